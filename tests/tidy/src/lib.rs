@@ -1,0 +1,1 @@
+//! Workspace style as a test; see `tests/`.
