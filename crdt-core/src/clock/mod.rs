@@ -1,0 +1,13 @@
+//! Who has seen what, and when things happened.
+//!
+//! Causality is exact and needs no time: `CausalContext` and `VersionVector` say which changes
+//! a state covers. [`Hlc`] orders what causality leaves open, close to the time people see.
+//!
+//! Nothing here reads a clock. A wall time comes in as a [`WallTime`] and is treated as a hint:
+//! it may stand still, jump and go back.
+
+mod hlc;
+mod wall_time;
+
+pub use hlc::{Hlc, HlcClock, Observed, Stamp};
+pub use wall_time::WallTime;
