@@ -1,0 +1,144 @@
+//! The grow-only counter.
+
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use super::CounterOverflow;
+use super::entries::Entries;
+use crate::crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
+use crate::id::ReplicaId;
+
+/// A counter that many replicas increment and none ever decrements.
+///
+/// Each replica has an entry that only it raises; merging takes the greater of both amounts of a
+/// replica, so repeated, late and reordered deltas are harmless. The value is the sum of all
+/// entries, exact beyond 64 bits.
+///
+/// A replica must not raise its entry from an older copy of its own state (a restored backup): the
+/// lost increments would be counted again under the same amounts. It goes on under a fresh
+/// [`ReplicaId`] instead.
+///
+/// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and
+/// Commutative Replicated Data Types", 2011, specification 6.
+///
+/// ```
+/// use crdt_core::{Crdt, GCounter, ReplicaId};
+///
+/// let (kitchen, bar) = (ReplicaId::from_u128(1), ReplicaId::from_u128(2));
+/// let mut a = GCounter::default();
+/// let mut b = GCounter::default();
+/// a.increment(kitchen, 3)?;
+/// let delta = b.increment(bar, 4)?;
+///
+/// assert!(a.merge(&delta).is_changed());
+/// assert!(!a.merge(&delta).is_changed());
+/// assert_eq!(a.value(), 7);
+/// # Ok::<(), crdt_core::CounterOverflow>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
+pub struct GCounter {
+    entries: Entries,
+}
+
+impl GCounter {
+    /// Adds `amount` to the entry of `replica`, which must be the caller's own, and returns the
+    /// delta.
+    ///
+    /// Amount 0 changes nothing and gives the bottom delta. O(log replicas), O(replicas) the first
+    /// time.
+    pub fn increment(&mut self, replica: ReplicaId, amount: u64) -> Result<Self, CounterOverflow> {
+        if amount == 0 {
+            return Ok(Self::default());
+        }
+        let current = self.entry(replica);
+        let raised = current.checked_add(amount).ok_or(CounterOverflow {
+            replica,
+            current,
+            amount,
+        })?;
+        let delta = Self {
+            entries: Entries::one(replica, raised),
+        };
+        // Always a change: the amount is not zero.
+        let _ = self.merge(&delta);
+        Ok(delta)
+    }
+
+    /// The sum of all entries. O(replicas).
+    ///
+    /// Exact: fewer than 2⁶⁴ entries of less than 2⁶⁴ each stay below 2¹²⁸.
+    pub fn value(&self) -> u128 {
+        self.entries().map(|(_, amount)| u128::from(amount)).sum()
+    }
+
+    /// What `replica` has counted, 0 if nothing. O(log replicas).
+    pub fn entry(&self, replica: ReplicaId) -> u64 {
+        self.entries.get(replica)
+    }
+
+    /// What each replica has counted, in replica order, without those that counted nothing.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (ReplicaId, u64)> {
+        self.entries.iter()
+    }
+
+    pub(super) fn digest_under(&self, domain: [u8; 8]) -> u128 {
+        self.entries.version_digest(domain)
+    }
+}
+
+impl Crdt for GCounter {
+    /// Takes the greater amount of each replica. O(n + m), O(m log n) for a delta.
+    fn merge(&mut self, other: &Self) -> Change {
+        self.entries.merge(&other.entries)
+    }
+
+    fn compare(&self, other: &Self) -> Option<Ordering> {
+        self.entries.compare(&other.entries)
+    }
+
+    fn is_bottom(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl DeltaCrdt for GCounter {
+    /// The entries themselves: there is no smaller exact summary.
+    type Digest = Self;
+
+    fn digest(&self) -> Self {
+        self.clone()
+    }
+
+    /// The entries in which this counter is ahead. O(n + m).
+    fn delta_since(&self, digest: &Self) -> Self {
+        Self {
+            entries: self.entries.ahead_of(&digest.entries),
+        }
+    }
+
+    /// One part per replica.
+    fn split(&self) -> Vec<Self> {
+        self.entries()
+            .map(|(replica, amount)| Self {
+                entries: Entries::one(replica, amount),
+            })
+            .collect()
+    }
+}
+
+impl VersionDigest for GCounter {
+    fn version_digest(&self) -> u128 {
+        self.digest_under(*b"gcounter")
+    }
+}
+
+#[cfg(feature = "serde")]
+impl crate::codec::Encoded for GCounter {
+    const TYPE_TAG: u16 = 0x0001;
+    const NAME: &str = "GCounter";
+}

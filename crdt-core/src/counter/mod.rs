@@ -1,0 +1,25 @@
+//! Counters: every replica counts in an entry of its own, and the value is their sum.
+
+mod entries;
+mod g;
+mod pn;
+
+pub use g::GCounter;
+pub use pn::PnCounter;
+
+use crate::id::ReplicaId;
+
+/// An increment or decrement that would take the replica's own entry past `u64::MAX`.
+///
+/// The caller counted too far under one replica id. The counter is unchanged and there is no delta.
+/// Other replicas are not affected, and the same replica can go on under a fresh id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{replica} has counted {current} and cannot count {amount} more; the counter is unchanged")]
+pub struct CounterOverflow {
+    /// Whose entry is full.
+    pub replica: ReplicaId,
+    /// What the entry holds.
+    pub current: u64,
+    /// What was to be added.
+    pub amount: u64,
+}
