@@ -164,3 +164,13 @@ pub trait VersionDigest {
     /// The fingerprint of this state.
     fn version_digest(&self) -> u128;
 }
+
+/// The lattice order from its two halves.
+pub(crate) const fn order_from(at_most: bool, at_least: bool) -> Option<Ordering> {
+    match (at_most, at_least) {
+        (true, true) => Some(Ordering::Equal),
+        (true, false) => Some(Ordering::Less),
+        (false, true) => Some(Ordering::Greater),
+        (false, false) => None,
+    }
+}
