@@ -19,9 +19,7 @@ use core::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
-use crate::clock::{Hlc, Stamp};
-use crate::dot::Dot;
-use crate::id::ReplicaId;
+use crate::{CausalContext, Dot, Hlc, ReplicaId, Stamp, VersionDigest};
 
 /// The bytes of "crdt-coreversion": a key with nothing up its sleeve.
 const KEY: (u64, u64) = (u64::from_le_bytes(*b"crdt-cor"), u64::from_le_bytes(*b"eversion"));
@@ -250,5 +248,18 @@ impl CanonicalBytes for Stamp {
     fn feed(&self, writer: &mut FingerprintWriter) {
         writer.write(&self.time);
         writer.write(&self.replica);
+    }
+}
+
+/// One part per range.
+impl VersionDigest for CausalContext {
+    fn version_digest(&self) -> u128 {
+        sum(self.ranges().map(|(replica, counters)| {
+            let mut part = FingerprintWriter::new(*b"context.");
+            part.write(&replica);
+            part.write(counters.start());
+            part.write(counters.end());
+            part.finish()
+        }))
     }
 }

@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::fmt;
 
 use super::CounterOverflow;
-use super::entries::Entries;
-use crate::crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
-use crate::id::ReplicaId;
+use crate::fingerprint::{FingerprintWriter, sum};
+use crate::{Change, Crdt, DeltaCrdt, Dot, ReplicaId, VersionDigest, VersionVector};
 
 /// A counter that many replicas increment and none ever decrements.
 ///
@@ -35,14 +35,12 @@ use crate::id::ReplicaId;
 /// assert_eq!(a.value(), 7);
 /// # Ok::<(), crdt_core::CounterOverflow>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(transparent)
-)]
+#[derive(Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct GCounter {
-    entries: Entries,
+    /// How far each replica has counted: its n-th unit is its dot n.
+    counted: VersionVector,
 }
 
 impl GCounter {
@@ -56,14 +54,13 @@ impl GCounter {
             return Ok(Self::default());
         }
         let current = self.entry(replica);
-        let raised = current.checked_add(amount).ok_or(CounterOverflow {
+        let raised = current.checked_add(amount);
+        let last = raised.ok_or(CounterOverflow {
             replica,
             current,
             amount,
         })?;
-        let delta = Self {
-            entries: Entries::one(replica, raised),
-        };
+        let delta = Self::of(Dot::new(replica, last));
         // Always a change: the amount is not zero.
         let _ = self.merge(&delta);
         Ok(delta)
@@ -78,56 +75,72 @@ impl GCounter {
 
     /// What `replica` has counted, 0 if nothing. O(log replicas).
     pub fn entry(&self, replica: ReplicaId) -> u64 {
-        self.entries.get(replica)
+        self.counted.get(replica)
     }
 
     /// What each replica has counted, in replica order, without those that counted nothing.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = (ReplicaId, u64)> {
-        self.entries.iter()
+    pub fn entries(&self) -> impl Iterator<Item = (ReplicaId, u64)> {
+        self.counted.iter()
     }
 
     pub(super) fn digest_under(&self, domain: [u8; 8]) -> u128 {
-        self.entries.version_digest(domain)
+        sum(self.entries().map(|(replica, amount)| {
+            let mut part = FingerprintWriter::new(domain);
+            part.write(&replica);
+            part.write(&amount);
+            part.finish()
+        }))
+    }
+
+    fn last_dots(&self) -> impl Iterator<Item = Dot> {
+        self.entries()
+            .filter_map(|(replica, amount)| Dot::new(replica, amount))
+    }
+
+    fn of(last_dots: impl IntoIterator<Item = Dot>) -> Self {
+        Self {
+            counted: last_dots.into_iter().collect(),
+        }
     }
 }
 
 impl Crdt for GCounter {
-    /// Takes the greater amount of each replica. O(n + m), O(m log n) for a delta.
+    /// Takes the greater amount of each replica. O(n + m), O(m log n) when no replica is new.
     fn merge(&mut self, other: &Self) -> Change {
-        self.entries.merge(&other.entries)
+        self.counted.merge(&other.counted)
     }
 
     fn compare(&self, other: &Self) -> Option<Ordering> {
-        self.entries.compare(&other.entries)
+        self.counted.compare(&other.counted)
     }
 
     fn is_bottom(&self) -> bool {
-        self.entries.is_empty()
+        self.counted.is_empty()
     }
 }
 
 impl DeltaCrdt for GCounter {
-    /// The entries themselves: there is no smaller exact summary.
-    type Digest = Self;
+    /// How far each replica has counted: all there is to know.
+    type Digest = VersionVector;
 
-    fn digest(&self) -> Self {
-        self.clone()
+    fn digest(&self) -> VersionVector {
+        self.counted.clone()
     }
 
-    /// The entries in which this counter is ahead. O(n + m).
-    fn delta_since(&self, digest: &Self) -> Self {
-        Self {
-            entries: self.entries.ahead_of(&digest.entries),
-        }
+    /// The entries in which this counter is ahead. O(n log m).
+    fn delta_since(&self, digest: &VersionVector) -> Self {
+        Self::of(self.last_dots().filter(|dot| !digest.contains(*dot)))
     }
 
     /// One part per replica.
     fn split(&self) -> Vec<Self> {
-        self.entries()
-            .map(|(replica, amount)| Self {
-                entries: Entries::one(replica, amount),
-            })
-            .collect()
+        self.last_dots().map(|dot| Self::of([dot])).collect()
+    }
+}
+
+impl fmt::Debug for GCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.counted.fmt(f)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Counters: every replica counts in an entry of its own, and the value is their sum.
 
-mod entries;
 mod g;
 mod pn;
 
 pub use g::GCounter;
 pub use pn::PnCounter;
 
-use crate::id::ReplicaId;
+use crate::ReplicaId;
 
 /// An increment or decrement that would take the replica's own entry past `u64::MAX`.
 ///

@@ -4,9 +4,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use super::{CounterOverflow, GCounter};
-use crate::crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
-use crate::fingerprint::sum;
-use crate::id::ReplicaId;
+use crate::{Change, Crdt, DeltaCrdt, ReplicaId, VersionDigest, VersionVector};
 
 /// A counter that every replica may increment and decrement.
 ///
@@ -108,18 +106,18 @@ impl Crdt for PnCounter {
 }
 
 impl DeltaCrdt for PnCounter {
-    /// The entries themselves: there is no smaller exact summary.
-    type Digest = Self;
+    /// How far each replica has counted up, and how far down: all there is to know.
+    type Digest = (VersionVector, VersionVector);
 
-    fn digest(&self) -> Self {
-        self.clone()
+    fn digest(&self) -> Self::Digest {
+        (self.increments.digest(), self.decrements.digest())
     }
 
-    /// The entries in which this counter is ahead. O(n + m).
-    fn delta_since(&self, digest: &Self) -> Self {
+    /// The entries in which this counter is ahead. O(n log m).
+    fn delta_since(&self, (increments, decrements): &Self::Digest) -> Self {
         Self {
-            increments: self.increments.delta_since(&digest.increments),
-            decrements: self.decrements.delta_since(&digest.decrements),
+            increments: self.increments.delta_since(increments),
+            decrements: self.decrements.delta_since(decrements),
         }
     }
 
@@ -142,11 +140,9 @@ impl DeltaCrdt for PnCounter {
 
 impl VersionDigest for PnCounter {
     fn version_digest(&self) -> u128 {
-        sum([
-            self.increments.digest_under(*b"pn-incr."),
-            self.decrements.digest_under(*b"pn-decr."),
-        ]
-        .into_iter())
+        let increments = self.increments.digest_under(*b"pn-incr.");
+        let decrements = self.decrements.digest_under(*b"pn-decr.");
+        increments.wrapping_add(decrements)
     }
 }
 

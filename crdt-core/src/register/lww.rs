@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::mem;
 
-use crate::clock::Stamp;
-use crate::crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
-use crate::fingerprint::{CanonicalBytes, FingerprintWriter};
+use crate::{CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, Stamp, VersionDigest};
 
 /// A single value; of two writes the one with the greater [`Stamp`] stays.
 ///

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::cmp::Ordering;
 
-use crate::crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
-use crate::fingerprint::{CanonicalBytes, FingerprintWriter, sum};
+use crate::fingerprint::sum;
+use crate::{CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, VersionDigest};
 
 /// A set to which elements are added and from which none is ever removed; merging is union.
 ///
