@@ -1,1 +1,33 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+mod batch;
+mod checksum;
+mod error;
+mod log;
+mod lsn;
+mod options;
+mod reader;
+mod record;
+mod recover;
+mod repair;
+mod segment;
+mod segments;
+
+pub mod limits;
+pub mod storage;
+
+pub use batch::Batch;
+pub use error::{
+    AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PromiseError,
+    ReadError, SyncError, TruncateError,
+};
+pub use log::{Log, PendingSync};
+pub use lsn::{Epoch, Lsn, SegmentId};
+pub use options::{FsyncPolicy, LogOptions};
+pub use reader::{Reader, Records};
+pub use record::{OwnedRecord, Record, RecordKind};
+pub use recover::{Cut, RecoveryReport};
+pub use repair::{RepairReport, repair};

@@ -1,0 +1,268 @@
+//! What can go wrong, one enum per operation. Each message says what happened and what it did to the log.
+
+use crate::{Epoch, Lsn, SegmentId, storage::StorageError};
+
+/// Why a record did not go into a batch. The batch is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// The payload is larger than [`MAX_RECORD_BYTES`](crate::limits::MAX_RECORD_BYTES).
+    #[error("a record of {bytes} bytes is larger than the limit of {limit}; the batch is unchanged")]
+    RecordTooLarge {
+        /// The size of the payload.
+        bytes: usize,
+        /// The bound it exceeds.
+        limit: usize,
+    },
+    /// The batch would grow past [`MAX_BATCH_BYTES`](crate::limits::MAX_BATCH_BYTES).
+    #[error("the batch would grow to {bytes} bytes, past the limit of {limit}; it is unchanged")]
+    BatchTooLarge {
+        /// The size the batch would have had.
+        bytes: usize,
+        /// The bound it exceeds.
+        limit: usize,
+    },
+    /// The batch already holds [`MAX_BATCH_RECORDS`](crate::limits::MAX_BATCH_RECORDS) records.
+    #[error("the batch already holds {limit} records, as many as it may; it is unchanged")]
+    TooManyRecords {
+        /// The bound.
+        limit: usize,
+    },
+}
+
+/// The storage failure after which a log refuses to go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{by} failed earlier ({error}), so what reached the disk is unknown; open the log again to recover")]
+pub struct Poison {
+    /// What the log was doing.
+    pub by: PoisonedBy,
+    /// What the storage said.
+    pub error: StorageError,
+}
+
+/// The operations whose failure leaves the state of the disk unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoisonedBy {
+    /// A write of a batch, which may have reached the file in part.
+    Write,
+    /// A sync: the operating system may have dropped the bytes and will not report it twice.
+    Sync,
+    /// The start of a new segment.
+    Rotation,
+}
+
+impl core::fmt::Display for PoisonedBy {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(match self {
+            Self::Write => "a write",
+            Self::Sync => "a sync",
+            Self::Rotation => "starting a new segment",
+        })
+    }
+}
+
+/// Why a batch was not appended. Unless it is [`Poisoned`](AppendError::Poisoned), the log is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The batch holds no record.
+    #[error("an empty batch takes no place in the log; nothing was written")]
+    Empty,
+    /// The batch was made under an older epoch than the log has promised or accepted.
+    #[error("fenced: the log has seen epoch {have}, the batch is of epoch {got}; nothing was written")]
+    Fenced {
+        /// The epoch the log stands at.
+        have: Epoch,
+        /// The epoch of the batch.
+        got: Epoch,
+    },
+    /// The batch does not fit into one segment.
+    #[error("a batch of {bytes} bytes does not fit into a segment, which holds {limit}; nothing was written")]
+    TooLarge {
+        /// The size of the batch, framing included.
+        bytes: u64,
+        /// What a segment has room for.
+        limit: u64,
+    },
+    /// The log has run out of record or segment numbers.
+    #[error("the log has no numbers left; nothing was written")]
+    Exhausted,
+    /// A new segment is due, which has to wait until the sync under way is finished.
+    #[error("a new segment is due and has to wait for the sync under way; nothing was written")]
+    SyncUnderWay,
+    /// The storage refused to make room, for example because the device is full. The log can be used further.
+    #[error("no room for the batch; the log is as it was: {0}")]
+    NoRoom(#[source] StorageError),
+    /// The log does not accept anything any more.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+}
+
+/// Why a sync made nothing durable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// Another sync of this log has begun and not finished.
+    #[error("another sync is under way; nothing was done")]
+    UnderWay,
+    /// The sync failed, or an earlier operation did. Nothing further will be acknowledged.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+}
+
+/// Why an epoch was not promised.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromiseError {
+    /// A newer epoch was promised or accepted before.
+    #[error("fenced: the log has seen epoch {have}, the promise is for epoch {got}; nothing was written")]
+    Fenced {
+        /// The epoch the log stands at.
+        have: Epoch,
+        /// The epoch asked for.
+        got: Epoch,
+    },
+    /// The log has run out of segment numbers.
+    #[error("the log has no numbers left; nothing was promised")]
+    Exhausted,
+    /// A sync has begun and not finished.
+    #[error("a sync is under way; nothing was done")]
+    SyncUnderWay,
+    /// The storage refused to make room. The log can be used further; nothing was promised.
+    #[error("no room for the promise; the log is as it was: {0}")]
+    NoRoom(#[source] StorageError),
+    /// The promise may or may not have reached the disk; it must not be acted upon.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+}
+
+/// Why old segments were not dropped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TruncateError {
+    /// The storage failed. Segments that are already gone stay gone; the others are still there and readable.
+    #[error("could not drop a segment; the remaining log is intact: {0}")]
+    Storage(#[from] StorageError),
+    /// The log is poisoned and drops nothing.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+}
+
+/// Why a log could not be closed cleanly. Opening it recovers as after a crash.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// The log has run out of segment numbers; all records are durable.
+    #[error("no segment number left for the closing mark; all records are durable")]
+    Exhausted,
+    /// There was no room for the closing mark; all records are durable.
+    #[error("no room for the closing mark; all records are durable: {0}")]
+    NoRoom(#[source] StorageError),
+    /// A sync has begun and not finished.
+    #[error("a sync is under way; the log was dropped without a closing mark")]
+    SyncUnderWay,
+    /// The log was poisoned, now or earlier.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+}
+
+/// Why a log could not be opened. No file that held records was touched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The options ask for a segment size outside the [`limits`](crate::limits).
+    #[error("segments of {bytes} bytes are outside {min}..={max}; nothing was read")]
+    SegmentSize {
+        /// The size asked for.
+        bytes: u64,
+        /// The smallest allowed.
+        min: u64,
+        /// The largest allowed.
+        max: u64,
+    },
+    /// A segment was written by another version of the format. No file was touched.
+    #[error(
+        "segment {segment} has format version {found}, this build reads {supported}; no file was touched"
+    )]
+    UnsupportedVersion {
+        /// The segment.
+        segment: SegmentId,
+        /// The version it states.
+        found: u32,
+        /// The version this build reads and writes.
+        supported: u32,
+    },
+    /// Something that was durable is damaged or missing.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    /// The storage failed. Opening again continues where this attempt stopped.
+    #[error("the log could not be read or repaired at its end: {0}")]
+    Storage(#[from] StorageError),
+}
+
+/// Why records could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The record was dropped together with its segment.
+    #[error("record {asked} was truncated away; the oldest is {oldest}")]
+    Truncated {
+        /// The record asked for.
+        asked: Lsn,
+        /// The oldest record the log still holds.
+        oldest: Lsn,
+    },
+    /// What was intact when the log was opened or written no longer is.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    /// The storage failed.
+    #[error("could not read the log: {0}")]
+    Storage(#[from] StorageError),
+}
+
+/// Something that was durable is damaged or missing: reading on would lose it silently, so nothing was touched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "corrupt log: {damage} in segment {segment} at offset {offset}, where record {lsn} belongs, while records up to \
+     {stated_durable} are stated to be durable; no file was touched"
+)]
+pub struct Corruption {
+    /// The segment that is damaged, or the first one that is missing.
+    pub segment: SegmentId,
+    /// Where in that segment the intact part ends.
+    pub offset: u64,
+    /// The first record that cannot be read.
+    pub lsn: Lsn,
+    /// What is wrong there.
+    pub damage: Damage,
+    /// The highest durable record that any intact part of the log, or the caller, states.
+    pub stated_durable: Lsn,
+    /// How many intact batch headers lie behind the damage, in this segment and later ones.
+    pub batches_behind: u64,
+}
+
+/// What is wrong where a log is corrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Damage {
+    /// The segment's header is damaged. It was durable before the segment got its name.
+    Header,
+    /// The segment's header is intact but belongs elsewhere: another log, or another place in this one.
+    Misplaced,
+    /// The batch is damaged, or there is none.
+    Batch,
+    /// The segment is missing although a later one is there.
+    Missing,
+}
+
+impl core::fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(match self {
+            Self::Header => "a damaged segment header",
+            Self::Misplaced => "a segment of another place or log",
+            Self::Batch => "a damaged or missing batch",
+            Self::Missing => "a missing segment",
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! How a log is opened, and when its handle syncs.
+
+use core::time::Duration;
+
+use crate::Lsn;
+
+/// How a log is opened.
+///
+/// ```
+/// use replication_log::LogOptions;
+///
+/// let options = LogOptions::new(0x5eed).segment_bytes(1 << 20).preallocate_bytes(64 << 10);
+/// assert_eq!(options.segment_bytes, 1 << 20);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogOptions {
+    /// Names the log when it is created: draw it at random. Every segment's identity derives from it, so that bytes of
+    /// another log, or of another segment, never verify in this one. An existing log keeps the id it was created with.
+    pub log_id: u64,
+    /// A segment is closed and the next one started before it would grow past this.
+    pub segment_bytes: u64,
+    /// How far ahead of the records a segment is filled with zeros, so that most syncs need not write file metadata and
+    /// a full disk is noticed before a batch is half written. 0 turns it off.
+    pub preallocate_bytes: u64,
+    /// What the caller's own checkpoint says was durable. Opening refuses a log that ends before it.
+    pub known_durable: Lsn,
+}
+
+impl LogOptions {
+    /// Segments of 64 MiB, zero-filled 1 MiB ahead, nothing known to be durable.
+    pub const fn new(log_id: u64) -> Self {
+        Self {
+            log_id,
+            segment_bytes: 64 << 20,
+            preallocate_bytes: 1 << 20,
+            known_durable: Lsn::ZERO,
+        }
+    }
+
+    /// Sets the size bound of segments that are created from now on.
+    pub const fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Sets how far ahead a segment is filled with zeros.
+    pub const fn preallocate_bytes(mut self, bytes: u64) -> Self {
+        self.preallocate_bytes = bytes;
+        self
+    }
+
+    /// States what a checkpoint outside the log knows to be durable.
+    pub const fn known_durable(mut self, lsn: Lsn) -> Self {
+        self.known_durable = lsn;
+        self
+    }
+}
+
+/// When appended batches are made durable by whoever drives the log.
+///
+/// There is no default: how much a power cut may cost is the application's to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FsyncPolicy {
+    /// Every append is synced on its own before it returns.
+    Always,
+    /// Appends made while a sync is under way share the next one. Nothing waits for a timer.
+    Group,
+    /// One sync per interval. A power cut costs at most the appends of one interval and one sync.
+    Interval(Duration),
+    /// Only when asked to explicitly, when a segment is full, and on close.
+    Never,
+}

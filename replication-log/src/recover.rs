@@ -1,0 +1,230 @@
+//! Opening a log: find where its intact part ends, decide whether that is a tear or damage, and mend a tear.
+//!
+//! The *hole rule* decides. Where the intact part ends there is a hole: a batch that does not verify, or none. It is
+//! **damage** if anything intact (a later batch header, a later segment's header, the mark of a clean close, or the
+//! caller's own checkpoint) states a durable record at or above the one that belongs into the hole. Otherwise nothing
+//! behind the hole was ever reported durable: it is the **unsynced tail** of a log that lost power, and is cut.
+
+mod survey;
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+pub(crate) use survey::survey;
+
+use crate::{
+    Epoch, Log, LogOptions, Lsn, OpenError, SegmentId,
+    limits::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES},
+    log::{Recovered, create_segment},
+    segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, Place, SegmentHeader, file_name},
+    segments::{Segment, Segments},
+    storage::{Storage, StorageError, StorageFile, write_zeros},
+};
+
+/// What opening a log found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryReport {
+    /// The oldest record the log holds, or the next to be written when it holds none.
+    pub oldest: Lsn,
+    /// The last record. All records up to it are durable now.
+    pub last: Lsn,
+    /// The epoch the log stands at.
+    pub epoch: Epoch,
+    /// How many segments there are.
+    pub segments: usize,
+    /// Whether the log had been closed, so that the absence of damage is certain.
+    pub closed_cleanly: bool,
+    /// What was cut off the end, if anything was.
+    pub cut: Option<Cut>,
+}
+
+/// An unsynced tail that was cut off. Nothing in it had ever been reported durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The segment in which the log ends now.
+    pub segment: SegmentId,
+    /// Where in that segment it ends.
+    pub offset: u64,
+    /// How many bytes up to the last one that was not zero were overwritten with zeros.
+    pub bytes: u64,
+    /// How many batch headers behind the tear were intact.
+    pub batches: u64,
+    /// The highest record those headers number; [`Lsn::ZERO`] when there were none.
+    pub last_seen: Lsn,
+    /// Later segments that were removed with the tail.
+    pub removed: Vec<SegmentId>,
+}
+
+pub(crate) fn open<S: Storage>(
+    storage: S,
+    options: LogOptions,
+) -> Result<(Log<S>, RecoveryReport), OpenError> {
+    let (min, max) = (MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
+    if !(min..=max).contains(&options.segment_bytes) {
+        return Err(OpenError::SegmentSize {
+            bytes: options.segment_bytes,
+            min,
+            max,
+        });
+    }
+    let survey = survey(&storage, options.known_durable)?;
+    if let Some(corruption) = survey.corruption {
+        return Err(corruption.into());
+    }
+    remove_unborn(&storage, &survey.unborn)?;
+    let (recovered, cut) = match survey.found {
+        Some(found) => mend(storage, options, found)?,
+        None => (create(storage, options)?, None),
+    };
+    let closed_cleanly = recovered.closed;
+    let segments = recovered.segments.len();
+    let log = Log::from_recovered(recovered);
+    let report = RecoveryReport {
+        oldest: log.oldest(),
+        last: log.durable(),
+        epoch: log.epoch(),
+        segments,
+        closed_cleanly,
+        cut,
+    };
+    Ok((log, report))
+}
+
+/// Removes segments that never got their name. They never held a batch.
+pub(crate) fn remove_unborn<S: Storage>(storage: &S, unborn: &[String]) -> Result<(), StorageError> {
+    for name in unborn {
+        storage.remove(name)?;
+    }
+    if unborn.is_empty() {
+        Ok(())
+    } else {
+        storage.sync_directory()
+    }
+}
+
+fn create<S: Storage>(storage: S, options: LogOptions) -> Result<Recovered<S>, OpenError> {
+    let header = SegmentHeader {
+        log_id: options.log_id,
+        segment: SegmentId::FIRST,
+        first: Lsn::FIRST,
+        epoch: Epoch::ZERO,
+        durable: Lsn::ZERO,
+        chain: 0,
+    };
+    let preallocate = options.preallocate_bytes.min(options.segment_bytes);
+    let (file, zeroed) =
+        create_segment(&storage, &header, preallocate).map_err(|error| error.into_inner())?;
+    Ok(Recovered {
+        storage,
+        log_id: options.log_id,
+        options,
+        segments: Segments::new(Segment::new(&header)),
+        file: Arc::new(file),
+        zeroed,
+        closed: false,
+    })
+}
+
+/// Cuts the unsynced tail off and makes all that is left durable.
+fn mend<S: Storage>(
+    storage: S,
+    options: LogOptions,
+    found: survey::Found<S::File>,
+) -> Result<(Recovered<S>, Option<Cut>), OpenError> {
+    let survey::Found {
+        log_id,
+        mut segments,
+        file,
+        length,
+        unproven,
+        behind,
+        later,
+        closed,
+    } = found;
+    // Newest first: whatever remains when this is interrupted, the same hole is found with less behind it.
+    for &segment in later.iter().rev() {
+        storage.remove(&file_name(segment))?;
+        storage.sync_directory()?;
+    }
+    let end = segments.end();
+    let used_end = behind.used_end.max(end.offset);
+    let torn = used_end > end.offset || !later.is_empty();
+    let cut = torn.then(|| Cut {
+        segment: segments.active().id,
+        offset: end.offset,
+        bytes: used_end - end.offset,
+        batches: behind.headers,
+        last_seen: behind.last,
+        removed: later,
+    });
+
+    if let Some(unproven) = unproven {
+        rewrite(&*file, unproven, end.offset)?;
+    }
+    if behind.epoch > end.epoch {
+        keep_promise(&mut segments, &*file, behind.epoch)?;
+    }
+    // Through to the last byte: whatever survived there must not follow a batch that is written here later.
+    write_zeros(&*file, segments.end().offset, used_end)?;
+    // What is in the file may be in the cache only, and its name too: a process can die without the machine.
+    file.sync_data()?;
+    storage.sync_directory()?;
+    let zeroed = length.max(segments.end().offset);
+    Ok((
+        Recovered {
+            storage,
+            log_id,
+            options,
+            segments,
+            file,
+            zeroed,
+            closed: closed && cut.is_none(),
+        },
+        cut,
+    ))
+}
+
+/// Writes bytes that no statement proves durable over themselves.
+///
+/// After a failed sync the operating system may hold them in its cache, clean, and never write them: reading finds
+/// them and the next sync succeeds without them. Writing them again makes that sync mean something.
+fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageError> {
+    const CHUNK_BYTES: u64 = 64 << 10;
+    let mut buffer = Vec::new();
+    let mut offset = from;
+    while offset < to {
+        buffer.resize(CHUNK_BYTES.min(to - offset) as usize, 0);
+        let count = file.read_at(offset, &mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        file.write_at(offset, &buffer[..count])?;
+        offset += count as u64;
+    }
+    Ok(())
+}
+
+/// Carries an epoch seen in the tail over the cut, durably before the zeros destroy the only evidence of it.
+///
+/// It may never have been promised, and then refusing older epochs costs an election; the other way round it would cost
+/// a fork.
+fn keep_promise<F: StorageFile>(segments: &mut Segments, file: &F, epoch: Epoch) -> Result<(), StorageError> {
+    let end = segments.end();
+    let header = BatchHeader {
+        kind: BatchKind::Promise,
+        length: 0,
+        count: 0,
+        first: end.next,
+        epoch,
+        durable: Lsn::ZERO,
+        chain: end.chain,
+    };
+    file.write_at(end.offset, &header.encode(segments.active().identity, end.offset))?;
+    file.sync_data()?;
+    segments.extend(Place {
+        offset: end.offset + BATCH_HEADER_BYTES as u64,
+        epoch,
+        ..end
+    });
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! The reading half of recovery: it looks at everything and touches nothing.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+use crate::{
+    Corruption, Damage, Lsn, OpenError, SegmentId,
+    segment::{
+        BatchKind, Behind, FORMAT_VERSION, FramedRecords, HEADER_BYTES, HeaderError, SegmentHeader, Step,
+        Walk, file_name, find_headers, is_unborn_file_name, parse_file_name,
+    },
+    segments::{Segment, Segments},
+    storage::{Storage, StorageError, StorageFile},
+};
+
+/// All there is to know about a log before anything is written.
+pub(crate) struct Survey<F> {
+    /// The intact part, if the log has any segment that can be read.
+    pub(crate) found: Option<Found<F>>,
+    /// Segments that never got their name.
+    pub(crate) unborn: Vec<String>,
+    /// Why the log must not be opened.
+    pub(crate) corruption: Option<Corruption>,
+}
+
+/// The intact part of a log, and what lies behind it.
+pub(crate) struct Found<F> {
+    pub(crate) log_id: u64,
+    pub(crate) segments: Segments,
+    /// The segment in which the intact part ends.
+    pub(crate) file: Arc<F>,
+    pub(crate) length: u64,
+    /// The first byte of that segment that no statement proves durable, if there is one before the end.
+    pub(crate) unproven: Option<u64>,
+    pub(crate) behind: Behind,
+    /// Segments behind the hole.
+    pub(crate) later: Vec<SegmentId>,
+    /// Whether the last batch is the mark of a clean close.
+    pub(crate) closed: bool,
+}
+
+/// Reads the whole log. O(bytes).
+pub(crate) fn survey<S: Storage>(storage: &S, known_durable: Lsn) -> Result<Survey<S::File>, OpenError> {
+    let names = storage.list()?;
+    let mut present: Vec<SegmentId> = names.iter().filter_map(|name| parse_file_name(name)).collect();
+    present.sort_unstable();
+    let unborn = names
+        .into_iter()
+        .filter(|name| is_unborn_file_name(name))
+        .collect();
+
+    let mut scan = Scan {
+        storage,
+        stated: known_durable,
+        found: None,
+        closed: false,
+    };
+    let mut stop = None;
+    let mut read = 0;
+    for &segment in &present {
+        stop = scan.enter(segment)?;
+        if stop.is_some() {
+            break;
+        }
+        read += 1;
+    }
+    let later = present.split_off(read);
+    scan.conclude(stop, later, unborn)
+}
+
+struct Scan<'a, S: Storage> {
+    storage: &'a S,
+    /// The highest durable record stated so far.
+    stated: Lsn,
+    found: Option<Found<S::File>>,
+    closed: bool,
+}
+
+/// Why the scan stopped before the last segment.
+enum Stop {
+    /// The segment itself is bad, wherever the log before it ends.
+    Bad(SegmentId, Damage),
+    /// The segment is intact, but records are missing before it.
+    Gap,
+}
+
+impl<S: Storage> Scan<'_, S> {
+    /// Reads one more segment, if it continues the log.
+    fn enter(&mut self, segment: SegmentId) -> Result<Option<Stop>, OpenError> {
+        let expected = self
+            .found
+            .as_ref()
+            .and_then(|found| found.segments.active().id.next());
+        if let Some(expected) = expected.filter(|&expected| expected != segment) {
+            return Ok(Some(Stop::Bad(expected, Damage::Missing)));
+        }
+        let file = Arc::new(self.storage.open(&file_name(segment))?);
+        let header = match read_header(&*file)? {
+            Ok(header) => header,
+            Err(HeaderError::Damaged) => return Ok(Some(Stop::Bad(segment, Damage::Header))),
+            Err(HeaderError::Version(found)) => {
+                return Err(OpenError::UnsupportedVersion {
+                    segment,
+                    found,
+                    supported: FORMAT_VERSION,
+                });
+            }
+        };
+        if header.segment != segment {
+            return Ok(Some(Stop::Bad(segment, Damage::Misplaced)));
+        }
+        if let Some(found) = &self.found {
+            let end = found.segments.end();
+            if header.log_id != found.log_id || header.first < end.next {
+                return Ok(Some(Stop::Bad(segment, Damage::Misplaced)));
+            }
+            if header.first > end.next {
+                return Ok(Some(Stop::Gap));
+            }
+            if header.chain != end.chain || header.epoch < end.epoch {
+                return Ok(Some(Stop::Bad(segment, Damage::Misplaced)));
+            }
+        }
+        self.stated = self.stated.max(header.durable);
+        self.read_batches(file, &header)?;
+        Ok(None)
+    }
+
+    fn read_batches(&mut self, file: Arc<S::File>, header: &SegmentHeader) -> Result<(), StorageError> {
+        let length = file.len()?;
+        let mut segment = Segment::new(header);
+        let mut walk = Walk::new(Arc::clone(&file), segment.identity, segment.end(), length);
+        self.closed = false;
+        while let Step::Batch(batch) = walk.step()? {
+            if !holds_records(walk.body(), batch.count) {
+                break;
+            }
+            segment.extend(walk.place());
+            self.stated = self.stated.max(batch.durable);
+            self.closed = batch.kind == BatchKind::Close;
+        }
+        if let Some(found) = &mut self.found {
+            found.segments.push(segment);
+            (found.file, found.length) = (file, length);
+        } else {
+            let segments = Segments::new(segment);
+            self.found = Some(Found {
+                log_id: header.log_id,
+                segments,
+                file,
+                length,
+                unproven: None,
+                behind: Behind::default(),
+                later: Vec::new(),
+                closed: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// Looks behind the hole and applies the hole rule.
+    fn conclude(
+        mut self,
+        stop: Option<Stop>,
+        later: Vec<SegmentId>,
+        unborn: Vec<String>,
+    ) -> Result<Survey<S::File>, OpenError> {
+        let Some(mut found) = self.found.take() else {
+            let corruption = self.without_segments(stop, &later);
+            return Ok(Survey {
+                found: None,
+                unborn,
+                corruption,
+            });
+        };
+        let end = found.segments.end();
+        let identity = found.segments.active().identity;
+        found.behind = find_headers(&*found.file, identity, end.offset, found.length)?;
+        for &segment in &later {
+            let behind = self.look_into(segment, found.log_id)?;
+            found.behind.join(&behind);
+        }
+        self.stated = self.stated.max(found.behind.durable);
+        found.later = later;
+        found.closed = self.closed;
+        found.unproven = self.first_unproven(&found)?;
+
+        let (segment, offset, damage) = match stop {
+            Some(Stop::Bad(segment, damage)) => (segment, 0, damage),
+            _ => (found.segments.active().id, end.offset, Damage::Batch),
+        };
+        let bad = matches!(stop, Some(Stop::Bad(..)));
+        let corruption = (bad || self.stated >= end.next).then_some(Corruption {
+            segment,
+            offset,
+            lsn: end.next,
+            damage,
+            stated_durable: self.stated,
+            batches_behind: found.behind.headers,
+        });
+        Ok(Survey {
+            found: Some(found),
+            unborn,
+            corruption,
+        })
+    }
+
+    /// A log of which no segment can be read: new, unless something says that there must be one.
+    fn without_segments(&self, stop: Option<Stop>, later: &[SegmentId]) -> Option<Corruption> {
+        let (segment, damage) = match stop {
+            Some(Stop::Bad(segment, damage)) => (segment, damage),
+            _ if self.stated > Lsn::ZERO => (SegmentId::FIRST, Damage::Missing),
+            _ => return None,
+        };
+        debug_assert!(damage == Damage::Missing || !later.is_empty());
+        let (lsn, stated_durable) = (Lsn::FIRST, self.stated);
+        Some(Corruption {
+            segment,
+            offset: 0,
+            lsn,
+            damage,
+            stated_durable,
+            batches_behind: 0,
+        })
+    }
+
+    /// What a segment behind the hole states, whether it is intact itself or not.
+    fn look_into(&self, segment: SegmentId, log_id: u64) -> Result<Behind, StorageError> {
+        let file = self.storage.open(&file_name(segment))?;
+        let identity = crate::segment::identity_of(log_id, segment);
+        let mut behind = find_headers(&file, identity, HEADER_BYTES as u64, file.len()?)?;
+        // Offsets in another segment say nothing about where this one is used.
+        behind.used_end = 0;
+        if let Ok(header) = read_header(&file)? {
+            behind.durable = behind.durable.max(header.durable);
+            behind.epoch = behind.epoch.max(header.epoch);
+        }
+        Ok(behind)
+    }
+
+    /// Where the first batch begins that may be in the operating system's cache only.
+    fn first_unproven(&self, found: &Found<S::File>) -> Result<Option<u64>, StorageError> {
+        let segment = found.segments.active();
+        let place = segment.seek(self.stated);
+        let mut walk = Walk::new(
+            Arc::clone(&found.file),
+            segment.identity,
+            place,
+            segment.end().offset,
+        );
+        loop {
+            let offset = walk.place().offset;
+            let Step::Batch(batch) = walk.step()? else {
+                return Ok(None);
+            };
+            let proven = match batch.kind {
+                BatchKind::Records => batch
+                    .next()
+                    .is_some_and(|next| next.previous() <= Some(self.stated)),
+                BatchKind::Promise => batch.first <= self.stated,
+                // It says nothing that was not durable before it was written.
+                BatchKind::Close => true,
+            };
+            if !proven {
+                return Ok(Some(offset));
+            }
+        }
+    }
+}
+
+fn read_header<F: StorageFile>(file: &F) -> Result<Result<SegmentHeader, HeaderError>, StorageError> {
+    let mut bytes = [0; HEADER_BYTES];
+    let count = file.read_at(0, &mut bytes)?;
+    Ok(if count < HEADER_BYTES {
+        Err(HeaderError::Damaged)
+    } else {
+        SegmentHeader::decode(&bytes)
+    })
+}
+
+/// Whether a batch's body is exactly as many records as its header says.
+fn holds_records(body: &[u8], count: u32) -> bool {
+    let mut records = FramedRecords::default();
+    (0..count).all(|_| matches!(records.next(body), Ok(Some(_)))) && matches!(records.next(body), Ok(None))
+}

@@ -1,0 +1,113 @@
+//! The first bytes of a batch.
+
+use super::read_le;
+use crate::{Epoch, Lsn, checksum, limits::MAX_BATCH_BYTES};
+
+/// The size of a batch header.
+pub(crate) const BATCH_HEADER_BYTES: usize = 40;
+
+/// What stands in front of the records of a batch.
+///
+/// The header has a checksum of its own, bound to the segment's identity and to its offset in the file: it can be
+/// believed even where the records behind it are torn, and a copy of it anywhere else is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchHeader {
+    pub(crate) kind: BatchKind,
+    /// How many bytes of records follow the header.
+    pub(crate) length: u32,
+    /// How many records they are; 24 bits.
+    pub(crate) count: u32,
+    /// The first of the records, or where there are none the record that will come next.
+    pub(crate) first: Lsn,
+    pub(crate) epoch: Epoch,
+    /// The highest record known to be durable when the batch was written.
+    pub(crate) durable: Lsn,
+    /// The running checksum over all batches up to and including this one.
+    pub(crate) chain: u32,
+}
+
+/// What a batch is for. Zero is no kind, so zero bytes are never a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BatchKind {
+    /// It holds records.
+    Records = 1,
+    /// It holds none: it raises the epoch.
+    Promise = 2,
+    /// It holds none: the log was closed, and everything before it was durable.
+    Close = 3,
+}
+
+impl BatchHeader {
+    pub(crate) fn encode(&self, identity: u64, offset: u64) -> [u8; BATCH_HEADER_BYTES] {
+        let mut bytes = [0; BATCH_HEADER_BYTES];
+        bytes[4..8].copy_from_slice(&self.length.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.first.get().to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.epoch.get().to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.durable.get().to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.chain.to_le_bytes());
+        bytes[36..40].copy_from_slice(&(self.count << 8 | self.kind as u32).to_le_bytes());
+        let checksum = bound_checksum(identity, offset, &bytes);
+        bytes[0..4].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The header at `offset` of the segment with this identity, if the bytes are one. O(1).
+    pub(crate) fn decode(bytes: &[u8; BATCH_HEADER_BYTES], identity: u64, offset: u64) -> Option<Self> {
+        // Before the checksum, because a scan asks at every offset and these few comparisons answer nearly always.
+        let tail = read_le!(u32, bytes, 36);
+        let (kind, count) = (BatchKind::from_byte(bytes[36])?, tail >> 8);
+        let length = read_le!(u32, bytes, 4);
+        let plausible = match kind {
+            BatchKind::Records => count > 0 && length >= 2 * count && length as usize <= MAX_BATCH_BYTES,
+            BatchKind::Promise | BatchKind::Close => count == 0 && length == 0,
+        };
+        if !plausible || read_le!(u32, bytes, 0) != bound_checksum(identity, offset, bytes) {
+            return None;
+        }
+        let header = Self {
+            kind,
+            length,
+            count,
+            first: Lsn::new(read_le!(u64, bytes, 8)),
+            epoch: Epoch::new(read_le!(u64, bytes, 16)),
+            durable: Lsn::new(read_le!(u64, bytes, 24)),
+            chain: read_le!(u32, bytes, 32),
+        };
+        // Numbers start at 1, and nothing can be durable before it is written.
+        (header.first > header.durable && header.next().is_some()).then_some(header)
+    }
+
+    /// The record after the last one of this batch; `None` when there is no such number.
+    pub(crate) fn next(&self) -> Option<Lsn> {
+        self.first.advance(u64::from(self.count))
+    }
+
+    /// The running checksum after a batch of this place, epoch and body.
+    ///
+    /// It covers what was appended and not how it is stored, so two logs with the same batches agree on it.
+    pub(crate) fn chain_over(before: u32, first: Lsn, epoch: Epoch, body: &[u8]) -> u32 {
+        let mut place = [0; 16];
+        place[..8].copy_from_slice(&first.get().to_le_bytes());
+        place[8..].copy_from_slice(&epoch.get().to_le_bytes());
+        checksum::extend(checksum::extend(before, &place), body)
+    }
+}
+
+impl BatchKind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Records),
+            2 => Some(Self::Promise),
+            3 => Some(Self::Close),
+            _ => None,
+        }
+    }
+}
+
+fn bound_checksum(identity: u64, offset: u64, header: &[u8; BATCH_HEADER_BYTES]) -> u32 {
+    let mut bound = [0; 16 + BATCH_HEADER_BYTES - 4];
+    bound[..8].copy_from_slice(&identity.to_le_bytes());
+    bound[8..16].copy_from_slice(&offset.to_le_bytes());
+    bound[16..].copy_from_slice(&header[4..]);
+    checksum::extend(0, &bound)
+}

@@ -1,0 +1,199 @@
+//! Walking a segment batch by batch, and searching what lies behind the point where that ends.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::ops::Range;
+
+use super::{BATCH_HEADER_BYTES, BatchHeader, BatchKind};
+use crate::{
+    Epoch, Lsn,
+    storage::{StorageError, StorageFile},
+};
+
+/// How much is read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A point between two batches of a segment, and all that must be known to verify what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) offset: u64,
+    /// The record that comes next.
+    pub(crate) next: Lsn,
+    pub(crate) epoch: Epoch,
+    /// The running checksum so far.
+    pub(crate) chain: u32,
+}
+
+/// Reads a segment's batches in order and verifies each against the one before.
+///
+/// It never reads at or past `end`, holds one batch in memory, and believes no length before its checksum.
+pub(crate) struct Walk<F> {
+    file: Arc<F>,
+    identity: u64,
+    end: u64,
+    place: Place,
+    buffer: Vec<u8>,
+    buffer_offset: u64,
+    body: Range<usize>,
+}
+
+/// What a walk finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The next batch, whole; its records are [`Walk::body`].
+    Batch(BatchHeader),
+    /// No batch that could follow: the end of the log, a tear, or damage.
+    Hole,
+}
+
+impl<F: StorageFile> Walk<F> {
+    pub(crate) fn new(file: Arc<F>, identity: u64, place: Place, end: u64) -> Self {
+        Self {
+            file,
+            identity,
+            end,
+            place,
+            buffer: Vec::new(),
+            buffer_offset: 0,
+            body: 0..0,
+        }
+    }
+
+    /// Where the walk stands: after the last batch it returned.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The records of the batch returned last.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.buffer[self.body.clone()]
+    }
+
+    pub(crate) fn step(&mut self) -> Result<Step, StorageError> {
+        let Some(header) = self.read_header()? else {
+            return Ok(Step::Hole);
+        };
+        let follows = header.first == self.place.next && header.epoch >= self.place.epoch;
+        let Some(next) = header.next().filter(|_| follows) else {
+            return Ok(Step::Hole);
+        };
+        let body_offset = self.place.offset + BATCH_HEADER_BYTES as u64;
+        let Some(body) = self.read(body_offset, header.length as usize)? else {
+            return Ok(Step::Hole);
+        };
+        let chain = match header.kind {
+            BatchKind::Records => BatchHeader::chain_over(
+                self.place.chain,
+                header.first,
+                header.epoch,
+                &self.buffer[body.clone()],
+            ),
+            BatchKind::Promise | BatchKind::Close => self.place.chain,
+        };
+        if chain != header.chain {
+            return Ok(Step::Hole);
+        }
+        self.body = body;
+        self.place = Place {
+            offset: body_offset + u64::from(header.length),
+            next,
+            epoch: header.epoch,
+            chain,
+        };
+        Ok(Step::Batch(header))
+    }
+
+    fn read_header(&mut self) -> Result<Option<BatchHeader>, StorageError> {
+        let (offset, identity) = (self.place.offset, self.identity);
+        let Some(range) = self.read(offset, BATCH_HEADER_BYTES)? else {
+            return Ok(None);
+        };
+        Ok(self.buffer[range]
+            .first_chunk()
+            .and_then(|bytes| BatchHeader::decode(bytes, identity, offset)))
+    }
+
+    /// Where in the buffer these bytes of the file are; `None` when the file ends before them.
+    fn read(&mut self, offset: u64, length: usize) -> Result<Option<Range<usize>>, StorageError> {
+        let buffered = self.buffer_offset..self.buffer_offset + self.buffer.len() as u64;
+        let wanted_end = offset + length as u64;
+        if wanted_end > self.end {
+            return Ok(None);
+        }
+        if offset < buffered.start || wanted_end > buffered.end {
+            let ahead = (length.max(CHUNK_BYTES) as u64).min(self.end - offset);
+            self.buffer.resize(ahead as usize, 0);
+            let count = self.file.read_at(offset, &mut self.buffer)?;
+            self.buffer.truncate(count);
+            self.buffer_offset = offset;
+            if count < length {
+                return Ok(None);
+            }
+        }
+        let start = (offset - self.buffer_offset) as usize;
+        Ok(Some(start..start + length))
+    }
+}
+
+/// What lies behind a hole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Behind {
+    /// How many intact batch headers there are.
+    pub(crate) headers: u64,
+    /// The highest record any of them numbers.
+    pub(crate) last: Lsn,
+    /// The highest durable record any of them states.
+    pub(crate) durable: Lsn,
+    /// The highest epoch any of them states.
+    pub(crate) epoch: Epoch,
+    /// The end of the last byte that is not zero; 0 when all are.
+    pub(crate) used_end: u64,
+}
+
+/// Searches `from..end` at every offset for batch headers of this segment. O(bytes), whatever the bytes are.
+pub(crate) fn find_headers<F: StorageFile>(
+    file: &F,
+    identity: u64,
+    from: u64,
+    end: u64,
+) -> Result<Behind, StorageError> {
+    let mut behind = Behind::default();
+    let mut buffer = Vec::new();
+    let mut offset = from;
+    while offset < end {
+        // A header may begin in this chunk and end in the next one.
+        let wanted = ((CHUNK_BYTES + BATCH_HEADER_BYTES - 1) as u64).min(end - offset);
+        buffer.resize(wanted as usize, 0);
+        let count = file.read_at(offset, &mut buffer)?;
+        buffer.truncate(count);
+        if let Some(last) = buffer.iter().rposition(|&byte| byte != 0) {
+            behind.used_end = offset + last as u64 + 1;
+            for (at, window) in buffer.windows(BATCH_HEADER_BYTES).enumerate().take(CHUNK_BYTES) {
+                let header = window
+                    .first_chunk()
+                    .and_then(|bytes| BatchHeader::decode(bytes, identity, offset + at as u64));
+                if let Some(header) = header {
+                    behind.add(&header);
+                }
+            }
+        }
+        offset += CHUNK_BYTES as u64;
+    }
+    Ok(behind)
+}
+
+impl Behind {
+    fn add(&mut self, header: &BatchHeader) {
+        let last = header.next().and_then(Lsn::previous).unwrap_or(header.first);
+        self.headers += 1;
+        self.last = self.last.max(last);
+        self.durable = self.durable.max(header.durable);
+        self.epoch = self.epoch.max(header.epoch);
+    }
+
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.headers += other.headers;
+        self.last = self.last.max(other.last);
+        self.durable = self.durable.max(other.durable);
+        self.epoch = self.epoch.max(other.epoch);
+    }
+}

@@ -1,0 +1,142 @@
+//! What the log knows about its segments without reading them.
+
+use alloc::{collections::VecDeque, vec, vec::Vec};
+
+use crate::{
+    Lsn, SegmentId,
+    segment::{HEADER_BYTES, Place, SegmentHeader},
+};
+
+/// How many bytes lie between two entries of a segment's index.
+const INDEX_STRIDE_BYTES: u64 = 64 << 10;
+
+/// One segment: who it is, where its batches end, and a sparse index into them.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) id: SegmentId,
+    pub(crate) identity: u64,
+    /// Places about [`INDEX_STRIDE_BYTES`] apart, ascending; the first is behind the header. Never empty.
+    index: Vec<Place>,
+    end: Place,
+}
+
+impl Segment {
+    /// A segment without batches.
+    pub(crate) fn new(header: &SegmentHeader) -> Self {
+        let start = Place {
+            offset: HEADER_BYTES as u64,
+            next: header.first,
+            epoch: header.epoch,
+            chain: header.chain,
+        };
+        Self {
+            id: header.segment,
+            identity: header.identity(),
+            index: vec![start],
+            end: start,
+        }
+    }
+
+    /// The first record that belongs here, whether it has been written yet or not.
+    pub(crate) fn first(&self) -> Lsn {
+        self.index.first().map_or(self.end.next, |place| place.next)
+    }
+
+    /// Where the next batch goes.
+    pub(crate) fn end(&self) -> Place {
+        self.end
+    }
+
+    /// Takes note of a batch that ends at `end`.
+    pub(crate) fn extend(&mut self, end: Place) {
+        // An entry stands before a batch, so the one that ends here is reached from the place before it.
+        let indexed = self.index.last().map_or(0, |place| place.offset);
+        if self.end.offset - indexed >= INDEX_STRIDE_BYTES {
+            self.index.push(self.end);
+        }
+        self.end = end;
+    }
+
+    /// A place at or before record `lsn`, and not far before it. O(log size).
+    pub(crate) fn seek(&self, lsn: Lsn) -> Place {
+        let behind = self.index.partition_point(|place| place.next <= lsn);
+        self.index
+            .get(behind.saturating_sub(1))
+            .copied()
+            .unwrap_or(self.end)
+    }
+}
+
+/// All segments of a log, oldest first. There is always one that is active.
+#[derive(Clone, Debug)]
+pub(crate) struct Segments {
+    sealed: VecDeque<Segment>,
+    active: Segment,
+}
+
+impl Segments {
+    pub(crate) fn new(active: Segment) -> Self {
+        Self {
+            sealed: VecDeque::new(),
+            active,
+        }
+    }
+
+    /// Seals the active segment and makes `segment` the active one.
+    pub(crate) fn push(&mut self, segment: Segment) {
+        self.sealed
+            .push_back(core::mem::replace(&mut self.active, segment));
+    }
+
+    /// Takes note of a batch in the active segment.
+    pub(crate) fn extend(&mut self, end: Place) {
+        self.active.extend(end);
+    }
+
+    pub(crate) fn active(&self) -> &Segment {
+        &self.active
+    }
+
+    /// The end of the log.
+    pub(crate) fn end(&self) -> Place {
+        self.active.end
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Segment> {
+        if index == self.sealed.len() {
+            Some(&self.active)
+        } else {
+            self.sealed.get(index)
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sealed.len() + 1
+    }
+
+    /// The index of the segment that holds `lsn`, or would.
+    pub(crate) fn find(&self, lsn: Lsn) -> usize {
+        if self.active.first() <= lsn {
+            return self.sealed.len();
+        }
+        self.sealed
+            .partition_point(|segment| segment.first() <= lsn)
+            .saturating_sub(1)
+    }
+
+    pub(crate) fn oldest(&self) -> Lsn {
+        self.sealed.front().unwrap_or(&self.active).first()
+    }
+
+    /// The oldest segment, if it is sealed and holds only records below `lsn`.
+    pub(crate) fn droppable(&self, lsn: Lsn) -> Option<SegmentId> {
+        self.sealed
+            .front()
+            .filter(|segment| segment.end.next <= lsn)
+            .map(|segment| segment.id)
+    }
+
+    pub(crate) fn drop_first(&mut self) {
+        self.sealed.pop_front();
+    }
+}
