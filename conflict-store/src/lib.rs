@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+pub mod backend;
+pub mod limits;
+pub mod resolve;
+pub mod revision;
+mod store;
+
+pub use backend::{ApplyError, Backend, MemoryBackend};
+pub use resolve::{
+    Conflict, Custom, KeepAll, LastWriterWins, Reading, Resolution, ResolveError, Resolver, SettleError,
+};
+pub use revision::{
+    DecodeTreeError, Document, InsertError, ParseVersionIdError, PutError, RevisionTree, Version, VersionId,
+    Written,
+};
+pub use store::{KeyedReading, ReadError, Store, Strategy, WriteError};

@@ -1,0 +1,161 @@
+//! One version of a document, and how its id follows from what it says.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use crdt_core::Stamp;
+use smallvec::SmallVec;
+
+use super::id::{DIGEST_BYTES, VersionId};
+
+/// The parents of a version, ascending. Almost every version has at most one.
+pub(crate) type Parents = SmallVec<[VersionId; 1]>;
+
+/// One version of a document: what was written, and on top of which versions.
+///
+/// Versions are immutable. Their [`id`](Self::id) is a digest of the rest, see [`VersionId`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Version<V> {
+    id: VersionId,
+    parents: Parents,
+    body: Option<V>,
+    stamp: Option<Stamp>,
+    rule: Option<Box<str>>,
+}
+
+impl<V> Version<V> {
+    /// The version's identity.
+    pub fn id(&self) -> &VersionId {
+        &self.id
+    }
+
+    /// The version this one was written on, the highest of them when it merges several; `None` for a first version.
+    pub fn parent(&self) -> Option<&VersionId> {
+        self.parents.last()
+    }
+
+    /// All versions this one supersedes, ascending. None for a first version, several for a merge.
+    pub fn parents(&self) -> &[VersionId] {
+        &self.parents
+    }
+
+    /// What was written; `None` when the version deletes the document.
+    pub fn body(&self) -> Option<&V> {
+        self.body.as_ref()
+    }
+
+    /// Whether the version deletes the document.
+    pub fn is_deleted(&self) -> bool {
+        self.body.is_none()
+    }
+
+    /// When and by whom it was written. Only collections that order versions by time keep stamps.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.stamp
+    }
+
+    /// The rule that wrote the version, if a rule and not a writer did. See [`RevisionTree::settle`].
+    ///
+    /// [`RevisionTree::settle`]: crate::RevisionTree::settle
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// The order in which versions win: not deleted first, then the generation as a number, then the digest.
+    pub(crate) fn rank(&self) -> (bool, VersionId) {
+        (!self.is_deleted(), self.id)
+    }
+}
+
+impl<V: AsRef<[u8]>> Version<V> {
+    /// The version of the document `key` that says this. O(length of key and body).
+    ///
+    /// `parents` may come in any order and repeat.
+    pub(crate) fn new(
+        key: &[u8],
+        mut parents: Parents,
+        body: Option<V>,
+        stamp: Option<Stamp>,
+        rule: Option<Box<str>>,
+    ) -> Self {
+        parents.sort_unstable();
+        parents.dedup();
+        let content = content_digest(body.as_ref().map(AsRef::as_ref), stamp, rule.as_deref());
+        let id = VersionId::below(&parents, id_digest(key, &parents, &content));
+        Self {
+            id,
+            parents,
+            body,
+            stamp,
+            rule,
+        }
+    }
+
+    /// Whether the id is the one this version has as a version of `key`.
+    pub(crate) fn belongs_to(&self, key: &[u8]) -> bool {
+        let content = content_digest(self.body().map(AsRef::as_ref), self.stamp, self.rule());
+        self.id == VersionId::below(&self.parents, id_digest(key, &self.parents, &content))
+    }
+}
+
+impl<V: AsRef<[u8]>> fmt::Debug for Version<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.id)?;
+        if !self.parents.is_empty() {
+            write!(f, " on {:?}", self.parents.as_slice())?;
+        }
+        match &self.body {
+            Some(body) => write!(f, " \"{}\"", body.as_ref().escape_ascii()),
+            None => f.write_str(" deleted"),
+        }
+    }
+}
+
+const LIVE: u8 = 1 << 0;
+const STAMPED: u8 = 1 << 1;
+const RULED: u8 = 1 << 2;
+
+/// What a version says, apart from where it hangs.
+///
+/// The body enters the id through this digest and not directly, so that a history stays verifiable where bodies are
+/// kept elsewhere or not at all.
+fn content_digest(body: Option<&[u8]>, stamp: Option<Stamp>, rule: Option<&str>) -> [u8; DIGEST_BYTES] {
+    let mut hasher = blake3::Hasher::new_keyed(b"conflict-store version content 1");
+    let flag = |present: bool, flag: u8| if present { flag } else { 0 };
+    hasher
+        .update(&[flag(body.is_some(), LIVE) | flag(stamp.is_some(), STAMPED) | flag(rule.is_some(), RULED)]);
+    if let Some(Stamp { time, replica }) = stamp {
+        hasher.update(&time.millis().to_le_bytes());
+        hasher.update(&time.counter().to_le_bytes());
+        hasher.update(replica.as_bytes());
+    }
+    if let Some(rule) = rule {
+        hasher.update(&length(rule.len()));
+        hasher.update(rule.as_bytes());
+    }
+    hasher.update(body.unwrap_or_default());
+    truncated(&hasher)
+}
+
+fn id_digest(key: &[u8], parents: &[VersionId], content: &[u8; DIGEST_BYTES]) -> [u8; DIGEST_BYTES] {
+    let mut hasher = blake3::Hasher::new_keyed(b"conflict-store version identity1");
+    hasher.update(&length(key.len()));
+    hasher.update(key);
+    hasher.update(&length(parents.len()));
+    for parent in parents {
+        hasher.update(&parent.generation().to_le_bytes());
+        hasher.update(parent.digest());
+    }
+    hasher.update(content);
+    truncated(&hasher)
+}
+
+fn length(bytes: usize) -> [u8; 8] {
+    (bytes as u64).to_le_bytes()
+}
+
+fn truncated(hasher: &blake3::Hasher) -> [u8; DIGEST_BYTES] {
+    let mut digest = [0; DIGEST_BYTES];
+    hasher.finalize_xof().fill(&mut digest);
+    digest
+}
