@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use crate::ReplicaId;
 use crate::clock::{Hlc, WallTime};
+use crate::{Dot, ReplicaId};
 
 /// Why a hybrid logical clock refused to mint or to accept a stamp.
 ///
@@ -37,4 +37,22 @@ pub enum ClockError {
 pub struct DotsExhausted {
     /// The replica whose counters are used up.
     pub replica: ReplicaId,
+}
+
+/// Why a store and a context do not make a causal value. Nothing was built or merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidCausal {
+    /// Something is filed under a dot that the context has not seen.
+    #[error("dot {dot} is in the store and not in its context; the value was not built")]
+    DotOutsideContext {
+        /// The dot in question.
+        dot: Dot,
+    },
+    /// One dot is filed under two keys: its replica used a counter twice, or the input is forged.
+    #[error("dot {dot} is in the store twice; the value was not built")]
+    DotInTwoPlaces {
+        /// The dot in question.
+        dot: Dot,
+    },
 }

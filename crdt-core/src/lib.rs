@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 
 extern crate alloc;
 
@@ -9,9 +10,12 @@ pub mod codec;
 pub mod counter;
 mod crdt;
 mod dot;
+pub mod dotted;
 mod error;
 mod fingerprint;
 mod id;
+#[cfg(any(test, feature = "proptest"))]
+pub mod laws;
 mod limits;
 pub mod register;
 pub mod set;
@@ -20,7 +24,7 @@ pub use clock::{CausalContext, Hlc, HlcClock, Observed, Stamp, VersionVector, Wa
 pub use counter::{CounterOverflow, GCounter, PnCounter};
 pub use crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
 pub use dot::Dot;
-pub use error::{ClockError, DotsExhausted};
+pub use error::{ClockError, DotsExhausted, InvalidCausal};
 pub use fingerprint::{CanonicalBytes, FingerprintWriter, digest_of};
 pub use id::ReplicaId;
 pub use limits::Limits;

@@ -70,10 +70,8 @@ impl VersionVector {
     /// Raises the dot's replica to the dot's counter; whether that was further than before. Never
     /// lowers.
     pub fn advance(&mut self, dot: Dot) -> bool {
-        NonZeroU64::new(dot.counter()).is_some_and(|counter| {
-            self.counters
-                .upsert(dot.replica, counter, |mine, new| raise(mine, new))
-        })
+        NonZeroU64::new(dot.counter())
+            .is_some_and(|counter| self.counters.upsert(dot.replica, counter, raise))
     }
 
     /// Replicas above 0 with their counters, ascending by replica.

@@ -1,0 +1,93 @@
+//! Dot stores: what is left of a causal history, kept apart from the history itself.
+//!
+//! A causal type has two halves. The *context* ([`CausalContext`]) is the set of all changes seen.
+//! The *store* holds what is still alive, filed under the dots that brought it. A dot in the
+//! context and not in the store was removed, a dot in neither was never seen; that difference is
+//! what makes tombstones unnecessary.
+//!
+//! | store | holds | serves |
+//! |---|---|---|
+//! | [`DotSet`] | live dots | flags, one element of a set |
+//! | [`DotFun`] | a value under each live dot | registers that keep concurrent values |
+//! | [`DotMap`] | a store under each key | sets, maps |
+//!
+//! Joins take both contexts by reference, so any number of stores can live under one shared
+//! context. A value that stands alone brings its own: [`Causal`].
+//!
+//! Two rules hold for every store, and the joins rely on them:
+//!
+//! 1. every dot in a store is also in the context it lives under;
+//! 2. a dot names one change: it sits in one place of one store, and what it holds never changes.
+//!    Every change mints a dot; a removal mints none.
+//!
+//! Source: Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018), section 7.
+
+#[cfg(feature = "serde")]
+mod ascending;
+mod causal;
+mod dot_fun;
+mod dot_map;
+mod dot_set;
+
+pub use causal::{Causal, CausalDigest};
+pub use dot_fun::DotFun;
+pub use dot_map::DotMap;
+pub use dot_set::DotSet;
+
+use alloc::vec::Vec;
+
+use crate::{CausalContext, Change, Dot};
+
+/// A store whose content is filed under dots; see the [module](self) for the two rules.
+///
+/// ```
+/// use crdt_core::dotted::{DotSet, DotStore};
+/// use crdt_core::{CausalContext, Dot, ReplicaId};
+///
+/// let dot = Dot::new(ReplicaId::from_bytes([7; 16]), 1).unwrap();
+/// let seen = CausalContext::from(dot);
+/// let live = DotSet::from(dot);
+///
+/// // Someone who never saw the dot gains it; someone who saw it and has it no more removed it.
+/// let mut newcomer = DotSet::new();
+/// assert!(newcomer.join(&CausalContext::new(), &live, &seen).is_changed());
+/// assert_eq!(newcomer, live);
+/// let mut remover = DotSet::new();
+/// assert!(!remover.join(&seen, &live, &seen).is_changed());
+/// assert!(remover.is_empty());
+/// ```
+pub trait DotStore: Clone + Default + PartialEq {
+    /// Takes in `other`: keeps what both hold and what only one side has seen, drops what one side
+    /// has seen and holds no more.
+    ///
+    /// Reads both contexts and changes neither; the caller merges them afterwards, once, for all
+    /// stores that share them. The result tells whether the *store* changed.
+    fn join(&mut self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> Change;
+
+    /// Whether [`join`](Self::join) with the same arguments would leave this store as it is.
+    fn absorbs(&self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> bool;
+
+    /// Whether no dot is alive.
+    fn is_empty(&self) -> bool;
+
+    /// Visits every live dot, in the store's own canonical order.
+    fn for_each_dot(&self, visit: &mut dyn FnMut(Dot));
+
+    /// The live dots as a set. O(n log n).
+    fn dots(&self) -> CausalContext {
+        let mut dots = Vec::new();
+        self.for_each_dot(&mut |dot| dots.push(dot));
+        dots.into_iter().collect()
+    }
+
+    /// The part of this store whose dots `context` has not seen.
+    #[must_use]
+    fn unseen_by(&self, context: &CausalContext) -> Self;
+
+    /// One store per live dot, each holding that dot alone, in the order of
+    /// [`for_each_dot`](Self::for_each_dot).
+    fn split(&self) -> Vec<(Dot, Self)>;
+}
+
+#[cfg(test)]
+mod tests;
