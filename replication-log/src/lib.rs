@@ -8,6 +8,7 @@ mod checksum;
 mod error;
 mod log;
 mod lsn;
+mod mix;
 mod options;
 mod reader;
 mod record;
@@ -16,6 +17,8 @@ mod repair;
 mod segment;
 mod segments;
 
+#[cfg(feature = "std")]
+pub mod handle;
 pub mod limits;
 pub mod storage;
 
@@ -24,6 +27,8 @@ pub use error::{
     AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PromiseError,
     ReadError, SyncError, TruncateError,
 };
+#[cfg(feature = "std")]
+pub use handle::LogHandle;
 pub use log::{Log, PendingSync};
 pub use lsn::{Epoch, Lsn, SegmentId};
 pub use options::{FsyncPolicy, LogOptions};

@@ -2,7 +2,7 @@
 
 mod rotate;
 
-pub(crate) use rotate::create_segment;
+pub(crate) use rotate::{CreateError, create_segment};
 
 use alloc::{sync::Arc, vec::Vec};
 use core::ops::RangeInclusive;
@@ -39,7 +39,7 @@ use crate::{
 pub struct Log<S: Storage> {
     storage: S,
     options: LogOptions,
-    log_id: u64,
+    id: u64,
     segments: Segments,
     file: Arc<S::File>,
     /// Up to where the active segment's file is known to be zero behind the last batch.
@@ -122,6 +122,7 @@ impl<S: Storage> Log<S> {
     }
 
     /// Takes note of how a sync ended, and returns the last durable record.
+    #[expect(clippy::needless_pass_by_value, reason = "a sync is finished once")]
     pub fn finish_sync(
         &mut self,
         pending: PendingSync<S::File>,
@@ -185,7 +186,9 @@ impl<S: Storage> Log<S> {
         while let Some(segment) = self.segments.droppable(lsn) {
             self.storage.remove(&file_name(segment))?;
             self.segments.drop_first();
-            self.storage.sync_directory()?;
+            // A removal that is not durable could be undone by a crash after a later one that is: a gap.
+            let outcome = self.storage.sync_directory();
+            outcome.map_err(|error| self.poisoned(PoisonedBy::Sync, error))?;
         }
         Ok(self.oldest())
     }
@@ -246,7 +249,7 @@ impl<S: Storage> Log<S> {
 pub(crate) struct Recovered<S: Storage> {
     pub(crate) storage: S,
     pub(crate) options: LogOptions,
-    pub(crate) log_id: u64,
+    pub(crate) id: u64,
     pub(crate) segments: Segments,
     pub(crate) file: Arc<S::File>,
     pub(crate) zeroed: u64,
@@ -259,7 +262,7 @@ impl<S: Storage> Log<S> {
         let Recovered {
             storage,
             options,
-            log_id,
+            id,
             segments,
             file,
             zeroed,
@@ -269,7 +272,7 @@ impl<S: Storage> Log<S> {
         Self {
             storage,
             options,
-            log_id,
+            id,
             file,
             zeroed,
             durable: end.next.previous().unwrap_or(Lsn::ZERO),
@@ -283,6 +286,10 @@ impl<S: Storage> Log<S> {
     }
 
     /// Writes one batch at the end. The caller has checked everything and made room.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a batch is smaller than MAX_BATCH_BYTES"
+    )]
     fn write_batch(&mut self, kind: BatchKind, epoch: Epoch, count: u32, body: &[u8]) -> Result<(), Poison> {
         let end = self.segments.end();
         let chain = match kind {

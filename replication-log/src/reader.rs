@@ -119,16 +119,15 @@ impl<'a, S: Storage> Reader<'a, S> {
 
     /// The next record of the loaded batch.
     fn take(&mut self) -> Result<Record<'_>, ReadError> {
-        let (lsn, segment) = (self.next, self.segments.get(self.segment));
-        let walk = self.walk.as_ref();
-        if let (Some(walk), Some(next)) = (walk, lsn.next()) {
-            if let Ok(Some((kind, payload))) = self.records.next(walk.body()) {
-                self.left -= 1;
-                self.next = next;
-                return Ok(Record { lsn, kind, payload });
-            }
+        let (lsn, walk) = (self.next, self.walk.as_ref());
+        if let (Some(walk), Some(next)) = (walk, lsn.next())
+            && let Ok(Some((kind, payload))) = self.records.next(walk.body())
+        {
+            self.left -= 1;
+            self.next = next;
+            return Ok(Record { lsn, kind, payload });
         }
-        let segment = segment.unwrap_or(self.segments.active());
+        let segment = self.segments.get(self.segment).unwrap_or(self.segments.active());
         let offset = walk.map_or(0, |walk| walk.place().offset);
         Err(damage(segment, offset, lsn, self.limit).into())
     }

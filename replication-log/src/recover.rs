@@ -14,10 +14,10 @@ pub(crate) use survey::survey;
 use crate::{
     Epoch, Log, LogOptions, Lsn, OpenError, SegmentId,
     limits::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES},
-    log::{Recovered, create_segment},
+    log::{CreateError, Recovered, create_segment},
     segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, Place, SegmentHeader, file_name},
     segments::{Segment, Segments},
-    storage::{Storage, StorageError, StorageFile, write_zeros},
+    storage::{Storage, StorageError, StorageFile, chunk_of, write_zeros},
 };
 
 /// What opening a log found and did.
@@ -112,11 +112,10 @@ fn create<S: Storage>(storage: S, options: LogOptions) -> Result<Recovered<S>, O
         chain: 0,
     };
     let preallocate = options.preallocate_bytes.min(options.segment_bytes);
-    let (file, zeroed) =
-        create_segment(&storage, &header, preallocate).map_err(|error| error.into_inner())?;
+    let (file, zeroed) = create_segment(&storage, &header, preallocate).map_err(CreateError::into_inner)?;
     Ok(Recovered {
         storage,
-        log_id: options.log_id,
+        id: options.log_id,
         options,
         segments: Segments::new(Segment::new(&header)),
         file: Arc::new(file),
@@ -173,7 +172,7 @@ fn mend<S: Storage>(
     Ok((
         Recovered {
             storage,
-            log_id,
+            id: log_id,
             options,
             segments,
             file,
@@ -189,11 +188,11 @@ fn mend<S: Storage>(
 /// After a failed sync the operating system may hold them in its cache, clean, and never write them: reading finds
 /// them and the next sync succeeds without them. Writing them again makes that sync mean something.
 fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageError> {
-    const CHUNK_BYTES: u64 = 64 << 10;
+    const CHUNK_BYTES: usize = 64 << 10;
     let mut buffer = Vec::new();
     let mut offset = from;
     while offset < to {
-        buffer.resize(CHUNK_BYTES.min(to - offset) as usize, 0);
+        buffer.resize(chunk_of(to - offset, CHUNK_BYTES), 0);
         let count = file.read_at(offset, &mut buffer)?;
         if count == 0 {
             break;

@@ -68,7 +68,7 @@ impl<S: Storage> Log<S> {
 
         let end = self.segments.end();
         let header = SegmentHeader {
-            log_id: self.log_id,
+            log_id: self.id,
             segment,
             first: end.next,
             epoch: end.epoch,

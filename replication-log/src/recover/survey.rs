@@ -76,6 +76,7 @@ struct Scan<'a, S: Storage> {
 }
 
 /// Why the scan stopped before the last segment.
+#[derive(Clone, Copy)]
 enum Stop {
     /// The segment itself is bad, wherever the log before it ends.
     Bad(SegmentId, Damage),
@@ -165,7 +166,7 @@ impl<S: Storage> Scan<'_, S> {
         unborn: Vec<String>,
     ) -> Result<Survey<S::File>, OpenError> {
         let Some(mut found) = self.found.take() else {
-            let corruption = self.without_segments(stop, &later);
+            let corruption = self.without_segments(stop);
             return Ok(Survey {
                 found: None,
                 unborn,
@@ -205,13 +206,12 @@ impl<S: Storage> Scan<'_, S> {
     }
 
     /// A log of which no segment can be read: new, unless something says that there must be one.
-    fn without_segments(&self, stop: Option<Stop>, later: &[SegmentId]) -> Option<Corruption> {
+    fn without_segments(&self, stop: Option<Stop>) -> Option<Corruption> {
         let (segment, damage) = match stop {
             Some(Stop::Bad(segment, damage)) => (segment, damage),
             _ if self.stated > Lsn::ZERO => (SegmentId::FIRST, Damage::Missing),
             _ => return None,
         };
-        debug_assert!(damage == Damage::Missing || !later.is_empty());
         let (lsn, stated_durable) = (Lsn::FIRST, self.stated);
         Some(Corruption {
             segment,

@@ -1,13 +1,15 @@
 //! The first bytes of a segment.
 
 use super::read_le;
-use crate::{Epoch, Lsn, SegmentId, checksum};
+use crate::{Epoch, Lsn, SegmentId, checksum, mix::mix};
 
 /// The version of the format this build reads and writes.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
 /// The size of a segment header. It is smaller than any disk's sector, so it is never torn.
-pub(crate) const HEADER_BYTES: usize = 80;
+pub(crate) const HEADER_BYTES: usize = HEADER_BYTES_STATED as usize;
+
+const HEADER_BYTES_STATED: u32 = 80;
 
 const MAGIC: [u8; 8] = *b"REPLOG\r\n";
 const CHECKSUM_OFFSET: usize = 76;
@@ -44,7 +46,7 @@ impl SegmentHeader {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes[12..16].copy_from_slice(&(HEADER_BYTES as u32).to_le_bytes());
+        bytes[12..16].copy_from_slice(&HEADER_BYTES_STATED.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.log_id.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.identity().to_le_bytes());
         bytes[32..40].copy_from_slice(&self.segment.get().to_le_bytes());
@@ -84,12 +86,7 @@ impl SegmentHeader {
     }
 }
 
-/// A segment's identity: distinct for every segment of every log, the same wherever it is computed.
-///
-/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014) over the log's id and the segment's number.
+/// A segment's identity: distinct for every segment of a log, and the same wherever it is computed.
 pub(crate) fn identity_of(log_id: u64, segment: SegmentId) -> u64 {
-    let mut mixed = log_id.wrapping_add(segment.get().wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    mix(log_id, segment.get())
 }

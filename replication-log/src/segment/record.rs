@@ -11,6 +11,7 @@ pub(crate) fn framed_bytes(payload: usize) -> usize {
 }
 
 /// Appends one framed record: the payload's length in LEB128, the kind, the payload.
+#[expect(clippy::cast_possible_truncation, reason = "seven bits fit into a byte")]
 pub(crate) fn frame_record(body: &mut Vec<u8>, kind: RecordKind, payload: &[u8]) {
     let mut rest = payload.len();
     while rest >= 0x80 {

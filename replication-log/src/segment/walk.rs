@@ -6,7 +6,7 @@ use core::ops::Range;
 use super::{BATCH_HEADER_BYTES, BatchHeader, BatchKind};
 use crate::{
     Epoch, Lsn,
-    storage::{StorageError, StorageFile},
+    storage::{StorageError, StorageFile, chunk_of},
 };
 
 /// How much is read at once.
@@ -120,8 +120,8 @@ impl<F: StorageFile> Walk<F> {
             return Ok(None);
         }
         if offset < buffered.start || wanted_end > buffered.end {
-            let ahead = (length.max(CHUNK_BYTES) as u64).min(self.end - offset);
-            self.buffer.resize(ahead as usize, 0);
+            self.buffer
+                .resize(chunk_of(self.end - offset, length.max(CHUNK_BYTES)), 0);
             let count = self.file.read_at(offset, &mut self.buffer)?;
             self.buffer.truncate(count);
             self.buffer_offset = offset;
@@ -129,7 +129,8 @@ impl<F: StorageFile> Walk<F> {
                 return Ok(None);
             }
         }
-        let start = (offset - self.buffer_offset) as usize;
+        // The bytes wanted are in the buffer, so their distance from its start is no more than its length.
+        let start = chunk_of(offset - self.buffer_offset, self.buffer.len());
         Ok(Some(start..start + length))
     }
 }
@@ -161,8 +162,7 @@ pub(crate) fn find_headers<F: StorageFile>(
     let mut offset = from;
     while offset < end {
         // A header may begin in this chunk and end in the next one.
-        let wanted = ((CHUNK_BYTES + BATCH_HEADER_BYTES - 1) as u64).min(end - offset);
-        buffer.resize(wanted as usize, 0);
+        buffer.resize(chunk_of(end - offset, CHUNK_BYTES + BATCH_HEADER_BYTES - 1), 0);
         let count = file.read_at(offset, &mut buffer)?;
         buffer.truncate(count);
         if let Some(last) = buffer.iter().rposition(|&byte| byte != 0) {

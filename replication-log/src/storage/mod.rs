@@ -4,12 +4,18 @@
 //! can hold a log: [`MemoryStorage`] for tests and simulation, [`FaultStorage`] for a disk that loses what was not
 //! synced, `FileStorage` (feature `std`) for a real directory.
 
+mod fault;
+#[cfg(feature = "std")]
+mod file;
 mod memory;
 mod shared;
 
 use alloc::{string::String, vec, vec::Vec};
 use core::fmt;
 
+pub use fault::{FaultFile, FaultStorage, Keep, SECTOR_BYTES, Survivors};
+#[cfg(feature = "std")]
+pub use file::{DiskFile, FileStorage};
 pub use memory::{MemoryFile, MemoryStorage};
 
 /// One flat directory of files.
@@ -170,13 +176,18 @@ impl fmt::Display for StorageOperation {
 
 /// Writes zeros over `from..to`; nothing when that is empty.
 pub(crate) fn write_zeros<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageError> {
-    const CHUNK_BYTES: u64 = 64 << 10;
-    let zeros = vec![0; to.saturating_sub(from).min(CHUNK_BYTES) as usize];
+    const CHUNK_BYTES: usize = 64 << 10;
+    let zeros = vec![0; chunk_of(to.saturating_sub(from), CHUNK_BYTES)];
     let mut offset = from;
     while offset < to {
-        let chunk = &zeros[..(to - offset).min(CHUNK_BYTES) as usize];
+        let chunk = &zeros[..chunk_of(to - offset, CHUNK_BYTES)];
         file.write_at(offset, chunk)?;
         offset += chunk.len() as u64;
     }
     Ok(())
+}
+
+/// How much to handle at once when this much is left, and at most so much.
+pub(crate) fn chunk_of(left: u64, most: usize) -> usize {
+    usize::try_from(left).map_or(most, |left| left.min(most))
 }
