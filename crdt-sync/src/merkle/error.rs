@@ -1,0 +1,182 @@
+//! What can go wrong with a tree and with a session.
+
+use super::prefix::Prefix;
+
+/// Why a tree refused a change. The tree is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError {
+    /// The caller asked for a size that trees do not come in.
+    #[error("a tree has 4, 8, 12, 16 or 20 leaf bits, not {leaf_bits}")]
+    LeafBits {
+        /// What was asked for.
+        leaf_bits: u8,
+    },
+    /// The tree cannot count further.
+    #[error("the tree holds 2^32 - 1 items already; the item was not added")]
+    Full,
+    /// The caller took out an item that the leaf does not hold: tree and data have gone apart, and the leaf should be
+    /// rebuilt from the data.
+    #[error("leaf {leaf} does not hold that item; nothing was removed")]
+    Absent {
+        /// The leaf to rebuild.
+        leaf: Prefix,
+    },
+    /// The caller gave items of one leaf for another, or named a leaf that this tree does not have.
+    #[error("{leaf} is not the leaf of these items; nothing was rebuilt")]
+    WrongLeaf {
+        /// The leaf that was named.
+        leaf: Prefix,
+    },
+}
+
+/// Why a session ended without a result. The peer, or the way to it, is at fault unless the variant says otherwise;
+/// trees and data are untouched, and a new session may be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The peer speaks another version of this protocol.
+    #[error("the peer speaks version {theirs} of the session protocol, this side version {ours}")]
+    Version {
+        /// The version of this side.
+        ours: u8,
+        /// The version in the peer's hello.
+        theirs: u8,
+    },
+    /// The peer's tree is keyed with another cluster key. Nobody's frame is at fault: the two cannot be compared.
+    #[error("the peer's tree has another cluster key")]
+    KeyMismatch,
+    /// A hello with a field that no honest peer sends.
+    #[error("the hello is impossible: {field} is out of range")]
+    Hello {
+        /// The field.
+        field: &'static str,
+    },
+
+    /// The frame ends inside a field.
+    #[error("the frame ends before its content does")]
+    Truncated,
+    /// The frame goes on after its content.
+    #[error("{count} bytes follow the content of the frame")]
+    TrailingBytes {
+        /// How many.
+        count: usize,
+    },
+    /// A number or a set is not written in its one shortest form.
+    #[error("the frame holds a number or set that is not in its shortest form")]
+    NotCanonical,
+    /// A frame of an unknown kind.
+    #[error("there is no frame with tag {tag}")]
+    UnknownTag {
+        /// The tag.
+        tag: u8,
+    },
+    /// A frame with flags that this version does not know, or not for this kind of frame.
+    #[error("flags {flags:#04x} are not known for this frame")]
+    UnknownFlags {
+        /// The flags.
+        flags: u8,
+    },
+    /// The frame was damaged, or belongs to another session, or was sent back to its sender.
+    #[error("the frame's check does not fit this session")]
+    Corrupt,
+    /// A frame is missing before this one.
+    #[error("frame {found} arrived, frame {expected} is still missing")]
+    OutOfOrder {
+        /// The frame that should have come.
+        expected: u32,
+        /// The frame that came.
+        found: u32,
+    },
+
+    /// A frame that does not belong at this point of the session.
+    #[error("a frame with tag {tag} cannot come now")]
+    Unexpected {
+        /// The tag.
+        tag: u8,
+    },
+    /// An answer to more than was asked.
+    #[error("the frame answers {answered} questions, {open} are open")]
+    NeverAsked {
+        /// How many questions the frame answers.
+        answered: u32,
+        /// How many there are.
+        open: u32,
+    },
+    /// A frame that answers nothing and tells nothing.
+    #[error("the frame does not move the session on")]
+    Idle,
+    /// A set names a position beyond its universe.
+    #[error("a set names a position that does not exist")]
+    PositionOutOfRange,
+    /// A fan-out other than 4 or 8 bits.
+    #[error("a fan-out of {fanout} bits does not exist")]
+    Fanout {
+        /// The fan-out.
+        fanout: u8,
+    },
+    /// Digests below the leaves of the smaller tree.
+    #[error("digests at depth {bits}, below the leaves at {leaf_bits}")]
+    TooDeep {
+        /// The depth of the digests.
+        bits: u8,
+        /// The depth of the leaves.
+        leaf_bits: u8,
+    },
+    /// A digest or fingerprint width that this version does not know.
+    #[error("a width of {width} bytes is not allowed here")]
+    Width {
+        /// The width.
+        width: u8,
+    },
+    /// The frames of one turn disagree about its fan-out or width.
+    #[error("the frames of one turn differ in fan-out or width")]
+    MixedTurn,
+    /// The number of lists is not the number of differing nodes.
+    #[error("the frame has {found} lists for {expected} nodes")]
+    ListCount {
+        /// One per differing node, and one if a list goes on from the frame before.
+        expected: u32,
+        /// How many came.
+        found: u32,
+    },
+    /// A list whose fingerprints are not in ascending order.
+    #[error("a list of fingerprints is not sorted")]
+    Unsorted,
+
+    /// A frame above the announced size.
+    #[error("a frame of {len} bytes exceeds the agreed {max}")]
+    FrameTooLarge {
+        /// Its length.
+        len: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// More nodes than the announced bound.
+    #[error("more than the agreed {max} nodes were opened")]
+    TooManyNodes {
+        /// The bound.
+        max: u32,
+    },
+    /// More items than the announced bound.
+    #[error("more than the agreed {max} items were listed")]
+    TooManyItems {
+        /// The bound.
+        max: u32,
+    },
+    /// The session takes longer than this side allows. Not necessarily the peer's fault: the bound is not announced.
+    #[error("the session took more than {max} turns")]
+    TooManyRounds {
+        /// The bound.
+        max: u16,
+    },
+    /// The session costs more than this side allows. Not necessarily the peer's fault: the bound is not announced.
+    #[error("the session took more than {max} bytes")]
+    TooManyBytes {
+        /// The bound.
+        max: u64,
+    },
+    /// The session is over, and this frame came after its last one.
+    #[error("the session is over")]
+    Over,
+}

@@ -1,0 +1,130 @@
+//! The frames of a session as bytes. `docs/formats.md` owns the layout; this module is its reading and its writing.
+//!
+//! Every frame is `tag, sequence, body, check`. Nothing in a body names a node: both sides know which questions are
+//! open and in what order, so a frame says how many of them it answers and which of those differ.
+
+mod decode;
+mod encode;
+mod index_set;
+mod reader;
+mod varint;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use decode::{List, Lists, check_of, open};
+pub(super) use encode::{FrameWriter, hello, write_list};
+pub(super) use index_set::IndexSet;
+
+/// The version of the session protocol; there is one.
+pub(super) const PROTOCOL_VERSION: u8 = 1;
+/// The length of the check at the end of each frame.
+pub(super) const CHECK: usize = 4;
+/// Room for everything of a frame but the set and what follows it: tag, sequence, flags, two counts, fan-out, width
+/// and check, each at its longest.
+pub(super) const OVERHEAD: usize = 1 + 5 + 1 + 5 + 5 + 1 + 1 + CHECK;
+
+/// A bound on what a set spends on one of fewer than 2^20 nodes: the parameter (at most 20 bits), the end of the unary
+/// part, and at most two steps of it on average because `universe / 2^parameter < 2 * len`.
+pub(super) const MEMBER: usize = 3;
+/// A bound on the positions whose wanted ones fit into a byte: a set never takes more than 1.25 bits per position.
+pub(super) const POSITIONS_PER_BYTE: usize = 6;
+/// The longest number of fingerprints before a list.
+pub(super) const LIST_HEAD: usize = varint::MAX;
+
+/// Flag of an items frame: its last list goes on in the next frame.
+pub(super) const FLAG_MORE: u8 = 1;
+/// Flag of digests and items frames: the sender leaves some differences to a later session.
+pub(super) const FLAG_PARTIAL: u8 = 2;
+/// Flag of an items frame: its last list was cut short, and says nothing about fingerprints above its last one.
+pub(super) const FLAG_CUT: u8 = 4;
+
+/// The kinds of frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tag {
+    /// The initiator's first frame.
+    Hello = 1,
+    /// The acceptor's first frame, of the same layout: another tag, so that an echo is not mistaken for a peer.
+    Welcome = 2,
+    /// Which of the asked nodes differ, and the digests of their descendants.
+    Digests = 3,
+    /// Which of the asked nodes differ, and the sender's items below them.
+    Items = 4,
+    /// Which of the listed items the sender wants.
+    Wants = 5,
+}
+
+impl Tag {
+    fn from_byte(tag: u8) -> Option<Self> {
+        [
+            Self::Hello,
+            Self::Welcome,
+            Self::Digests,
+            Self::Items,
+            Self::Wants,
+        ]
+        .into_iter()
+        .find(|known| known.byte() == tag)
+    }
+
+    pub(super) fn byte(self) -> u8 {
+        self as u8
+    }
+}
+
+/// A frame's envelope, checked as far as its form goes; the check itself needs the session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope<'a> {
+    pub(super) tag: Tag,
+    pub(super) sequence: u32,
+    pub(super) body: &'a [u8],
+}
+
+/// The body of `Hello` and `Welcome`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Hello {
+    pub(super) leaf_bits: u8,
+    pub(super) key_check: [u8; 8],
+    pub(super) count: u32,
+    pub(super) digest: u128,
+    pub(super) nonce: [u8; 16],
+    pub(super) max_frame: usize,
+    pub(super) max_open_nodes: u32,
+    pub(super) max_items: u32,
+}
+
+/// The body of `Digests`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Digests<'a> {
+    pub(super) partial: bool,
+    pub(super) differing: IndexSet<'a>,
+    /// Absent when nothing differs.
+    pub(super) level: Option<DigestLevel<'a>>,
+}
+
+/// The digests of one frame, `2^fanout` per differing node, in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DigestLevel<'a> {
+    pub(super) fanout: u8,
+    pub(super) width: u8,
+    pub(super) digests: &'a [u8],
+}
+
+/// The body of `Items`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Items<'a> {
+    pub(super) more: bool,
+    pub(super) partial: bool,
+    pub(super) cut: bool,
+    pub(super) differing: IndexSet<'a>,
+    pub(super) width: u8,
+    pub(super) lists: Lists<'a>,
+}
+
+/// The body of `Wants`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wants<'a> {
+    pub(super) wanted: IndexSet<'a>,
+    /// How many items the sender of this frame will send in turn.
+    pub(super) sending: u32,
+}

@@ -1,0 +1,176 @@
+//! The keyed hashes: everything the tree sums and every digest on the wire is drawn from one secret key.
+//!
+//! SipHash-2-4 with 128-bit output (Aumasson and Bernstein, 2012) is a pseudo-random function: who does not hold the
+//! key can neither choose a leaf nor find two items that look alike. Sums of such digests are the additive multiset
+//! hash of Clarke et al. (2003).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use siphasher::sip128::SipHasher24;
+
+use super::cells::{Cell, Lanes};
+
+/// The secret that all trees of one cluster share.
+///
+/// Two trees can only be compared under the same key. The key protects against writers who choose their keys so that
+/// differences cancel or pile up in one leaf; it does not protect against a member of the cluster, who holds it.
+///
+/// ```
+/// use crdt_sync::merkle::TreeKey;
+///
+/// let key = TreeKey::new([7; 16]);
+/// assert_eq!(format!("{key:?}"), "TreeKey(..)"); // never printed
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct TreeKey([u8; 16]);
+
+impl TreeKey {
+    /// A key made of 16 secret, uniformly random bytes.
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for TreeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TreeKey(..)")
+    }
+}
+
+/// The keyed hash of an application key: the item's place in the tree.
+///
+/// Its top bits choose the leaf, so a store ordered by key hash enumerates any part of the tree as one range. 128
+/// bits, because two keys with one hash could hide each other's absence.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(u128);
+
+impl KeyHash {
+    /// The hash with this value, for a store that kept [`KeyHash::as_u128`].
+    pub const fn from_u128(value: u128) -> Self {
+        Self(value)
+    }
+
+    /// The hash as a number; the order of hashes is the order of these numbers.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyHash({:032x})", self.0)
+    }
+}
+
+/// The long-lived functions of a tree, each under its own key so that the output of one is never the input of another.
+#[derive(Clone)]
+pub(super) struct TreePrf {
+    keys: SipHasher24,
+    items: SipHasher24,
+    check: SipHasher24,
+    session: SipHasher24,
+}
+
+impl TreePrf {
+    pub(super) fn new(key: &TreeKey) -> Self {
+        Self {
+            keys: derive(&key.0, b"key hash"),
+            items: derive(&key.0, b"item digest"),
+            check: derive(&key.0, b"key check"),
+            session: derive(&key.0, b"session"),
+        }
+    }
+
+    pub(super) fn key_hash(&self, key: &[u8]) -> KeyHash {
+        KeyHash(number(&self.keys, key))
+    }
+
+    /// What an item adds to its leaf and to every node above.
+    pub(super) fn item(&self, key_hash: KeyHash, version: u128) -> Lanes {
+        Lanes::from_u128(number(&self.items, &item_bytes(key_hash, version)))
+    }
+
+    /// Shows that the sender holds the key, fresh for every nonce.
+    pub(super) fn key_check(&self, nonce: &[u8; 16]) -> [u8; 8] {
+        truncate(&self.check, nonce)
+    }
+
+    /// Both hellos enter whole, hence both nonces: neither side chooses the salt alone, and a session whose hellos
+    /// were changed on the way fails at its next frame.
+    pub(super) fn session(&self, initiator_hello: &[u8], acceptor_hello: &[u8]) -> SessionPrf {
+        let mut transcript = Vec::with_capacity(initiator_hello.len() + acceptor_hello.len());
+        transcript.extend_from_slice(initiator_hello);
+        transcript.extend_from_slice(acceptor_hello);
+        let salt = self.session.hash(&transcript).as_bytes();
+        SessionPrf {
+            nodes: derive(&salt, b"node"),
+            items: derive(&salt, b"item"),
+            initiator: derive(&salt, b"initiator frame"),
+            acceptor: derive(&salt, b"acceptor frame"),
+        }
+    }
+}
+
+/// The functions of one session. Short outputs are safe because the salt is fresh: a difference hidden by a chance
+/// collision is seen by the next session.
+#[derive(Clone)]
+pub(super) struct SessionPrf {
+    nodes: SipHasher24,
+    items: SipHasher24,
+    initiator: SipHasher24,
+    acceptor: SipHasher24,
+}
+
+impl SessionPrf {
+    /// The digest of an inner node or leaf as it travels: four bytes, of which a frame may use three.
+    pub(super) fn node(&self, cell: Cell) -> [u8; 4] {
+        let mut bytes = [0; 20];
+        bytes[..16].copy_from_slice(&cell.lanes.as_u128().to_le_bytes());
+        bytes[16..].copy_from_slice(&cell.count.to_le_bytes());
+        truncate(&self.nodes, &bytes)
+    }
+
+    /// The fingerprint of an item in a list, as a number of `width` bytes.
+    pub(super) fn fingerprint(&self, key_hash: KeyHash, version: u128, width: u8) -> u64 {
+        let bytes: [u8; 8] = truncate(&self.items, &item_bytes(key_hash, version));
+        u64::from_be_bytes(bytes) >> (64 - 8 * u32::from(width))
+    }
+
+    pub(super) fn frame_check(&self, by_initiator: bool, frame: &[u8]) -> [u8; 4] {
+        truncate(
+            if by_initiator {
+                &self.initiator
+            } else {
+                &self.acceptor
+            },
+            frame,
+        )
+    }
+}
+
+/// The check of a hello, under a public key: it finds damage, so that a wrong cluster key can be told from it.
+pub(super) fn hello_check(hello: &[u8]) -> [u8; 4] {
+    truncate(&SipHasher24::new_with_key(b"crdt-sync merkle"), hello)
+}
+
+fn derive(key: &[u8; 16], label: &[u8]) -> SipHasher24 {
+    SipHasher24::new_with_key(&SipHasher24::new_with_key(key).hash(label).as_bytes())
+}
+
+fn item_bytes(key_hash: KeyHash, version: u128) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(&key_hash.0.to_le_bytes());
+    bytes[16..].copy_from_slice(&version.to_le_bytes());
+    bytes
+}
+
+/// Goes through bytes: the crate's own conversion to a number depends on the byte order of the machine.
+fn number(prf: &SipHasher24, input: &[u8]) -> u128 {
+    u128::from_le_bytes(prf.hash(input).as_bytes())
+}
+
+fn truncate<const N: usize>(prf: &SipHasher24, input: &[u8]) -> [u8; N] {
+    let full = prf.hash(input).as_bytes();
+    core::array::from_fn(|i| full[i])
+}

@@ -1,0 +1,4 @@
+//! Helpers, and the tests that need more than one module.
+
+mod support;
+mod tree;
