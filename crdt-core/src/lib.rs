@@ -29,4 +29,4 @@ pub use fingerprint::{CanonicalBytes, FingerprintWriter, digest_of};
 pub use id::ReplicaId;
 pub use limits::Limits;
 pub use register::{ClockAhead, LwwRegister};
-pub use set::GSet;
+pub use set::{GSet, OrSet};

@@ -1,5 +1,9 @@
 //! Sets: one that only grows, and one whose elements come and go.
 
 mod g;
+mod or;
+#[cfg(feature = "serde")]
+mod or_serde;
 
 pub use g::GSet;
+pub use or::OrSet;
