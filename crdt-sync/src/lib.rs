@@ -1,1 +1,34 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+mod bytes;
+mod cell;
+mod collection;
+mod engine;
+mod entry;
+mod history;
+mod limits;
+pub mod merkle;
+mod multi_leader;
+mod node;
+#[cfg(feature = "_planted_bugs")]
+mod planted;
+mod replica;
+pub mod time;
+pub mod wire;
+
+pub use bytes::Bytes;
+pub use cell::{Cell, CellError};
+pub use collection::{Collection, CollectionId, Kind, Strategy};
+pub use engine::{
+    Engine, Event, Input, LinkId, Output, PartitionStatus, PeerError, Reply, Request, RequestId,
+    SessionReport, Status,
+};
+pub use entry::{Chain, Delta, Entry, Position};
+pub use limits::{Limits, Timing};
+pub use node::{ClusterKey, NodeId};
+#[cfg(feature = "_planted_bugs")]
+pub use planted::PlantedBug;
+pub use replica::{Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written};

@@ -1,0 +1,152 @@
+//! Events: what an operator or an application may want to know. Nothing is lost or healed in silence.
+
+use alloc::string::String;
+
+use crdt_core::ReplicaId;
+use thiserror::Error;
+
+use super::LinkId;
+use crate::merkle;
+use crate::node::NodeId;
+use crate::replica::RunError;
+use crate::wire::{Farewell, WireError};
+
+/// Something that happened inside the engine.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer was greeted; data flows from now on.
+    PeerUp {
+        /// The peer.
+        node: NodeId,
+    },
+    /// The last connection to a peer is gone.
+    PeerDown {
+        /// The peer.
+        node: NodeId,
+    },
+    /// A connection was refused or closed by this side.
+    LinkRefused {
+        /// The connection.
+        link: LinkId,
+        /// Why.
+        reason: Farewell,
+    },
+    /// The other side closes the connection.
+    PeerLeaves {
+        /// The peer.
+        link: LinkId,
+        /// Why it says it does.
+        reason: Farewell,
+    },
+    /// A peer broke the protocol; its connection was closed and what it sent last had no effect.
+    Violation {
+        /// The connection.
+        link: LinkId,
+        /// What was wrong.
+        error: PeerError,
+    },
+    /// A Merkle session began.
+    SessionStarted {
+        /// The partner.
+        peer: NodeId,
+        /// The partition compared.
+        partition: u16,
+    },
+    /// States of a session arrived or left.
+    SessionProgress {
+        /// The partner.
+        peer: NodeId,
+        /// Keys whose states arrived so far.
+        received: u64,
+        /// Keys whose states were sent so far.
+        sent: u64,
+        /// Keys whose states are still to be sent, as far as known.
+        to_send: u64,
+    },
+    /// A Merkle session ended with both sides equally far.
+    SessionFinished {
+        /// The partner.
+        peer: NodeId,
+        /// The partition compared.
+        partition: u16,
+        /// What it took.
+        report: SessionReport,
+    },
+    /// A Merkle session was given up; it is tried again. What it merged stays merged.
+    SessionAborted {
+        /// The partner.
+        peer: NodeId,
+        /// The partition.
+        partition: u16,
+        /// Why.
+        reason: String,
+    },
+    /// A peer and this node have applied the same and hold the same.
+    InSync {
+        /// The peer.
+        peer: NodeId,
+        /// The partition.
+        partition: u16,
+    },
+    /// Two histories exist under one identity: it is no longer followed.
+    ForkedReplica {
+        /// The identity.
+        origin: ReplicaId,
+        /// The partition in which it showed.
+        partition: u16,
+    },
+    /// This node's past became doubtful, so it writes under a new identity from now on.
+    IdentityRenewed {
+        /// The identity given up.
+        old: ReplicaId,
+        /// The new one.
+        new: ReplicaId,
+    },
+}
+
+/// What a Merkle session took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionReport {
+    /// Turns of the tree comparison.
+    pub rounds: u32,
+    /// Bytes of the tree comparison, both ways.
+    pub tree_bytes: u64,
+    /// Keys whose states were sent.
+    pub states_sent: u64,
+    /// Keys whose states were received.
+    pub states_received: u64,
+}
+
+/// What a peer did wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// A frame could not be read.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// Entries or states were refused.
+    #[error(transparent)]
+    Data(#[from] RunError),
+    /// The tree comparison went wrong.
+    #[error("tree comparison: {0}")]
+    Tree(#[from] merkle::ProtocolError),
+    /// A message that cannot come at this point.
+    #[error("{what} came where it cannot")]
+    Unexpected {
+        /// The message.
+        what: &'static str,
+    },
+    /// A message that names a partition that does not exist.
+    #[error("the peer named partition {partition}, which does not exist")]
+    UnknownPartition {
+        /// The number.
+        partition: u16,
+    },
+    /// A list that must be ascending is not, or is longer than allowed.
+    #[error("{what} is not in order or too long")]
+    Disorder {
+        /// Which list.
+        what: &'static str,
+    },
+}

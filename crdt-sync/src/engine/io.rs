@@ -1,0 +1,145 @@
+//! What goes into the engine and what comes out of it.
+
+use alloc::vec::Vec;
+
+use replication_log::Lsn;
+
+use super::Event;
+use crate::cell::Cell;
+use crate::replica::{ItemKey, Write, WriteError, Written};
+use crate::time::Instant;
+use crate::wire::Farewell;
+
+/// A transport connection, numbered by the caller. Numbers are not reused while the engine lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// A client's request, numbered by the caller; the reply carries the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Something that happened outside.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// A connection is up. Frames on it arrive whole; they may be lost, doubled or out of order.
+    LinkUp {
+        /// Its number.
+        link: LinkId,
+        /// Whether this side opened it.
+        dialed: bool,
+    },
+    /// A connection is gone.
+    LinkDown {
+        /// Its number.
+        link: LinkId,
+    },
+    /// A frame arrived.
+    Frame {
+        /// On which connection.
+        link: LinkId,
+        /// The frame.
+        bytes: Vec<u8>,
+    },
+    /// A client asks for something.
+    Request {
+        /// Which answer belongs to it.
+        id: RequestId,
+        /// What it asks.
+        request: Request,
+    },
+    /// All records up to this one are durable.
+    Durable {
+        /// The last durable record.
+        lsn: Lsn,
+    },
+    /// An append or an fsync failed. The engine is over: what waited for the disk is answered as unknown and
+    /// nothing more leaves. Opening the log again rebuilds the state.
+    LogFailed,
+    /// The time asked for by [`Output::SetTimer`] has come.
+    Timer,
+}
+
+/// What a client can ask.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Request {
+    /// Writes that take effect together; answered when they are durable.
+    Write(Vec<Write>),
+    /// The state of one key; answered when everything it shows is durable.
+    Read {
+        /// Which key.
+        item: ItemKey,
+        /// When to give up waiting for the disk.
+        deadline: Instant,
+    },
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// The writes are durable.
+    Written(Written),
+    /// The writes were refused, all of them.
+    Refused(WriteError),
+    /// The state of the key; `None` when nothing is held.
+    Value(Option<Cell>),
+    /// The key's last change is not durable yet and the deadline has passed.
+    NotYetVisible {
+        /// The record the read waited for.
+        lsn: Lsn,
+    },
+    /// The log failed before the writes were known to be durable: they may or may not be there after a
+    /// restart.
+    Unknown {
+        /// The record that would have made them durable.
+        lsn: Lsn,
+    },
+    /// As many requests wait for the disk as may; nothing was done.
+    Overloaded,
+    /// The engine is over; nothing was done.
+    Ended,
+}
+
+/// Something to be done outside.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Append these records to the log as one atomic batch and make them durable, in this order with other
+    /// batches; then say [`Input::Durable`]. The first record gets this number.
+    Append {
+        /// The number of the first record.
+        first: Lsn,
+        /// The records.
+        records: Vec<Vec<u8>>,
+    },
+    /// Send a frame. Everything it tells is durable already.
+    Send {
+        /// On which connection.
+        link: LinkId,
+        /// The frame.
+        frame: Vec<u8>,
+    },
+    /// Answer a client.
+    Reply {
+        /// Which request.
+        id: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Close a connection, after what was sent on it before. Its going down need not be reported back.
+    Close {
+        /// Which connection.
+        link: LinkId,
+        /// Why.
+        reason: Farewell,
+    },
+    /// Say [`Input::Timer`] at this time; it takes the place of any time asked for before.
+    SetTimer {
+        /// When.
+        at: Instant,
+    },
+    /// Something an operator or an application may want to know.
+    Event(Event),
+}

@@ -1,0 +1,230 @@
+//! The recent entries of each origin, kept to be handed on.
+//!
+//! Per origin a partition knows a *floor* and a *head*: it applied everything up to the head, in order, and
+//! still holds the entries above the floor. A peer whose own head is at or above the floor is served entry
+//! by entry; one that is further behind reconciles by a Merkle session instead, after which its head is
+//! raised and its floor with it.
+
+use alloc::collections::{BTreeMap, VecDeque};
+
+use crdt_core::ReplicaId;
+use replication_log::Lsn;
+
+use crate::bytes::Bytes;
+use crate::entry::{Chain, Position};
+
+/// All origins of one partition.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histories {
+    origins: BTreeMap<ReplicaId, History>,
+    retained_bytes: usize,
+}
+
+/// One origin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    floor: Position,
+    retained: VecDeque<Retained>,
+}
+
+/// An entry above the floor.
+#[derive(Clone, Debug)]
+pub(crate) struct Retained {
+    /// The encoded entry, exactly as its origin wrote it.
+    pub(crate) bytes: Bytes,
+    /// The chain after it.
+    pub(crate) chain: Chain,
+    /// Where the local log holds it; it may be handed on once this is durable.
+    pub(crate) lsn: Lsn,
+}
+
+impl History {
+    /// The oldest position from which entries can be served.
+    pub(crate) fn floor(&self) -> Position {
+        self.floor
+    }
+
+    /// The last position applied.
+    pub(crate) fn head(&self) -> Position {
+        self.retained.back().map_or(self.floor, |last| Position {
+            sequence: self.floor.sequence + self.retained.len() as u64,
+            chain: last.chain,
+        })
+    }
+
+    /// The position at `sequence`, if it is still known.
+    pub(crate) fn at(&self, sequence: u64) -> Option<Position> {
+        let above = sequence.checked_sub(self.floor.sequence)?;
+        match above.checked_sub(1) {
+            None => Some(self.floor),
+            Some(index) => {
+                let retained = self.retained.get(usize::try_from(index).ok()?)?;
+                Some(Position {
+                    sequence,
+                    chain: retained.chain,
+                })
+            }
+        }
+    }
+
+    /// The entries that follow `sequence`, oldest first; `None` when some of them are below the floor.
+    pub(crate) fn after(&self, sequence: u64) -> Option<impl Iterator<Item = &Retained>> {
+        let skip = sequence.checked_sub(self.floor.sequence)?;
+        let skip = usize::try_from(skip)
+            .unwrap_or(usize::MAX)
+            .min(self.retained.len());
+        Some(self.retained.range(skip..))
+    }
+}
+
+impl Histories {
+    /// The origin's history, if anything of it is known.
+    pub(crate) fn get(&self, origin: ReplicaId) -> Option<&History> {
+        self.origins.get(&origin)
+    }
+
+    /// The last applied position of an origin; the start for an unknown one.
+    pub(crate) fn head(&self, origin: ReplicaId) -> Position {
+        self.get(origin).map(History::head).unwrap_or_default()
+    }
+
+    /// All origins in ascending order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ReplicaId, &History)> {
+        self.origins.iter().map(|(origin, history)| (*origin, history))
+    }
+
+    /// Appends the entry that follows the head.
+    pub(crate) fn push(&mut self, origin: ReplicaId, retained: Retained) {
+        self.retained_bytes += retained.bytes.len();
+        self.origins
+            .entry(origin)
+            .or_default()
+            .retained
+            .push_back(retained);
+    }
+
+    /// Lifts an origin's head to a position learned as a whole, from a peer's state. What was retained is
+    /// forgotten: there is a gap between it and the new head.
+    pub(crate) fn raise(&mut self, origin: ReplicaId, to: Position) {
+        let history = self.origins.entry(origin).or_default();
+        if to.sequence > history.head().sequence {
+            self.retained_bytes -= history.retained.iter().map(|r| r.bytes.len()).sum::<usize>();
+            *history = History {
+                floor: to,
+                retained: VecDeque::new(),
+            };
+        }
+    }
+
+    /// Drops the oldest durable entries of the largest histories until at most `max_bytes` are retained.
+    pub(crate) fn shrink_to(&mut self, max_bytes: usize, durable: Lsn) {
+        while self.retained_bytes > max_bytes {
+            let Some(history) = self
+                .origins
+                .values_mut()
+                .filter(|history| history.retained.front().is_some_and(|first| first.lsn <= durable))
+                .max_by_key(|history| history.retained.len())
+            else {
+                return;
+            };
+            let drop = (history.retained.len() / 2).max(1);
+            let droppable = history
+                .retained
+                .iter()
+                .take(drop)
+                .take_while(|r| r.lsn <= durable)
+                .count();
+            for first in history.retained.drain(..droppable) {
+                self.retained_bytes -= first.bytes.len();
+                history.floor = Position {
+                    sequence: history.floor.sequence + 1,
+                    chain: first.chain,
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn origin() -> ReplicaId {
+        ReplicaId::from_u128(7)
+    }
+
+    fn filled(entries: u64) -> Histories {
+        let mut histories = Histories::default();
+        let mut chain = Chain::START;
+        for n in 1..=entries {
+            let bytes: Vec<u8> = n.to_le_bytes().to_vec();
+            chain = chain.then(origin(), 0, &bytes);
+            histories.push(
+                origin(),
+                Retained {
+                    bytes: bytes.into(),
+                    chain,
+                    lsn: Lsn::new(n),
+                },
+            );
+        }
+        histories
+    }
+
+    #[test]
+    fn positions_are_known_from_the_floor_to_the_head() {
+        let histories = filled(3);
+        let history = histories.get(origin()).expect("filled");
+        assert_eq!(history.at(0), Some(Position::default()));
+        assert_eq!(history.at(3), Some(history.head()));
+        assert_eq!(history.at(4), None);
+        assert_eq!(history.after(1).expect("above the floor").count(), 2);
+        assert_eq!(history.after(9).expect("nothing above").count(), 0);
+    }
+
+    #[test]
+    fn shrinking_lifts_the_floor_but_never_past_what_is_durable() {
+        let mut histories = filled(8);
+        let head = histories.head(origin());
+        histories.shrink_to(0, Lsn::new(6));
+        let history = histories.get(origin()).expect("filled");
+        assert_eq!(history.floor().sequence, 6);
+        assert_eq!(history.head(), head);
+        assert!(history.after(5).is_none(), "entry 6 can no longer be served");
+    }
+
+    #[test]
+    fn raising_forgets_what_lies_below_and_ignores_what_is_not_higher() {
+        let mut histories = filled(3);
+        let head = histories.head(origin());
+        histories.raise(
+            origin(),
+            Position {
+                sequence: 2,
+                chain: Chain::START,
+            },
+        );
+        assert_eq!(histories.head(origin()), head);
+        let far = Position {
+            sequence: 90,
+            chain: Chain::START.then(origin(), 0, b"x"),
+        };
+        histories.raise(origin(), far);
+        assert_eq!(histories.head(origin()), far);
+        assert_eq!(histories.get(origin()).expect("raised").floor(), far);
+        assert_eq!(histories.retained_bytes, 0);
+    }
+
+    #[test]
+    fn the_chain_covers_origin_partition_and_past() {
+        let there = Chain::START.then(origin(), 0, b"x");
+        assert_ne!(there, Chain::START.then(ReplicaId::from_u128(8), 0, b"x"));
+        assert_ne!(there, Chain::START.then(origin(), 1, b"x"));
+        assert_ne!(
+            there.then(origin(), 0, b"y"),
+            Chain::START.then(origin(), 0, b"y")
+        );
+    }
+}

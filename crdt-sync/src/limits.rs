@@ -1,0 +1,99 @@
+//! The bounds on everything that others can make grow, and the spans the engine waits.
+
+use core::time::Duration;
+
+use crate::merkle;
+
+/// Bounds on what peers and clients can make a node hold or do. Reaching one is a typed error or a stated
+/// policy, never an allocation without end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest frame that is accepted or sent. A longer one ends the link.
+    pub max_frame: usize,
+    /// The longest key. A write to a longer one is refused.
+    pub max_key: usize,
+    /// The longest encoded value or element of one write. A longer one is refused.
+    pub max_value: usize,
+    /// Writes in one command. A longer command is refused.
+    pub max_writes: usize,
+    /// Bytes of entries in one command, which becomes one atomic batch of the log. A larger one is refused.
+    pub max_batch: usize,
+    /// Links that may be open at once. A further one is closed.
+    pub max_links: usize,
+    /// Origins a partition follows; entries of further ones are refused.
+    pub max_origins: usize,
+    /// Bytes of recent entries kept to be handed on; above it the oldest are dropped and a peer that lacks
+    /// them reconciles by Merkle session.
+    pub max_retained: usize,
+    /// Bytes of entries sent to a peer ahead of its acknowledgement; beyond it the sender waits.
+    pub send_window: usize,
+    /// Parts of states sent in a session ahead of their acknowledgement.
+    pub parts_window: u32,
+    /// Bytes of states in one part.
+    pub part_size: usize,
+    /// Commands that wait for the disk; a further one is refused.
+    pub max_waiting: usize,
+    /// Bounds on a Merkle session.
+    pub merkle: merkle::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_frame: 1 << 20,
+            max_key: 1 << 10,
+            max_value: 256 << 10,
+            max_writes: 1 << 14,
+            max_batch: 8 << 20,
+            max_links: 1 << 10,
+            max_origins: 1 << 16,
+            max_retained: 64 << 20,
+            send_window: 4 << 20,
+            parts_window: 8,
+            part_size: 64 << 10,
+            max_waiting: 1 << 16,
+            merkle: merkle::Limits::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// The same bounds in the words of the codec.
+    pub(crate) fn codec(&self) -> crdt_core::Limits {
+        crdt_core::Limits {
+            max_bytes: self.max_frame,
+            max_elements: self.max_frame,
+            ..crdt_core::Limits::DEFAULT
+        }
+    }
+}
+
+/// How long the engine waits for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a node looks whether peers lag, and repeats what seems lost.
+    pub heartbeat: Duration,
+    /// Entries that went unacknowledged for this long are sent again.
+    pub resend_after: Duration,
+    /// Entries received from elsewhere are passed on to a peer that still lacks them after this long.
+    pub relay_after: Duration,
+    /// A Merkle session without progress for this long is given up and tried again.
+    pub session_timeout: Duration,
+    /// With more than this many entries to catch up on, a Merkle session is used instead.
+    pub catch_up_entries: u64,
+    /// How far a clock may run ahead before a write is refused.
+    pub max_drift: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(250),
+            resend_after: Duration::from_secs(1),
+            relay_after: Duration::from_millis(100),
+            session_timeout: Duration::from_secs(5),
+            catch_up_entries: 4_096,
+            max_drift: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A lane: what this node knows of one peer in one partition.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crdt_core::ReplicaId;
+
+use crate::entry::Position;
+use crate::history::Histories;
+use crate::time::Instant;
+use crate::wire::{Frontier, OriginStatus};
+
+/// How far a peer is, how far it was sent, and what it must still be told.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// What the peer said last; nothing is sent before it spoke.
+    theirs: Option<BTreeMap<ReplicaId, OriginStatus>>,
+    /// Per origin the last sequence sent, ahead of what is acknowledged.
+    sent: BTreeMap<ReplicaId, u64>,
+    /// When something was sent or acknowledged last.
+    pub(super) progressed: Instant,
+    /// The peer sent entries that were not taken, and must be told.
+    pub(super) must_rewind: bool,
+    /// The heads the peer was told last.
+    pub(super) advertised: Option<Vec<(ReplicaId, Position)>>,
+}
+
+/// How the two sides of a lane compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// Entries the peer has and this node lacks.
+    pub(super) missing_here: u64,
+    /// Entries this node has and the peer lacks.
+    pub(super) missing_there: u64,
+    /// Some of them lie below the floor of the side that has them.
+    pub(super) unservable: bool,
+}
+
+impl Lane {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            theirs: None,
+            sent: BTreeMap::new(),
+            progressed: now,
+            must_rewind: false,
+            advertised: None,
+        }
+    }
+
+    /// The peer said how far it is.
+    pub(super) fn learn(&mut self, frontier: &Frontier, now: Instant) {
+        let theirs: BTreeMap<_, _> = frontier
+            .origins
+            .iter()
+            .map(|status| (status.origin, *status))
+            .collect();
+        if frontier.rewind {
+            self.sent.clear();
+        }
+        if self.theirs.as_ref() != Some(&theirs) {
+            self.progressed = now;
+        }
+        self.theirs = Some(theirs);
+    }
+
+    /// Nothing was acknowledged for too long: what was sent counts as lost.
+    pub(super) fn rewind(&mut self, now: Instant) {
+        self.sent.clear();
+        self.progressed = now;
+    }
+
+    /// Whether the peer spoke.
+    pub(super) fn is_open(&self) -> bool {
+        self.theirs.is_some()
+    }
+
+    /// The last sequence of an origin that the peer has, as it says.
+    pub(super) fn acknowledged(&self, origin: ReplicaId) -> u64 {
+        self.status(origin).map_or(0, |status| status.head.sequence)
+    }
+
+    /// The last sequence of an origin that the peer has or was sent.
+    pub(super) fn cursor(&self, origin: ReplicaId) -> u64 {
+        self.acknowledged(origin)
+            .max(self.sent.get(&origin).copied().unwrap_or(0))
+    }
+
+    pub(super) fn sent_up_to(&mut self, origin: ReplicaId, sequence: u64, now: Instant) {
+        self.sent.insert(origin, sequence);
+        self.progressed = now;
+    }
+
+    /// Whether something was sent that is not acknowledged.
+    pub(super) fn awaits_acknowledgement(&self) -> bool {
+        self.sent
+            .iter()
+            .any(|(origin, sent)| *sent > self.acknowledged(*origin))
+    }
+
+    /// Bytes sent and not acknowledged.
+    pub(super) fn in_flight(&self, histories: &Histories) -> usize {
+        let bytes_of = |(&origin, &sent): (&ReplicaId, &u64)| {
+            let from = self.acknowledged(origin);
+            let entries = histories.get(origin).and_then(|history| history.after(from))?;
+            let count = usize::try_from(sent.saturating_sub(from)).unwrap_or(usize::MAX);
+            Some(entries.take(count).map(|entry| entry.bytes.len()).sum::<usize>())
+        };
+        self.sent.iter().filter_map(bytes_of).sum()
+    }
+
+    /// How the two sides compare; `None` before the peer spoke.
+    pub(super) fn gap(&self, histories: &Histories) -> Option<Gap> {
+        let theirs = self.theirs.as_ref()?;
+        let mut gap = Gap::default();
+        for status in theirs.values() {
+            let here = histories.head(status.origin).sequence;
+            let missing = status.head.sequence.saturating_sub(here);
+            gap.missing_here += missing;
+            gap.unservable |= missing > 0 && here < status.floor;
+        }
+        for (origin, history) in histories.iter() {
+            let there = self.acknowledged(origin);
+            let missing = history.head().sequence.saturating_sub(there);
+            gap.missing_there += missing;
+            gap.unservable |= missing > 0 && there < history.floor().sequence;
+        }
+        Some(gap)
+    }
+
+    fn status(&self, origin: ReplicaId) -> Option<&OriginStatus> {
+        self.theirs.as_ref()?.get(&origin)
+    }
+}
+
+impl Gap {
+    /// Whether both sides have the same entries.
+    pub(super) fn is_closed(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether comparing trees is the only way, or the cheaper one.
+    pub(super) fn calls_for_session(self, catch_up_entries: u64) -> bool {
+        self.unservable || self.missing_here.max(self.missing_there) > catch_up_entries
+    }
+}

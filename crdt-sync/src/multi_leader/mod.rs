@@ -1,0 +1,229 @@
+//! Multi-leader: every node takes writes, and what each writes reaches all.
+//!
+//! Peers tell each other their frontiers. Who is a little behind is sent the entries it lacks, of whatever
+//! origin, by whoever holds them, so that rings, stars and meshes all work; who is far behind, or new, compares
+//! trees with its peer in a Merkle session and gets the states of the keys that differ.
+
+mod lane;
+mod reconcile;
+mod session;
+mod shipping;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crdt_core::ReplicaId;
+
+use crate::engine::{Context, Event, LinkId, PeerError};
+use crate::node::NodeId;
+use crate::replica::{Replica, RunError};
+use crate::time::Instant;
+use crate::wire::{Message, Run};
+use lane::Lane;
+use session::Session;
+
+/// The state of the topology: which peers there are, how far each is, and which sessions are open.
+#[derive(Debug)]
+pub(crate) struct MultiLeader {
+    peers: BTreeMap<NodeId, Peer>,
+    /// At most one session per partition: while it is open, nobody else's entries are applied there.
+    sessions: BTreeMap<u16, Session>,
+    /// When an origin last advanced here: what arrives now is on its way to others, too.
+    advanced: BTreeMap<(u16, ReplicaId), Instant>,
+    /// Identities with two pasts.
+    forked: BTreeSet<(u16, ReplicaId)>,
+    next_heartbeat: Instant,
+    #[cfg(feature = "_planted_bugs")]
+    planted: Option<crate::PlantedBug>,
+}
+
+/// A connected peer.
+#[derive(Debug)]
+struct Peer {
+    link: LinkId,
+    /// One per partition.
+    lanes: Vec<Lane>,
+}
+
+impl MultiLeader {
+    pub(crate) fn new(now: Instant, replica: &Replica) -> Self {
+        Self {
+            peers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            advanced: BTreeMap::new(),
+            forked: BTreeSet::new(),
+            next_heartbeat: now + replica.config.timing.heartbeat,
+            #[cfg(feature = "_planted_bugs")]
+            planted: None,
+        }
+    }
+
+    /// A peer can be reached: it is told how far this node is.
+    pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
+        let lanes = context
+            .replica
+            .partitions
+            .iter()
+            .map(|_| Lane::new(context.now.instant))
+            .collect();
+        self.peers.insert(node, Peer { link, lanes });
+        context.outbox.event(Event::PeerUp { node });
+        for partition in 0..context.replica.config.partitions {
+            self.advertise(node, partition, context);
+        }
+    }
+
+    /// A peer can no longer be reached.
+    pub(crate) fn peer_down(&mut self, node: NodeId, context: &mut Context<'_>) {
+        if self.peers.remove(&node).is_none() {
+            return;
+        }
+        context.outbox.event(Event::PeerDown { node });
+        let lost: Vec<u16> = self
+            .sessions
+            .iter()
+            .filter(|(_, s)| s.peer == node)
+            .map(|(n, _)| *n)
+            .collect();
+        for partition in lost {
+            self.abort_session(partition, "the peer is gone", context);
+        }
+    }
+
+    /// A peer said something.
+    pub(crate) fn message(
+        &mut self,
+        peer: NodeId,
+        message: Message,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        match message {
+            Message::Frontier(frontier) => self.on_frontier(peer, &frontier, context),
+            Message::Run(run) => self.on_run(peer, &run, context),
+            Message::Session(session) => self.on_session(peer, session, context),
+            Message::Greeting(_) | Message::Farewell(_) => Ok(()),
+        }
+    }
+
+    /// More of the log is durable: what it holds may be sent, and what it received be acknowledged.
+    pub(crate) fn durable(&mut self, context: &mut Context<'_>) {
+        let limit = context.replica.config.limits.max_retained;
+        let durable = context.outbox.durable();
+        for partition in &mut context.replica.partitions {
+            partition.histories.shrink_to(limit, durable);
+        }
+        self.pump_all(context);
+    }
+
+    /// Looks for what is late: acknowledgements, sessions, peers that lag.
+    pub(crate) fn timer(&mut self, context: &mut Context<'_>) {
+        if context.now.instant < self.next_heartbeat {
+            return;
+        }
+        self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
+        self.check_sessions(context);
+        self.resend_unacknowledged(context);
+        let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
+        for node in nodes {
+            for partition in 0..context.replica.config.partitions {
+                self.heartbeat(node, partition, context);
+            }
+        }
+        self.pump_all(context);
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        Some(self.next_heartbeat)
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = NodeId> {
+        self.peers.keys().copied()
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Entries of some origin arrived.
+    fn on_run(&mut self, peer: NodeId, run: &Run, context: &mut Context<'_>) -> Result<(), PeerError> {
+        let partition = run.partition;
+        self.check_partition(partition, context)?;
+        if self.forked.contains(&(partition, run.origin)) {
+            return Ok(());
+        }
+        if self.sessions.contains_key(&partition) {
+            self.lane(peer, partition, |lane| lane.must_rewind = true);
+            return Ok(());
+        }
+        let applied = match context.replica.apply_run(run, context.now.wall) {
+            Err(RunError::Outrun) => {
+                renew_identity(context);
+                context.replica.apply_run(run, context.now.wall)
+            }
+            other => other,
+        };
+        match applied {
+            Ok(crate::replica::RunOutcome::Applied(count)) => {
+                if count > 0 {
+                    self.advanced.insert((partition, run.origin), context.now.instant);
+                }
+                self.acknowledge(peer, partition, context);
+                Ok(())
+            }
+            Ok(crate::replica::RunOutcome::Gap) => {
+                self.lane(peer, partition, |lane| lane.must_rewind = true);
+                self.advertise(peer, partition, context);
+                Ok(())
+            }
+            Err(RunError::Forked { origin, .. }) => {
+                self.forked(partition, origin, context);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An identity turned out to have two pasts: nothing more of it is taken or handed on entry by entry.
+    fn forked(&mut self, partition: u16, origin: ReplicaId, context: &mut Context<'_>) {
+        if self.forked.insert((partition, origin)) {
+            context.outbox.event(Event::ForkedReplica { origin, partition });
+        }
+        if origin == context.replica.id {
+            renew_identity(context);
+        }
+    }
+
+    fn check_partition(&self, partition: u16, context: &Context<'_>) -> Result<(), PeerError> {
+        if partition < context.replica.config.partitions {
+            Ok(())
+        } else {
+            Err(PeerError::UnknownPartition { partition })
+        }
+    }
+
+    fn lane<T>(&mut self, peer: NodeId, partition: u16, f: impl FnOnce(&mut Lane) -> T) -> Option<T> {
+        self.peers
+            .get_mut(&peer)?
+            .lanes
+            .get_mut(usize::from(partition))
+            .map(f)
+    }
+
+    #[cfg(feature = "_planted_bugs")]
+    pub(crate) fn plant(&mut self, bug: crate::PlantedBug) {
+        self.planted = Some(bug);
+    }
+
+    /// Whether the engine was told to make this mistake.
+    #[cfg(feature = "_planted_bugs")]
+    fn has_bug(&self, bug: crate::PlantedBug) -> bool {
+        self.planted == Some(bug)
+    }
+}
+
+/// Somebody knows writes of this node that it does not know itself.
+fn renew_identity(context: &mut Context<'_>) {
+    let old = context.replica.id;
+    let new = context.replica.renew_identity();
+    context.outbox.event(Event::IdentityRenewed { old, new });
+}

@@ -1,0 +1,406 @@
+//! Reconciling: how sessions open, move on and end.
+//!
+//! Of two peers the one with the lower node id opens; a partition is in one session at a time. What a session
+//! merges stays merged even if it is given up; only when the states that were exchanged account for the whole
+//! difference of the two trees is the peer's frontier taken over.
+
+use alloc::vec::Vec;
+
+use rand_core::Rng;
+use replication_log::Lsn;
+
+use super::MultiLeader;
+use super::session::Session;
+use crate::engine::{Context, Event, PeerError};
+use crate::merkle;
+use crate::node::NodeId;
+use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
+
+impl MultiLeader {
+    /// Opens a session with a peer, if it is this side's turn to and the partition is free.
+    pub(super) fn open_session(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+        if context.replica.config.node > peer || self.sessions.contains_key(&number) {
+            return;
+        }
+        let id = context.replica.rng.next_u64();
+        let session = photograph(peer, id, true, number, context);
+        self.sessions.insert(number, session);
+        context.outbox.event(Event::SessionStarted {
+            peer,
+            partition: number,
+        });
+        self.say(
+            number,
+            |session| vec_of(SessionStep::Open(session.ours.clone())),
+            context,
+        );
+        self.talk(number, context);
+    }
+
+    /// A peer said something about a session.
+    pub(super) fn on_session(
+        &mut self,
+        peer: NodeId,
+        message: wire::Session,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        let wire::Session { partition, id, step } = message;
+        self.check_partition(partition, context)?;
+        let ours = self
+            .sessions
+            .get(&partition)
+            .map(|session| (session.peer, session.id));
+        match step {
+            SessionStep::Open(standing) => return self.on_open(peer, partition, id, standing, context),
+            _ if ours == Some((peer, id)) => {}
+            // The other side goes on with a session that is over here.
+            SessionStep::Tree { .. } | SessionStep::States(_) => {
+                self.answer_stranger(peer, partition, id, SessionStep::Abort, context);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        }
+        if let Err(error) = self.on_step(partition, step, context) {
+            self.abort_session(partition, "the peer broke the protocol", context);
+            return Err(error);
+        }
+        self.proceed(partition, context);
+        Ok(())
+    }
+
+    /// Gives a session up and says so.
+    pub(super) fn abort_session(&mut self, number: u16, reason: &str, context: &mut Context<'_>) {
+        self.say(number, |_| vec_of(SessionStep::Abort), context);
+        if let Some(session) = self.sessions.remove(&number) {
+            let (peer, reason) = (session.peer, reason.into());
+            context.outbox.event(Event::SessionAborted {
+                peer,
+                partition: number,
+                reason,
+            });
+            self.tell_all(number, context);
+        }
+    }
+
+    /// Repeats what was not answered, and gives up sessions that do not move on.
+    pub(super) fn check_sessions(&mut self, context: &mut Context<'_>) {
+        let timing = context.replica.config.timing;
+        let now = context.now.instant;
+        let partitions: Vec<u16> = self.sessions.keys().copied().collect();
+        for number in partitions {
+            let Some(session) = self.sessions.get_mut(&number) else {
+                continue;
+            };
+            if now.since(session.progressed) >= timing.session_timeout {
+                self.abort_session(number, "nothing was heard for too long", context);
+            } else if now.since(session.progressed.max(session.repeated)) >= timing.resend_after {
+                session.repeated = now;
+                self.say(number, |session| session.unanswered(), context);
+            }
+        }
+    }
+
+    fn on_open(
+        &mut self,
+        peer: NodeId,
+        number: u16,
+        id: u64,
+        standing: Standing,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        if context.replica.config.node < peer {
+            return Err(PeerError::Unexpected {
+                what: "a session opened by the higher of two nodes",
+            });
+        }
+        match self.sessions.get(&number) {
+            Some(session) if (session.peer, session.id) == (peer, id) => return Ok(()),
+            // The peer forgot its earlier session, so this side need not keep it.
+            Some(session) if session.peer == peer => {
+                self.sessions.remove(&number);
+            }
+            Some(_) => {
+                self.answer_stranger(peer, number, id, SessionStep::Busy, context);
+                return Ok(());
+            }
+            None => {}
+        }
+        self.learn_standing(number, &standing, context);
+        let mut session = photograph(peer, id, false, number, context);
+        session.theirs = Some(standing);
+        self.sessions.insert(number, session);
+        context.outbox.event(Event::SessionStarted {
+            peer,
+            partition: number,
+        });
+        self.say(
+            number,
+            |session| vec_of(SessionStep::Accept(session.ours.clone())),
+            context,
+        );
+        Ok(())
+    }
+
+    fn on_step(
+        &mut self,
+        number: u16,
+        step: SessionStep,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        let now = context.now.instant;
+        let Some(session) = self.sessions.get_mut(&number) else {
+            return Ok(());
+        };
+        match step {
+            SessionStep::Open(_) => {}
+            SessionStep::Accept(standing) => {
+                if session.initiator && session.theirs.is_none() {
+                    session.theirs = Some(standing.clone());
+                    session.progressed = now;
+                    self.learn_standing(number, &standing, context);
+                }
+            }
+            SessionStep::Busy => {
+                self.sessions.remove(&number);
+            }
+            SessionStep::Abort => {
+                let peer = session.peer;
+                self.sessions.remove(&number);
+                let reason = "the peer gave it up".into();
+                context.outbox.event(Event::SessionAborted {
+                    peer,
+                    partition: number,
+                    reason,
+                });
+                self.tell_all(number, context);
+            }
+            SessionStep::Tree { index, frame } => {
+                session.progressed = now;
+                session
+                    .tree
+                    .hear(index, &frame, context.replica.partition(number))?;
+            }
+            SessionStep::States(part) => self.on_states(number, &part, context)?,
+            SessionStep::Received { parts } => {
+                if session.outgoing.acknowledge(parts) {
+                    session.progressed = now;
+                }
+            }
+            SessionStep::Sent { parts } => session.incoming.sent = Some(parts),
+            SessionStep::End { parts } => session.incoming.end = Some(parts),
+            SessionStep::Done => session.incoming.done = true,
+        }
+        Ok(())
+    }
+
+    /// States arrived: they are joined, and what the peer's state lacks is sent back.
+    fn on_states(
+        &mut self,
+        number: u16,
+        part: &StatesPart,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        let Some(session) = self.sessions.get_mut(&number) else {
+            return Ok(());
+        };
+        let Some(standing) = &session.theirs else {
+            return Err(PeerError::Unexpected {
+                what: "a state before the standing of its sender",
+            });
+        };
+        if session.incoming.expects(part.index) {
+            let outcome = context.replica.apply_part(number, part, standing)?;
+            session.incoming.took(outcome.weight);
+            session.report.states_received += part.items.len() as u64;
+            session.progressed = context.now.instant;
+            if session.outgoing.end.is_none() {
+                outcome
+                    .behind
+                    .into_iter()
+                    .for_each(|key| session.outgoing.choose(key));
+            }
+            progress_event(session, context);
+        }
+        self.say(
+            number,
+            |session| {
+                vec_of(SessionStep::Received {
+                    parts: session.incoming.parts,
+                })
+            },
+            context,
+        );
+        Ok(())
+    }
+
+    /// Does whatever the session has become ready for.
+    fn proceed(&mut self, number: u16, context: &mut Context<'_>) {
+        self.talk(number, context);
+        let Some(session) = self.sessions.get_mut(&number) else {
+            return;
+        };
+        if session.theirs.is_none() || !session.plan(context.replica.partition(number)) {
+            return;
+        }
+        self.send_states(number, context);
+        self.conclude(number, context);
+    }
+
+    /// Says the next frames of the tree comparison.
+    fn talk(&mut self, number: u16, context: &mut Context<'_>) {
+        self.say(number, |session| session.tree.poll(), context);
+    }
+
+    fn send_states(&mut self, number: u16, context: &mut Context<'_>) {
+        let limits = &context.replica.config.limits;
+        let (window, part_size) = (limits.parts_window, limits.part_size);
+        let Some(session) = self.sessions.get_mut(&number) else {
+            return;
+        };
+        let mut steps = Vec::new();
+        while let Some(part) =
+            session
+                .outgoing
+                .next_part(context.replica.partition(number), window, part_size)
+        {
+            session.report.states_sent += part.items.len() as u64;
+            steps.push(SessionStep::States(part));
+        }
+        if !steps.is_empty() {
+            progress_event(session, context);
+        }
+        if session.outgoing.is_drained() {
+            if session.outgoing.sent.is_none() {
+                let parts = session.outgoing.parts();
+                session.outgoing.sent = Some(parts);
+                steps.push(SessionStep::Sent { parts });
+            }
+            if session.outgoing.end.is_none() && session.incoming.has_all_sent() {
+                let parts = session.outgoing.parts();
+                session.outgoing.end = Some(parts);
+                steps.push(SessionStep::End { parts });
+            }
+        }
+        self.say(number, |_| steps, context);
+    }
+
+    /// Everything arrived: the peer's frontier is taken over, and the session ends when both sides say so.
+    fn conclude(&mut self, number: u16, context: &mut Context<'_>) {
+        let Some(session) = self.sessions.get_mut(&number) else {
+            return;
+        };
+        if session.outgoing.end.is_some() && session.incoming.has_all() && !session.incoming.complete {
+            session.incoming.complete = true;
+            let raise = session.accounts_for_all();
+            if let Some(standing) = session.theirs.clone().filter(|_| raise) {
+                context.replica.raise_frontier(number, standing);
+            }
+            session.outgoing.done = true;
+            self.say(number, |_| vec_of(SessionStep::Done), context);
+        }
+        if self.sessions.get(&number).is_some_and(Session::is_over)
+            && let Some(session) = self.sessions.remove(&number)
+        {
+            let (peer, report) = (session.peer, session.report);
+            context.outbox.event(Event::SessionFinished {
+                peer,
+                partition: number,
+                report,
+            });
+            self.tell_all(number, context);
+        }
+    }
+
+    /// The peer's standing names dots and heads; those of this node's own identity must be known here.
+    fn learn_standing(&mut self, number: u16, standing: &Standing, context: &mut Context<'_>) {
+        if context.replica.is_outrun_by(number, &standing.heads) {
+            super::renew_identity(context);
+        }
+        #[cfg(feature = "_planted_bugs")]
+        if self.has_bug(crate::PlantedBug::FrontierRaisedEarly) {
+            context.replica.raise_frontier(number, standing.clone());
+        }
+    }
+
+    /// After a session the partition takes entries again, and everybody hears how far it is.
+    fn tell_all(&mut self, number: u16, context: &mut Context<'_>) {
+        let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
+        for node in nodes {
+            self.advertise(node, number, context);
+        }
+    }
+
+    /// Sends steps of the session over a partition. What they tell is in the journal, so they wait for it.
+    fn say(
+        &mut self,
+        number: u16,
+        steps: impl FnOnce(&mut Session) -> Vec<SessionStep>,
+        context: &mut Context<'_>,
+    ) {
+        let Some(session) = self.sessions.get_mut(&number) else {
+            return;
+        };
+        let (peer, id) = (session.peer, session.id);
+        let Some(link) = self.peers.get(&peer).map(|peer| peer.link) else {
+            return;
+        };
+        let after = context.replica.journal.last();
+        for step in steps(session) {
+            context.outbox.send(
+                link,
+                &Message::Session(wire::Session {
+                    partition: number,
+                    id,
+                    step,
+                }),
+                after,
+            );
+        }
+    }
+
+    fn answer_stranger(
+        &self,
+        peer: NodeId,
+        partition: u16,
+        id: u64,
+        step: SessionStep,
+        context: &mut Context<'_>,
+    ) {
+        if let Some(peer) = self.peers.get(&peer) {
+            context.outbox.send(
+                peer.link,
+                &Message::Session(wire::Session { partition, id, step }),
+                Lsn::ZERO,
+            );
+        }
+    }
+}
+
+/// Everything a session starts from, taken at one moment: the tree, the heads and the context.
+fn photograph(peer: NodeId, id: u64, initiator: bool, number: u16, context: &mut Context<'_>) -> Session {
+    let mut nonce = [0; 16];
+    context.replica.rng.fill_bytes(&mut nonce);
+    let limits = context.replica.config.limits.merkle.clone();
+    let partition = context.replica.partition_mut(number);
+    let ours = partition.standing();
+    let snapshot = partition.cells.snapshot();
+    let tree = if initiator {
+        merkle::Session::initiate(snapshot, nonce, limits)
+    } else {
+        merkle::Session::accept(snapshot, nonce, limits)
+    };
+    Session::new(peer, id, initiator, ours, tree, context.now.instant)
+}
+
+fn progress_event(session: &Session, context: &mut Context<'_>) {
+    context.outbox.event(Event::SessionProgress {
+        peer: session.peer,
+        received: session.report.states_received,
+        sent: session.report.states_sent,
+        to_send: session.outgoing.pending() as u64,
+    });
+}
+
+fn vec_of(step: SessionStep) -> Vec<SessionStep> {
+    Vec::from([step])
+}

@@ -1,0 +1,333 @@
+//! One side of a session: first the trees are compared, then the states that differ are exchanged.
+//!
+//! ```text
+//! initiator                                      responder
+//!   Open {standing}                 ->
+//!                                   <-           Accept {standing}
+//!   Tree ..                        <->           Tree ..
+//!   States 0, 1, ..                <->           States 0, 1, ..      (of keys the other lacks)
+//!   Sent {parts}                   <->           Sent {parts}
+//!   States ..                      <->           States ..            (answers to states that were behind)
+//!   End {parts}                    <->           End {parts}
+//!   Done                           <->           Done
+//! ```
+//!
+//! Every message may be lost, doubled or late: parts are numbered and acknowledged, and what was not answered
+//! is said again.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use super::super::engine::SessionReport;
+use crate::bytes::Bytes;
+use crate::merkle::{self, Outcome, Root};
+use crate::node::NodeId;
+use crate::replica::{ItemKey, Partition};
+use crate::time::Instant;
+use crate::wire::{ItemState, SessionStep, Standing, StatesPart};
+
+/// A session with one peer over one partition.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) peer: NodeId,
+    pub(super) id: u64,
+    pub(super) initiator: bool,
+    /// Where this side stood when its tree was photographed.
+    pub(super) ours: Standing,
+    /// Where the peer stood; known from its first message on.
+    pub(super) theirs: Option<Standing>,
+    pub(super) tree: TreeTalk,
+    pub(super) outgoing: Outgoing,
+    pub(super) incoming: Incoming,
+    /// When the session last moved on.
+    pub(super) progressed: Instant,
+    /// When things were last said again.
+    pub(super) repeated: Instant,
+    pub(super) report: SessionReport,
+}
+
+/// The tree comparison, carried over messages that may be lost.
+pub(super) struct TreeTalk {
+    pub(super) session: merkle::Session,
+    /// All frames of this side, to be said again.
+    said: Vec<Bytes>,
+    /// The next frame expected of the peer.
+    heard: u32,
+}
+
+/// What this side sends.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    /// Keys whose states are still to be sent.
+    pending: VecDeque<ItemKey>,
+    /// Keys whose states were sent or are pending; each is sent once.
+    chosen: BTreeSet<ItemKey>,
+    /// Parts sent and not acknowledged.
+    unacknowledged: BTreeMap<u32, StatesPart>,
+    next: u32,
+    acknowledged: u32,
+    /// The sum of the digests of all states sent on this side's own account.
+    weight: Root,
+    /// Whether the comparison said what to send.
+    planned: bool,
+    pub(super) sent: Option<u32>,
+    pub(super) end: Option<u32>,
+    pub(super) done: bool,
+}
+
+/// What the peer sends.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    /// Parts that arrived, all of them from zero on.
+    pub(super) parts: u32,
+    /// The sum of the digests of all states of the first `sent` parts.
+    weight: Root,
+    pub(super) sent: Option<u32>,
+    pub(super) end: Option<u32>,
+    /// Whether everything arrived and was dealt with.
+    pub(super) complete: bool,
+    /// Whether the peer said that everything arrived there.
+    pub(super) done: bool,
+}
+
+impl Session {
+    pub(super) fn new(
+        peer: NodeId,
+        id: u64,
+        initiator: bool,
+        ours: Standing,
+        tree: merkle::Session,
+        now: Instant,
+    ) -> Self {
+        Self {
+            peer,
+            id,
+            initiator,
+            ours,
+            theirs: None,
+            tree: TreeTalk {
+                session: tree,
+                said: Vec::new(),
+                heard: 0,
+            },
+            outgoing: Outgoing::default(),
+            incoming: Incoming::default(),
+            progressed: now,
+            repeated: now,
+            report: SessionReport::default(),
+        }
+    }
+
+    /// Everything is said and heard.
+    pub(super) fn is_over(&self) -> bool {
+        self.incoming.complete && self.incoming.done && self.outgoing.done
+    }
+
+    /// Whether the states exchanged account for the whole difference of the two trees.
+    ///
+    /// Digests in the comparison are short, limits may cut it off, and keys may be written meanwhile; but trees
+    /// are sums, so what is left of each side's root after taking out what it sent must be the same to the last
+    /// of 128 bits. Only then may the peer's frontier be taken over: else a key that was missed would count as
+    /// removed.
+    pub(super) fn accounts_for_all(&self) -> bool {
+        let Some(theirs) = &self.theirs else { return false };
+        let common = |standing: &Standing, weight: Root| root_of(standing).without(weight);
+        common(&self.ours, self.outgoing.weight) == common(theirs, self.incoming.weight)
+    }
+
+    /// Once the trees are compared: which states to send. Returns whether that is known now.
+    pub(super) fn plan(&mut self, partition: &Partition) -> bool {
+        if self.outgoing.planned {
+            return true;
+        }
+        let Some(outcome) = self.tree.session.outcome() else {
+            return false;
+        };
+        let handles: &[u64] = match outcome {
+            Outcome::Converged => &[],
+            Outcome::Differs(difference) => &difference.send,
+        };
+        let mut keys: Vec<ItemKey> = handles
+            .iter()
+            .flat_map(|handle| partition.cells.keys_of(*handle))
+            .cloned()
+            .collect();
+        keys.sort_unstable();
+        for key in keys {
+            if let Some(weight) = partition.cells.weight_of(&key) {
+                self.outgoing.weight = self.outgoing.weight.with(weight);
+            }
+            self.outgoing.choose(key);
+        }
+        self.outgoing.planned = true;
+        let stats = self.tree.session.stats();
+        self.report.rounds = stats.rounds.into();
+        self.report.tree_bytes = stats.bytes_sent + stats.bytes_received;
+        true
+    }
+
+    /// What to say again when the peer has been silent.
+    pub(super) fn unanswered(&self) -> Vec<SessionStep> {
+        let mut steps = Vec::new();
+        if self.initiator && self.theirs.is_none() {
+            steps.push(SessionStep::Open(self.ours.clone()));
+        }
+        if !self.initiator && self.tree.heard < 2 {
+            steps.push(SessionStep::Accept(self.ours.clone()));
+        }
+        if self.incoming.parts == 0 && self.incoming.sent.is_none() {
+            steps.extend(self.tree.all());
+        }
+        steps.extend(self.outgoing.unanswered());
+        steps
+    }
+}
+
+impl TreeTalk {
+    /// The frames this side has to say now.
+    pub(super) fn poll(&mut self) -> Vec<SessionStep> {
+        let first = self.said.len();
+        while let Some(frame) = self.session.poll_frame() {
+            self.said.push(frame.into());
+        }
+        self.all().skip(first).collect()
+    }
+
+    /// Takes a frame if it is the next one.
+    pub(super) fn hear(
+        &mut self,
+        index: u32,
+        frame: &[u8],
+        partition: &Partition,
+    ) -> Result<(), merkle::ProtocolError> {
+        if index != self.heard {
+            return Ok(());
+        }
+        self.heard += 1;
+        self.session.handle(frame, &partition.cells)
+    }
+
+    fn all(&self) -> impl Iterator<Item = SessionStep> {
+        (0..).zip(&self.said).map(|(index, frame)| SessionStep::Tree {
+            index,
+            frame: frame.clone(),
+        })
+    }
+}
+
+impl core::fmt::Debug for TreeTalk {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TreeTalk")
+            .field("said", &self.said.len())
+            .field("heard", &self.heard)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outgoing {
+    /// Puts a key on the list of those whose states are sent, unless it is there already.
+    pub(super) fn choose(&mut self, key: ItemKey) {
+        if self.chosen.insert(key.clone()) {
+            self.pending.push_back(key);
+        }
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether every chosen state is on its way.
+    pub(super) fn is_drained(&self) -> bool {
+        self.planned && self.pending.is_empty()
+    }
+
+    pub(super) fn parts(&self) -> u32 {
+        self.next
+    }
+
+    /// The next part, if the window has room for one.
+    pub(super) fn next_part(
+        &mut self,
+        partition: &Partition,
+        window: u32,
+        part_size: usize,
+    ) -> Option<StatesPart> {
+        if self.next - self.acknowledged >= window {
+            return None;
+        }
+        let collection = self.pending.front()?.collection;
+        let mut part = StatesPart {
+            index: self.next,
+            collection,
+            items: Vec::new(),
+        };
+        let mut size = 0;
+        while size < part_size
+            && self
+                .pending
+                .front()
+                .is_some_and(|key| key.collection == collection)
+        {
+            let Some(item) = self.pending.pop_front() else {
+                break;
+            };
+            let held = partition.cells.get(&item);
+            let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
+            size += item.key.len() + state.len();
+            part.items.push(ItemState { key: item.key, state });
+        }
+        self.next += 1;
+        self.unacknowledged.insert(part.index, part.clone());
+        Some(part)
+    }
+
+    /// The peer has all parts below this number; returns whether that is news.
+    pub(super) fn acknowledge(&mut self, parts: u32) -> bool {
+        let news = parts > self.acknowledged && parts <= self.next;
+        if news {
+            self.acknowledged = parts;
+            self.unacknowledged = self.unacknowledged.split_off(&parts);
+        }
+        news
+    }
+
+    fn unanswered(&self) -> impl Iterator<Item = SessionStep> {
+        let parts = self.unacknowledged.values().cloned().map(SessionStep::States);
+        let sent = self.sent.map(|parts| SessionStep::Sent { parts });
+        let end = self.end.map(|parts| SessionStep::End { parts });
+        let done = self.done.then_some(SessionStep::Done);
+        parts.chain(sent).chain(end).chain(done)
+    }
+}
+
+impl Incoming {
+    /// Whether this is the part that comes next.
+    pub(super) fn expects(&self, index: u32) -> bool {
+        index == self.parts
+    }
+
+    /// A part arrived. States that answer this side's own do not count towards the difference of the trees.
+    pub(super) fn took(&mut self, weight: Root) {
+        if self.sent.is_none_or(|sent| self.parts < sent) {
+            self.weight = self.weight.with(weight);
+        }
+        self.parts += 1;
+    }
+
+    /// Whether all states the peer sent on its own account arrived.
+    pub(super) fn has_all_sent(&self) -> bool {
+        self.sent.is_some_and(|sent| self.parts >= sent)
+    }
+
+    /// Whether all states the peer sent arrived.
+    pub(super) fn has_all(&self) -> bool {
+        self.end.is_some_and(|end| self.parts >= end)
+    }
+}
+
+fn root_of(standing: &Standing) -> Root {
+    Root {
+        digest: standing.root.0,
+        count: standing.root.1,
+    }
+}

@@ -1,0 +1,252 @@
+//! Shipping: entries flow to whoever lacks them, frontiers flow back.
+//!
+//! A frontier is an advertisement and an acknowledgement in one, so nothing else need be remembered about a
+//! peer: after any loss, the next frontier says where to go on. The sender runs ahead of it by a window.
+
+use alloc::vec::Vec;
+
+use crdt_core::ReplicaId;
+use replication_log::Lsn;
+
+use super::MultiLeader;
+use crate::engine::{Context, Event, PeerError};
+use crate::node::NodeId;
+use crate::wire::{Frontier, Message, OriginStatus, Run};
+
+impl MultiLeader {
+    /// Tells a peer how far this node is, once that is durable.
+    pub(super) fn advertise(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+        let partition = context.replica.partition(number);
+        let heads = partition.heads();
+        let origins = partition
+            .histories
+            .iter()
+            .map(|(origin, history)| OriginStatus {
+                origin,
+                floor: history.floor().sequence,
+                head: history.head(),
+            })
+            .collect();
+        let Some(known) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        let lane = &mut known.lanes[usize::from(number)];
+        let seems_level = lane
+            .gap(&partition.histories)
+            .is_some_and(super::lane::Gap::is_closed);
+        let root = seems_level
+            .then(|| partition.cells.root())
+            .map(|root| (root.digest, root.count));
+        let rewind = core::mem::take(&mut lane.must_rewind);
+        lane.advertised = Some(heads);
+        let frontier = Frontier {
+            partition: number,
+            rewind,
+            origins,
+            root,
+        };
+        let after = context.replica.journal.last();
+        context
+            .outbox
+            .send(known.link, &Message::Frontier(frontier), after);
+    }
+
+    /// A frontier in answer to entries. While one waits for the disk, later entries need none of their own.
+    pub(super) fn acknowledge(&mut self, peer: NodeId, partition: u16, context: &mut Context<'_>) {
+        self.advertise(peer, partition, context);
+    }
+
+    /// A peer said how far it is.
+    pub(super) fn on_frontier(
+        &mut self,
+        peer: NodeId,
+        frontier: &Frontier,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        let number = frontier.partition;
+        self.check_partition(number, context)?;
+        check_order(frontier, context)?;
+        let heads: Vec<_> = frontier
+            .origins
+            .iter()
+            .map(|status| (status.origin, status.head))
+            .collect();
+        if context.replica.is_outrun_by(number, &heads) {
+            super::renew_identity(context);
+        }
+        for (origin, head) in heads {
+            let known = context.replica.partition(number).histories.get(origin);
+            let known = known.and_then(|history| history.at(head.sequence));
+            if known.is_some_and(|known| known.chain != head.chain) {
+                self.forked(number, origin, context);
+            }
+        }
+        let now = context.now.instant;
+        self.lane(peer, number, |lane| lane.learn(frontier, now));
+        self.compare(peer, number, frontier.root, context);
+        self.pump(peer, number, context);
+        Ok(())
+    }
+
+    /// Decides what a frontier calls for: a session, or word that both sides are equally far.
+    fn compare(&mut self, peer: NodeId, number: u16, root: Option<(u128, u64)>, context: &mut Context<'_>) {
+        let partition = context.replica.partition(number);
+        let catch_up = context.replica.config.timing.catch_up_entries;
+        let gap = self
+            .lane(peer, number, |lane| lane.gap(&partition.histories))
+            .flatten();
+        let Some(gap) = gap else { return };
+        if gap.calls_for_session(catch_up) {
+            return self.open_session(peer, number, context);
+        }
+        let (Some(theirs), true) = (root, gap.is_closed()) else {
+            return;
+        };
+        let ours = partition.cells.root();
+        if theirs == (ours.digest, ours.count) {
+            context.outbox.event(Event::InSync {
+                peer,
+                partition: number,
+            });
+        } else if !self.sessions.contains_key(&number) {
+            // Both have applied the same and hold something else: the safety net.
+            self.open_session(peer, number, context);
+        }
+    }
+
+    /// Sends every peer what it lacks, as far as it is durable here.
+    pub(super) fn pump_all(&mut self, context: &mut Context<'_>) {
+        let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
+        for node in nodes {
+            for partition in 0..context.replica.config.partitions {
+                self.pump(node, partition, context);
+            }
+        }
+    }
+
+    /// Sends a peer the entries it lacks in one partition, up to the window.
+    pub(super) fn pump(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+        let timing = context.replica.config.timing;
+        let partition = context.replica.partition(number);
+        let Some(known) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        let lane = &mut known.lanes[usize::from(number)];
+        let in_session = self
+            .sessions
+            .get(&number)
+            .is_some_and(|session| session.peer == peer);
+        let Some(gap) = lane.gap(&partition.histories) else {
+            return;
+        };
+        if in_session || gap.missing_there == 0 || gap.calls_for_session(timing.catch_up_entries) {
+            return;
+        }
+        let mut window = context
+            .replica
+            .config
+            .limits
+            .send_window
+            .saturating_sub(lane.in_flight(&partition.histories));
+        for (origin, history) in partition.histories.iter() {
+            let arrived = self.advanced.get(&(number, origin));
+            let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
+            if self.forked.contains(&(number, origin)) || (origin != context.replica.id && too_fresh) {
+                continue;
+            }
+            loop {
+                let cursor = lane.cursor(origin);
+                let budget = window.min(context.replica.config.limits.part_size);
+                let Some(run) = next_run(number, origin, cursor, history, budget, context.outbox.durable())
+                else {
+                    break;
+                };
+                window -= run
+                    .entries
+                    .iter()
+                    .map(|entry| entry.len())
+                    .sum::<usize>()
+                    .min(window);
+                lane.sent_up_to(origin, cursor + run.entries.len() as u64, context.now.instant);
+                context.outbox.send(known.link, &Message::Run(run), Lsn::ZERO);
+            }
+        }
+    }
+
+    /// Tells a peer how far this node is, if it does not know or may have missed it.
+    pub(super) fn heartbeat(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+        let partition = context.replica.partition(number);
+        let heads = partition.heads();
+        let stale = self.lane(peer, number, |lane| {
+            lane.must_rewind
+                || lane.advertised.as_ref() != Some(&heads)
+                || !lane.is_open()
+                || lane.gap(&partition.histories).is_none_or(|gap| !gap.is_closed())
+        });
+        if stale == Some(true) {
+            self.advertise(peer, number, context);
+        }
+    }
+
+    /// What was sent long ago and is not acknowledged counts as lost.
+    pub(super) fn resend_unacknowledged(&mut self, context: &mut Context<'_>) {
+        let now = context.now.instant;
+        let patience = context.replica.config.timing.resend_after;
+        for lane in self.peers.values_mut().flat_map(|peer| &mut peer.lanes) {
+            if lane.awaits_acknowledgement() && now.since(lane.progressed) >= patience {
+                lane.rewind(now);
+            }
+        }
+    }
+}
+
+/// The next entries of an origin for a peer that has everything up to `cursor`.
+fn next_run(
+    partition: u16,
+    origin: ReplicaId,
+    cursor: u64,
+    history: &crate::history::History,
+    budget: usize,
+    durable: Lsn,
+) -> Option<Run> {
+    let after = history.at(cursor)?;
+    let mut bytes = 0;
+    let mut chain = after.chain;
+    let mut entries = Vec::new();
+    for retained in history
+        .after(cursor)?
+        .take_while(|retained| retained.lsn <= durable)
+    {
+        bytes += retained.bytes.len();
+        if bytes > budget && (!entries.is_empty() || budget == 0) {
+            break;
+        }
+        entries.push(retained.bytes.clone());
+        chain = retained.chain;
+    }
+    (!entries.is_empty()).then_some(Run {
+        partition,
+        origin,
+        after,
+        entries,
+        chain,
+    })
+}
+
+fn check_order(frontier: &Frontier, context: &Context<'_>) -> Result<(), PeerError> {
+    let ascending = frontier
+        .origins
+        .windows(2)
+        .all(|pair| pair[0].origin < pair[1].origin);
+    let sound = frontier
+        .origins
+        .iter()
+        .all(|status| status.floor <= status.head.sequence);
+    if ascending && sound && frontier.origins.len() <= context.replica.config.limits.max_origins {
+        Ok(())
+    } else {
+        Err(PeerError::Disorder {
+            what: "the list of origins",
+        })
+    }
+}

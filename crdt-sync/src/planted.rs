@@ -1,0 +1,11 @@
+//! Mistakes an engine can be told to make, so that a simulator can show that it catches them.
+
+/// A known mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlantedBug {
+    /// Replies and messages leave before what they tell is durable.
+    EffectsAheadOfDisk,
+    /// A peer's frontier is taken over as soon as a session begins, before its states have arrived.
+    FrontierRaisedEarly,
+}

@@ -1,0 +1,311 @@
+//! Taking in what others wrote: runs of entries, and states.
+
+use alloc::vec::Vec;
+
+use crdt_core::codec::{self, DecodeError};
+use crdt_core::{CausalContext, Dot, ReplicaId};
+use thiserror::Error;
+
+use super::journal::{JournalRecord, MergedState};
+use super::{ItemKey, MergeOutcome, Replica};
+use crate::bytes::Bytes;
+use crate::cell::{self, Cell, CellError};
+use crate::collection::{CollectionId, Kind};
+use crate::entry::{Entry, Position};
+use crate::merkle::Root;
+use crate::time::WallTime;
+use crate::wire::{ItemState, Run, Standing, StatesPart};
+
+/// What became of a run of entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// This many entries were new and are applied.
+    Applied(usize),
+    /// The run starts above what is known of its origin; nothing was applied.
+    Gap,
+}
+
+/// What joining a part of a peer's states told.
+#[derive(Debug, Default)]
+pub(crate) struct PartOutcome {
+    /// The keys of which the peer's state lacks something.
+    pub(crate) behind: Vec<ItemKey>,
+    /// The sum of the digests of the states, as the peer's tree holds them.
+    pub(crate) weight: Root,
+}
+
+/// Why a run or a part of states was refused. Nothing of it was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The peer named a partition that does not exist here.
+    #[error("the peer named partition {partition}, which does not exist")]
+    UnknownPartition {
+        /// The number it named.
+        partition: u16,
+    },
+    /// The peer named a collection that is not declared here.
+    #[error("the peer named {collection:?}, which is not declared here")]
+    UnknownCollection {
+        /// The id it named.
+        collection: CollectionId,
+    },
+    /// A key arrived in a partition it does not belong to.
+    #[error("the peer put a key into partition {partition}, where it does not belong")]
+    ForeignKey {
+        /// The partition.
+        partition: u16,
+    },
+    /// The entries do not hash to the chain value that came with them.
+    #[error("entries of {origin} after {after} do not match the chain value they came with")]
+    BrokenChain {
+        /// Whose entries.
+        origin: ReplicaId,
+        /// The sequence before the first of them.
+        after: u64,
+    },
+    /// Two histories exist under one identity.
+    #[error("two different histories of {origin} exist: they differ at sequence {sequence} or before")]
+    Forked {
+        /// The identity with two pasts.
+        origin: ReplicaId,
+        /// Where the difference showed.
+        sequence: u64,
+    },
+    /// The peer named dots of this node's own identity that it never issued.
+    #[error("the peer knows writes of this node's own identity that this node does not know")]
+    Outrun,
+    /// The partition follows as many origins as it may.
+    #[error("the partition follows {limit} origins already")]
+    TooManyOrigins {
+        /// The limit.
+        limit: usize,
+    },
+    /// An entry is not the encoding of an entry.
+    #[error("malformed entry: {0}")]
+    Malformed(#[from] DecodeError),
+    /// An entry's delta or a state is not one of its collection's kind.
+    #[error(transparent)]
+    Cell(#[from] CellError),
+}
+
+/// An entry that passed every check.
+struct Admitted {
+    entry: Entry,
+    kind: Kind,
+    effect: (Cell, CausalContext),
+    bytes: Bytes,
+}
+
+impl Replica {
+    /// Applies what is new of a run; all of it or, on an error, nothing.
+    pub(crate) fn apply_run(&mut self, run: &Run, wall: WallTime) -> Result<RunOutcome, RunError> {
+        let Some(new) = self.admit_run(run)? else {
+            return Ok(RunOutcome::Gap);
+        };
+        if new.is_empty() {
+            return Ok(RunOutcome::Applied(0));
+        }
+        let number = run.partition;
+        let after = self.partition(number).histories.head(run.origin);
+        let entries = new.iter().map(|admitted| admitted.bytes.clone()).collect();
+        let lsn = self.journal.append(&JournalRecord::Entries(Run {
+            after,
+            entries,
+            ..run.clone()
+        }));
+        for admitted in &new {
+            self.clock.observe(admitted.entry.stamp, wall);
+            let partition = self.partition_mut(number);
+            partition.apply(&admitted.entry, &admitted.effect, admitted.kind, lsn);
+            partition.remember(run.origin, admitted.bytes.clone(), lsn);
+        }
+        Ok(RunOutcome::Applied(new.len()))
+    }
+
+    /// Joins a part of a peer's states; all of it or, on an error, nothing.
+    pub(crate) fn apply_part(
+        &mut self,
+        number: u16,
+        part: &StatesPart,
+        standing: &Standing,
+    ) -> Result<PartOutcome, RunError> {
+        let kind = self.kind_of(part.collection)?;
+        let states = part
+            .items
+            .iter()
+            .map(|item| self.admit_state(number, part.collection, kind, item))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut outcome = PartOutcome::default();
+        for ((key, theirs), item) in states.into_iter().zip(&part.items) {
+            let cells = &self.partition(number).cells;
+            outcome.weight = outcome.weight.with(cells.weight(&key, &theirs));
+            let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context);
+            if merged.peer_is_behind {
+                outcome.behind.push(key);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Takes over a peer's standing, once all its states have arrived.
+    pub(crate) fn raise_frontier(&mut self, partition: u16, standing: Standing) {
+        self.partition_mut(partition).raise(&standing);
+        self.journal
+            .append(&JournalRecord::FrontierRaised { partition, standing });
+    }
+
+    fn merge_state(
+        &mut self,
+        number: u16,
+        key: &ItemKey,
+        kind: Kind,
+        theirs: &Cell,
+        state: &Bytes,
+        context: &CausalContext,
+    ) -> MergeOutcome {
+        let lsn = self.journal.upcoming();
+        let outcome = self
+            .partition_mut(number)
+            .merge_state(key, kind, theirs, context, lsn);
+        if outcome.change.is_changed() {
+            self.journal.append(&JournalRecord::StateMerge(MergedState {
+                partition: number,
+                collection: key.collection,
+                key: key.key.clone(),
+                state: state.clone(),
+                removed: outcome.removed.clone(),
+            }));
+        }
+        outcome
+    }
+
+    /// The entries of a run that are new here, checked; `None` when entries before them are missing.
+    fn admit_run(&self, run: &Run) -> Result<Option<Vec<Admitted>>, RunError> {
+        let Some(partition) = self.partitions.get(usize::from(run.partition)) else {
+            return Err(RunError::UnknownPartition {
+                partition: run.partition,
+            });
+        };
+        if partition.histories.get(run.origin).is_none() {
+            let limit = self.config.limits.max_origins;
+            if partition.histories.iter().count() >= limit {
+                return Err(RunError::TooManyOrigins { limit });
+            }
+        }
+        let head = partition.histories.head(run.origin);
+        if run.after.sequence > head.sequence {
+            return Ok(None);
+        }
+        self.check_chain(run)?;
+        let known = usize::try_from(head.sequence - run.after.sequence).unwrap_or(usize::MAX);
+        if run.entries.len() <= known {
+            return Ok(Some(Vec::new()));
+        }
+        if run.origin == self.id {
+            return Err(RunError::Outrun);
+        }
+        let fresh = (head.sequence + 1..).zip(&run.entries[known..]);
+        fresh
+            .map(|(sequence, bytes)| self.admit_entry(run, sequence, bytes))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// The run must hash to the chain value it came with and agree with what is known of its origin.
+    fn check_chain(&self, run: &Run) -> Result<(), RunError> {
+        let history = self.partition(run.partition).histories.get(run.origin);
+        let mut at = run.after;
+        let mut entries = run.entries.iter();
+        loop {
+            let known = history.and_then(|history| history.at(at.sequence));
+            if known
+                .or((at.sequence == 0).then(Position::default))
+                .is_some_and(|known| known.chain != at.chain)
+            {
+                return Err(RunError::Forked {
+                    origin: run.origin,
+                    sequence: at.sequence,
+                });
+            }
+            let Some(entry) = entries.next() else { break };
+            at = Position {
+                sequence: at.sequence + 1,
+                chain: at.chain.then(run.origin, run.partition, entry),
+            };
+        }
+        if at.chain == run.chain {
+            Ok(())
+        } else {
+            Err(RunError::BrokenChain {
+                origin: run.origin,
+                after: run.after.sequence,
+            })
+        }
+    }
+
+    fn admit_entry(&self, run: &Run, sequence: u64, bytes: &Bytes) -> Result<Admitted, RunError> {
+        let limits = self.config.limits.codec();
+        let entry: Entry = codec::decode_payload(bytes, &limits)?;
+        let kind = self.kind_of(entry.collection)?;
+        self.check_key(run.partition, entry.collection, &entry.key)?;
+        let broken = RunError::BrokenChain {
+            origin: run.origin,
+            after: run.after.sequence,
+        };
+        let dot = Dot::new(run.origin, sequence).ok_or(broken)?;
+        let effect = cell::effect_of(&entry, kind, dot, &limits)?;
+        self.check_own_dots(run.partition, &effect.1)?;
+        Ok(Admitted {
+            entry,
+            kind,
+            effect,
+            bytes: bytes.clone(),
+        })
+    }
+
+    fn admit_state(
+        &self,
+        number: u16,
+        collection: CollectionId,
+        kind: Kind,
+        item: &ItemState,
+    ) -> Result<(ItemKey, Cell), RunError> {
+        self.check_key(number, collection, &item.key)?;
+        let cell = Cell::decode(kind, &item.key, &item.state, &self.config.limits.codec())?;
+        self.check_own_dots(number, &cell.dots())?;
+        Ok((
+            ItemKey {
+                collection,
+                key: item.key.clone(),
+            },
+            cell,
+        ))
+    }
+
+    pub(super) fn kind_of(&self, collection: CollectionId) -> Result<Kind, RunError> {
+        let known = self
+            .registry
+            .get(collection)
+            .ok_or(RunError::UnknownCollection { collection })?;
+        Ok(known.kind)
+    }
+
+    fn check_key(&self, partition: u16, collection: CollectionId, key: &[u8]) -> Result<(), RunError> {
+        if self.partition_of(collection, key) == partition {
+            Ok(())
+        } else {
+            Err(RunError::ForeignKey { partition })
+        }
+    }
+
+    /// No one but this node issues dots of its identity.
+    fn check_own_dots(&self, partition: u16, context: &CausalContext) -> Result<(), RunError> {
+        let issued = self.partition(partition).histories.head(self.id).sequence;
+        if context.highest(self.id) > issued {
+            Err(RunError::Outrun)
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Local writes: drafted beside the state, then made all at once or not at all.
+//!
+//! A command may hold many writes, to many keys, some depending on others. They are carried out on copies;
+//! only when every one of them succeeded do the copies take the place of the cells, and one record per
+//! partition enters the journal.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use conflict_store::{Document, PutError, VersionId};
+use crdt_core::dotted::{DotSet, DotStore};
+use crdt_core::{ClockError, Dot, Hlc, Stamp, codec};
+use replication_log::Lsn;
+use thiserror::Error;
+
+use super::{ItemKey, JournalRecord, Replica};
+use crate::bytes::Bytes;
+use crate::cell::Cell;
+use crate::collection::{Collection, CollectionId, Kind, Strategy};
+use crate::entry::{Delta, Entry};
+use crate::limits::Limits;
+use crate::time::WallTime;
+use crate::wire::Run;
+
+/// One write of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Where the key lives.
+    pub collection: CollectionId,
+    /// What is written to.
+    pub key: Bytes,
+    /// What is done.
+    pub action: Action,
+}
+
+/// What can be done to a key; each kind has its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Document: a first version, with no parent. Importing the same body twice, or on two nodes, makes one
+    /// version, and importing it again after it was overwritten changes nothing.
+    Insert(Bytes),
+    /// Document: a version on top of the winner, or a first one.
+    Put(Bytes),
+    /// Document: a version on top of `parent`, which must be a current leaf; `None` deletes.
+    Update {
+        /// The version the writer saw.
+        parent: VersionId,
+        /// The new body.
+        body: Option<Bytes>,
+    },
+    /// Document: one version that supersedes every live one.
+    Resolve(Bytes),
+    /// Document: deletes every live version.
+    Delete,
+    /// Set: adds an element.
+    Add(Bytes),
+    /// Set: removes an element as far as it is seen here.
+    Remove(Bytes),
+    /// Counter: adds.
+    Increment(u64),
+    /// Counter: subtracts.
+    Decrement(u64),
+    /// Register: sets the value, or clears it.
+    Set(Option<Bytes>),
+}
+
+/// What a command's writes became.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The record that makes the writes durable; zero when nothing changed.
+    pub lsn: Lsn,
+    /// The document versions written, in the order of the writes; deletions and other kinds write none here.
+    pub versions: Vec<VersionId>,
+}
+
+/// Why a command was refused. None of its writes took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The collection is not declared on this node.
+    #[error("{collection:?} is not declared; nothing was written")]
+    UnknownCollection {
+        /// The id in the write.
+        collection: CollectionId,
+    },
+    /// The action is not one of the collection's kind.
+    #[error("write {index} does not fit a collection of kind {kind:?}; nothing was written")]
+    WrongKind {
+        /// Which write.
+        index: usize,
+        /// The collection's kind.
+        kind: Kind,
+    },
+    /// The key is too long.
+    #[error("the key of write {index} has {length} bytes, {limit} are allowed; nothing was written")]
+    KeyTooLong {
+        /// Which write.
+        index: usize,
+        /// Its length.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The body or element is too long.
+    #[error("the value of write {index} has {length} bytes, {limit} are allowed; nothing was written")]
+    ValueTooLong {
+        /// Which write.
+        index: usize,
+        /// Its length.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The command holds more writes, or more bytes, than one atomic batch may.
+    #[error(
+        "the command holds {writes} writes with {bytes} bytes, more than one batch may; nothing was written"
+    )]
+    TooLarge {
+        /// How many writes.
+        writes: usize,
+        /// Their size.
+        bytes: usize,
+    },
+    /// The document changed since the writer saw it.
+    #[error("write {index}: {cause}; nothing was written")]
+    Document {
+        /// Which write.
+        index: usize,
+        /// What the document says.
+        cause: PutError,
+    },
+    /// The clock of this node is further ahead or behind than can be right.
+    #[error("{0}; nothing was written")]
+    Clock(#[from] ClockError),
+    /// The register holds a later stamp than this node may give out.
+    #[error(
+        "write {index}: the register was written by a clock that is ahead of this node's; nothing was written"
+    )]
+    StampBehind {
+        /// Which write.
+        index: usize,
+    },
+    /// The counter would run over.
+    #[error("write {index}: the counter's own total would run over; nothing was written")]
+    CounterOverflow {
+        /// Which write.
+        index: usize,
+    },
+    /// This identity has used up its sequences.
+    #[error("this replica has used up its sequence numbers; nothing was written")]
+    SequenceExhausted,
+}
+
+/// The writes of one command, carried out on copies.
+struct Draft<'r> {
+    replica: &'r Replica,
+    cells: BTreeMap<(u16, ItemKey), Cell>,
+    runs: BTreeMap<u16, Vec<Bytes>>,
+    bytes: usize,
+    versions: Vec<VersionId>,
+}
+
+impl Replica {
+    /// Carries out all writes of a command, or none.
+    pub(crate) fn write(&mut self, writes: &[Write], wall: WallTime) -> Result<Written, WriteError> {
+        let limits = &self.config.limits;
+        if writes.len() > limits.max_writes {
+            return Err(WriteError::TooLarge {
+                writes: writes.len(),
+                bytes: 0,
+            });
+        }
+        let mut clock = self.clock.clone();
+        let mut draft = Draft {
+            replica: self,
+            cells: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            bytes: 0,
+            versions: Vec::new(),
+        };
+        for (index, write) in writes.iter().enumerate() {
+            draft.carry_out(index, write, clock.now(wall)?)?;
+        }
+        let Draft {
+            cells,
+            runs,
+            versions,
+            ..
+        } = draft;
+        self.clock = clock;
+        Ok(self.commit(cells, runs, versions))
+    }
+
+    fn commit(
+        &mut self,
+        cells: BTreeMap<(u16, ItemKey), Cell>,
+        runs: BTreeMap<u16, Vec<Bytes>>,
+        versions: Vec<VersionId>,
+    ) -> Written {
+        let mut lsns = BTreeMap::new();
+        for (number, entries) in runs {
+            lsns.insert(number, self.commit_run(number, entries));
+        }
+        for ((number, key), cell) in cells {
+            if let Some(&lsn) = lsns.get(&number) {
+                self.partition_mut(number).cells.put(&key, cell, lsn);
+            }
+        }
+        Written {
+            lsn: lsns.into_values().max().unwrap_or_default(),
+            versions,
+        }
+    }
+
+    fn commit_run(&mut self, number: u16, entries: Vec<Bytes>) -> Lsn {
+        let origin = self.id;
+        let after = self.partition(number).histories.head(origin);
+        let lsn = self.journal.upcoming();
+        let partition = self.partition_mut(number);
+        let mut chain = after.chain;
+        for entry in &entries {
+            chain = partition.remember(origin, entry.clone(), lsn);
+        }
+        let last = after.sequence + entries.len() as u64;
+        partition.context.insert_range(origin, after.sequence + 1..=last);
+        self.journal.append(&JournalRecord::Entries(Run {
+            partition: number,
+            origin,
+            after,
+            entries,
+            chain,
+        }))
+    }
+}
+
+impl Draft<'_> {
+    fn carry_out(&mut self, index: usize, write: &Write, time: Hlc) -> Result<(), WriteError> {
+        let collection = write.collection;
+        let declared = self
+            .replica
+            .registry
+            .get(collection)
+            .ok_or(WriteError::UnknownCollection { collection })?;
+        check_lengths(index, write, &self.replica.config.limits)?;
+        let number = self.replica.partition_of(collection, &write.key);
+        let slot = (
+            number,
+            ItemKey {
+                collection,
+                key: write.key.clone(),
+            },
+        );
+        let mut cell = match self.cells.remove(&slot) {
+            Some(cell) => cell,
+            None => self
+                .replica
+                .partition(number)
+                .cell_or_vacant(&slot.1, declared.kind),
+        };
+        let dot = self.next_dot(number)?;
+        let delta = self.change(
+            index,
+            declared,
+            &mut cell,
+            write,
+            Stamp {
+                time,
+                replica: dot.replica,
+            },
+            dot,
+        )?;
+        self.cells.insert(slot, cell);
+        match delta {
+            Some(delta) => self.enter(number, write, time, delta),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the change to the copy and says what to tell others; `None` when there is nothing to tell.
+    fn change(
+        &mut self,
+        index: usize,
+        declared: &Collection,
+        cell: &mut Cell,
+        write: &Write,
+        stamp: Stamp,
+        dot: Dot,
+    ) -> Result<Option<Delta>, WriteError> {
+        match (cell, &write.action) {
+            (Cell::Document(document), action) => {
+                let stamp = (declared.strategy == Strategy::LastWriterWins).then_some(stamp);
+                self.change_document(index, document, &write.key, action, stamp)
+            }
+            (Cell::Set(elements), Action::Add(element)) => {
+                let superseded = dots_of(&elements.add(dot, element.clone()));
+                Ok(Some(Delta::SetAdd {
+                    element: element.clone(),
+                    superseded,
+                }))
+            }
+            (Cell::Set(elements), Action::Remove(element)) => {
+                let dots = dots_of(&elements.take(element));
+                Ok((!dots.is_empty()).then_some(Delta::SetRemove { dots }))
+            }
+            (Cell::Counter(counter), &Action::Increment(amount)) => {
+                counter
+                    .increment(dot.replica, amount)
+                    .map_err(|_| WriteError::CounterOverflow { index })?;
+                Ok((amount > 0).then(|| own_totals(counter, dot)))
+            }
+            (Cell::Counter(counter), &Action::Decrement(amount)) => {
+                counter
+                    .decrement(dot.replica, amount)
+                    .map_err(|_| WriteError::CounterOverflow { index })?;
+                Ok((amount > 0).then(|| own_totals(counter, dot)))
+            }
+            (Cell::Register(register), Action::Set(value)) => {
+                match value {
+                    Some(value) => register.set(stamp, value.clone()),
+                    None => register.clear(stamp),
+                }
+                .map_err(|_| WriteError::StampBehind { index })?;
+                Ok(Some(Delta::Register(value.clone())))
+            }
+            _ => Err(WriteError::WrongKind {
+                index,
+                kind: declared.kind,
+            }),
+        }
+    }
+
+    fn change_document(
+        &mut self,
+        index: usize,
+        document: &mut Document<Bytes>,
+        key: &[u8],
+        action: &Action,
+        stamp: Option<Stamp>,
+    ) -> Result<Option<Delta>, WriteError> {
+        let winner = document
+            .winner()
+            .filter(|version| !version.is_deleted())
+            .map(|version| *version.id());
+        let (id, delta) = match action {
+            Action::Insert(body) => Ok(document.put_branch(key, None, Some(body.clone()), stamp)),
+            Action::Put(body) => document.put(key, winner.as_ref(), Some(body.clone()), stamp),
+            Action::Update { parent, body } => document.put(key, Some(parent), body.clone(), stamp),
+            Action::Resolve(body) => document.supersede(key, &live(document), Some(body.clone()), stamp),
+            Action::Delete => document.supersede(key, &live(document), None, stamp),
+            _ => {
+                return Err(WriteError::WrongKind {
+                    index,
+                    kind: Kind::Document,
+                });
+            }
+        }
+        .map_err(|cause| WriteError::Document { index, cause })?;
+        self.versions.push(id);
+        let encoded = delta.encode_for_key(key);
+        Ok((!encoded.is_empty()).then(|| Delta::Document(encoded.into())))
+    }
+
+    fn enter(&mut self, number: u16, write: &Write, stamp: Hlc, delta: Delta) -> Result<(), WriteError> {
+        let entry = Entry {
+            stamp,
+            collection: write.collection,
+            key: write.key.clone(),
+            delta,
+        };
+        let encoded = Bytes::from(codec::encode_payload(&entry));
+        self.bytes += encoded.len();
+        let run = self.runs.entry(number).or_default();
+        run.push(encoded);
+        if self.bytes > self.replica.config.limits.max_batch {
+            return Err(WriteError::TooLarge {
+                writes: run.len(),
+                bytes: self.bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// The dot of the next entry in a partition.
+    fn next_dot(&self, number: u16) -> Result<Dot, WriteError> {
+        let drafted = self.runs.get(&number).map_or(0, Vec::len) as u64;
+        let head = self
+            .replica
+            .partition(number)
+            .histories
+            .head(self.replica.id)
+            .sequence;
+        let next = head.checked_add(drafted).and_then(|last| last.checked_add(1));
+        next.and_then(|next| Dot::new(self.replica.id, next))
+            .ok_or(WriteError::SequenceExhausted)
+    }
+}
+
+fn live(document: &Document<Bytes>) -> Vec<VersionId> {
+    document.live_leaves().map(|version| *version.id()).collect()
+}
+
+fn dots_of(dots: &DotSet) -> Vec<Dot> {
+    let mut all = Vec::new();
+    dots.for_each_dot(&mut |dot| all.push(dot));
+    all
+}
+
+fn own_totals(counter: &crdt_core::PnCounter, dot: Dot) -> Delta {
+    Delta::Counter {
+        incremented: counter.increments().entry(dot.replica),
+        decremented: counter.decrements().entry(dot.replica),
+    }
+}
+
+fn check_lengths(index: usize, write: &Write, limits: &Limits) -> Result<(), WriteError> {
+    let (length, limit) = (write.key.len(), limits.max_key);
+    if length > limit {
+        return Err(WriteError::KeyTooLong { index, length, limit });
+    }
+    let (length, limit) = (write.action.value_len(), limits.max_value);
+    if length > limit {
+        return Err(WriteError::ValueTooLong { index, length, limit });
+    }
+    Ok(())
+}
+
+impl Action {
+    fn value_len(&self) -> usize {
+        match self {
+            Self::Insert(value)
+            | Self::Put(value)
+            | Self::Resolve(value)
+            | Self::Add(value)
+            | Self::Remove(value) => value.len(),
+            Self::Update { body, .. } | Self::Set(body) => body.as_ref().map_or(0, |body| body.len()),
+            Self::Delete | Self::Increment(_) | Self::Decrement(_) => 0,
+        }
+    }
+}

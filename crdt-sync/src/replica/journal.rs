@@ -1,0 +1,97 @@
+//! What a replica writes to its log, so that it is the same again after a restart.
+
+use alloc::vec::Vec;
+
+use crdt_core::{Dot, ReplicaId, codec};
+use replication_log::Lsn;
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Bytes;
+use crate::collection::CollectionId;
+use crate::node::NodeId;
+use crate::wire::{Run, Standing};
+
+/// A record of the log. Replaying all of them in order rebuilds the replica.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum JournalRecord {
+    /// The first record: what this log belongs to.
+    Founded(Founding),
+    /// From here on the node writes under this identity.
+    Identity(ReplicaId),
+    /// Entries of one origin, own or received, in order.
+    Entries(Run),
+    /// The state of a key that came from a peer's state, not from entries.
+    StateMerge(MergedState),
+    /// All states of a session arrived: its partner's standing is reached.
+    FrontierRaised {
+        /// The partition.
+        partition: u16,
+        /// What is reached.
+        standing: Standing,
+    },
+}
+
+/// What must be the same whenever the log is opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Founding {
+    pub(crate) node: NodeId,
+    pub(crate) cluster_check: [u8; 8],
+    pub(crate) partitions: u16,
+    pub(crate) collections: Vec<CollectionId>,
+}
+
+/// A state that was joined, reduced to what it said: it carries its own dots and those it removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MergedState {
+    pub(crate) partition: u16,
+    pub(crate) collection: CollectionId,
+    pub(crate) key: Bytes,
+    pub(crate) state: Bytes,
+    pub(crate) removed: Vec<Dot>,
+}
+
+/// The records that one input caused; the log takes them as one atomic batch.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    last: Lsn,
+    staged: Vec<Vec<u8>>,
+}
+
+impl Journal {
+    /// A journal whose next record gets the number after `last`.
+    pub(crate) fn after(last: Lsn) -> Self {
+        Self {
+            last,
+            staged: Vec::new(),
+        }
+    }
+
+    /// Stages a record and returns its number.
+    pub(crate) fn append(&mut self, record: &JournalRecord) -> Lsn {
+        self.staged.push(codec::encode_payload(record));
+        self.last = self.upcoming();
+        self.last
+    }
+
+    /// The number of the last record, staged ones included.
+    pub(crate) fn last(&self) -> Lsn {
+        self.last
+    }
+
+    /// Whether records wait to be taken.
+    pub(crate) fn has_staged(&self) -> bool {
+        !self.staged.is_empty()
+    }
+
+    /// The number the next record will get.
+    pub(crate) fn upcoming(&self) -> Lsn {
+        Lsn::new(self.last.get() + 1)
+    }
+
+    /// Takes what was staged: the number of the first record, and the records.
+    pub(crate) fn take(&mut self) -> Option<(Lsn, Vec<Vec<u8>>)> {
+        let staged = core::mem::take(&mut self.staged);
+        let first = Lsn::new(self.last.get() + 1 - staged.len() as u64);
+        (!staged.is_empty()).then_some((first, staged))
+    }
+}

@@ -1,0 +1,229 @@
+//! From the journal back to the replica it was.
+
+use alloc::string::String;
+
+use crdt_core::codec::{self, DecodeError};
+use crdt_core::{Dot, Hlc, HlcClock, ReplicaId, WallTime};
+use replication_log::Lsn;
+use thiserror::Error;
+
+use super::journal::{Founding, JournalRecord, MergedState};
+use super::{Config, ItemKey, Replica};
+use crate::cell::{self, Cell, CellError};
+use crate::collection::Registry;
+use crate::entry::Entry;
+use crate::merkle::TreeError;
+use crate::wire::Run;
+
+/// Why a node cannot start from its log.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// Two collections of the configuration have one name.
+    #[error("the collection \"{name}\" is declared twice")]
+    DeclaredTwice {
+        /// The name.
+        name: String,
+    },
+    /// There must be at least one partition.
+    #[error("a node needs at least one partition")]
+    NoPartitions,
+    /// The configured tree size does not exist.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The log was written by another node.
+    #[error("the log belongs to another node; nothing was changed")]
+    OtherNode,
+    /// The log was written in another cluster.
+    #[error("the log belongs to another cluster; nothing was changed")]
+    OtherCluster,
+    /// The log was written with another number of partitions.
+    #[error(
+        "the log divides keys into {logged} partitions, the configuration into {configured}; nothing was changed"
+    )]
+    OtherPartitions {
+        /// The number in the log.
+        logged: u16,
+        /// The number in the configuration.
+        configured: u16,
+    },
+    /// The log was written with other collections, or with other strategies for them.
+    #[error(
+        "the log was written with other collections or strategies than the ones configured; nothing was changed"
+    )]
+    OtherCollections,
+    /// The first record does not say what the log belongs to.
+    #[error("the log does not start with the founding of a node")]
+    NotFounded,
+    /// A record passed the log's checksum and is not a record all the same.
+    #[error("record {lsn} of the log is malformed: {cause}")]
+    Malformed {
+        /// Which record.
+        lsn: Lsn,
+        /// What is wrong with it.
+        cause: DecodeError,
+    },
+    /// A record contradicts the ones before it.
+    #[error("record {lsn} of the log does not follow from what is before it")]
+    OutOfOrder {
+        /// Which record.
+        lsn: Lsn,
+    },
+    /// A record holds a state of another kind, or of no kind.
+    #[error("record {lsn} of the log: {cause}")]
+    Cell {
+        /// Which record.
+        lsn: Lsn,
+        /// What is wrong with it.
+        cause: CellError,
+    },
+}
+
+impl Replica {
+    /// Rebuilds the replica from the records of its log, oldest first; an empty log founds a new one.
+    pub(crate) fn recover<R: AsRef<[u8]>>(
+        config: Config,
+        records: impl IntoIterator<Item = (Lsn, R)>,
+        wall: WallTime,
+    ) -> Result<Self, RecoverError> {
+        let registry =
+            Registry::new(&config.collections).map_err(|name| RecoverError::DeclaredTwice { name })?;
+        if config.partitions == 0 {
+            return Err(RecoverError::NoPartitions);
+        }
+        let mut replica = Self::unfounded(config, registry)?;
+        let mut last = Lsn::ZERO;
+        for (lsn, bytes) in records {
+            let record = codec::decode_payload(bytes.as_ref(), &crdt_core::Limits::default())
+                .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
+            replica.replay(record, lsn, last == Lsn::ZERO, wall)?;
+            last = lsn;
+        }
+        replica.journal = super::Journal::after(last);
+        if last == Lsn::ZERO {
+            replica.found();
+        }
+        Ok(replica)
+    }
+
+    fn found(&mut self) {
+        self.journal.append(&JournalRecord::Founded(self.founding()));
+        self.renew_identity();
+    }
+
+    fn founding(&self) -> Founding {
+        Founding {
+            node: self.config.node,
+            cluster_check: self.config.cluster.check(),
+            partitions: self.config.partitions,
+            collections: self.registry.ids(),
+        }
+    }
+
+    fn replay(
+        &mut self,
+        record: JournalRecord,
+        lsn: Lsn,
+        first: bool,
+        wall: WallTime,
+    ) -> Result<(), RecoverError> {
+        match record {
+            JournalRecord::Founded(founding) if first => self.check_founding(&founding),
+            _ if first => Err(RecoverError::NotFounded),
+            JournalRecord::Founded(_) => Err(RecoverError::OutOfOrder { lsn }),
+            JournalRecord::Identity(id) => {
+                self.id = id;
+                Ok(())
+            }
+            JournalRecord::Entries(run) => self.replay_run(&run, lsn, wall),
+            JournalRecord::StateMerge(merged) => self.replay_state(&merged, lsn),
+            JournalRecord::FrontierRaised { partition, standing } => {
+                self.checked(partition, lsn)?;
+                self.partition_mut(partition).raise(&standing);
+                Ok(())
+            }
+        }
+    }
+
+    fn check_founding(&self, logged: &Founding) -> Result<(), RecoverError> {
+        let configured = self.founding();
+        if logged.node != configured.node {
+            Err(RecoverError::OtherNode)
+        } else if logged.cluster_check != configured.cluster_check {
+            Err(RecoverError::OtherCluster)
+        } else if logged.partitions != configured.partitions {
+            let (logged, configured) = (logged.partitions, configured.partitions);
+            Err(RecoverError::OtherPartitions { logged, configured })
+        } else if logged.collections != configured.collections {
+            Err(RecoverError::OtherCollections)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn replay_run(&mut self, run: &Run, lsn: Lsn, wall: WallTime) -> Result<(), RecoverError> {
+        self.checked(run.partition, lsn)?;
+        let out_of_order = RecoverError::OutOfOrder { lsn };
+        if self.partition(run.partition).histories.head(run.origin) != run.after {
+            return Err(out_of_order);
+        }
+        let limits = crdt_core::Limits::default();
+        for (sequence, bytes) in (run.after.sequence + 1..).zip(&run.entries) {
+            let entry: Entry = codec::decode_payload(bytes, &limits)
+                .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
+            let kind = self
+                .kind_of(entry.collection)
+                .map_err(|_| RecoverError::OtherCollections)?;
+            let dot = Dot::new(run.origin, sequence).ok_or(RecoverError::OutOfOrder { lsn })?;
+            let effect = cell::effect_of(&entry, kind, dot, &limits)
+                .map_err(|cause| RecoverError::Cell { lsn, cause })?;
+            self.restore_clock(run.origin, entry.stamp, wall);
+            let partition = self.partition_mut(run.partition);
+            partition.apply(&entry, &effect, kind, lsn);
+            partition.remember(run.origin, bytes.clone(), lsn);
+        }
+        if self.partition(run.partition).histories.head(run.origin).chain == run.chain {
+            Ok(())
+        } else {
+            Err(out_of_order)
+        }
+    }
+
+    /// A stamp this node gave out is never given out again, wherever the wall clock stands now; one of
+    /// another node counts only within the bound, as it did when it arrived.
+    fn restore_clock(&mut self, origin: ReplicaId, stamp: Hlc, wall: WallTime) {
+        if origin == self.id {
+            self.clock = HlcClock::resume(self.clock.last().max(stamp), self.config.timing.max_drift);
+        } else {
+            self.clock.observe(stamp, wall);
+        }
+    }
+
+    fn replay_state(&mut self, merged: &MergedState, lsn: Lsn) -> Result<(), RecoverError> {
+        self.checked(merged.partition, lsn)?;
+        let kind = self
+            .kind_of(merged.collection)
+            .map_err(|_| RecoverError::OtherCollections)?;
+        let theirs = Cell::decode(kind, &merged.key, &merged.state, &crdt_core::Limits::default())
+            .map_err(|cause| RecoverError::Cell { lsn, cause })?;
+        let mut context = theirs.dots();
+        for &dot in &merged.removed {
+            context.insert(dot);
+        }
+        let key = ItemKey {
+            collection: merged.collection,
+            key: merged.key.clone(),
+        };
+        self.partition_mut(merged.partition)
+            .merge_state(&key, kind, &theirs, &context, lsn);
+        Ok(())
+    }
+
+    fn checked(&self, partition: u16, lsn: Lsn) -> Result<(), RecoverError> {
+        if usize::from(partition) < self.partitions.len() {
+            Ok(())
+        } else {
+            Err(RecoverError::OutOfOrder { lsn })
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The messages, from the greeting to the farewell.
+
+use alloc::vec::Vec;
+
+use crdt_core::{CausalContext, ReplicaId};
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Bytes;
+use crate::collection::CollectionId;
+use crate::entry::{Chain, Position};
+use crate::node::NodeId;
+
+/// Everything one node says to another.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Message {
+    /// The first message on a link, in both directions.
+    Greeting(Greeting),
+    /// How far the sender is: an advertisement and an acknowledgement in one.
+    Frontier(Frontier),
+    /// Consecutive entries of one origin.
+    Run(Run),
+    /// A step of a Merkle session.
+    Session(Session),
+    /// The sender is about to close the link, and why.
+    Farewell(Farewell),
+}
+
+/// Who speaks, and what must agree before anything else is said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Greeting {
+    /// The sender.
+    pub node: NodeId,
+    /// Shows that the sender knows the cluster key.
+    pub cluster_check: [u8; 8],
+    /// Into how many partitions keys are divided.
+    pub partitions: u16,
+    /// The declared collections, ascending.
+    pub collections: Vec<CollectionId>,
+}
+
+/// What the sender applied and made durable in one partition, per origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frontier {
+    /// The partition this speaks of.
+    pub partition: u16,
+    /// Entries that were sent above these heads were not taken; they must be sent again.
+    pub rewind: bool,
+    /// All origins, ascending.
+    pub origins: Vec<OriginStatus>,
+    /// The digest and the number of all keys of the partition, when both sides seem to be equally far.
+    pub root: Option<(u128, u64)>,
+}
+
+/// One origin in a [`Frontier`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OriginStatus {
+    /// The origin.
+    pub origin: ReplicaId,
+    /// Entries above this sequence can be asked of the sender.
+    pub floor: u64,
+    /// The last entry applied.
+    pub head: Position,
+}
+
+/// Entries of one origin, in order and without gaps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The partition the entries belong to.
+    pub partition: u16,
+    /// Who wrote them.
+    pub origin: ReplicaId,
+    /// The position before the first of them.
+    pub after: Position,
+    /// The encoded entries.
+    pub entries: Vec<Bytes>,
+    /// The chain after the last of them.
+    pub chain: Chain,
+}
+
+/// A step of the Merkle session `id` over one partition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// The partition that is compared.
+    pub partition: u16,
+    /// Chosen by the initiator.
+    pub id: u64,
+    /// What is said.
+    pub step: SessionStep,
+}
+
+/// What is said in a Merkle session, in the order in which it is said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SessionStep {
+    /// The initiator asks for a session and says where it stands.
+    Open(Standing),
+    /// The responder agrees and says where it stands.
+    Accept(Standing),
+    /// The responder is in another session of this partition; the initiator tries again later.
+    Busy,
+    /// A frame of the tree comparison.
+    Tree {
+        /// Its number in this direction, counted from zero.
+        index: u32,
+        /// The frame.
+        frame: Bytes,
+    },
+    /// States of keys that the receiver lacks or holds in another version.
+    States(StatesPart),
+    /// All parts up to this number arrived and are durable.
+    Received {
+        /// How many parts.
+        parts: u32,
+    },
+    /// These are all keys whose states the sender knew the receiver to lack.
+    Sent {
+        /// How many parts it sent so far.
+        parts: u32,
+    },
+    /// The sender also answered every state it was sent that was behind its own.
+    End {
+        /// How many parts it sent in all.
+        parts: u32,
+    },
+    /// Everything arrived; nothing more follows.
+    Done,
+    /// The session is given up; what was merged stays merged.
+    Abort,
+}
+
+/// What a side of a session had applied when its tree was photographed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The last position of each origin, ascending.
+    pub heads: Vec<(ReplicaId, Position)>,
+    /// Every dot it has seen: what is in here and not in a state was removed.
+    pub context: CausalContext,
+    /// The digest of all keys and their number.
+    pub root: (u128, u64),
+}
+
+/// A part of the states that one side sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatesPart {
+    /// Its number, counted from zero.
+    pub index: u32,
+    /// The collection that all items of the part belong to.
+    pub collection: CollectionId,
+    /// The items, ascending by key.
+    pub items: Vec<ItemState>,
+}
+
+/// The whole state of one key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ItemState {
+    /// The key.
+    pub key: Bytes,
+    /// Its state; empty when the sender holds nothing under this key any more.
+    pub state: Bytes,
+}
+
+/// Why a link is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Farewell {
+    /// The node shuts down.
+    Leaving,
+    /// The other side belongs to another cluster.
+    OtherCluster,
+    /// The other side divides keys into another number of partitions.
+    OtherPartitions,
+    /// The other side declares other collections.
+    OtherCollections,
+    /// Another link to the same node is used instead.
+    Replaced,
+    /// The other side broke the protocol.
+    Protocol,
+    /// A node with the receiver's own id answered.
+    Myself,
+}

@@ -1,0 +1,15 @@
+//! What nodes say to each other, and how it looks in bytes.
+//!
+//! A frame is one [`Message`] behind a four-byte head: two magic bytes, the protocol version and a message
+//! tag. Its body is the canonical encoding of the message. Everything a peer can send is decoded within
+//! [`Limits`](crate::Limits); a frame that is not exactly what an honest encoder would have produced is
+//! refused with a [`WireError`], whole. `docs/formats.md` describes the bytes.
+
+mod frame;
+mod message;
+
+pub use frame::{PROTOCOL_VERSION, WireError, decode, encode};
+pub use message::{
+    Farewell, Frontier, Greeting, ItemState, Message, OriginStatus, Run, Session, SessionStep, Standing,
+    StatesPart,
+};
