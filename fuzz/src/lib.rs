@@ -1,14 +1,13 @@
-//! Promises that several targets check. What belongs to one crate lives in that crate.
+//! Promises that targets check, each a function of the fuzzer's bytes. All of them panic if the promise is broken:
+//! that is what the fuzzer looks for.
 
-use crdt_core::{Limits, codec};
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every function here panics to say what it found"
+)]
 
-/// Decoding foreign bytes never panics, and what it accepts is the one encoding of that value.
-///
-/// # Panics
-///
-/// If the promise is broken: that is what the fuzzer looks for.
-pub fn decodes_only_what_is_canonical<T: codec::Encoded>(bytes: &[u8]) {
-    if let Ok(value) = codec::from_bytes::<T>(bytes, &Limits::DEFAULT) {
-        assert_eq!(codec::to_bytes(&value), bytes);
-    }
-}
+mod damage;
+mod decode;
+
+pub use damage::a_damaged_log_opens_the_same_way_twice;
+pub use decode::{a_document_decodes_only_from_its_canonical_bytes, decodes_only_what_is_canonical};

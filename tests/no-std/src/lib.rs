@@ -6,6 +6,7 @@
 #![no_std]
 
 extern crate alloc;
+extern crate conflict_store;
 extern crate crdt_core;
 extern crate quorum;
 
