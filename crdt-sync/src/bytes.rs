@@ -94,6 +94,6 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        codec::bytes::deserialize(deserializer).map(Self::from)
+        codec::bytes::deserialize(deserializer)
     }
 }

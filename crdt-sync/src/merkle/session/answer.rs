@@ -48,8 +48,9 @@ impl Session {
         Phase::Over(self.nothing_found())
     }
 
-    /// Lists once the items below the differing nodes are few compared with the digests that would be next, at the
-    /// leaves, and when the peer has at least twice as many items: then at least half of them differ anyway.
+    /// Lists at the leaves; before, once the items below the differing nodes are few compared with the digests that
+    /// would be next, and when the peer has at least twice as many items, so that most of them differ anyway. A list
+    /// that would have to be cut is put off, for the deeper it is, the more of it differs.
     fn plan(&self, comparison: &Comparison) -> Plan {
         let below = self.leaf_bits - comparison.bits;
         let wide =
@@ -61,7 +62,8 @@ impl Session {
         let (total, _) = self.own_items(comparison);
         let list_bytes = total * 4 + comparison.differing.len() as u64;
         let peer_dwarfs = self.peer_count / 2 >= self.snapshot.node(Prefix::ALL).count;
-        if below == 0 || list_bytes <= LIST_FACTOR * digest_bytes || peer_dwarfs {
+        let pays = list_bytes <= LIST_FACTOR * digest_bytes || peer_dwarfs;
+        if below == 0 || pays && total <= u64::from(self.agreed.max_items) {
             Plan::List
         } else {
             Plan::Ask { fanout, width }

@@ -104,9 +104,20 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn start(a: &mut Replica, b: &mut Replica, limits: (Limits, Limits)) -> Self {
+        Self::start_with(a, b, limits, 0)
+    }
+
+    /// `number` makes the nonces: sessions with different numbers are salted differently.
+    pub(crate) fn start_with(
+        a: &mut Replica,
+        b: &mut Replica,
+        limits: (Limits, Limits),
+        number: u128,
+    ) -> Self {
+        let [for_a, for_b] = [2 * number, 2 * number + 1].map(u128::to_le_bytes);
         Self {
-            initiator: Session::initiate(a.tree.snapshot(), [0xaa; 16], limits.0),
-            acceptor: Session::accept(b.tree.snapshot(), [0xbb; 16], limits.1),
+            initiator: Session::initiate(a.tree.snapshot(), for_a, limits.0),
+            acceptor: Session::accept(b.tree.snapshot(), for_b, limits.1),
             frames: Vec::new(),
         }
     }
