@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod backend;
 pub mod limits;

@@ -1,12 +1,13 @@
 //! The bounds of this crate.
 //!
-//! What a *decoder* may be made to do is bounded by [`crdt_core::codec`]'s limits, which the caller passes; here
-//! are the bounds of the data itself.
+//! What a *decoder* may be made to do is bounded by [`crdt_core::codec`]'s limits, which the caller
+//! passes; here are the bounds of the data itself.
 
 /// How many ancestors of each leaf a [`Store`](crate::Store) keeps unless told otherwise.
 ///
-/// It costs memory, not conflicts, to keep more. Keeping fewer than the number of edits a device makes between two
-/// synchronisations makes its history look unrelated to the one it started from: a conflict where there is none.
+/// It costs memory, not conflicts, to keep more. Keeping fewer than the number of edits a device
+/// makes between two synchronisations makes its history look unrelated to the one it started from:
+/// a conflict where there is none.
 pub const REVISION_LIMIT: usize = 1_000;
 
 /// How many versions one merge version may supersede.

@@ -17,7 +17,8 @@ use crate::resolve::{
 use crate::revision::{Document, PutError, VersionId, Written};
 
 /// What a collection does about concurrent writes. It is chosen once: under
-/// [`LastWriterWins`](Self::LastWriterWins) versions carry stamps, which enter their ids, and elsewhere they must not.
+/// [`LastWriterWins`](Self::LastWriterWins) versions carry stamps, which enter their ids, and
+/// elsewhere they must not.
 #[derive(Clone, Default)]
 pub enum Strategy<V> {
     /// Show the winner, report the others: [`KeepAll`].
@@ -66,8 +67,9 @@ impl<V> fmt::Debug for Strategy<V> {
 
 /// A collection of [`Document`]s under one [`Strategy`], in a [`Backend`].
 ///
-/// Every call that changes a document returns the delta for other replicas, who [`merge`](Self::merge) it. Versions
-/// more than a [limit](Self::with_revision_limit) below the leaves are forgotten as writes go on.
+/// Every call that changes a document returns the delta for other replicas, who
+/// [`merge`](Self::merge) it. Versions more than a [limit](Self::with_revision_limit) below the
+/// leaves are forgotten as writes go on.
 ///
 /// ```
 /// use conflict_store::{Store, Strategy};
@@ -116,12 +118,12 @@ pub enum WriteError<E> {
     /// The strategy's rule broke its contract.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
-    /// The collection orders versions by time and a version has no stamp. The caller is at fault, or a peer that
-    /// declares the collection otherwise.
+    /// The collection orders versions by time and a version has no stamp. The caller is at fault,
+    /// or a peer that declares the collection otherwise.
     #[error("a version without stamp in a collection that orders by time; nothing was written")]
     StampMissing,
-    /// The collection does not order versions by time and a version has a stamp. The caller is at fault, or a peer
-    /// that declares the collection otherwise.
+    /// The collection does not order versions by time and a version has a stamp. The caller is at
+    /// fault, or a peer that declares the collection otherwise.
     #[error("a version with a stamp in a collection that does not order by time; nothing was written")]
     StampUnexpected,
     /// The backend did not take the result.
@@ -162,8 +164,8 @@ where
         }
     }
 
-    /// Keeps up to `limit` ancestors of each leaf instead of [`REVISION_LIMIT`]; it may hold up to half as many more
-    /// for a while, which is what makes forgetting cheap.
+    /// Keeps up to `limit` ancestors of each leaf instead of [`REVISION_LIMIT`]; it may hold up to
+    /// half as many more for a while, which is what makes forgetting cheap.
     pub fn with_revision_limit(mut self, limit: usize) -> Self {
         self.revision_limit = limit;
         self
@@ -182,7 +184,8 @@ where
         self.backend.get(key).map_err(ReadError::Backend)
     }
 
-    /// The versions of `key` that compete with the one a reader sees, ascending; none where the strategy decides.
+    /// The versions of `key` that compete with the one a reader sees, ascending; none where the
+    /// strategy decides.
     pub fn conflicts(&self, key: &[u8]) -> Result<Vec<VersionId>, ReadError<B::Error>> {
         Ok(self.get(key)?.conflicts)
     }
@@ -214,8 +217,8 @@ where
         self.write(key, |document| document.put_delta(key, parent, Some(body), stamp))
     }
 
-    /// Deletes what was written as `parent`; see [`Document::put`]. The deletion is a version like any other: it
-    /// stays, and replicates.
+    /// Deletes what was written as `parent`; see [`Document::put`]. The deletion is a version like
+    /// any other: it stays, and replicates.
     pub fn delete(
         &mut self,
         key: &[u8],
@@ -310,8 +313,8 @@ where
         Ok(document.unwrap_or_default())
     }
 
-    /// How `incoming` gets into the backend: not at all if it is there, by a merge, or in place of the document if
-    /// that has grown so long that its oldest versions are to be forgotten.
+    /// How `incoming` gets into the backend: not at all if it is there, by a merge, or in place of
+    /// the document if that has grown so long that its oldest versions are to be forgotten.
     fn plan(
         &self,
         key: &[u8],
@@ -332,8 +335,9 @@ where
         Ok(Some(Write::Put(document)))
     }
 
-    /// How many versions a document with this many leaves may have before it is stemmed. What stemming leaves is
-    /// less by at least half the limit, so its cost is spread over as many writes.
+    /// How many versions a document with this many leaves may have before it is stemmed. What
+    /// stemming leaves is less by at least half the limit, so its cost is spread over as many
+    /// writes.
     fn most_versions(&self, leaves: usize) -> usize {
         self.revision_limit
             .saturating_add(1)

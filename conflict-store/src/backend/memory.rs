@@ -19,8 +19,9 @@ use super::{ApplyError, Backend, Batch, Entry, Write};
 ///
 /// let set = |fruit| GSet::from_iter([fruit]);
 /// let mut backend = MemoryBackend::<str, GSet<&str>>::default();
-/// backend.apply(1, vec![("basket".into(), Write::Put(set("fig"))), ("bowl".into(), Write::Put(set("plum")))])?;
-/// backend.apply(2, vec![("basket".into(), Write::Merge(set("pear"))), ("bowl".into(), Write::Remove)])?;
+/// let (basket, bowl) = (|| "basket".to_string(), || "bowl".to_string());
+/// backend.apply(1, vec![(basket(), Write::Put(set("fig"))), (bowl(), Write::Put(set("plum")))])?;
+/// backend.apply(2, vec![(basket(), Write::Merge(set("pear"))), (bowl(), Write::Remove)])?;
 /// assert_eq!(backend.get("basket")?.map(|basket| basket.len()), Some(2));
 /// assert_eq!(backend.get("bowl")?, None);
 ///

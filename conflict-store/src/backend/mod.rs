@@ -15,9 +15,9 @@ pub use memory::MemoryBackend;
 /// `K` is the borrowed form of the key, `[u8]` for a [`Store`](crate::Store); `S` is the state, a
 /// [`Document`](crate::Document) for a store.
 ///
-/// A backend that persists must make a batch and its number durable together, and must not make a batch durable
-/// before the log has made the record durable it belongs to. Reopened, it stands at some
-/// [`applied_lsn`](Self::applied_lsn), and the log replays what comes after.
+/// A backend that persists must make a batch and its number durable together, and must not make a
+/// batch durable before the log has made the record durable it belongs to. Reopened, it stands at
+/// some [`applied_lsn`](Self::applied_lsn), and the log replays what comes after.
 pub trait Backend<K: ?Sized + ToOwned, S: Crdt> {
     /// What can go wrong beneath.
     type Error: core::error::Error;
@@ -31,9 +31,11 @@ pub trait Backend<K: ?Sized + ToOwned, S: Crdt> {
         K: 'a,
         S: 'a;
 
-    /// Makes all changes of `batch` in their order, or none, and moves [`applied_lsn`](Self::applied_lsn) to `lsn`.
+    /// Makes all changes of `batch` in their order, or none, and moves
+    /// [`applied_lsn`](Self::applied_lsn) to `lsn`.
     ///
-    /// A batch that is not past what has been applied is refused as [`ApplyError::Stale`] and changes nothing.
+    /// A batch that is not past what has been applied is refused as [`ApplyError::Stale`] and
+    /// changes nothing.
     fn apply(&mut self, lsn: u64, batch: Batch<K, S>) -> Result<(), ApplyError<Self::Error>>;
 
     /// The number of the last batch applied, 0 before the first.
@@ -59,8 +61,8 @@ pub type Batch<K, S> = Vec<(<K as ToOwned>::Owned, Write<S>)>;
 pub enum Write<S> {
     /// This becomes the state, whatever it was.
     Put(S),
-    /// This is merged into the state, or becomes it if there is none. A backend that holds states ready merges in
-    /// place; the others read, merge and write.
+    /// This is merged into the state, or becomes it if there is none. A backend that holds states
+    /// ready merges in place; the others read, merge and write.
     Merge(S),
     /// The state is gone.
     Remove,
@@ -70,8 +72,8 @@ pub enum Write<S> {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError<E> {
-    /// The batch is not past what has been applied. The caller is at fault: it replayed too far back, or gave two
-    /// batches one number.
+    /// The batch is not past what has been applied. The caller is at fault: it replayed too far
+    /// back, or gave two batches one number.
     #[error("batch {given} is not past batch {applied}, which has been applied; nothing was changed")]
     Stale {
         /// The number of the last batch applied.

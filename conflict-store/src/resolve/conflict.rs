@@ -25,10 +25,11 @@ impl<'a, V> Conflict<'a, V> {
         self.key
     }
 
-    /// The competing versions, the winner first: live ones before deletions, then the higher id first.
+    /// The competing versions, the winner first: live ones before deletions, then the higher id
+    /// first.
     ///
-    /// Deletions are among them only for rules that [order by time](super::Resolver::orders_by_time); for others a
-    /// deletion gives way to any live version.
+    /// Deletions are among them only for rules that [order by
+    /// time](super::Resolver::orders_by_time); for others a deletion gives way to any live version.
     pub fn versions(&self) -> &[&'a Version<V>] {
         &self.versions
     }
@@ -38,7 +39,8 @@ impl<'a, V> Conflict<'a, V> {
         self.versions.iter().filter_map(|version| version.body())
     }
 
-    /// The newest known version that all competing versions were written on: the base of a three-way merge.
+    /// The newest known version that all competing versions were written on: the base of a
+    /// three-way merge.
     ///
     /// `None` when they have none, or when it has been forgotten or never arrived, see
     /// [`is_history_complete`](Self::is_history_complete). O(versions above it).
@@ -46,8 +48,9 @@ impl<'a, V> Conflict<'a, V> {
         common_ancestor(self.tree, &self.ids()).version
     }
 
-    /// Whether the answer of [`common_ancestor`](Self::common_ancestor) rests on the whole history. If not, versions
-    /// that seem unrelated may in truth follow one another: the conflict may be a false one.
+    /// Whether the answer of [`common_ancestor`](Self::common_ancestor) rests on the whole history.
+    /// If not, versions that seem unrelated may in truth follow one another: the conflict may be a
+    /// false one.
     pub fn is_history_complete(&self) -> bool {
         common_ancestor(self.tree, &self.ids()).is_history_complete
     }

@@ -1,13 +1,17 @@
 //! What a reader sees of a conflict, decided by a rule.
 //!
-//! A conflict is stored as it is. A [`Resolver`] decides at every *read* what to show for it, so a rule can be
-//! changed without touching data, and replicas with the same rule and the same versions show the same. To close a
-//! conflict for good, somebody writes: [`supersede`](crate::RevisionTree::supersede), or the rule itself by
+//! A conflict is stored as it is. A [`Resolver`] decides at every *read* what to show for it, so a
+//! rule can be changed without touching data, and replicas with the same rule and the same versions
+//! show the same. To close a conflict for good, somebody writes:
+//! [`supersede`](crate::RevisionTree::supersede), or the rule itself by
 //! [`settle`](crate::RevisionTree::settle).
 
 mod conflict;
 mod reading;
 mod rules;
+
+#[cfg(test)]
+mod tests;
 
 pub use conflict::Conflict;
 pub use reading::{Reading, ResolveError, SettleError};
@@ -17,18 +21,21 @@ use crate::revision::VersionId;
 
 /// A rule that decides what readers see of a conflict.
 ///
-/// It must be a pure function: the same versions give the same result, on every node, in every release that bears
-/// the same [`rule`](Self::rule) name. No clock, no randomness, no state from elsewhere. Debug builds evaluate twice
-/// and report [`ResolveError::NotDeterministic`] when the results differ.
+/// It must be a pure function: the same versions give the same result, on every node, in every
+/// release that bears the same [`rule`](Self::rule) name. No clock, no randomness, no state from
+/// elsewhere. Debug builds evaluate twice and report [`ResolveError::NotDeterministic`] when the
+/// results differ.
 pub trait Resolver<V> {
-    /// The name of the rule. It enters the ids of the versions the rule writes, so rename it when its results change.
+    /// The name of the rule. It enters the ids of the versions the rule writes, so rename it when
+    /// its results change.
     fn rule(&self) -> &str;
 
     /// What to show for this conflict.
     fn resolve(&self, conflict: &Conflict<'_, V>) -> Resolution<V>;
 
-    /// Whether the rule orders versions by their stamps. Collections under such a rule digest the stamp into every
-    /// version's id, and their deletions compete with live versions instead of giving way to them.
+    /// Whether the rule orders versions by their stamps. Collections under such a rule digest the
+    /// stamp into every version's id, and their deletions compete with live versions instead of
+    /// giving way to them.
     fn orders_by_time(&self) -> bool {
         false
     }

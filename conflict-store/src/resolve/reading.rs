@@ -14,8 +14,8 @@ use crate::revision::{PutError, RevisionTree, Version, VersionId, Written};
 pub struct Reading<V> {
     /// The value to show; `None` when the document does not exist or is deleted.
     pub value: Option<V>,
-    /// The version shown: of a deleted document its deletion. `None` when nothing is known of the document, or when
-    /// the rule made the value out of several versions.
+    /// The version shown: of a deleted document its deletion. `None` when nothing is known of the
+    /// document, or when the rule made the value out of several versions.
     pub version: Option<VersionId>,
     /// The versions this reading rests on, ascending. A write on top of what was read
     /// [supersedes](crate::RevisionTree::supersede) exactly these.
@@ -26,7 +26,8 @@ pub struct Reading<V> {
     pub is_suspended: bool,
 }
 
-/// A rule broke its contract. The rule is at fault; the document is as it was, and can be read under another rule.
+/// A rule broke its contract. The rule is at fault; the document is as it was, and can be read
+/// under another rule.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
@@ -61,10 +62,11 @@ pub enum SettleError {
 }
 
 impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
-    /// What a reader sees of this document of `key` under a rule. O(leaves), plus what the rule does.
+    /// What a reader sees of this document of `key` under a rule. O(leaves), plus what the rule
+    /// does.
     ///
-    /// The rule is asked only when versions compete; a document with one live leaf reads the same under every rule
-    /// that does not order by time.
+    /// The rule is asked only when versions compete; a document with one live leaf reads the same
+    /// under every rule that does not order by time.
     pub fn read<R: Resolver<V> + ?Sized>(
         &self,
         key: &[u8],
@@ -97,11 +99,12 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         Ok(Reading { seen, ..reading })
     }
 
-    /// Writes what the rule makes of the conflict as a version on top of all it resolves, and returns the id with
-    /// the delta; `None` when there is no conflict or the rule leaves it open.
+    /// Writes what the rule makes of the conflict as a version on top of all it resolves, and
+    /// returns the id with the delta; `None` when there is no conflict or the rule leaves it open.
     ///
-    /// The id derives from the versions superseded, the name of the rule and the result, so two nodes that settle
-    /// the same conflict write one version. Where stamps are kept, it carries the highest of those it supersedes.
+    /// The id derives from the versions superseded, the name of the rule and the result, so two
+    /// nodes that settle the same conflict write one version. Where stamps are kept, it carries the
+    /// highest of those it supersedes.
     pub fn settle<R: Resolver<V> + ?Sized>(
         &mut self,
         key: &[u8],

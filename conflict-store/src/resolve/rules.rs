@@ -21,9 +21,10 @@ impl<V> Resolver<V> for KeepAll {
 
 /// Shows the version with the highest stamp, be it a deletion, and drops the others from sight.
 ///
-/// Stamps are ordered by time, then replica. Versions without a stamp are older than all with one. Where stamps are
-/// equal, or missing on both, the winner order of [`RevisionTree::winner`](crate::RevisionTree::winner) decides, so
-/// the order is total and the same everywhere.
+/// Stamps are ordered by time, then replica. Versions without a stamp are older than all with one.
+/// Where stamps are equal, or missing on both, the winner order of
+/// [`RevisionTree::winner`](crate::RevisionTree::winner) decides, so the order is total and the
+/// same everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastWriterWins;
 
@@ -53,7 +54,8 @@ impl<V> Resolver<V> for LastWriterWins {
 /// // A business rule: the higher price is right.
 /// let rule = Custom::new("highest price", |conflict: &Conflict<'_, Vec<u8>>| {
 ///     let price = |body: &&Vec<u8>| str::from_utf8(body).ok()?.parse::<u32>().ok();
-///     conflict.bodies().max_by_key(price).map_or(Resolution::Suspend, |body| Resolution::Merge(body.clone()))
+///     let highest = conflict.bodies().max_by_key(price);
+///     highest.map_or(Resolution::Suspend, |body| Resolution::Merge(body.clone()))
 /// });
 ///
 /// let mut price = Document::default();
@@ -69,7 +71,8 @@ pub struct Custom<F> {
 }
 
 impl<F> Custom<F> {
-    /// The rule of this name that resolves by this function. See [`Resolver`] for what the function must not do.
+    /// The rule of this name that resolves by this function. See [`Resolver`] for what the function
+    /// must not do.
     pub fn new<V>(rule: &str, resolve: F) -> Self
     where
         F: Fn(&Conflict<'_, V>) -> Resolution<V>,

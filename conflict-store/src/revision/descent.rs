@@ -9,9 +9,11 @@ use smallvec::SmallVec;
 use super::id::VersionId;
 use super::tree::RevisionTree;
 use super::version::Version;
+use crate::limits::MAX_PARENTS;
 
 impl<V> RevisionTree<V> {
-    /// The version with this id and everything it was written on, newest first, as far back as is known.
+    /// The version with this id and everything it was written on, newest first, as far back as is
+    /// known.
     ///
     /// Visits each version once; O(log n) per version.
     pub fn history(&self, id: &VersionId) -> impl Iterator<Item = &Version<V>> {
@@ -27,17 +29,19 @@ impl<V> RevisionTree<V> {
         })
     }
 
-    /// Forgets every version that is more than `limit` steps below all leaves, and returns how many that were.
+    /// Forgets every version that is more than `limit` steps below all leaves, and returns how many
+    /// that were.
     ///
-    /// Leaves stay, and with them the winner, the conflicts and the
-    /// [version digest](crdt_core::VersionDigest). What is forgotten comes back, and re-attaches, when a replica that
-    /// still knows it sends it.
+    /// Leaves stay, and with them the winner, the conflicts and the [version
+    /// digest](crdt_core::VersionDigest). What is forgotten comes back, and re-attaches, when a
+    /// replica that still knows it sends it.
     ///
-    /// Visits each version once; O(log n) per version. [`Store`](crate::Store) calls it often enough to keep the
-    /// promise of its limit and seldom enough to cost nothing.
+    /// Visits each version once; O(log n) per version. [`Store`](crate::Store) calls it often
+    /// enough to keep the promise of its limit and seldom enough to cost nothing.
     ///
-    /// Stemming is the one thing that is not a merge. A replica whose own leaf was stemmed away elsewhere brings that
-    /// leaf back as a conflict, [flagged](crate::Conflict::is_history_complete) as possibly a false one.
+    /// Stemming is the one thing that is not a merge. A replica whose own leaf was stemmed away
+    /// elsewhere brings that leaf back as a conflict,
+    /// [flagged](crate::Conflict::is_history_complete) as possibly a false one.
     pub fn stem(&mut self, limit: usize) -> usize {
         let mut descent = Descent::new(self, self.leaves.iter().map(|leaf| (*leaf.id(), Steps(0))));
         let mut keep = Vec::new();
@@ -62,14 +66,22 @@ impl<V> RevisionTree<V> {
 pub(crate) struct CommonAncestor<'a, V> {
     /// The highest version that all of them were written on.
     pub(crate) version: Option<&'a Version<V>>,
-    /// Whether the walk met no version that is named but not known. If it did, an ancestor may have been forgotten.
+    /// Whether the walk met no version that is named but not known. If it did, an ancestor may have
+    /// been forgotten.
     pub(crate) is_history_complete: bool,
 }
 
 /// The highest known version that all of `ids` were written on.
 ///
-/// Visits each version above the answer once.
+/// Visits each version above the answer once. More than [`MAX_PARENTS`] ids, which no write could
+/// close at once, are not searched.
 pub(crate) fn common_ancestor<'a, V>(tree: &'a RevisionTree<V>, ids: &[VersionId]) -> CommonAncestor<'a, V> {
+    if ids.len() > MAX_PARENTS {
+        return CommonAncestor {
+            version: None,
+            is_history_complete: false,
+        };
+    }
     let starts = ids
         .iter()
         .enumerate()
@@ -94,11 +106,11 @@ pub(crate) fn common_ancestor<'a, V>(tree: &'a RevisionTree<V>, ids: &[VersionId
     }
 }
 
-/// A walk over versions in descending order of id, carrying a mark from children to parents. A version is met after
-/// all its children, with their marks joined.
+/// A walk over versions in descending order of id, carrying a mark from children to parents. A
+/// version is met after all its children, with their marks joined.
 ///
-/// Only parents with a lower id than their child are followed. That is all of them, except under a hostile version of
-/// the very last generation, where following others could take for ever.
+/// Only parents with a lower id than their child are followed. That is all of them, except under a
+/// hostile version of the very last generation, where following others could take for ever.
 struct Descent<'a, V, M> {
     tree: &'a RevisionTree<V>,
     ahead: BTreeMap<VersionId, M>,

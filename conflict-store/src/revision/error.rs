@@ -10,8 +10,8 @@ use super::id::VersionId;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PutError {
-    /// The write names a version that is not a leaf, or names none although the document exists. Someone else wrote
-    /// in between: read again, and write on what is there now.
+    /// The write names a version that is not a leaf, or names none although the document exists.
+    /// Someone else wrote in between: read again, and write on what is there now.
     #[error(
         "the write is not on top of a current version; the current ones are {leaves:?}; nothing was written"
     )]
@@ -22,8 +22,8 @@ pub enum PutError {
     /// The document does not exist or is deleted already; the caller asked to delete it.
     #[error("there is no live version to delete; nothing was written")]
     NothingToDelete,
-    /// The write supersedes more versions at once than [`MAX_PARENTS`](crate::limits::MAX_PARENTS). Close the
-    /// conflict in several steps.
+    /// The write supersedes more versions at once than [`MAX_PARENTS`](crate::limits::MAX_PARENTS).
+    /// Close the conflict in several steps.
     #[error("{given} versions to supersede exceed the limit of {limit}; nothing was written")]
     TooManyParents {
         /// How many versions the write named.
@@ -33,7 +33,8 @@ pub enum PutError {
     },
 }
 
-/// A replicated version was refused. Whoever sent it is at fault, or what carried it. The tree is as it was.
+/// A replicated version was refused. Whoever sent it is at fault, or what carried it. The tree is
+/// as it was.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InsertError {
@@ -57,7 +58,8 @@ pub enum InsertError {
     },
 }
 
-/// Foreign bytes are not the encoding of a tree. The sender or the transport is at fault; nothing was decoded.
+/// Foreign bytes are not the encoding of a tree. The sender or the transport is at fault; nothing
+/// was decoded.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeTreeError {
@@ -84,8 +86,8 @@ pub enum DecodeTreeError {
         /// The limit.
         limit: usize,
     },
-    /// The versions are a tree, but the bytes are not the ones its encoding has: out of order, repeated, or said
-    /// the long way.
+    /// The versions are a tree, but the bytes are not the ones its encoding has: out of order,
+    /// repeated, or said the long way.
     #[error("version {version} is not encoded the canonical way; nothing was decoded")]
     NotCanonical {
         /// Position of the version in the encoding.

@@ -7,12 +7,14 @@ use core::str::FromStr;
 /// The length of the digest in bytes.
 pub const DIGEST_BYTES: usize = 16;
 
-/// The identity of one version of one document: `generation-digest`, as in `2-9f86d081884c7d659a2feaa0c55ad015`.
+/// The identity of one version of one document: `generation-digest`, as in
+/// `2-9f86d081884c7d659a2feaa0c55ad015`.
 ///
-/// The *generation* is one more than the highest generation among the parents, 1 for a version without parents. The
-/// *digest* is 16 bytes of BLAKE3 over everything the version says: its key, its parents, whether it is a deletion,
-/// its body, and where they exist its stamp and the rule that wrote it. So the same write made on two nodes is one
-/// version, and an id cannot be claimed for content it does not belong to.
+/// The *generation* is one more than the highest generation among the parents, 1 for a version
+/// without parents. The *digest* is 16 bytes of BLAKE3 over everything the version says: its key,
+/// its parents, whether it is a deletion, its body, and where they exist its stamp and the rule
+/// that wrote it. So the same write made on two nodes is one version, and an id cannot be claimed
+/// for content it does not belong to.
 ///
 /// Ids are ordered by generation as a number, then by the bytes of the digest:
 ///
@@ -27,7 +29,8 @@ pub const DIGEST_BYTES: usize = 16;
 /// # Ok::<(), conflict_store::ParseVersionIdError>(())
 /// ```
 ///
-/// The form is that of [CouchDB](https://couchdb.apache.org)'s `_rev`. Its digest is MD5 over other content, so the ids are not interchangeable.
+/// The form is that of [CouchDB](https://couchdb.apache.org)'s `_rev`. Its digest is MD5 over other
+/// content, so the ids are not interchangeable.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VersionId {
     // The order of the fields is the order of ids.
@@ -46,7 +49,8 @@ impl VersionId {
 
     /// The id of a child of `parents` whose digest is known.
     ///
-    /// The generation saturates. A hostile version of the last generation can therefore still be superseded.
+    /// The generation saturates. A hostile version of the last generation can therefore still be
+    /// superseded.
     pub(crate) fn below(parents: &[Self], digest: [u8; DIGEST_BYTES]) -> Self {
         let generation = parents
             .iter()
@@ -103,10 +107,9 @@ pub enum ParseVersionIdError {
     /// There is no `-` between generation and digest.
     #[error("a version id is a generation and a digest with '-' between them; there is no '-'")]
     MissingDash,
-    /// The part before the `-` is not a decimal number from 1 to 2⁶⁴ - 1 without sign or leading zeros.
-    #[error(
-        "the generation of a version id is a number from 1 to 18446744073709551615 without sign or leading zeros"
-    )]
+    /// The part before the `-` is not a decimal number from 1 to 2⁶⁴ - 1 without sign or leading
+    /// zeros.
+    #[error("the generation of a version id is a number from 1 to 2^64 - 1, no sign, no leading zeros")]
     Generation,
     /// The part behind the `-` is not 32 lower-case hex digits.
     #[error("the digest of a version id is 32 lower-case hex digits")]
@@ -197,7 +200,11 @@ mod tests {
     #[test]
     fn text_reads_back() {
         for generation in [1, 9, 10, u64::MAX] {
-            let id = VersionId::new(generation, core::array::from_fn(|i| i as u8 * 17)).expect("not zero");
+            let id = VersionId::new(
+                generation,
+                0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes(),
+            )
+            .expect("not zero");
             assert_eq!(id.to_string().parse(), Ok(id));
         }
     }

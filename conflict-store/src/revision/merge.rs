@@ -34,7 +34,8 @@ impl<V: AsRef<[u8]> + Clone + Eq> Crdt for RevisionTree<V> {
         self.absorb(new)
     }
 
-    /// By the versions known, not only the leaves: a replica that stemmed its history knows less. O(n log n).
+    /// By the versions known, not only the leaves: a replica that stemmed its history knows less.
+    /// O(n log n).
     fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self.contains_all(other), other.contains_all(self)) {
             (true, true) => Some(Ordering::Equal),
@@ -49,8 +50,8 @@ impl<V: AsRef<[u8]> + Clone + Eq> Crdt for RevisionTree<V> {
     }
 }
 
-/// The digest lists every version known, which makes the delta exact. Where the two sides' leaves say enough,
-/// [`missing`](RevisionTree::missing) is shorter.
+/// The digest lists every version known, which makes the delta exact. Where the two sides' leaves
+/// say enough, [`missing`](RevisionTree::missing) is shorter.
 impl<V: AsRef<[u8]> + Clone + Eq> DeltaCrdt for RevisionTree<V> {
     /// The ids of all versions known, ascending.
     type Digest = Vec<VersionId>;
@@ -71,8 +72,8 @@ impl<V: AsRef<[u8]> + Clone + Eq> DeltaCrdt for RevisionTree<V> {
     }
 }
 
-/// Equal exactly for equal leaves, whatever history is kept below them: a replica that stemmed its history has
-/// nothing to exchange with one that did not. O(leaves).
+/// Equal exactly for equal leaves, whatever history is kept below them: a replica that stemmed its
+/// history has nothing to exchange with one that did not. O(leaves).
 impl<V> VersionDigest for RevisionTree<V> {
     fn version_digest(&self) -> u128 {
         self.leaves.iter().fold(0, |sum, leaf| {
@@ -147,8 +148,9 @@ impl<V> RevisionTree<V> {
         }
     }
 
-    /// Whether a known version names `id` as parent. Children lie in a higher generation, or in the same one where
-    /// generations saturate; the highest version of all is a leaf, so the newest version is decided at once.
+    /// Whether a known version names `id` as parent. Children lie in a higher generation, or in the
+    /// same one where generations saturate; the highest version of all is a leaf, so the newest
+    /// version is decided at once.
     fn has_child(&self, id: &VersionId) -> bool {
         let above = |versions: &[Version<V>]| {
             let first = versions.partition_point(|version| version.id().generation() < id.generation());

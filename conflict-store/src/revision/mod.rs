@@ -1,11 +1,8 @@
 //! Documents as trees of versions.
 //!
-//! - [`id`]: the name of a version.
-//! - [`version`]: one version, and how its name follows from its content.
-//! - [`tree`]: all versions of one document; writing, replicating, reading.
-//! - [`merge`]: the tree as a CRDT.
-//! - [`descent`]: walking from leaves towards the first version: history, common ancestors, stemming.
-//! - [`wire`]: the bytes.
+//! `id` and `version` say what a version is and how its name follows from its content; `tree` holds
+//! all versions of one document; `merge` makes it a CRDT; `descent` walks from leaves towards the
+//! first version, for history, common ancestors and stemming; `wire` has the bytes.
 
 mod descent;
 mod error;
@@ -14,6 +11,11 @@ mod merge;
 mod tree;
 mod version;
 mod wire;
+
+#[cfg(test)]
+pub(crate) mod oracle;
+#[cfg(test)]
+mod tests;
 
 pub use error::{DecodeTreeError, InsertError, PutError};
 pub use id::{DIGEST_BYTES, ParseVersionIdError, VersionId};

@@ -20,20 +20,22 @@ pub type Written<V> = (VersionId, Document<V>);
 
 /// All known versions of one document, and how they hang together.
 ///
-/// Every write adds a version on top of the ones it was made on. Versions nobody has written on are the *leaves*:
-/// one when all writers saw each other, several when they did not. Among the leaves that do not delete, one is the
-/// [`winner`](Self::winner), the same on every replica that knows the same leaves; the others are the
-/// [`conflicts`](Self::conflicts), kept until something resolves them.
+/// Every write adds a version on top of the ones it was made on. Versions nobody has written on are
+/// the *leaves*: one when all writers saw each other, several when they did not. Among the leaves
+/// that do not delete, one is the [`winner`](Self::winner), the same on every replica that knows
+/// the same leaves; the others are the [`conflicts`](Self::conflicts), kept until something
+/// resolves them.
 ///
-/// The semantics are those of the revision trees of [CouchDB](https://docs.couchdb.org), with one difference. There,
-/// a conflict is resolved by a child of the winner plus a deleted child of every loser, and those deleted leaves stay
-/// for ever. Here the resolving version has all versions it resolves as [parents](Version::parents). That takes one version instead of several,
-/// leaves nothing behind, names exactly what its writer had seen, and gives a later conflict the nearest common
-/// ancestor. (The tree is then, strictly, an acyclic graph.)
+/// The semantics are those of the revision trees of [CouchDB](https://docs.couchdb.org), with one
+/// difference. There, a conflict is resolved by a child of the winner plus a deleted child of every
+/// loser, and those deleted leaves stay for ever. Here the resolving version has all versions it
+/// resolves as [parents](Version::parents). That takes one version instead of several, leaves
+/// nothing behind, names exactly what its writer had seen, and gives a later conflict the nearest
+/// common ancestor. (The tree is then, strictly, an acyclic graph.)
 ///
-/// A tree is a [`Crdt`](crdt_core::Crdt): merging is the union of versions, everything else is derived from it. All
-/// versions of a tree belong to one key, which the tree does not store: it enters the ids. The caller passes the
-/// same key every time and merges only trees of the same key.
+/// A tree is a [`Crdt`](crdt_core::Crdt): merging is the union of versions, everything else is
+/// derived from it. All versions of a tree belong to one key, which the tree does not store: it
+/// enters the ids. The caller passes the same key every time and merges only trees of the same key.
 ///
 /// ```
 /// use conflict_store::Document;
@@ -58,8 +60,8 @@ pub type Written<V> = (VersionId, Document<V>);
 ///
 /// # Cost
 ///
-/// A document of one version is stored inline, without any map. Looking a version up is O(log n) in the number of
-/// versions; the winner and the conflicts are O(leaves).
+/// A document of one version is stored inline, without any map. Looking a version up is O(log n) in
+/// the number of versions; the winner and the conflicts are O(leaves).
 #[derive(Clone, PartialEq, Eq)]
 pub struct RevisionTree<V> {
     /// Versions that no known version names as parent; ascending by id.
@@ -79,15 +81,16 @@ impl<V> Default for RevisionTree<V> {
 
 /// Writing.
 impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
-    /// Writes `body` (`None` deletes) on top of `parent`, and returns the new version's id with the delta that tells
-    /// other replicas.
+    /// Writes `body` (`None` deletes) on top of `parent`, and returns the new version's id with the
+    /// delta that tells other replicas.
     ///
-    /// `parent` must be a current leaf. Without one the document must not exist yet, or be deleted; a document that
-    /// is deleted comes back on top of its deletions. Anything else is a [`PutError::Conflict`]: the writer has not
-    /// seen what it would overwrite. To write a branch on purpose, [`put_branch`](Self::put_branch).
+    /// `parent` must be a current leaf. Without one the document must not exist yet, or be deleted;
+    /// a document that is deleted comes back on top of its deletions. Anything else is a
+    /// [`PutError::Conflict`]: the writer has not seen what it would overwrite. To write a branch
+    /// on purpose, [`put_branch`](Self::put_branch).
     ///
-    /// A write repeated after a lost answer is one version: while nobody has written on it, it returns the same id
-    /// and an empty delta.
+    /// A write repeated after a lost answer is one version: while nobody has written on it, it
+    /// returns the same id and an empty delta.
     ///
     /// `stamp` belongs to collections that order versions by time; others pass `None`.
     pub fn put(
@@ -101,8 +104,8 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         Ok(self.add(written))
     }
 
-    /// Writes `body` (`None` deletes) beside whatever else was written on `parent`, which need not be a leaf nor be
-    /// known here. This is how a conflict is made on purpose.
+    /// Writes `body` (`None` deletes) beside whatever else was written on `parent`, which need not
+    /// be a leaf nor be known here. This is how a conflict is made on purpose.
     pub fn put_branch(
         &mut self,
         key: &[u8],
@@ -115,14 +118,15 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         self.add(written)
     }
 
-    /// Writes one version on top of all of `seen`, which resolves the conflict between them. `None` as `body`
-    /// deletes.
+    /// Writes one version on top of all of `seen`, which resolves the conflict between them. `None`
+    /// as `body` deletes.
     ///
-    /// Every version of `seen` must be a current leaf, else [`PutError::Conflict`]. Leaves that are not named stay
-    /// as they are: a version that arrived after the writer looked is not resolved away.
+    /// Every version of `seen` must be a current leaf, else [`PutError::Conflict`]. Leaves that are
+    /// not named stay as they are: a version that arrived after the writer looked is not resolved
+    /// away.
     ///
-    /// The same resolution made on two nodes is one version, because its id derives from what it supersedes and what
-    /// it says.
+    /// The same resolution made on two nodes is one version, because its id derives from what it
+    /// supersedes and what it says.
     pub fn supersede(
         &mut self,
         key: &[u8],
@@ -134,10 +138,12 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         Ok(self.add(written))
     }
 
-    /// Inserts a version that was written elsewhere, wherever it belongs; its parents need not be known.
+    /// Inserts a version that was written elsewhere, wherever it belongs; its parents need not be
+    /// known.
     ///
-    /// The id it came with must be the digest of its content as a version of `key`, else [`InsertError::Forged`].
-    /// Whole trees travel without ids, see [`decode_for_key`](Self::decode_for_key).
+    /// The id it came with must be the digest of its content as a version of `key`, else
+    /// [`InsertError::Forged`]. Whole trees travel without ids, see
+    /// [`decode_for_key`](Self::decode_for_key).
     pub fn insert(
         &mut self,
         key: &[u8],
@@ -170,7 +176,8 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
     }
 }
 
-/// What a write would add, without adding it: an id, and a delta that is empty if the version is there already.
+/// What a write would add, without adding it: an id, and a delta that is empty if the version is
+/// there already.
 impl<V: AsRef<[u8]>> RevisionTree<V> {
     pub(crate) fn put_delta(
         &self,
@@ -274,9 +281,9 @@ impl<V> RevisionTree<V> {
 
     /// The version a reader sees who asks for one, `None` when nothing is known of the document.
     ///
-    /// Live leaves win over deletions, then the higher generation as a number, then the higher digest, so every
-    /// replica that knows the same leaves has the same winner. The winner of a deleted document is its highest
-    /// deletion.
+    /// Live leaves win over deletions, then the higher generation as a number, then the higher
+    /// digest, so every replica that knows the same leaves has the same winner. The winner of a
+    /// deleted document is its highest deletion.
     pub fn winner(&self) -> Option<&Version<V>> {
         self.leaves.iter().max_by_key(|leaf| leaf.rank())
     }
@@ -306,7 +313,8 @@ impl<V> RevisionTree<V> {
         self.leaves.binary_search_by(|leaf| leaf.id().cmp(id)).is_ok()
     }
 
-    /// Which of `ids` are not known here, in the order given: what to ask a peer for. O(ids · log n).
+    /// Which of `ids` are not known here, in the order given: what to ask a peer for. O(ids · log
+    /// n).
     pub fn missing(&self, ids: &[VersionId]) -> Vec<VersionId> {
         ids.iter().filter(|id| self.get(id).is_none()).copied().collect()
     }

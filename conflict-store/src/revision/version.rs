@@ -26,16 +26,21 @@ pub struct Version<V> {
 impl<V> Version<V> {
     /// The version's identity.
     pub fn id(&self) -> &VersionId {
+        #[cfg(test)]
+        visits::count();
         &self.id
     }
 
-    /// The version this one was written on, the highest of them when it merges several; `None` for a first version.
+    /// The version this one was written on, the highest of them when it merges several; `None` for
+    /// a first version.
     pub fn parent(&self) -> Option<&VersionId> {
         self.parents.last()
     }
 
     /// All versions this one supersedes, ascending. None for a first version, several for a merge.
     pub fn parents(&self) -> &[VersionId] {
+        #[cfg(test)]
+        visits::count();
         &self.parents
     }
 
@@ -54,14 +59,16 @@ impl<V> Version<V> {
         self.stamp
     }
 
-    /// The rule that wrote the version, if a rule and not a writer did. See [`RevisionTree::settle`].
+    /// The rule that wrote the version, if a rule and not a writer did. See
+    /// [`RevisionTree::settle`].
     ///
     /// [`RevisionTree::settle`]: crate::RevisionTree::settle
     pub fn rule(&self) -> Option<&str> {
         self.rule.as_deref()
     }
 
-    /// The order in which versions win: not deleted first, then the generation as a number, then the digest.
+    /// The order in which versions win: not deleted first, then the generation as a number, then
+    /// the digest.
     pub(crate) fn rank(&self) -> (bool, VersionId) {
         (!self.is_deleted(), self.id)
     }
@@ -117,8 +124,8 @@ const RULED: u8 = 1 << 2;
 
 /// What a version says, apart from where it hangs.
 ///
-/// The body enters the id through this digest and not directly, so that a history stays verifiable where bodies are
-/// kept elsewhere or not at all.
+/// The body enters the id through this digest and not directly, so that a history stays verifiable
+/// where bodies are kept elsewhere or not at all.
 fn content_digest(body: Option<&[u8]>, stamp: Option<Stamp>, rule: Option<&str>) -> [u8; DIGEST_BYTES] {
     let mut hasher = blake3::Hasher::new_keyed(b"conflict-store version content 1");
     let flag = |present: bool, flag: u8| if present { flag } else { 0 };
@@ -158,4 +165,26 @@ fn truncated(hasher: &blake3::Hasher) -> [u8; DIGEST_BYTES] {
     let mut digest = [0; DIGEST_BYTES];
     hasher.finalize_xof().fill(&mut digest);
     digest
+}
+
+/// How often versions are looked at, by the current thread: the cost of an operation, without a
+/// clock.
+#[cfg(test)]
+pub(crate) mod visits {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static VISITS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        VISITS.set(VISITS.get() + 1);
+    }
+
+    /// The visits that `work` makes.
+    pub(crate) fn of(work: impl FnOnce()) -> u64 {
+        let before = VISITS.get();
+        work();
+        VISITS.get() - before
+    }
 }

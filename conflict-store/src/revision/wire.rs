@@ -1,8 +1,8 @@
 //! The bytes of a tree, as a document of a key both sides know.
 //!
-//! Versions go in ascending order, so parents come first and are referred to by distance. Ids are not sent: the
-//! receiver computes them, which makes a forged one impossible to express. The bytes are described in
-//! `docs/formats.md`.
+//! Versions go in ascending order, so parents come first and are referred to by distance. Ids are
+//! not sent: the receiver computes them, which makes a forged one impossible to express. The bytes
+//! are described in `docs/formats.md`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -20,9 +20,9 @@ use crate::limits::MAX_PARENTS;
 impl<V: AsRef<[u8]>> RevisionTree<V> {
     /// The canonical bytes of this tree. O(size).
     ///
-    /// A document of one version without stamp costs its body and three bytes (a few more for bodies of 251 bytes
-    /// and up). Ids are not part of the bytes: the receiver must know the `key`. Debug builds check that the versions
-    /// do belong to it.
+    /// A document of one version without stamp costs its body and three bytes (a few more for
+    /// bodies of 251 bytes and up). Ids are not part of the bytes: the receiver must know the
+    /// `key`. Debug builds check that the versions do belong to it.
     ///
     /// ```
     /// use conflict_store::Document;
@@ -54,7 +54,8 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
 impl<V: AsRef<[u8]> + From<Vec<u8>>> RevisionTree<V> {
     /// The tree whose canonical bytes as a document of `key` are exactly `bytes`.
     ///
-    /// O(n log n) in the number of versions, plus hashing the bodies. Allocates a small multiple of the input.
+    /// O(n log n) in the number of versions, plus hashing the bodies. Allocates a small multiple of
+    /// the input.
     pub fn decode_for_key(key: &[u8], bytes: &[u8], limits: &Limits) -> Result<Self, DecodeTreeError> {
         let wire: Vec<WireVersion<Vec<u8>>> = decode_payload(bytes, limits)?;
         let mut versions: Vec<Version<V>> = Vec::with_capacity(wire.len());

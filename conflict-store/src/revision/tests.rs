@@ -1,0 +1,383 @@
+use alloc::collections::BTreeSet;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crdt_core::laws::{check_delta_laws, check_laws};
+use crdt_core::{Change, Crdt, Hlc, Limits, ReplicaId, Stamp, VersionDigest};
+use proptest::prelude::*;
+
+use super::oracle::{KEY, Oracle, Tree, arb_replicas};
+use super::version::visits;
+use super::{DecodeTreeError, InsertError, PutError, VersionId, common_ancestor};
+
+fn ids<'a>(versions: impl IntoIterator<Item = &'a super::Version<Vec<u8>>>) -> Vec<VersionId> {
+    versions.into_iter().map(|version| *version.id()).collect()
+}
+
+/// A tree of `revisions` versions, each on top of the one before.
+fn chain(revisions: usize) -> Tree {
+    let mut tree = Tree::default();
+    extend(&mut tree, revisions);
+    tree
+}
+
+fn extend(tree: &mut Tree, revisions: usize) {
+    for _ in 0..revisions {
+        let parent = tree.winner().map(|winner| *winner.id());
+        tree.put(KEY, parent.as_ref(), Some(b"text".to_vec()), None)
+            .expect("on top of the winner");
+    }
+}
+
+proptest! {
+    #[test]
+    fn merging_obeys_the_laws([a, b, c] in arb_replicas()) {
+        check_laws(&a, &b, &c)?;
+        check_delta_laws(&a, &b, &c)?;
+    }
+
+    #[test]
+    fn everything_is_as_the_oracle_says([a, b, c] in arb_replicas()) {
+        let oracle = Oracle::of([&a, &b, &c]);
+        for merged in [a.clone().merged(&b).merged(&c), c.merged(&a).merged(&b)] {
+            prop_assert_eq!(ids(merged.versions()), oracle.0.keys().copied().collect::<Vec<_>>());
+            prop_assert_eq!(ids(merged.leaves()), oracle.leaves());
+            prop_assert_eq!(merged.winner().map(|winner| *winner.id()), oracle.winner());
+            let live = ids(merged.live_leaves());
+            let beaten = live.iter().filter(|id| Some(**id) != oracle.winner()).copied();
+            prop_assert_eq!(ids(merged.conflicts()), beaten.collect::<Vec<_>>());
+            let found = common_ancestor(&merged, &live).version.map(|version| *version.id());
+            prop_assert_eq!(found, oracle.common_ancestor(&live));
+            for id in oracle.0.keys() {
+                let history: BTreeSet<_> = merged.history(id).map(|version| *version.id()).collect();
+                prop_assert_eq!(history, oracle.steps_below(*id).into_keys().collect());
+            }
+        }
+    }
+
+    #[test]
+    fn stemming_keeps_what_the_oracle_says(
+        [tree, whole, _] in arb_replicas(),
+        limit in 0..5_usize,
+    ) {
+        let mut stemmed = tree.clone();
+        let forgotten = stemmed.stem(limit);
+        let kept: BTreeSet<_> = ids(stemmed.versions()).into_iter().collect();
+        prop_assert_eq!(kept, Oracle::of([&tree]).within(limit));
+        prop_assert_eq!(forgotten, tree.len() - stemmed.len());
+        prop_assert_eq!(stemmed.leaves(), tree.leaves());
+        prop_assert_eq!(stemmed.version_digest(), tree.version_digest());
+        // What was forgotten comes back and re-attaches.
+        prop_assert_eq!(stemmed.merged(&tree).merged(&whole), tree.merged(&whole));
+    }
+
+    #[test]
+    fn versions_may_arrive_one_by_one_in_any_order([tree, ..] in arb_replicas(), seed in any::<u64>()) {
+        let mut versions: Vec<_> = tree.versions().cloned().collect();
+        let shuffled = |id: &VersionId| u64::from_le_bytes(id.digest()[..8].try_into().unwrap()) ^ seed;
+        versions.sort_by_key(|version| shuffled(version.id()));
+        let mut arrived = Tree::default();
+        for version in versions {
+            let (id, body) = (version.id(), version.body().cloned());
+            let inserted =
+                arrived.insert(KEY, id, version.parents(), body, version.stamp(), version.rule());
+            prop_assert_eq!(inserted, Ok(Change::Changed));
+        }
+        prop_assert_eq!(arrived, tree);
+    }
+
+    #[test]
+    fn equal_leaves_have_equal_digests_and_no_others([a, b, _] in arb_replicas()) {
+        prop_assert_eq!(a.version_digest() == b.version_digest(), ids(a.leaves()) == ids(b.leaves()));
+        prop_assert_eq!(a.version_digest() == 0, a.is_bottom());
+    }
+
+    #[test]
+    fn bytes_read_back([tree, ..] in arb_replicas()) {
+        let bytes = tree.encode_for_key(KEY);
+        prop_assert_eq!(Tree::decode_for_key(KEY, &bytes, &Limits::default()), Ok(tree));
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused_or_canonical([tree, ..] in arb_replicas()) {
+        let bytes = tree.encode_for_key(KEY);
+        for end in 0..bytes.len() {
+            prop_assert!(Tree::decode_for_key(KEY, &bytes[..end], &Limits::default()).is_err());
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(other) = Tree::decode_for_key(KEY, &damaged, &Limits::default()) {
+                prop_assert_ne!(&other, &tree);
+                prop_assert_eq!(other.encode_for_key(KEY), damaged);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_canonical(bytes in proptest::collection::vec(0..8_u8, 0..40)) {
+        if let Ok(tree) = Tree::decode_for_key(KEY, &bytes, &Limits::default()) {
+            prop_assert_eq!(tree.encode_for_key(KEY), bytes);
+        }
+    }
+}
+
+#[test]
+fn the_id_depends_on_everything_a_version_says() {
+    let stamp = |millis| {
+        Some(Stamp {
+            time: Hlc::new(millis, 0),
+            replica: ReplicaId::from_bytes([1; 16]),
+        })
+    };
+    let id = |key: &[u8], parent: Option<&VersionId>, body: Option<&[u8]>, stamp| {
+        Tree::default()
+            .put_branch(key, parent, body.map(<[u8]>::to_vec), stamp)
+            .0
+    };
+    let first = id(b"k", None, Some(b"v"), None);
+    let ids = [
+        first,
+        id(b"kv", None, Some(b""), None),
+        id(b"", None, Some(b"kv"), None),
+        id(b"k", None, Some(b""), None),
+        id(b"k", None, None, None),
+        id(b"k", Some(&first), Some(b"v"), None),
+        id(b"k", None, Some(b"v"), stamp(1)),
+        id(b"k", None, Some(b"v"), stamp(2)),
+    ];
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+    assert_eq!(first, id(b"k", None, Some(b"v"), None));
+}
+
+/// Ids are a format: other releases and other languages must compute the same.
+#[test]
+fn ids_are_golden() {
+    let mut tree = Tree::default();
+    let (first, _) = tree
+        .put(b"greeting", None, Some(b"Hello".to_vec()), None)
+        .unwrap();
+    let (deleted, _) = tree.put(b"greeting", Some(&first), None, None).unwrap();
+    let stamp = Stamp {
+        time: Hlc::new(0x0102_0304, 5),
+        replica: ReplicaId::from_bytes([6; 16]),
+    };
+    let (stamped, _) = tree
+        .put(
+            b"greeting",
+            Some(&deleted),
+            Some(b"Bonjour".to_vec()),
+            Some(stamp),
+        )
+        .unwrap();
+    let golden = [
+        "1-d6ef6bdc0efd49be4e76dc5b61056ab7",
+        "2-4eb0eb3eba6b3bfe606face8cde061c4",
+        "3-07f7fdc6dd1e09b66e1269c36632ac90",
+    ];
+    assert_eq!([first, deleted, stamped].map(|id| id.to_string()), golden);
+
+    let mut conflict = Tree::default();
+    conflict.put_branch(b"greeting", None, Some(b"Hello".to_vec()), None);
+    conflict.put_branch(b"greeting", None, Some(b"Bonjour".to_vec()), None);
+    let seen = ids(conflict.leaves());
+    let body = Some(b"Hello, Bonjour".to_vec());
+    let (by_rule, _) = conflict
+        .supersede_delta(b"greeting", &seen, body, None, Some("both"))
+        .unwrap();
+    assert_eq!(by_rule.to_string(), "2-9c4d2da464d83ed8096fc9abb2478d03");
+}
+
+#[test]
+fn bytes_are_golden() {
+    let mut tree = Tree::default();
+    let (first, _) = tree
+        .put(b"greeting", None, Some(b"Hello".to_vec()), None)
+        .unwrap();
+    assert_eq!(tree.encode_for_key(b"greeting"), b"\x01\x00\x05Hello");
+    tree.put(b"greeting", Some(&first), Some(b"Hi".to_vec()), None)
+        .unwrap();
+    assert_eq!(
+        tree.encode_for_key(b"greeting"),
+        b"\x02\x00\x05Hello\x01\x00\x01\x02Hi"
+    );
+    let hi = *tree.winner().unwrap().id();
+    tree.put(b"greeting", Some(&hi), None, None).unwrap();
+    assert_eq!(
+        tree.encode_for_key(b"greeting"),
+        b"\x03\x00\x05Hello\x01\x00\x01\x02Hi\x02\x01\x00\x01\x00\x00\x00"
+    );
+}
+
+#[test]
+fn a_version_has_one_encoding() {
+    let decode = |bytes: &[u8]| Tree::decode_for_key(KEY, bytes, &Limits::default()).unwrap_err();
+    let root_said_the_long_way = b"\x01\x02\x00\x01\x01v\x00\x00";
+    assert_eq!(
+        decode(root_said_the_long_way),
+        DecodeTreeError::NotCanonical { version: 0 }
+    );
+    let root_said_twice = b"\x02\x00\x01v\x00\x01v";
+    assert_eq!(
+        decode(root_said_twice),
+        DecodeTreeError::NotCanonical { version: 1 }
+    );
+    for back in [0, 2] {
+        let dangling = [2, 0, 1, b'v', 1, 0, back, 1, b'w'];
+        assert_eq!(
+            decode(&dangling),
+            DecodeTreeError::DanglingParent {
+                version: 1,
+                back: back.into()
+            }
+        );
+    }
+    let tree = chain(2);
+    let root = tree.versions().next().unwrap().id();
+    let mut known_parent_by_id = b"\x02\x00\x04text\x01\x01\x01".to_vec();
+    known_parent_by_id.extend(root.digest());
+    known_parent_by_id.extend(b"\x04text");
+    assert_eq!(
+        decode(&known_parent_by_id),
+        DecodeTreeError::NotCanonical { version: 1 }
+    );
+}
+
+#[test]
+fn a_forged_id_is_refused() {
+    let mut tree = Tree::default();
+    let (honest, _) = chain(1).put_branch(KEY, None, Some(b"honest".to_vec()), None);
+    let refused = tree.insert(KEY, &honest, &[], Some(b"forged".to_vec()), None, None);
+    assert!(matches!(refused, Err(InsertError::Forged { claimed, .. }) if claimed == honest));
+    assert!(tree.is_bottom());
+    let refused = tree.insert(b"other key", &honest, &[], Some(b"honest".to_vec()), None, None);
+    assert!(matches!(refused, Err(InsertError::Forged { .. })));
+    assert_eq!(
+        tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None),
+        Ok(Change::Changed)
+    );
+    assert_eq!(
+        tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None),
+        Ok(Change::Unchanged)
+    );
+}
+
+#[test]
+fn a_write_must_name_a_current_version() {
+    let mut tree = chain(2);
+    let [first, second] = ids(tree.versions()).try_into().unwrap();
+    let before = tree.clone();
+    let write = |tree: &mut Tree, parent| {
+        tree.put(KEY, parent, Some(b"late".to_vec()), None)
+            .map(|(id, _)| id)
+    };
+    assert_eq!(
+        write(&mut tree, None),
+        Err(PutError::Conflict { leaves: vec![second] })
+    );
+    assert_eq!(
+        write(&mut tree, Some(&first)),
+        Err(PutError::Conflict { leaves: vec![second] })
+    );
+    assert_eq!(tree, before);
+    assert_eq!(write(&mut tree, Some(&second)).map(|id| id.generation()), Ok(3));
+    assert_eq!(
+        tree.put_branch(KEY, Some(&first), Some(b"on purpose".to_vec()), None)
+            .0
+            .generation(),
+        2
+    );
+    assert_eq!(tree.leaves().len(), 2);
+}
+
+#[test]
+fn a_retried_write_is_one_version() {
+    let mut tree = Tree::default();
+    let (first, delta) = tree.put(KEY, None, Some(b"text".to_vec()), None).unwrap();
+    assert_eq!(delta.len(), 1);
+    assert_eq!(
+        tree.put(KEY, None, Some(b"text".to_vec()), None),
+        Ok((first, Tree::default()))
+    );
+    let (gone, _) = tree.put(KEY, Some(&first), None, None).unwrap();
+    assert_eq!(
+        tree.put(KEY, Some(&first), None, None),
+        Ok((gone, Tree::default()))
+    );
+}
+
+#[test]
+fn what_does_not_exist_cannot_be_deleted() {
+    let mut tree = Tree::default();
+    assert_eq!(tree.put(KEY, None, None, None), Err(PutError::NothingToDelete));
+    let (first, _) = tree.put(KEY, None, Some(b"text".to_vec()), None).unwrap();
+    let (gone, _) = tree.put(KEY, Some(&first), None, None).unwrap();
+    assert_eq!(
+        tree.put(KEY, Some(&gone), None, None),
+        Err(PutError::NothingToDelete)
+    );
+    assert_eq!(tree.put(KEY, None, None, None), Err(PutError::NothingToDelete));
+}
+
+#[test]
+fn missing_asks_for_what_a_peer_has() {
+    let tree = chain(3);
+    let mut peer = tree.clone();
+    extend(&mut peer, 2);
+    assert_eq!(tree.missing(&ids(peer.leaves())), ids(peer.leaves()));
+    assert_eq!(tree.missing(&ids(tree.versions())), []);
+}
+
+/// Generations end at `u64::MAX`, and a hostile version can claim to lie there. It can still be
+/// superseded, also when ids no longer rise from parent to child.
+#[test]
+fn a_version_of_the_last_generation_is_not_the_last_word() {
+    let last = VersionId::new(u64::MAX, [0; 16]).unwrap();
+    let mut tree = chain(1);
+    tree.put_branch(KEY, Some(&last), Some(b"mine for ever".to_vec()), None);
+    for round in 0..20_u8 {
+        let seen = ids(tree.leaves());
+        let (id, _) = tree.supersede(KEY, &seen, Some(vec![round]), None).unwrap();
+        assert_eq!(ids(tree.leaves()), [id]);
+        assert_eq!(tree.winner().and_then(|winner| winner.body()), Some(&vec![round]));
+    }
+    let bytes = tree.encode_for_key(KEY);
+    assert_eq!(
+        Tree::decode_for_key(KEY, &bytes, &Limits::default()).as_ref(),
+        Ok(&tree)
+    );
+    let one_by_one = tree.versions().fold(Tree::default(), |mut arrived, version| {
+        let _ = arrived.insert_version(version.clone());
+        arrived
+    });
+    assert_eq!(one_by_one, tree);
+    assert!(tree.history(tree.winner().unwrap().id()).count() <= tree.len());
+    assert_eq!(tree.clone().stem(0), tree.len() - 1);
+}
+
+#[test]
+fn a_document_of_one_version_is_small() {
+    assert!(size_of::<Tree>() <= 168, "{}", size_of::<Tree>());
+}
+
+/// Peers were reported to need minutes for documents of thousands of revisions, almost all of it in
+/// stemming.
+#[test]
+fn long_histories_cost_in_proportion_to_their_length() {
+    let cost = |revisions: usize| {
+        let tree = chain(revisions);
+        let mut behind = chain(revisions / 2);
+        [
+            visits::of(|| drop(chain(revisions))),
+            visits::of(|| assert!(behind.merge(&tree).is_changed())),
+            visits::of(|| assert!(tree.clone().stem(1_000) > 0)),
+            visits::of(|| drop(tree.encode_for_key(KEY))),
+            visits::of(|| assert!(tree.history(tree.leaves()[0].id()).count() == revisions)),
+        ]
+    };
+    // Twice the length, twice the cost, and a little for the logarithm.
+    for (short, long) in cost(5_000).into_iter().zip(cost(10_000)) {
+        assert!(long * 2 <= short * 5 + 1_000, "{short} visits became {long}");
+    }
+}
