@@ -210,7 +210,7 @@ fn what_a_recovered_log_appends_is_not_joined_by_what_was_cut() {
 }
 
 fn run_length() -> u64 {
-    (0..)
+    (0..10_000)
         .find(|&operations| run_until(operations).2)
         .expect("the workload ends")
 }
