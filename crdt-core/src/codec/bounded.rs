@@ -222,6 +222,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Counted<'_, V> {
         self.0.expecting(f)
     }
 
+    /// `bincode` writes the length in front, so the hint is the length.
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
         self.0.budget.spend_elements(seq.size_hint().unwrap_or(0))?;
         self.0.visit_seq(seq)

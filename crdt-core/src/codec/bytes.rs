@@ -25,9 +25,14 @@ pub fn serialize<S: Serializer>(bytes: impl AsRef<[u8]>, serializer: S) -> Resul
     serializer.serialize_bytes(bytes.as_ref())
 }
 
-/// Reads a byte string, never reserving more than what is there.
-pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    deserializer.deserialize_bytes(BytesVisitor)
+/// Reads a byte string, never reserving more than what is there, into a `Vec<u8>`, `Box<[u8]>`,
+/// `Arc<[u8]>` or whatever else comes from a vector.
+pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: From<Vec<u8>>,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_bytes(BytesVisitor).map(T::from)
 }
 
 struct BytesVisitor;

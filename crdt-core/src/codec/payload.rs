@@ -32,7 +32,10 @@ pub fn encode_payload<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// The canonical bytes of `value`, without an envelope, or the error of a user's own `Serialize`.
 pub fn try_encode_payload<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     bincode::serde::encode_to_vec(value, CONFIG).map_err(|error| EncodeError {
-        reason: error.to_string(),
+        reason: match error {
+            bincode::error::EncodeError::OtherString(reason) => reason,
+            error => error.to_string(),
+        },
     })
 }
 

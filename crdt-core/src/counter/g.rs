@@ -14,9 +14,9 @@ use crate::{Change, Crdt, DeltaCrdt, Dot, ReplicaId, VersionDigest, VersionVecto
 /// replica, so repeated, late and reordered deltas are harmless. The value is the sum of all
 /// entries, exact beyond 64 bits.
 ///
-/// A replica must not raise its entry from an older copy of its own state (a restored backup): the
-/// lost increments would be counted again under the same amounts. It goes on under a fresh
-/// [`ReplicaId`] instead.
+/// A replica must not count on from an older copy of its own state (a restored backup): its peers
+/// hold a greater amount already, and the new increments would vanish in it. It goes on under a
+/// fresh [`ReplicaId`] instead.
 ///
 /// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and
 /// Commutative Replicated Data Types", 2011, specification 6.
