@@ -8,7 +8,9 @@
 extern crate alloc;
 extern crate conflict_store;
 extern crate crdt_core;
+extern crate crdt_sync;
 extern crate quorum;
+extern crate replication_log;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
