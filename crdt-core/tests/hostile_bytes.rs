@@ -144,7 +144,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn noise_is_refused_or_canonical(noise in prop::collection::vec(prop_oneof![Just(0_u8), Just(1), any::<u8>()], 0..64)) {
+    fn noise_is_refused_or_canonical(
+        noise in prop::collection::vec(prop_oneof![Just(0_u8), Just(1), any::<u8>()], 0..64)
+    ) {
         fn check<T: Encoded + Debug>(noise: &[u8]) -> Result<(), TestCaseError> {
             if let Ok(value) = codec::decode_payload::<T>(noise, &Limits::default()) {
                 prop_assert_eq!(codec::encode_payload(&value), noise);

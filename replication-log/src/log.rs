@@ -56,9 +56,9 @@ pub struct Log<S: Storage> {
 impl<S: Storage> Log<S> {
     /// Opens the log in `storage`, recovers it if it was not closed, or creates it if there is none.
     ///
-    /// Every batch is read and verified, so this is O(bytes in the log). A log that ends in a tear is cut there, and the
-    /// [`RecoveryReport`] says so. Damage below what was durable is refused as [`OpenError::Corrupt`], and no file is
-    /// touched. When this returns, all that it recovered is durable.
+    /// Every batch is read and verified, so this is O(bytes in the log). A log that ends in a tear is cut there, and
+    /// the [`RecoveryReport`] says so. Damage below what was durable is refused as [`OpenError::Corrupt`], and no file
+    /// is touched. When this returns, all that it recovered is durable.
     pub fn open(storage: S, options: LogOptions) -> Result<(Self, RecoveryReport), OpenError> {
         recover::open(storage, options)
     }

@@ -172,7 +172,8 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        6 => (0_u64..6, prop::collection::vec(0_usize..400, 1..5)).prop_map(|(epoch, sizes)| Step::Append { epoch, sizes }),
+        6 => (0_u64..6, prop::collection::vec(0_usize..400, 1..5))
+            .prop_map(|(epoch, sizes)| Step::Append { epoch, sizes }),
         2 => Just(Step::Sync),
         1 => (0_u64..6).prop_map(Step::Promise),
         1 => (0_u64..40).prop_map(Step::Truncate),

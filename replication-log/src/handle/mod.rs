@@ -1,8 +1,8 @@
 //! Many threads, one log, shared syncs.
 //!
-//! A [`LogHandle`] is cheap to clone and can be used from every thread. Appending takes the log's lock for one write and
-//! returns a [`Ticket`]; a flusher thread syncs outside the lock, so that whatever is appended while the disk is busy
-//! shares the next sync. Under light load batches of one sync are small and nothing waits for a timer.
+//! A [`LogHandle`] is cheap to clone and can be used from every thread. Appending takes the log's lock for one write
+//! and returns a [`Ticket`]; a flusher thread syncs outside the lock, so that whatever is appended while the disk is
+//! busy shares the next sync. Under light load batches of one sync are small and nothing waits for a timer.
 //!
 //! Whoever cannot block registers a callback with [`LogHandle::start_with`], which the flusher calls with every advance
 //! of the durable watermark, and once with the failure that ended it.

@@ -29,8 +29,8 @@ pub const SECTOR_BYTES: usize = 512;
 /// one. Like Linux, a failed sync reports its error once, forgets which sectors were unsynced, and keeps showing the
 /// bytes to readers: they are lost at the next crash although later syncs succeed.
 ///
-/// Clones share the same disk. The model after redb's `CrashBackend` and Pillai et al., *All file systems are not created
-/// equal* (OSDI 2014).
+/// Clones share the same disk. The model after redb's `CrashBackend` and Pillai et al., *All file systems are not
+/// created equal* (OSDI 2014).
 ///
 /// ```
 /// use replication_log::storage::{FaultStorage, Storage, StorageFile, Survivors};
@@ -129,7 +129,8 @@ impl FaultStorage {
         self.disk.lock().lying_syncs = lie;
     }
 
-    /// Leaves room for files to grow by this much in total. A write that needs more is cut short. `None` frees the disk.
+    /// Leaves room for files to grow by this much in total. A write that needs more is cut short; `None` lifts the
+    /// limit.
     pub fn limit_space(&self, free_bytes: Option<u64>) {
         self.disk.lock().free_bytes = free_bytes;
     }
