@@ -95,7 +95,7 @@ impl<const FLAW: usize> DeltaCrdt for FlawedDeltas<FLAW> {
     fn split(&self) -> alloc::vec::Vec<Self> {
         let copies = match FLAW {
             LOSSY => 0,
-            REPETITIVE => 2,
+            REPETITIVE => 2 * usize::from(!self.is_bottom()),
             _ => usize::from(!self.is_bottom()),
         };
         alloc::vec![self.clone(); copies]

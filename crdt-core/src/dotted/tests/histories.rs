@@ -105,9 +105,25 @@ fn check<S: Place>(history: &[Step]) -> Result<(), TestCaseError> {
     let [a, b, c] = replay::<S>(history);
     check_laws(&a, &b, &c)?;
     check_delta_laws(&a, &b, &c)?;
+    for (ours, theirs) in [(&a, &b), (&b, &c), (&c, &a)] {
+        check_store(ours, theirs)?;
+    }
     for state in [&a, &b, &c] {
         prop_assert!(Causal::from_parts(state.store().clone(), state.context().clone()).is_ok());
     }
+    Ok(())
+}
+
+/// A store under a shared context answers for itself: what it says is about the store alone.
+fn check_store<S: Place>(ours: &Causal<S>, theirs: &Causal<S>) -> Result<(), TestCaseError> {
+    let mut joined = ours.store().clone();
+    let change = joined.join(ours.context(), theirs.store(), theirs.context());
+    prop_assert_eq!(change, Change::from(joined != *ours.store()));
+    let absorbed = ours
+        .store()
+        .absorbs(ours.context(), theirs.store(), theirs.context());
+    prop_assert_eq!(absorbed, !change.is_changed());
+    prop_assert_eq!(joined.is_empty(), joined.dots().is_empty());
     Ok(())
 }
 

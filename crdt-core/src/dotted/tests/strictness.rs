@@ -90,6 +90,13 @@ fn stores_that_break_a_rule_are_refused() {
 }
 
 #[test]
+fn a_flag_with_a_dot_twice_is_refused() {
+    let one = json_dot(1);
+    assert!(serde_json::from_str::<DotSet>(&format!("[{one},{}]", json_dot(2))).is_ok());
+    assert!(serde_json::from_str::<DotSet>(&format!("[{one},{one}]")).is_err());
+}
+
+#[test]
 fn a_register_with_a_dot_twice_is_refused() {
     let one = json_dot(1);
     for values in [
