@@ -1,4 +1,5 @@
-//! The arrays behind a tree: one sum and count per node, in pages shared between the tree and its snapshots.
+//! The arrays behind a tree: one sum and count per node, in pages shared between the tree and its
+//! snapshots.
 
 use alloc::sync::Arc;
 use alloc::vec;
@@ -9,7 +10,8 @@ use super::prefix::Prefix;
 /// The bits between one stored level and the next: a node has sixteen children.
 pub(super) const LEVEL_BITS: u8 = 4;
 const CHILDREN: u32 = 1 << LEVEL_BITS;
-/// Cells per page: 4 KiB of sums and 1 KiB of counts, the unit that the first write after a snapshot copies.
+/// Cells per page: 4 KiB of sums and 1 KiB of counts, the unit that the first write after a
+/// snapshot copies.
 const PAGE: usize = 256;
 
 /// A 128-bit digest as two lanes that add without a carry between them.
@@ -47,8 +49,8 @@ impl Lanes {
     }
 }
 
-/// A node: the sum of its items' digests and their number. Counts cannot overflow: the tree refuses the item that
-/// would make the root's count do so, and no node holds more than the root.
+/// A node: the sum of its items' digests and their number. Counts cannot overflow: the tree refuses
+/// the item that would make the root's count do so, and no node holds more than the root.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Cell {
     pub(super) lanes: Lanes,
@@ -64,8 +66,8 @@ impl Cell {
         })
     }
 
-    /// The cell with one item less, unless it certainly does not hold that item: an empty cell holds nothing, and the
-    /// sum of a single item is that item.
+    /// The cell with one item less, unless it certainly does not hold that item: an empty cell
+    /// holds nothing, and the sum of a single item is that item.
     pub(super) fn without(self, item: Lanes) -> Option<Self> {
         let rest = Self {
             count: self.count.checked_sub(1)?,
@@ -129,8 +131,8 @@ impl Levels {
         }
     }
 
-    /// Recomputes the ancestors of the given groups (a group is the parent of sixteen leaves). The root is exact
-    /// already. `groups` is used up as working memory.
+    /// Recomputes the ancestors of the given groups (a group is the parent of sixteen leaves). The
+    /// root is exact already. `groups` is used up as working memory.
     pub(super) fn refresh(&mut self, groups: &mut Vec<u32>) {
         for child in (1..self.levels.len()).rev() {
             for &group in &*groups {
@@ -158,7 +160,8 @@ struct Page {
 }
 
 impl Pages {
-    /// All pages are one shared empty page until they are written, so an empty tree costs little at any size.
+    /// All pages are one shared empty page until they are written, so an empty tree costs little at
+    /// any size.
     fn empty(cells: usize) -> Self {
         let page = Arc::new(Page {
             lanes: [Lanes::ZERO; PAGE],

@@ -15,8 +15,8 @@ pub enum TreeError {
     /// The tree cannot count further.
     #[error("the tree holds 2^32 - 1 items already; the item was not added")]
     Full,
-    /// The caller took out an item that the leaf does not hold: tree and data have gone apart, and the leaf should be
-    /// rebuilt from the data.
+    /// The caller took out an item that the leaf does not hold: tree and data have gone apart, and
+    /// the leaf should be rebuilt from the data.
     #[error("leaf {leaf} does not hold that item; nothing was removed")]
     Absent {
         /// The leaf to rebuild.
@@ -30,8 +30,8 @@ pub enum TreeError {
     },
 }
 
-/// Why a session ended without a result. The peer, or the way to it, is at fault unless the variant says otherwise;
-/// trees and data are untouched, and a new session may be started.
+/// Why a session ended without a result. The peer, or the way to it, is at fault unless the variant
+/// says otherwise; trees and data are untouched, and a new session may be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -43,7 +43,8 @@ pub enum ProtocolError {
         /// The version in the peer's hello.
         theirs: u8,
     },
-    /// The peer's tree is keyed with another cluster key. Nobody's frame is at fault: the two cannot be compared.
+    /// The peer's tree is keyed with another cluster key. Nobody's frame is at fault: the two
+    /// cannot be compared.
     #[error("the peer's tree has another cluster key")]
     KeyMismatch,
     /// A hello with a field that no honest peer sends.
@@ -164,13 +165,15 @@ pub enum ProtocolError {
         /// The bound.
         max: u32,
     },
-    /// The session takes longer than this side allows. Not necessarily the peer's fault: the bound is not announced.
+    /// The session takes longer than this side allows. Not necessarily the peer's fault: the bound
+    /// is not announced.
     #[error("the session took more than {max} turns")]
     TooManyRounds {
         /// The bound.
         max: u16,
     },
-    /// The session costs more than this side allows. Not necessarily the peer's fault: the bound is not announced.
+    /// The session costs more than this side allows. Not necessarily the peer's fault: the bound is
+    /// not announced.
     #[error("the session took more than {max} bytes")]
     TooManyBytes {
         /// The bound.

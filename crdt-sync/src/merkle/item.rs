@@ -16,8 +16,9 @@ pub struct Item {
 
 /// The items behind a tree.
 ///
-/// A session asks for small parts of the tree, so a source should be ordered by key hash. Its items should be those of
-/// the session's snapshot; where they are newer, the session reports what is newer too, and nothing worse.
+/// A session asks for small parts of the tree, so a source should be ordered by key hash. Its items
+/// should be those of the session's snapshot; where they are newer, the session reports what is
+/// newer too, and nothing worse.
 pub trait ItemSource {
     /// Calls `f` with every item whose key hash lies in `part`, in any order.
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item));

@@ -1,13 +1,15 @@
-//! Merkle anti-entropy: two replicas find what they hold differently, at a cost that follows the difference.
+//! Merkle anti-entropy: two replicas find what they hold differently, at a cost that follows the
+//! difference.
 //!
-//! A [`BucketTree`] follows every write at O(1) and keeps no keys. A [`TreeSnapshot`] is the tree at one moment. A
-//! [`Session`] compares two snapshots, on two machines, by frames that the caller carries; it does no IO. At its end
-//! each side knows which of its own items the other lacks or holds in another version, and
-//! [`Outcome::Converged`] means that 128-bit roots and counts agree, nothing less.
+//! A [`BucketTree`] follows every write at O(1) and keeps no keys. A [`TreeSnapshot`] is the tree
+//! at one moment. A [`Session`] compares two snapshots, on two machines, by frames that the caller
+//! carries; it does no IO. At its end each side knows which of its own items the other lacks or
+//! holds in another version, and [`Outcome::Converged`] means that 128-bit roots and counts agree,
+//! nothing less.
 //!
-//! What it is not: it does not move the items, and does not decide which version wins. Peers that know each other's
-//! causal contexts find missing writes more cheaply by comparing those; the tree is for first contact, for long gaps
-//! and for what slipped through.
+//! What it is not: it does not move the items, and does not decide which version wins. Peers that
+//! know each other's causal contexts find missing writes more cheaply by comparing those; the tree
+//! is for first contact, for long gaps and for what slipped through.
 //!
 //! ```
 //! use crdt_sync::merkle::{BucketTree, TreeKey};

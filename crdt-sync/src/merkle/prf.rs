@@ -1,8 +1,9 @@
-//! The keyed hashes: everything the tree sums and every digest on the wire is drawn from one secret key.
+//! The keyed hashes: everything the tree sums and every digest on the wire is drawn from one secret
+//! key.
 //!
-//! SipHash-2-4 with 128-bit output (Aumasson and Bernstein, 2012) is a pseudo-random function: who does not hold the
-//! key can neither choose a leaf nor find two items that look alike. Sums of such digests are the additive multiset
-//! hash of Clarke et al. (2003).
+//! SipHash-2-4 with 128-bit output (Aumasson and Bernstein, 2012) is a pseudo-random function: who
+//! does not hold the key can neither choose a leaf nor find two items that look alike. Sums of such
+//! digests are the additive multiset hash of Clarke et al. (2003).
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,8 +14,9 @@ use super::cells::{Cell, Lanes};
 
 /// The secret that all trees of one cluster share.
 ///
-/// Two trees can only be compared under the same key. The key protects against writers who choose their keys so that
-/// differences cancel or pile up in one leaf; it does not protect against a member of the cluster, who holds it.
+/// Two trees can only be compared under the same key. The key protects against writers who choose
+/// their keys so that differences cancel or pile up in one leaf; it does not protect against a
+/// member of the cluster, who holds it.
 ///
 /// ```
 /// use crdt_sync::merkle::TreeKey;
@@ -40,8 +42,8 @@ impl fmt::Debug for TreeKey {
 
 /// The keyed hash of an application key: the item's place in the tree.
 ///
-/// Its top bits choose the leaf, so a store ordered by key hash enumerates any part of the tree as one range. 128
-/// bits, because two keys with one hash could hide each other's absence.
+/// Its top bits choose the leaf, so a store ordered by key hash enumerates any part of the tree as
+/// one range. 128 bits, because two keys with one hash could hide each other's absence.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash(u128);
 
@@ -63,7 +65,8 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// The long-lived functions of a tree, each under its own key so that the output of one is never the input of another.
+/// The long-lived functions of a tree, each under its own key so that the output of one is never
+/// the input of another.
 #[derive(Clone)]
 pub(super) struct TreePrf {
     keys: SipHasher24,
@@ -96,8 +99,8 @@ impl TreePrf {
         truncate(&self.check, nonce)
     }
 
-    /// Both hellos enter whole, hence both nonces: neither side chooses the salt alone, and a session whose hellos
-    /// were changed on the way fails at its next frame.
+    /// Both hellos enter whole, hence both nonces: neither side chooses the salt alone, and a
+    /// session whose hellos were changed on the way fails at its next frame.
     pub(super) fn session(&self, initiator_hello: &[u8], acceptor_hello: &[u8]) -> SessionPrf {
         let mut transcript = Vec::with_capacity(initiator_hello.len() + acceptor_hello.len());
         transcript.extend_from_slice(initiator_hello);
@@ -112,8 +115,8 @@ impl TreePrf {
     }
 }
 
-/// The functions of one session. Short outputs are safe because the salt is fresh: a difference hidden by a chance
-/// collision is seen by the next session.
+/// The functions of one session. Short outputs are safe because the salt is fresh: a difference
+/// hidden by a chance collision is seen by the next session.
 #[derive(Clone)]
 pub(super) struct SessionPrf {
     nodes: SipHasher24,
@@ -149,7 +152,8 @@ impl SessionPrf {
     }
 }
 
-/// The check of a hello, under a public key: it finds damage, so that a wrong cluster key can be told from it.
+/// The check of a hello, under a public key: it finds damage, so that a wrong cluster key can be
+/// told from it.
 pub(super) fn hello_check(hello: &[u8]) -> [u8; 4] {
     truncate(&SipHasher24::new_with_key(b"crdt-sync merkle"), hello)
 }
@@ -165,7 +169,8 @@ fn item_bytes(key_hash: KeyHash, version: u128) -> [u8; 32] {
     bytes
 }
 
-/// Goes through bytes: the crate's own conversion to a number depends on the byte order of the machine.
+/// Goes through bytes: the crate's own conversion to a number depends on the byte order of the
+/// machine.
 fn number(prf: &SipHasher24, input: &[u8]) -> u128 {
     u128::from_le_bytes(prf.hash(input).as_bytes())
 }

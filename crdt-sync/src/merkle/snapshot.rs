@@ -10,7 +10,8 @@ use super::tree::Root;
 
 /// A [`BucketTree`](super::BucketTree) at one moment, unchanged by later writes.
 ///
-/// It shares its pages with the tree; a clone is one reference count, so any number of sessions can use one snapshot.
+/// It shares its pages with the tree; a clone is one reference count, so any number of sessions can
+/// use one snapshot.
 ///
 /// ```
 /// use crdt_sync::merkle::{BucketTree, TreeKey};
@@ -60,7 +61,8 @@ impl TreeSnapshot {
         &self.0.prf
     }
 
-    /// Depths are multiples of four, so a node of a smaller tree is a node of this one: that is the fold.
+    /// Depths are multiples of four, so a node of a smaller tree is a node of this one: that is the
+    /// fold.
     pub(super) fn node(&self, node: Prefix) -> Cell {
         self.0.levels.node(node)
     }

@@ -92,7 +92,8 @@ impl Step {
     }
 }
 
-/// The turns of a session in order. A few dozen bytes per turn are kept; text is made only when it is displayed.
+/// The turns of a session in order. A few dozen bytes per turn are kept; text is made only when it
+/// is displayed.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Trace {
     rounds: Vec<Round>,

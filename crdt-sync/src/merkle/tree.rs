@@ -11,8 +11,8 @@ use super::snapshot::TreeSnapshot;
 
 /// The summary of a set of items: equal trees have equal roots.
 ///
-/// `digest` is the sum of all items' keyed digests. It does not depend on the order of writes nor on the number of
-/// leaves, so trees of different sizes can be compared.
+/// `digest` is the sum of all items' keyed digests. It does not depend on the order of writes nor
+/// on the number of leaves, so trees of different sizes can be compared.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Root {
     /// The sum of the digests of all items, 128 bits.
@@ -66,13 +66,14 @@ impl Root {
 
 /// A Merkle tree over buckets of keyed hashes.
 ///
-/// An item is an application key, given as its [`KeyHash`], at a 128-bit version. The top bits of the hash choose one
-/// of `2^leaf_bits` leaves, a leaf is the sum and the count of its items, an inner node the sum of its children. So a
-/// write touches one leaf and the root; the levels between are brought up to date when a snapshot is taken. The tree
-/// stores no keys: its size is 20 bytes per leaf, plus a sixteenth, whatever it counts.
+/// An item is an application key, given as its [`KeyHash`], at a 128-bit version. The top bits of
+/// the hash choose one of `2^leaf_bits` leaves, a leaf is the sum and the count of its items, an
+/// inner node the sum of its children. So a write touches one leaf and the root; the levels between
+/// are brought up to date when a snapshot is taken. The tree stores no keys: its size is 20 bytes
+/// per leaf, plus a sixteenth, whatever it counts.
 ///
-/// The tree is a multiset: it trusts its owner to insert an item once and to remove what was inserted, and reports a
-/// mistake only where it can see it (see [`BucketTree::remove`]).
+/// The tree is a multiset: it trusts its owner to insert an item once and to remove what was
+/// inserted, and reports a mistake only where it can see it (see [`BucketTree::remove`]).
 ///
 /// ```
 /// use crdt_sync::merkle::{BucketTree, TreeKey};
@@ -91,8 +92,8 @@ impl Root {
 /// # Ok(()) }
 /// ```
 ///
-/// Sources: Merkle trees for anti-entropy as in Dynamo (SOSP 2007); sums of keyed digests from Clarke et
-/// al., "Incremental Multiset Hash Functions" (2003).
+/// Sources: Merkle trees for anti-entropy as in Dynamo (SOSP 2007); sums of keyed digests from
+/// Clarke et al., "Incremental Multiset Hash Functions" (2003).
 pub struct BucketTree {
     prf: TreePrf,
     /// Leaves and root are exact; the levels between are stale above the dirty groups.
@@ -109,8 +110,8 @@ impl BucketTree {
 
     /// An empty tree with `2^leaf_bits` leaves; `leaf_bits` is a multiple of four from 4 to 20.
     ///
-    /// Peers may differ in `leaf_bits`: the larger tree folds to the smaller one. About 16 items per leaf make the
-    /// fewest bytes; see [`BucketTree::leaf_bits_for`].
+    /// Peers may differ in `leaf_bits`: the larger tree folds to the smaller one. About 16 items
+    /// per leaf make the fewest bytes; see [`BucketTree::leaf_bits_for`].
     pub fn new(key: &TreeKey, leaf_bits: u8) -> Result<Self, TreeError> {
         if !is_leaf_bits(leaf_bits) {
             return Err(TreeError::LeafBits { leaf_bits });
@@ -140,7 +141,8 @@ impl BucketTree {
             .unwrap_or(Self::MAX_LEAF_BITS)
     }
 
-    /// The keyed hash of an application key, to be kept beside the key or computed again for every call. O(key length).
+    /// The keyed hash of an application key, to be kept beside the key or computed again for every
+    /// call. O(key length).
     pub fn key_hash(&self, key: &[u8]) -> KeyHash {
         self.prf.key_hash(key)
     }
@@ -159,9 +161,9 @@ impl BucketTree {
 
     /// Takes an item out. O(1).
     ///
-    /// Fails, leaving the tree as it was, when the leaf cannot hold the item: the leaf is empty, or has one item and
-    /// it is another. Removing an absent item from a fuller leaf cannot be noticed and leaves a wrong sum behind, which
-    /// [`BucketTree::rebuild_leaf`] mends.
+    /// Fails, leaving the tree as it was, when the leaf cannot hold the item: the leaf is empty, or
+    /// has one item and it is another. Removing an absent item from a fuller leaf cannot be noticed
+    /// and leaves a wrong sum behind, which [`BucketTree::rebuild_leaf`] mends.
     pub fn remove(&mut self, key_hash: KeyHash, version: u128) -> Result<(), TreeError> {
         let item = self.prf.item(key_hash, version);
         let leaf = Prefix::of(key_hash, self.leaf_bits);
@@ -176,19 +178,19 @@ impl BucketTree {
         Ok(())
     }
 
-    /// Moves an item from one version to another: [`BucketTree::remove`], then [`BucketTree::insert`], or neither.
-    /// O(1).
+    /// Moves an item from one version to another: [`BucketTree::remove`], then
+    /// [`BucketTree::insert`], or neither. O(1).
     pub fn replace(&mut self, key_hash: KeyHash, old: u128, new: u128) -> Result<(), TreeError> {
         self.remove(key_hash, old)?;
         // Cannot fail: the removal has just made room for one item.
         self.insert(key_hash, new)
     }
 
-    /// Recomputes a leaf from its items and says whether it was wrong: the remedy after [`TreeError::Absent`], and
-    /// the step of a scrub. O(items of the leaf).
+    /// Recomputes a leaf from its items and says whether it was wrong: the remedy after
+    /// [`TreeError::Absent`], and the step of a scrub. O(items of the leaf).
     ///
-    /// `leaf` is what [`BucketTree::leaf_of`] or [`TreeError::Absent`] names. Fails, leaving the tree as it was, when
-    /// it is no leaf of this tree or an item belongs to another leaf.
+    /// `leaf` is what [`BucketTree::leaf_of`] or [`TreeError::Absent`] names. Fails, leaving the
+    /// tree as it was, when it is no leaf of this tree or an item belongs to another leaf.
     pub fn rebuild_leaf(
         &mut self,
         leaf: Prefix,
@@ -215,8 +217,8 @@ impl BucketTree {
 
     /// What an item adds to the root: the root of a tree that holds nothing else.
     ///
-    /// With [`Root::with`] and [`Root::without`] this lets two sides check that the items they exchanged account for
-    /// the whole difference of their trees.
+    /// With [`Root::with`] and [`Root::without`] this lets two sides check that the items they
+    /// exchanged account for the whole difference of their trees.
     pub fn weight(&self, key_hash: KeyHash, version: u128) -> Root {
         Root::of(Cell {
             lanes: self.prf.item(key_hash, version),
@@ -241,8 +243,9 @@ impl BucketTree {
 
     /// The tree as it is now, which stays so while writes go on.
     ///
-    /// O(leaves written since the last snapshot) to bring the inner nodes up to date, plus one reference count per 256
-    /// leaves. Afterwards the first write to each page of 256 leaves copies that page.
+    /// O(leaves written since the last snapshot) to bring the inner nodes up to date, plus one
+    /// reference count per 256 leaves. Afterwards the first write to each page of 256 leaves copies
+    /// that page.
     pub fn snapshot(&mut self) -> TreeSnapshot {
         self.refresh();
         TreeSnapshot::new(self.prf.clone(), self.levels.clone(), self.leaf_bits)
@@ -274,7 +277,8 @@ pub(super) fn is_leaf_bits(leaf_bits: u8) -> bool {
         && leaf_bits.is_multiple_of(LEVEL_BITS)
 }
 
-/// The groups of sixteen leaves written since the last refresh, each once: a bit to know, a list to walk.
+/// The groups of sixteen leaves written since the last refresh, each once: a bit to know, a list to
+/// walk.
 struct DirtyGroups {
     marked: Vec<u64>,
     list: Vec<u32>,

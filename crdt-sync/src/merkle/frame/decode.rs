@@ -143,7 +143,8 @@ impl<'a> Items<'a> {
     }
 }
 
-/// The item lists of one frame: the number of fingerprints, then the fingerprints, for one node after another.
+/// The item lists of one frame: the number of fingerprints, then the fingerprints, for one node
+/// after another.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::merkle) struct Lists<'a> {
     bytes: &'a [u8],

@@ -53,8 +53,8 @@ impl FrameWriter {
     }
 }
 
-/// Appends one list: the number of fingerprints, then the low `width` bytes of each, high byte first so that bytes
-/// sort as numbers do.
+/// Appends one list: the number of fingerprints, then the low `width` bytes of each, high byte
+/// first so that bytes sort as numbers do.
 pub(in crate::merkle) fn write_list(
     out: &mut Vec<u8>,
     width: u8,

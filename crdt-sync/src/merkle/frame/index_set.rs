@@ -1,7 +1,7 @@
 //! A set of positions below a known bound, as Rice-coded gaps (Rice and Plaunt, 1971).
 //!
-//! The parameter follows from the bound and the number of members, so it is not written, and there is one form only:
-//! close to the entropy for sparse sets, the plain bitmap for dense ones.
+//! The parameter follows from the bound and the number of members, so it is not written, and there
+//! is one form only: close to the entropy for sparse sets, the plain bitmap for dense ones.
 
 use alloc::vec::Vec;
 
@@ -18,8 +18,8 @@ pub(in crate::merkle) struct IndexSet<'a> {
 }
 
 impl<'a> IndexSet<'a> {
-    /// Reads `universe, len, bits` and checks every member. O(universe / 2^parameter + len), at most eight steps per
-    /// byte of the frame.
+    /// Reads `universe, len, bits` and checks every member. O(universe / 2^parameter + len), at
+    /// most eight steps per byte of the frame.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, ProtocolError> {
         let universe = reader.number()?;
         let len = reader.number()?;

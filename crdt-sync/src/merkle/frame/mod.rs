@@ -1,7 +1,9 @@
-//! The frames of a session as bytes. `docs/formats.md` owns the layout; this module is its reading and its writing.
+//! The frames of a session as bytes. `docs/formats.md` owns the layout; this module is its reading
+//! and its writing.
 //!
-//! Every frame is `tag, sequence, body, check`. Nothing in a body names a node: both sides know which questions are
-//! open and in what order, so a frame says how many of them it answers and which of those differ.
+//! Every frame is `tag, sequence, body, check`. Nothing in a body names a node: both sides know
+//! which questions are open and in what order, so a frame says how many of them it answers and
+//! which of those differ.
 
 mod decode;
 mod encode;
@@ -20,14 +22,16 @@ pub(super) use index_set::IndexSet;
 pub(super) const PROTOCOL_VERSION: u8 = 1;
 /// The length of the check at the end of each frame.
 pub(super) const CHECK: usize = 4;
-/// Room for everything of a frame but the set and what follows it: tag, sequence, flags, two counts, fan-out, width
-/// and check, each at its longest.
+/// Room for everything of a frame but the set and what follows it: tag, sequence, flags, two
+/// counts, fan-out, width and check, each at its longest.
 pub(super) const OVERHEAD: usize = 1 + 5 + 1 + 5 + 5 + 1 + 1 + CHECK;
 
-/// A bound on what a set spends on one of fewer than 2^20 nodes: the parameter (at most 20 bits), the end of the unary
-/// part, and at most two steps of it on average because `universe / 2^parameter < 2 * len`.
+/// A bound on what a set spends on one of fewer than 2^20 nodes: the parameter (at most 20 bits),
+/// the end of the unary part, and at most two steps of it on average because `universe /
+/// 2^parameter < 2 * len`.
 pub(super) const MEMBER: usize = 3;
-/// A bound on the positions whose wanted ones fit into a byte: a set never takes more than 1.25 bits per position.
+/// A bound on the positions whose wanted ones fit into a byte: a set never takes more than 1.25
+/// bits per position.
 pub(super) const POSITIONS_PER_BYTE: usize = 6;
 /// The longest number of fingerprints before a list.
 pub(super) const LIST_HEAD: usize = varint::MAX;
@@ -36,7 +40,8 @@ pub(super) const LIST_HEAD: usize = varint::MAX;
 pub(super) const FLAG_MORE: u8 = 1;
 /// Flag of digests and items frames: the sender leaves some differences to a later session.
 pub(super) const FLAG_PARTIAL: u8 = 2;
-/// Flag of an items frame: its last list was cut short, and says nothing about fingerprints above its last one.
+/// Flag of an items frame: its last list was cut short, and says nothing about fingerprints above
+/// its last one.
 pub(super) const FLAG_CUT: u8 = 4;
 
 /// The kinds of frames.
@@ -44,7 +49,8 @@ pub(super) const FLAG_CUT: u8 = 4;
 pub(super) enum Tag {
     /// The initiator's first frame.
     Hello = 1,
-    /// The acceptor's first frame, of the same layout: another tag, so that an echo is not mistaken for a peer.
+    /// The acceptor's first frame, of the same layout: another tag, so that an echo is not mistaken
+    /// for a peer.
     Welcome = 2,
     /// Which of the asked nodes differ, and the digests of their descendants.
     Digests = 3,

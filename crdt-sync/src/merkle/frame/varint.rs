@@ -1,4 +1,5 @@
-//! Unsigned LEB128 numbers of at most 32 bits: seven bits per byte, low bits first, no superfluous bytes.
+//! Unsigned LEB128 numbers of at most 32 bits: seven bits per byte, low bits first, no superfluous
+//! bytes.
 
 use alloc::vec::Vec;
 

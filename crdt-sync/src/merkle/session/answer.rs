@@ -11,15 +11,15 @@ use crate::merkle::frame::{FLAG_PARTIAL, MEMBER, OVERHEAD, POSITIONS_PER_BYTE, T
 use crate::merkle::prefix::Prefix;
 use crate::merkle::trace::{Side, Step};
 
-/// The first turn asks about 256 nodes, in 1 KiB; later ones about the sixteen children of each differing node. A
-/// wider fan-out would save a turn and cost more bytes for every difference.
+/// The first turn asks about 256 nodes, in 1 KiB; later ones about the sixteen children of each
+/// differing node. A wider fan-out would save a turn and cost more bytes for every difference.
 const FIRST_FANOUT: u8 = 8;
 const FANOUT: u8 = 4;
-/// With more digests than this, three bytes each have to do. A difference then goes unseen once in 2^24 comparisons,
-/// until the next session.
+/// With more digests than this, three bytes each have to do. A difference then goes unseen once in
+/// 2^24 comparisons, until the next session.
 const MANY_DIGESTS: usize = 512;
-/// A list may cost this many times the bytes of asking on. It ends the session a few turns earlier, and the questions
-/// would still have to be followed by some list.
+/// A list may cost this many times the bytes of asking on. It ends the session a few turns earlier,
+/// and the questions would still have to be followed by some list.
 const LIST_FACTOR: u64 = 2;
 
 enum Plan {
@@ -48,9 +48,10 @@ impl Session {
         Phase::Over(self.nothing_found())
     }
 
-    /// Lists at the leaves; before, once the items below the differing nodes are few compared with the digests that
-    /// would be next, and when the peer has at least twice as many items, so that most of them differ anyway. A list
-    /// that would have to be cut is put off, for the deeper it is, the more of it differs.
+    /// Lists at the leaves; before, once the items below the differing nodes are few compared with
+    /// the digests that would be next, and when the peer has at least twice as many items, so that
+    /// most of them differ anyway. A list that would have to be cut is put off, for the deeper it
+    /// is, the more of it differs.
     fn plan(&self, comparison: &Comparison) -> Plan {
         let below = self.leaf_bits - comparison.bits;
         let wide =
@@ -158,8 +159,8 @@ impl Session {
         Phase::Listed(listing)
     }
 
-    /// The fewest bytes with which, among all that could match by chance, something does at most once in a thousand
-    /// sessions; it is then found by the next session.
+    /// The fewest bytes with which, among all that could match by chance, something does at most
+    /// once in a thousand sessions; it is then found by the next session.
     fn fingerprint_width(&self, comparison: &Comparison) -> u8 {
         let (total, most) = self.own_items(comparison);
         let chances = total.min(u64::from(self.agreed.max_items)).saturating_mul(most);
@@ -200,7 +201,8 @@ impl Session {
     }
 }
 
-/// The first question that the frame with this chunk leaves open: behind its last difference, or behind all.
+/// The first question that the frame with this chunk leaves open: behind its last difference, or
+/// behind all.
 fn end_of(chunk: &[Differing], compared: u32, is_last: bool) -> u32 {
     match chunk.last() {
         Some(last) if !is_last => last.position + 1,

@@ -11,7 +11,8 @@ use crate::merkle::trace::{Side, Step};
 use crate::merkle::{ItemSource, ProtocolError};
 
 impl Session {
-    /// This side's hello or welcome as bytes: always the same ones, for the session's limits are agreed on later.
+    /// This side's hello or welcome as bytes: always the same ones, for the session's limits are
+    /// agreed on later.
     pub(super) fn own_hello(&self) -> Vec<u8> {
         let root = self.snapshot.node(Prefix::ALL);
         let hello = Hello {
@@ -43,7 +44,8 @@ impl Session {
         );
     }
 
-    /// The welcome goes out before the hello is judged, so that the peer, too, learns of another version or key.
+    /// The welcome goes out before the hello is judged, so that the peer, too, learns of another
+    /// version or key.
     pub(super) fn on_hello(
         &mut self,
         frame: &[u8],

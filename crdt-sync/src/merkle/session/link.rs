@@ -1,4 +1,5 @@
-//! The two streams of frames between the sides: sequence numbers, checks, the queue of what is to be sent.
+//! The two streams of frames between the sides: sequence numbers, checks, the queue of what is to
+//! be sent.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

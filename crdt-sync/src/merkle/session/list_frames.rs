@@ -54,8 +54,8 @@ impl<'a> ListFrames<'a> {
         }
     }
 
-    /// Sends the last frame, which answers all of the `asked` questions. `cut` says that the last list is not whole,
-    /// `partial` that differing nodes were left out.
+    /// Sends the last frame, which answers all of the `asked` questions. `cut` says that the last
+    /// list is not whole, `partial` that differing nodes were left out.
     pub(super) fn finish(mut self, asked: u32, cut: bool, partial: bool) {
         let flags = if cut { FLAG_CUT | FLAG_PARTIAL } else { 0 } | if partial { FLAG_PARTIAL } else { 0 };
         self.flush(flags, asked);

@@ -1,4 +1,5 @@
-//! Lists of item fingerprints: this side's, with what the peer wants of them, and the peer's against this side's items.
+//! Lists of item fingerprints: this side's, with what the peer wants of them, and the peer's
+//! against this side's items.
 
 use alloc::vec::Vec;
 
@@ -10,8 +11,8 @@ use crate::merkle::{ItemSource, Limits, ProtocolError};
 /// A fingerprint and the handle of the item it stands for.
 pub(super) type Listed = (u64, u64);
 
-/// The items of one part of the tree, sorted by fingerprint. Two items may share a fingerprint, by chance or because
-/// one item is held twice; lists are multisets, so each keeps its place.
+/// The items of one part of the tree, sorted by fingerprint. Two items may share a fingerprint, by
+/// chance or because one item is held twice; lists are multisets, so each keeps its place.
 pub(super) fn list(items: &dyn ItemSource, part: Prefix, prf: &SessionPrf, width: u8) -> Vec<Listed> {
     let mut listed = Vec::new();
     items.for_each_in(part, &mut |item| {
@@ -168,8 +169,8 @@ impl Part {
         }
     }
 
-    /// Takes the next fingerprint of the peer's list and says whether this side has it. Own items passed on the way
-    /// are missing there.
+    /// Takes the next fingerprint of the peer's list and says whether this side has it. Own items
+    /// passed on the way are missing there.
     fn meets(&mut self, fingerprint: u64, send: &mut Vec<u64>) -> Result<bool, ProtocolError> {
         if self.latest.is_some_and(|latest| latest > fingerprint) {
             return Err(ProtocolError::Unsorted);

@@ -1,8 +1,8 @@
 //! A conversation between two snapshots that ends with both sides knowing what the other lacks.
 //!
-//! The sides take turns. Each turn answers the questions of the one before, "is this node the same as yours?", and asks
-//! new ones about the descendants of what differs, until listing items is cheaper than asking on. Then one side lists,
-//! and the other names what it wants of the lists.
+//! The sides take turns. Each turn answers the questions of the one before, "is this node the same
+//! as yours?", and asks new ones about the descendants of what differs, until listing items is
+//! cheaper than asking on. Then one side lists, and the other names what it wants of the lists.
 //!
 //! ```text
 //! initiator                                   acceptor
@@ -41,29 +41,31 @@ pub enum Outcome {
 
 /// How two snapshots differ, from one side.
 ///
-/// Nothing to send and nothing to receive although the roots differ means that a short digest hid the difference,
-/// which a new session with its new salt will see (about once in ten million), or that on one side tree and items have
-/// gone apart, which calls for a rebuild.
+/// Nothing to send and nothing to receive although the roots differ means that a short digest hid
+/// the difference, which a new session with its new salt will see (about once in ten million), or
+/// that on one side tree and items have gone apart, which calls for a rebuild.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Difference {
-    /// The handles, in ascending order, of this side's items that the peer lacks or holds in another version.
+    /// The handles, in ascending order, of this side's items that the peer lacks or holds in
+    /// another version.
     pub send: Vec<u64>,
     /// How many items the peer will send in turn.
     pub receive: u64,
-    /// Whether differences were left out because of the limits. Once what was found is repaired, the next session finds
-    /// more.
+    /// Whether differences were left out because of the limits. Once what was found is repaired,
+    /// the next session finds more.
     pub partial: bool,
 }
 
-/// One side of a session between two snapshots, without IO: frames in through [`Session::handle`], frames out through
-/// [`Session::poll_frame`].
+/// One side of a session between two snapshots, without IO: frames in through [`Session::handle`],
+/// frames out through [`Session::poll_frame`].
 ///
-/// Frames travel over a reliable, ordered stream. A repeated frame is ignored; a missing, reordered, damaged or foreign
-/// one is an error that ends the session. There is no timer and no retransmission: who waits too long drops the
-/// session and starts a new one, which costs nothing but its bytes.
+/// Frames travel over a reliable, ordered stream. A repeated frame is ignored; a missing,
+/// reordered, damaged or foreign one is an error that ends the session. There is no timer and no
+/// retransmission: who waits too long drops the session and starts a new one, which costs nothing
+/// but its bytes.
 ///
-/// Memory: O(differing nodes + listed items + items of one leaf), all within the [`Limits`]. Decoding a frame allocates
-/// at most four bytes per byte of the frame.
+/// Memory: O(differing nodes + listed items + items of one leaf), all within the [`Limits`].
+/// Decoding a frame allocates at most four bytes per byte of the frame.
 ///
 /// ```
 /// use crdt_sync::merkle::{BucketTree, Item, ItemSource, Limits, Outcome, Prefix, Session, TreeKey};
@@ -113,7 +115,8 @@ pub struct Session {
     announced: Limits,
     agreed: Limits,
     nonce: [u8; 16],
-    /// The peer's count of items, and the depth of the leaves of the smaller tree; known from its hello on.
+    /// The peer's count of items, and the depth of the leaves of the smaller tree; known from its
+    /// hello on.
     peer_count: u32,
     leaf_bits: u8,
     link: Link,
@@ -139,8 +142,8 @@ enum Phase {
 impl Session {
     /// Opens a session; its first frame is ready to be polled.
     ///
-    /// `nonce` is 16 random bytes that were never used for a session before. Both sides' nonces salt the session, so
-    /// that a digest that hides a difference by chance does so once only.
+    /// `nonce` is 16 random bytes that were never used for a session before. Both sides' nonces
+    /// salt the session, so that a digest that hides a difference by chance does so once only.
     pub fn initiate(snapshot: TreeSnapshot, nonce: [u8; 16], limits: Limits) -> Self {
         let mut session = Self::new(snapshot, nonce, limits, true);
         session.greet();
@@ -167,13 +170,15 @@ impl Session {
         }
     }
 
-    /// Takes the next frame of the peer. Frames to send may be ready afterwards, see [`Session::poll_frame`].
+    /// Takes the next frame of the peer. Frames to send may be ready afterwards, see
+    /// [`Session::poll_frame`].
     ///
-    /// `items` are those of the session's snapshot. They are asked for at most once per part of the tree that differs.
+    /// `items` are those of the session's snapshot. They are asked for at most once per part of the
+    /// tree that differs.
     ///
-    /// An error ends the session, except that an outcome once reached stays: a frame that comes after it is refused
-    /// with [`ProtocolError::Over`] (ignored, if it is a repeated one). Cost: O(frame), and at the end of the peer's
-    /// turn O(this side's turn).
+    /// An error ends the session, except that an outcome once reached stays: a frame that comes
+    /// after it is refused with [`ProtocolError::Over`] (ignored, if it is a repeated one). Cost:
+    /// O(frame), and at the end of the peer's turn O(this side's turn).
     pub fn handle(&mut self, frame: &[u8], items: &dyn ItemSource) -> Result<(), ProtocolError> {
         if let Phase::Failed(error) = self.phase {
             return Err(error);
@@ -185,8 +190,8 @@ impl Session {
         result
     }
 
-    /// The next frame for the peer, none larger than either side's `max_frame`. To be called until it returns `None`,
-    /// also after an outcome or an error: the last frame tells the peer.
+    /// The next frame for the peer, none larger than either side's `max_frame`. To be called until
+    /// it returns `None`, also after an outcome or an error: the last frame tells the peer.
     pub fn poll_frame(&mut self) -> Option<Vec<u8>> {
         self.link.poll()
     }
@@ -217,6 +222,13 @@ impl Session {
         &self.link.trace
     }
 
+    /// The check under which the peer takes a frame of this side for genuine: what a hostile member
+    /// can compute.
+    #[cfg(test)]
+    pub(super) fn frame_check(&self, frame: &[u8]) -> [u8; 4] {
+        self.link.prf().frame_check(self.link.initiator, frame)
+    }
+
     fn admit_and_advance(&mut self, frame: &[u8], items: &dyn ItemSource) -> Result<(), ProtocolError> {
         let Some(envelope) = self.link.admit(frame, &self.announced)? else {
             return Ok(());
@@ -244,7 +256,8 @@ impl Session {
         differs(Vec::new(), 0, self.partial)
     }
 
-    /// Frames of a turn that cannot be completed are withdrawn; a welcome, which names version and key, is not.
+    /// Frames of a turn that cannot be completed are withdrawn; a welcome, which names version and
+    /// key, is not.
     fn fail(&mut self, error: ProtocolError) {
         if matches!(self.phase, Phase::Over(_)) {
             return;

@@ -1,4 +1,5 @@
-//! The nodes under comparison. Both sides know which digests are open and in what order, so nodes never travel.
+//! The nodes under comparison. Both sides know which digests are open and in what order, so nodes
+//! never travel.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,8 +9,8 @@ use crate::merkle::prefix::Prefix;
 use crate::merkle::prf::SessionPrf;
 use crate::merkle::{Limits, ProtocolError, TreeSnapshot};
 
-/// The digests that this side has sent: the descendants of `parents`, `2^fanout` of each. The first `answered` of them
-/// the peer has compared.
+/// The digests that this side has sent: the descendants of `parents`, `2^fanout` of each. The first
+/// `answered` of them the peer has compared.
 pub(super) struct Questions {
     parents: Vec<u32>,
     fanout: u8,

@@ -1,4 +1,5 @@
-//! What a session costs in bytes and messages. Both follow from the nonces, so they are the same on every machine.
+//! What a session costs in bytes and messages. Both follow from the nonces, so they are the same on
+//! every machine.
 
 use alloc::string::String;
 use core::fmt::Write;
@@ -17,8 +18,7 @@ struct Cost {
 /// Of `differing` keys half are changed, a quarter is missing on each side.
 fn measure(leaf_bits: u8, differing: u64, report: &mut String) -> Cost {
     let step = ITEMS / differing.max(1);
-    let fate =
-        |key: u64| (differing > 0 && key % step == 0 && key / step < differing).then_some(key / step % 4);
+    let fate = |key: u64| (key.is_multiple_of(step) && key / step < differing).then_some(key / step % 4);
     let mut a = Replica::of(
         leaf_bits,
         (0..ITEMS).filter(|key| fate(*key) != Some(1)).map(|key| (key, 1)),
@@ -56,7 +56,8 @@ fn measure(leaf_bits: u8, differing: u64, report: &mut String) -> Cost {
     }
 }
 
-/// `cargo test -p crdt-sync merkle::tests::cost -- --nocapture` prints the figures and the way each session took.
+/// `cargo test -p crdt-sync merkle::tests::cost -- --nocapture` prints the figures and the way each
+/// session took.
 #[test]
 fn bytes_and_messages_stay_within_their_bounds() {
     let mut report = String::new();

@@ -1,6 +1,9 @@
 //! Helpers, and the tests that need more than one module.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod cost;
+mod deviations;
 mod golden;
 mod hostile;
 mod session;

@@ -17,6 +17,13 @@ fn rows() -> impl Strategy<Value = Vec<(u64, u128)>> {
     ]
 }
 
+fn frames_of(max_frame: usize) -> Limits {
+    Limits {
+        max_frame,
+        ..Limits::default()
+    }
+}
+
 fn few_rows() -> impl Strategy<Value = Vec<(u64, u128)>> {
     proptest::collection::vec((0_u64..300, 0_u128..3), 0..100)
 }
@@ -80,7 +87,7 @@ proptest! {
     ) {
         let a = Replica::of(bits_a, shared.iter().chain(&only_a).copied());
         let b = Replica::of(bits_b, shared.iter().chain(&only_b).copied());
-        let [frame_a, frame_b] = [frame_a, frame_b].map(|max_frame| Limits { max_frame, ..Limits::default() });
+        let [frame_a, frame_b] = [frame_a, frame_b].map(frames_of);
         check(a, b, (frame_a, frame_b))?;
     }
 
@@ -93,10 +100,11 @@ proptest! {
     ) {
         let mut a = Replica::of(12, shared.iter().chain(&only_a).copied());
         let mut b = Replica::of(8, shared.iter().chain(&only_b).copied());
-        let limits = Limits { max_open_nodes, max_items, max_frame, ..Limits::default() };
+        let limits = Limits { max_frame, max_open_nodes, max_items, ..Limits::default() };
         for round in 0_u128.. {
             prop_assert!(round < 1_000, "sessions that do not get on");
-            let run = Run::start_with(&mut a, &mut b, (limits, Limits::default()), round).finish(&a, &b).unwrap();
+            let run = Run::start_with(&mut a, &mut b, (limits, Limits::default()), round);
+            let run = run.finish(&a, &b).unwrap();
             if run.initiator.outcome() == Some(&Outcome::Converged) {
                 break;
             }
@@ -186,7 +194,8 @@ fn a_changed_value_is_sent_by_both_sides() {
     assert_eq!(at_b.send.len(), 300);
 }
 
-/// Keys cannot be chosen so that they share a leaf without the cluster key; with it, or with bad luck, they can.
+/// Keys cannot be chosen so that they share a leaf without the cluster key; with it, or with bad
+/// luck, they can.
 #[test]
 fn one_leaf_may_hold_everything() {
     let probe = Replica::new(8);
@@ -267,7 +276,8 @@ fn writes_during_a_session_do_not_disturb_it() {
         b.put(next % 7, 3);
         next += 2;
     }
-    // The snapshots differ in two keys. What was written since may be reported where the session looked, no more.
+    // The snapshots differ in two keys. What was written since may be reported where the session
+    // looked, no more.
     let (at_a, at_b) = run.differences();
     assert!(at_a.send.contains(&0) && at_b.send.contains(&1_000));
     assert!(
@@ -280,8 +290,8 @@ fn writes_during_a_session_do_not_disturb_it() {
     );
 }
 
-/// A tree that holds an item twice, beside data that hold it once, differs from its peer for good: the session says
-/// that it found nothing, which is the sign to rebuild.
+/// A tree that holds an item twice, beside data that hold it once, differs from its peer for good:
+/// the session says that it found nothing, which is the sign to rebuild.
 #[test]
 fn a_tree_that_left_its_data_is_not_reported_as_converged() {
     let mut a = Replica::of(8, (0..100).map(|key| (key, 1)));
