@@ -34,4 +34,6 @@ pub use limits::{Limits, Timing};
 pub use node::{ClusterKey, NodeId};
 #[cfg(feature = "_planted_bugs")]
 pub use planted::PlantedBug;
-pub use replica::{Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written};
+pub use replica::{
+    Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
+};

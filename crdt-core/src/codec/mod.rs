@@ -7,7 +7,7 @@
 //!
 //! Decoding refuses whatever is not the encoding of some value: a cut, a changed length, bytes
 //! behind the end, an over-long integer, dots out of order. It never panics, and a *claimed* length
-//! allocates nothing: memory grows with the elements really present, within [`Limits`]. For the
+//! allocates nothing: memory grows with the elements really present, within [`Limits`](crate::Limits). For the
 //! types of this crate that is at most 1 KiB plus 128 bytes for each byte of input, with elements of
 //! up to 24 bytes in memory and what they own.
 //!

@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the edge: it owns the clock, the sockets, the files and the threads"
+)]
+
+mod clock;
+mod collections;
+mod disk;
+mod engine_thread;
+mod error;
+mod net;
+mod node;
+mod options;
+
+pub use collections::{Counters, Documents, Registers, Sets};
+pub use error::{NodeError, OpenError};
+pub use net::Traffic;
+pub use node::Node;
+pub use options::NodeOptions;

@@ -41,6 +41,13 @@ pub enum Input {
         /// The frame.
         bytes: Vec<u8>,
     },
+    /// A frame was announced that is longer than [`Limits::max_frame`](crate::Limits::max_frame); it was not read.
+    FrameTooLong {
+        /// On which connection.
+        link: LinkId,
+        /// The length announced.
+        length: usize,
+    },
     /// A client asks for something.
     Request {
         /// Which answer belongs to it.

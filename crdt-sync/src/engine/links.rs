@@ -7,7 +7,7 @@ use replication_log::Lsn;
 use super::{Context, Event, LinkId, PeerError};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
-use crate::wire::{self, Farewell, Greeting, Message};
+use crate::wire::{self, Farewell, Greeting, Message, WireError};
 
 /// All open connections.
 #[derive(Debug, Default)]
@@ -66,9 +66,36 @@ impl Links {
             (Ok(message), Some(peer)) => topology.message(peer, message, context),
         };
         if let Err(error) = handled {
-            context.outbox.event(Event::Violation { link, error });
-            self.drop_link(link, Farewell::Protocol, topology, context);
+            self.violation(link, error, topology, context);
         }
+    }
+
+    /// A peer announced a frame that nobody is going to read.
+    pub(crate) fn frame_too_long(
+        &mut self,
+        link: LinkId,
+        length: usize,
+        topology: &mut MultiLeader,
+        context: &mut Context<'_>,
+    ) {
+        let limit = context.replica.config.limits.max_frame;
+        self.violation(
+            link,
+            WireError::TooLong { length, limit }.into(),
+            topology,
+            context,
+        );
+    }
+
+    fn violation(
+        &mut self,
+        link: LinkId,
+        error: PeerError,
+        topology: &mut MultiLeader,
+        context: &mut Context<'_>,
+    ) {
+        context.outbox.event(Event::Violation { link, error });
+        self.drop_link(link, Farewell::Protocol, topology, context);
     }
 
     /// The peer said who it is. It becomes a peer if it belongs here and is not connected already.

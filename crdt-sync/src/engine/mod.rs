@@ -118,6 +118,10 @@ impl Engine {
                 }
             }
             Input::Frame { link, bytes } => self.links.frame(link, &bytes, &mut self.topology, &mut context),
+            Input::FrameTooLong { link, length } => {
+                self.links
+                    .frame_too_long(link, length, &mut self.topology, &mut context);
+            }
             Input::Request { id, request } => answer(id, request, &mut context),
             Input::Durable { lsn } => {
                 context.outbox.release(lsn);

@@ -25,7 +25,7 @@ pub use cells::ItemKey;
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
-pub use replay::RecoverError;
+pub use replay::{RecoverError, node_of_log};
 
 use crate::collection::{Collection, CollectionId, Registry};
 use crate::entry::Position;

@@ -13,6 +13,7 @@ use crate::cell::{self, Cell, CellError};
 use crate::collection::Registry;
 use crate::entry::Entry;
 use crate::merkle::TreeError;
+use crate::node::NodeId;
 use crate::wire::Run;
 
 /// Why a node cannot start from its log.
@@ -225,5 +226,13 @@ impl Replica {
         } else {
             Err(RecoverError::OutOfOrder { lsn })
         }
+    }
+}
+
+/// Which node wrote a log, told by its first record; `None` when that is not the founding of a node.
+pub fn node_of_log(first_record: &[u8]) -> Option<NodeId> {
+    match codec::decode_payload(first_record, &crdt_core::Limits::default()) {
+        Ok(JournalRecord::Founded(founding)) => Some(founding.node),
+        _ => None,
     }
 }

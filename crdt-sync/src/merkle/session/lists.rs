@@ -1,6 +1,7 @@
 //! Lists of item fingerprints: this side's, with what the peer wants of them, and the peer's
 //! against this side's items.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::merkle::frame::{Items, List, Wants};
@@ -68,6 +69,9 @@ impl Listing {
 }
 
 /// The peer's lists against this side's items, frame by frame.
+///
+/// A part is matched when its list is complete, so what is held is the peer's list, which the limits bound, and never
+/// this side's items.
 pub(super) struct Matching {
     /// The width of the fingerprints, the same in every frame of the turn.
     width: Option<u8>,
@@ -78,7 +82,9 @@ pub(super) struct Matching {
     /// The handles of this side's items that the lists lack.
     pub(super) send: Vec<u64>,
     /// The part whose list goes on in the next frame.
-    current: Option<Part>,
+    unfinished: Option<Prefix>,
+    /// The latest list as far as it came.
+    list: Vec<u64>,
 }
 
 impl Matching {
@@ -89,16 +95,17 @@ impl Matching {
             listed: 0,
             wanted: Vec::new(),
             send: Vec::new(),
-            current: None,
+            unfinished: None,
+            list: Vec::new(),
         }
     }
 
     /// Whether a list goes on in the next frame.
     pub(super) fn is_within_list(&self) -> bool {
-        self.current.is_some()
+        self.unfinished.is_some()
     }
 
-    /// Matches one frame's lists: the rest of an unfinished one, then one for each of `parts`.
+    /// Takes one frame's lists: the rest of an unfinished one, then one for each of `parts`.
     pub(super) fn add(
         &mut self,
         parts: &[Prefix],
@@ -109,94 +116,78 @@ impl Matching {
         if *self.width.get_or_insert(frame.width) != frame.width {
             return Err(ProtocolError::MixedTurn);
         }
-        let expected = parts.len() + usize::from(self.is_within_list());
+        let parts: Vec<Prefix> = self
+            .unfinished
+            .take()
+            .into_iter()
+            .chain(parts.iter().copied())
+            .collect();
         let found = frame.lists.iter().count();
-        if found != expected {
-            let [expected, found] = [expected, found].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        if found != parts.len() {
+            let [expected, found] =
+                [parts.len(), found].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
             return Err(ProtocolError::ListCount { expected, found });
         }
-        if found == 0 {
-            return Err(ProtocolError::Idle);
-        }
-        let mut parts = parts.iter();
-        for (at, list) in frame.lists.iter().enumerate() {
-            let unfinished = self.current.take().or_else(|| {
-                self.parts += 1;
-                Some(Part::new(self::list(items, *parts.next()?, prf, frame.width)))
-            });
-            let Some(mut part) = unfinished else { break };
-            self.follow(&mut part, list, limits)?;
+        let before = (self.parts, self.listed);
+        for (at, (part, list)) in parts.iter().zip(frame.lists.iter()).enumerate() {
+            self.extend(list, limits)?;
             let is_last = at + 1 == found;
             if is_last && frame.more {
-                self.current = Some(part);
+                self.unfinished = Some(*part);
             } else {
-                part.finish(is_last && frame.cut, &mut self.send);
+                self.finish(*part, is_last && frame.cut, items, prf, frame.width);
             }
         }
-        Ok(())
+        if (self.parts, self.listed) == before {
+            Err(ProtocolError::Idle)
+        } else {
+            Ok(())
+        }
     }
 
-    fn follow(&mut self, part: &mut Part, list: List<'_>, limits: &Limits) -> Result<(), ProtocolError> {
+    fn extend(&mut self, list: List<'_>, limits: &Limits) -> Result<(), ProtocolError> {
         for fingerprint in list.iter() {
             if self.listed >= limits.max_items {
                 return Err(ProtocolError::TooManyItems {
                     max: limits.max_items,
                 });
             }
-            if !part.meets(fingerprint, &mut self.send)? {
-                self.wanted.push(self.listed);
+            if self.list.last().is_some_and(|latest| *latest > fingerprint) {
+                return Err(ProtocolError::Unsorted);
             }
+            self.list.push(fingerprint);
             self.listed += 1;
         }
         Ok(())
     }
-}
 
-/// This side's items of one part, walked in step with the peer's list.
-struct Part {
-    own: Vec<Listed>,
-    next: usize,
-    /// The latest fingerprint of the peer's list.
-    latest: Option<u64>,
-}
-
-impl Part {
-    fn new(own: Vec<Listed>) -> Self {
-        Self {
-            own,
-            next: 0,
-            latest: None,
-        }
-    }
-
-    /// Takes the next fingerprint of the peer's list and says whether this side has it. Own items
-    /// passed on the way are missing there.
-    fn meets(&mut self, fingerprint: u64, send: &mut Vec<u64>) -> Result<bool, ProtocolError> {
-        if self.latest.is_some_and(|latest| latest > fingerprint) {
-            return Err(ProtocolError::Unsorted);
-        }
-        self.latest = Some(fingerprint);
-        self.pass(send, |own| own < fingerprint);
-        let met = self
-            .own
-            .get(self.next)
-            .is_some_and(|(own, _)| *own == fingerprint);
-        self.next += usize::from(met);
-        Ok(met)
-    }
-
-    /// The list has ended. A list that was cut says nothing about what follows its last fingerprint.
-    fn finish(mut self, cut: bool, send: &mut Vec<u64>) {
-        let latest = self.latest;
-        self.pass(send, |own| !cut || latest.is_some_and(|latest| own <= latest));
-    }
-
-    fn pass(&mut self, send: &mut Vec<u64>, belongs: impl Fn(u64) -> bool) {
-        while let Some((fingerprint, handle)) = self.own.get(self.next)
-            && belongs(*fingerprint)
-        {
-            send.push(*handle);
-            self.next += 1;
-        }
+    /// The list of a part is complete: matches it with the items of this side. A list that was cut says nothing about
+    /// what is above its last fingerprint.
+    fn finish(&mut self, part: Prefix, cut: bool, items: &dyn ItemSource, prf: &SessionPrf, width: u8) {
+        let Self { list, send, .. } = self;
+        let mut met = vec![false; list.len()];
+        items.for_each_in(part, &mut |item| {
+            if !part.contains(item.key_hash) {
+                return;
+            }
+            let fingerprint = prf.fingerprint(item.key_hash, item.version, width);
+            let mut at = list.partition_point(|listed| *listed < fingerprint);
+            while list.get(at) == Some(&fingerprint) && met[at] {
+                at += 1;
+            }
+            if list.get(at) == Some(&fingerprint) {
+                met[at] = true;
+            } else if !cut || list.last().is_some_and(|last| fingerprint <= *last) {
+                send.push(item.handle);
+            }
+        });
+        let positions = self.listed - u32::try_from(list.len()).unwrap_or(u32::MAX)..self.listed;
+        self.wanted.extend(
+            positions
+                .zip(met)
+                .filter_map(|(position, met)| (!met).then_some(position)),
+        );
+        self.list.clear();
+        self.parts += 1;
     }
 }

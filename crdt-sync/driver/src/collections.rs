@@ -1,0 +1,258 @@
+//! Collections as typed handles.
+
+use std::sync::Arc;
+
+use conflict_store::{Document, KeepAll, LastWriterWins, Reading, Resolver, VersionId};
+use crdt_sync::{Action, Bytes, Cell, Collection, CollectionId, ItemKey, Strategy, Write};
+
+use crate::error::NodeError;
+use crate::node::Node;
+
+type SharedResolver = Arc<dyn Resolver<Bytes> + Send + Sync>;
+
+/// A collection of documents: concurrent versions are kept, and shown as its rule says.
+#[derive(Clone)]
+pub struct Documents {
+    at: Place,
+    resolver: SharedResolver,
+}
+
+/// A collection of add-wins sets.
+#[derive(Clone)]
+pub struct Sets {
+    at: Place,
+}
+
+/// A collection of counters.
+#[derive(Clone)]
+pub struct Counters {
+    at: Place,
+}
+
+/// A collection of last-writer-wins registers.
+#[derive(Clone)]
+pub struct Registers {
+    at: Place,
+}
+
+/// A collection on a node.
+#[derive(Clone)]
+struct Place {
+    node: Node,
+    collection: CollectionId,
+}
+
+impl Node {
+    /// The documents of a collection, read by the rule its strategy names. A collection with a custom
+    /// strategy needs [`documents_by`](Self::documents_by); without its rule everything is kept.
+    pub fn documents(&self, collection: &Collection) -> Documents {
+        let resolver: SharedResolver = match collection.strategy {
+            Strategy::LastWriterWins => Arc::new(LastWriterWins),
+            _ => Arc::new(KeepAll),
+        };
+        Documents {
+            at: self.place(collection),
+            resolver,
+        }
+    }
+
+    /// The documents of a collection, read by this rule.
+    pub fn documents_by(
+        &self,
+        collection: &Collection,
+        resolver: impl Resolver<Bytes> + Send + Sync + 'static,
+    ) -> Documents {
+        Documents {
+            at: self.place(collection),
+            resolver: Arc::new(resolver),
+        }
+    }
+
+    /// The sets of a collection.
+    pub fn sets(&self, collection: &Collection) -> Sets {
+        Sets {
+            at: self.place(collection),
+        }
+    }
+
+    /// The counters of a collection.
+    pub fn counters(&self, collection: &Collection) -> Counters {
+        Counters {
+            at: self.place(collection),
+        }
+    }
+
+    /// The registers of a collection.
+    pub fn registers(&self, collection: &Collection) -> Registers {
+        Registers {
+            at: self.place(collection),
+        }
+    }
+
+    fn place(&self, collection: &Collection) -> Place {
+        Place {
+            node: self.clone(),
+            collection: collection.id(),
+        }
+    }
+}
+
+impl Place {
+    async fn act(&self, key: impl Into<Bytes>, action: Action) -> Result<Option<VersionId>, NodeError> {
+        let write = Write {
+            collection: self.collection,
+            key: key.into(),
+            action,
+        };
+        Ok(self.node.write(vec![write]).await?.versions.first().copied())
+    }
+
+    async fn cell(&self, key: impl Into<Bytes>) -> Result<Option<Cell>, NodeError> {
+        self.node
+            .read(ItemKey {
+                collection: self.collection,
+                key: key.into(),
+            })
+            .await
+    }
+}
+
+impl Documents {
+    /// Writes a version on top of what this node shows.
+    pub async fn put(&self, key: impl Into<Bytes>, body: impl Into<Bytes>) -> Result<(), NodeError> {
+        self.at.act(key, Action::Put(body.into())).await.map(drop)
+    }
+
+    /// Writes first versions of many documents, in one atomic batch. Importing the same thing again, or on
+    /// another node, makes no second version.
+    pub async fn insert_all(
+        &self,
+        documents: impl IntoIterator<Item = (Bytes, Bytes)>,
+    ) -> Result<(), NodeError> {
+        let collection = self.at.collection;
+        let write = |(key, body)| Write {
+            collection,
+            key,
+            action: Action::Insert(body),
+        };
+        self.at
+            .node
+            .write(documents.into_iter().map(write).collect())
+            .await
+            .map(drop)
+    }
+
+    /// Writes a version on top of one that was read, and fails if that is no longer current.
+    pub async fn update(
+        &self,
+        key: impl Into<Bytes>,
+        parent: VersionId,
+        body: Option<Bytes>,
+    ) -> Result<(), NodeError> {
+        self.at.act(key, Action::Update { parent, body }).await.map(drop)
+    }
+
+    /// Writes one version that supersedes every live one.
+    pub async fn resolve(&self, key: impl Into<Bytes>, body: impl Into<Bytes>) -> Result<(), NodeError> {
+        self.at.act(key, Action::Resolve(body.into())).await.map(drop)
+    }
+
+    /// Deletes a document as it is seen here.
+    pub async fn delete(&self, key: impl Into<Bytes>) -> Result<(), NodeError> {
+        self.at.act(key, Action::Delete).await.map(drop)
+    }
+
+    /// The document with all its versions, or `None` when nobody wrote it.
+    pub async fn document(&self, key: impl Into<Bytes>) -> Result<Option<Document<Bytes>>, NodeError> {
+        Ok(match self.at.cell(key).await? {
+            Some(Cell::Document(document)) => Some(document),
+            _ => None,
+        })
+    }
+
+    /// What a reader sees of a document, by the collection's rule.
+    pub async fn read(&self, key: impl Into<Bytes>) -> Result<Reading<Bytes>, NodeError> {
+        let key = key.into();
+        let document = self.document(key.clone()).await?.unwrap_or_default();
+        Ok(self.show(&key, &document)?)
+    }
+
+    /// What a reader sees of a document that is at hand.
+    pub fn show(
+        &self,
+        key: &[u8],
+        document: &Document<Bytes>,
+    ) -> Result<Reading<Bytes>, conflict_store::ResolveError> {
+        document.read(key, &*self.resolver)
+    }
+
+    /// All documents, in key order.
+    pub async fn scan(&self) -> Result<Vec<(Bytes, Document<Bytes>)>, NodeError> {
+        let cells = self.at.node.scan(self.at.collection).await?;
+        let documents = cells.into_iter().filter_map(|(key, cell)| match cell {
+            Cell::Document(document) => Some((key, document)),
+            _ => None,
+        });
+        Ok(documents.collect())
+    }
+}
+
+impl Sets {
+    /// Adds an element.
+    pub async fn add(&self, key: impl Into<Bytes>, element: impl Into<Bytes>) -> Result<(), NodeError> {
+        self.at.act(key, Action::Add(element.into())).await.map(drop)
+    }
+
+    /// Removes an element as far as it is seen here: an add that happens meanwhile elsewhere wins.
+    pub async fn remove(&self, key: impl Into<Bytes>, element: impl Into<Bytes>) -> Result<(), NodeError> {
+        self.at.act(key, Action::Remove(element.into())).await.map(drop)
+    }
+
+    /// The elements, ascending.
+    pub async fn elements(&self, key: impl Into<Bytes>) -> Result<Vec<Bytes>, NodeError> {
+        Ok(match self.at.cell(key).await? {
+            Some(Cell::Set(elements)) => elements.iter().map(|(element, _)| element.clone()).collect(),
+            _ => Vec::new(),
+        })
+    }
+}
+
+impl Counters {
+    /// Adds.
+    pub async fn increment(&self, key: impl Into<Bytes>, amount: u64) -> Result<(), NodeError> {
+        self.at.act(key, Action::Increment(amount)).await.map(drop)
+    }
+
+    /// Subtracts.
+    pub async fn decrement(&self, key: impl Into<Bytes>, amount: u64) -> Result<(), NodeError> {
+        self.at.act(key, Action::Decrement(amount)).await.map(drop)
+    }
+
+    /// The sum of all increments less all decrements that reached this node.
+    pub async fn value(&self, key: impl Into<Bytes>) -> Result<i128, NodeError> {
+        Ok(match self.at.cell(key).await? {
+            Some(Cell::Counter(counter)) => counter.value(),
+            _ => 0,
+        })
+    }
+}
+
+impl Registers {
+    /// Sets the value.
+    pub async fn set(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Result<(), NodeError> {
+        self.at.act(key, Action::Set(Some(value.into()))).await.map(drop)
+    }
+
+    /// Clears the value.
+    pub async fn clear(&self, key: impl Into<Bytes>) -> Result<(), NodeError> {
+        self.at.act(key, Action::Set(None)).await.map(drop)
+    }
+
+    /// The last value written.
+    pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Bytes>, NodeError> {
+        Ok(match self.at.cell(key).await? {
+            Some(Cell::Register(register)) => register.get().cloned(),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! The thread that owns the engine: it feeds it what happened and does what it says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crdt_sync::time::Instant;
+use crdt_sync::{Engine, Event, Input, LinkId, Output, Reply, Request, RequestId};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+use tokio::sync::{broadcast, oneshot};
+use tracing::{debug, info, warn};
+
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::net::{NetInput, Outbound};
+
+/// How long an idle thread sleeps when the engine asked for no timer.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What handles of a node ask the thread for.
+pub(crate) enum Command {
+    /// A request for the engine, and where its reply goes.
+    Request(Request, oneshot::Sender<Reply>),
+    /// A look at the engine between two inputs.
+    Inspect(Box<dyn FnOnce(&Engine) + Send>),
+    /// Close the log and end.
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// Where inputs come from.
+pub(crate) struct Inlets {
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) network: Receiver<NetInput>,
+    pub(crate) disk: UnboundedReceiver<Input>,
+}
+
+pub(crate) struct EngineThread {
+    pub(crate) engine: Engine,
+    pub(crate) disk: Disk,
+    pub(crate) clock: Clock,
+    pub(crate) events: broadcast::Sender<Event>,
+    links: BTreeMap<LinkId, Outbound>,
+    replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
+    next_request: u64,
+    timer: Option<Instant>,
+}
+
+impl EngineThread {
+    pub(crate) fn new(engine: Engine, disk: Disk, clock: Clock, events: broadcast::Sender<Event>) -> Self {
+        Self {
+            engine,
+            disk,
+            clock,
+            events,
+            links: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            next_request: 0,
+            timer: None,
+        }
+    }
+
+    /// Runs until it is told to shut down or every handle is gone.
+    pub(crate) async fn run(mut self, mut inlets: Inlets) {
+        self.drain();
+        let mut told = None;
+        loop {
+            let sleep = self.timer.map_or(LONGEST_SLEEP, |at| self.clock.until(at));
+            // The disk first: what it made durable may leave before anything new is taken on.
+            tokio::select! {
+                biased;
+                Some(input) = inlets.disk.recv() => self.handle(input),
+                () = std::future::ready(()), if sleep.is_zero() => self.timer_due(),
+                command = inlets.commands.recv() => match command {
+                    Some(Command::Request(request, reply)) => self.request(request, reply),
+                    Some(Command::Inspect(look)) => look(&self.engine),
+                    Some(Command::Shutdown(done)) => {
+                        told = Some(done);
+                        break;
+                    }
+                    None => break,
+                },
+                Some(input) = inlets.network.recv() => self.network(input),
+                () = tokio::time::sleep(sleep) => self.timer_due(),
+            }
+        }
+        self.links.clear();
+        self.disk.close();
+        if let Some(done) = told {
+            let _ = done.send(());
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.engine.handle(self.clock.now(), input);
+        self.drain();
+    }
+
+    fn timer_due(&mut self) {
+        self.timer = None;
+        self.handle(Input::Timer);
+    }
+
+    fn request(&mut self, request: Request, reply: oneshot::Sender<Reply>) {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        self.replies.insert(id, reply);
+        self.handle(Input::Request { id, request });
+    }
+
+    fn network(&mut self, input: NetInput) {
+        match input {
+            NetInput::Up {
+                link,
+                dialed,
+                outbound,
+            } => {
+                self.links.insert(link, outbound);
+                self.handle(Input::LinkUp { link, dialed });
+            }
+            NetInput::Engine(Input::LinkDown { link }) => {
+                self.links.remove(&link);
+                self.handle(Input::LinkDown { link });
+            }
+            NetInput::Engine(input) => self.handle(input),
+        }
+    }
+
+    /// Does what the engine says, until it has nothing more to say.
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Append { first, records } => {
+                    if !self.disk.append(first, &records) {
+                        self.engine.handle(self.clock.now(), Input::LogFailed);
+                    }
+                }
+                Output::Send { link, frame } => self.send(link, frame),
+                Output::Reply { id, reply } => {
+                    if let Some(waiting) = self.replies.remove(&id) {
+                        // Whoever asked may have stopped waiting.
+                        let _ = waiting.send(reply);
+                    }
+                }
+                Output::Close { link, reason } => {
+                    debug!(link = link.0, ?reason, "closing a connection");
+                    self.links.remove(&link);
+                }
+                Output::SetTimer { at } => self.timer = Some(at),
+                Output::Event(event) => self.tell(event),
+                other => warn!(?other, "an output this driver does not know"),
+            }
+        }
+    }
+
+    fn send(&mut self, link: LinkId, frame: Vec<u8>) {
+        let Some(outbound) = self.links.get(&link) else {
+            return;
+        };
+        if !outbound.send(frame) {
+            warn!(
+                link = link.0,
+                "a peer takes nothing any more; its connection is closed"
+            );
+            self.links.remove(&link);
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match &event {
+            Event::SessionProgress { .. } => {}
+            Event::Violation { link, error } => warn!(link = link.0, %error, "a peer broke the protocol"),
+            other => info!(event = ?other, "engine event"),
+        }
+        // Nobody need listen.
+        let _ = self.events.send(event);
+    }
+}

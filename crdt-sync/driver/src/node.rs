@@ -1,0 +1,338 @@
+//! The handle of a running node.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crdt_sync::time::Instant;
+use crdt_sync::{
+    Bytes, Cell, CollectionId, Config, Engine, Event, ItemKey, NodeId, Reply, Request, Status, Write, Written,
+};
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::disk::{self, Disk, Opened};
+use crate::engine_thread::{Command, EngineThread, Inlets};
+use crate::error::{NodeError, OpenError};
+use crate::net::{self, Counters, Net, NetInput, Traffic};
+use crate::options::NodeOptions;
+
+const QUEUE: usize = 1_024;
+/// A peer that lets more than this wait for it is given up; it catches up when it is back.
+const MAX_QUEUED_BYTES: usize = 64 << 20;
+const READ_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A running node: a directory, its log, its sockets, and the engine between them. Clones are handles to the
+/// same node.
+///
+/// A write is acknowledged when it is durable in this node's own log; connected nodes get it afterwards. So
+/// everything works offline, and nothing that was acknowledged waits for a network.
+///
+/// ```
+/// use crdt_sync::{ClusterKey, Collection, Strategy};
+/// use crdt_sync_driver::{Node, NodeOptions};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let lists = Collection::sets("lists");
+/// let options = NodeOptions::new(ClusterKey::from_bytes([7; 16])).collection(lists.clone());
+/// let node = Node::open(directory.path(), options).await?;
+///
+/// let lists = node.sets(&lists);
+/// lists.add("groceries", "milk").await?;
+/// assert_eq!(lists.elements("groceries").await?, ["milk".into()]);
+/// node.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    commands: mpsc::Sender<Command>,
+    events: broadcast::Sender<Event>,
+    network: Net,
+    clock: Clock,
+    local_addr: Option<SocketAddr>,
+    beyond_loopback: bool,
+    listener: Mutex<Option<Running>>,
+    dialers: Mutex<Vec<(SocketAddr, Running)>>,
+}
+
+/// A task that holds connections, and the way to end it.
+struct Running {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Node {
+    /// Opens the node in a directory, creating it if need be.
+    ///
+    /// Reads the whole log back: O(records). The directory is locked until the node is shut down.
+    pub async fn open(directory: impl AsRef<Path>, options: NodeOptions) -> Result<Self, OpenError> {
+        let listener = bind(&options).await?;
+        let local_addr = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let directory = directory.as_ref().to_path_buf();
+        let clock = Clock::start();
+        let beyond_loopback = options.beyond_loopback;
+        let max_frame = options.limits.max_frame;
+        let (engine, log) = tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
+            .await
+            .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
+
+        let (disk_inputs, disk_outlet) = mpsc::unbounded_channel();
+        let (commands, commands_outlet) = mpsc::channel(QUEUE);
+        let (inputs, network_outlet) = mpsc::channel::<NetInput>(QUEUE);
+        let (events, _) = broadcast::channel(QUEUE);
+        let disk = Disk::start(log, disk_inputs)?;
+        let thread = EngineThread::new(engine, disk, clock, events.clone());
+        start(
+            thread,
+            Inlets {
+                commands: commands_outlet,
+                network: network_outlet,
+                disk: disk_outlet,
+            },
+        )?;
+
+        let counters = Arc::new(Counters::default());
+        let network = Net {
+            inputs,
+            counters,
+            max_frame,
+            max_queued: MAX_QUEUED_BYTES,
+        };
+        let listener =
+            listener.map(|listener| Running::start(|stop| net::listen(network.clone(), listener, stop)));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                commands,
+                events,
+                network,
+                clock,
+                local_addr,
+                beyond_loopback,
+                listener: Mutex::new(listener),
+                dialers: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The address the node listens on, if it does.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.inner.local_addr
+    }
+
+    /// Keeps a connection to a peer from now on.
+    pub fn connect(&self, peer: SocketAddr) -> Result<(), NodeError> {
+        if !peer.ip().is_loopback() && !self.inner.beyond_loopback {
+            return Err(NodeError::NotLoopback { address: peer });
+        }
+        let mut dialers = self.dialers();
+        if dialers.iter().all(|(known, _)| *known != peer) {
+            dialers.push((
+                peer,
+                Running::start(|stop| net::dial(self.inner.network.clone(), peer, stop)),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Ends the connections this node dialed, and dials no more. What is written from now on waits until it
+    /// [connects](Self::connect) again.
+    pub async fn disconnect(&self) {
+        let dialers: Vec<_> = self.dialers().drain(..).collect();
+        for (_, dialer) in dialers {
+            dialer.end().await;
+        }
+    }
+
+    /// Writes, all or nothing, and returns when everything is durable here.
+    pub async fn write(&self, writes: Vec<Write>) -> Result<Written, NodeError> {
+        match self.ask(Request::Write(writes)).await? {
+            Reply::Written(written) => Ok(written),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// The state of a key, once everything in it is durable here; `None` when nothing is held.
+    pub async fn read(&self, item: ItemKey) -> Result<Option<Cell>, NodeError> {
+        let deadline = self.now() + READ_DEADLINE;
+        match self.ask(Request::Read { item, deadline }).await? {
+            Reply::Value(cell) => Ok(cell),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// All keys of a collection with their states, in key order, durable here.
+    pub async fn scan(&self, collection: CollectionId) -> Result<Vec<(Bytes, Cell)>, NodeError> {
+        // A read of no key in particular waits for everything appended so far.
+        self.read(ItemKey {
+            collection,
+            key: Bytes::default(),
+        })
+        .await?;
+        let mut cells: Vec<_> = self
+            .inspect(move |engine| {
+                engine
+                    .scan(collection, Bytes::default())
+                    .map(|(key, cell)| (key.clone(), cell.clone()))
+                    .collect()
+            })
+            .await?;
+        cells.sort_unstable_by(|(one, _): &(Bytes, Cell), (other, _)| one.cmp(other));
+        Ok(cells)
+    }
+
+    /// Where the node stands.
+    pub async fn status(&self) -> Result<Status, NodeError> {
+        self.inspect(Engine::status).await
+    }
+
+    /// The bytes of all states together: what sending everything once would cost.
+    pub async fn encoded_size(&self) -> Result<u64, NodeError> {
+        self.inspect(Engine::encoded_size).await
+    }
+
+    /// What went over the sockets so far.
+    pub fn traffic(&self) -> Traffic {
+        self.inner.network.counters.traffic()
+    }
+
+    /// What happens inside from now on. A listener that falls far behind misses events and is told so.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.inner.events.subscribe()
+    }
+
+    /// Ends connections, makes everything durable and closes the log. Other handles get
+    /// [`NodeError::Ended`] from then on.
+    pub async fn shutdown(self) {
+        self.disconnect().await;
+        let listener = self
+            .inner
+            .listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(listener) = listener {
+            listener.end().await;
+        }
+        let (done, ended) = oneshot::channel();
+        if self.inner.commands.send(Command::Shutdown(done)).await.is_ok() {
+            let _ = ended.await;
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.inner.clock.instant()
+    }
+
+    async fn ask(&self, request: Request) -> Result<Reply, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner
+            .commands
+            .send(Command::Request(request, reply))
+            .await
+            .map_err(|_| NodeError::Ended)?;
+        answer.await.map_err(|_| NodeError::Ended)
+    }
+
+    async fn inspect<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let (found, answer) = oneshot::channel();
+        let look = Box::new(move |engine: &Engine| drop(found.send(look(engine))));
+        self.inner
+            .commands
+            .send(Command::Inspect(look))
+            .await
+            .map_err(|_| NodeError::Ended)?;
+        answer.await.map_err(|_| NodeError::Ended)
+    }
+
+    fn dialers(&self) -> MutexGuard<'_, Vec<(SocketAddr, Running)>> {
+        self.inner.dialers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Dropping it ends the task too, because nobody is left who could say anything else.
+impl Running {
+    fn start<F: Future<Output = ()> + Send + 'static>(task: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self {
+            stop,
+            task: tokio::spawn(task(stopped)),
+        }
+    }
+
+    async fn end(self) {
+        let _ = self.stop.send(true);
+        let _ = self.task.await;
+    }
+}
+
+async fn bind(options: &NodeOptions) -> Result<Option<TcpListener>, OpenError> {
+    let Some(address) = options.listen else {
+        return Ok(None);
+    };
+    if !address.ip().is_loopback() && !options.beyond_loopback {
+        return Err(OpenError::NotLoopback { address });
+    }
+    TcpListener::bind(address)
+        .await
+        .map(Some)
+        .map_err(|cause| OpenError::Listen { address, cause })
+}
+
+type FileLog = replication_log::Log<replication_log::storage::FileStorage>;
+
+fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(Engine, FileLog), OpenError> {
+    let Opened { log, records } = disk::open(directory)?;
+    let logged = records
+        .first()
+        .and_then(|(_, record)| crdt_sync::node_of_log(record));
+    let node = options
+        .node
+        .or(logged)
+        .unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
+    let mut seed = [0; 32];
+    seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    let mut config = Config::new(node, options.cluster, seed).with_collections(options.collections);
+    config.partitions = options.partitions;
+    config.limits = options.limits;
+    config.timing = options.timing;
+    let engine = Engine::open(config, records, clock.now())?;
+    Ok((engine, log))
+}
+
+/// The engine gets a thread of its own, because its log writes block.
+fn start(thread: EngineThread, inlets: Inlets) -> Result<(), OpenError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(OpenError::Thread)?;
+    std::thread::Builder::new()
+        .name("crdt-sync".into())
+        .spawn(move || runtime.block_on(thread.run(inlets)))
+        .map_err(OpenError::Thread)?;
+    Ok(())
+}
+
+fn refusal(reply: Reply) -> NodeError {
+    match reply {
+        Reply::Refused(error) => error.into(),
+        Reply::Overloaded => NodeError::Overloaded,
+        Reply::NotYetVisible { lsn } => NodeError::NotYetVisible { lsn },
+        Reply::Unknown { lsn } => NodeError::Unknown { lsn },
+        _ => NodeError::Ended,
+    }
+}

@@ -1,0 +1,87 @@
+//! How a node is opened.
+
+use std::net::SocketAddr;
+
+use crdt_sync::{ClusterKey, Collection, Limits, NodeId, Timing};
+
+/// How a node is opened.
+///
+/// ```
+/// use crdt_sync::{ClusterKey, Collection, Strategy};
+/// use crdt_sync_driver::NodeOptions;
+///
+/// let options = NodeOptions::new(ClusterKey::from_bytes([7; 16]))
+///     .collection(Collection::documents("notes", Strategy::Keep))
+///     .collection(Collection::counters("visits"))
+///     .listen(([127, 0, 0, 1], 0));
+/// ```
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    pub(crate) cluster: ClusterKey,
+    pub(crate) node: Option<NodeId>,
+    pub(crate) collections: Vec<Collection>,
+    pub(crate) partitions: u16,
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) beyond_loopback: bool,
+    pub(crate) limits: Limits,
+    pub(crate) timing: Timing,
+}
+
+impl NodeOptions {
+    /// A member of the cluster with this key. It has no collections and does not listen yet.
+    pub fn new(cluster: ClusterKey) -> Self {
+        Self {
+            cluster,
+            node: None,
+            collections: Vec::new(),
+            partitions: 1,
+            listen: None,
+            beyond_loopback: false,
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
+    }
+
+    /// The node's name. Without it a new directory draws one at random, and an existing one keeps its own.
+    pub fn node(mut self, node: NodeId) -> Self {
+        self.node = Some(node);
+        self
+    }
+
+    /// Declares a collection. Every node of the cluster must declare the same ones.
+    pub fn collection(mut self, collection: Collection) -> Self {
+        self.collections.push(collection);
+        self
+    }
+
+    /// Into how many partitions keys are divided, the same on every node; one by default.
+    pub fn partitions(mut self, partitions: u16) -> Self {
+        self.partitions = partitions;
+        self
+    }
+
+    /// Accepts connections at this address; port 0 lets the system choose one.
+    pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// Allows addresses other than this machine's own. Connections are neither encrypted nor authenticated:
+    /// whoever can reach the node and knows the cluster's check value can read and write everything.
+    pub fn allow_unprotected_network(mut self) -> Self {
+        self.beyond_loopback = true;
+        self
+    }
+
+    /// Other bounds than the default ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Other waiting times than the default ones.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+}
