@@ -24,7 +24,7 @@ fn workload<S: Storage>(open: impl Fn() -> Result<Log<S>, OpenError>, model: &mu
         append(&mut log, model, 3, &[0, 700])?;
     }
     sync(&mut log, model)?;
-    model.truncated = Lsn::new(8);
+    model.truncated = Lsn::new(13);
     log.truncate_before(model.truncated).ok()?;
     append(&mut log, model, 4, &[1500])?;
     append(&mut log, model, 4, &[20; 9])?;
@@ -213,6 +213,27 @@ fn run_length() -> u64 {
     (0..10_000)
         .find(|&operations| run_until(operations).2)
         .expect("the workload ends")
+}
+
+#[test]
+fn a_process_that_dies_leaves_nothing_in_the_cache_that_its_successor_relies_on() {
+    for operations in 0..run_length() {
+        let (disk, mut model, _) = run_until(operations);
+        // The machine runs on: all that was written is there to be read, and nothing says what of it is durable.
+        disk.resume();
+        let context = format!("died after {operations}");
+        let (mut log, _) = open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+        model.check(&log, &context);
+        model.appended.truncate(log.durable().get() as usize);
+        model.ends.retain(|&end| end <= log.durable().get());
+        model.attempted = Epoch::new(20);
+        append(&mut log, &mut model, 20, &[1]).expect("healthy");
+        sync(&mut log, &mut model).expect("healthy");
+        drop(log);
+        disk.crash(Survivors::NOTHING);
+        let (log, _) = open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+        model.check(&log, &context);
+    }
 }
 
 /// A disk on which nobody ever syncs the directory: the negative control of this harness.

@@ -119,6 +119,12 @@ impl FaultStorage {
         disk.stop_at = Some(disk.operations + count);
     }
 
+    /// Ends what [`stop_after`](Self::stop_after) ordered without cutting the power: a process died, and its successor
+    /// finds all that was written, synced or not.
+    pub fn resume(&self) {
+        self.disk.lock().stop_at = None;
+    }
+
     /// Fails the next `count` syncs of files and directory. The bytes they were to make durable will never be.
     pub fn fail_syncs(&self, count: u64) {
         self.disk.lock().failing_syncs = count;

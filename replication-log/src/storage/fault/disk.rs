@@ -152,8 +152,10 @@ impl Inode {
         self.live.resize(length, 0);
     }
 
+    /// Only what is unsynced reaches the disk: sectors that a failed sync forgot do not.
     pub(super) fn sync(&mut self) {
-        self.durable.clone_from(&self.live);
+        self.persist(|| true);
+        self.durable.resize(self.live.len(), 0);
         self.forget();
     }
 
@@ -167,7 +169,13 @@ impl Inode {
         self.unsynced.len() + usize::from(self.shrunk.is_some())
     }
 
-    pub(super) fn lose_power(&mut self, mut keeps: impl FnMut() -> bool) {
+    pub(super) fn lose_power(&mut self, keeps: impl FnMut() -> bool) {
+        self.persist(keeps);
+        self.live.clone_from(&self.durable);
+        self.forget();
+    }
+
+    fn persist(&mut self, mut keeps: impl FnMut() -> bool) {
         if let Some(length) = self.shrunk
             && keeps()
         {
@@ -183,7 +191,5 @@ impl Inode {
                 self.durable[start..end].copy_from_slice(&self.live[start..end]);
             }
         }
-        self.live.clone_from(&self.durable);
-        self.forget();
     }
 }
