@@ -164,8 +164,11 @@ where
         }
     }
 
-    /// Keeps up to `limit` ancestors of each leaf instead of [`REVISION_LIMIT`]; it may hold up to
-    /// half as many more for a while, which is what makes forgetting cheap.
+    /// Keeps up to `limit` ancestors of each leaf instead of [`REVISION_LIMIT`].
+    ///
+    /// The rest is [forgotten](Document::stem) when a document comes to hold more than
+    /// `leaves · (limit + 1) + limit / 2` versions. The slack is what makes forgetting cheap: one walk
+    /// over the document every `limit / 2` writes.
     pub fn with_revision_limit(mut self, limit: usize) -> Self {
         self.revision_limit = limit;
         self
@@ -230,7 +233,8 @@ where
     }
 
     /// Writes `body` (`None` deletes) on top of all of `seen`, normally [`Reading::seen`]; see
-    /// [`Document::supersede`].
+    /// [`Document::supersede`]. This is also how to write over whatever is there, as a collection
+    /// under last-writer-wins mostly does.
     pub fn resolve(
         &mut self,
         key: &[u8],
@@ -335,9 +339,8 @@ where
         Ok(Some(Write::Put(document)))
     }
 
-    /// How many versions a document with this many leaves may have before it is stemmed. What
-    /// stemming leaves is less by at least half the limit, so its cost is spread over as many
-    /// writes.
+    /// How many versions a document with this many leaves may have before it is stemmed. Stemming
+    /// takes it at least half the limit below, so its cost is spread over as many writes.
     fn most_versions(&self, leaves: usize) -> usize {
         self.revision_limit
             .saturating_add(1)

@@ -54,8 +54,9 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
 impl<V: AsRef<[u8]> + From<Vec<u8>>> RevisionTree<V> {
     /// The tree whose canonical bytes as a document of `key` are exactly `bytes`.
     ///
-    /// O(n log n) in the number of versions, plus hashing the bodies. Allocates a small multiple of
-    /// the input.
+    /// O(n log n) in the number of versions, plus hashing the bodies. Besides the bodies it allocates
+    /// at most 512 bytes per version; a version takes at least two bytes of input, and
+    /// `limits.max_elements` bounds how many there are.
     pub fn decode_for_key(key: &[u8], bytes: &[u8], limits: &Limits) -> Result<Self, DecodeTreeError> {
         let wire: Vec<WireVersion<Vec<u8>>> = decode_payload(bytes, limits)?;
         let mut versions: Vec<Version<V>> = Vec::with_capacity(wire.len());
