@@ -10,8 +10,8 @@ use crate::{
 
 /// Records that enter the log together or not at all, under one epoch.
 ///
-/// A batch is encoded as it is built, so appending it costs one checksum, one copy and one write. It can be cleared and
-/// used again, or appended a second time.
+/// A batch is encoded as it is built, so appending it costs one checksum, one copy and one write.
+/// It can be cleared and used again, or appended a second time.
 ///
 /// ```
 /// use replication_log::{Batch, Epoch, RecordKind};

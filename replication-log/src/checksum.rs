@@ -1,7 +1,7 @@
 //! CRC32C (Castagnoli), the one checksum of the format.
 //!
-//! With the standard library at hand `crc32c` asks the processor for its CRC instructions; it cannot be built without
-//! it. `crc` can, and computes the same from tables.
+//! With the standard library at hand `crc32c` asks the processor for its CRC instructions; it
+//! cannot be built without it. `crc` can, and computes the same from tables.
 
 /// Continues `checksum` over `bytes`; start with 0.
 #[cfg(feature = "std")]
@@ -29,6 +29,7 @@ fn extend_by_tables(checksum: u32, bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn both_ways_of_computing_it_agree_with_the_catalogue_and_with_each_other() {

@@ -1,4 +1,5 @@
-//! What can go wrong, one enum per operation. Each message says what happened and what it did to the log.
+//! What can go wrong, one enum per operation. Each message says what happened and what it did to
+//! the log.
 
 use crate::{Epoch, Lsn, SegmentId, storage::StorageError};
 
@@ -62,7 +63,8 @@ impl core::fmt::Display for PoisonedBy {
     }
 }
 
-/// Why a batch was not appended. Unless it is [`Poisoned`](AppendError::Poisoned), the log is as it was.
+/// Why a batch was not appended. Unless it is [`Poisoned`](AppendError::Poisoned), the log is as it
+/// was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -91,7 +93,8 @@ pub enum AppendError {
     /// A new segment is due, which has to wait until the sync under way is finished.
     #[error("a new segment is due and has to wait for the sync under way; nothing was written")]
     SyncUnderWay,
-    /// The storage refused to make room, for example because the device is full. The log can be used further.
+    /// The storage refused to make room, for example because the device is full. The log can be
+    /// used further.
     #[error("no room for the batch; the log is as it was: {0}")]
     NoRoom(#[source] StorageError),
     /// The log does not accept anything any more.
@@ -141,7 +144,8 @@ pub enum PromiseError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TruncateError {
-    /// The storage failed. Segments that are already gone stay gone; the others are still there and readable.
+    /// The storage failed. Segments that are already gone stay gone; the others are still there and
+    /// readable.
     #[error("could not drop a segment; the remaining log is intact: {0}")]
     Storage(#[from] StorageError),
     /// The log is poisoned and drops nothing.
@@ -221,11 +225,12 @@ pub enum ReadError {
     Storage(#[from] StorageError),
 }
 
-/// Something that was durable is damaged or missing: reading on would lose it silently, so nothing was touched.
+/// Something that was durable is damaged or missing: reading on would lose it silently, so nothing
+/// was touched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "corrupt log: {damage} in segment {segment} at offset {offset}, where record {lsn} belongs, while records up to \
-     {stated_durable} are stated to be durable; no file was touched"
+    "corrupt log: {damage} in segment {segment} at offset {offset}, where record {lsn} belongs, while \
+     records up to {stated_durable} are stated to be durable; no file was touched"
 )]
 pub struct Corruption {
     /// The segment that is damaged, or the first one that is missing.

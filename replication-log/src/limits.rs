@@ -1,7 +1,8 @@
 //! Every bound of the log in one place.
 //!
-//! A bound is checked before anything is written, and again when bytes are read back, before memory is allocated for
-//! them: a length field can never make the log allocate more than a bound here plus the bytes that are really there.
+//! A bound is checked before anything is written, and again when bytes are read back, before memory
+//! is allocated for them: a length field can never make the log allocate more than a bound here
+//! plus the bytes that are really there.
 
 /// The largest payload of one record.
 pub const MAX_RECORD_BYTES: usize = 16 << 20;

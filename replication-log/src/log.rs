@@ -56,20 +56,22 @@ pub struct Log<S: Storage> {
 impl<S: Storage> Log<S> {
     /// Opens the log in `storage`, recovers it if it was not closed, or creates it if there is none.
     ///
-    /// Every batch is read and verified, so this is O(bytes in the log). A log that ends in a tear is cut there, and
-    /// the [`RecoveryReport`] says so. Damage below what was durable is refused as [`OpenError::Corrupt`], and no file
-    /// is touched. When this returns, all that it recovered is durable.
+    /// Every batch is read and verified, so this is O(bytes in the log). A log that ends in a tear
+    /// is cut there, and the [`RecoveryReport`] says so. Damage below what was durable is refused
+    /// as [`OpenError::Corrupt`], and no file is touched. When this returns, all that it recovered
+    /// is durable.
     pub fn open(storage: S, options: LogOptions) -> Result<(Self, RecoveryReport), OpenError> {
         recover::open(storage, options)
     }
 
     /// Appends `batch` behind everything else: all of it or, after a crash, none of it.
     ///
-    /// It is written with one call to the storage and is not durable until [`sync`](Log::sync) says so. Returns the
-    /// numbers its records got. O(bytes in the batch).
+    /// It is written with one call to the storage and is not durable until [`sync`](Log::sync) says
+    /// so. Returns the numbers its records got. O(bytes in the batch).
     ///
-    /// Refusals leave the log as it was. When the write itself fails, the log is poisoned: what reached the disk is
-    /// unknown, and every later call returns [`Poison`] until the log is opened again.
+    /// Refusals leave the log as it was. When the write itself fails, the log is poisoned: what
+    /// reached the disk is unknown, and every later call returns [`Poison`] until the log is opened
+    /// again.
     pub fn append(&mut self, batch: &Batch) -> Result<RangeInclusive<Lsn>, AppendError> {
         self.check_poison()?;
         if batch.is_empty() {
@@ -95,18 +97,19 @@ impl<S: Storage> Log<S> {
 
     /// Makes everything appended so far durable and returns the last durable record.
     ///
-    /// Costs one sync of one file, or nothing when there is nothing to do. A failed sync poisons the log for good:
-    /// operating systems may drop the bytes and report success the next time.
+    /// Costs one sync of one file, or nothing when there is nothing to do. A failed sync poisons
+    /// the log for good: operating systems may drop the bytes and report success the next time.
     pub fn sync(&mut self) -> Result<Lsn, SyncError> {
         let pending = self.begin_sync()?;
         let outcome = pending.run();
         self.finish_sync(pending, outcome)
     }
 
-    /// Begins a sync without running it, so that it can run on another thread while this log appends further.
+    /// Begins a sync without running it, so that it can run on another thread while this log
+    /// appends further.
     ///
-    /// Hand the outcome of [`PendingSync::run`] to [`finish_sync`](Log::finish_sync). Until then a second sync is
-    /// refused, and so is an append that needs a new segment.
+    /// Hand the outcome of [`PendingSync::run`] to [`finish_sync`](Log::finish_sync). Until then a
+    /// second sync is refused, and so is an append that needs a new segment.
     pub fn begin_sync(&mut self) -> Result<PendingSync<S::File>, SyncError> {
         self.check_poison()?;
         if self.sync_under_way {
@@ -136,10 +139,12 @@ impl<S: Storage> Log<S> {
         Ok(self.durable)
     }
 
-    /// Promises to refuse every epoch below `epoch`, durably before it returns, and returns the last record written.
+    /// Promises to refuse every epoch below `epoch`, durably before it returns, and returns the
+    /// last record written.
     ///
-    /// Promising the present epoch again is fine and returns once it is durable. The promise makes all earlier
-    /// appends durable too. After an error nothing may be granted on the strength of the promise.
+    /// Promising the present epoch again is fine and returns once it is durable. The promise makes
+    /// all earlier appends durable too. After an error nothing may be granted on the strength of
+    /// the promise.
     pub fn promise_epoch(&mut self, epoch: Epoch) -> Result<Lsn, PromiseError> {
         self.check_poison()?;
         if epoch < self.epoch() {
@@ -164,8 +169,8 @@ impl<S: Storage> Log<S> {
         Ok(self.written())
     }
 
-    /// Makes everything durable and leaves a mark that says so, after which any damage to the log is noticed when it
-    /// is opened. Returns the last record.
+    /// Makes everything durable and leaves a mark that says so, after which any damage to the log
+    /// is noticed when it is opened. Returns the last record.
     pub fn close(mut self) -> Result<Lsn, CloseError> {
         self.sync_for_close()?;
         if !self.closed {
@@ -177,16 +182,18 @@ impl<S: Storage> Log<S> {
         Ok(self.durable)
     }
 
-    /// Drops whole segments that hold only records below `lsn`, oldest first, and returns the oldest record left.
+    /// Drops whole segments that hold only records below `lsn`, oldest first, and returns the
+    /// oldest record left.
     ///
-    /// Never drops the active segment. One directory sync for each segment: after a crash in between, what is left is
-    /// without gaps.
+    /// Never drops the active segment. One directory sync for each segment: after a crash in
+    /// between, what is left is without gaps.
     pub fn truncate_before(&mut self, lsn: Lsn) -> Result<Lsn, TruncateError> {
         self.check_poison()?;
         while let Some(segment) = self.segments.droppable(lsn) {
             self.storage.remove(&file_name(segment))?;
             self.segments.drop_first();
-            // A removal that is not durable could be undone by a crash after a later one that is: a gap.
+            // A removal that is not durable could be undone by a crash after a later one that is: a
+            // gap.
             let outcome = self.storage.sync_directory();
             outcome.map_err(|error| self.poisoned(PoisonedBy::Sync, error))?;
         }
@@ -195,15 +202,16 @@ impl<S: Storage> Log<S> {
 
     /// Reads the durable records from `lsn` on, across segments.
     ///
-    /// O(log segments) to find the place, then O(bytes) to read. Asking for what is not there yet gives an empty
-    /// reader; asking for what was truncated is an error.
+    /// O(log segments) to find the place, then O(bytes) to read. Asking for what is not there yet
+    /// gives an empty reader; asking for what was truncated is an error.
     pub fn read_from(&self, lsn: Lsn) -> Result<Reader<'_, S>, ReadError> {
         Reader::new(&self.storage, &self.segments, lsn, self.durable)
     }
 
     /// Reads like [`read_from`](Log::read_from), and on to the last record written, durable or not.
     ///
-    /// What it returns above [`durable`](Log::durable) may be gone after a crash. Never send it to anyone.
+    /// What it returns above [`durable`](Log::durable) may be gone after a crash. Never send it to
+    /// anyone.
     pub fn read_written_from(&self, lsn: Lsn) -> Result<Reader<'_, S>, ReadError> {
         Reader::new(&self.storage, &self.segments, lsn, self.written())
     }
@@ -228,8 +236,8 @@ impl<S: Storage> Log<S> {
         self.segments.end().epoch
     }
 
-    /// The running checksum over every batch of the log since its beginning. Two logs that hold the same batches agree
-    /// on it, also when one of them has dropped its oldest segments.
+    /// The running checksum over every batch of the log since its beginning. Two logs that hold the
+    /// same batches agree on it, also when one of them has dropped its oldest segments.
     pub fn checksum(&self) -> u32 {
         self.segments.end().chain
     }

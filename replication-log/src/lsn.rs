@@ -4,8 +4,8 @@ use core::fmt;
 
 /// A log sequence number: the position of one record in the log.
 ///
-/// Records are numbered densely from 1, in the order in which they were appended, across batches and segments.
-/// [`Lsn::ZERO`] stands before the first record and means "nothing".
+/// Records are numbered densely from 1, in the order in which they were appended, across batches
+/// and segments. [`Lsn::ZERO`] stands before the first record and means "nothing".
 ///
 /// ```
 /// use replication_log::Lsn;
@@ -63,9 +63,9 @@ impl fmt::Display for Lsn {
 
 /// A fencing token: the reign under which a batch was written.
 ///
-/// A log remembers the highest epoch it has promised or accepted, also across restarts, and refuses batches of any
-/// lower one. A log without a leader stays at [`Epoch::ZERO`] for ever. The idea is that of Raft's terms and Kafka's
-/// leader epochs.
+/// A log remembers the highest epoch it has promised or accepted, also across restarts, and refuses
+/// batches of any lower one. A log without a leader stays at [`Epoch::ZERO`] for ever. The idea is
+/// that of Raft's terms and Kafka's leader epochs.
 ///
 /// ```
 /// use replication_log::Epoch;

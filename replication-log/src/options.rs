@@ -15,13 +15,15 @@ use crate::Lsn;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogOptions {
-    /// Names the log when it is created: draw it at random. Every segment's identity derives from it, so that bytes of
-    /// another log, or of another segment, never verify in this one. An existing log keeps the id it was created with.
+    /// Names the log when it is created: draw it at random. Every segment's identity derives from
+    /// it, so that bytes of another log, or of another segment, never verify in this one. An
+    /// existing log keeps the id it was created with.
     pub log_id: u64,
     /// A segment is closed and the next one started before it would grow past this.
     pub segment_bytes: u64,
-    /// How far ahead of the records a segment is filled with zeros, so that most syncs need not write file metadata and
-    /// a full disk is noticed before a batch is half written. 0 turns it off.
+    /// How far ahead of the records a segment is filled with zeros, so that most syncs need not
+    /// write file metadata and a full disk is noticed before a batch is half written. 0 turns it
+    /// off.
     pub preallocate_bytes: u64,
     /// What the caller's own checkpoint says was durable. Opening refuses a log that ends before it.
     pub known_durable: Lsn,

@@ -9,10 +9,11 @@ use crate::{
     storage::Storage,
 };
 
-/// Lends the records of a log one after the other, across segments, up to the watermark it was made with.
+/// Lends the records of a log one after the other, across segments, up to the watermark it was made
+/// with.
 ///
-/// It verifies every batch again while it reads and holds one batch in memory. For owned records, turn it into an
-/// iterator.
+/// It verifies every batch again while it reads and holds one batch in memory. For owned records,
+/// turn it into an iterator.
 ///
 /// ```
 /// use replication_log::{Batch, Epoch, Log, LogOptions, Lsn, RecordKind, storage::MemoryStorage};

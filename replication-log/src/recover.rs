@@ -1,9 +1,11 @@
-//! Opening a log: find where its intact part ends, decide whether that is a tear or damage, and mend a tear.
+//! Opening a log: find where its intact part ends, decide whether that is a tear or damage, and
+//! mend a tear.
 //!
-//! The *hole rule* decides. Where the intact part ends there is a hole: a batch that does not verify, or none. It is
-//! **damage** if anything intact (a later batch header, a later segment's header, the mark of a clean close, or the
-//! caller's own checkpoint) states a durable record at or above the one that belongs into the hole. Otherwise nothing
-//! behind the hole was ever reported durable: it is the **unsynced tail** of a log that lost power, and is cut.
+//! The *hole rule* decides. Where the intact part ends there is a hole: a batch that does not
+//! verify, or none. It is **damage** if anything intact (a later batch header, a later segment's
+//! header, the mark of a clean close, or the caller's own checkpoint) states a durable record at or
+//! above the one that belongs into the hole. Otherwise nothing behind the hole was ever reported
+//! durable: it is the **unsynced tail** of a log that lost power, and is cut.
 
 mod survey;
 
@@ -140,7 +142,8 @@ fn mend<S: Storage>(
         later,
         closed,
     } = found;
-    // Newest first: whatever remains when this is interrupted, the same hole is found with less behind it.
+    // Newest first: whatever remains when this is interrupted, the same hole is found with less
+    // behind it.
     for &segment in later.iter().rev() {
         storage.remove(&file_name(segment))?;
         storage.sync_directory()?;
@@ -163,9 +166,11 @@ fn mend<S: Storage>(
     if behind.epoch > end.epoch {
         keep_promise(&mut segments, &*file, behind.epoch)?;
     }
-    // Through to the last byte: whatever survived there must not follow a batch that is written here later.
+    // Through to the last byte: whatever survived there must not follow a batch that is written
+    // here later.
     write_zeros(&*file, segments.end().offset, used_end)?;
-    // What is in the file may be in the cache only, and its name too: a process can die without the machine.
+    // What is in the file may be in the cache only, and its name too: a process can die without the
+    // machine.
     file.sync_data()?;
     storage.sync_directory()?;
     let zeroed = length.max(segments.end().offset);
@@ -185,8 +190,9 @@ fn mend<S: Storage>(
 
 /// Writes bytes that no statement proves durable over themselves.
 ///
-/// After a failed sync the operating system may hold them in its cache, clean, and never write them: reading finds
-/// them and the next sync succeeds without them. Writing them again makes that sync mean something.
+/// After a failed sync the operating system may hold them in its cache, clean, and never write
+/// them: reading finds them and the next sync succeeds without them. Writing them again makes that
+/// sync mean something.
 fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageError> {
     const CHUNK_BYTES: usize = 64 << 10;
     let mut buffer = Vec::new();
@@ -203,10 +209,11 @@ fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageEr
     Ok(())
 }
 
-/// Carries an epoch seen in the tail over the cut, durably before the zeros destroy the only evidence of it.
+/// Carries an epoch seen in the tail over the cut, durably before the zeros destroy the only
+/// evidence of it.
 ///
-/// It may never have been promised, and then refusing older epochs costs an election; the other way round it would cost
-/// a fork.
+/// It may never have been promised, and then refusing older epochs costs an election; the other way
+/// round it would cost a fork.
 fn keep_promise<F: StorageFile>(segments: &mut Segments, file: &F, epoch: Epoch) -> Result<(), StorageError> {
     let end = segments.end();
     let header = BatchHeader {

@@ -23,9 +23,10 @@ pub struct RepairReport {
 
 /// Makes a corrupt log openable again by cutting it where its intact part ends.
 ///
-/// **This gives up records that were durable.** The damaged segment and all later ones are copied to `*.damaged` files
-/// first. Only an operator who knows what the lost records mean, or a node that will fetch them from a peer, should
-/// call this. A log that is not corrupt is left alone. An interrupted repair can be repeated.
+/// **This gives up records that were durable.** The damaged segment and all later ones are copied
+/// to `*.damaged` files first. Only an operator who knows what the lost records mean, or a node
+/// that will fetch them from a peer, should call this. A log that is not corrupt is left alone. An
+/// interrupted repair can be repeated.
 ///
 /// ```
 /// use replication_log::{LogOptions, Log, repair, storage::MemoryStorage};

@@ -15,7 +15,8 @@ const INDEX_STRIDE_BYTES: u64 = 64 << 10;
 pub(crate) struct Segment {
     pub(crate) id: SegmentId,
     pub(crate) identity: u64,
-    /// Places about [`INDEX_STRIDE_BYTES`] apart, ascending; the first is behind the header. Never empty.
+    /// Places about [`INDEX_STRIDE_BYTES`] apart, ascending; the first is behind the header. Never
+    /// empty.
     index: Vec<Place>,
     end: Place,
 }
@@ -49,7 +50,8 @@ impl Segment {
 
     /// Takes note of a batch that ends at `end`.
     pub(crate) fn extend(&mut self, end: Place) {
-        // An entry stands before a batch, so the one that ends here is reached from the place before it.
+        // An entry stands before a batch, so the one that ends here is reached from the place
+        // before it.
         let indexed = self.index.last().map_or(0, |place| place.offset);
         if self.end.offset - indexed >= INDEX_STRIDE_BYTES {
             self.index.push(self.end);

@@ -1,7 +1,8 @@
 //! Power cuts at every step of everything a log does, with every kind of disk behind it.
 //!
-//! Each test runs a workload again and again, stops the machine after one operation more each time, lets a choice of
-//! unsynced sectors and directory entries survive, opens what is left and compares it with the model.
+//! Each test runs a workload again and again, stops the machine after one operation more each time,
+//! lets a choice of unsynced sectors and directory entries survive, opens what is left and compares
+//! it with the model.
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
 mod common;
@@ -74,7 +75,8 @@ fn run_until(operations: u64) -> (FaultStorage, Model, bool) {
     (disk, model, finished)
 }
 
-/// Nothing, everything, every single sector with and without the others, and some at random; entries likewise.
+/// Nothing, everything, every single sector with and without the others, and some at random;
+/// entries likewise.
 fn choices(disk: &FaultStorage) -> Vec<Survivors> {
     let mut choices = vec![Survivors::NOTHING, Survivors::EVERYTHING];
     let all_entries = [
@@ -194,7 +196,8 @@ fn what_a_recovered_log_appends_is_not_joined_by_what_was_cut() {
             });
             let (mut log, _) = open(&disk).expect("a crash is no corruption");
             let context = format!("stopped after {operations}, seed {seed}");
-            // The model forgets what was cut, and then one short batch is written over the place where it began.
+            // The model forgets what was cut, and then one short batch is written over the place
+            // where it began.
             model.appended.truncate(log.durable().get() as usize);
             model.ends.retain(|&end| end <= log.durable().get());
             model.attempted = Epoch::new(20);
@@ -219,7 +222,8 @@ fn run_length() -> u64 {
 fn a_process_that_dies_leaves_nothing_in_the_cache_that_its_successor_relies_on() {
     for operations in 0..run_length() {
         let (disk, mut model, _) = run_until(operations);
-        // The machine runs on: all that was written is there to be read, and nothing says what of it is durable.
+        // The machine runs on: all that was written is there to be read, and nothing says what of
+        // it is durable.
         disk.resume();
         let context = format!("died after {operations}");
         let (mut log, _) = open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));

@@ -1,7 +1,8 @@
 //! Bytes that changed behind the log's back: flipped, cut off, replaced, missing.
 //!
-//! The hole rule: damage below what anything intact states to be durable is refused and nothing is touched; the rest is
-//! an unsynced tail, which is cut and reported. A wrong record is never returned.
+//! The hole rule: damage below what anything intact states to be durable is refused and nothing is
+//! touched; the rest is an unsynced tail, which is cut and reported. A wrong record is never
+//! returned.
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
 mod common;

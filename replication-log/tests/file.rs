@@ -72,7 +72,8 @@ fn a_second_handle_finds_the_directory_locked() {
     FileStorage::open(directory.path()).expect("free again");
 }
 
-/// The lock is the operating system's, so it holds between processes and ends with them, however they end.
+/// The lock is the operating system's, so it holds between processes and ends with them, however
+/// they end.
 #[test]
 #[expect(
     clippy::disallowed_types,

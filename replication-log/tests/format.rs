@@ -1,4 +1,5 @@
-//! The bytes of format version 1, as `docs/formats.md` draws them. They never change: a new format gets a new number.
+//! The bytes of format version 1, as `docs/formats.md` draws them. They never change: a new format
+//! gets a new number.
 
 mod common;
 

@@ -31,7 +31,8 @@ pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: OnDurable) {
                 let mut state = shared.lock();
                 state.sync_under_way = false;
                 if let Some(log) = &mut state.log {
-                    // Its failure poisons the log, which is where everyone, and the next task, finds it.
+                    // Its failure poisons the log, which is where everyone, and the next task,
+                    // finds it.
                     log.finish_sync(pending, outcome).ok();
                 }
                 drop(state);

@@ -1,11 +1,12 @@
 //! Many threads, one log, shared syncs.
 //!
-//! A [`LogHandle`] is cheap to clone and can be used from every thread. Appending takes the log's lock for one write
-//! and returns a [`Ticket`]; a flusher thread syncs outside the lock, so that whatever is appended while the disk is
-//! busy shares the next sync. Under light load batches of one sync are small and nothing waits for a timer.
+//! A [`LogHandle`] is cheap to clone and can be used from every thread. Appending takes the log's
+//! lock for one write and returns a [`Ticket`]; a flusher thread syncs outside the lock, so that
+//! whatever is appended while the disk is busy shares the next sync. Under light load batches of
+//! one sync are small and nothing waits for a timer.
 //!
-//! Whoever cannot block registers a callback with [`LogHandle::start_with`], which the flusher calls with every advance
-//! of the durable watermark, and once with the failure that ended it.
+//! Whoever cannot block registers a callback with [`LogHandle::start_with`], which the flusher
+//! calls with every advance of the durable watermark, and once with the failure that ended it.
 #![allow(clippy::disallowed_methods, reason = "this is the edge that owns a thread")]
 
 mod error;
@@ -27,10 +28,13 @@ use crate::{
 
 /// A log shared between threads, with one flusher thread that syncs for all of them.
 ///
-/// When the last clone is dropped the flusher ends and the log is dropped without a closing mark; [`close`] leaves one.
+/// When the last clone is dropped the flusher ends and the log is dropped without a closing mark;
+/// [`close`] leaves one.
 ///
 /// ```
-/// use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, RecordKind, storage::MemoryStorage};
+/// use replication_log::{
+///     Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, RecordKind, storage::MemoryStorage,
+/// };
 ///
 /// let (log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
 /// let handle = LogHandle::start(log, FsyncPolicy::Group)?;
@@ -80,8 +84,9 @@ where
         Self::start_with(log, policy, Box::new(|_| {}))
     }
 
-    /// Shares `log` and calls `on_durable` from the flusher thread, without any lock held, after every advance of the
-    /// durable watermark, and at last with the failure if the log is poisoned. It must not block for long.
+    /// Shares `log` and calls `on_durable` from the flusher thread, without any lock held, after
+    /// every advance of the durable watermark, and at last with the failure if the log is poisoned.
+    /// It must not block for long.
     pub fn start_with(log: Log<S>, policy: FsyncPolicy, on_durable: OnDurable) -> std::io::Result<Self> {
         let state = State {
             log: Some(log),
@@ -108,7 +113,8 @@ where
         })
     }
 
-    /// Appends `batch` and returns once it is written; under [`FsyncPolicy::Always`], once it is durable.
+    /// Appends `batch` and returns once it is written; under [`FsyncPolicy::Always`], once it is
+    /// durable.
     ///
     /// Waits while a new segment is due and a sync is under way.
     pub fn append(&self, batch: &Batch) -> Result<Ticket, SubmitError> {
@@ -140,12 +146,14 @@ where
 
     /// Waits until the ticket's batch is durable, and returns the last durable record.
     ///
-    /// Never hangs: when the log is poisoned or closed, or under [`FsyncPolicy::Never`], it returns an error.
+    /// Never hangs: when the log is poisoned or closed, or under [`FsyncPolicy::Never`], it returns
+    /// an error.
     pub fn wait_durable(&self, ticket: Ticket) -> Result<Lsn, WaitError> {
         self.wait_for(ticket.last(), self.shared().policy == FsyncPolicy::Never)
     }
 
-    /// Makes everything appended so far durable now, whatever the policy, and returns the last durable record.
+    /// Makes everything appended so far durable now, whatever the policy, and returns the last
+    /// durable record.
     pub fn sync(&self) -> Result<Lsn, WaitError> {
         let mut state = self.shared().lock();
         let written = state.log.as_ref().ok_or(WaitError::Closed)?.written();
@@ -187,8 +195,9 @@ where
         self.shared().lock().log.as_ref().map(Log::written)
     }
 
-    /// Ends the flusher and closes the log with a mark; see [`Log::close`]. Other clones get `Closed` from then on,
-    /// also those that wait. Returns `None` when another clone has closed it.
+    /// Ends the flusher and closes the log with a mark; see [`Log::close`]. Other clones get
+    /// `Closed` from then on, also those that wait. Returns `None` when another clone has closed
+    /// it.
     pub fn close(self) -> Result<Option<Lsn>, CloseError> {
         self.owner.stop();
         let log = self.shared().lock().log.take();

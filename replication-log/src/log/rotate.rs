@@ -19,7 +19,8 @@ pub(super) enum NoRoom {
 }
 
 impl<S: Storage> Log<S> {
-    /// Sees to it that `bytes` can be written at the end of the active segment, with a new segment if need be.
+    /// Sees to it that `bytes` can be written at the end of the active segment, with a new segment
+    /// if need be.
     pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), NoRoom> {
         let limit = self.options.segment_bytes - HEADER_BYTES as u64;
         if bytes > limit {
@@ -38,7 +39,8 @@ impl<S: Storage> Log<S> {
         self.segments.end().offset + bytes > self.options.segment_bytes
     }
 
-    /// Fills with zeros until at least `end` is. A failure costs nothing: what was written is zeros behind the log.
+    /// Fills with zeros until at least `end` is. A failure costs nothing: what was written is zeros
+    /// behind the log.
     fn zero_ahead(&mut self, end: u64) -> Result<(), StorageError> {
         let step = self.options.preallocate_bytes;
         if step == 0 || end <= self.zeroed {
@@ -55,7 +57,8 @@ impl<S: Storage> Log<S> {
 
     /// Closes the active segment and starts the next one.
     ///
-    /// The old one is durable before the new one has a name, so only the last segment of a log can end in a tear.
+    /// The old one is durable before the new one has a name, so only the last segment of a log can
+    /// end in a tear.
     fn rotate(&mut self) -> Result<(), NoRoom> {
         if self.sync_under_way {
             return Err(NoRoom::SyncUnderWay);

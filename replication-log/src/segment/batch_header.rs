@@ -8,8 +8,9 @@ pub(crate) const BATCH_HEADER_BYTES: usize = 40;
 
 /// What stands in front of the records of a batch.
 ///
-/// The header has a checksum of its own, bound to the segment's identity and to its offset in the file: it can be
-/// believed even where the records behind it are torn, and a copy of it anywhere else is not one.
+/// The header has a checksum of its own, bound to the segment's identity and to its offset in the
+/// file: it can be believed even where the records behind it are torn, and a copy of it anywhere
+/// else is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchHeader {
     pub(crate) kind: BatchKind,
@@ -53,7 +54,8 @@ impl BatchHeader {
 
     /// The header at `offset` of the segment with this identity, if the bytes are one. O(1).
     pub(crate) fn decode(bytes: &[u8; BATCH_HEADER_BYTES], identity: u64, offset: u64) -> Option<Self> {
-        // Before the checksum, because a scan asks at every offset and these few comparisons answer nearly always.
+        // Before the checksum, because a scan asks at every offset and these few comparisons answer
+        // nearly always.
         let tail = read_le!(u32, bytes, 36);
         let (kind, count) = (BatchKind::from_byte(bytes[36])?, tail >> 8);
         let length = read_le!(u32, bytes, 4);
@@ -84,7 +86,8 @@ impl BatchHeader {
 
     /// The running checksum after a batch of this place, epoch and body.
     ///
-    /// It covers what was appended and not how it is stored, so two logs with the same batches agree on it.
+    /// It covers what was appended and not how it is stored, so two logs with the same batches
+    /// agree on it.
     pub(crate) fn chain_over(before: u32, first: Lsn, epoch: Epoch, body: &[u8]) -> u32 {
         let mut place = [0; 16];
         place[..8].copy_from_slice(&first.get().to_le_bytes());

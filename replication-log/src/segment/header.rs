@@ -65,7 +65,8 @@ impl SegmentHeader {
         }
         let intact = read_le!(u32, bytes, CHECKSUM_OFFSET) == checksum::extend(0, &bytes[..CHECKSUM_OFFSET]);
         let version = read_le!(u32, bytes, 8);
-        // Another version may keep its checksum elsewhere, so its word is taken for it: either way nothing is opened.
+        // Another version may keep its checksum elsewhere, so its word is taken for it: either way
+        // nothing is opened.
         if version != FORMAT_VERSION {
             return Err(HeaderError::Version(version));
         }

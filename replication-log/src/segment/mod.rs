@@ -1,4 +1,5 @@
-//! The bytes of a segment: a header, then batches without gaps, then zeros. `docs/formats.md` draws them.
+//! The bytes of a segment: a header, then batches without gaps, then zeros. `docs/formats.md` draws
+//! them.
 
 mod batch_header;
 mod header;

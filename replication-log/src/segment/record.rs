@@ -30,7 +30,8 @@ pub(crate) struct FramedRecords {
 }
 
 impl FramedRecords {
-    /// The next record of `body`: `Ok(None)` at its exact end, `Err` where the bytes are not a canonical record.
+    /// The next record of `body`: `Ok(None)` at its exact end, `Err` where the bytes are not a
+    /// canonical record.
     pub(crate) fn next<'b>(&mut self, body: &'b [u8]) -> Result<Option<(RecordKind, &'b [u8])>, NotARecord> {
         if self.position == body.len() {
             return Ok(None);

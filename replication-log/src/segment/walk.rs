@@ -25,7 +25,8 @@ pub(crate) struct Place {
 
 /// Reads a segment's batches in order and verifies each against the one before.
 ///
-/// It never reads at or past `end`, holds one batch in memory, and believes no length before its checksum.
+/// It never reads at or past `end`, holds one batch in memory, and believes no length before its
+/// checksum.
 pub(crate) struct Walk<F> {
     file: Arc<F>,
     identity: u64,
@@ -129,7 +130,8 @@ impl<F: StorageFile> Walk<F> {
                 return Ok(None);
             }
         }
-        // The bytes wanted are in the buffer, so their distance from its start is no more than its length.
+        // The bytes wanted are in the buffer, so their distance from its start is no more than its
+        // length.
         let start = chunk_of(offset - self.buffer_offset, self.buffer.len());
         Ok(Some(start..start + length))
     }
@@ -150,7 +152,8 @@ pub(crate) struct Behind {
     pub(crate) used_end: u64,
 }
 
-/// Searches `from..end` at every offset for batch headers of this segment. O(bytes), whatever the bytes are.
+/// Searches `from..end` at every offset for batch headers of this segment. O(bytes), whatever the
+/// bytes are.
 pub(crate) fn find_headers<F: StorageFile>(
     file: &F,
     identity: u64,

@@ -19,18 +19,21 @@ use crate::mix::mix;
 /// What a disk writes in one piece: a sector is kept or lost as a whole.
 pub const SECTOR_BYTES: usize = 512;
 
-/// A directory in memory with two images: *live*, what a running machine reads, and *durable*, what a power cut leaves.
+/// A directory in memory with two images: *live*, what a running machine reads, and *durable*, what
+/// a power cut leaves.
 ///
-/// A write changes the live image. Syncing a file makes its sectors durable, syncing the directory makes its entries
-/// durable. At [`crash`](FaultStorage::crash), [`Survivors`] choose which unsynced sectors and entries had reached the
-/// disk on their own, in any order; everything else is gone, and files opened before are disconnected.
+/// A write changes the live image. Syncing a file makes its sectors durable, syncing the directory
+/// makes its entries durable. At [`crash`](FaultStorage::crash), [`Survivors`] choose which
+/// unsynced sectors and entries had reached the disk on their own, in any order; everything else is
+/// gone, and files opened before are disconnected.
 ///
-/// Errors can be ordered in advance: a machine that stops after some operations, a full device, a failing sync, a lying
-/// one. Like Linux, a failed sync reports its error once, forgets which sectors were unsynced, and keeps showing the
-/// bytes to readers: they are lost at the next crash although later syncs succeed.
+/// Errors can be ordered in advance: a machine that stops after some operations, a full device, a
+/// failing sync, a lying one. Like Linux, a failed sync reports its error once, forgets which
+/// sectors were unsynced, and keeps showing the bytes to readers: they are lost at the next crash
+/// although later syncs succeed.
 ///
-/// Clones share the same disk. The model after redb's `CrashBackend` and Pillai et al., *All file systems are not
-/// created equal* (OSDI 2014).
+/// Clones share the same disk. The model after redb's `CrashBackend` and Pillai et al., *All file
+/// systems are not created equal* (OSDI 2014).
 ///
 /// ```
 /// use replication_log::storage::{FaultStorage, Storage, StorageFile, Survivors};
@@ -106,26 +109,28 @@ impl FaultStorage {
         Self::default()
     }
 
-    /// Cuts the power: what was unsynced is lost unless it is among the survivors, and all ordered errors are cleared.
+    /// Cuts the power: what was unsynced is lost unless it is among the survivors, and all ordered
+    /// errors are cleared.
     pub fn crash(&self, survivors: Survivors) {
         let mut disk = self.disk.lock();
         disk.lose_power(survivors);
     }
 
-    /// Lets `count` more changing operations succeed and fails every operation after them, as if the machine had
-    /// stopped, until [`crash`](Self::crash).
+    /// Lets `count` more changing operations succeed and fails every operation after them, as if
+    /// the machine had stopped, until [`crash`](Self::crash).
     pub fn stop_after(&self, count: u64) {
         let mut disk = self.disk.lock();
         disk.stop_at = Some(disk.operations + count);
     }
 
-    /// Ends what [`stop_after`](Self::stop_after) ordered without cutting the power: a process died, and its successor
-    /// finds all that was written, synced or not.
+    /// Ends what [`stop_after`](Self::stop_after) ordered without cutting the power: a process
+    /// died, and its successor finds all that was written, synced or not.
     pub fn resume(&self) {
         self.disk.lock().stop_at = None;
     }
 
-    /// Fails the next `count` syncs of files and directory. The bytes they were to make durable will never be.
+    /// Fails the next `count` syncs of files and directory. The bytes they were to make durable
+    /// will never be.
     pub fn fail_syncs(&self, count: u64) {
         self.disk.lock().failing_syncs = count;
     }
@@ -135,8 +140,8 @@ impl FaultStorage {
         self.disk.lock().lying_syncs = lie;
     }
 
-    /// Leaves room for files to grow by this much in total. A write that needs more is cut short; `None` lifts the
-    /// limit.
+    /// Leaves room for files to grow by this much in total. A write that needs more is cut short;
+    /// `None` lifts the limit.
     pub fn limit_space(&self, free_bytes: Option<u64>) {
         self.disk.lock().free_bytes = free_bytes;
     }
@@ -183,7 +188,8 @@ impl FaultStorage {
         disk.durable.insert(name.to_string(), inode);
     }
 
-    /// Flips one bit of a file, durably, as a decaying disk does. Nothing happens beyond the file's end.
+    /// Flips one bit of a file, durably, as a decaying disk does. Nothing happens beyond the file's
+    /// end.
     pub fn flip_bit(&self, name: &str, bit: usize) {
         let mut disk = self.disk.lock();
         let Some(&index) = disk.live.get(name) else { return };

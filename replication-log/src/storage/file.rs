@@ -21,8 +21,9 @@ const LOCK_NAME: &str = "lock";
 
 /// A real directory, locked against every other process and handle while any clone of this is alive.
 ///
-/// Reads and writes are positioned (`pread`, `pwrite`); syncs are `fdatasync` (`F_FULLFSYNC` on Apple systems). On
-/// Windows the directory itself cannot be synced and the file system's own ordering is relied upon.
+/// Reads and writes are positioned (`pread`, `pwrite`); syncs are `fdatasync` (`F_FULLFSYNC` on
+/// Apple systems). On Windows the directory itself cannot be synced and the file system's own
+/// ordering is relied upon.
 ///
 /// ```
 /// use replication_log::storage::{FileStorage, StorageErrorKind};
@@ -196,7 +197,8 @@ impl StorageFile for DiskFile {
 fn create_directory(directory: &Path) -> io::Result<()> {
     let missing = directory.ancestors().take_while(|path| !path.is_dir()).count();
     fs::create_dir_all(directory)?;
-    // Also the name of a directory that is there already: an earlier attempt may have stopped before this.
+    // Also the name of a directory that is there already: an earlier attempt may have stopped
+    // before this.
     for created in directory.ancestors().take(missing.max(1)) {
         let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
         sync_directory(parent.unwrap_or(Path::new(".")))?;
@@ -261,7 +263,8 @@ mod positioned {
         sync::{Mutex, PoisonError},
     };
 
-    /// A file whose one cursor is guarded by a lock, for systems without positioned calls in the standard library.
+    /// A file whose one cursor is guarded by a lock, for systems without positioned calls in the
+    /// standard library.
     #[derive(Debug)]
     pub(super) struct PositionedFile {
         file: File,

@@ -10,8 +10,8 @@ use super::{Storage, StorageError, StorageErrorKind, StorageFile, StorageOperati
 
 /// A directory in memory. Clones share the same files, so a log can be dropped and opened again.
 ///
-/// Nothing is ever lost or fails: for crashes and errors use [`FaultStorage`](super::FaultStorage). With the feature
-/// `std` it can be shared between threads.
+/// Nothing is ever lost or fails: for crashes and errors use [`FaultStorage`](super::FaultStorage).
+/// With the feature `std` it can be shared between threads.
 ///
 /// ```
 /// use replication_log::storage::{MemoryStorage, Storage, StorageFile};
@@ -141,7 +141,8 @@ pub(super) fn copy_out(file: &[u8], offset: u64, buffer: &mut [u8]) -> usize {
     count
 }
 
-/// Writes `bytes` at `offset`, with zeros before it where the file was shorter; `None` when memory cannot address it.
+/// Writes `bytes` at `offset`, with zeros before it where the file was shorter; `None` when memory
+/// cannot address it.
 pub(super) fn copy_in(file: &mut Vec<u8>, offset: u64, bytes: &[u8]) -> Option<()> {
     let start = usize::try_from(offset).ok()?;
     let end = start.checked_add(bytes.len())?;

@@ -1,8 +1,9 @@
 //! The only door to disk.
 //!
-//! A [`Storage`] is one flat directory of files. The log asks for nothing else, so whatever can offer these few calls
-//! can hold a log: [`MemoryStorage`] for tests and simulation, [`FaultStorage`] for a disk that loses what was not
-//! synced, `FileStorage` (feature `std`) for a real directory.
+//! A [`Storage`] is one flat directory of files. The log asks for nothing else, so whatever can
+//! offer these few calls can hold a log: [`MemoryStorage`] for tests and simulation,
+//! [`FaultStorage`] for a disk that loses what was not synced, `FileStorage` (feature `std`) for a
+//! real directory.
 
 mod fault;
 #[cfg(feature = "std")]
@@ -20,8 +21,9 @@ pub use memory::{MemoryFile, MemoryStorage};
 
 /// One flat directory of files.
 ///
-/// Creating, renaming and removing a file is durable only after [`sync_directory`](Storage::sync_directory); what is
-/// written to a file is durable only after [`StorageFile::sync_data`]. All names are relative to the directory.
+/// Creating, renaming and removing a file is durable only after
+/// [`sync_directory`](Storage::sync_directory); what is written to a file is durable only after
+/// [`StorageFile::sync_data`]. All names are relative to the directory.
 pub trait Storage {
     /// An open file of this storage.
     type File: StorageFile;
@@ -29,7 +31,8 @@ pub trait Storage {
     /// The names of all files, in ascending order.
     fn list(&self) -> Result<Vec<String>, StorageError>;
 
-    /// Creates an empty file; fails with [`StorageErrorKind::AlreadyExists`] when there is one of that name.
+    /// Creates an empty file; fails with [`StorageErrorKind::AlreadyExists`] when there is one of
+    /// that name.
     fn create(&self, name: &str) -> Result<Self::File, StorageError>;
 
     /// Opens an existing file for reading and writing.
@@ -51,10 +54,12 @@ pub trait Storage {
     reason = "a length in bytes, asked for once when a segment is opened"
 )]
 pub trait StorageFile {
-    /// Fills `buffer` from `offset` on and returns how many bytes there were: fewer only at the end of the file.
+    /// Fills `buffer` from `offset` on and returns how many bytes there were: fewer only at the end
+    /// of the file.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError>;
 
-    /// Writes all of `bytes` at `offset`, growing the file as needed. After an error any part may have been written.
+    /// Writes all of `bytes` at `offset`, growing the file as needed. After an error any part may
+    /// have been written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError>;
 
     /// Cuts the file off, or extends it with zeros.
@@ -63,8 +68,8 @@ pub trait StorageFile {
     /// The length in bytes.
     fn len(&self) -> Result<u64, StorageError>;
 
-    /// Makes everything written so far durable. After an error nothing is known about any of it, and a later success
-    /// says nothing about bytes written before the error.
+    /// Makes everything written so far durable. After an error nothing is known about any of it,
+    /// and a later success says nothing about bytes written before the error.
     fn sync_data(&self) -> Result<(), StorageError>;
 }
 

@@ -1,4 +1,5 @@
-//! What the tests share: records that say who they are, and a model of what a log must hold after a crash.
+//! What the tests share: records that say who they are, and a model of what a log must hold after a
+//! crash.
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
@@ -89,7 +90,8 @@ impl Model {
         self.attempted = self.attempted.max(batch.epoch());
     }
 
-    /// What recovery owes: whole batches from the beginning, in order, at least the durable ones, with the promise.
+    /// What recovery owes: whole batches from the beginning, in order, at least the durable ones,
+    /// with the promise.
     pub(crate) fn check<S: Storage>(&self, log: &Log<S>, context: &str) {
         let last = log.durable();
         assert!(
