@@ -32,11 +32,7 @@ pub struct Batch {
 impl Batch {
     /// An empty batch under `epoch`.
     pub const fn new(epoch: Epoch) -> Self {
-        Self {
-            epoch,
-            count: 0,
-            body: Vec::new(),
-        }
+        Self { epoch, count: 0, body: Vec::new() }
     }
 
     /// A batch of one record under `epoch`.
@@ -49,22 +45,14 @@ impl Batch {
     /// Adds a record at the end; O(length of the payload).
     pub fn push(&mut self, kind: RecordKind, payload: &[u8]) -> Result<(), BatchError> {
         if payload.len() > MAX_RECORD_BYTES {
-            return Err(BatchError::RecordTooLarge {
-                bytes: payload.len(),
-                limit: MAX_RECORD_BYTES,
-            });
+            return Err(BatchError::RecordTooLarge { bytes: payload.len(), limit: MAX_RECORD_BYTES });
         }
         if self.len() == MAX_BATCH_RECORDS {
-            return Err(BatchError::TooManyRecords {
-                limit: MAX_BATCH_RECORDS,
-            });
+            return Err(BatchError::TooManyRecords { limit: MAX_BATCH_RECORDS });
         }
         let bytes = self.encoded_bytes() + framed_bytes(payload.len());
         if bytes > MAX_BATCH_BYTES {
-            return Err(BatchError::BatchTooLarge {
-                bytes,
-                limit: MAX_BATCH_BYTES,
-            });
+            return Err(BatchError::BatchTooLarge { bytes, limit: MAX_BATCH_BYTES });
         }
         frame_record(&mut self.body, kind, payload);
         self.count += 1;

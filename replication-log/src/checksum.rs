@@ -33,23 +33,13 @@ mod tests {
 
     #[test]
     fn both_ways_of_computing_it_agree_with_the_catalogue_and_with_each_other() {
-        let bytes: Vec<u8> = (0..4099_u32)
-            .map(|at| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8)
-            .collect();
+        let bytes: Vec<u8> = (0..4099_u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
         for extend in [extend, extend_by_tables] {
             assert_eq!(extend(0, b"123456789"), 0xe306_9283);
-            assert_eq!(
-                extend(extend(0, b"1234"), b"56789"),
-                0xe306_9283,
-                "a checksum can be continued"
-            );
+            assert_eq!(extend(extend(0, b"1234"), b"56789"), 0xe306_9283, "a checksum can be continued");
         }
         for length in (0..80).chain([511, 512, 513, 4099]) {
-            assert_eq!(
-                extend(7, &bytes[..length]),
-                extend_by_tables(7, &bytes[..length]),
-                "{length} bytes"
-            );
+            assert_eq!(extend(7, &bytes[..length]), extend_by_tables(7, &bytes[..length]), "{length} bytes");
         }
     }
 }

@@ -79,16 +79,11 @@ impl<S: Storage> Log<S> {
         }
         let epoch = batch.epoch();
         if epoch < self.epoch() {
-            return Err(AppendError::Fenced {
-                have: self.epoch(),
-                got: epoch,
-            });
+            return Err(AppendError::Fenced { have: self.epoch(), got: epoch });
         }
         let first = self.segments.end().next;
         // One number stays free behind the last record, so that every place in the log has a next one.
-        let last = first
-            .advance(u64::from(batch.count()) - 1)
-            .ok_or(AppendError::Exhausted)?;
+        let last = first.advance(u64::from(batch.count()) - 1).ok_or(AppendError::Exhausted)?;
         last.next().ok_or(AppendError::Exhausted)?;
         self.make_room(batch.encoded_bytes() as u64)?;
         self.write_batch(BatchKind::Records, epoch, batch.count(), batch.body())?;
@@ -148,10 +143,7 @@ impl<S: Storage> Log<S> {
     pub fn promise_epoch(&mut self, epoch: Epoch) -> Result<Lsn, PromiseError> {
         self.check_poison()?;
         if epoch < self.epoch() {
-            return Err(PromiseError::Fenced {
-                have: self.epoch(),
-                got: epoch,
-            });
+            return Err(PromiseError::Fenced { have: self.epoch(), got: epoch });
         }
         if self.sync_under_way {
             return Err(PromiseError::SyncUnderWay);
@@ -267,15 +259,7 @@ pub(crate) struct Recovered<S: Storage> {
 impl<S: Storage> Log<S> {
     /// A log whose every record and whose epoch are durable.
     pub(crate) fn from_recovered(recovered: Recovered<S>) -> Self {
-        let Recovered {
-            storage,
-            options,
-            id,
-            segments,
-            file,
-            zeroed,
-            closed,
-        } = recovered;
+        let Recovered { storage, options, id, segments, file, zeroed, closed } = recovered;
         let end = segments.end();
         Self {
             storage,
@@ -294,10 +278,7 @@ impl<S: Storage> Log<S> {
     }
 
     /// Writes one batch at the end. The caller has checked everything and made room.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a batch is smaller than MAX_BATCH_BYTES"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than MAX_BATCH_BYTES")]
     fn write_batch(&mut self, kind: BatchKind, epoch: Epoch, count: u32, body: &[u8]) -> Result<(), Poison> {
         let end = self.segments.end();
         let chain = match kind {
@@ -314,8 +295,7 @@ impl<S: Storage> Log<S> {
             chain,
         };
         self.scratch.clear();
-        self.scratch
-            .extend_from_slice(&header.encode(self.segments.active().identity, end.offset));
+        self.scratch.extend_from_slice(&header.encode(self.segments.active().identity, end.offset));
         self.scratch.extend_from_slice(body);
         self.file
             .write_at(end.offset, &self.scratch)

@@ -32,12 +32,7 @@ pub struct LogOptions {
 impl LogOptions {
     /// Segments of 64 MiB, zero-filled 1 MiB ahead, nothing known to be durable.
     pub const fn new(log_id: u64) -> Self {
-        Self {
-            log_id,
-            segment_bytes: 64 << 20,
-            preallocate_bytes: 1 << 20,
-            known_durable: Lsn::ZERO,
-        }
+        Self { log_id, segment_bytes: 64 << 20, preallocate_bytes: 1 << 20, known_durable: Lsn::ZERO }
     }
 
     /// Sets the size bound of segments that are created from now on.

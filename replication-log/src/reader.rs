@@ -56,17 +56,7 @@ impl<'a, S: Storage> Reader<'a, S> {
         }
         let segment = segments.find(from);
         let records = FramedRecords::default();
-        Ok(Self {
-            storage,
-            segments,
-            segment,
-            walk: None,
-            records,
-            next: from,
-            left: 0,
-            from,
-            limit,
-        })
+        Ok(Self { storage, segments, segment, walk: None, records, next: from, left: 0, from, limit })
     }
 
     /// The next record, or `None` at the watermark. After an error it returns that error again.
@@ -135,14 +125,7 @@ impl<'a, S: Storage> Reader<'a, S> {
 }
 
 fn damage(segment: &Segment, offset: u64, lsn: Lsn, stated_durable: Lsn) -> Corruption {
-    Corruption {
-        segment: segment.id,
-        offset,
-        lsn,
-        damage: Damage::Batch,
-        stated_durable,
-        batches_behind: 0,
-    }
+    Corruption { segment: segment.id, offset, lsn, damage: Damage::Batch, stated_durable, batches_behind: 0 }
 }
 
 impl<'a, S: Storage> IntoIterator for Reader<'a, S> {
@@ -163,11 +146,8 @@ impl<S: Storage> Iterator for Records<'_, S> {
     type Item = Result<OwnedRecord, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let outcome = self
-            .reader
-            .as_mut()?
-            .next_record()
-            .map(|record| record.map(|record| record.to_owned()));
+        let outcome =
+            self.reader.as_mut()?.next_record().map(|record| record.map(|record| record.to_owned()));
         if outcome.is_err() {
             self.reader = None;
         }

@@ -36,11 +36,7 @@ pub struct Record<'a> {
 impl Record<'_> {
     /// A copy that outlives the reader.
     pub fn to_owned(&self) -> OwnedRecord {
-        OwnedRecord {
-            lsn: self.lsn,
-            kind: self.kind,
-            payload: self.payload.to_vec(),
-        }
+        OwnedRecord { lsn: self.lsn, kind: self.kind, payload: self.payload.to_vec() }
     }
 }
 

@@ -63,11 +63,7 @@ pub(crate) fn open<S: Storage>(
 ) -> Result<(Log<S>, RecoveryReport), OpenError> {
     let (min, max) = (MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
     if !(min..=max).contains(&options.segment_bytes) {
-        return Err(OpenError::SegmentSize {
-            bytes: options.segment_bytes,
-            min,
-            max,
-        });
+        return Err(OpenError::SegmentSize { bytes: options.segment_bytes, min, max });
     }
     let survey = survey(&storage, options.known_durable)?;
     if let Some(corruption) = survey.corruption {
@@ -97,11 +93,7 @@ pub(crate) fn remove_unborn<S: Storage>(storage: &S, unborn: &[String]) -> Resul
     for name in unborn {
         storage.remove(name)?;
     }
-    if unborn.is_empty() {
-        Ok(())
-    } else {
-        storage.sync_directory()
-    }
+    if unborn.is_empty() { Ok(()) } else { storage.sync_directory() }
 }
 
 fn create<S: Storage>(storage: S, options: LogOptions) -> Result<Recovered<S>, OpenError> {
@@ -132,16 +124,7 @@ fn mend<S: Storage>(
     options: LogOptions,
     found: survey::Found<S::File>,
 ) -> Result<(Recovered<S>, Option<Cut>), OpenError> {
-    let survey::Found {
-        log_id,
-        mut segments,
-        file,
-        length,
-        unproven,
-        behind,
-        later,
-        closed,
-    } = found;
+    let survey::Found { log_id, mut segments, file, length, unproven, behind, later, closed } = found;
     // Newest first: whatever remains when this is interrupted, the same hole is found with less
     // behind it.
     for &segment in later.iter().rev() {
@@ -175,15 +158,7 @@ fn mend<S: Storage>(
     storage.sync_directory()?;
     let zeroed = length.max(segments.end().offset);
     Ok((
-        Recovered {
-            storage,
-            id: log_id,
-            options,
-            segments,
-            file,
-            zeroed,
-            closed: closed && cut.is_none(),
-        },
+        Recovered { storage, id: log_id, options, segments, file, zeroed, closed: closed && cut.is_none() },
         cut,
     ))
 }
@@ -227,10 +202,6 @@ fn keep_promise<F: StorageFile>(segments: &mut Segments, file: &F, epoch: Epoch)
     };
     file.write_at(end.offset, &header.encode(segments.active().identity, end.offset))?;
     file.sync_data()?;
-    segments.extend(Place {
-        offset: end.offset + BATCH_HEADER_BYTES as u64,
-        epoch,
-        ..end
-    });
+    segments.extend(Place { offset: end.offset + BATCH_HEADER_BYTES as u64, epoch, ..end });
     Ok(())
 }

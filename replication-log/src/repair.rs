@@ -41,20 +41,14 @@ pub fn repair<S: Storage>(storage: &S) -> Result<RepairReport, OpenError> {
     let end = survey.found.as_ref().map(|found| found.segments.end());
     let last = end.and_then(|end| end.next.previous()).unwrap_or(Lsn::ZERO);
     let Some(corruption) = survey.corruption else {
-        return Ok(RepairReport {
-            corruption: None,
-            copies: Vec::new(),
-            last,
-        });
+        return Ok(RepairReport { corruption: None, copies: Vec::new(), last });
     };
     remove_unborn(storage, &survey.unborn)?;
 
     let damaged = survey.found.as_ref().map(|found| found.segments.active().id);
     let mut copies = Vec::new();
     let names = storage.list()?;
-    let later = names
-        .iter()
-        .filter(|name| crate::segment::parse_file_name(name) > damaged);
+    let later = names.iter().filter(|name| crate::segment::parse_file_name(name) > damaged);
     let later: Vec<&String> = later.collect();
     for name in damaged.map(file_name).iter().chain(later.iter().copied()) {
         copies.push(copy_aside(storage, name)?);
@@ -71,11 +65,7 @@ pub fn repair<S: Storage>(storage: &S) -> Result<RepairReport, OpenError> {
         write_zeros(&*found.file, end, found.behind.used_end)?;
         found.file.sync_data()?;
     }
-    Ok(RepairReport {
-        corruption: Some(corruption),
-        copies,
-        last,
-    })
+    Ok(RepairReport { corruption: Some(corruption), copies, last })
 }
 
 /// Copies a file to a name nothing else uses, durably, and returns the name.

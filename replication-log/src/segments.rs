@@ -30,12 +30,7 @@ impl Segment {
             epoch: header.epoch,
             chain: header.chain,
         };
-        Self {
-            id: header.segment,
-            identity: header.identity(),
-            index: vec![start],
-            end: start,
-        }
+        Self { id: header.segment, identity: header.identity(), index: vec![start], end: start }
     }
 
     /// The first record that belongs here, whether it has been written yet or not.
@@ -62,10 +57,7 @@ impl Segment {
     /// A place at or before record `lsn`, and not far before it. O(log size).
     pub(crate) fn seek(&self, lsn: Lsn) -> Place {
         let behind = self.index.partition_point(|place| place.next <= lsn);
-        self.index
-            .get(behind.saturating_sub(1))
-            .copied()
-            .unwrap_or(self.end)
+        self.index.get(behind.saturating_sub(1)).copied().unwrap_or(self.end)
     }
 }
 
@@ -78,16 +70,12 @@ pub(crate) struct Segments {
 
 impl Segments {
     pub(crate) fn new(active: Segment) -> Self {
-        Self {
-            sealed: VecDeque::new(),
-            active,
-        }
+        Self { sealed: VecDeque::new(), active }
     }
 
     /// Seals the active segment and makes `segment` the active one.
     pub(crate) fn push(&mut self, segment: Segment) {
-        self.sealed
-            .push_back(core::mem::replace(&mut self.active, segment));
+        self.sealed.push_back(core::mem::replace(&mut self.active, segment));
     }
 
     /// Takes note of a batch in the active segment.
@@ -105,11 +93,7 @@ impl Segments {
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Segment> {
-        if index == self.sealed.len() {
-            Some(&self.active)
-        } else {
-            self.sealed.get(index)
-        }
+        if index == self.sealed.len() { Some(&self.active) } else { self.sealed.get(index) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -121,9 +105,7 @@ impl Segments {
         if self.active.first() <= lsn {
             return self.sealed.len();
         }
-        self.sealed
-            .partition_point(|segment| segment.first() <= lsn)
-            .saturating_sub(1)
+        self.sealed.partition_point(|segment| segment.first() <= lsn).saturating_sub(1)
     }
 
     pub(crate) fn oldest(&self) -> Lsn {
@@ -132,10 +114,7 @@ impl Segments {
 
     /// The oldest segment, if it is sealed and holds only records below `lsn`.
     pub(crate) fn droppable(&self, lsn: Lsn) -> Option<SegmentId> {
-        self.sealed
-            .front()
-            .filter(|segment| segment.end.next <= lsn)
-            .map(|segment| segment.id)
+        self.sealed.front().filter(|segment| segment.end.next <= lsn).map(|segment| segment.id)
     }
 
     pub(crate) fn drop_first(&mut self) {

@@ -79,31 +79,15 @@ fn run_until(operations: u64) -> (FaultStorage, Model, bool) {
 /// entries likewise.
 fn choices(disk: &FaultStorage) -> Vec<Survivors> {
     let mut choices = vec![Survivors::NOTHING, Survivors::EVERYTHING];
-    let all_entries = [
-        Keep::None,
-        Keep::All,
-        Keep::Only(0),
-        Keep::Only(1),
-        Keep::AllBut(0),
-        Keep::AllBut(1),
-    ];
+    let all_entries = [Keep::None, Keep::All, Keep::Only(0), Keep::Only(1), Keep::AllBut(0), Keep::AllBut(1)];
     let entries = &all_entries[..if disk.unsynced_entries() > 0 { 6 } else { 1 }];
     for &entries in entries {
         for sector in 0..disk.unsynced_sectors() {
-            choices.push(Survivors {
-                sectors: Keep::Only(sector),
-                entries,
-            });
-            choices.push(Survivors {
-                sectors: Keep::AllBut(sector),
-                entries,
-            });
+            choices.push(Survivors { sectors: Keep::Only(sector), entries });
+            choices.push(Survivors { sectors: Keep::AllBut(sector), entries });
         }
         for seed in 0..4 {
-            choices.push(Survivors {
-                sectors: Keep::Random(seed),
-                entries,
-            });
+            choices.push(Survivors { sectors: Keep::Random(seed), entries });
         }
     }
     choices
@@ -127,10 +111,7 @@ fn power_cut_after_every_operation_leaves_a_prefix_of_whole_batches() {
         }
         operations += 1;
     }
-    assert!(
-        operations > 60,
-        "the workload has shrunk to {operations} operations"
-    );
+    assert!(operations > 60, "the workload has shrunk to {operations} operations");
     assert!(cuts > 50, "only {cuts} tails were torn: the disk is too kind");
 }
 
@@ -139,14 +120,9 @@ fn power_cut_during_recovery_leaves_the_same_prefix() {
     let mut interrupted = 0;
     for operations in (0..).step_by(3) {
         let (disk, _, finished) = run_until(operations);
-        let random = (0..3).map(|seed| Survivors {
-            sectors: Keep::Random(seed),
-            entries: Keep::Random(seed),
-        });
-        for survivors in [Survivors::NOTHING, Survivors::EVERYTHING]
-            .into_iter()
-            .chain(random)
-        {
+        let random =
+            (0..3).map(|seed| Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed) });
+        for survivors in [Survivors::NOTHING, Survivors::EVERYTHING].into_iter().chain(random) {
             let crashed = || {
                 let (disk, model, _) = run_until(operations);
                 disk.crash(survivors);
@@ -161,10 +137,7 @@ fn power_cut_during_recovery_leaves_the_same_prefix() {
                     let (disk, _) = crashed();
                     disk.stop_after(step);
                     assert!(open(&disk).is_err(), "recovery went on without a disk");
-                    disk.crash(Survivors {
-                        sectors: Keep::Random(seed),
-                        entries: Keep::Random(seed),
-                    });
+                    disk.crash(Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed) });
                     let context =
                         format!("{operations}, {survivors:?}, recovery stopped after {step}, {seed}");
                     let (log, _) = open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -179,10 +152,7 @@ fn power_cut_during_recovery_leaves_the_same_prefix() {
             break;
         }
     }
-    assert!(
-        interrupted > 1000,
-        "only {interrupted} recoveries were interrupted"
-    );
+    assert!(interrupted > 1000, "only {interrupted} recoveries were interrupted");
 }
 
 #[test]
@@ -190,10 +160,7 @@ fn what_a_recovered_log_appends_is_not_joined_by_what_was_cut() {
     for operations in 0..run_length() {
         for seed in 0..6 {
             let (disk, mut model, _) = run_until(operations);
-            disk.crash(Survivors {
-                sectors: Keep::Random(seed),
-                entries: Keep::Random(seed),
-            });
+            disk.crash(Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed) });
             let (mut log, _) = open(&disk).expect("a crash is no corruption");
             let context = format!("stopped after {operations}, seed {seed}");
             // The model forgets what was cut, and then one short batch is written over the place
@@ -213,9 +180,7 @@ fn what_a_recovered_log_appends_is_not_joined_by_what_was_cut() {
 }
 
 fn run_length() -> u64 {
-    (0..10_000)
-        .find(|&operations| run_until(operations).2)
-        .expect("the workload ends")
+    (0..10_000).find(|&operations| run_until(operations).2).expect("the workload ends")
 }
 
 #[test]
@@ -276,17 +241,10 @@ impl Storage for NoDirectorySync {
 fn without_directory_syncs_durable_records_are_lost_and_this_harness_sees_it() {
     let (disk, mut model) = (FaultStorage::new(), Model::default());
     let storage = NoDirectorySync(disk.clone());
-    workload(
-        || Log::open(storage.clone(), options()).map(|(log, _)| log),
-        &mut model,
-    )
-    .expect("healthy");
+    workload(|| Log::open(storage.clone(), options()).map(|(log, _)| log), &mut model).expect("healthy");
     disk.crash(Survivors::NOTHING);
     let (log, _) = open(&disk).expect("an empty directory is a new log");
-    assert!(
-        log.durable() < model.durable,
-        "the directory was synced all the same"
-    );
+    assert!(log.durable() < model.durable, "the directory was synced all the same");
 }
 
 #[test]

@@ -69,10 +69,7 @@ fn no_single_bit_of_a_closed_log_can_flip_unnoticed() {
             Err(error) => panic!("bit {bit}: {error}"),
             // Only the closing mark itself can go without anything behind it to miss it.
             Ok((log, report)) => {
-                assert!(
-                    report.cut.is_some() && !report.closed_cleanly,
-                    "bit {bit} flipped unnoticed"
-                );
+                assert!(report.cut.is_some() && !report.closed_cleanly, "bit {bit} flipped unnoticed");
                 assert_eq!(records(&log), all, "bit {bit} cost a record");
                 cut += 1;
             }
@@ -98,14 +95,9 @@ fn without_a_closing_mark_a_flip_is_refused_below_the_durable_mark_and_cut_above
         flipped.flip_bit(FIRST, bit);
         match (bit / 8 - 80) / batch_bytes {
             0 => {
-                let Err(OpenError::Corrupt(corruption)) = open(&flipped) else {
-                    panic!("bit {bit} opened")
-                };
+                let Err(OpenError::Corrupt(corruption)) = open(&flipped) else { panic!("bit {bit} opened") };
                 assert_eq!((corruption.segment, corruption.offset), (SegmentId::FIRST, 80));
-                assert_eq!(
-                    (corruption.lsn, corruption.stated_durable),
-                    (Lsn::new(1), Lsn::new(1))
-                );
+                assert_eq!((corruption.lsn, corruption.stated_durable), (Lsn::new(1), Lsn::new(1)));
                 assert_eq!(corruption.damage, Damage::Batch);
                 // Its own header counts when the flip is in its record.
                 assert!((2..=3).contains(&corruption.batches_behind));
@@ -151,17 +143,9 @@ fn the_last_segment_cut_off_at_any_byte_opens_with_every_batch_before_the_cut() 
         let whole = ends[1..].iter().filter(|&&end| end <= length).count();
         let (log, report) = open(&cut).unwrap_or_else(|error| panic!("cut at {length}: {error}"));
         assert_eq!(records(&log), all[..2 * whole], "cut at {length}");
-        assert_eq!(
-            report.cut.is_some(),
-            !ends.contains(&length) && length < ends[3],
-            "cut at {length}"
-        );
+        assert_eq!(report.cut.is_some(), !ends.contains(&length) && length < ends[3], "cut at {length}");
         drop(log);
-        assert_eq!(
-            open(&cut).expect("mended").1.cut,
-            None,
-            "the second time there is nothing to mend"
-        );
+        assert_eq!(open(&cut).expect("mended").1.cut, None, "the second time there is nothing to mend");
     }
 }
 
@@ -172,9 +156,7 @@ fn a_segment_header_is_durable_before_its_name_so_losing_it_is_damage() {
     for length in 0..80 {
         let cut = FaultStorage::new();
         cut.set_bytes(FIRST, bytes[..length].to_vec());
-        let Err(OpenError::Corrupt(corruption)) = open(&cut) else {
-            panic!("cut at {length} opened")
-        };
+        let Err(OpenError::Corrupt(corruption)) = open(&cut) else { panic!("cut at {length} opened") };
         assert_eq!(corruption.damage, Damage::Header);
     }
 }
@@ -221,13 +203,8 @@ fn a_file_full_of_noise_is_refused_and_not_touched() {
 fn a_missing_segment_in_the_middle_is_corruption() {
     let (disk, _) = three_segments();
     disk.remove(SECOND).expect("there");
-    let Err(OpenError::Corrupt(corruption)) = open(&disk) else {
-        panic!("opened over a gap")
-    };
-    assert_eq!(
-        (corruption.segment, corruption.damage),
-        (SegmentId::new(2), Damage::Missing)
-    );
+    let Err(OpenError::Corrupt(corruption)) = open(&disk) else { panic!("opened over a gap") };
+    assert_eq!((corruption.segment, corruption.damage), (SegmentId::new(2), Damage::Missing));
 }
 
 #[test]
@@ -236,13 +213,8 @@ fn a_sealed_segment_cut_off_at_any_batch_is_corruption() {
     let bytes = disk.bytes(SECOND).expect("there");
     for length in (80..80 + 2 * (40 + 2 * 403)).step_by(13) {
         disk.set_bytes(SECOND, bytes[..length].to_vec());
-        let Err(OpenError::Corrupt(corruption)) = open(&disk) else {
-            panic!("cut at {length} opened")
-        };
-        assert_eq!(
-            (corruption.segment, corruption.damage),
-            (SegmentId::new(2), Damage::Batch)
-        );
+        let Err(OpenError::Corrupt(corruption)) = open(&disk) else { panic!("cut at {length} opened") };
+        assert_eq!((corruption.segment, corruption.damage), (SegmentId::new(2), Damage::Batch));
     }
 }
 
@@ -254,18 +226,12 @@ fn a_missing_tail_is_noticed_by_whoever_knows_better() {
     let Err(OpenError::Corrupt(corruption)) = Log::open(disk.clone(), checkpoint.clone()) else {
         panic!("opened")
     };
-    assert_eq!(
-        (corruption.lsn, corruption.stated_durable),
-        (Lsn::new(9), Lsn::new(9))
-    );
+    assert_eq!((corruption.lsn, corruption.stated_durable), (Lsn::new(9), Lsn::new(9)));
     let Err(OpenError::Corrupt(corruption)) = Log::open(FaultStorage::new(), checkpoint) else {
         panic!("opened")
     };
     assert_eq!(corruption.damage, Damage::Missing);
-    assert_eq!(
-        open(&disk).expect("nothing in the log states it").0.durable(),
-        Lsn::new(8)
-    );
+    assert_eq!(open(&disk).expect("nothing in the log states it").0.durable(), Lsn::new(8));
 }
 
 #[test]
@@ -294,14 +260,7 @@ fn another_format_version_is_refused_by_number() {
     disk.set_bytes(FIRST, bytes);
     let Err(error) = open(&disk) else { panic!("opened") };
     let segment = SegmentId::FIRST;
-    assert_eq!(
-        error,
-        OpenError::UnsupportedVersion {
-            segment,
-            found: 2,
-            supported: 1
-        }
-    );
+    assert_eq!(error, OpenError::UnsupportedVersion { segment, found: 2, supported: 1 });
 }
 
 #[test]
@@ -324,8 +283,7 @@ fn a_promised_epoch_survives_the_rot_of_its_own_mark() {
     let disk = FaultStorage::new();
     let (mut log, _) = open(&disk).expect("new");
     log.append(&batch(1, 1, &[50])).expect("fits");
-    log.promise_epoch(replication_log::Epoch::new(7))
-        .expect("healthy");
+    log.promise_epoch(replication_log::Epoch::new(7)).expect("healthy");
     drop(log);
     for bit in (80 + 92) * 8..(80 + 92 + 80) * 8 {
         let flipped = copy(&disk);
@@ -333,11 +291,7 @@ fn a_promised_epoch_survives_the_rot_of_its_own_mark() {
         let (log, _) = open(&flipped).unwrap_or_else(|error| panic!("bit {bit}: {error}"));
         assert_eq!((log.epoch().get(), log.durable()), (7, Lsn::new(1)), "bit {bit}");
         drop(log);
-        assert_eq!(
-            open(&flipped).expect("mended").0.epoch().get(),
-            7,
-            "bit {bit}, the second time"
-        );
+        assert_eq!(open(&flipped).expect("mended").0.epoch().get(), 7, "bit {bit}, the second time");
     }
 }
 
@@ -362,19 +316,13 @@ fn repair_is_explicit_keeps_a_copy_and_can_be_repeated() {
         assert_eq!(records(&open(&again).expect("repaired").0), all[..6]);
         stop += 1;
     };
-    assert_eq!(
-        report.corruption.map(|corruption| corruption.lsn),
-        Some(Lsn::new(7))
-    );
+    assert_eq!(report.corruption.map(|corruption| corruption.lsn), Some(Lsn::new(7)));
     assert_eq!((report.last, report.copies.len()), (Lsn::new(6), 2));
 
     let report = repair(&disk).expect("healthy");
     assert_eq!(disk.bytes(&report.copies[0]), Some(damaged));
     let (mut log, _) = open(&disk).expect("repaired");
     assert_eq!(records(&log), all[..6]);
-    assert_eq!(
-        *log.append(&batch(1, 9, &[1])).expect("usable").start(),
-        Lsn::new(7)
-    );
+    assert_eq!(*log.append(&batch(1, 9, &[1])).expect("usable").start(), Lsn::new(7));
     assert_eq!(repair(&disk).expect("healthy").corruption, None);
 }

@@ -17,21 +17,13 @@ fn a_failed_sync_poisons_the_log_for_good() {
     log.append(&batch(0, 2, &[100])).expect("fits");
 
     disk.fail_syncs(1);
-    let Err(SyncError::Poisoned(poison)) = log.sync() else {
-        panic!("the error got lost")
-    };
+    let Err(SyncError::Poisoned(poison)) = log.sync() else { panic!("the error got lost") };
     assert_eq!(poison.by, PoisonedBy::Sync);
 
     // The disk is healthy again, and would report success for bytes it has dropped.
     assert_eq!(log.sync(), Err(SyncError::Poisoned(poison.clone())));
-    assert_eq!(
-        log.append(&batch(0, 3, &[1])),
-        Err(AppendError::Poisoned(poison.clone()))
-    );
-    assert_eq!(
-        log.promise_epoch(Epoch::new(5)),
-        Err(PromiseError::Poisoned(poison))
-    );
+    assert_eq!(log.append(&batch(0, 3, &[1])), Err(AppendError::Poisoned(poison.clone())));
+    assert_eq!(log.promise_epoch(Epoch::new(5)), Err(PromiseError::Poisoned(poison)));
     assert_eq!(log.durable(), Lsn::new(1));
     assert!(log.close().is_err());
 }
@@ -106,10 +98,7 @@ fn a_full_disk_refuses_a_batch_and_leaves_the_log_usable() {
         let lsns = log.append(&batch).expect("there is room again");
         assert_eq!(lsns.start().get(), model.appended.len() as u64 + 1);
         drop(log);
-        disk.crash(Survivors {
-            sectors: Keep::None,
-            entries: Keep::All,
-        });
+        disk.crash(Survivors { sectors: Keep::None, entries: Keep::All });
         model.check(&open(&disk).expect("a full disk is no corruption").0, "full disk");
     }
 }
@@ -130,10 +119,7 @@ fn without_zeros_written_ahead_a_full_disk_tears_the_batch_and_poisons_the_log()
         let Err(AppendError::Poisoned(poison)) = log.append(&batch(0, 2, &[50])) else {
             panic!("{free} was enough")
         };
-        assert_eq!(
-            (poison.by, poison.error.kind),
-            (PoisonedBy::Write, StorageErrorKind::NoSpace)
-        );
+        assert_eq!((poison.by, poison.error.kind), (PoisonedBy::Write, StorageErrorKind::NoSpace));
         drop(log);
         disk.limit_space(None);
         let (log, report) = Log::open(disk, options).expect("a torn batch is no corruption");
@@ -149,23 +135,11 @@ fn a_refused_batch_leaves_no_trace() {
     let before = (image(&disk), log.written(), log.epoch(), log.checksum());
 
     let fenced = log.append(&batch(4, 2, &[1]));
-    assert_eq!(
-        fenced,
-        Err(AppendError::Fenced {
-            have: Epoch::new(5),
-            got: Epoch::new(4)
-        })
-    );
+    assert_eq!(fenced, Err(AppendError::Fenced { have: Epoch::new(5), got: Epoch::new(4) }));
     let (bytes, limit) = (40 + 3 + 2000, 2048 - 80);
-    assert_eq!(
-        log.append(&batch(9, 3, &[2000])),
-        Err(AppendError::TooLarge { bytes, limit })
-    );
+    assert_eq!(log.append(&batch(9, 3, &[2000])), Err(AppendError::TooLarge { bytes, limit }));
     assert_eq!(log.append(&batch(9, 4, &[])), Err(AppendError::Empty));
-    let fenced = PromiseError::Fenced {
-        have: Epoch::new(5),
-        got: Epoch::new(3),
-    };
+    let fenced = PromiseError::Fenced { have: Epoch::new(5), got: Epoch::new(3) };
     assert_eq!(log.promise_epoch(Epoch::new(3)), Err(fenced));
 
     assert_eq!((image(&disk), log.written(), log.epoch(), log.checksum()), before);
@@ -187,10 +161,7 @@ fn a_promise_fences_older_epochs_also_after_a_restart() {
 
     let (mut log, report) = open(&disk).expect("healthy");
     assert_eq!(report.epoch, Epoch::new(6));
-    let fenced = Err(AppendError::Fenced {
-        have: Epoch::new(6),
-        got: Epoch::new(5),
-    });
+    let fenced = Err(AppendError::Fenced { have: Epoch::new(6), got: Epoch::new(5) });
     assert_eq!(log.append(&batch(5, 2, &[10])), fenced);
     log.append(&batch(6, 3, &[10])).expect("not older");
 }
@@ -208,10 +179,6 @@ fn a_sync_under_way_holds_back_what_cannot_overlap_it() {
     assert_eq!(log.promise_epoch(Epoch::new(1)), Err(PromiseError::SyncUnderWay));
 
     let outcome = pending.run();
-    assert_eq!(
-        log.finish_sync(pending, outcome),
-        Ok(Lsn::new(1)),
-        "only what was there when it began"
-    );
+    assert_eq!(log.finish_sync(pending, outcome), Ok(Lsn::new(1)), "only what was there when it began");
     log.append(&batch(0, 3, &[1500])).expect("nothing in the way");
 }

@@ -1,10 +1,7 @@
 //! Real files.
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 #![cfg(feature = "std")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the tests look at the files behind the log's back"
-)]
+#![allow(clippy::disallowed_methods, reason = "the tests look at the files behind the log's back")]
 
 mod common;
 
@@ -30,10 +27,7 @@ fn a_log_in_a_directory_outlives_its_process() {
     drop(log);
 
     let (log, report) = open();
-    assert_eq!(
-        (report.last, report.closed_cleanly, report.cut),
-        (Lsn::new(20), false, None)
-    );
+    assert_eq!((report.last, report.closed_cleanly, report.cut), (Lsn::new(20), false, None));
     assert_eq!(records(&log)[..], all[log.oldest().get() as usize - 1..]);
     log.close().expect("healthy");
     assert!(open().1.closed_cleanly);
@@ -48,9 +42,7 @@ fn the_same_bytes_on_a_real_disk_as_in_memory() {
     let (mut in_memory, _) = Log::open(memory.clone(), options()).expect("new");
     for label in 0..7 {
         on_disk.append(&batch(label, label, &[300, 0, 77])).expect("fits");
-        in_memory
-            .append(&batch(label, label, &[300, 0, 77]))
-            .expect("fits");
+        in_memory.append(&batch(label, label, &[300, 0, 77])).expect("fits");
     }
     on_disk.close().expect("healthy");
     in_memory.close().expect("healthy");
@@ -75,10 +67,7 @@ fn a_second_handle_finds_the_directory_locked() {
 /// The lock is the operating system's, so it holds between processes and ends with them, however
 /// they end.
 #[test]
-#[expect(
-    clippy::disallowed_types,
-    reason = "the other process is this test binary itself"
-)]
+#[expect(clippy::disallowed_types, reason = "the other process is this test binary itself")]
 fn a_second_process_finds_the_directory_locked() {
     const DIRECTORY: &str = "REPLICATION_LOG_LOCKED_DIRECTORY";
     if let Some(directory) = std::env::var_os(DIRECTORY) {
@@ -108,15 +97,9 @@ fn names_cannot_leave_the_directory() {
             "{name:?}"
         );
     }
-    assert_eq!(
-        storage.open("absent").expect_err("absent").kind,
-        StorageErrorKind::NotFound
-    );
+    assert_eq!(storage.open("absent").expect_err("absent").kind, StorageErrorKind::NotFound);
     let file = storage.create("a").expect("plain");
-    assert_eq!(
-        storage.create("a").expect_err("there").kind,
-        StorageErrorKind::AlreadyExists
-    );
+    assert_eq!(storage.create("a").expect_err("there").kind, StorageErrorKind::AlreadyExists);
     file.write_at(3, b"xyz").expect("healthy");
     let mut buffer = [7; 8];
     assert_eq!(file.read_at(1, &mut buffer), Ok(5));

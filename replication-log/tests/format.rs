@@ -20,8 +20,7 @@ fn golden_log() -> FaultStorage {
     batch.push(RecordKind(2), b"").expect("small");
     log.append(&batch).expect("fits");
     log.promise_epoch(Epoch::new(5)).expect("healthy");
-    log.append(&Batch::of(Epoch::new(5), RecordKind(255), &[b'x'; 200]).expect("small"))
-        .expect("fits");
+    log.append(&Batch::of(Epoch::new(5), RecordKind(255), &[b'x'; 200]).expect("small")).expect("fits");
     log.close().expect("healthy");
     disk
 }
@@ -38,40 +37,24 @@ fn a_log_of_version_1_can_be_read() {
     let (log, report) = Log::open(disk, LogOptions::new(0)).expect("readable");
     assert!(report.closed_cleanly);
     assert_eq!((report.last, report.epoch), (Lsn::new(3), Epoch::new(5)));
-    let payloads: Vec<_> = common::records(&log)
-        .into_iter()
-        .map(|record| (record.kind.0, record.payload))
-        .collect();
-    assert_eq!(
-        payloads,
-        [(1, b"milk".to_vec()), (2, Vec::new()), (255, vec![b'x'; 200])]
-    );
+    let payloads: Vec<_> =
+        common::records(&log).into_iter().map(|record| (record.kind.0, record.payload)).collect();
+    assert_eq!(payloads, [(1, b"milk".to_vec()), (2, Vec::new()), (255, vec![b'x'; 200])]);
 }
 
 /// The golden segment; its file shows eight bytes in a row, as the document does.
 fn golden_bytes() -> Vec<u8> {
     let digits = include_str!("golden/segment_v1.hex").lines().collect::<String>();
-    let pairs = digits
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| std::str::from_utf8(pair).expect("ASCII"));
-    pairs
-        .map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal"))
-        .collect()
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect()
 }
 
 /// CRC32C bit by bit, from its definition.
 fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| {
-        if crc & 1 == 1 {
-            crc >> 1 ^ 0x82f6_3b78
-        } else {
-            crc >> 1
-        }
+        if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }
     };
-    !bytes
-        .iter()
-        .fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
 }
 
 fn le<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
@@ -80,11 +63,7 @@ fn le<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
 
 #[test]
 fn every_checksum_can_be_computed_from_the_document_alone() {
-    assert_eq!(
-        crc32c(b"123456789"),
-        0xe306_9283,
-        "the check value every catalogue gives"
-    );
+    assert_eq!(crc32c(b"123456789"), 0xe306_9283, "the check value every catalogue gives");
     let bytes = golden_log().bytes(NAME).expect("there");
     assert_eq!(u32::from_le_bytes(le(&bytes, 76)), crc32c(&bytes[..76]));
     let identity = &bytes[24..32];
@@ -94,11 +73,7 @@ fn every_checksum_can_be_computed_from_the_document_alone() {
     while offset < bytes.len() {
         let header = &bytes[offset..offset + 40];
         let bound = [identity, &(offset as u64).to_le_bytes()[..], &header[4..]].concat();
-        assert_eq!(
-            u32::from_le_bytes(le(header, 0)),
-            crc32c(&bound),
-            "batch at {offset}"
-        );
+        assert_eq!(u32::from_le_bytes(le(header, 0)), crc32c(&bound), "batch at {offset}");
 
         let length = u32::from_le_bytes(le(header, 4)) as usize;
         let body = &bytes[offset + 40..offset + 40 + length];
@@ -106,11 +81,7 @@ fn every_checksum_can_be_computed_from_the_document_alone() {
             covered.extend_from_slice(&header[8..24]);
             covered.extend_from_slice(body);
         }
-        assert_eq!(
-            u32::from_le_bytes(le(header, 32)),
-            crc32c(&covered),
-            "running checksum at {offset}"
-        );
+        assert_eq!(u32::from_le_bytes(le(header, 32)), crc32c(&covered), "running checksum at {offset}");
         kinds.push(header[36]);
         offset += 40 + length;
     }

@@ -50,9 +50,7 @@ impl Gate {
     fn until_someone_waits(&self) {
         drop(
             self.changed
-                .wait_while(self.state.lock().expect("no panic under it"), |state| {
-                    state.waiting == 0
-                })
+                .wait_while(self.state.lock().expect("no panic under it"), |state| state.waiting == 0)
                 .expect("no panic under it"),
         );
     }
@@ -61,10 +59,7 @@ impl Gate {
         let mut state = self.state.lock().expect("no panic under it");
         state.waiting += 1;
         self.changed.notify_all();
-        let mut state = self
-            .changed
-            .wait_while(state, |state| state.shut)
-            .expect("no panic under it");
+        let mut state = self.changed.wait_while(state, |state| state.shut).expect("no panic under it");
         state.waiting -= 1;
     }
 }
@@ -79,15 +74,11 @@ impl Storage for Gated {
     }
 
     fn create(&self, name: &str) -> Result<GatedFile, StorageError> {
-        self.disk
-            .create(name)
-            .map(|file| GatedFile(file, Arc::clone(&self.gate)))
+        self.disk.create(name).map(|file| GatedFile(file, Arc::clone(&self.gate)))
     }
 
     fn open(&self, name: &str) -> Result<GatedFile, StorageError> {
-        self.disk
-            .open(name)
-            .map(|file| GatedFile(file, Arc::clone(&self.gate)))
+        self.disk.open(name).map(|file| GatedFile(file, Arc::clone(&self.gate)))
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
@@ -128,10 +119,7 @@ impl StorageFile for GatedFile {
 
 /// A handle over a gated disk with room for everything in one segment.
 fn gated(policy: FsyncPolicy) -> (Gated, LogHandle<Gated>) {
-    let storage = Gated {
-        disk: FaultStorage::new(),
-        gate: Arc::default(),
-    };
+    let storage = Gated { disk: FaultStorage::new(), gate: Arc::default() };
     let (log, _) = Log::open(storage.clone(), options().segment_bytes(1 << 20)).expect("new");
     (storage, LogHandle::start(log, policy).expect("a thread"))
 }
@@ -152,9 +140,7 @@ fn sixty_four_threads_that_append_during_one_sync_share_the_next() {
             waiters.push(scope.spawn(move || {
                 let ticket = handle.append(&batch(0, label, &[10])).expect("fits");
                 appended.wait();
-                handle
-                    .wait_durable(ticket)
-                    .map(|durable| durable >= ticket.last())
+                handle.wait_durable(ticket).map(|durable| durable >= ticket.last())
             }));
         }
         appended.wait();
@@ -165,20 +151,14 @@ fn sixty_four_threads_that_append_during_one_sync_share_the_next() {
         }
     });
     assert_eq!(handle.wait_durable(first), Ok(Lsn::new(65)));
-    assert_eq!(
-        storage.disk.syncs() - before,
-        2,
-        "one for the first, one for the other sixty-four"
-    );
+    assert_eq!(storage.disk.syncs() - before, 2, "one for the first, one for the other sixty-four");
 }
 
 #[test]
 fn every_waiter_hears_of_a_failed_sync_and_nobody_hangs() {
     let (storage, handle) = gated(FsyncPolicy::Group);
     storage.gate.shut();
-    let tickets: Vec<_> = (0..8)
-        .map(|label| handle.append(&batch(0, label, &[10])).expect("fits"))
-        .collect();
+    let tickets: Vec<_> = (0..8).map(|label| handle.append(&batch(0, label, &[10])).expect("fits")).collect();
     storage.gate.until_someone_waits();
     storage.disk.fail_syncs(1);
     let outcomes: Vec<_> = thread::scope(|scope| {
@@ -192,22 +172,11 @@ fn every_waiter_hears_of_a_failed_sync_and_nobody_hangs() {
             })
             .collect();
         storage.gate.open();
-        waiters
-            .into_iter()
-            .map(|waiter| waiter.join().expect("no panic"))
-            .collect()
+        waiters.into_iter().map(|waiter| waiter.join().expect("no panic")).collect()
     });
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| matches!(outcome, Err(WaitError::Poisoned(_)))),
-        "{outcomes:?}"
-    );
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(WaitError::Poisoned(_)))), "{outcomes:?}");
     let refused = handle.append(&batch(0, 9, &[10]));
-    assert!(matches!(
-        refused,
-        Err(SubmitError::Refused(AppendError::Poisoned(_)))
-    ));
+    assert!(matches!(refused, Err(SubmitError::Refused(AppendError::Poisoned(_)))));
     assert!(matches!(handle.sync(), Err(WaitError::Poisoned(_))));
     assert!(handle.close().is_err());
 }
@@ -280,9 +249,7 @@ fn threads_rotate_promise_and_truncate_under_each_others_feet() {
             let handle = handle.clone();
             scope.spawn(move || {
                 for round in 0..25 {
-                    let ticket = handle
-                        .append(&batch(3, worker * 100 + round, &[200, 1]))
-                        .expect("fits");
+                    let ticket = handle.append(&batch(3, worker * 100 + round, &[200, 1])).expect("fits");
                     let durable = handle.wait_durable(ticket).expect("healthy");
                     let read = handle.read_from(*ticket.lsns().start(), 2);
                     // Another worker may have truncated it since.

@@ -95,22 +95,13 @@ where
             stopping: false,
             ended: false,
         };
-        let shared = Arc::new(Shared {
-            policy,
-            state: Mutex::new(state),
-            work: Condvar::new(),
-            done: Condvar::new(),
-        });
+        let shared =
+            Arc::new(Shared { policy, state: Mutex::new(state), work: Condvar::new(), done: Condvar::new() });
         let flusher = thread::Builder::new().name("log-flusher".into()).spawn({
             let shared = Arc::clone(&shared);
             move || flusher::run(&shared, on_durable)
         })?;
-        Ok(Self {
-            owner: Arc::new(Owner {
-                shared,
-                flusher: Mutex::new(Some(flusher)),
-            }),
-        })
+        Ok(Self { owner: Arc::new(Owner { shared, flusher: Mutex::new(Some(flusher)) }) })
     }
 
     /// Appends `batch` and returns once it is written; under [`FsyncPolicy::Always`], once it is
@@ -127,11 +118,7 @@ where
         });
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
         let outcome = log.append(batch);
-        let synced = if always && outcome.is_ok() {
-            log.sync().map(drop)
-        } else {
-            Ok(())
-        };
+        let synced = if always && outcome.is_ok() { log.sync().map(drop) } else { Ok(()) };
         // The flusher has to know in every case: an append can also have poisoned the log.
         drop(state);
         shared.wake_all();
@@ -179,9 +166,7 @@ where
     pub fn read_from(&self, lsn: Lsn, count: usize) -> Result<Vec<OwnedRecord>, SubmitError<ReadError>> {
         let state = self.shared().lock();
         let log = state.log.as_ref().ok_or(SubmitError::Closed)?;
-        let records = log
-            .read_from(lsn)
-            .and_then(|reader| reader.into_iter().take(count).collect());
+        let records = log.read_from(lsn).and_then(|reader| reader.into_iter().take(count).collect());
         records.map_err(SubmitError::Refused)
     }
 
@@ -238,18 +223,13 @@ impl<S: Storage> LogHandle<S> {
 
 impl<S: Storage> Clone for LogHandle<S> {
     fn clone(&self) -> Self {
-        Self {
-            owner: Arc::clone(&self.owner),
-        }
+        Self { owner: Arc::clone(&self.owner) }
     }
 }
 
 impl<S: Storage> std::fmt::Debug for LogHandle<S> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("LogHandle")
-            .field("policy", &self.shared().policy)
-            .finish_non_exhaustive()
+        formatter.debug_struct("LogHandle").field("policy", &self.shared().policy).finish_non_exhaustive()
     }
 }
 

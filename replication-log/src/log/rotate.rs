@@ -29,8 +29,7 @@ impl<S: Storage> Log<S> {
         if self.segments.end().offset + bytes > self.options.segment_bytes {
             self.rotate()?;
         }
-        self.zero_ahead(self.segments.end().offset + bytes)
-            .map_err(NoRoom::Storage)
+        self.zero_ahead(self.segments.end().offset + bytes).map_err(NoRoom::Storage)
     }
 
     /// Whether appending this many bytes starts a new segment.
@@ -46,10 +45,7 @@ impl<S: Storage> Log<S> {
         if step == 0 || end <= self.zeroed {
             return Ok(());
         }
-        let target = end
-            .saturating_add(step - 1)
-            .min(self.options.segment_bytes)
-            .max(end);
+        let target = end.saturating_add(step - 1).min(self.options.segment_bytes).max(end);
         write_zeros(&*self.file, self.zeroed, target)?;
         self.zeroed = target;
         Ok(())
@@ -128,9 +124,7 @@ pub(crate) fn create_segment<S: Storage>(
         storage.remove(&unborn).ok();
         CreateError::Unborn(error)
     })?;
-    let named = storage
-        .rename(&unborn, &file_name(header.segment))
-        .and_then(|()| storage.sync_directory());
+    let named = storage.rename(&unborn, &file_name(header.segment)).and_then(|()| storage.sync_directory());
     named.map_err(CreateError::Unknown)?;
     Ok((file, zeroed))
 }

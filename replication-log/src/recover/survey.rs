@@ -43,17 +43,9 @@ pub(crate) fn survey<S: Storage>(storage: &S, known_durable: Lsn) -> Result<Surv
     let names = storage.list()?;
     let mut present: Vec<SegmentId> = names.iter().filter_map(|name| parse_file_name(name)).collect();
     present.sort_unstable();
-    let unborn = names
-        .into_iter()
-        .filter(|name| is_unborn_file_name(name))
-        .collect();
+    let unborn = names.into_iter().filter(|name| is_unborn_file_name(name)).collect();
 
-    let mut scan = Scan {
-        storage,
-        stated: known_durable,
-        found: None,
-        closed: false,
-    };
+    let mut scan = Scan { storage, stated: known_durable, found: None, closed: false };
     let mut stop = None;
     let mut read = 0;
     for &segment in &present {
@@ -87,10 +79,7 @@ enum Stop {
 impl<S: Storage> Scan<'_, S> {
     /// Reads one more segment, if it continues the log.
     fn enter(&mut self, segment: SegmentId) -> Result<Option<Stop>, OpenError> {
-        let expected = self
-            .found
-            .as_ref()
-            .and_then(|found| found.segments.active().id.next());
+        let expected = self.found.as_ref().and_then(|found| found.segments.active().id.next());
         if let Some(expected) = expected.filter(|&expected| expected != segment) {
             return Ok(Some(Stop::Bad(expected, Damage::Missing)));
         }
@@ -99,11 +88,7 @@ impl<S: Storage> Scan<'_, S> {
             Ok(header) => header,
             Err(HeaderError::Damaged) => return Ok(Some(Stop::Bad(segment, Damage::Header))),
             Err(HeaderError::Version(found)) => {
-                return Err(OpenError::UnsupportedVersion {
-                    segment,
-                    found,
-                    supported: FORMAT_VERSION,
-                });
+                return Err(OpenError::UnsupportedVersion { segment, found, supported: FORMAT_VERSION });
             }
         };
         if header.segment != segment {
@@ -167,11 +152,7 @@ impl<S: Storage> Scan<'_, S> {
     ) -> Result<Survey<S::File>, OpenError> {
         let Some(mut found) = self.found.take() else {
             let corruption = self.without_segments(stop);
-            return Ok(Survey {
-                found: None,
-                unborn,
-                corruption,
-            });
+            return Ok(Survey { found: None, unborn, corruption });
         };
         let end = found.segments.end();
         let identity = found.segments.active().identity;
@@ -198,11 +179,7 @@ impl<S: Storage> Scan<'_, S> {
             stated_durable: self.stated,
             batches_behind: found.behind.headers,
         });
-        Ok(Survey {
-            found: Some(found),
-            unborn,
-            corruption,
-        })
+        Ok(Survey { found: Some(found), unborn, corruption })
     }
 
     /// A log of which no segment can be read: new, unless something says that there must be one.
@@ -213,14 +190,7 @@ impl<S: Storage> Scan<'_, S> {
             _ => return None,
         };
         let (lsn, stated_durable) = (Lsn::FIRST, self.stated);
-        Some(Corruption {
-            segment,
-            offset: 0,
-            lsn,
-            damage,
-            stated_durable,
-            batches_behind: 0,
-        })
+        Some(Corruption { segment, offset: 0, lsn, damage, stated_durable, batches_behind: 0 })
     }
 
     /// What a segment behind the hole states, whether it is intact itself or not.
@@ -241,21 +211,14 @@ impl<S: Storage> Scan<'_, S> {
     fn first_unproven(&self, found: &Found<S::File>) -> Result<Option<u64>, StorageError> {
         let segment = found.segments.active();
         let place = segment.seek(self.stated);
-        let mut walk = Walk::new(
-            Arc::clone(&found.file),
-            segment.identity,
-            place,
-            segment.end().offset,
-        );
+        let mut walk = Walk::new(Arc::clone(&found.file), segment.identity, place, segment.end().offset);
         loop {
             let offset = walk.place().offset;
             let Step::Batch(batch) = walk.step()? else {
                 return Ok(None);
             };
             let proven = match batch.kind {
-                BatchKind::Records => batch
-                    .next()
-                    .is_some_and(|next| next.previous() <= Some(self.stated)),
+                BatchKind::Records => batch.next().is_some_and(|next| next.previous() <= Some(self.stated)),
                 BatchKind::Promise => batch.first <= self.stated,
                 // It says nothing that was not durable before it was written.
                 BatchKind::Close => true,
@@ -270,11 +233,7 @@ impl<S: Storage> Scan<'_, S> {
 fn read_header<F: StorageFile>(file: &F) -> Result<Result<SegmentHeader, HeaderError>, StorageError> {
     let mut bytes = [0; HEADER_BYTES];
     let count = file.read_at(0, &mut bytes)?;
-    Ok(if count < HEADER_BYTES {
-        Err(HeaderError::Damaged)
-    } else {
-        SegmentHeader::decode(&bytes)
-    })
+    Ok(if count < HEADER_BYTES { Err(HeaderError::Damaged) } else { SegmentHeader::decode(&bytes) })
 }
 
 /// Whether a batch's body is exactly as many records as its header says.

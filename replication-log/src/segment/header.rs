@@ -79,11 +79,7 @@ impl SegmentHeader {
             chain: read_le!(u32, bytes, 64),
         };
         let canonical = *bytes == header.encode();
-        if intact && canonical {
-            Ok(header)
-        } else {
-            Err(HeaderError::Damaged)
-        }
+        if intact && canonical { Ok(header) } else { Err(HeaderError::Damaged) }
     }
 }
 

@@ -37,10 +37,7 @@ impl FramedRecords {
             return Ok(None);
         }
         let length = self.length(body)?;
-        let (&kind, rest) = body
-            .get(self.position..)
-            .and_then(<[u8]>::split_first)
-            .ok_or(NotARecord)?;
+        let (&kind, rest) = body.get(self.position..).and_then(<[u8]>::split_first).ok_or(NotARecord)?;
         let payload = rest.get(..length).ok_or(NotARecord)?;
         self.position += 1 + length;
         Ok(Some((RecordKind(kind), payload)))
@@ -54,11 +51,7 @@ impl FramedRecords {
             length |= usize::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 let overlong = byte == 0 && shift > 0;
-                return if overlong || length > MAX_RECORD_BYTES {
-                    Err(NotARecord)
-                } else {
-                    Ok(length)
-                };
+                return if overlong || length > MAX_RECORD_BYTES { Err(NotARecord) } else { Ok(length) };
             }
         }
         Err(NotARecord)

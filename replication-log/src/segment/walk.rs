@@ -48,15 +48,7 @@ pub(crate) enum Step {
 
 impl<F: StorageFile> Walk<F> {
     pub(crate) fn new(file: Arc<F>, identity: u64, place: Place, end: u64) -> Self {
-        Self {
-            file,
-            identity,
-            end,
-            place,
-            buffer: Vec::new(),
-            buffer_offset: 0,
-            body: 0..0,
-        }
+        Self { file, identity, end, place, buffer: Vec::new(), buffer_offset: 0, body: 0..0 }
     }
 
     /// Where the walk stands: after the last batch it returned.
@@ -94,12 +86,8 @@ impl<F: StorageFile> Walk<F> {
             return Ok(Step::Hole);
         }
         self.body = body;
-        self.place = Place {
-            offset: body_offset + u64::from(header.length),
-            next,
-            epoch: header.epoch,
-            chain,
-        };
+        self.place =
+            Place { offset: body_offset + u64::from(header.length), next, epoch: header.epoch, chain };
         Ok(Step::Batch(header))
     }
 
@@ -108,9 +96,7 @@ impl<F: StorageFile> Walk<F> {
         let Some(range) = self.read(offset, BATCH_HEADER_BYTES)? else {
             return Ok(None);
         };
-        Ok(self.buffer[range]
-            .first_chunk()
-            .and_then(|bytes| BatchHeader::decode(bytes, identity, offset)))
+        Ok(self.buffer[range].first_chunk().and_then(|bytes| BatchHeader::decode(bytes, identity, offset)))
     }
 
     /// Where in the buffer these bytes of the file are; `None` when the file ends before them.
@@ -121,8 +107,7 @@ impl<F: StorageFile> Walk<F> {
             return Ok(None);
         }
         if offset < buffered.start || wanted_end > buffered.end {
-            self.buffer
-                .resize(chunk_of(self.end - offset, length.max(CHUNK_BYTES)), 0);
+            self.buffer.resize(chunk_of(self.end - offset, length.max(CHUNK_BYTES)), 0);
             let count = self.file.read_at(offset, &mut self.buffer)?;
             self.buffer.truncate(count);
             self.buffer_offset = offset;

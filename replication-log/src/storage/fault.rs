@@ -65,15 +65,9 @@ pub struct Survivors {
 
 impl Survivors {
     /// A disk that wrote nothing before it was told to.
-    pub const NOTHING: Self = Self {
-        sectors: Keep::None,
-        entries: Keep::None,
-    };
+    pub const NOTHING: Self = Self { sectors: Keep::None, entries: Keep::None };
     /// A disk that wrote everything at once.
-    pub const EVERYTHING: Self = Self {
-        sectors: Keep::All,
-        entries: Keep::All,
-    };
+    pub const EVERYTHING: Self = Self { sectors: Keep::All, entries: Keep::All };
 }
 
 /// A choice among changes that are counted from 0.
@@ -169,21 +163,14 @@ impl FaultStorage {
     /// A copy of the live bytes of a file.
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let disk = self.disk.lock();
-        disk.live
-            .get(name)
-            .and_then(|&inode| disk.inodes.get(inode))
-            .map(|inode| inode.live.clone())
+        disk.live.get(name).and_then(|&inode| disk.inodes.get(inode)).map(|inode| inode.live.clone())
     }
 
     /// Replaces or creates a file, durably.
     pub fn set_bytes(&self, name: &str, bytes: Vec<u8>) {
         let mut disk = self.disk.lock();
         let inode = disk.inodes.len();
-        disk.inodes.push(Inode {
-            durable: bytes.clone(),
-            live: bytes,
-            ..Inode::default()
-        });
+        disk.inodes.push(Inode { durable: bytes.clone(), live: bytes, ..Inode::default() });
         disk.live.insert(name.to_string(), inode);
         disk.durable.insert(name.to_string(), inode);
     }
@@ -217,36 +204,26 @@ impl Storage for FaultStorage {
         let mut disk = self.disk.lock();
         disk.begin(StorageOperation::Create, name)?;
         if disk.live.contains_key(name) {
-            return Err(StorageError::new(
-                StorageErrorKind::AlreadyExists,
-                StorageOperation::Create,
-                name,
-            ));
+            return Err(StorageError::new(StorageErrorKind::AlreadyExists, StorageOperation::Create, name));
         }
         let inode = disk.inodes.len();
         disk.inodes.push(Inode::default());
         disk.live.insert(name.to_string(), inode);
-        disk.unsynced_entries
-            .push(EntryChange::Create(name.to_string(), inode));
+        disk.unsynced_entries.push(EntryChange::Create(name.to_string(), inode));
         Ok(self.file(inode, disk.boots, name))
     }
 
     fn open(&self, name: &str) -> Result<FaultFile, StorageError> {
         let disk = self.disk.lock();
         disk.check_running(StorageOperation::Open, name)?;
-        let &inode = disk
-            .live
-            .get(name)
-            .ok_or_else(|| not_found(StorageOperation::Open, name))?;
+        let &inode = disk.live.get(name).ok_or_else(|| not_found(StorageOperation::Open, name))?;
         Ok(self.file(inode, disk.boots, name))
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
         let mut disk = self.disk.lock();
         disk.begin(StorageOperation::Remove, name)?;
-        disk.live
-            .remove(name)
-            .ok_or_else(|| not_found(StorageOperation::Remove, name))?;
+        disk.live.remove(name).ok_or_else(|| not_found(StorageOperation::Remove, name))?;
         disk.unsynced_entries.push(EntryChange::Remove(name.to_string()));
         Ok(())
     }
@@ -254,13 +231,9 @@ impl Storage for FaultStorage {
     fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         let mut disk = self.disk.lock();
         disk.begin(StorageOperation::Rename, from)?;
-        let inode = disk
-            .live
-            .remove(from)
-            .ok_or_else(|| not_found(StorageOperation::Rename, from))?;
+        let inode = disk.live.remove(from).ok_or_else(|| not_found(StorageOperation::Rename, from))?;
         disk.live.insert(to.to_string(), inode);
-        disk.unsynced_entries
-            .push(EntryChange::Rename(from.to_string(), to.to_string(), inode));
+        disk.unsynced_entries.push(EntryChange::Rename(from.to_string(), to.to_string(), inode));
         Ok(())
     }
 
@@ -280,12 +253,7 @@ impl Storage for FaultStorage {
 
 impl FaultStorage {
     fn file(&self, inode: usize, boots: u64, name: &str) -> FaultFile {
-        FaultFile {
-            disk: self.disk.clone(),
-            inode,
-            boots,
-            name: name.to_string(),
-        }
+        FaultFile { disk: self.disk.clone(), inode, boots, name: name.to_string() }
     }
 }
 
@@ -308,11 +276,7 @@ impl FaultFile {
         let mut disk = self.disk.lock();
         let known = self.boots == disk.boots && self.inode < disk.inodes.len();
         if !known {
-            return Err(StorageError::new(
-                StorageErrorKind::Disconnected,
-                operation,
-                &self.name,
-            ));
+            return Err(StorageError::new(StorageErrorKind::Disconnected, operation, &self.name));
         }
         match operation {
             StorageOperation::Read => disk.check_running(operation, &self.name)?,
@@ -335,11 +299,7 @@ impl StorageFile for FaultFile {
             disk.inodes[inode]
                 .write(offset, &bytes[..fits])
                 .ok_or_else(|| too_large(StorageOperation::Write, &self.name))?;
-            if fits < bytes.len() {
-                Err(too_large(StorageOperation::Write, &self.name))
-            } else {
-                Ok(())
-            }
+            if fits < bytes.len() { Err(too_large(StorageOperation::Write, &self.name)) } else { Ok(()) }
         })
     }
 
@@ -353,9 +313,7 @@ impl StorageFile for FaultFile {
     }
 
     fn len(&self) -> Result<u64, StorageError> {
-        self.with(StorageOperation::Read, |disk, inode| {
-            Ok(disk.inodes[inode].live.len() as u64)
-        })
+        self.with(StorageOperation::Read, |disk, inode| Ok(disk.inodes[inode].live.len() as u64))
     }
 
     fn sync_data(&self) -> Result<(), StorageError> {

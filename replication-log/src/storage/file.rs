@@ -1,9 +1,5 @@
 //! A directory of the operating system. Nothing else in this crate touches files.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "this is the door to the disk"
-)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door to the disk")]
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -64,10 +60,7 @@ impl FileStorage {
             }
             TryLockError::Error(error) => failure(StorageOperation::Lock, LOCK_NAME, &error),
         })?;
-        Ok(Self {
-            directory,
-            _lock: Arc::new(lock),
-        })
+        Ok(Self { directory, _lock: Arc::new(lock) })
     }
 
     fn path(&self, operation: StorageOperation, name: &str) -> Result<PathBuf, StorageError> {
@@ -88,11 +81,7 @@ impl Storage for FileStorage {
             let mut names = Vec::new();
             for entry in fs::read_dir(&self.directory)? {
                 let entry = entry?;
-                let name = entry
-                    .file_name()
-                    .into_string()
-                    .ok()
-                    .filter(|name| name != LOCK_NAME);
+                let name = entry.file_name().into_string().ok().filter(|name| name != LOCK_NAME);
                 if let Some(name) = name.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())) {
                     names.push(name);
                 }
@@ -105,11 +94,7 @@ impl Storage for FileStorage {
 
     fn create(&self, name: &str) -> Result<DiskFile, StorageError> {
         let path = self.path(StorageOperation::Create, name)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
         file.map(|file| DiskFile::new(file, name))
             .map_err(|error| failure(StorageOperation::Create, name, &error))
     }
@@ -146,10 +131,7 @@ pub struct DiskFile {
 
 impl DiskFile {
     fn new(file: File, name: &str) -> Self {
-        Self {
-            file: positioned::PositionedFile::new(file),
-            name: name.to_owned(),
-        }
+        Self { file: positioned::PositionedFile::new(file), name: name.to_owned() }
     }
 }
 
@@ -180,16 +162,11 @@ impl StorageFile for DiskFile {
 
     fn len(&self) -> Result<u64, StorageError> {
         let metadata = self.file.file().metadata();
-        metadata
-            .map(|data| data.len())
-            .map_err(|error| failure(StorageOperation::Length, &self.name, &error))
+        metadata.map(|data| data.len()).map_err(|error| failure(StorageOperation::Length, &self.name, &error))
     }
 
     fn sync_data(&self) -> Result<(), StorageError> {
-        self.file
-            .file()
-            .sync_data()
-            .map_err(|error| failure(StorageOperation::SyncData, &self.name, &error))
+        self.file.file().sync_data().map_err(|error| failure(StorageOperation::SyncData, &self.name, &error))
     }
 }
 
@@ -273,10 +250,7 @@ mod positioned {
 
     impl PositionedFile {
         pub(super) fn new(file: File) -> Self {
-            Self {
-                file,
-                cursor: Mutex::new(()),
-            }
+            Self { file, cursor: Mutex::new(()) }
         }
 
         pub(super) fn file(&self) -> &File {

@@ -53,43 +53,27 @@ impl Storage for MemoryStorage {
     fn create(&self, name: &str) -> Result<MemoryFile, StorageError> {
         let mut files = self.files.lock();
         if files.contains_key(name) {
-            return Err(StorageError::new(
-                StorageErrorKind::AlreadyExists,
-                StorageOperation::Create,
-                name,
-            ));
+            return Err(StorageError::new(StorageErrorKind::AlreadyExists, StorageOperation::Create, name));
         }
         let bytes = Shared::new(Vec::new());
         files.insert(name.to_string(), bytes.clone());
-        Ok(MemoryFile {
-            bytes,
-            name: name.to_string(),
-        })
+        Ok(MemoryFile { bytes, name: name.to_string() })
     }
 
     fn open(&self, name: &str) -> Result<MemoryFile, StorageError> {
         let files = self.files.lock();
-        let bytes = files
-            .get(name)
-            .ok_or_else(|| not_found(StorageOperation::Open, name))?;
-        Ok(MemoryFile {
-            bytes: bytes.clone(),
-            name: name.to_string(),
-        })
+        let bytes = files.get(name).ok_or_else(|| not_found(StorageOperation::Open, name))?;
+        Ok(MemoryFile { bytes: bytes.clone(), name: name.to_string() })
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
         let removed = self.files.lock().remove(name);
-        removed
-            .map(drop)
-            .ok_or_else(|| not_found(StorageOperation::Remove, name))
+        removed.map(drop).ok_or_else(|| not_found(StorageOperation::Remove, name))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         let mut files = self.files.lock();
-        let bytes = files
-            .remove(from)
-            .ok_or_else(|| not_found(StorageOperation::Rename, from))?;
+        let bytes = files.remove(from).ok_or_else(|| not_found(StorageOperation::Rename, from))?;
         files.insert(to.to_string(), bytes);
         Ok(())
     }

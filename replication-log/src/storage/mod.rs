@@ -49,10 +49,7 @@ pub trait Storage {
 }
 
 /// An open file. All calls take `&self`, so that one thread can sync while another appends.
-#[expect(
-    clippy::len_without_is_empty,
-    reason = "a length in bytes, asked for once when a segment is opened"
-)]
+#[expect(clippy::len_without_is_empty, reason = "a length in bytes, asked for once when a segment is opened")]
 pub trait StorageFile {
     /// Fills `buffer` from `offset` on and returns how many bytes there were: fewer only at the end
     /// of the file.
@@ -88,11 +85,7 @@ pub struct StorageError {
 impl StorageError {
     /// An error of `kind` in `operation` on the file `name`.
     pub fn new(kind: StorageErrorKind, operation: StorageOperation, name: &str) -> Self {
-        Self {
-            kind,
-            operation,
-            name: name.into(),
-        }
+        Self { kind, operation, name: name.into() }
     }
 }
 

@@ -10,18 +10,14 @@ use replication_log::{
 
 /// Small segments, so that a short workload rotates.
 pub(crate) fn options() -> LogOptions {
-    LogOptions::new(0x5eed)
-        .segment_bytes(2048)
-        .preallocate_bytes(1024)
+    LogOptions::new(0x5eed).segment_bytes(2048).preallocate_bytes(1024)
 }
 
 /// A batch whose records state their number in the workload and have the given sizes.
 pub(crate) fn batch(epoch: u64, label: u64, sizes: &[usize]) -> Batch {
     let mut batch = Batch::new(Epoch::new(epoch));
     for (index, &size) in sizes.iter().enumerate() {
-        batch
-            .push(RecordKind(index as u8), &payload(label, index, size))
-            .expect("small");
+        batch.push(RecordKind(index as u8), &payload(label, index, size)).expect("small");
     }
     batch
 }
@@ -36,13 +32,8 @@ pub(crate) fn payload(label: u64, index: usize, size: usize) -> Vec<u8> {
 
 /// The records of a log, from the oldest on.
 pub(crate) fn records<S: Storage>(log: &Log<S>) -> Vec<OwnedRecord> {
-    let reader = log
-        .read_written_from(log.oldest())
-        .expect("the oldest record is there");
-    reader
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .expect("an opened log is readable")
+    let reader = log.read_written_from(log.oldest()).expect("the oldest record is there");
+    reader.into_iter().collect::<Result<_, _>>().expect("an opened log is readable")
 }
 
 pub(crate) fn open(disk: &FaultStorage) -> Result<(Log<FaultStorage>, RecoveryReport), OpenError> {
@@ -52,10 +43,7 @@ pub(crate) fn open(disk: &FaultStorage) -> Result<(Log<FaultStorage>, RecoveryRe
 /// The files of a disk and their bytes, to compare before and after.
 pub(crate) fn image(disk: &FaultStorage) -> Vec<(String, Vec<u8>)> {
     let names = disk.list().expect("the machine runs");
-    names
-        .into_iter()
-        .map(|name| (name.clone(), disk.bytes(&name).expect("listed")))
-        .collect()
+    names.into_iter().map(|name| (name.clone(), disk.bytes(&name).expect("listed"))).collect()
 }
 
 /// What a workload did, as far as the machine let it.
@@ -80,11 +68,7 @@ impl Model {
     pub(crate) fn append(&mut self, batch: &Batch, records: &[(RecordKind, Vec<u8>)]) {
         for (kind, payload) in records {
             let lsn = Lsn::new(self.appended.len() as u64 + 1);
-            self.appended.push(OwnedRecord {
-                lsn,
-                kind: *kind,
-                payload: payload.clone(),
-            });
+            self.appended.push(OwnedRecord { lsn, kind: *kind, payload: payload.clone() });
         }
         self.ends.push(self.appended.len() as u64);
         self.attempted = self.attempted.max(batch.epoch());
@@ -94,38 +78,13 @@ impl Model {
     /// with the promise.
     pub(crate) fn check<S: Storage>(&self, log: &Log<S>, context: &str) {
         let last = log.durable();
-        assert!(
-            last >= self.durable,
-            "{context}: {last} recovered of {} durable",
-            self.durable
-        );
-        assert!(
-            last.get() == 0 || self.ends.contains(&last.get()),
-            "{context}: {last} is inside a batch"
-        );
-        assert!(
-            log.oldest() <= self.truncated.max(Lsn::FIRST),
-            "{context}: dropped more than asked for"
-        );
-        let expected: Vec<_> = self
-            .appended
-            .iter()
-            .filter(|r| (log.oldest()..=last).contains(&r.lsn))
-            .cloned()
-            .collect();
-        assert!(
-            records(log) == expected,
-            "{context}: other records than were appended"
-        );
-        assert!(
-            log.epoch() >= self.promised,
-            "{context}: forgot epoch {}",
-            self.promised
-        );
-        assert!(
-            log.epoch() <= self.attempted,
-            "{context}: invented epoch {}",
-            log.epoch()
-        );
+        assert!(last >= self.durable, "{context}: {last} recovered of {} durable", self.durable);
+        assert!(last.get() == 0 || self.ends.contains(&last.get()), "{context}: {last} is inside a batch");
+        assert!(log.oldest() <= self.truncated.max(Lsn::FIRST), "{context}: dropped more than asked for");
+        let expected: Vec<_> =
+            self.appended.iter().filter(|r| (log.oldest()..=last).contains(&r.lsn)).cloned().collect();
+        assert!(records(log) == expected, "{context}: other records than were appended");
+        assert!(log.epoch() >= self.promised, "{context}: forgot epoch {}", self.promised);
+        assert!(log.epoch() <= self.attempted, "{context}: invented epoch {}", log.epoch());
     }
 }

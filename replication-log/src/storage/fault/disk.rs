@@ -72,11 +72,7 @@ impl Disk {
         }
         self.failing_syncs -= 1;
         lose(self);
-        Err(StorageError::new(
-            StorageErrorKind::Other("input/output error".into()),
-            operation,
-            name,
-        ))
+        Err(StorageError::new(StorageErrorKind::Other("input/output error".into()), operation, name))
     }
 
     /// How many of the bytes fit on the device; takes their room.
@@ -99,22 +95,14 @@ impl Disk {
                 survivors.sectors.keeps(index - 1)
             });
         }
-        for (index, change) in core::mem::take(&mut self.unsynced_entries)
-            .into_iter()
-            .enumerate()
-        {
+        for (index, change) in core::mem::take(&mut self.unsynced_entries).into_iter().enumerate() {
             if survivors.entries.keeps(index) {
                 change.apply(&mut self.durable);
             }
         }
         self.live = self.durable.clone();
         self.boots += 1;
-        (
-            self.stop_at,
-            self.failing_syncs,
-            self.lying_syncs,
-            self.free_bytes,
-        ) = (None, 0, false, None);
+        (self.stop_at, self.failing_syncs, self.lying_syncs, self.free_bytes) = (None, 0, false, None);
     }
 }
 
@@ -139,8 +127,7 @@ impl Inode {
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) -> Option<()> {
         copy_in(&mut self.live, offset, bytes)?;
         let start = usize::try_from(offset).ok()?;
-        self.unsynced
-            .extend(start / SECTOR_BYTES..(start + bytes.len()).div_ceil(SECTOR_BYTES));
+        self.unsynced.extend(start / SECTOR_BYTES..(start + bytes.len()).div_ceil(SECTOR_BYTES));
         Some(())
     }
 
