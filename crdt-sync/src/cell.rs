@@ -160,20 +160,12 @@ pub(crate) fn effect_of(
             cover(&mut context, dots);
             Cell::vacant(kind)
         }
-        (
-            Delta::Counter {
-                incremented,
-                decremented,
-            },
-            Kind::Counter,
-        ) => Cell::Counter(totals(dot.replica, *incremented, *decremented)?),
-        (Delta::Register(value), Kind::Register) => Cell::Register(written(
-            Stamp {
-                time: entry.stamp,
-                replica: dot.replica,
-            },
-            value.clone(),
-        )),
+        (Delta::Counter { incremented, decremented }, Kind::Counter) => {
+            Cell::Counter(totals(dot.replica, *incremented, *decremented)?)
+        }
+        (Delta::Register(value), Kind::Register) => {
+            Cell::Register(written(Stamp { time: entry.stamp, replica: dot.replica }, value.clone()))
+        }
         _ => return Err(CellError::OtherKind { expected: kind }),
     };
     Ok((cell, context))
@@ -187,12 +179,8 @@ fn cover(context: &mut CausalContext, dots: &[Dot]) {
 
 fn totals(origin: ReplicaId, incremented: u64, decremented: u64) -> Result<PnCounter, CellError> {
     let mut counter = PnCounter::default();
-    counter
-        .increment(origin, incremented)
-        .map_err(|_| CellError::CounterOverflow)?;
-    counter
-        .decrement(origin, decremented)
-        .map_err(|_| CellError::CounterOverflow)?;
+    counter.increment(origin, incremented).map_err(|_| CellError::CounterOverflow)?;
+    counter.decrement(origin, decremented).map_err(|_| CellError::CounterOverflow)?;
     Ok(counter)
 }
 

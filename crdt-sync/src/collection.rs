@@ -71,32 +71,17 @@ pub struct Collection {
 impl Collection {
     /// A document collection with schema version 1.
     pub fn documents(name: &str, strategy: Strategy) -> Self {
-        Self {
-            name: name.into(),
-            kind: Kind::Document,
-            strategy,
-            schema_version: 1,
-        }
+        Self { name: name.into(), kind: Kind::Document, strategy, schema_version: 1 }
     }
 
     /// A collection of add-wins sets with schema version 1.
     pub fn sets(name: &str) -> Self {
-        Self {
-            name: name.into(),
-            kind: Kind::Set,
-            strategy: Strategy::Keep,
-            schema_version: 1,
-        }
+        Self { name: name.into(), kind: Kind::Set, strategy: Strategy::Keep, schema_version: 1 }
     }
 
     /// A collection of counters with schema version 1.
     pub fn counters(name: &str) -> Self {
-        Self {
-            name: name.into(),
-            kind: Kind::Counter,
-            strategy: Strategy::Keep,
-            schema_version: 1,
-        }
+        Self { name: name.into(), kind: Kind::Counter, strategy: Strategy::Keep, schema_version: 1 }
     }
 
     /// A collection of last-writer-wins registers with schema version 1.
@@ -113,11 +98,7 @@ impl Collection {
     pub fn id(&self) -> CollectionId {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"crdt-sync collection v1");
-        for part in [
-            self.name.as_bytes(),
-            &[self.kind.tag()],
-            self.strategy.rule().as_bytes(),
-        ] {
+        for part in [self.name.as_bytes(), &[self.kind.tag()], self.strategy.rule().as_bytes()] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }

@@ -59,10 +59,7 @@ impl History {
             None => Some(self.floor),
             Some(index) => {
                 let retained = self.retained.get(usize::try_from(index).ok()?)?;
-                Some(Position {
-                    sequence,
-                    chain: retained.chain,
-                })
+                Some(Position { sequence, chain: retained.chain })
             }
         }
     }
@@ -70,9 +67,7 @@ impl History {
     /// The entries that follow `sequence`, oldest first; `None` when some of them are below the floor.
     pub(crate) fn after(&self, sequence: u64) -> Option<impl Iterator<Item = &Retained>> {
         let skip = sequence.checked_sub(self.floor.sequence)?;
-        let skip = usize::try_from(skip)
-            .unwrap_or(usize::MAX)
-            .min(self.retained.len());
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.retained.len());
         Some(self.retained.range(skip..))
     }
 }
@@ -96,11 +91,7 @@ impl Histories {
     /// Appends the entry that follows the head.
     pub(crate) fn push(&mut self, origin: ReplicaId, retained: Retained) {
         self.retained_bytes += retained.bytes.len();
-        self.origins
-            .entry(origin)
-            .or_default()
-            .retained
-            .push_back(retained);
+        self.origins.entry(origin).or_default().retained.push_back(retained);
     }
 
     /// Lifts an origin's head to a position learned as a whole, from a peer's state. What was retained is
@@ -109,10 +100,7 @@ impl Histories {
         let history = self.origins.entry(origin).or_default();
         if to.sequence > history.head().sequence {
             self.retained_bytes -= history.retained.iter().map(|r| r.bytes.len()).sum::<usize>();
-            *history = History {
-                floor: to,
-                retained: VecDeque::new(),
-            };
+            *history = History { floor: to, retained: VecDeque::new() };
         }
     }
 
@@ -128,18 +116,10 @@ impl Histories {
                 return;
             };
             let drop = (history.retained.len() / 2).max(1);
-            let droppable = history
-                .retained
-                .iter()
-                .take(drop)
-                .take_while(|r| r.lsn <= durable)
-                .count();
+            let droppable = history.retained.iter().take(drop).take_while(|r| r.lsn <= durable).count();
             for first in history.retained.drain(..droppable) {
                 self.retained_bytes -= first.bytes.len();
-                history.floor = Position {
-                    sequence: history.floor.sequence + 1,
-                    chain: first.chain,
-                };
+                history.floor = Position { sequence: history.floor.sequence + 1, chain: first.chain };
             }
         }
     }
@@ -161,14 +141,7 @@ mod tests {
         for n in 1..=entries {
             let bytes: Vec<u8> = n.to_le_bytes().to_vec();
             chain = chain.then(origin(), 0, &bytes);
-            histories.push(
-                origin(),
-                Retained {
-                    bytes: bytes.into(),
-                    chain,
-                    lsn: Lsn::new(n),
-                },
-            );
+            histories.push(origin(), Retained { bytes: bytes.into(), chain, lsn: Lsn::new(n) });
         }
         histories
     }
@@ -199,18 +172,9 @@ mod tests {
     fn raising_forgets_what_lies_below_and_ignores_what_is_not_higher() {
         let mut histories = filled(3);
         let head = histories.head(origin());
-        histories.raise(
-            origin(),
-            Position {
-                sequence: 2,
-                chain: Chain::START,
-            },
-        );
+        histories.raise(origin(), Position { sequence: 2, chain: Chain::START });
         assert_eq!(histories.head(origin()), head);
-        let far = Position {
-            sequence: 90,
-            chain: Chain::START.then(origin(), 0, b"x"),
-        };
+        let far = Position { sequence: 90, chain: Chain::START.then(origin(), 0, b"x") };
         histories.raise(origin(), far);
         assert_eq!(histories.head(origin()), far);
         assert_eq!(histories.get(origin()).expect("raised").floor(), far);
@@ -222,9 +186,6 @@ mod tests {
         let there = Chain::START.then(origin(), 0, b"x");
         assert_ne!(there, Chain::START.then(ReplicaId::from_u128(8), 0, b"x"));
         assert_ne!(there, Chain::START.then(origin(), 1, b"x"));
-        assert_ne!(
-            there.then(origin(), 0, b"y"),
-            Chain::START.then(origin(), 0, b"y")
-        );
+        assert_ne!(there.then(origin(), 0, b"y"), Chain::START.then(origin(), 0, b"y"));
     }
 }

@@ -26,7 +26,7 @@ pub use bytes::Bytes;
 pub use cell::{Cell, CellError};
 pub use collection::{Collection, CollectionId, Kind, Strategy};
 pub use engine::{
-    Engine, Event, Input, LinkId, Output, PartitionStatus, PeerError, Reply, Request, RequestId,
+    Engine, Event, Input, LinkId, Output, PartitionStatus, PeerError, PeerStatus, Reply, Request, RequestId,
     SessionReport, Status,
 };
 pub use entry::{Chain, Delta, Entry, Position};

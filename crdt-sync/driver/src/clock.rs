@@ -12,16 +12,11 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self {
-            origin: std::time::Instant::now(),
-        }
+        Self { origin: std::time::Instant::now() }
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now {
-            instant: self.instant(),
-            wall: wall(),
-        }
+        Now { instant: self.instant(), wall: wall() }
     }
 
     /// How long it is until `at`.

@@ -50,10 +50,7 @@ impl Node {
             Strategy::LastWriterWins => Arc::new(LastWriterWins),
             _ => Arc::new(KeepAll),
         };
-        Documents {
-            at: self.place(collection),
-            resolver,
-        }
+        Documents { at: self.place(collection), resolver }
     }
 
     /// The documents of a collection, read by this rule.
@@ -62,58 +59,37 @@ impl Node {
         collection: &Collection,
         resolver: impl Resolver<Bytes> + Send + Sync + 'static,
     ) -> Documents {
-        Documents {
-            at: self.place(collection),
-            resolver: Arc::new(resolver),
-        }
+        Documents { at: self.place(collection), resolver: Arc::new(resolver) }
     }
 
     /// The sets of a collection.
     pub fn sets(&self, collection: &Collection) -> Sets {
-        Sets {
-            at: self.place(collection),
-        }
+        Sets { at: self.place(collection) }
     }
 
     /// The counters of a collection.
     pub fn counters(&self, collection: &Collection) -> Counters {
-        Counters {
-            at: self.place(collection),
-        }
+        Counters { at: self.place(collection) }
     }
 
     /// The registers of a collection.
     pub fn registers(&self, collection: &Collection) -> Registers {
-        Registers {
-            at: self.place(collection),
-        }
+        Registers { at: self.place(collection) }
     }
 
     fn place(&self, collection: &Collection) -> Place {
-        Place {
-            node: self.clone(),
-            collection: collection.id(),
-        }
+        Place { node: self.clone(), collection: collection.id() }
     }
 }
 
 impl Place {
     async fn act(&self, key: impl Into<Bytes>, action: Action) -> Result<Option<VersionId>, NodeError> {
-        let write = Write {
-            collection: self.collection,
-            key: key.into(),
-            action,
-        };
+        let write = Write { collection: self.collection, key: key.into(), action };
         Ok(self.node.write(vec![write]).await?.versions.first().copied())
     }
 
     async fn cell(&self, key: impl Into<Bytes>) -> Result<Option<Cell>, NodeError> {
-        self.node
-            .read(ItemKey {
-                collection: self.collection,
-                key: key.into(),
-            })
-            .await
+        self.node.read(ItemKey { collection: self.collection, key: key.into() }).await
     }
 }
 
@@ -130,16 +106,8 @@ impl Documents {
         documents: impl IntoIterator<Item = (Bytes, Bytes)>,
     ) -> Result<(), NodeError> {
         let collection = self.at.collection;
-        let write = |(key, body)| Write {
-            collection,
-            key,
-            action: Action::Insert(body),
-        };
-        self.at
-            .node
-            .write(documents.into_iter().map(write).collect())
-            .await
-            .map(drop)
+        let write = |(key, body)| Write { collection, key, action: Action::Insert(body) };
+        self.at.node.write(documents.into_iter().map(write).collect()).await.map(drop)
     }
 
     /// Writes a version on top of one that was read, and fails if that is no longer current.

@@ -32,11 +32,7 @@ pub(crate) fn open(directory: &Path) -> Result<Opened, OpenError> {
     let (log, report) = Log::open(storage, options)?;
     match &report.cut {
         Some(cut) => warn!(?cut, "an unsynced tail was cut off the log"),
-        None => info!(
-            last = report.last.get(),
-            clean = report.closed_cleanly,
-            "log opened"
-        ),
+        None => info!(last = report.last.get(), clean = report.closed_cleanly, "log opened"),
     }
     let mut records = Vec::new();
     for record in log.read_from(report.oldest)? {
@@ -64,9 +60,7 @@ impl Disk {
     /// log is over.
     pub(crate) fn append(&self, first: Lsn, records: &[Vec<u8>]) -> bool {
         let mut batch = Batch::new(Epoch::ZERO);
-        let pushed = records
-            .iter()
-            .try_for_each(|record| batch.push(ENGINE_RECORD, record));
+        let pushed = records.iter().try_for_each(|record| batch.push(ENGINE_RECORD, record));
         if let Err(error) = pushed {
             warn!(%error, "a batch is larger than the log allows");
             return false;

@@ -108,11 +108,7 @@ impl EngineThread {
 
     fn network(&mut self, input: NetInput) {
         match input {
-            NetInput::Up {
-                link,
-                dialed,
-                outbound,
-            } => {
+            NetInput::Up { link, dialed, outbound } => {
                 self.links.insert(link, outbound);
                 self.handle(Input::LinkUp { link, dialed });
             }
@@ -156,10 +152,7 @@ impl EngineThread {
             return;
         };
         if !outbound.send(frame) {
-            warn!(
-                link = link.0,
-                "a peer takes nothing any more; its connection is closed"
-            );
+            warn!(link = link.0, "a peer takes nothing any more; its connection is closed");
             self.links.remove(&link);
         }
     }

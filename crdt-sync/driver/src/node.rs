@@ -93,22 +93,10 @@ impl Node {
         let (events, _) = broadcast::channel(QUEUE);
         let disk = Disk::start(log, disk_inputs)?;
         let thread = EngineThread::new(engine, disk, clock, events.clone());
-        start(
-            thread,
-            Inlets {
-                commands: commands_outlet,
-                network: network_outlet,
-                disk: disk_outlet,
-            },
-        )?;
+        start(thread, Inlets { commands: commands_outlet, network: network_outlet, disk: disk_outlet })?;
 
         let counters = Arc::new(Counters::default());
-        let network = Net {
-            inputs,
-            counters,
-            max_frame,
-            max_queued: MAX_QUEUED_BYTES,
-        };
+        let network = Net { inputs, counters, max_frame, max_queued: MAX_QUEUED_BYTES };
         let listener =
             listener.map(|listener| Running::start(|stop| net::listen(network.clone(), listener, stop)));
         Ok(Self {
@@ -137,10 +125,7 @@ impl Node {
         }
         let mut dialers = self.dialers();
         if dialers.iter().all(|(known, _)| *known != peer) {
-            dialers.push((
-                peer,
-                Running::start(|stop| net::dial(self.inner.network.clone(), peer, stop)),
-            ));
+            dialers.push((peer, Running::start(|stop| net::dial(self.inner.network.clone(), peer, stop))));
         }
         Ok(())
     }
@@ -174,11 +159,7 @@ impl Node {
     /// All keys of a collection with their states, in key order, durable here.
     pub async fn scan(&self, collection: CollectionId) -> Result<Vec<(Bytes, Cell)>, NodeError> {
         // A read of no key in particular waits for everything appended so far.
-        self.read(ItemKey {
-            collection,
-            key: Bytes::default(),
-        })
-        .await?;
+        self.read(ItemKey { collection, key: Bytes::default() }).await?;
         let mut cells: Vec<_> = self
             .inspect(move |engine| {
                 engine
@@ -194,6 +175,22 @@ impl Node {
     /// Where the node stands.
     pub async fn status(&self) -> Result<Status, NodeError> {
         self.inspect(Engine::status).await
+    }
+
+    /// Waits until at least this many connected peers hold the same as this node, as far as both know.
+    ///
+    /// A peer may have written more meanwhile that is still on its way.
+    pub async fn in_sync_with(&self, peers: usize) -> Result<(), NodeError> {
+        let mut events = self.events();
+        loop {
+            let status = self.status().await?;
+            if status.peers.iter().filter(|peer| peer.in_sync).count() >= peers {
+                return Ok(());
+            }
+            if let Err(broadcast::error::RecvError::Closed) = events.recv().await {
+                return Err(NodeError::Ended);
+            }
+        }
     }
 
     /// The bytes of all states together: what sending everything once would cost.
@@ -215,12 +212,7 @@ impl Node {
     /// [`NodeError::Ended`] from then on.
     pub async fn shutdown(self) {
         self.disconnect().await;
-        let listener = self
-            .inner
-            .listener
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let listener = self.inner.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(listener) = listener {
             listener.end().await;
         }
@@ -236,11 +228,7 @@ impl Node {
 
     async fn ask(&self, request: Request) -> Result<Reply, NodeError> {
         let (reply, answer) = oneshot::channel();
-        self.inner
-            .commands
-            .send(Command::Request(request, reply))
-            .await
-            .map_err(|_| NodeError::Ended)?;
+        self.inner.commands.send(Command::Request(request, reply)).await.map_err(|_| NodeError::Ended)?;
         answer.await.map_err(|_| NodeError::Ended)
     }
 
@@ -250,11 +238,7 @@ impl Node {
     ) -> Result<T, NodeError> {
         let (found, answer) = oneshot::channel();
         let look = Box::new(move |engine: &Engine| drop(found.send(look(engine))));
-        self.inner
-            .commands
-            .send(Command::Inspect(look))
-            .await
-            .map_err(|_| NodeError::Ended)?;
+        self.inner.commands.send(Command::Inspect(look)).await.map_err(|_| NodeError::Ended)?;
         answer.await.map_err(|_| NodeError::Ended)
     }
 
@@ -267,10 +251,7 @@ impl Node {
 impl Running {
     fn start<F: Future<Output = ()> + Send + 'static>(task: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
         let (stop, stopped) = watch::channel(false);
-        Self {
-            stop,
-            task: tokio::spawn(task(stopped)),
-        }
+        Self { stop, task: tokio::spawn(task(stopped)) }
     }
 
     async fn end(self) {
@@ -286,23 +267,15 @@ async fn bind(options: &NodeOptions) -> Result<Option<TcpListener>, OpenError> {
     if !address.ip().is_loopback() && !options.beyond_loopback {
         return Err(OpenError::NotLoopback { address });
     }
-    TcpListener::bind(address)
-        .await
-        .map(Some)
-        .map_err(|cause| OpenError::Listen { address, cause })
+    TcpListener::bind(address).await.map(Some).map_err(|cause| OpenError::Listen { address, cause })
 }
 
 type FileLog = replication_log::Log<replication_log::storage::FileStorage>;
 
 fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(Engine, FileLog), OpenError> {
     let Opened { log, records } = disk::open(directory)?;
-    let logged = records
-        .first()
-        .and_then(|(_, record)| crdt_sync::node_of_log(record));
-    let node = options
-        .node
-        .or(logged)
-        .unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
+    let logged = records.first().and_then(|(_, record)| crdt_sync::node_of_log(record));
+    let node = options.node.or(logged).unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
     seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
@@ -316,10 +289,8 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
 
 /// The engine gets a thread of its own, because its log writes block.
 fn start(thread: EngineThread, inlets: Inlets) -> Result<(), OpenError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(OpenError::Thread)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenError::Thread)?;
     std::thread::Builder::new()
         .name("crdt-sync".into())
         .spawn(move || runtime.block_on(thread.run(inlets)))

@@ -22,10 +22,7 @@ fn notes() -> Collection {
 
 fn options() -> NodeOptions {
     let cluster = ClusterKey::from_bytes([7; 16]);
-    NodeOptions::new(cluster)
-        .collection(lists())
-        .collection(notes())
-        .listen(ANY_PORT)
+    NodeOptions::new(cluster).collection(lists()).collection(notes()).listen(ANY_PORT)
 }
 
 async fn open(directory: &TempDir) -> Node {
@@ -94,10 +91,7 @@ async fn a_directory_of_another_node_or_with_other_collections_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     open(&directory).await.shutdown().await;
     let other_node = options().node(NodeId::from_u128(1));
-    assert!(matches!(
-        Node::open(directory.path(), other_node).await.err(),
-        Some(OpenError::Recover(_))
-    ));
+    assert!(matches!(Node::open(directory.path(), other_node).await.err(), Some(OpenError::Recover(_))));
     let other_collections = options().collection(Collection::counters("visits"));
     assert!(matches!(
         Node::open(directory.path(), other_collections).await.err(),
@@ -118,10 +112,7 @@ async fn a_peer_that_speaks_garbage_is_disconnected_and_the_others_go_on() {
         // The node may close while the garbage is still unread, which the system reports as a reset.
         let _ = stranger.read_to_end(&mut rest).await;
         let violation = events.recv().await.unwrap();
-        assert!(
-            matches!(violation, crdt_sync::Event::Violation { .. }),
-            "{violation:?}"
-        );
+        assert!(matches!(violation, crdt_sync::Event::Violation { .. }), "{violation:?}");
     }
     other.connect(address).unwrap();
     other.sets(&lists()).add("groceries", "milk").await.unwrap();
@@ -135,8 +126,5 @@ async fn an_unprotected_network_must_be_allowed_explicitly() {
     let refused = Node::open(directory.path(), options().listen(([0, 0, 0, 0], 0))).await;
     assert!(matches!(refused.err(), Some(OpenError::NotLoopback { .. })));
     let node = open(&directory).await;
-    assert_eq!(
-        node.connect(remote),
-        Err(NodeError::NotLoopback { address: remote })
-    );
+    assert_eq!(node.connect(remote), Err(NodeError::NotLoopback { address: remote }));
 }

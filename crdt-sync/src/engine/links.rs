@@ -60,9 +60,7 @@ impl Links {
                 Ok(())
             }
             (Ok(Message::Greeting(_)), Some(_)) => Ok(()),
-            (Ok(_), None) => Err(PeerError::Unexpected {
-                what: "a message before the greeting",
-            }),
+            (Ok(_), None) => Err(PeerError::Unexpected { what: "a message before the greeting" }),
             (Ok(message), Some(peer)) => topology.message(peer, message, context),
         };
         if let Err(error) = handled {
@@ -79,12 +77,7 @@ impl Links {
         context: &mut Context<'_>,
     ) {
         let limit = context.replica.config.limits.max_frame;
-        self.violation(
-            link,
-            WireError::TooLong { length, limit }.into(),
-            topology,
-            context,
-        );
+        self.violation(link, WireError::TooLong { length, limit }.into(), topology, context);
     }
 
     fn violation(
@@ -132,10 +125,7 @@ impl Links {
     }
 
     fn link_to(&self, node: NodeId) -> Option<LinkId> {
-        self.links
-            .iter()
-            .find(|(_, link)| link.peer == Some(node))
-            .map(|(id, _)| *id)
+        self.links.iter().find(|(_, link)| link.peer == Some(node)).map(|(id, _)| *id)
     }
 
     fn drop_link(

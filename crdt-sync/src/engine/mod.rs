@@ -70,11 +70,7 @@ impl Engine {
         now: Now,
     ) -> Result<Self, RecoverError> {
         let replica = Replica::recover(config, records, now.wall)?;
-        let durable = if replica.is_newly_founded() {
-            Lsn::ZERO
-        } else {
-            replica.journal.last()
-        };
+        let durable = if replica.is_newly_founded() { Lsn::ZERO } else { replica.journal.last() };
         let mut engine = Self {
             outbox: Outbox::new(durable),
             links: Links::default(),
@@ -105,11 +101,7 @@ impl Engine {
             }
             return;
         }
-        let mut context = Context {
-            now,
-            replica: &mut self.replica,
-            outbox: &mut self.outbox,
-        };
+        let mut context = Context { now, replica: &mut self.replica, outbox: &mut self.outbox };
         match input {
             Input::LinkUp { link, dialed } => self.links.up(link, dialed, &mut context),
             Input::LinkDown { link } => {
@@ -119,8 +111,7 @@ impl Engine {
             }
             Input::Frame { link, bytes } => self.links.frame(link, &bytes, &mut self.topology, &mut context),
             Input::FrameTooLong { link, length } => {
-                self.links
-                    .frame_too_long(link, length, &mut self.topology, &mut context);
+                self.links.frame_too_long(link, length, &mut self.topology, &mut context);
             }
             Input::Request { id, request } => answer(id, request, &mut context),
             Input::Durable { lsn } => {
@@ -151,21 +142,14 @@ impl Engine {
     /// be asked for with [`Request::Read`].
     pub fn peek(&self, item: &ItemKey) -> Option<&Cell> {
         let partition = self.replica.partition_of(item.collection, &item.key);
-        self.replica
-            .partition(partition)
-            .cells
-            .get(item)
-            .map(|held| &held.cell)
+        self.replica.partition(partition).cells.get(item).map(|held| &held.cell)
     }
 
     /// The cells of a collection from the key `from` on, partition by partition and in key order within each.
     /// Like [`peek`](Self::peek) this may be ahead of the disk.
     pub fn scan(&self, collection: CollectionId, from: Bytes) -> impl Iterator<Item = (&Bytes, &Cell)> {
         self.replica.partitions.iter().flat_map(move |partition| {
-            partition
-                .cells
-                .scan(collection, from.clone())
-                .map(|(key, held)| (key, &held.cell))
+            partition.cells.scan(collection, from.clone()).map(|(key, held)| (key, &held.cell))
         })
     }
 
@@ -177,21 +161,15 @@ impl Engine {
             durable: self.outbox.durable(),
             appended: self.replica.journal.last(),
             partitions: self.replica.partitions.iter().map(PartitionStatus::of).collect(),
-            peers: self.topology.peers().collect(),
+            peers: self.topology.peers(&self.replica),
             sessions: self.topology.sessions(),
         }
     }
 
     /// The bytes of all states together: what it would cost to send everything once.
     pub fn encoded_size(&self) -> u64 {
-        let cells = self
-            .replica
-            .partitions
-            .iter()
-            .flat_map(|partition| partition.cells.iter());
-        cells
-            .map(|(item, held)| (item.key.len() + held.cell.encode(&item.key).len()) as u64)
-            .sum()
+        let cells = self.replica.partitions.iter().flat_map(|partition| partition.cells.iter());
+        cells.map(|(item, held)| (item.key.len() + held.cell.encode(&item.key).len()) as u64).sum()
     }
 
     /// Whether the log failed under this engine; it only answers that it is over.
@@ -213,12 +191,7 @@ impl Engine {
         if let Some((first, records)) = self.replica.journal.take() {
             self.outbox.push(Output::Append { first, records });
         }
-        let next = self
-            .topology
-            .next_timer()
-            .into_iter()
-            .chain(self.outbox.next_deadline())
-            .min();
+        let next = self.topology.next_timer().into_iter().chain(self.outbox.next_deadline()).min();
         if let Some(at) = next.map(|at| at.max(now))
             && self.timer.is_none_or(|asked| at < asked)
         {
@@ -273,9 +246,19 @@ pub struct Status {
     /// Its partitions.
     pub partitions: Vec<PartitionStatus>,
     /// The peers it is connected to.
-    pub peers: Vec<NodeId>,
+    pub peers: Vec<PeerStatus>,
     /// Merkle sessions that are open.
     pub sessions: usize,
+}
+
+/// A connected peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// The peer.
+    pub node: NodeId,
+    /// Whether both sides have applied the same entries and compared what they hold, since either last changed as
+    /// far as this node knows.
+    pub in_sync: bool,
 }
 
 /// Where a partition stands.
@@ -291,10 +274,6 @@ pub struct PartitionStatus {
 
 impl PartitionStatus {
     fn of(partition: &crate::replica::Partition) -> Self {
-        Self {
-            root: partition.cells.root(),
-            keys: partition.cells.len(),
-            heads: partition.heads(),
-        }
+        Self { root: partition.cells.root(), keys: partition.cells.len(), heads: partition.heads() }
     }
 }

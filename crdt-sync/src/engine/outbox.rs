@@ -57,13 +57,7 @@ impl Outbox {
 
     /// Sends a message as soon as `after` is durable.
     pub(crate) fn send(&mut self, link: LinkId, message: &Message, after: Lsn) {
-        self.put(
-            Output::Send {
-                link,
-                frame: wire::encode(message),
-            },
-            after,
-        );
+        self.put(Output::Send { link, frame: wire::encode(message) }, after);
     }
 
     /// Answers a request as soon as `after` is durable.
@@ -115,10 +109,7 @@ impl Outbox {
         reads.retain(|&(lsn, id), (_, deadline)| {
             let waits = *deadline > now;
             if !waits {
-                ready.push_back(Output::Reply {
-                    id,
-                    reply: Reply::NotYetVisible { lsn },
-                });
+                ready.push_back(Output::Reply { id, reply: Reply::NotYetVisible { lsn } });
             }
             waits
         });
@@ -131,23 +122,16 @@ impl Outbox {
 
     /// The log failed: nothing that waits may leave, and waiting clients are told that they cannot know.
     pub(crate) fn fail(&mut self) {
-        self.ready
-            .retain(|output| matches!(output, Output::Event(_) | Output::Reply { .. }));
+        self.ready.retain(|output| matches!(output, Output::Event(_) | Output::Reply { .. }));
         for (lsn, outputs) in core::mem::take(&mut self.gated) {
             for output in outputs {
                 if let Output::Reply { id, .. } = output {
-                    self.ready.push_back(Output::Reply {
-                        id,
-                        reply: Reply::Unknown { lsn },
-                    });
+                    self.ready.push_back(Output::Reply { id, reply: Reply::Unknown { lsn } });
                 }
             }
         }
         for (lsn, id) in core::mem::take(&mut self.reads).into_keys() {
-            self.ready.push_back(Output::Reply {
-                id,
-                reply: Reply::NotYetVisible { lsn },
-            });
+            self.ready.push_back(Output::Reply { id, reply: Reply::NotYetVisible { lsn } });
         }
         self.waiting_replies = 0;
     }
@@ -215,10 +199,7 @@ mod tests {
         outbox.reply_by(RequestId(1), Reply::Value(None), Lsn::new(6), NOW);
         assert_eq!(outbox.next_deadline(), Some(NOW));
         outbox.expire(NOW);
-        assert_eq!(
-            replies(&mut outbox),
-            [(1, Reply::NotYetVisible { lsn: Lsn::new(6) })]
-        );
+        assert_eq!(replies(&mut outbox), [(1, Reply::NotYetVisible { lsn: Lsn::new(6) })]);
         outbox.reply_by(RequestId(2), Reply::Value(None), Lsn::new(5), NOW);
         assert_eq!(replies(&mut outbox), [(2, Reply::Value(None))]);
     }
@@ -233,10 +214,7 @@ mod tests {
         outbox.release(Lsn::new(3));
         assert_eq!(
             outbox.poll(),
-            Some(Output::Reply {
-                id: RequestId(1),
-                reply: Reply::Unknown { lsn: Lsn::new(3) }
-            })
+            Some(Output::Reply { id: RequestId(1), reply: Reply::Unknown { lsn: Lsn::new(3) } })
         );
         assert_eq!(outbox.poll(), None);
     }

@@ -47,18 +47,11 @@ fn config(node: u8, incarnation: u8) -> Config {
 }
 
 fn item(collection: usize, key: &str) -> ItemKey {
-    ItemKey {
-        collection: collections()[collection].id(),
-        key: key.into(),
-    }
+    ItemKey { collection: collections()[collection].id(), key: key.into() }
 }
 
 fn write(collection: usize, key: &str, action: Action) -> Write {
-    Write {
-        collection: collections()[collection].id(),
-        key: key.into(),
-        action,
-    }
+    Write { collection: collections()[collection].id(), key: key.into(), action }
 }
 
 impl Cluster {
@@ -86,10 +79,7 @@ impl Cluster {
 
     fn now(&self) -> Now {
         let wall = WallTime::from_millis(1_700_000_000_000 + self.micros / 1_000);
-        Now {
-            instant: Instant::from_micros(self.micros),
-            wall,
-        }
+        Now { instant: Instant::from_micros(self.micros), wall }
     }
 
     fn handle(&mut self, node: usize, input: Input) {
@@ -135,20 +125,8 @@ impl Cluster {
         self.next += 2;
         self.links.insert(near, (b, far, a));
         self.links.insert(far, (a, near, b));
-        self.handle(
-            a,
-            Input::LinkUp {
-                link: near,
-                dialed: true,
-            },
-        );
-        self.handle(
-            b,
-            Input::LinkUp {
-                link: far,
-                dialed: false,
-            },
-        );
+        self.handle(a, Input::LinkUp { link: near, dialed: true });
+        self.handle(b, Input::LinkUp { link: far, dialed: false });
     }
 
     fn deliver(&mut self) {
@@ -174,13 +152,7 @@ impl Cluster {
     fn write(&mut self, node: usize, writes: Vec<Write>) -> Reply {
         self.next += 1;
         let id = RequestId(self.next);
-        self.handle(
-            node,
-            Input::Request {
-                id,
-                request: Request::Write(writes),
-            },
-        );
+        self.handle(node, Input::Request { id, request: Request::Write(writes) });
         self.replies.remove(&id.0).expect("the disk is never slow")
     }
 
@@ -195,10 +167,7 @@ impl Cluster {
         }
         for collection in collections() {
             let cells = |engine: &Engine| -> Vec<_> {
-                engine
-                    .scan(collection.id(), Bytes::default())
-                    .map(|(k, c)| (k.clone(), c.clone()))
-                    .collect()
+                engine.scan(collection.id(), Bytes::default()).map(|(k, c)| (k.clone(), c.clone())).collect()
             };
             for engine in &self.engines[1..] {
                 assert_eq!(cells(engine), cells(&self.engines[0]));
@@ -207,12 +176,8 @@ impl Cluster {
     }
 
     fn restart(&mut self, node: usize) {
-        let gone: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, end)| end.2 == node)
-            .map(|(link, _)| *link)
-            .collect();
+        let gone: Vec<LinkId> =
+            self.links.iter().filter(|(_, end)| end.2 == node).map(|(link, _)| *link).collect();
         for link in gone {
             let Some((other, far, _)) = self.links.remove(&link) else {
                 continue;
@@ -227,17 +192,12 @@ impl Cluster {
     }
 
     fn finished_sessions(&self) -> usize {
-        self.events
-            .iter()
-            .filter(|(_, event)| matches!(event, Event::SessionFinished { .. }))
-            .count()
+        self.events.iter().filter(|(_, event)| matches!(event, Event::SessionFinished { .. })).count()
     }
 }
 
 fn insert_many(from: u32, to: u32, body: &str) -> Vec<Write> {
-    (from..to)
-        .map(|n| write(0, &alloc::format!("key-{n:05}"), Action::Insert(body.into())))
-        .collect()
+    (from..to).map(|n| write(0, &alloc::format!("key-{n:05}"), Action::Insert(body.into()))).collect()
 }
 
 fn version_of(reply: &Reply) -> VersionId {
@@ -266,27 +226,14 @@ fn first_contact_of_large_replicas_goes_through_a_session_that_sends_only_what_d
     cluster.write(0, insert_many(0, 6_000, "same"));
     cluster.write(1, insert_many(0, 6_000, "same"));
     cluster.write(1, insert_many(6_000, 6_010, "more"));
-    cluster.write(
-        0,
-        alloc::vec![write(0, "key-00007", Action::Put("changed".into()))],
-    );
+    cluster.write(0, alloc::vec![write(0, "key-00007", Action::Put("changed".into()))]);
     cluster.connect(0, 1);
     cluster.settle();
     cluster.assert_agreement();
     assert_eq!(cluster.finished_sessions(), 2, "one on each side");
-    assert!(
-        cluster.sent_bytes < 12_000,
-        "{} bytes for 11 differing keys",
-        cluster.sent_bytes
-    );
-    let Some(Cell::Document(document)) = cluster.peek(1, &item(0, "key-00007")) else {
-        panic!("missing")
-    };
-    assert_eq!(
-        document.conflicts().count(),
-        0,
-        "the same import on two nodes is one version"
-    );
+    assert!(cluster.sent_bytes < 12_000, "{} bytes for 11 differing keys", cluster.sent_bytes);
+    let Some(Cell::Document(document)) = cluster.peek(1, &item(0, "key-00007")) else { panic!("missing") };
+    assert_eq!(document.conflicts().count(), 0, "the same import on two nodes is one version");
     assert_eq!(document.winner().unwrap().body(), Some(&"changed".into()));
 }
 
@@ -303,25 +250,13 @@ fn edits_after_a_session_flow_by_frontier_and_cursor() {
     cluster.settle();
     cluster.assert_agreement();
     let sessions = cluster.finished_sessions();
-    cluster.write(
-        1,
-        alloc::vec![write(0, "key-00001", Action::Put("edited".into()))],
-    );
-    cluster.write(
-        2,
-        alloc::vec![write(0, "key-00001", Action::Put("edited too".into()))],
-    );
+    cluster.write(1, alloc::vec![write(0, "key-00001", Action::Put("edited".into()))]);
+    cluster.write(2, alloc::vec![write(0, "key-00001", Action::Put("edited too".into()))]);
     cluster.settle();
     cluster.assert_agreement();
     assert_eq!(cluster.finished_sessions(), sessions);
-    let Some(Cell::Document(document)) = cluster.peek(0, &item(0, "key-00001")) else {
-        panic!("missing")
-    };
-    assert_eq!(
-        document.live_leaves().count(),
-        2,
-        "concurrent edits are both kept"
-    );
+    let Some(Cell::Document(document)) = cluster.peek(0, &item(0, "key-00001")) else { panic!("missing") };
+    assert_eq!(document.live_leaves().count(), 2, "concurrent edits are both kept");
 }
 
 #[test]
@@ -331,16 +266,11 @@ fn in_a_ring_entries_are_passed_on_by_whoever_has_them() {
         cluster.connect(a, b);
     }
     for node in 0..4 {
-        cluster.write(
-            node,
-            alloc::vec![write(2, "visits", Action::Increment(1 << node))],
-        );
+        cluster.write(node, alloc::vec![write(2, "visits", Action::Increment(1 << node))]);
     }
     cluster.settle();
     cluster.assert_agreement();
-    let Some(Cell::Counter(counter)) = cluster.peek(2, &item(2, "visits")) else {
-        panic!("missing")
-    };
+    let Some(Cell::Counter(counter)) = cluster.peek(2, &item(2, "visits")) else { panic!("missing") };
     assert_eq!(counter.value(), 15);
 }
 
@@ -369,10 +299,7 @@ fn a_restart_rebuilds_the_same_replica_and_sync_goes_on() {
     let mut cluster = Cluster::new(2);
     cluster.write(0, insert_many(0, 5_000, "a"));
     cluster.write(1, insert_many(2_500, 7_500, "b"));
-    cluster.write(
-        1,
-        alloc::vec![write(3, "title", Action::Set(Some("Hello".into())))],
-    );
+    cluster.write(1, alloc::vec![write(3, "title", Action::Set(Some("Hello".into())))]);
     cluster.connect(0, 1);
     cluster.settle();
     let before = cluster.engines[1].status();
@@ -404,9 +331,7 @@ fn a_restored_backup_writes_under_a_new_identity() {
     cluster.write(0, alloc::vec![write(1, "list", Action::Add("anew".into()))]);
     cluster.settle();
     cluster.assert_agreement();
-    let Some(Cell::Set(elements)) = cluster.peek(0, &item(1, "list")) else {
-        panic!("missing")
-    };
+    let Some(Cell::Set(elements)) = cluster.peek(0, &item(1, "list")) else { panic!("missing") };
     assert_eq!(elements.len(), 3);
 }
 
@@ -416,10 +341,7 @@ fn a_command_with_one_bad_write_changes_nothing() {
     let before = cluster.engines[0].status();
     let reply = cluster.write(
         0,
-        alloc::vec![
-            write(2, "visits", Action::Increment(1)),
-            write(2, "visits", Action::Add("milk".into()))
-        ],
+        alloc::vec![write(2, "visits", Action::Increment(1)), write(2, "visits", Action::Add("milk".into()))],
     );
     assert!(matches!(reply, Reply::Refused(_)), "{reply:?}");
     assert_eq!(cluster.engines[0].status(), before);
@@ -430,14 +352,8 @@ fn an_update_of_a_version_that_is_no_longer_current_is_refused() {
     let mut cluster = Cluster::new(1);
     let first = version_of(&cluster.write(0, alloc::vec![write(0, "note", Action::Put("one".into()))]));
     cluster.write(0, alloc::vec![write(0, "note", Action::Put("two".into()))]);
-    let late = Action::Update {
-        parent: first,
-        body: Some("three".into()),
-    };
-    assert!(matches!(
-        cluster.write(0, alloc::vec![write(0, "note", late)]),
-        Reply::Refused(_)
-    ));
+    let late = Action::Update { parent: first, body: Some("three".into()) };
+    assert!(matches!(cluster.write(0, alloc::vec![write(0, "note", late)]), Reply::Refused(_)));
 }
 
 #[test]
@@ -447,45 +363,16 @@ fn effects_wait_for_the_disk() {
     let outputs = |engine: &mut Engine| core::iter::from_fn(|| engine.poll_output()).collect::<Vec<_>>();
     outputs(&mut engine);
     let request = Request::Write(alloc::vec![write(2, "visits", Action::Increment(1))]);
-    engine.handle(
-        now,
-        Input::Request {
-            id: RequestId(1),
-            request,
-        },
-    );
+    engine.handle(now, Input::Request { id: RequestId(1), request });
     let before = outputs(&mut engine);
-    assert!(
-        before
-            .iter()
-            .any(|output| matches!(output, Output::Append { .. }))
-    );
-    assert!(
-        !before.iter().any(|output| matches!(output, Output::Reply { .. })),
-        "{before:?}"
-    );
+    assert!(before.iter().any(|output| matches!(output, Output::Append { .. })));
+    assert!(!before.iter().any(|output| matches!(output, Output::Reply { .. })), "{before:?}");
     let deadline = now.instant + Duration::from_secs(1);
-    let read = Request::Read {
-        item: item(2, "visits"),
-        deadline,
-    };
-    engine.handle(
-        now,
-        Input::Request {
-            id: RequestId(2),
-            request: read,
-        },
-    );
-    assert!(
-        !outputs(&mut engine)
-            .iter()
-            .any(|output| matches!(output, Output::Reply { .. }))
-    );
+    let read = Request::Read { item: item(2, "visits"), deadline };
+    engine.handle(now, Input::Request { id: RequestId(2), request: read });
+    assert!(!outputs(&mut engine).iter().any(|output| matches!(output, Output::Reply { .. })));
     engine.handle(now, Input::Durable { lsn: Lsn::new(99) });
-    let replies = outputs(&mut engine)
-        .iter()
-        .filter(|output| matches!(output, Output::Reply { .. }))
-        .count();
+    let replies = outputs(&mut engine).iter().filter(|output| matches!(output, Output::Reply { .. })).count();
     assert_eq!(replies, 2);
 }
 
@@ -495,27 +382,14 @@ fn garbage_ends_one_link_and_the_others_go_on() {
     cluster.connect(0, 1);
     cluster.connect(0, 2);
     cluster.settle();
-    let link = *cluster
-        .links
-        .iter()
-        .find(|(_, end)| end.2 == 0 && end.0 == 1)
-        .unwrap()
-        .0;
-    cluster.handle(
-        0,
-        Input::Frame {
-            link,
-            bytes: b"GET / HTTP/1.1\r\n\r\n".to_vec(),
-        },
-    );
+    let link = *cluster.links.iter().find(|(_, end)| end.2 == 0 && end.0 == 1).unwrap().0;
+    cluster.handle(0, Input::Frame { link, bytes: b"GET / HTTP/1.1\r\n\r\n".to_vec() });
     cluster.deliver();
     assert!(
-        cluster
-            .events
-            .iter()
-            .any(|(node, event)| *node == 0 && matches!(event, Event::Violation { .. }))
+        cluster.events.iter().any(|(node, event)| *node == 0 && matches!(event, Event::Violation { .. }))
     );
-    assert_eq!(cluster.engines[0].status().peers, [NodeId::from_u128(3)]);
+    let peers = cluster.engines[0].status().peers;
+    assert_eq!(peers, [PeerStatus { node: NodeId::from_u128(3), in_sync: true }]);
     cluster.write(2, alloc::vec![write(2, "visits", Action::Increment(1))]);
     cluster.settle();
     assert!(cluster.peek(0, &item(2, "visits")).is_some());
@@ -531,13 +405,7 @@ fn nodes_with_other_declarations_do_not_mix() {
     cluster.connect(0, 1);
     cluster.deliver();
     let refused = |(_, event): &(usize, Event)| {
-        matches!(
-            event,
-            Event::LinkRefused {
-                reason: Farewell::OtherCollections,
-                ..
-            }
-        )
+        matches!(event, Event::LinkRefused { reason: Farewell::OtherCollections, .. })
     };
     assert!(cluster.events.iter().any(refused));
     assert!(cluster.engines[0].status().peers.is_empty());

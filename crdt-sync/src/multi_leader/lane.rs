@@ -7,6 +7,8 @@ use crdt_core::ReplicaId;
 
 use crate::entry::Position;
 use crate::history::Histories;
+use crate::merkle::Root;
+use crate::replica::Partition;
 use crate::time::Instant;
 use crate::wire::{Frontier, OriginStatus};
 
@@ -21,6 +23,8 @@ pub(super) struct Lane {
     pub(super) progressed: Instant,
     /// The peer sent entries that were not taken, and must be told.
     pub(super) must_rewind: bool,
+    /// The root both sides had when they compared theirs last and found them equal.
+    pub(super) agreed: Option<Root>,
     /// The heads the peer was told last.
     pub(super) advertised: Option<Vec<(ReplicaId, Position)>>,
 }
@@ -43,17 +47,14 @@ impl Lane {
             sent: BTreeMap::new(),
             progressed: now,
             must_rewind: false,
+            agreed: None,
             advertised: None,
         }
     }
 
     /// The peer said how far it is.
     pub(super) fn learn(&mut self, frontier: &Frontier, now: Instant) {
-        let theirs: BTreeMap<_, _> = frontier
-            .origins
-            .iter()
-            .map(|status| (status.origin, *status))
-            .collect();
+        let theirs: BTreeMap<_, _> = frontier.origins.iter().map(|status| (status.origin, *status)).collect();
         if frontier.rewind {
             self.sent.clear();
         }
@@ -69,9 +70,10 @@ impl Lane {
         self.progressed = now;
     }
 
-    /// Whether the peer spoke.
-    pub(super) fn is_open(&self) -> bool {
-        self.theirs.is_some()
+    /// Whether both sides have the same entries, and compared what they hold since it last changed here.
+    pub(super) fn is_level(&self, partition: &Partition) -> bool {
+        self.agreed == Some(partition.cells.root())
+            && self.gap(&partition.histories).is_some_and(Gap::is_closed)
     }
 
     /// The last sequence of an origin that the peer has, as it says.
@@ -81,8 +83,7 @@ impl Lane {
 
     /// The last sequence of an origin that the peer has or was sent.
     pub(super) fn cursor(&self, origin: ReplicaId) -> u64 {
-        self.acknowledged(origin)
-            .max(self.sent.get(&origin).copied().unwrap_or(0))
+        self.acknowledged(origin).max(self.sent.get(&origin).copied().unwrap_or(0))
     }
 
     pub(super) fn sent_up_to(&mut self, origin: ReplicaId, sequence: u64, now: Instant) {
@@ -92,9 +93,7 @@ impl Lane {
 
     /// Whether something was sent that is not acknowledged.
     pub(super) fn awaits_acknowledgement(&self) -> bool {
-        self.sent
-            .iter()
-            .any(|(origin, sent)| *sent > self.acknowledged(*origin))
+        self.sent.iter().any(|(origin, sent)| *sent > self.acknowledged(*origin))
     }
 
     /// Bytes sent and not acknowledged.

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
 
-use crate::engine::{Context, Event, LinkId, PeerError};
+use crate::engine::{Context, Event, LinkId, PeerError, PeerStatus};
 use crate::node::NodeId;
 use crate::replica::{Replica, RunError};
 use crate::time::Instant;
@@ -60,12 +60,7 @@ impl MultiLeader {
 
     /// A peer can be reached: it is told how far this node is.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
-        let lanes = context
-            .replica
-            .partitions
-            .iter()
-            .map(|_| Lane::new(context.now.instant))
-            .collect();
+        let lanes = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
         self.peers.insert(node, Peer { link, lanes });
         context.outbox.event(Event::PeerUp { node });
         for partition in 0..context.replica.config.partitions {
@@ -79,12 +74,7 @@ impl MultiLeader {
             return;
         }
         context.outbox.event(Event::PeerDown { node });
-        let lost: Vec<u16> = self
-            .sessions
-            .iter()
-            .filter(|(_, s)| s.peer == node)
-            .map(|(n, _)| *n)
-            .collect();
+        let lost: Vec<u16> = self.sessions.iter().filter(|(_, s)| s.peer == node).map(|(n, _)| *n).collect();
         for partition in lost {
             self.abort_session(partition, "the peer is gone", context);
         }
@@ -136,8 +126,12 @@ impl MultiLeader {
         Some(self.next_heartbeat)
     }
 
-    pub(crate) fn peers(&self) -> impl Iterator<Item = NodeId> {
-        self.peers.keys().copied()
+    /// All connected peers, and whether each is known to hold the same as this node.
+    pub(crate) fn peers(&self, replica: &Replica) -> Vec<PeerStatus> {
+        let is_level = |peer: &Peer| {
+            peer.lanes.iter().zip(&replica.partitions).all(|(lane, partition)| lane.is_level(partition))
+        };
+        self.peers.iter().map(|(node, peer)| PeerStatus { node: *node, in_sync: is_level(peer) }).collect()
     }
 
     pub(crate) fn sessions(&self) -> usize {
@@ -202,11 +196,7 @@ impl MultiLeader {
     }
 
     fn lane<T>(&mut self, peer: NodeId, partition: u16, f: impl FnOnce(&mut Lane) -> T) -> Option<T> {
-        self.peers
-            .get_mut(&peer)?
-            .lanes
-            .get_mut(usize::from(partition))
-            .map(f)
+        self.peers.get_mut(&peer)?.lanes.get_mut(usize::from(partition)).map(f)
     }
 
     #[cfg(feature = "_planted_bugs")]

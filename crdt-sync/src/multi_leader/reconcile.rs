@@ -25,15 +25,8 @@ impl MultiLeader {
         let id = context.replica.rng.next_u64();
         let session = photograph(peer, id, true, number, context);
         self.sessions.insert(number, session);
-        context.outbox.event(Event::SessionStarted {
-            peer,
-            partition: number,
-        });
-        self.say(
-            number,
-            |session| vec_of(SessionStep::Open(session.ours.clone())),
-            context,
-        );
+        context.outbox.event(Event::SessionStarted { peer, partition: number });
+        self.say(number, |session| vec_of(SessionStep::Open(session.ours.clone())), context);
         self.talk(number, context);
     }
 
@@ -46,10 +39,7 @@ impl MultiLeader {
     ) -> Result<(), PeerError> {
         let wire::Session { partition, id, step } = message;
         self.check_partition(partition, context)?;
-        let ours = self
-            .sessions
-            .get(&partition)
-            .map(|session| (session.peer, session.id));
+        let ours = self.sessions.get(&partition).map(|session| (session.peer, session.id));
         match step {
             SessionStep::Open(standing) => return self.on_open(peer, partition, id, standing, context),
             _ if ours == Some((peer, id)) => {}
@@ -73,11 +63,7 @@ impl MultiLeader {
         self.say(number, |_| vec_of(SessionStep::Abort), context);
         if let Some(session) = self.sessions.remove(&number) {
             let (peer, reason) = (session.peer, reason.into());
-            context.outbox.event(Event::SessionAborted {
-                peer,
-                partition: number,
-                reason,
-            });
+            context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
             self.tell_all(number, context);
         }
     }
@@ -109,9 +95,7 @@ impl MultiLeader {
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
         if context.replica.config.node < peer {
-            return Err(PeerError::Unexpected {
-                what: "a session opened by the higher of two nodes",
-            });
+            return Err(PeerError::Unexpected { what: "a session opened by the higher of two nodes" });
         }
         match self.sessions.get(&number) {
             Some(session) if (session.peer, session.id) == (peer, id) => return Ok(()),
@@ -129,15 +113,8 @@ impl MultiLeader {
         let mut session = photograph(peer, id, false, number, context);
         session.theirs = Some(standing);
         self.sessions.insert(number, session);
-        context.outbox.event(Event::SessionStarted {
-            peer,
-            partition: number,
-        });
-        self.say(
-            number,
-            |session| vec_of(SessionStep::Accept(session.ours.clone())),
-            context,
-        );
+        context.outbox.event(Event::SessionStarted { peer, partition: number });
+        self.say(number, |session| vec_of(SessionStep::Accept(session.ours.clone())), context);
         Ok(())
     }
 
@@ -167,18 +144,12 @@ impl MultiLeader {
                 let peer = session.peer;
                 self.sessions.remove(&number);
                 let reason = "the peer gave it up".into();
-                context.outbox.event(Event::SessionAborted {
-                    peer,
-                    partition: number,
-                    reason,
-                });
+                context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
                 self.tell_all(number, context);
             }
             SessionStep::Tree { index, frame } => {
                 session.progressed = now;
-                session
-                    .tree
-                    .hear(index, &frame, context.replica.partition(number))?;
+                session.tree.hear(index, &frame, context.replica.partition(number))?;
             }
             SessionStep::States(part) => self.on_states(number, &part, context)?,
             SessionStep::Received { parts } => {
@@ -204,9 +175,7 @@ impl MultiLeader {
             return Ok(());
         };
         let Some(standing) = &session.theirs else {
-            return Err(PeerError::Unexpected {
-                what: "a state before the standing of its sender",
-            });
+            return Err(PeerError::Unexpected { what: "a state before the standing of its sender" });
         };
         if session.incoming.expects(part.index) {
             let outcome = context.replica.apply_part(number, part, standing)?;
@@ -214,22 +183,11 @@ impl MultiLeader {
             session.report.states_received += part.items.len() as u64;
             session.progressed = context.now.instant;
             if session.outgoing.end.is_none() {
-                outcome
-                    .behind
-                    .into_iter()
-                    .for_each(|key| session.outgoing.choose(key));
+                outcome.behind.into_iter().for_each(|key| session.outgoing.choose(key));
             }
             progress_event(session, context);
         }
-        self.say(
-            number,
-            |session| {
-                vec_of(SessionStep::Received {
-                    parts: session.incoming.parts,
-                })
-            },
-            context,
-        );
+        self.say(number, |session| vec_of(SessionStep::Received { parts: session.incoming.parts }), context);
         Ok(())
     }
 
@@ -259,9 +217,7 @@ impl MultiLeader {
         };
         let mut steps = Vec::new();
         while let Some(part) =
-            session
-                .outgoing
-                .next_part(context.replica.partition(number), window, part_size)
+            session.outgoing.next_part(context.replica.partition(number), window, part_size)
         {
             session.report.states_sent += part.items.len() as u64;
             steps.push(SessionStep::States(part));
@@ -302,11 +258,7 @@ impl MultiLeader {
             && let Some(session) = self.sessions.remove(&number)
         {
             let (peer, report) = (session.peer, session.report);
-            context.outbox.event(Event::SessionFinished {
-                peer,
-                partition: number,
-                report,
-            });
+            context.outbox.event(Event::SessionFinished { peer, partition: number, report });
             self.tell_all(number, context);
         }
     }
@@ -348,11 +300,7 @@ impl MultiLeader {
         for step in steps(session) {
             context.outbox.send(
                 link,
-                &Message::Session(wire::Session {
-                    partition: number,
-                    id,
-                    step,
-                }),
+                &Message::Session(wire::Session { partition: number, id, step }),
                 after,
             );
         }

@@ -105,11 +105,7 @@ impl Session {
             initiator,
             ours,
             theirs: None,
-            tree: TreeTalk {
-                session: tree,
-                said: Vec::new(),
-                heard: 0,
-            },
+            tree: TreeTalk { session: tree, said: Vec::new(), heard: 0 },
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
             progressed: now,
@@ -147,11 +143,8 @@ impl Session {
             Outcome::Converged => &[],
             Outcome::Differs(difference) => &difference.send,
         };
-        let mut keys: Vec<ItemKey> = handles
-            .iter()
-            .flat_map(|handle| partition.cells.keys_of(*handle))
-            .cloned()
-            .collect();
+        let mut keys: Vec<ItemKey> =
+            handles.iter().flat_map(|handle| partition.cells.keys_of(*handle)).cloned().collect();
         keys.sort_unstable();
         for key in keys {
             if let Some(weight) = partition.cells.weight_of(&key) {
@@ -208,10 +201,7 @@ impl TreeTalk {
     }
 
     fn all(&self) -> impl Iterator<Item = SessionStep> {
-        (0..).zip(&self.said).map(|(index, frame)| SessionStep::Tree {
-            index,
-            frame: frame.clone(),
-        })
+        (0..).zip(&self.said).map(|(index, frame)| SessionStep::Tree { index, frame: frame.clone() })
     }
 }
 
@@ -256,18 +246,9 @@ impl Outgoing {
             return None;
         }
         let collection = self.pending.front()?.collection;
-        let mut part = StatesPart {
-            index: self.next,
-            collection,
-            items: Vec::new(),
-        };
+        let mut part = StatesPart { index: self.next, collection, items: Vec::new() };
         let mut size = 0;
-        while size < part_size
-            && self
-                .pending
-                .front()
-                .is_some_and(|key| key.collection == collection)
-        {
+        while size < part_size && self.pending.front().is_some_and(|key| key.collection == collection) {
             let Some(item) = self.pending.pop_front() else {
                 break;
             };
@@ -326,8 +307,5 @@ impl Incoming {
 }
 
 fn root_of(standing: &Standing) -> Root {
-    Root {
-        digest: standing.root.0,
-        count: standing.root.1,
-    }
+    Root { digest: standing.root.0, count: standing.root.1 }
 }

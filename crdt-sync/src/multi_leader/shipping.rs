@@ -31,24 +31,13 @@ impl MultiLeader {
             return;
         };
         let lane = &mut known.lanes[usize::from(number)];
-        let seems_level = lane
-            .gap(&partition.histories)
-            .is_some_and(super::lane::Gap::is_closed);
-        let root = seems_level
-            .then(|| partition.cells.root())
-            .map(|root| (root.digest, root.count));
+        let seems_level = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
+        let root = seems_level.then(|| partition.cells.root()).map(|root| (root.digest, root.count));
         let rewind = core::mem::take(&mut lane.must_rewind);
         lane.advertised = Some(heads);
-        let frontier = Frontier {
-            partition: number,
-            rewind,
-            origins,
-            root,
-        };
+        let frontier = Frontier { partition: number, rewind, origins, root };
         let after = context.replica.journal.last();
-        context
-            .outbox
-            .send(known.link, &Message::Frontier(frontier), after);
+        context.outbox.send(known.link, &Message::Frontier(frontier), after);
     }
 
     /// A frontier in answer to entries. While one waits for the disk, later entries need none of their own.
@@ -66,11 +55,7 @@ impl MultiLeader {
         let number = frontier.partition;
         self.check_partition(number, context)?;
         check_order(frontier, context)?;
-        let heads: Vec<_> = frontier
-            .origins
-            .iter()
-            .map(|status| (status.origin, status.head))
-            .collect();
+        let heads: Vec<_> = frontier.origins.iter().map(|status| (status.origin, status.head)).collect();
         if context.replica.is_outrun_by(number, &heads) {
             super::renew_identity(context);
         }
@@ -92,9 +77,7 @@ impl MultiLeader {
     fn compare(&mut self, peer: NodeId, number: u16, root: Option<(u128, u64)>, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
         let catch_up = context.replica.config.timing.catch_up_entries;
-        let gap = self
-            .lane(peer, number, |lane| lane.gap(&partition.histories))
-            .flatten();
+        let gap = self.lane(peer, number, |lane| lane.gap(&partition.histories)).flatten();
         let Some(gap) = gap else { return };
         if gap.calls_for_session(catch_up) {
             return self.open_session(peer, number, context);
@@ -104,10 +87,10 @@ impl MultiLeader {
         };
         let ours = partition.cells.root();
         if theirs == (ours.digest, ours.count) {
-            context.outbox.event(Event::InSync {
-                peer,
-                partition: number,
-            });
+            let news = self.lane(peer, number, |lane| lane.agreed.replace(ours) != Some(ours));
+            if news == Some(true) {
+                context.outbox.event(Event::InSync { peer, partition: number });
+            }
         } else if !self.sessions.contains_key(&number) {
             // Both have applied the same and hold something else: the safety net.
             self.open_session(peer, number, context);
@@ -132,22 +115,15 @@ impl MultiLeader {
             return;
         };
         let lane = &mut known.lanes[usize::from(number)];
-        let in_session = self
-            .sessions
-            .get(&number)
-            .is_some_and(|session| session.peer == peer);
+        let in_session = self.sessions.get(&number).is_some_and(|session| session.peer == peer);
         let Some(gap) = lane.gap(&partition.histories) else {
             return;
         };
         if in_session || gap.missing_there == 0 || gap.calls_for_session(timing.catch_up_entries) {
             return;
         }
-        let mut window = context
-            .replica
-            .config
-            .limits
-            .send_window
-            .saturating_sub(lane.in_flight(&partition.histories));
+        let mut window =
+            context.replica.config.limits.send_window.saturating_sub(lane.in_flight(&partition.histories));
         for (origin, history) in partition.histories.iter() {
             let arrived = self.advanced.get(&(number, origin));
             let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
@@ -161,12 +137,7 @@ impl MultiLeader {
                 else {
                     break;
                 };
-                window -= run
-                    .entries
-                    .iter()
-                    .map(|entry| entry.len())
-                    .sum::<usize>()
-                    .min(window);
+                window -= run.entries.iter().map(|entry| entry.len()).sum::<usize>().min(window);
                 lane.sent_up_to(origin, cursor + run.entries.len() as u64, context.now.instant);
                 context.outbox.send(known.link, &Message::Run(run), Lsn::ZERO);
             }
@@ -178,10 +149,7 @@ impl MultiLeader {
         let partition = context.replica.partition(number);
         let heads = partition.heads();
         let stale = self.lane(peer, number, |lane| {
-            lane.must_rewind
-                || lane.advertised.as_ref() != Some(&heads)
-                || !lane.is_open()
-                || lane.gap(&partition.histories).is_none_or(|gap| !gap.is_closed())
+            lane.must_rewind || lane.advertised.as_ref() != Some(&heads) || !lane.is_level(partition)
         });
         if stale == Some(true) {
             self.advertise(peer, number, context);
@@ -213,10 +181,7 @@ fn next_run(
     let mut bytes = 0;
     let mut chain = after.chain;
     let mut entries = Vec::new();
-    for retained in history
-        .after(cursor)?
-        .take_while(|retained| retained.lsn <= durable)
-    {
+    for retained in history.after(cursor)?.take_while(|retained| retained.lsn <= durable) {
         bytes += retained.bytes.len();
         if bytes > budget && (!entries.is_empty() || budget == 0) {
             break;
@@ -224,29 +189,15 @@ fn next_run(
         entries.push(retained.bytes.clone());
         chain = retained.chain;
     }
-    (!entries.is_empty()).then_some(Run {
-        partition,
-        origin,
-        after,
-        entries,
-        chain,
-    })
+    (!entries.is_empty()).then_some(Run { partition, origin, after, entries, chain })
 }
 
 fn check_order(frontier: &Frontier, context: &Context<'_>) -> Result<(), PeerError> {
-    let ascending = frontier
-        .origins
-        .windows(2)
-        .all(|pair| pair[0].origin < pair[1].origin);
-    let sound = frontier
-        .origins
-        .iter()
-        .all(|status| status.floor <= status.head.sequence);
+    let ascending = frontier.origins.windows(2).all(|pair| pair[0].origin < pair[1].origin);
+    let sound = frontier.origins.iter().all(|status| status.floor <= status.head.sequence);
     if ascending && sound && frontier.origins.len() <= context.replica.config.limits.max_origins {
         Ok(())
     } else {
-        Err(PeerError::Disorder {
-            what: "the list of origins",
-        })
+        Err(PeerError::Disorder { what: "the list of origins" })
     }
 }

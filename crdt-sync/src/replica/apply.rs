@@ -109,11 +109,7 @@ impl Replica {
         let number = run.partition;
         let after = self.partition(number).histories.head(run.origin);
         let entries = new.iter().map(|admitted| admitted.bytes.clone()).collect();
-        let lsn = self.journal.append(&JournalRecord::Entries(Run {
-            after,
-            entries,
-            ..run.clone()
-        }));
+        let lsn = self.journal.append(&JournalRecord::Entries(Run { after, entries, ..run.clone() }));
         for admitted in &new {
             self.clock.observe(admitted.entry.stamp, wall);
             let partition = self.partition_mut(number);
@@ -151,8 +147,7 @@ impl Replica {
     /// Takes over a peer's standing, once all its states have arrived.
     pub(crate) fn raise_frontier(&mut self, partition: u16, standing: Standing) {
         self.partition_mut(partition).raise(&standing);
-        self.journal
-            .append(&JournalRecord::FrontierRaised { partition, standing });
+        self.journal.append(&JournalRecord::FrontierRaised { partition, standing });
     }
 
     fn merge_state(
@@ -165,9 +160,7 @@ impl Replica {
         context: &CausalContext,
     ) -> MergeOutcome {
         let lsn = self.journal.upcoming();
-        let outcome = self
-            .partition_mut(number)
-            .merge_state(key, kind, theirs, context, lsn);
+        let outcome = self.partition_mut(number).merge_state(key, kind, theirs, context, lsn);
         if outcome.change.is_changed() {
             self.journal.append(&JournalRecord::StateMerge(MergedState {
                 partition: number,
@@ -183,9 +176,7 @@ impl Replica {
     /// The entries of a run that are new here, checked; `None` when entries before them are missing.
     fn admit_run(&self, run: &Run) -> Result<Option<Vec<Admitted>>, RunError> {
         let Some(partition) = self.partitions.get(usize::from(run.partition)) else {
-            return Err(RunError::UnknownPartition {
-                partition: run.partition,
-            });
+            return Err(RunError::UnknownPartition { partition: run.partition });
         };
         if partition.histories.get(run.origin).is_none() {
             let limit = self.config.limits.max_origins;
@@ -223,10 +214,7 @@ impl Replica {
                 .or((at.sequence == 0).then(Position::default))
                 .is_some_and(|known| known.chain != at.chain)
             {
-                return Err(RunError::Forked {
-                    origin: run.origin,
-                    sequence: at.sequence,
-                });
+                return Err(RunError::Forked { origin: run.origin, sequence: at.sequence });
             }
             let Some(entry) = entries.next() else { break };
             at = Position {
@@ -237,10 +225,7 @@ impl Replica {
         if at.chain == run.chain {
             Ok(())
         } else {
-            Err(RunError::BrokenChain {
-                origin: run.origin,
-                after: run.after.sequence,
-            })
+            Err(RunError::BrokenChain { origin: run.origin, after: run.after.sequence })
         }
     }
 
@@ -249,19 +234,11 @@ impl Replica {
         let entry: Entry = codec::decode_payload(bytes, &limits)?;
         let kind = self.kind_of(entry.collection)?;
         self.check_key(run.partition, entry.collection, &entry.key)?;
-        let broken = RunError::BrokenChain {
-            origin: run.origin,
-            after: run.after.sequence,
-        };
+        let broken = RunError::BrokenChain { origin: run.origin, after: run.after.sequence };
         let dot = Dot::new(run.origin, sequence).ok_or(broken)?;
         let effect = cell::effect_of(&entry, kind, dot, &limits)?;
         self.check_own_dots(run.partition, &effect.1)?;
-        Ok(Admitted {
-            entry,
-            kind,
-            effect,
-            bytes: bytes.clone(),
-        })
+        Ok(Admitted { entry, kind, effect, bytes: bytes.clone() })
     }
 
     fn admit_state(
@@ -274,20 +251,11 @@ impl Replica {
         self.check_key(number, collection, &item.key)?;
         let cell = Cell::decode(kind, &item.key, &item.state, &self.config.limits.codec())?;
         self.check_own_dots(number, &cell.dots())?;
-        Ok((
-            ItemKey {
-                collection,
-                key: item.key.clone(),
-            },
-            cell,
-        ))
+        Ok((ItemKey { collection, key: item.key.clone() }, cell))
     }
 
     pub(super) fn kind_of(&self, collection: CollectionId) -> Result<Kind, RunError> {
-        let known = self
-            .registry
-            .get(collection)
-            .ok_or(RunError::UnknownCollection { collection })?;
+        let known = self.registry.get(collection).ok_or(RunError::UnknownCollection { collection })?;
         Ok(known.kind)
     }
 
@@ -302,10 +270,6 @@ impl Replica {
     /// No one but this node issues dots of its identity.
     fn check_own_dots(&self, partition: u16, context: &CausalContext) -> Result<(), RunError> {
         let issued = self.partition(partition).histories.head(self.id).sequence;
-        if context.highest(self.id) > issued {
-            Err(RunError::Outrun)
-        } else {
-            Ok(())
-        }
+        if context.highest(self.id) > issued { Err(RunError::Outrun) } else { Ok(()) }
     }
 }

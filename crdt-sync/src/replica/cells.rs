@@ -43,11 +43,7 @@ pub(crate) struct Cells {
 impl Cells {
     pub(crate) fn new(tree_key: &TreeKey, leaf_bits: u8) -> Result<Self, TreeError> {
         let tree = BucketTree::new(tree_key, leaf_bits)?;
-        Ok(Self {
-            by_key: BTreeMap::new(),
-            by_hash: BTreeMap::new(),
-            tree,
-        })
+        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -64,10 +60,7 @@ impl Cells {
         collection: CollectionId,
         from: Bytes,
     ) -> impl Iterator<Item = (&Bytes, &Held)> {
-        let start = Bound::Included(ItemKey {
-            collection,
-            key: from,
-        });
+        let start = Bound::Included(ItemKey { collection, key: from });
         self.by_key
             .range((start, Bound::Unbounded))
             .take_while(move |(item, _)| item.collection == collection)
@@ -94,26 +87,13 @@ impl Cells {
         let digest = cell.digest();
         if let Some(held) = self.by_key.get_mut(key) {
             mirrored(self.tree.replace(held.hash, held.digest, digest));
-            *held = Held {
-                cell,
-                lsn,
-                digest,
-                hash: held.hash,
-            };
+            *held = Held { cell, lsn, digest, hash: held.hash };
             return;
         }
         let hash = self.hash_of(key);
         mirrored(self.tree.insert(hash, digest));
         self.by_hash.entry(hash).or_default().push(key.clone());
-        self.by_key.insert(
-            key.clone(),
-            Held {
-                cell,
-                lsn,
-                digest,
-                hash,
-            },
-        );
+        self.by_key.insert(key.clone(), Held { cell, lsn, digest, hash });
     }
 
     /// What a key in this state adds to the tree's root.
@@ -172,11 +152,7 @@ impl ItemSource for Cells {
         for (&key_hash, keys) in self.by_hash.range(part.start()..=part.end()) {
             for held in keys.iter().filter_map(|key| self.by_key.get(key)) {
                 let handle = (key_hash.as_u128() >> 64) as u64;
-                visit(Item {
-                    handle,
-                    key_hash,
-                    version: held.digest,
-                });
+                visit(Item { handle, key_hash, version: held.digest });
             }
         }
     }

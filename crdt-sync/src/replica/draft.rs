@@ -166,10 +166,7 @@ impl Replica {
     pub(crate) fn write(&mut self, writes: &[Write], wall: WallTime) -> Result<Written, WriteError> {
         let limits = &self.config.limits;
         if writes.len() > limits.max_writes {
-            return Err(WriteError::TooLarge {
-                writes: writes.len(),
-                bytes: 0,
-            });
+            return Err(WriteError::TooLarge { writes: writes.len(), bytes: 0 });
         }
         let mut clock = self.clock.clone();
         let mut draft = Draft {
@@ -182,12 +179,7 @@ impl Replica {
         for (index, write) in writes.iter().enumerate() {
             draft.carry_out(index, write, clock.now(wall)?)?;
         }
-        let Draft {
-            cells,
-            runs,
-            versions,
-            ..
-        } = draft;
+        let Draft { cells, runs, versions, .. } = draft;
         self.clock = clock;
         Ok(self.commit(cells, runs, versions))
     }
@@ -207,10 +199,7 @@ impl Replica {
                 self.partition_mut(number).cells.put(&key, cell, lsn);
             }
         }
-        Written {
-            lsn: lsns.into_values().max().unwrap_or_default(),
-            versions,
-        }
+        Written { lsn: lsns.into_values().max().unwrap_or_default(), versions }
     }
 
     fn commit_run(&mut self, number: u16, entries: Vec<Bytes>) -> Lsn {
@@ -224,52 +213,25 @@ impl Replica {
         }
         let last = after.sequence + entries.len() as u64;
         partition.context.insert_range(origin, after.sequence + 1..=last);
-        self.journal.append(&JournalRecord::Entries(Run {
-            partition: number,
-            origin,
-            after,
-            entries,
-            chain,
-        }))
+        self.journal.append(&JournalRecord::Entries(Run { partition: number, origin, after, entries, chain }))
     }
 }
 
 impl Draft<'_> {
     fn carry_out(&mut self, index: usize, write: &Write, time: Hlc) -> Result<(), WriteError> {
         let collection = write.collection;
-        let declared = self
-            .replica
-            .registry
-            .get(collection)
-            .ok_or(WriteError::UnknownCollection { collection })?;
+        let declared =
+            self.replica.registry.get(collection).ok_or(WriteError::UnknownCollection { collection })?;
         check_lengths(index, write, &self.replica.config.limits)?;
         let number = self.replica.partition_of(collection, &write.key);
-        let slot = (
-            number,
-            ItemKey {
-                collection,
-                key: write.key.clone(),
-            },
-        );
+        let slot = (number, ItemKey { collection, key: write.key.clone() });
         let mut cell = match self.cells.remove(&slot) {
             Some(cell) => cell,
-            None => self
-                .replica
-                .partition(number)
-                .cell_or_vacant(&slot.1, declared.kind),
+            None => self.replica.partition(number).cell_or_vacant(&slot.1, declared.kind),
         };
         let dot = self.next_dot(number)?;
-        let delta = self.change(
-            index,
-            declared,
-            &mut cell,
-            write,
-            Stamp {
-                time,
-                replica: dot.replica,
-            },
-            dot,
-        )?;
+        let delta =
+            self.change(index, declared, &mut cell, write, Stamp { time, replica: dot.replica }, dot)?;
         self.cells.insert(slot, cell);
         match delta {
             Some(delta) => self.enter(number, write, time, delta),
@@ -294,25 +256,18 @@ impl Draft<'_> {
             }
             (Cell::Set(elements), Action::Add(element)) => {
                 let superseded = dots_of(&elements.add(dot, element.clone()));
-                Ok(Some(Delta::SetAdd {
-                    element: element.clone(),
-                    superseded,
-                }))
+                Ok(Some(Delta::SetAdd { element: element.clone(), superseded }))
             }
             (Cell::Set(elements), Action::Remove(element)) => {
                 let dots = dots_of(&elements.take(element));
                 Ok((!dots.is_empty()).then_some(Delta::SetRemove { dots }))
             }
             (Cell::Counter(counter), &Action::Increment(amount)) => {
-                counter
-                    .increment(dot.replica, amount)
-                    .map_err(|_| WriteError::CounterOverflow { index })?;
+                counter.increment(dot.replica, amount).map_err(|_| WriteError::CounterOverflow { index })?;
                 Ok((amount > 0).then(|| own_totals(counter, dot)))
             }
             (Cell::Counter(counter), &Action::Decrement(amount)) => {
-                counter
-                    .decrement(dot.replica, amount)
-                    .map_err(|_| WriteError::CounterOverflow { index })?;
+                counter.decrement(dot.replica, amount).map_err(|_| WriteError::CounterOverflow { index })?;
                 Ok((amount > 0).then(|| own_totals(counter, dot)))
             }
             (Cell::Register(register), Action::Set(value)) => {
@@ -323,10 +278,7 @@ impl Draft<'_> {
                 .map_err(|_| WriteError::StampBehind { index })?;
                 Ok(Some(Delta::Register(value.clone())))
             }
-            _ => Err(WriteError::WrongKind {
-                index,
-                kind: declared.kind,
-            }),
+            _ => Err(WriteError::WrongKind { index, kind: declared.kind }),
         }
     }
 
@@ -338,10 +290,7 @@ impl Draft<'_> {
         action: &Action,
         stamp: Option<Stamp>,
     ) -> Result<Option<Delta>, WriteError> {
-        let winner = document
-            .winner()
-            .filter(|version| !version.is_deleted())
-            .map(|version| *version.id());
+        let winner = document.winner().filter(|version| !version.is_deleted()).map(|version| *version.id());
         let (id, delta) = match action {
             Action::Insert(body) => Ok(document.put_branch(key, None, Some(body.clone()), stamp)),
             Action::Put(body) => document.put(key, winner.as_ref(), Some(body.clone()), stamp),
@@ -349,10 +298,7 @@ impl Draft<'_> {
             Action::Resolve(body) => document.supersede(key, &live(document), Some(body.clone()), stamp),
             Action::Delete => document.supersede(key, &live(document), None, stamp),
             _ => {
-                return Err(WriteError::WrongKind {
-                    index,
-                    kind: Kind::Document,
-                });
+                return Err(WriteError::WrongKind { index, kind: Kind::Document });
             }
         }
         .map_err(|cause| WriteError::Document { index, cause })?;
@@ -362,21 +308,13 @@ impl Draft<'_> {
     }
 
     fn enter(&mut self, number: u16, write: &Write, stamp: Hlc, delta: Delta) -> Result<(), WriteError> {
-        let entry = Entry {
-            stamp,
-            collection: write.collection,
-            key: write.key.clone(),
-            delta,
-        };
+        let entry = Entry { stamp, collection: write.collection, key: write.key.clone(), delta };
         let encoded = Bytes::from(codec::encode_payload(&entry));
         self.bytes += encoded.len();
         let run = self.runs.entry(number).or_default();
         run.push(encoded);
         if self.bytes > self.replica.config.limits.max_batch {
-            return Err(WriteError::TooLarge {
-                writes: run.len(),
-                bytes: self.bytes,
-            });
+            return Err(WriteError::TooLarge { writes: run.len(), bytes: self.bytes });
         }
         Ok(())
     }
@@ -384,15 +322,9 @@ impl Draft<'_> {
     /// The dot of the next entry in a partition.
     fn next_dot(&self, number: u16) -> Result<Dot, WriteError> {
         let drafted = self.runs.get(&number).map_or(0, Vec::len) as u64;
-        let head = self
-            .replica
-            .partition(number)
-            .histories
-            .head(self.replica.id)
-            .sequence;
+        let head = self.replica.partition(number).histories.head(self.replica.id).sequence;
         let next = head.checked_add(drafted).and_then(|last| last.checked_add(1));
-        next.and_then(|next| Dot::new(self.replica.id, next))
-            .ok_or(WriteError::SequenceExhausted)
+        next.and_then(|next| Dot::new(self.replica.id, next)).ok_or(WriteError::SequenceExhausted)
     }
 }
 

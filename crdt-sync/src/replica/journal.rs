@@ -60,10 +60,7 @@ pub(crate) struct Journal {
 impl Journal {
     /// A journal whose next record gets the number after `last`.
     pub(crate) fn after(last: Lsn) -> Self {
-        Self {
-            last,
-            staged: Vec::new(),
-        }
+        Self { last, staged: Vec::new() }
     }
 
     /// Stages a record and returns its number.

@@ -38,27 +38,17 @@ pub(crate) struct MergeOutcome {
 impl Partition {
     pub(crate) fn new(number: u16, tree_key: &TreeKey, leaf_bits: u8) -> Result<Self, TreeError> {
         let cells = Cells::new(tree_key, leaf_bits)?;
-        Ok(Self {
-            number,
-            cells,
-            context: CausalContext::new(),
-            histories: Histories::default(),
-        })
+        Ok(Self { number, cells, context: CausalContext::new(), histories: Histories::default() })
     }
 
     /// The cell of a key as a copy to change.
     pub(crate) fn cell_or_vacant(&self, key: &ItemKey, kind: Kind) -> Cell {
-        self.cells
-            .get(key)
-            .map_or_else(|| Cell::vacant(kind), |held| held.cell.clone())
+        self.cells.get(key).map_or_else(|| Cell::vacant(kind), |held| held.cell.clone())
     }
 
     /// Makes the effect of one entry: its dots are seen from here on.
     pub(crate) fn apply(&mut self, entry: &Entry, effect: &(Cell, CausalContext), kind: Kind, lsn: Lsn) {
-        let key = ItemKey {
-            collection: entry.collection,
-            key: entry.key.clone(),
-        };
+        let key = ItemKey { collection: entry.collection, key: entry.key.clone() };
         let mut cell = self.cell_or_vacant(&key, kind);
         let (delta, delta_context) = effect;
         if cell.join(&self.context, delta, delta_context).is_changed() {
@@ -69,11 +59,7 @@ impl Partition {
 
     /// Remembers an entry so that it can be handed on.
     pub(crate) fn remember(&mut self, origin: ReplicaId, bytes: Bytes, lsn: Lsn) -> Chain {
-        let chain = self
-            .histories
-            .head(origin)
-            .chain
-            .then(origin, self.number, &bytes);
+        let chain = self.histories.head(origin).chain.then(origin, self.number, &bytes);
         self.histories.push(origin, Retained { bytes, chain, lsn });
         chain
     }
@@ -98,11 +84,7 @@ impl Partition {
             self.cells.put(key, cell, lsn);
         }
         let _ = self.context.merge(&theirs.dots());
-        MergeOutcome {
-            change,
-            removed: removed.dots().collect(),
-            peer_is_behind,
-        }
+        MergeOutcome { change, removed: removed.dots().collect(), peer_is_behind }
     }
 
     /// Takes over a peer's standing after all its states were merged.
@@ -116,18 +98,11 @@ impl Partition {
     /// What this partition has applied, in the words of a session.
     pub(crate) fn standing(&self) -> Standing {
         let root = self.cells.root();
-        Standing {
-            heads: self.heads(),
-            context: self.context.clone(),
-            root: (root.digest, root.count),
-        }
+        Standing { heads: self.heads(), context: self.context.clone(), root: (root.digest, root.count) }
     }
 
     /// The last position of every origin, ascending.
     pub(crate) fn heads(&self) -> Vec<(ReplicaId, Position)> {
-        self.histories
-            .iter()
-            .map(|(origin, history)| (origin, history.head()))
-            .collect()
+        self.histories.iter().map(|(origin, history)| (origin, history.head())).collect()
     }
 }

@@ -172,9 +172,7 @@ impl Replica {
         for (sequence, bytes) in (run.after.sequence + 1..).zip(&run.entries) {
             let entry: Entry = codec::decode_payload(bytes, &limits)
                 .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
-            let kind = self
-                .kind_of(entry.collection)
-                .map_err(|_| RecoverError::OtherCollections)?;
+            let kind = self.kind_of(entry.collection).map_err(|_| RecoverError::OtherCollections)?;
             let dot = Dot::new(run.origin, sequence).ok_or(RecoverError::OutOfOrder { lsn })?;
             let effect = cell::effect_of(&entry, kind, dot, &limits)
                 .map_err(|cause| RecoverError::Cell { lsn, cause })?;
@@ -202,21 +200,15 @@ impl Replica {
 
     fn replay_state(&mut self, merged: &MergedState, lsn: Lsn) -> Result<(), RecoverError> {
         self.checked(merged.partition, lsn)?;
-        let kind = self
-            .kind_of(merged.collection)
-            .map_err(|_| RecoverError::OtherCollections)?;
+        let kind = self.kind_of(merged.collection).map_err(|_| RecoverError::OtherCollections)?;
         let theirs = Cell::decode(kind, &merged.key, &merged.state, &crdt_core::Limits::default())
             .map_err(|cause| RecoverError::Cell { lsn, cause })?;
         let mut context = theirs.dots();
         for &dot in &merged.removed {
             context.insert(dot);
         }
-        let key = ItemKey {
-            collection: merged.collection,
-            key: merged.key.clone(),
-        };
-        self.partition_mut(merged.partition)
-            .merge_state(&key, kind, &theirs, &context, lsn);
+        let key = ItemKey { collection: merged.collection, key: merged.key.clone() };
+        self.partition_mut(merged.partition).merge_state(&key, kind, &theirs, &context, lsn);
         Ok(())
     }
 

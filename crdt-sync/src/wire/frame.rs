@@ -41,10 +41,7 @@ pub enum WireError {
         length: usize,
     },
     /// A version of the protocol that this side does not speak.
-    #[error(
-        "the peer speaks protocol version {theirs}, this node version {}",
-        PROTOCOL_VERSION
-    )]
+    #[error("the peer speaks protocol version {theirs}, this node version {}", PROTOCOL_VERSION)]
     OtherVersion {
         /// The version in the frame.
         theirs: u8,
@@ -74,18 +71,13 @@ pub fn encode(message: &Message) -> Vec<u8> {
 /// The message in a frame that came from a peer.
 pub fn decode(frame: &[u8], limits: &Limits) -> Result<Message, WireError> {
     if frame.len() > limits.max_frame {
-        return Err(WireError::TooLong {
-            length: frame.len(),
-            limit: limits.max_frame,
-        });
+        return Err(WireError::TooLong { length: frame.len(), limit: limits.max_frame });
     }
     let Some((&[magic0, magic1, version, tag], body)) = frame.split_first_chunk::<HEAD>() else {
         return Err(WireError::TooShort { length: frame.len() });
     };
     if [magic0, magic1] != MAGIC {
-        return Err(WireError::NotThisProtocol {
-            start: [magic0, magic1],
-        });
+        return Err(WireError::NotThisProtocol { start: [magic0, magic1] });
     }
     if version != PROTOCOL_VERSION {
         return Err(WireError::OtherVersion { theirs: version });

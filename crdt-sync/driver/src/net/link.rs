@@ -21,23 +21,10 @@ pub(super) async fn serve(net: Net, stream: TcpStream, dialed: bool, mut stop: w
     let link = net.next_link();
     let (frames, queue) = unbounded_channel();
     let queued = Arc::new(AtomicU64::new(0));
-    let outbound = Outbound {
-        frames,
-        queued: Arc::clone(&queued),
-        max_queued: net.max_queued as u64,
-    };
+    let outbound = Outbound { frames, queued: Arc::clone(&queued), max_queued: net.max_queued as u64 };
     // Frames are made to fit together already; waiting for more only adds delay.
     let _ = stream.set_nodelay(true);
-    if net
-        .inputs
-        .send(NetInput::Up {
-            link,
-            dialed,
-            outbound,
-        })
-        .await
-        .is_err()
-    {
+    if net.inputs.send(NetInput::Up { link, dialed, outbound }).await.is_err() {
         return;
     }
     let (reader, writer) = stream.into_split();
@@ -57,20 +44,12 @@ async fn read_frames(net: &Net, link: LinkId, reader: OwnedReadHalf) -> io::Resu
         let length = reader.read_u32_le().await? as usize;
         if length > net.max_frame {
             // The engine says farewell and closes; nothing more is read from this peer.
-            let _ = net
-                .inputs
-                .send(NetInput::Engine(Input::FrameTooLong { link, length }))
-                .await;
+            let _ = net.inputs.send(NetInput::Engine(Input::FrameTooLong { link, length })).await;
             return std::future::pending().await;
         }
         let bytes = read_exactly(&mut reader, length).await?;
         net.counters.received(PREFIX + length);
-        if net
-            .inputs
-            .send(NetInput::Engine(Input::Frame { link, bytes }))
-            .await
-            .is_err()
-        {
+        if net.inputs.send(NetInput::Engine(Input::Frame { link, bytes })).await.is_err() {
             return Ok(());
         }
     }
@@ -80,11 +59,7 @@ async fn read_frames(net: &Net, link: LinkId, reader: OwnedReadHalf) -> io::Resu
 async fn read_exactly(reader: &mut BufReader<OwnedReadHalf>, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = reader.take(length as u64).read_to_end(&mut bytes).await?;
-    if read == length {
-        Ok(bytes)
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
+    if read == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Writes queued frames until the queue is closed and empty.

@@ -68,11 +68,7 @@ pub(crate) struct Net {
 /// What connections tell the engine's thread.
 pub(crate) enum NetInput {
     /// A connection is up; what is to be sent on it goes to `outbound`.
-    Up {
-        link: LinkId,
-        dialed: bool,
-        outbound: Outbound,
-    },
+    Up { link: LinkId, dialed: bool, outbound: Outbound },
     /// Something for the engine.
     Engine(Input),
 }

@@ -92,7 +92,7 @@ pub struct Difference {
 /// let (mut here, here_rows) = replica(&[("milk", 1), ("bread", 1), ("salt", 1)]);
 /// let (mut there, there_rows) = replica(&[("milk", 2), ("bread", 1)]);
 ///
-/// // Nonces come from a random source; equal ones are used here to keep the example short.
+/// // Nonces come from a random source; constants keep this example short.
 /// let mut initiator = Session::initiate(here.snapshot(), [1; 16], Limits::default());
 /// let mut acceptor = Session::accept(there.snapshot(), [2; 16], Limits::default());
 /// loop {
@@ -273,9 +273,5 @@ impl Session {
 /// The outcome of a comparison that found something, or should have.
 fn differs(mut send: Vec<u64>, receive: u64, partial: bool) -> Outcome {
     send.sort_unstable();
-    Outcome::Differs(Difference {
-        send,
-        receive,
-        partial,
-    })
+    Outcome::Differs(Difference { send, receive, partial })
 }
