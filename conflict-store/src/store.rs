@@ -157,11 +157,7 @@ where
 {
     /// The collection in this backend.
     pub fn new(strategy: Strategy<V>, backend: B) -> Self {
-        Self {
-            strategy,
-            backend,
-            revision_limit: REVISION_LIMIT,
-        }
+        Self { strategy, backend, revision_limit: REVISION_LIMIT }
     }
 
     /// Keeps up to `limit` ancestors of each leaf instead of [`REVISION_LIMIT`].
@@ -243,9 +239,7 @@ where
         stamp: Option<Stamp>,
     ) -> Result<Written<V>, WriteError<B::Error>> {
         self.check_stamp(stamp)?;
-        self.write(key, |document| {
-            document.supersede_delta(key, seen, body, stamp, None)
-        })
+        self.write(key, |document| document.supersede_delta(key, seen, body, stamp, None))
     }
 
     /// Writes what the strategy makes of the conflict of `key`, if it has one and decides it; see
@@ -272,9 +266,7 @@ where
     ) -> Result<Change, WriteError<B::Error>> {
         let mut incoming = BTreeMap::<&[u8], Document<V>>::new();
         for (key, document) in documents {
-            document
-                .versions()
-                .try_for_each(|version| self.check_stamp(version.stamp()))?;
+            document.versions().try_for_each(|version| self.check_stamp(version.stamp()))?;
             // What counts is whether the whole is new to the store.
             let _ = incoming.entry(key).or_default().merge_owned(document);
         }
@@ -310,10 +302,8 @@ where
     }
 
     fn load(&self, key: &[u8]) -> Result<Cow<'_, Document<V>>, WriteError<B::Error>> {
-        let document = self
-            .backend
-            .get(key)
-            .map_err(|error| WriteError::Apply(ApplyError::Backend(error)))?;
+        let document =
+            self.backend.get(key).map_err(|error| WriteError::Apply(ApplyError::Backend(error)))?;
         Ok(document.unwrap_or_default())
     }
 
@@ -342,10 +332,7 @@ where
     /// How many versions a document with this many leaves may have before it is stemmed. Stemming
     /// takes it at least half the limit below, so its cost is spread over as many writes.
     fn most_versions(&self, leaves: usize) -> usize {
-        self.revision_limit
-            .saturating_add(1)
-            .saturating_mul(leaves)
-            .saturating_add(self.revision_limit / 2)
+        self.revision_limit.saturating_add(1).saturating_mul(leaves).saturating_add(self.revision_limit / 2)
     }
 
     fn check_stamp(&self, stamp: Option<Stamp>) -> Result<(), WriteError<B::Error>> {

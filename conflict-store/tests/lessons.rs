@@ -23,10 +23,7 @@ fn last_writer_wins() -> Store<Text> {
 }
 
 fn stamp(millis: u64, replica: u8) -> Stamp {
-    Stamp {
-        time: Hlc::new(millis, 0),
-        replica: ReplicaId::from_bytes([replica; 16]),
-    }
+    Stamp { time: Hlc::new(millis, 0), replica: ReplicaId::from_bytes([replica; 16]) }
 }
 
 fn document(store: &Store<Text>) -> Document<Text> {
@@ -60,15 +57,8 @@ fn the_same_import_on_two_nodes_is_one_version() {
     meet(&mut a, &mut b);
     for store in [a, b] {
         let reading = store.get(KEY).unwrap();
-        assert_eq!(
-            (reading.value, reading.version),
-            (Some(b"edited".to_vec()), Some(edited))
-        );
-        assert_eq!(
-            reading.conflicts,
-            [],
-            "the edit was made on the very version the other imported"
-        );
+        assert_eq!((reading.value, reading.version), (Some(b"edited".to_vec()), Some(edited)));
+        assert_eq!(reading.conflicts, [], "the edit was made on the very version the other imported");
     }
 }
 
@@ -97,25 +87,13 @@ fn the_tenth_revision_beats_the_second_although_nine_comes_after_one_in_text() {
     write(&mut long, 10);
     write(&mut short, 2);
     meet(&mut long, &mut short);
-    assert_eq!(
-        short
-            .get(KEY)
-            .unwrap()
-            .version
-            .map(|version| version.generation()),
-        Some(10)
-    );
+    assert_eq!(short.get(KEY).unwrap().version.map(|version| version.generation()), Some(10));
 }
 
 #[test]
 fn the_winner_does_not_depend_on_who_heard_what_first() {
     let apart: Vec<_> = ["a", "b", "c", "d"]
-        .map(|body| {
-            Document::default()
-                .put(KEY, None, Some(Text::from(body)), None)
-                .unwrap()
-                .1
-        })
+        .map(|body| Document::default().put(KEY, None, Some(Text::from(body)), None).unwrap().1)
         .into();
     let winners = [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]].map(|order| {
         let mut store = keep();
@@ -154,9 +132,7 @@ fn a_resolved_conflict_stays_resolved_when_the_loser_is_delivered_again() {
     let (mut a, mut b, [hello, _]) = greeted_apart();
     let before = document(&a);
     let seen = a.get(KEY).unwrap().seen;
-    let (resolved, _) = a
-        .resolve(KEY, &seen, Some(b"Hello, bonjour".to_vec()), None)
-        .unwrap();
+    let (resolved, _) = a.resolve(KEY, &seen, Some(b"Hello, bonjour".to_vec()), None).unwrap();
     assert_eq!(a.conflicts(KEY).unwrap(), []);
 
     assert_eq!(a.merge(KEY, before.clone()), Ok(Change::Unchanged));
@@ -164,10 +140,7 @@ fn a_resolved_conflict_stays_resolved_when_the_loser_is_delivered_again() {
     let _ = b.merge(KEY, before).unwrap();
     let reading = b.get(KEY).unwrap();
     assert_eq!((reading.version, reading.conflicts), (Some(resolved), vec![]));
-    assert!(
-        document(&b).get(&hello).is_some(),
-        "what lost can still be looked up"
-    );
+    assert!(document(&b).get(&hello).is_some(), "what lost can still be looked up");
 }
 
 #[test]
@@ -186,12 +159,9 @@ fn the_same_resolution_on_two_nodes_is_one_version() {
 fn a_version_that_arrives_after_the_writer_looked_is_not_resolved_away() {
     let (mut a, _, _) = greeted_apart();
     let seen = a.get(KEY).unwrap().seen;
-    let (late, delta) = Document::default()
-        .put(KEY, None, Some(b"Hola".to_vec()), None)
-        .unwrap();
+    let (late, delta) = Document::default().put(KEY, None, Some(b"Hola".to_vec()), None).unwrap();
     let _ = a.merge(KEY, delta).unwrap();
-    a.resolve(KEY, &seen, Some(b"Hello, bonjour".to_vec()), None)
-        .unwrap();
+    a.resolve(KEY, &seen, Some(b"Hello, bonjour".to_vec()), None).unwrap();
     assert_eq!(a.conflicts(KEY).unwrap(), [late]);
 }
 
@@ -202,10 +172,7 @@ fn a_writer_who_has_not_seen_what_is_there_is_told() {
     let (second, _) = store.put(KEY, Some(&first), b"Hi".to_vec(), None).unwrap();
     for parent in [None, Some(&first)] {
         let refused = store.put(KEY, parent, b"late".to_vec(), None);
-        assert_eq!(
-            refused,
-            Err(WriteError::Put(PutError::Conflict { leaves: vec![second] }))
-        );
+        assert_eq!(refused, Err(WriteError::Put(PutError::Conflict { leaves: vec![second] })));
     }
     assert_eq!(store.get(KEY).unwrap().value, Some(b"Hi".to_vec()));
 }
@@ -232,10 +199,7 @@ fn equal_imports_under_last_writer_wins_are_two_versions_that_read_as_one() {
 fn a_rule_can_be_changed_without_touching_data() {
     let (a, ..) = greeted_apart();
     let longest = Custom::new("longest", |conflict: &Conflict<'_, Text>| {
-        let longest = conflict
-            .versions()
-            .iter()
-            .max_by_key(|version| version.body().map(Vec::len));
+        let longest = conflict.versions().iter().max_by_key(|version| version.body().map(Vec::len));
         longest.map_or(Resolution::Keep, |version| Resolution::Choose(*version.id()))
     });
     let store = Store::new(Strategy::custom(longest), a.backend().clone());
@@ -245,25 +209,15 @@ fn a_rule_can_be_changed_without_touching_data() {
 
 #[test]
 fn stamps_belong_to_collections_that_order_by_time_and_to_no_others() {
-    let missing = last_writer_wins()
-        .put(KEY, None, b"Hello".to_vec(), None)
-        .unwrap_err();
+    let missing = last_writer_wins().put(KEY, None, b"Hello".to_vec(), None).unwrap_err();
     assert_eq!(missing, WriteError::StampMissing);
-    let unexpected = keep()
-        .put(KEY, None, b"Hello".to_vec(), Some(stamp(1, 1)))
-        .unwrap_err();
+    let unexpected = keep().put(KEY, None, b"Hello".to_vec(), Some(stamp(1, 1))).unwrap_err();
     assert_eq!(unexpected, WriteError::StampUnexpected);
 
     // A peer that declares the collection otherwise is told as well, and nothing of its batch is
     // taken.
-    let plain = Document::default()
-        .put(b"a", None, Some(b"fine".to_vec()), None)
-        .unwrap()
-        .1;
-    let stamped = Document::default()
-        .put(b"b", None, Some(b"not".to_vec()), Some(stamp(1, 1)))
-        .unwrap()
-        .1;
+    let plain = Document::default().put(b"a", None, Some(b"fine".to_vec()), None).unwrap().1;
+    let stamped = Document::default().put(b"b", None, Some(b"not".to_vec()), Some(stamp(1, 1))).unwrap().1;
     let mut store = keep();
     let refused = store.merge_at(1, [(b"a".as_slice(), plain), (b"b".as_slice(), stamped)]);
     assert_eq!(refused, Err(WriteError::StampUnexpected));
@@ -272,28 +226,17 @@ fn stamps_belong_to_collections_that_order_by_time_and_to_no_others() {
 
 #[test]
 fn a_log_record_is_applied_once_and_whole() {
-    let version = |body: &str| {
-        Document::default()
-            .put(KEY, None, Some(Text::from(body)), None)
-            .unwrap()
-            .1
-    };
+    let version = |body: &str| Document::default().put(KEY, None, Some(Text::from(body)), None).unwrap().1;
     let mut store = keep();
     let twice_one_key = [(KEY, version("Hello")), (KEY, version("Bonjour"))];
     assert_eq!(store.merge_at(7, twice_one_key), Ok(Change::Changed));
     assert_eq!(document(&store).leaves().len(), 2);
 
     let replayed = store.merge_at(7, [(KEY, version("Hola"))]);
-    assert_eq!(
-        replayed,
-        Err(WriteError::Apply(ApplyError::Stale { applied: 7, given: 7 }))
-    );
+    assert_eq!(replayed, Err(WriteError::Apply(ApplyError::Stale { applied: 7, given: 7 })));
     assert_eq!(document(&store).leaves().len(), 2);
 
-    assert_eq!(
-        store.merge_at(8, [(KEY, version("Hello"))]),
-        Ok(Change::Unchanged)
-    );
+    assert_eq!(store.merge_at(8, [(KEY, version("Hello"))]), Ok(Change::Unchanged));
     assert_eq!(
         store.backend().applied_lsn(),
         8,
@@ -330,17 +273,10 @@ fn old_versions_are_forgotten_and_the_reading_does_not_change() {
     for store in [&mut store, &mut unlimited] {
         edit(store, 1_000);
     }
-    assert!(
-        (101..=151).contains(&document(&store).len()),
-        "{}",
-        document(&store).len()
-    );
+    assert!((101..=151).contains(&document(&store).len()), "{}", document(&store).len());
     assert_eq!(document(&unlimited).len(), 1_000);
     assert_eq!(store.get(KEY), unlimited.get(KEY));
-    assert_eq!(
-        document(&store).version_digest(),
-        document(&unlimited).version_digest()
-    );
+    assert_eq!(document(&store).version_digest(), document(&unlimited).version_digest());
     meet(&mut store, &mut unlimited);
     assert_eq!(store.conflicts(KEY).unwrap(), []);
 }
@@ -364,10 +300,7 @@ fn edits_beyond_the_limit_make_a_false_conflict_that_is_flagged() {
         assert!(conflict.common_ancestor().is_none());
         Resolution::Merge(conflict.is_history_complete().to_string().into_bytes())
     });
-    assert_eq!(
-        document(&server).read(KEY, &flagged).unwrap().value,
-        Some(b"false".to_vec())
-    );
+    assert_eq!(document(&server).read(KEY, &flagged).unwrap().value, Some(b"false".to_vec()));
 
     // The device catches up, and its whole history heals the rift.
     let mut whole = keep();

@@ -36,10 +36,7 @@ pub struct MemoryBackend<K: ?Sized + ToOwned, S> {
 
 impl<K: ?Sized + ToOwned, S> Default for MemoryBackend<K, S> {
     fn default() -> Self {
-        Self {
-            states: BTreeMap::new(),
-            applied_lsn: 0,
-        }
+        Self { states: BTreeMap::new(), applied_lsn: 0 }
     }
 }
 
@@ -68,10 +65,7 @@ where
     /// O(batch · log n).
     fn apply(&mut self, lsn: u64, batch: Batch<K, S>) -> Result<(), ApplyError<Infallible>> {
         if lsn <= self.applied_lsn {
-            return Err(ApplyError::Stale {
-                applied: self.applied_lsn,
-                given: lsn,
-            });
+            return Err(ApplyError::Stale { applied: self.applied_lsn, given: lsn });
         }
         for (key, write) in batch {
             match write {
@@ -99,10 +93,7 @@ where
     K::Owned: Clone,
 {
     fn clone(&self) -> Self {
-        Self {
-            states: self.states.clone(),
-            applied_lsn: self.applied_lsn,
-        }
+        Self { states: self.states.clone(), applied_lsn: self.applied_lsn }
     }
 }
 

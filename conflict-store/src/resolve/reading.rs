@@ -79,10 +79,7 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         };
         let is_suspended = resolution == Resolution::Suspend;
         let reading = match resolution {
-            Resolution::Merge(value) => Reading {
-                value: Some(value),
-                ..Reading::default()
-            },
+            Resolution::Merge(value) => Reading { value: Some(value), ..Reading::default() },
             Resolution::Choose(chosen) => Reading::of(self.get(&chosen).unwrap_or(winner)),
             Resolution::Keep | Resolution::Suspend => Reading {
                 conflicts: self.conflicts().map(|version| *version.id()).collect(),
@@ -90,11 +87,7 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
                 ..Reading::of(winner)
             },
         };
-        let mut seen = if winner.is_deleted() {
-            self.leaf_ids()
-        } else {
-            conflict.ids().to_vec()
-        };
+        let mut seen = if winner.is_deleted() { self.leaf_ids() } else { conflict.ids().to_vec() };
         seen.sort_unstable();
         Ok(Reading { seen, ..reading })
     }
@@ -126,18 +119,8 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
             Resolution::Keep | Resolution::Suspend => return Ok(None),
         };
         let seen = conflict.ids();
-        let stamp = if resolver.orders_by_time() {
-            self.highest_stamp(&seen)
-        } else {
-            None
-        };
-        Ok(Some(self.supersede_delta(
-            key,
-            &seen,
-            body,
-            stamp,
-            Some(resolver.rule()),
-        )?))
+        let stamp = if resolver.orders_by_time() { self.highest_stamp(&seen) } else { None };
+        Ok(Some(self.supersede_delta(key, &seen, body, stamp, Some(resolver.rule()))?))
     }
 
     fn leaf_ids(&self) -> Vec<VersionId> {
@@ -151,24 +134,14 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
 
 impl<V: Clone> Reading<V> {
     fn of(version: &Version<V>) -> Self {
-        Self {
-            value: version.body().cloned(),
-            version: Some(*version.id()),
-            ..Self::default()
-        }
+        Self { value: version.body().cloned(), version: Some(*version.id()), ..Self::default() }
     }
 }
 
 /// Nothing is known of the document.
 impl<V> Default for Reading<V> {
     fn default() -> Self {
-        Self {
-            value: None,
-            version: None,
-            seen: Vec::new(),
-            conflicts: Vec::new(),
-            is_suspended: false,
-        }
+        Self { value: None, version: None, seen: Vec::new(), conflicts: Vec::new(), is_suspended: false }
     }
 }
 

@@ -34,10 +34,7 @@ impl<V> Resolver<V> for LastWriterWins {
     }
 
     fn resolve(&self, conflict: &Conflict<'_, V>) -> Resolution<V> {
-        let last = conflict
-            .versions()
-            .iter()
-            .max_by_key(|version| (version.stamp(), version.rank()));
+        let last = conflict.versions().iter().max_by_key(|version| (version.stamp(), version.rank()));
         last.map_or(Resolution::Keep, |last| Resolution::Choose(*last.id()))
     }
 
@@ -77,10 +74,7 @@ impl<F> Custom<F> {
     where
         F: Fn(&Conflict<'_, V>) -> Resolution<V>,
     {
-        Self {
-            rule: rule.into(),
-            resolve,
-        }
+        Self { rule: rule.into(), resolve }
     }
 }
 
@@ -96,8 +90,6 @@ impl<V, F: Fn(&Conflict<'_, V>) -> Resolution<V>> Resolver<V> for Custom<F> {
 
 impl<F> fmt::Debug for Custom<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Custom")
-            .field("rule", &self.rule)
-            .finish_non_exhaustive()
+        f.debug_struct("Custom").field("rule", &self.rule).finish_non_exhaustive()
     }
 }

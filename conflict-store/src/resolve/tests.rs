@@ -11,10 +11,7 @@ use crate::revision::oracle::{Body, KEY, Tree, arb_replicas};
 use crate::revision::{RevisionTree, VersionId};
 
 fn stamp(millis: u64) -> Stamp {
-    Stamp {
-        time: Hlc::new(millis, 0),
-        replica: ReplicaId::from_bytes([1; 16]),
-    }
+    Stamp { time: Hlc::new(millis, 0), replica: ReplicaId::from_bytes([1; 16]) }
 }
 
 /// First versions with these bodies and stamps, beside each other.
@@ -56,6 +53,7 @@ proptest! {
     fn writing_on_a_reading_supersedes_what_was_seen([a, b, _] in arb_replicas()) {
         let mut tree = a.merged(&b);
         let reading = tree.read(KEY, &KeepAll).unwrap();
+        prop_assert!(reading.seen.is_sorted());
         let (id, _) = tree.supersede(KEY, &reading.seen, Some(b"decided".to_vec()), None).unwrap();
         let after = tree.read(KEY, &KeepAll).unwrap();
         prop_assert_eq!((after.version, after.conflicts, after.seen), (Some(id), vec![], vec![id]));
@@ -81,10 +79,7 @@ fn a_later_deletion_wins_under_last_writer_wins_and_gives_way_under_the_others()
     let by_time = tree.read(KEY, &LastWriterWins).unwrap();
     assert_eq!((by_time.value, by_time.version), (None, Some(deletion)));
     let kept = tree.read(KEY, &KeepAll).unwrap();
-    assert_eq!(
-        (kept.value.is_some(), kept.version, kept.seen),
-        (true, Some(live), vec![live])
-    );
+    assert_eq!((kept.value.is_some(), kept.version, kept.seen), (true, Some(live), vec![live]));
     assert!(kept.conflicts.is_empty(), "a deletion is not a conflict");
 }
 
@@ -107,21 +102,13 @@ fn a_rule_sees_the_versions_and_what_they_were_written_on() {
 
     // A three-way merge of lists: what both have, and what either added.
     let items = |body: &Body| -> Vec<_> {
-        str::from_utf8(body)
-            .unwrap()
-            .split(", ")
-            .map(ToString::to_string)
-            .collect()
+        str::from_utf8(body).unwrap().split(", ").map(ToString::to_string).collect()
     };
     let union = Custom::new("list union", |conflict: &Conflict<'_, Body>| {
         assert_eq!(conflict.key(), KEY);
         assert!(conflict.is_history_complete());
         let mut merged = items(conflict.common_ancestor().and_then(|base| base.body()).unwrap());
-        let added = conflict
-            .bodies()
-            .rev()
-            .flat_map(&items)
-            .filter(|item| !merged.contains(item));
+        let added = conflict.bodies().rev().flat_map(&items).filter(|item| !merged.contains(item));
         merged.extend(added.collect::<Vec<_>>());
         merged.sort();
         Resolution::Merge(merged.join(", ").into_bytes())
@@ -146,25 +133,20 @@ fn a_suspended_conflict_waits_for_somebody() {
     assert!(reading.is_suspended);
     assert_eq!((reading.value.is_some(), reading.conflicts.len()), (true, 1));
     assert_eq!(tree.settle(KEY, &ask), Ok(None));
-    tree.supersede(KEY, &reading.seen, Some(b"a".to_vec()), None)
-        .unwrap();
+    tree.supersede(KEY, &reading.seen, Some(b"a".to_vec()), None).unwrap();
     assert!(!tree.read(KEY, &ask).unwrap().is_suspended);
 }
 
 #[test]
 fn one_current_version_is_no_conflict() {
-    let never = Custom::new("never asked", |_: &Conflict<'_, Body>| {
-        unreachable!("there is nothing to decide")
-    });
+    let never =
+        Custom::new("never asked", |_: &Conflict<'_, Body>| unreachable!("there is nothing to decide"));
     let (tree, _) = beside([(Some("only"), None), (None, None)]);
     assert!(tree.read(KEY, &never).unwrap().value.is_some());
     let (deleted, _) = beside([(None, Some(stamp(1))), (None, Some(stamp(2)))]);
     assert_eq!(deleted.read(KEY, &never).unwrap().value, None);
     assert_eq!(deleted.read(KEY, &LastWriterWins).unwrap().seen.len(), 2);
-    assert_eq!(
-        RevisionTree::default().read(KEY, &never),
-        Ok(super::Reading::default())
-    );
+    assert_eq!(RevisionTree::default().read(KEY, &never), Ok(super::Reading::default()));
 }
 
 #[cfg(debug_assertions)]
@@ -176,9 +158,7 @@ fn a_rule_that_is_not_a_function_of_the_conflict_is_caught() {
         calls.set(calls.get() + 1);
         Resolution::Merge(vec![calls.get()])
     });
-    let caught = ResolveError::NotDeterministic {
-        rule: "moody".to_string(),
-    };
+    let caught = ResolveError::NotDeterministic { rule: "moody".to_string() };
     assert_eq!(tree.read(KEY, &moody), Err(caught.clone()));
     assert_eq!(tree.settle(KEY, &moody), Err(SettleError::Resolve(caught)));
     assert_eq!(tree.len(), 2);
@@ -191,9 +171,6 @@ fn a_rule_cannot_choose_what_is_not_there() {
     let stray = Custom::new("stray", move |_: &Conflict<'_, Body>| Resolution::Choose(chosen));
     assert_eq!(
         tree.read(KEY, &stray),
-        Err(ResolveError::NotInConflict {
-            rule: "stray".to_string(),
-            chosen
-        })
+        Err(ResolveError::NotInConflict { rule: "stray".to_string(), chosen })
     );
 }

@@ -56,8 +56,7 @@ impl<V> RevisionTree<V> {
         }
         let before = self.ancestors.len();
         // Both are sorted, in opposite directions.
-        self.ancestors
-            .retain(|ancestor| keep.pop_if(|id| id == ancestor.id()).is_some());
+        self.ancestors.retain(|ancestor| keep.pop_if(|id| id == ancestor.id()).is_some());
         before - self.ancestors.len()
     }
 }
@@ -77,33 +76,21 @@ pub(crate) struct CommonAncestor<'a, V> {
 /// close at once, are not searched.
 pub(crate) fn common_ancestor<'a, V>(tree: &'a RevisionTree<V>, ids: &[VersionId]) -> CommonAncestor<'a, V> {
     if ids.len() > MAX_PARENTS {
-        return CommonAncestor {
-            version: None,
-            is_history_complete: false,
-        };
+        return CommonAncestor { version: None, is_history_complete: false };
     }
-    let starts = ids
-        .iter()
-        .enumerate()
-        .map(|(index, id)| (*id, Reach::only(index)));
+    let starts = ids.iter().enumerate().map(|(index, id)| (*id, Reach::only(index)));
     let mut descent = Descent::new(tree, starts);
     let mut is_history_complete = true;
     while let Some((_, version, reach)) = descent.step() {
         match version {
             Some(version) if reach.count() == ids.len() => {
-                return CommonAncestor {
-                    version: Some(version),
-                    is_history_complete,
-                };
+                return CommonAncestor { version: Some(version), is_history_complete };
             }
             Some(version) => descent.descend(version, &reach),
             None => is_history_complete = false,
         }
     }
-    CommonAncestor {
-        version: None,
-        is_history_complete,
-    }
+    CommonAncestor { version: None, is_history_complete }
 }
 
 /// A walk over versions in descending order of id, carrying a mark from children to parents. A
@@ -118,10 +105,7 @@ struct Descent<'a, V, M> {
 
 impl<'a, V, M: Mark> Descent<'a, V, M> {
     fn new(tree: &'a RevisionTree<V>, starts: impl IntoIterator<Item = (VersionId, M)>) -> Self {
-        Self {
-            tree,
-            ahead: starts.into_iter().collect(),
-        }
+        Self { tree, ahead: starts.into_iter().collect() }
     }
 
     /// The next version named, and the version itself if it is known.
@@ -133,10 +117,7 @@ impl<'a, V, M: Mark> Descent<'a, V, M> {
     /// Goes on to the parents of `version`.
     fn descend(&mut self, version: &Version<V>, mark: &M) {
         for parent in version.parents().iter().filter(|parent| *parent < version.id()) {
-            self.ahead
-                .entry(*parent)
-                .and_modify(|known| known.join(mark))
-                .or_insert_with(|| mark.clone());
+            self.ahead.entry(*parent).and_modify(|known| known.join(mark)).or_insert_with(|| mark.clone());
         }
     }
 }

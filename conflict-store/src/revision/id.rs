@@ -122,10 +122,7 @@ impl FromStr for VersionId {
 
     fn from_str(text: &str) -> Result<Self, ParseVersionIdError> {
         let (generation, digest) = text.split_once('-').ok_or(ParseVersionIdError::MissingDash)?;
-        Ok(Self {
-            generation: parse_generation(generation)?,
-            digest: parse_digest(digest)?,
-        })
+        Ok(Self { generation: parse_generation(generation)?, digest: parse_digest(digest)? })
     }
 }
 
@@ -178,9 +175,7 @@ mod serde_impls {
     impl<'de> Deserialize<'de> for VersionId {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             if deserializer.is_human_readable() {
-                String::deserialize(deserializer)?
-                    .parse()
-                    .map_err(D::Error::custom)
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
             } else {
                 let (generation, digest) = <(NonZeroU64, [u8; DIGEST_BYTES])>::deserialize(deserializer)?;
                 Ok(Self { generation, digest })
@@ -200,11 +195,8 @@ mod tests {
     #[test]
     fn text_reads_back() {
         for generation in [1, 9, 10, u64::MAX] {
-            let id = VersionId::new(
-                generation,
-                0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes(),
-            )
-            .expect("not zero");
+            let id = VersionId::new(generation, 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes())
+                .expect("not zero");
             assert_eq!(id.to_string().parse(), Ok(id));
         }
     }
@@ -216,19 +208,9 @@ mod tests {
         assert_eq!(parse(""), MissingDash);
         assert_eq!(parse(DIGEST), MissingDash);
         for generation in ["", "0", "01", "+1", "x", "18446744073709551616"] {
-            assert_eq!(
-                parse(&[generation, DIGEST].join("-")),
-                Generation,
-                "{generation:?}"
-            );
+            assert_eq!(parse(&[generation, DIGEST].join("-")), Generation, "{generation:?}");
         }
-        for digest in [
-            "",
-            &DIGEST[1..],
-            &DIGEST[2..],
-            &DIGEST.to_uppercase(),
-            &[DIGEST, "00"].concat(),
-        ] {
+        for digest in ["", &DIGEST[1..], &DIGEST[2..], &DIGEST.to_uppercase(), &[DIGEST, "00"].concat()] {
             assert_eq!(parse(&["1", digest].join("-")), Digest, "{digest:?}");
         }
     }

@@ -14,11 +14,7 @@ use super::version::Version;
 impl<V: AsRef<[u8]> + Clone + Eq> Crdt for RevisionTree<V> {
     /// O(m log n) to find what is new, O(n + m) more when anything is.
     fn merge(&mut self, other: &Self) -> Change {
-        let new = other
-            .versions()
-            .filter(|version| self.get(version.id()).is_none())
-            .cloned()
-            .collect();
+        let new = other.versions().filter(|version| self.get(version.id()).is_none()).cloned().collect();
         self.absorb(new)
     }
 
@@ -66,9 +62,7 @@ impl<V: AsRef<[u8]> + Clone + Eq> DeltaCrdt for RevisionTree<V> {
     }
 
     fn split(&self) -> Vec<Self> {
-        self.versions()
-            .map(|version| Self::from_sorted(vec![version.clone()]))
-            .collect()
+        self.versions().map(|version| Self::from_sorted(vec![version.clone()])).collect()
     }
 }
 
@@ -76,9 +70,7 @@ impl<V: AsRef<[u8]> + Clone + Eq> DeltaCrdt for RevisionTree<V> {
 /// history has nothing to exchange with one that did not. O(leaves).
 impl<V> VersionDigest for RevisionTree<V> {
     fn version_digest(&self) -> u128 {
-        self.leaves.iter().fold(0, |sum, leaf| {
-            sum.wrapping_add(u128::from_le_bytes(*leaf.id().digest()))
-        })
+        self.leaves.iter().fold(0, |sum, leaf| sum.wrapping_add(u128::from_le_bytes(*leaf.id().digest())))
     }
 }
 
@@ -111,16 +103,12 @@ impl<V> RevisionTree<V> {
         for parent in version.parents() {
             if let Ok(place) = self.leaves.binary_search_by(|leaf| leaf.id().cmp(parent)) {
                 let parent = self.leaves.remove(place);
-                let place = self
-                    .ancestors
-                    .partition_point(|ancestor| ancestor.id() < parent.id());
+                let place = self.ancestors.partition_point(|ancestor| ancestor.id() < parent.id());
                 self.ancestors.insert(place, parent);
             }
         }
         if has_child {
-            let place = self
-                .ancestors
-                .partition_point(|ancestor| ancestor.id() < version.id());
+            let place = self.ancestors.partition_point(|ancestor| ancestor.id() < version.id());
             self.ancestors.insert(place, version);
         } else {
             let place = self.leaves.partition_point(|leaf| leaf.id() < version.id());
@@ -133,9 +121,7 @@ impl<V> RevisionTree<V> {
     fn absorb(&mut self, mut new: SmallVec<[Version<V>; 1]>) -> Change {
         match new.len() {
             0 => Change::Unchanged,
-            1 => new
-                .pop()
-                .map_or(Change::Unchanged, |version| self.insert_version(version)),
+            1 => new.pop().map_or(Change::Unchanged, |version| self.insert_version(version)),
             _ => {
                 let mut versions = core::mem::take(&mut self.ancestors);
                 versions.extend(self.leaves.drain(..));
@@ -154,9 +140,7 @@ impl<V> RevisionTree<V> {
     fn has_child(&self, id: &VersionId) -> bool {
         let above = |versions: &[Version<V>]| {
             let first = versions.partition_point(|version| version.id().generation() < id.generation());
-            versions[first..]
-                .iter()
-                .any(|version| version.parents().contains(id))
+            versions[first..].iter().any(|version| version.parents().contains(id))
         };
         above(&self.ancestors) || above(&self.leaves)
     }

@@ -45,21 +45,14 @@ impl Oracle {
                 break;
             }
             steps.extend(level.iter().map(|id| (*id, step)));
-            level = level
-                .iter()
-                .flat_map(|id| self.0[id].parents())
-                .copied()
-                .collect();
+            level = level.iter().flat_map(|id| self.0[id].parents()).copied().collect();
         }
         steps
     }
 
     pub(crate) fn within(&self, limit: usize) -> BTreeSet<VersionId> {
         let below = self.leaves().into_iter().flat_map(|leaf| self.steps_below(leaf));
-        below
-            .filter(|(_, steps)| *steps <= limit)
-            .map(|(id, _)| id)
-            .collect()
+        below.filter(|(_, steps)| *steps <= limit).map(|(id, _)| id).collect()
     }
 
     pub(crate) fn common_ancestor(&self, ids: &[VersionId]) -> Option<VersionId> {
@@ -72,34 +65,12 @@ impl Oracle {
 /// One step of a history among three replicas of one document. Numbers pick among what there is.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Put {
-        at: usize,
-        leaf: usize,
-        body: Option<u8>,
-        stamp: Option<u8>,
-    },
-    Branch {
-        at: usize,
-        parent: usize,
-        body: Option<u8>,
-    },
-    Supersede {
-        at: usize,
-        body: Option<u8>,
-    },
-    Send {
-        from: usize,
-        to: usize,
-    },
-    SendOneVersion {
-        from: usize,
-        to: usize,
-        version: usize,
-    },
-    Stem {
-        at: usize,
-        limit: usize,
-    },
+    Put { at: usize, leaf: usize, body: Option<u8>, stamp: Option<u8> },
+    Branch { at: usize, parent: usize, body: Option<u8> },
+    Supersede { at: usize, body: Option<u8> },
+    Send { from: usize, to: usize },
+    SendOneVersion { from: usize, to: usize, version: usize },
+    Stem { at: usize, limit: usize },
 }
 
 fn arb_step() -> impl Strategy<Value = Step> {
@@ -131,29 +102,14 @@ pub(crate) fn arb_replicas() -> impl Strategy<Value = [Tree; 3]> {
 }
 
 fn perform(replicas: &mut [Tree; 3], step: Step) {
-    let nth = |tree: &Tree, n: usize| {
-        tree.versions()
-            .nth(n % tree.len().max(1))
-            .map(|version| *version.id())
-    };
+    let nth = |tree: &Tree, n: usize| tree.versions().nth(n % tree.len().max(1)).map(|version| *version.id());
     let bytes = |body: Option<u8>| body.map(|body| alloc::vec![body]);
     match step {
-        Step::Put {
-            at,
-            leaf,
-            body,
-            stamp,
-        } => {
+        Step::Put { at, leaf, body, stamp } => {
             let tree = &mut replicas[at];
-            let leaf = tree
-                .leaves()
-                .get(leaf % tree.leaves().len().max(1))
-                .map(|leaf| *leaf.id());
+            let leaf = tree.leaves().get(leaf % tree.leaves().len().max(1)).map(|leaf| *leaf.id());
             let replica = ReplicaId::from_bytes([7; 16]);
-            let stamp = stamp.map(|time| Stamp {
-                time: Hlc::new(time.into(), 0),
-                replica,
-            });
+            let stamp = stamp.map(|time| Stamp { time: Hlc::new(time.into(), 0), replica });
             // Deleting a deletion is refused, which is fine here.
             let _ = tree.put(KEY, leaf.as_ref(), bytes(body), stamp);
         }

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 
 use super::oracle::{KEY, Oracle, Tree, arb_replicas};
 use super::version::visits;
-use super::{DecodeTreeError, InsertError, PutError, VersionId, common_ancestor};
+use super::{DecodeTreeError, InsertError, PutError, Version, VersionId, common_ancestor};
+use crate::limits::MAX_PARENTS;
 
-fn ids<'a>(versions: impl IntoIterator<Item = &'a super::Version<Vec<u8>>>) -> Vec<VersionId> {
+fn ids<'a>(versions: impl IntoIterator<Item = &'a Version<Vec<u8>>>) -> Vec<VersionId> {
     versions.into_iter().map(|version| *version.id()).collect()
 }
 
@@ -25,8 +26,7 @@ fn chain(revisions: usize) -> Tree {
 fn extend(tree: &mut Tree, revisions: usize) {
     for _ in 0..revisions {
         let parent = tree.winner().map(|winner| *winner.id());
-        tree.put(KEY, parent.as_ref(), Some(b"text".to_vec()), None)
-            .expect("on top of the winner");
+        tree.put(KEY, parent.as_ref(), Some(b"text".to_vec()), None).expect("on top of the winner");
     }
 }
 
@@ -125,16 +125,9 @@ proptest! {
 
 #[test]
 fn the_id_depends_on_everything_a_version_says() {
-    let stamp = |millis| {
-        Some(Stamp {
-            time: Hlc::new(millis, 0),
-            replica: ReplicaId::from_bytes([1; 16]),
-        })
-    };
+    let stamp = |millis| Some(Stamp { time: Hlc::new(millis, 0), replica: ReplicaId::from_bytes([1; 16]) });
     let id = |key: &[u8], parent: Option<&VersionId>, body: Option<&[u8]>, stamp| {
-        Tree::default()
-            .put_branch(key, parent, body.map(<[u8]>::to_vec), stamp)
-            .0
+        Tree::default().put_branch(key, parent, body.map(<[u8]>::to_vec), stamp).0
     };
     let first = id(b"k", None, Some(b"v"), None);
     let ids = [
@@ -155,22 +148,10 @@ fn the_id_depends_on_everything_a_version_says() {
 #[test]
 fn ids_are_golden() {
     let mut tree = Tree::default();
-    let (first, _) = tree
-        .put(b"greeting", None, Some(b"Hello".to_vec()), None)
-        .unwrap();
+    let (first, _) = tree.put(b"greeting", None, Some(b"Hello".to_vec()), None).unwrap();
     let (deleted, _) = tree.put(b"greeting", Some(&first), None, None).unwrap();
-    let stamp = Stamp {
-        time: Hlc::new(0x0102_0304, 5),
-        replica: ReplicaId::from_bytes([6; 16]),
-    };
-    let (stamped, _) = tree
-        .put(
-            b"greeting",
-            Some(&deleted),
-            Some(b"Bonjour".to_vec()),
-            Some(stamp),
-        )
-        .unwrap();
+    let stamp = Stamp { time: Hlc::new(0x0102_0304, 5), replica: ReplicaId::from_bytes([6; 16]) };
+    let (stamped, _) = tree.put(b"greeting", Some(&deleted), Some(b"Bonjour".to_vec()), Some(stamp)).unwrap();
     let golden = [
         "1-d6ef6bdc0efd49be4e76dc5b61056ab7",
         "2-4eb0eb3eba6b3bfe606face8cde061c4",
@@ -183,25 +164,17 @@ fn ids_are_golden() {
     conflict.put_branch(b"greeting", None, Some(b"Bonjour".to_vec()), None);
     let seen = ids(conflict.leaves());
     let body = Some(b"Hello, Bonjour".to_vec());
-    let (by_rule, _) = conflict
-        .supersede_delta(b"greeting", &seen, body, None, Some("both"))
-        .unwrap();
+    let (by_rule, _) = conflict.supersede_delta(b"greeting", &seen, body, None, Some("both")).unwrap();
     assert_eq!(by_rule.to_string(), "2-9c4d2da464d83ed8096fc9abb2478d03");
 }
 
 #[test]
 fn bytes_are_golden() {
     let mut tree = Tree::default();
-    let (first, _) = tree
-        .put(b"greeting", None, Some(b"Hello".to_vec()), None)
-        .unwrap();
+    let (first, _) = tree.put(b"greeting", None, Some(b"Hello".to_vec()), None).unwrap();
     assert_eq!(tree.encode_for_key(b"greeting"), b"\x01\x00\x05Hello");
-    tree.put(b"greeting", Some(&first), Some(b"Hi".to_vec()), None)
-        .unwrap();
-    assert_eq!(
-        tree.encode_for_key(b"greeting"),
-        b"\x02\x00\x05Hello\x01\x00\x01\x02Hi"
-    );
+    tree.put(b"greeting", Some(&first), Some(b"Hi".to_vec()), None).unwrap();
+    assert_eq!(tree.encode_for_key(b"greeting"), b"\x02\x00\x05Hello\x01\x00\x01\x02Hi");
     let hi = *tree.winner().unwrap().id();
     tree.put(b"greeting", Some(&hi), None, None).unwrap();
     assert_eq!(
@@ -214,34 +187,19 @@ fn bytes_are_golden() {
 fn a_version_has_one_encoding() {
     let decode = |bytes: &[u8]| Tree::decode_for_key(KEY, bytes, &Limits::default()).unwrap_err();
     let root_said_the_long_way = b"\x01\x02\x00\x01\x01v\x00\x00";
-    assert_eq!(
-        decode(root_said_the_long_way),
-        DecodeTreeError::NotCanonical { version: 0 }
-    );
+    assert_eq!(decode(root_said_the_long_way), DecodeTreeError::NotCanonical { version: 0 });
     let root_said_twice = b"\x02\x00\x01v\x00\x01v";
-    assert_eq!(
-        decode(root_said_twice),
-        DecodeTreeError::NotCanonical { version: 1 }
-    );
+    assert_eq!(decode(root_said_twice), DecodeTreeError::NotCanonical { version: 1 });
     for back in [0, 2] {
         let dangling = [2, 0, 1, b'v', 1, 0, back, 1, b'w'];
-        assert_eq!(
-            decode(&dangling),
-            DecodeTreeError::DanglingParent {
-                version: 1,
-                back: back.into()
-            }
-        );
+        assert_eq!(decode(&dangling), DecodeTreeError::DanglingParent { version: 1, back: back.into() });
     }
     let tree = chain(2);
     let root = tree.versions().next().unwrap().id();
     let mut known_parent_by_id = b"\x02\x00\x04text\x01\x01\x01".to_vec();
     known_parent_by_id.extend(root.digest());
     known_parent_by_id.extend(b"\x04text");
-    assert_eq!(
-        decode(&known_parent_by_id),
-        DecodeTreeError::NotCanonical { version: 1 }
-    );
+    assert_eq!(decode(&known_parent_by_id), DecodeTreeError::NotCanonical { version: 1 });
 }
 
 #[test]
@@ -253,14 +211,8 @@ fn a_forged_id_is_refused() {
     assert!(tree.is_bottom());
     let refused = tree.insert(b"other key", &honest, &[], Some(b"honest".to_vec()), None, None);
     assert!(matches!(refused, Err(InsertError::Forged { .. })));
-    assert_eq!(
-        tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None),
-        Ok(Change::Changed)
-    );
-    assert_eq!(
-        tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None),
-        Ok(Change::Unchanged)
-    );
+    assert_eq!(tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None), Ok(Change::Changed));
+    assert_eq!(tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None), Ok(Change::Unchanged));
 }
 
 #[test]
@@ -268,26 +220,13 @@ fn a_write_must_name_a_current_version() {
     let mut tree = chain(2);
     let [first, second] = ids(tree.versions()).try_into().unwrap();
     let before = tree.clone();
-    let write = |tree: &mut Tree, parent| {
-        tree.put(KEY, parent, Some(b"late".to_vec()), None)
-            .map(|(id, _)| id)
-    };
-    assert_eq!(
-        write(&mut tree, None),
-        Err(PutError::Conflict { leaves: vec![second] })
-    );
-    assert_eq!(
-        write(&mut tree, Some(&first)),
-        Err(PutError::Conflict { leaves: vec![second] })
-    );
+    let write =
+        |tree: &mut Tree, parent| tree.put(KEY, parent, Some(b"late".to_vec()), None).map(|(id, _)| id);
+    assert_eq!(write(&mut tree, None), Err(PutError::Conflict { leaves: vec![second] }));
+    assert_eq!(write(&mut tree, Some(&first)), Err(PutError::Conflict { leaves: vec![second] }));
     assert_eq!(tree, before);
     assert_eq!(write(&mut tree, Some(&second)).map(|id| id.generation()), Ok(3));
-    assert_eq!(
-        tree.put_branch(KEY, Some(&first), Some(b"on purpose".to_vec()), None)
-            .0
-            .generation(),
-        2
-    );
+    assert_eq!(tree.put_branch(KEY, Some(&first), Some(b"on purpose".to_vec()), None).0.generation(), 2);
     assert_eq!(tree.leaves().len(), 2);
 }
 
@@ -296,15 +235,9 @@ fn a_retried_write_is_one_version() {
     let mut tree = Tree::default();
     let (first, delta) = tree.put(KEY, None, Some(b"text".to_vec()), None).unwrap();
     assert_eq!(delta.len(), 1);
-    assert_eq!(
-        tree.put(KEY, None, Some(b"text".to_vec()), None),
-        Ok((first, Tree::default()))
-    );
+    assert_eq!(tree.put(KEY, None, Some(b"text".to_vec()), None), Ok((first, Tree::default())));
     let (gone, _) = tree.put(KEY, Some(&first), None, None).unwrap();
-    assert_eq!(
-        tree.put(KEY, Some(&first), None, None),
-        Ok((gone, Tree::default()))
-    );
+    assert_eq!(tree.put(KEY, Some(&first), None, None), Ok((gone, Tree::default())));
 }
 
 #[test]
@@ -313,10 +246,7 @@ fn what_does_not_exist_cannot_be_deleted() {
     assert_eq!(tree.put(KEY, None, None, None), Err(PutError::NothingToDelete));
     let (first, _) = tree.put(KEY, None, Some(b"text".to_vec()), None).unwrap();
     let (gone, _) = tree.put(KEY, Some(&first), None, None).unwrap();
-    assert_eq!(
-        tree.put(KEY, Some(&gone), None, None),
-        Err(PutError::NothingToDelete)
-    );
+    assert_eq!(tree.put(KEY, Some(&gone), None, None), Err(PutError::NothingToDelete));
     assert_eq!(tree.put(KEY, None, None, None), Err(PutError::NothingToDelete));
 }
 
@@ -343,10 +273,7 @@ fn a_version_of_the_last_generation_is_not_the_last_word() {
         assert_eq!(tree.winner().and_then(|winner| winner.body()), Some(&vec![round]));
     }
     let bytes = tree.encode_for_key(KEY);
-    assert_eq!(
-        Tree::decode_for_key(KEY, &bytes, &Limits::default()).as_ref(),
-        Ok(&tree)
-    );
+    assert_eq!(Tree::decode_for_key(KEY, &bytes, &Limits::default()).as_ref(), Ok(&tree));
     let one_by_one = tree.versions().fold(Tree::default(), |mut arrived, version| {
         let _ = arrived.insert_version(version.clone());
         arrived
@@ -354,6 +281,95 @@ fn a_version_of_the_last_generation_is_not_the_last_word() {
     assert_eq!(one_by_one, tree);
     assert!(tree.history(tree.winner().unwrap().id()).count() <= tree.len());
     assert_eq!(tree.clone().stem(0), tree.len() - 1);
+}
+
+/// Under the last generation ids fall as often as they rise, and a ladder of merges has more paths
+/// than anybody can walk.
+#[test]
+fn a_ladder_of_hostile_merges_is_walked_once() {
+    let last = VersionId::new(u64::MAX, [0; 16]).unwrap();
+    let mut tree = Tree::default();
+    let mut rung = vec![last];
+    for step in 0..24_u8 {
+        let side = |side: u8| Version::new(KEY, rung.as_slice().into(), Some(vec![step, side]), None, None);
+        let sides = [side(0), side(1)];
+        rung = ids(&sides);
+        for version in sides {
+            assert!(tree.insert_version(version).is_changed());
+        }
+    }
+    for leaf in ids(tree.leaves()) {
+        assert!(tree.history(&leaf).count() <= tree.len());
+    }
+    let walk = visits::of(|| {
+        tree.clone().stem(1_000);
+        let _ = common_ancestor(&tree, &rung);
+    });
+    assert!(walk < 10_000, "{walk} visits to {} versions", tree.len());
+}
+
+#[test]
+fn parents_are_a_set() {
+    let mut tree = Tree::default();
+    for body in [b"a", b"b", b"c"] {
+        tree.put_branch(KEY, None, Some(body.to_vec()), None);
+    }
+    let [a, b, c] = ids(tree.leaves()).try_into().unwrap();
+    let supersede = |seen: &[VersionId]| tree.clone().supersede(KEY, seen, None, None).unwrap();
+    let (merged, delta) = supersede(&[a, b, c]);
+    assert_eq!(supersede(&[c, a, b, a]), (merged, delta.clone()));
+    assert_eq!(delta.leaves()[0].parents(), [a, b, c]);
+    assert_eq!(delta.leaves()[0].parent(), Some(&c));
+}
+
+#[test]
+fn a_document_comes_back_on_top_of_all_its_deletions() {
+    let mut tree = Tree::default();
+    for body in [b"a", b"b"] {
+        let (id, _) = tree.put_branch(KEY, None, Some(body.to_vec()), None);
+        tree.put(KEY, Some(&id), None, None).unwrap();
+    }
+    assert!(tree.is_deleted());
+    tree.put(KEY, None, Some(b"again".to_vec()), None).unwrap();
+    assert_eq!((tree.is_deleted(), tree.leaves().len()), (false, 1));
+}
+
+#[test]
+fn what_one_version_supersedes_is_bounded() {
+    let mut tree = Tree::default();
+    for n in 0..=u32::try_from(MAX_PARENTS).unwrap() {
+        tree.put_branch(KEY, None, Some(n.to_le_bytes().to_vec()), None);
+    }
+    let (given, limit) = (MAX_PARENTS + 1, MAX_PARENTS);
+    let all = ids(tree.leaves());
+    let too_many = Version::<Vec<u8>>::new(KEY, all.as_slice().into(), None, None, None);
+
+    assert_eq!(tree.supersede(KEY, &all, None, None), Err(PutError::TooManyParents { given, limit }));
+    let inserted = tree.insert(KEY, too_many.id(), too_many.parents(), None, None, None);
+    assert_eq!(inserted, Err(InsertError::TooManyParents { given, limit }));
+    assert!(!common_ancestor(&tree, &all).is_history_complete);
+
+    let hostile = too_many_encoded(&all);
+    let decoded = Tree::decode_for_key(KEY, &hostile, &Limits::default());
+    assert_eq!(decoded, Err(DecodeTreeError::TooManyParents { version: 0, given, limit }));
+
+    // In steps it can be closed.
+    tree.supersede(KEY, &all[..limit], None, None).unwrap();
+    let rest = ids(tree.leaves());
+    tree.supersede(KEY, &rest, None, None).unwrap();
+    assert_eq!(tree.leaves().len(), 1);
+}
+
+/// One deletion on top of all of `parents`, none of which is there.
+fn too_many_encoded(parents: &[VersionId]) -> Vec<u8> {
+    let count = u16::try_from(parents.len()).unwrap().to_le_bytes();
+    let mut bytes = vec![1, 2, 0xfb, count[0], count[1]];
+    for parent in parents {
+        bytes.extend([1, 1]);
+        bytes.extend(parent.digest());
+    }
+    bytes.extend([0, 0, 0]);
+    bytes
 }
 
 #[test]

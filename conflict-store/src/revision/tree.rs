@@ -72,10 +72,7 @@ pub struct RevisionTree<V> {
 
 impl<V> Default for RevisionTree<V> {
     fn default() -> Self {
-        Self {
-            leaves: SmallVec::new(),
-            ancestors: Vec::new(),
-        }
+        Self { leaves: SmallVec::new(), ancestors: Vec::new() }
     }
 }
 
@@ -154,17 +151,11 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         rule: Option<&str>,
     ) -> Result<Change, InsertError> {
         if parents.len() > MAX_PARENTS {
-            return Err(InsertError::TooManyParents {
-                given: parents.len(),
-                limit: MAX_PARENTS,
-            });
+            return Err(InsertError::TooManyParents { given: parents.len(), limit: MAX_PARENTS });
         }
         let version = Version::new(key, parents.into(), body, stamp, rule.map(Box::from));
         if version.id() != claimed {
-            return Err(InsertError::Forged {
-                claimed: *claimed,
-                actual: *version.id(),
-            });
+            return Err(InsertError::Forged { claimed: *claimed, actual: *version.id() });
         }
         Ok(self.insert_version(version))
     }
@@ -198,11 +189,8 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
         if overlooks_live || !version.parents().iter().all(|parent| self.is_leaf(parent)) {
             return Err(self.conflict());
         }
-        let stands_on_live = version
-            .parents()
-            .iter()
-            .filter_map(|id| self.get(id))
-            .any(|leaf| !leaf.is_deleted());
+        let stands_on_live =
+            version.parents().iter().filter_map(|id| self.get(id)).any(|leaf| !leaf.is_deleted());
         if version.is_deleted() && !stands_on_live {
             return Err(PutError::NothingToDelete);
         }
@@ -221,10 +209,7 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
             return self.put_delta(key, None, body, stamp);
         }
         if seen.len() > MAX_PARENTS {
-            return Err(PutError::TooManyParents {
-                given: seen.len(),
-                limit: MAX_PARENTS,
-            });
+            return Err(PutError::TooManyParents { given: seen.len(), limit: MAX_PARENTS });
         }
         let version = Version::new(key, seen.into(), body, stamp, rule.map(Box::from));
         if !self.is_leaf(version.id()) && !seen.iter().all(|id| self.is_leaf(id)) {
@@ -235,18 +220,8 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
 
     fn delta(&self, version: Version<V>) -> Written<V> {
         let id = *version.id();
-        let leaves = if self.get(&id).is_none() {
-            smallvec![version]
-        } else {
-            SmallVec::new()
-        };
-        (
-            id,
-            Self {
-                leaves,
-                ancestors: Vec::new(),
-            },
-        )
+        let leaves = if self.get(&id).is_none() { smallvec![version] } else { SmallVec::new() };
+        (id, Self { leaves, ancestors: Vec::new() })
     }
 
     /// What a write that names no parent stands on: every deletion, as far as one version can.
@@ -261,9 +236,7 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
     }
 
     fn conflict(&self) -> PutError {
-        PutError::Conflict {
-            leaves: self.leaves.iter().map(|leaf| *leaf.id()).collect(),
-        }
+        PutError::Conflict { leaves: self.leaves.iter().map(|leaf| *leaf.id()).collect() }
     }
 }
 

@@ -89,13 +89,7 @@ impl<V: AsRef<[u8]>> Version<V> {
         parents.dedup();
         let content = content_digest(body.as_ref().map(AsRef::as_ref), stamp, rule.as_deref());
         let id = VersionId::below(&parents, id_digest(key, &parents, &content));
-        Self {
-            id,
-            parents,
-            body,
-            stamp,
-            rule,
-        }
+        Self { id, parents, body, stamp, rule }
     }
 
     /// Whether the id is the one this version has as a version of `key`.

@@ -63,9 +63,7 @@ impl<V: AsRef<[u8]> + From<Vec<u8>>> RevisionTree<V> {
         for wire in wire {
             let version = wire.into_version(key, &versions)?;
             if versions.last().is_some_and(|last| last.id() >= version.id()) {
-                return Err(DecodeTreeError::NotCanonical {
-                    version: versions.len(),
-                });
+                return Err(DecodeTreeError::NotCanonical { version: versions.len() });
             }
             versions.push(version);
         }
@@ -127,34 +125,20 @@ impl WireVersion<Vec<u8>> {
     where
         V: AsRef<[u8]> + From<Vec<u8>>,
     {
-        let not_canonical = DecodeTreeError::NotCanonical {
-            version: earlier.len(),
-        };
+        let not_canonical = DecodeTreeError::NotCanonical { version: earlier.len() };
         match self {
             Self::Root(body) => Ok(Version::new(key, Parents::new(), Some(body.0.into()), None, None)),
             Self::Child(parent, body) => {
                 let parents = Parents::from_elem(parent.resolve(earlier)?, 1);
                 Ok(Version::new(key, parents, Some(body.0.into()), None, None))
             }
-            Self::Full {
-                parents,
-                body: Some(_),
-                stamp: None,
-                rule: None,
-            } if parents.len() <= 1 => Err(not_canonical),
-            Self::Full {
-                parents,
-                body,
-                stamp,
-                rule,
-            } => {
+            Self::Full { parents, body: Some(_), stamp: None, rule: None } if parents.len() <= 1 => {
+                Err(not_canonical)
+            }
+            Self::Full { parents, body, stamp, rule } => {
                 if parents.len() > MAX_PARENTS {
                     let (version, given) = (earlier.len(), parents.len());
-                    return Err(DecodeTreeError::TooManyParents {
-                        version,
-                        given,
-                        limit: MAX_PARENTS,
-                    });
+                    return Err(DecodeTreeError::TooManyParents { version, given, limit: MAX_PARENTS });
                 }
                 let parents = parents
                     .into_iter()
@@ -163,13 +147,7 @@ impl WireVersion<Vec<u8>> {
                 if !parents.is_sorted_by(|a, b| a < b) {
                     return Err(not_canonical);
                 }
-                Ok(Version::new(
-                    key,
-                    parents,
-                    body.map(|body| body.0.into()),
-                    stamp,
-                    rule,
-                ))
+                Ok(Version::new(key, parents, body.map(|body| body.0.into()), stamp, rule))
             }
         }
     }
@@ -181,7 +159,6 @@ impl WireParent {
         match self {
             Self::Back(back) => usize::try_from(back)
                 .ok()
-                .filter(|back| *back > 0)
                 .and_then(|back| version.checked_sub(back))
                 .and_then(|place| earlier.get(place))
                 .map(|parent| *parent.id())
