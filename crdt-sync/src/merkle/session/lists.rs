@@ -70,8 +70,8 @@ impl Listing {
 
 /// The peer's lists against this side's items, frame by frame.
 ///
-/// A part is matched when its list is complete, so what is held is the peer's list, which the limits bound, and never
-/// this side's items.
+/// A part is matched when its list is complete, so what is held is the peer's list, which the
+/// limits bound, and never this side's items.
 pub(super) struct Matching {
     /// The width of the fingerprints, the same in every frame of the turn.
     width: Option<u8>,
@@ -161,8 +161,8 @@ impl Matching {
         Ok(())
     }
 
-    /// The list of a part is complete: matches it with the items of this side. A list that was cut says nothing about
-    /// what is above its last fingerprint.
+    /// The list of a part is complete: matches it with the items of this side. A list that was cut
+    /// says nothing about what is above its last fingerprint.
     fn finish(&mut self, part: Prefix, cut: bool, items: &dyn ItemSource, prf: &SessionPrf, width: u8) {
         let Self { list, send, .. } = self;
         let mut met = vec![false; list.len()];

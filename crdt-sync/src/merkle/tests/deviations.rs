@@ -141,7 +141,7 @@ fn the_frames_of_a_turn_are_alike() {
         second.byte(0);
         second.set(0, [].into_iter());
         second.byte(second_width);
-        second.bytes(&[1, 0, 0, 0, 2, 9][..usize::from(second_width) + 1]);
+        second.bytes(&[1, 0, 0, 0, 2, 9][..=usize::from(second_width)]);
         let second = second.seal(|content| run.acceptor.frame_check(content));
         assert_eq!(run.initiator.handle(&first, &a), Ok(()));
         assert_eq!(run.initiator.handle(&second, &a), expected);
