@@ -22,10 +22,7 @@ impl Lanes {
     const ZERO: Self = Self([0; 2]);
 
     pub(super) fn from_u128(value: u128) -> Self {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the lanes are the two halves of the number"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "the lanes are the two halves of the number")]
         let halves = [value as u64, (value >> 64) as u64];
         Self(halves)
     }
@@ -35,17 +32,11 @@ impl Lanes {
     }
 
     pub(super) fn plus(self, other: Self) -> Self {
-        Self([
-            self.0[0].wrapping_add(other.0[0]),
-            self.0[1].wrapping_add(other.0[1]),
-        ])
+        Self([self.0[0].wrapping_add(other.0[0]), self.0[1].wrapping_add(other.0[1])])
     }
 
     pub(super) fn minus(self, other: Self) -> Self {
-        Self([
-            self.0[0].wrapping_sub(other.0[0]),
-            self.0[1].wrapping_sub(other.0[1]),
-        ])
+        Self([self.0[0].wrapping_sub(other.0[0]), self.0[1].wrapping_sub(other.0[1])])
     }
 }
 
@@ -60,34 +51,22 @@ pub(super) struct Cell {
 impl Cell {
     /// The cell with one item more, unless the count is used up.
     pub(super) fn with(self, item: Lanes) -> Option<Self> {
-        Some(Self {
-            count: self.count.checked_add(1)?,
-            lanes: self.lanes.plus(item),
-        })
+        Some(Self { count: self.count.checked_add(1)?, lanes: self.lanes.plus(item) })
     }
 
     /// The cell with one item less, unless it certainly does not hold that item: an empty cell
     /// holds nothing, and the sum of a single item is that item.
     pub(super) fn without(self, item: Lanes) -> Option<Self> {
-        let rest = Self {
-            count: self.count.checked_sub(1)?,
-            lanes: self.lanes.minus(item),
-        };
+        let rest = Self { count: self.count.checked_sub(1)?, lanes: self.lanes.minus(item) };
         (rest.count > 0 || rest.lanes == Lanes::ZERO).then_some(rest)
     }
 
     pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            lanes: self.lanes.plus(other.lanes),
-            count: self.count.wrapping_add(other.count),
-        }
+        Self { lanes: self.lanes.plus(other.lanes), count: self.count.wrapping_add(other.count) }
     }
 
     pub(super) fn minus(self, other: Self) -> Self {
-        Self {
-            lanes: self.lanes.minus(other.lanes),
-            count: self.count.wrapping_sub(other.count),
-        }
+        Self { lanes: self.lanes.minus(other.lanes), count: self.count.wrapping_sub(other.count) }
     }
 }
 
@@ -102,27 +81,19 @@ pub(super) struct Levels {
 impl Levels {
     pub(super) fn new(leaf_bits: u8) -> Self {
         let depths = (1..=leaf_bits / LEVEL_BITS).map(|level| level * LEVEL_BITS);
-        Self {
-            root: Cell::default(),
-            levels: depths.map(|bits| Pages::empty(1 << bits)).collect(),
-        }
+        Self { root: Cell::default(), levels: depths.map(|bits| Pages::empty(1 << bits)).collect() }
     }
 
     /// The cell of a node at a stored depth (a multiple of four, at most that of the leaves).
     pub(super) fn node(&self, node: Prefix) -> Cell {
         match usize::from(node.bits() / LEVEL_BITS) {
             0 => self.root,
-            level => self
-                .levels
-                .get(level - 1)
-                .map_or(Cell::default(), |pages| pages.get(node.value())),
+            level => self.levels.get(level - 1).map_or(Cell::default(), |pages| pages.get(node.value())),
         }
     }
 
     pub(super) fn leaf(&self, leaf: u32) -> Cell {
-        self.levels
-            .last()
-            .map_or(Cell::default(), |pages| pages.get(leaf))
+        self.levels.last().map_or(Cell::default(), |pages| pages.get(leaf))
     }
 
     pub(super) fn set_leaf(&mut self, leaf: u32, cell: Cell) {
@@ -163,19 +134,15 @@ impl Pages {
     /// All pages are one shared empty page until they are written, so an empty tree costs little at
     /// any size.
     fn empty(cells: usize) -> Self {
-        let page = Arc::new(Page {
-            lanes: [Lanes::ZERO; PAGE],
-            counts: [0; PAGE],
-        });
+        let page = Arc::new(Page { lanes: [Lanes::ZERO; PAGE], counts: [0; PAGE] });
         Self(vec![page; cells.div_ceil(PAGE)])
     }
 
     fn get(&self, index: u32) -> Cell {
         let (page, slot) = place(index);
-        self.0.get(page).map_or(Cell::default(), |page| Cell {
-            lanes: page.lanes[slot],
-            count: page.counts[slot],
-        })
+        self.0
+            .get(page)
+            .map_or(Cell::default(), |page| Cell { lanes: page.lanes[slot], count: page.counts[slot] })
     }
 
     fn set(&mut self, index: u32, cell: Cell) {
@@ -189,9 +156,7 @@ impl Pages {
 
     fn sum_of_children(&self, parent: u32) -> Cell {
         let first = parent * CHILDREN;
-        (first..first + CHILDREN)
-            .map(|child| self.get(child))
-            .fold(Cell::default(), Cell::plus)
+        (first..first + CHILDREN).map(|child| self.get(child)).fold(Cell::default(), Cell::plus)
     }
 }
 

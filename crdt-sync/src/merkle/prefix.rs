@@ -29,10 +29,7 @@ impl Prefix {
     pub fn of(hash: KeyHash, bits: u8) -> Self {
         let bits = bits.min(32);
         let top = hash.as_u128().checked_shr(128 - u32::from(bits)).unwrap_or(0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "at most 32 bits are left after the shift"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "at most 32 bits are left after the shift")]
         let value = top as u32;
         Self { bits, value }
     }
@@ -75,11 +72,6 @@ impl fmt::Display for Prefix {
         if self.bits == 0 {
             return f.write_str("*");
         }
-        write!(
-            f,
-            "{:0width$x}",
-            self.value,
-            width = usize::from(self.bits).div_ceil(4)
-        )
+        write!(f, "{:0width$x}", self.value, width = usize::from(self.bits).div_ceil(4))
     }
 }

@@ -141,14 +141,7 @@ impl SessionPrf {
     }
 
     pub(super) fn frame_check(&self, by_initiator: bool, frame: &[u8]) -> [u8; 4] {
-        truncate(
-            if by_initiator {
-                &self.initiator
-            } else {
-                &self.acceptor
-            },
-            frame,
-        )
+        truncate(if by_initiator { &self.initiator } else { &self.acceptor }, frame)
     }
 }
 

@@ -35,11 +35,7 @@ struct Frozen {
 
 impl TreeSnapshot {
     pub(super) fn new(prf: TreePrf, levels: Levels, leaf_bits: u8) -> Self {
-        Self(Arc::new(Frozen {
-            prf,
-            levels,
-            leaf_bits,
-        }))
+        Self(Arc::new(Frozen { prf, levels, leaf_bits }))
     }
 
     /// The summary of all items. O(1).

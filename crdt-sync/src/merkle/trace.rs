@@ -83,12 +83,7 @@ pub enum Step {
 impl Step {
     /// Digests that nobody has compared yet.
     pub(super) fn digests(bits: u8, compared: u32) -> Self {
-        Self::Digests {
-            bits,
-            compared,
-            differing: 0,
-            examples: SmallVec::new(),
-        }
+        Self::Digests { bits, compared, differing: 0, examples: SmallVec::new() }
     }
 }
 
@@ -117,30 +112,16 @@ impl Trace {
     }
 
     pub(super) fn end_round(&mut self, by: Side, step: Step) {
-        let (frames, bytes) = (
-            core::mem::take(&mut self.frames),
-            core::mem::take(&mut self.bytes),
-        );
-        self.rounds.push(Round {
-            by,
-            step,
-            frames,
-            bytes,
-        });
+        let (frames, bytes) = (core::mem::take(&mut self.frames), core::mem::take(&mut self.bytes));
+        self.rounds.push(Round { by, step, frames, bytes });
     }
 
     /// Adds to the latest digests what their comparison found.
     pub(super) fn found(&mut self, bits: u8, nodes: impl ExactSizeIterator<Item = u32>) {
-        let latest = self
-            .rounds
-            .iter_mut()
-            .rev()
-            .find_map(|round| match &mut round.step {
-                Step::Digests {
-                    differing, examples, ..
-                } => Some((differing, examples)),
-                _ => None,
-            });
+        let latest = self.rounds.iter_mut().rev().find_map(|round| match &mut round.step {
+            Step::Digests { differing, examples, .. } => Some((differing, examples)),
+            _ => None,
+        });
         if let Some((differing, examples)) = latest {
             *differing += u32::try_from(nodes.len()).unwrap_or(u32::MAX);
             let room = Self::EXAMPLES - examples.len();
@@ -153,20 +134,10 @@ impl Trace {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut depth = 0;
-        for Round {
-            by,
-            step,
-            frames,
-            bytes,
-        } in &self.rounds
-        {
+        for Round { by, step, frames, bytes } in &self.rounds {
             let arrow = if *by == Side::Local { "->" } else { "<-" };
             write!(f, "{:depth$}{arrow} {step}", "")?;
-            writeln!(
-                f,
-                "  [{bytes} B, {frames} frame{}]",
-                if *frames == 1 { "" } else { "s" }
-            )?;
+            writeln!(f, "  [{bytes} B, {frames} frame{}]", if *frames == 1 { "" } else { "s" })?;
             if !matches!(step, Step::Hello { .. }) {
                 depth += 2;
             }
@@ -179,21 +150,12 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hello { items } => write!(f, "hello, {items} items"),
-            Self::Digests {
-                bits,
-                compared,
-                differing,
-                examples,
-            } => {
+            Self::Digests { bits, compared, differing, examples } => {
                 write!(f, "{bits} bits: {compared} compared, {differing} differ")?;
                 for (at, node) in examples.iter().enumerate() {
                     write!(f, "{}{node}", if at == 0 { ": " } else { " " })?;
                 }
-                f.write_str(if *differing as usize > examples.len() {
-                    " .."
-                } else {
-                    ""
-                })
+                f.write_str(if *differing as usize > examples.len() { " .." } else { "" })
             }
             Self::Items { parts, listed } => write!(f, "{listed} items listed in {parts} parts"),
             Self::Wants { wanted } => write!(f, "{wanted} wanted"),

@@ -36,31 +36,18 @@ impl Root {
     /// # Ok(()) }
     /// ```
     pub fn with(self, other: Self) -> Self {
-        let digest = Lanes::from_u128(self.digest)
-            .plus(Lanes::from_u128(other.digest))
-            .as_u128();
-        Self {
-            digest,
-            count: self.count.wrapping_add(other.count),
-        }
+        let digest = Lanes::from_u128(self.digest).plus(Lanes::from_u128(other.digest)).as_u128();
+        Self { digest, count: self.count.wrapping_add(other.count) }
     }
 
     /// The root of a tree that holds the items of this one except those of the other.
     pub fn without(self, other: Self) -> Self {
-        let digest = Lanes::from_u128(self.digest)
-            .minus(Lanes::from_u128(other.digest))
-            .as_u128();
-        Self {
-            digest,
-            count: self.count.wrapping_sub(other.count),
-        }
+        let digest = Lanes::from_u128(self.digest).minus(Lanes::from_u128(other.digest)).as_u128();
+        Self { digest, count: self.count.wrapping_sub(other.count) }
     }
 
     pub(super) fn of(cell: Cell) -> Self {
-        Self {
-            digest: cell.lanes.as_u128(),
-            count: u64::from(cell.count),
-        }
+        Self { digest: cell.lanes.as_u128(), count: u64::from(cell.count) }
     }
 }
 
@@ -168,11 +155,7 @@ impl BucketTree {
         let item = self.prf.item(key_hash, version);
         let leaf = Prefix::of(key_hash, self.leaf_bits);
         let absent = TreeError::Absent { leaf };
-        let cell = self
-            .levels
-            .leaf(leaf.value())
-            .without(item)
-            .ok_or(absent.clone())?;
+        let cell = self.levels.leaf(leaf.value()).without(item).ok_or(absent.clone())?;
         let root = self.levels.root.without(item).ok_or(absent)?;
         self.write(leaf.value(), cell, root);
         Ok(())
@@ -204,9 +187,7 @@ impl BucketTree {
             if !leaf.contains(key_hash) {
                 return Err(TreeError::WrongLeaf { leaf });
             }
-            cell = cell
-                .with(self.prf.item(key_hash, version))
-                .ok_or(TreeError::Full)?;
+            cell = cell.with(self.prf.item(key_hash, version)).ok_or(TreeError::Full)?;
         }
         let old = self.levels.leaf(leaf.value());
         let others = self.levels.root.count.saturating_sub(old.count);
@@ -220,10 +201,7 @@ impl BucketTree {
     /// With [`Root::with`] and [`Root::without`] this lets two sides check that the items they
     /// exchanged account for the whole difference of their trees.
     pub fn weight(&self, key_hash: KeyHash, version: u128) -> Root {
-        Root::of(Cell {
-            lanes: self.prf.item(key_hash, version),
-            count: 1,
-        })
+        Root::of(Cell { lanes: self.prf.item(key_hash, version), count: 1 })
     }
 
     /// The leaf that holds a key.
@@ -287,10 +265,7 @@ struct DirtyGroups {
 impl DirtyGroups {
     fn new(leaf_bits: u8) -> Self {
         let groups = 1_usize << (leaf_bits - LEVEL_BITS);
-        Self {
-            marked: vec![0; groups.div_ceil(64)],
-            list: Vec::new(),
-        }
+        Self { marked: vec![0; groups.div_ceil(64)], list: Vec::new() }
     }
 
     fn mark(&mut self, group: u32) {

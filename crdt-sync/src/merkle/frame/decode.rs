@@ -15,19 +15,12 @@ pub(in crate::merkle) fn open(frame: &[u8]) -> Result<Envelope<'_>, ProtocolErro
     let tag = reader.byte()?;
     let tag = Tag::from_byte(tag).ok_or(ProtocolError::UnknownTag { tag })?;
     let sequence = reader.number()?;
-    Ok(Envelope {
-        tag,
-        sequence,
-        body: reader.rest(),
-    })
+    Ok(Envelope { tag, sequence, body: reader.rest() })
 }
 
 /// Parts the check from what it covers.
 pub(in crate::merkle) fn check_of(frame: &[u8]) -> Result<(&[u8], [u8; CHECK]), ProtocolError> {
-    frame
-        .split_last_chunk()
-        .map(|(checked, check)| (checked, *check))
-        .ok_or(ProtocolError::Truncated)
+    frame.split_last_chunk().map(|(checked, check)| (checked, *check)).ok_or(ProtocolError::Truncated)
 }
 
 impl Hello {
@@ -35,10 +28,7 @@ impl Hello {
         let mut reader = Reader::new(body);
         let theirs = reader.byte()?;
         if theirs != PROTOCOL_VERSION {
-            return Err(ProtocolError::Version {
-                ours: PROTOCOL_VERSION,
-                theirs,
-            });
+            return Err(ProtocolError::Version { ours: PROTOCOL_VERSION, theirs });
         }
         let hello = Self {
             leaf_bits: reader.byte()?,
@@ -74,17 +64,10 @@ impl<'a> Digests<'a> {
         let mut reader = Reader::new(body);
         let flags = read_flags(&mut reader, FLAG_PARTIAL)?;
         let differing = IndexSet::read(&mut reader)?;
-        let level = if differing.len() == 0 {
-            None
-        } else {
-            Some(DigestLevel::read(&mut reader, differing.len())?)
-        };
+        let level =
+            if differing.len() == 0 { None } else { Some(DigestLevel::read(&mut reader, differing.len())?) };
         reader.end()?;
-        Ok(Self {
-            partial: flags & FLAG_PARTIAL != 0,
-            differing,
-            level,
-        })
+        Ok(Self { partial: flags & FLAG_PARTIAL != 0, differing, level })
     }
 }
 
@@ -100,11 +83,7 @@ impl<'a> DigestLevel<'a> {
         }
         let len = (u64::from(nodes) << fanout) * u64::from(width);
         let len = usize::try_from(len).map_err(|_| ProtocolError::Truncated)?;
-        Ok(Self {
-            fanout,
-            width,
-            digests: reader.bytes(len)?,
-        })
+        Ok(Self { fanout, width, digests: reader.bytes(len)? })
     }
 
     /// The digests one by one.
@@ -127,19 +106,9 @@ impl<'a> Items<'a> {
         if !matches!(width, 4..=8) {
             return Err(ProtocolError::Width { width });
         }
-        let lists = Lists {
-            bytes: reader.rest(),
-            width,
-        };
+        let lists = Lists { bytes: reader.rest(), width };
         lists.validate()?;
-        Ok(Self {
-            more,
-            partial,
-            cut,
-            differing,
-            width,
-            lists,
-        })
+        Ok(Self { more, partial, cut, differing, width, lists })
     }
 }
 
@@ -155,13 +124,11 @@ impl<'a> Lists<'a> {
     pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = List<'a>> + use<'a> {
         let mut reader = Reader::new(self.bytes);
         let width = self.width;
-        core::iter::from_fn(move || {
-            if reader.is_empty() {
-                None
-            } else {
-                List::read(&mut reader, width).ok()
-            }
-        })
+        core::iter::from_fn(
+            move || {
+                if reader.is_empty() { None } else { List::read(&mut reader, width).ok() }
+            },
+        )
     }
 
     fn validate(&self) -> Result<(), ProtocolError> {
@@ -184,18 +151,11 @@ impl<'a> List<'a> {
     fn read(reader: &mut Reader<'a>, width: u8) -> Result<Self, ProtocolError> {
         let len = u64::from(reader.number()?) * u64::from(width);
         let len = usize::try_from(len).map_err(|_| ProtocolError::Truncated)?;
-        Ok(Self {
-            bytes: reader.bytes(len)?,
-            width,
-        })
+        Ok(Self { bytes: reader.bytes(len)?, width })
     }
 
     pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = u64> + use<'a> {
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0, |number, byte| number << 8 | u64::from(*byte))
-        };
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         self.bytes.chunks_exact(usize::from(self.width)).map(number)
     }
 }
@@ -203,10 +163,7 @@ impl<'a> List<'a> {
 impl<'a> Wants<'a> {
     pub(in crate::merkle) fn decode(body: &'a [u8]) -> Result<Self, ProtocolError> {
         let mut reader = Reader::new(body);
-        let wants = Self {
-            wanted: IndexSet::read(&mut reader)?,
-            sending: reader.number()?,
-        };
+        let wants = Self { wanted: IndexSet::read(&mut reader)?, sending: reader.number()? };
         reader.end()?;
         Ok(wants)
     }
@@ -214,9 +171,5 @@ impl<'a> Wants<'a> {
 
 fn read_flags(reader: &mut Reader<'_>, known: u8) -> Result<u8, ProtocolError> {
     let flags = reader.byte()?;
-    if flags & !known == 0 {
-        Ok(flags)
-    } else {
-        Err(ProtocolError::UnknownFlags { flags })
-    }
+    if flags & !known == 0 { Ok(flags) } else { Err(ProtocolError::UnknownFlags { flags }) }
 }

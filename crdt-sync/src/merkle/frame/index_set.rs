@@ -31,11 +31,7 @@ impl<'a> IndexSet<'a> {
             members.read()?;
         }
         let used = members.used_bytes()?;
-        Ok(Self {
-            universe,
-            len,
-            bits: reader.bytes(used)?,
-        })
+        Ok(Self { universe, len, bits: reader.bytes(used)? })
     }
 
     /// The bound: every member is smaller.
@@ -77,10 +73,7 @@ pub(super) fn write(out: &mut Vec<u8>, universe: u32, members: impl ExactSizeIte
 
 /// The gaps of a random set average `universe / len`; the best parameter is close to its logarithm.
 fn parameter(universe: u32, len: u32) -> u32 {
-    universe
-        .checked_div(len)
-        .and_then(u32::checked_ilog2)
-        .unwrap_or(0)
+    universe.checked_div(len).and_then(u32::checked_ilog2).unwrap_or(0)
 }
 
 struct Members<'a> {
@@ -95,13 +88,7 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     fn new(universe: u32, len: u32, bits: &'a [u8]) -> Self {
-        Self {
-            universe,
-            parameter: parameter(universe, len),
-            bits,
-            at: 0,
-            next: 0,
-        }
+        Self { universe, parameter: parameter(universe, len), bits, at: 0, next: 0 }
     }
 
     fn read(&mut self) -> Result<u32, ProtocolError> {
@@ -112,9 +99,7 @@ impl<'a> Members<'a> {
         for bit in 0..self.parameter {
             member += u64::from(self.bit()?) << bit;
         }
-        let member = u32::try_from(member)
-            .ok()
-            .filter(|member| *member < self.universe);
+        let member = u32::try_from(member).ok().filter(|member| *member < self.universe);
         let member = member.ok_or(ProtocolError::PositionOutOfRange)?;
         self.next = member + 1;
         Ok(member)
@@ -133,11 +118,7 @@ impl<'a> Members<'a> {
             (Some(byte), used @ 1..) => byte >> used,
             _ => 0,
         };
-        if filler == 0 {
-            Ok(self.at.div_ceil(8))
-        } else {
-            Err(ProtocolError::NotCanonical)
-        }
+        if filler == 0 { Ok(self.at.div_ceil(8)) } else { Err(ProtocolError::NotCanonical) }
     }
 }
 

@@ -62,15 +62,9 @@ pub(super) enum Tag {
 
 impl Tag {
     fn from_byte(tag: u8) -> Option<Self> {
-        [
-            Self::Hello,
-            Self::Welcome,
-            Self::Digests,
-            Self::Items,
-            Self::Wants,
-        ]
-        .into_iter()
-        .find(|known| known.byte() == tag)
+        [Self::Hello, Self::Welcome, Self::Digests, Self::Items, Self::Wants]
+            .into_iter()
+            .find(|known| known.byte() == tag)
     }
 
     pub(super) fn byte(self) -> u8 {

@@ -45,10 +45,7 @@ impl<'a> Reader<'a> {
             value |= u64::from(byte & 0x7f) << (7 * place);
             if byte & 0x80 == 0 {
                 let shortest = byte != 0 || place == 0;
-                return u32::try_from(value)
-                    .ok()
-                    .filter(|_| shortest)
-                    .ok_or(ProtocolError::NotCanonical);
+                return u32::try_from(value).ok().filter(|_| shortest).ok_or(ProtocolError::NotCanonical);
             }
         }
         Err(ProtocolError::NotCanonical)

@@ -37,10 +37,7 @@ fn sets() -> impl Strategy<Value = (u32, Vec<u32>)> {
         let universe = 1_u32 << bits;
         let most = most.min(universe) as usize;
         let members = proptest::collection::btree_set(0..universe, 0..=most);
-        (
-            Just(universe),
-            members.prop_map(|members| members.into_iter().collect()),
-        )
+        (Just(universe), members.prop_map(|members| members.into_iter().collect()))
     })
 }
 
@@ -109,41 +106,22 @@ fn a_dense_set_is_a_bitmap_and_a_sparse_one_is_short() {
 
 #[test]
 fn sets_that_are_too_long_or_too_large_are_refused() {
-    assert_eq!(
-        read_set(&[2, 3, 0xff]),
-        Err(ProtocolError::PositionOutOfRange),
-        "three members of two"
-    );
-    assert_eq!(
-        read_set(&[3, 2, 0b1001]),
-        Err(ProtocolError::PositionOutOfRange),
-        "member 3 of 3"
-    );
+    assert_eq!(read_set(&[2, 3, 0xff]), Err(ProtocolError::PositionOutOfRange), "three members of two");
+    assert_eq!(read_set(&[3, 2, 0b1001]), Err(ProtocolError::PositionOutOfRange), "member 3 of 3");
     assert_eq!(
         read_set(&[8, 5, 0b1101_1011]),
         Err(ProtocolError::NotCanonical),
         "a bit behind the last member"
     );
-    assert_eq!(
-        read_set(&[0xff, 0xff, 0xff, 0xff, 0x0f, 1]),
-        Err(ProtocolError::Truncated)
-    );
+    assert_eq!(read_set(&[0xff, 0xff, 0xff, 0xff, 0x0f, 1]), Err(ProtocolError::Truncated));
 }
 
 #[test]
 fn numbers_in_other_forms_are_refused() {
     let number = |bytes: &[u8]| Reader::new(bytes).number();
-    assert_eq!(
-        number(&[0x80, 0]),
-        Err(ProtocolError::NotCanonical),
-        "zero in two bytes"
-    );
+    assert_eq!(number(&[0x80, 0]), Err(ProtocolError::NotCanonical), "zero in two bytes");
     assert_eq!(number(&[0xff; 9]), Err(ProtocolError::NotCanonical), "no end");
-    assert_eq!(
-        number(&[0xff, 0xff, 0xff, 0xff, 0x1f]),
-        Err(ProtocolError::NotCanonical),
-        "33 bits"
-    );
+    assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0x1f]), Err(ProtocolError::NotCanonical), "33 bits");
     assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Ok(u32::MAX));
     assert_eq!(number(&[0xff]), Err(ProtocolError::Truncated));
 }

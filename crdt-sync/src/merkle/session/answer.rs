@@ -74,11 +74,7 @@ impl Session {
     /// How many items this side has below the differing nodes: in all, and at most below one.
     fn own_items(&self, comparison: &Comparison) -> (u64, u64) {
         let counts = comparison.differing.iter().map(|differing| {
-            u64::from(
-                self.snapshot
-                    .node(Prefix::new(comparison.bits, differing.node))
-                    .count,
-            )
+            u64::from(self.snapshot.node(Prefix::new(comparison.bits, differing.node)).count)
         });
         counts.fold((0, 0), |(total, most), count| (total + count, most.max(count)))
     }
@@ -89,12 +85,7 @@ impl Session {
     }
 
     fn ask(&mut self, comparison: &Comparison, fanout: u8, width: u8) -> Phase {
-        let Comparison {
-            bits,
-            compared,
-            ref differing,
-            ..
-        } = *comparison;
+        let Comparison { bits, compared, ref differing, .. } = *comparison;
         let per_node = (usize::from(width) << fanout) + MEMBER;
         let per_frame = (self.budget() / per_node).max(1);
         let mut answered = 0;
@@ -103,10 +94,7 @@ impl Session {
             let end = end_of(chunk, compared, chunks.peek().is_none());
             let mut frame = self.link.frame(Tag::Digests);
             frame.byte(if self.partial { FLAG_PARTIAL } else { 0 });
-            frame.set(
-                end - answered,
-                chunk.iter().map(|differing| differing.position - answered),
-            );
+            frame.set(end - answered, chunk.iter().map(|differing| differing.position - answered));
             frame.byte(fanout);
             frame.byte(width);
             for parent in chunk {
@@ -119,13 +107,9 @@ impl Session {
             self.link.send(frame);
             answered = end;
         }
-        let asked = Questions::below(
-            differing.iter().map(|differing| differing.node).collect(),
-            bits,
-            fanout,
-        );
-        self.link
-            .end_round(Side::Local, Step::digests(asked.bits, asked.open()));
+        let asked =
+            Questions::below(differing.iter().map(|differing| differing.node).collect(), bits, fanout);
+        self.link.end_round(Side::Local, Step::digests(asked.bits, asked.open()));
         Phase::Asked(asked)
     }
 
@@ -164,16 +148,12 @@ impl Session {
     fn fingerprint_width(&self, comparison: &Comparison) -> u8 {
         let (total, most) = self.own_items(comparison);
         let chances = total.min(u64::from(self.agreed.max_items)).saturating_mul(most);
-        (4..8)
-            .find(|width| chances <= 1 << (8 * u32::from(*width) - 10))
-            .unwrap_or(8)
+        (4..8).find(|width| chances <= 1 << (8 * u32::from(*width) - 10)).unwrap_or(8)
     }
 
     /// Names what is wanted of the peer's lists, which ends the session.
     pub(super) fn send_wants(&mut self, matching: Matching) -> Phase {
-        let Matching {
-            listed, wanted, send, ..
-        } = matching;
+        let Matching { listed, wanted, send, .. } = matching;
         let per_frame = u32::try_from(self.budget() * POSITIONS_PER_BYTE).unwrap_or(u32::MAX);
         let mut sending = u32::try_from(send.len()).unwrap_or(u32::MAX);
         let mut rest = &wanted[..];
@@ -191,12 +171,7 @@ impl Session {
             }
         }
         let receive = wanted.len() as u64;
-        self.link.end_round(
-            Side::Local,
-            Step::Wants {
-                wanted: u32::try_from(receive).unwrap_or(u32::MAX),
-            },
-        );
+        self.link.end_round(Side::Local, Step::Wants { wanted: u32::try_from(receive).unwrap_or(u32::MAX) });
         Phase::Over(differs(send, receive, self.partial))
     }
 }

@@ -25,23 +25,14 @@ impl Session {
             max_open_nodes: self.announced.max_open_nodes,
             max_items: self.announced.max_items,
         };
-        let tag = if self.link.initiator {
-            Tag::Hello
-        } else {
-            Tag::Welcome
-        };
+        let tag = if self.link.initiator { Tag::Hello } else { Tag::Welcome };
         frame::hello(tag, &hello, prf::hello_check)
     }
 
     /// Queues this side's hello or welcome.
     pub(super) fn greet(&mut self) {
         self.link.queue(self.own_hello());
-        self.link.end_round(
-            Side::Local,
-            Step::Hello {
-                items: self.snapshot.root().count,
-            },
-        );
+        self.link.end_round(Side::Local, Step::Hello { items: self.snapshot.root().count });
     }
 
     /// The welcome goes out before the hello is judged, so that the peer, too, learns of another
@@ -53,16 +44,11 @@ impl Session {
         items: &dyn ItemSource,
     ) -> Result<Phase, ProtocolError> {
         let peer = Hello::decode(body);
-        self.link.end_round(
-            Side::Remote,
-            Step::Hello {
-                items: peer.map_or(0, |peer| u64::from(peer.count)),
-            },
-        );
+        self.link
+            .end_round(Side::Remote, Step::Hello { items: peer.map_or(0, |peer| u64::from(peer.count)) });
         self.greet();
         let peer = self.meet(peer?)?;
-        self.link
-            .open(self.snapshot.prf().session(frame, &self.own_hello()));
+        self.link.open(self.snapshot.prf().session(frame, &self.own_hello()));
         match self.settle(&peer, items) {
             Some(outcome) => Ok(Phase::Over(outcome)),
             None => Ok(self.answer(&Comparison::root(), items)),
@@ -76,17 +62,9 @@ impl Session {
         items: &dyn ItemSource,
     ) -> Result<Phase, ProtocolError> {
         let peer = self.meet(Hello::decode(body)?)?;
-        self.link.end_round(
-            Side::Remote,
-            Step::Hello {
-                items: u64::from(peer.count),
-            },
-        );
-        self.link
-            .open(self.snapshot.prf().session(&self.own_hello(), frame));
-        Ok(self
-            .settle(&peer, items)
-            .map_or_else(|| Phase::Asked(Questions::root()), Phase::Over))
+        self.link.end_round(Side::Remote, Step::Hello { items: u64::from(peer.count) });
+        self.link.open(self.snapshot.prf().session(&self.own_hello(), frame));
+        Ok(self.settle(&peer, items).map_or_else(|| Phase::Asked(Questions::root()), Phase::Over))
     }
 
     /// Checks that the trees can be compared and agrees on what both sides can do.

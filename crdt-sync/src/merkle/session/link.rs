@@ -43,10 +43,7 @@ impl Link {
         limits: &Limits,
     ) -> Result<Option<Envelope<'a>>, ProtocolError> {
         if frame.len() > limits.max_frame {
-            return Err(ProtocolError::FrameTooLarge {
-                len: frame.len(),
-                max: limits.max_frame,
-            });
+            return Err(ProtocolError::FrameTooLarge { len: frame.len(), max: limits.max_frame });
         }
         self.stats.bytes_received += frame.len() as u64;
         self.check_cost(limits)?;
@@ -56,10 +53,7 @@ impl Link {
             return Ok(None);
         }
         if envelope.sequence > self.received {
-            return Err(ProtocolError::OutOfOrder {
-                expected: self.received,
-                found: envelope.sequence,
-            });
+            return Err(ProtocolError::OutOfOrder { expected: self.received, found: envelope.sequence });
         }
         self.received += 1;
         self.stats.frames += 1;
@@ -117,14 +111,10 @@ impl Link {
     pub(super) fn check_cost(&self, limits: &Limits) -> Result<(), ProtocolError> {
         let used = self.stats.bytes_received.saturating_add(self.stats.bytes_sent);
         if used > limits.max_session_bytes {
-            return Err(ProtocolError::TooManyBytes {
-                max: limits.max_session_bytes,
-            });
+            return Err(ProtocolError::TooManyBytes { max: limits.max_session_bytes });
         }
         if self.stats.rounds > limits.max_rounds {
-            return Err(ProtocolError::TooManyRounds {
-                max: limits.max_rounds,
-            });
+            return Err(ProtocolError::TooManyRounds { max: limits.max_rounds });
         }
         Ok(())
     }
@@ -135,10 +125,6 @@ impl Link {
             Tag::Hello | Tag::Welcome => prf::hello_check(checked),
             Tag::Digests | Tag::Items | Tag::Wants => self.prf.frame_check(!self.initiator, checked),
         };
-        if check == expected {
-            Ok(())
-        } else {
-            Err(ProtocolError::Corrupt)
-        }
+        if check == expected { Ok(()) } else { Err(ProtocolError::Corrupt) }
     }
 }

@@ -20,14 +20,7 @@ pub(super) struct ListFrames<'a> {
 
 impl<'a> ListFrames<'a> {
     pub(super) fn new(link: &'a mut Link, budget: usize, width: u8) -> Self {
-        Self {
-            link,
-            budget,
-            width,
-            answered: 0,
-            positions: Vec::new(),
-            lists: Vec::new(),
-        }
+        Self { link, budget, width, answered: 0, positions: Vec::new(), lists: Vec::new() }
     }
 
     /// Adds the list of the node that the question at `position` was about.
@@ -41,11 +34,7 @@ impl<'a> ListFrames<'a> {
         loop {
             let fitting = self.room().saturating_sub(LIST_HEAD) / width;
             let (now, later) = rest.split_at(rest.len().min(fitting));
-            frame::write_list(
-                &mut self.lists,
-                self.width,
-                now.iter().map(|(fingerprint, _)| *fingerprint),
-            );
+            frame::write_list(&mut self.lists, self.width, now.iter().map(|(fingerprint, _)| *fingerprint));
             if later.is_empty() {
                 break;
             }
@@ -65,10 +54,7 @@ impl<'a> ListFrames<'a> {
         let answered = core::mem::replace(&mut self.answered, end);
         let mut frame = self.link.frame(Tag::Items);
         frame.byte(flags);
-        frame.set(
-            end - answered,
-            self.positions.iter().map(|position| position - answered),
-        );
+        frame.set(end - answered, self.positions.iter().map(|position| position - answered));
         frame.byte(self.width);
         frame.bytes(&self.lists);
         self.link.send(frame);
@@ -81,7 +67,6 @@ impl<'a> ListFrames<'a> {
     }
 
     fn room(&self) -> usize {
-        self.budget
-            .saturating_sub(self.lists.len() + self.positions.len() * MEMBER)
+        self.budget.saturating_sub(self.lists.len() + self.positions.len() * MEMBER)
     }
 }

@@ -38,12 +38,7 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) fn new(handles: Vec<u64>) -> Self {
-        Self {
-            handles,
-            answered: 0,
-            send: Vec::new(),
-            receive: 0,
-        }
+        Self { handles, answered: 0, send: Vec::new(), receive: 0 }
     }
 
     pub(super) fn open(&self) -> u32 {
@@ -60,8 +55,7 @@ impl Listing {
             return Err(ProtocolError::Idle);
         }
         let lists = &self.handles[self.answered as usize..];
-        self.send
-            .extend(wants.wanted.iter().map(|position| lists[position as usize]));
+        self.send.extend(wants.wanted.iter().map(|position| lists[position as usize]));
         self.receive += u64::from(wants.sending);
         self.answered += answered;
         Ok(())
@@ -116,12 +110,7 @@ impl Matching {
         if *self.width.get_or_insert(frame.width) != frame.width {
             return Err(ProtocolError::MixedTurn);
         }
-        let parts: Vec<Prefix> = self
-            .unfinished
-            .take()
-            .into_iter()
-            .chain(parts.iter().copied())
-            .collect();
+        let parts: Vec<Prefix> = self.unfinished.take().into_iter().chain(parts.iter().copied()).collect();
         let found = frame.lists.iter().count();
         if found != parts.len() {
             let [expected, found] =
@@ -138,19 +127,13 @@ impl Matching {
                 self.finish(*part, is_last && frame.cut, items, prf, frame.width);
             }
         }
-        if (self.parts, self.listed) == before {
-            Err(ProtocolError::Idle)
-        } else {
-            Ok(())
-        }
+        if (self.parts, self.listed) == before { Err(ProtocolError::Idle) } else { Ok(()) }
     }
 
     fn extend(&mut self, list: List<'_>, limits: &Limits) -> Result<(), ProtocolError> {
         for fingerprint in list.iter() {
             if self.listed >= limits.max_items {
-                return Err(ProtocolError::TooManyItems {
-                    max: limits.max_items,
-                });
+                return Err(ProtocolError::TooManyItems { max: limits.max_items });
             }
             if self.list.last().is_some_and(|latest| *latest > fingerprint) {
                 return Err(ProtocolError::Unsorted);
@@ -182,11 +165,7 @@ impl Matching {
             }
         });
         let positions = self.listed - u32::try_from(list.len()).unwrap_or(u32::MAX)..self.listed;
-        self.wanted.extend(
-            positions
-                .zip(met)
-                .filter_map(|(position, met)| (!met).then_some(position)),
-        );
+        self.wanted.extend(positions.zip(met).filter_map(|(position, met)| (!met).then_some(position)));
         self.list.clear();
         self.parts += 1;
     }

@@ -273,9 +273,5 @@ impl Session {
 /// The outcome of a comparison that found something, or should have.
 fn differs(mut send: Vec<u64>, receive: u64, partial: bool) -> Outcome {
     send.sort_unstable();
-    Outcome::Differs(Difference {
-        send,
-        receive,
-        partial,
-    })
+    Outcome::Differs(Difference { send, receive, partial })
 }

@@ -23,23 +23,11 @@ pub(super) struct Questions {
 impl Questions {
     /// The question that two hellos with different roots ask.
     pub(super) fn root() -> Self {
-        Self {
-            parents: vec![0],
-            fanout: 0,
-            bits: 0,
-            answered: 0,
-            differing: 0,
-        }
+        Self { parents: vec![0], fanout: 0, bits: 0, answered: 0, differing: 0 }
     }
 
     pub(super) fn below(parents: Vec<u32>, bits: u8, fanout: u8) -> Self {
-        Self {
-            parents,
-            fanout,
-            bits: bits + fanout,
-            answered: 0,
-            differing: 0,
-        }
+        Self { parents, fanout, bits: bits + fanout, answered: 0, differing: 0 }
     }
 
     /// How many questions wait for their answer. A level has at most 2^20 nodes.
@@ -52,16 +40,11 @@ impl Questions {
     pub(super) fn answer(&mut self, set: &IndexSet<'_>, limits: &Limits) -> Result<Vec<u32>, ProtocolError> {
         let open = self.open();
         if set.universe() > open {
-            return Err(ProtocolError::NeverAsked {
-                answered: set.universe(),
-                open,
-            });
+            return Err(ProtocolError::NeverAsked { answered: set.universe(), open });
         }
         self.differing += set.len();
         if self.differing > limits.max_open_nodes {
-            return Err(ProtocolError::TooManyNodes {
-                max: limits.max_open_nodes,
-            });
+            return Err(ProtocolError::TooManyNodes { max: limits.max_open_nodes });
         }
         let first = self.answered;
         self.answered += set.universe();
@@ -97,23 +80,11 @@ impl Comparison {
     /// The comparison that two hellos with different roots settle.
     pub(super) fn root() -> Self {
         let differing = vec![Differing { position: 0, node: 0 }];
-        Self {
-            bits: 0,
-            compared: 1,
-            differing,
-            shape: None,
-            overflow: false,
-        }
+        Self { bits: 0, compared: 1, differing, shape: None, overflow: false }
     }
 
     pub(super) fn new() -> Self {
-        Self {
-            bits: 0,
-            compared: 0,
-            differing: Vec::new(),
-            shape: None,
-            overflow: false,
-        }
+        Self { bits: 0, compared: 0, differing: Vec::new(), shape: None, overflow: false }
     }
 
     /// Compares one frame's digests of the descendants of `parents`, nodes at depth `bits`.
@@ -130,10 +101,7 @@ impl Comparison {
         }
         self.bits = bits + level.fanout;
         if self.bits > own.leaf_bits {
-            return Err(ProtocolError::TooDeep {
-                bits: self.bits,
-                leaf_bits: own.leaf_bits,
-            });
+            return Err(ProtocolError::TooDeep { bits: self.bits, leaf_bits: own.leaf_bits });
         }
         let children = parents.iter().flat_map(|&parent| {
             (0..1 << level.fanout).map(move |child| descendant(parent, level.fanout, child))
@@ -142,13 +110,7 @@ impl Comparison {
             let cell = own.snapshot.node(Prefix::new(self.bits, node));
             let ours = own.prf.node(cell);
             if ours[..theirs.len()] != *theirs {
-                self.keep(
-                    Differing {
-                        position: self.compared,
-                        node,
-                    },
-                    limits,
-                );
+                self.keep(Differing { position: self.compared, node }, limits);
             }
             self.compared += 1;
         }

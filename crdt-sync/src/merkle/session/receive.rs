@@ -30,11 +30,7 @@ impl Session {
                 Err(ProtocolError::Idle)
             };
         };
-        let own = Own {
-            snapshot: &self.snapshot,
-            prf: self.link.prf(),
-            leaf_bits: self.leaf_bits,
-        };
+        let own = Own { snapshot: &self.snapshot, prf: self.link.prf(), leaf_bits: self.leaf_bits };
         comparison.add(asked.bits, &parents, &level, &own, &self.agreed)?;
         if asked.open() > 0 {
             return Ok(Phase::Comparing(asked, comparison));
@@ -42,9 +38,7 @@ impl Session {
         let Comparison { bits, compared, .. } = comparison;
         self.partial |= comparison.overflow;
         self.link.end_round(Side::Remote, Step::digests(bits, compared));
-        self.link
-            .trace
-            .found(bits, comparison.differing.iter().map(|differing| differing.node));
+        self.link.trace.found(bits, comparison.differing.iter().map(|differing| differing.node));
         Ok(self.answer(&comparison, items))
     }
 

@@ -19,18 +19,13 @@ struct Cost {
 fn measure(leaf_bits: u8, differing: u64, report: &mut String) -> Cost {
     let step = ITEMS / differing.max(1);
     let fate = |key: u64| (key.is_multiple_of(step) && key / step < differing).then_some(key / step % 4);
-    let mut a = Replica::of(
-        leaf_bits,
-        (0..ITEMS).filter(|key| fate(*key) != Some(1)).map(|key| (key, 1)),
-    );
+    let mut a = Replica::of(leaf_bits, (0..ITEMS).filter(|key| fate(*key) != Some(1)).map(|key| (key, 1)));
     let mut b = Replica::of(
         leaf_bits,
-        (0..ITEMS)
-            .filter(|key| fate(*key) != Some(3))
-            .map(|key| match fate(key) {
-                Some(0 | 2) => (key, 2),
-                _ => (key, 1),
-            }),
+        (0..ITEMS).filter(|key| fate(*key) != Some(3)).map(|key| match fate(key) {
+            Some(0 | 2) => (key, 2),
+            _ => (key, 1),
+        }),
     );
     let run = run(&mut a, &mut b);
     if differing == 0 {
@@ -49,11 +44,7 @@ fn measure(leaf_bits: u8, differing: u64, report: &mut String) -> Cost {
     )
     .unwrap();
     writeln!(report, "{}", run.initiator.trace()).unwrap();
-    Cost {
-        differing,
-        bytes,
-        messages,
-    }
+    Cost { differing, bytes, messages }
 }
 
 /// `cargo test -p crdt-sync merkle::tests::cost -- --nocapture` prints the figures and the way each
@@ -62,12 +53,7 @@ fn measure(leaf_bits: u8, differing: u64, report: &mut String) -> Cost {
 fn bytes_and_messages_stay_within_their_bounds() {
     let mut report = String::new();
     // Differing keys, bytes, messages: the bounds are about a tenth above what is measured.
-    let bounds = [
-        (0, 130, 2),
-        (1, 1_500, 6),
-        (100, 1_200_000, 6),
-        (10_000, 4_000_000, 6),
-    ];
+    let bounds = [(0, 130, 2), (1, 1_500, 6), (100, 1_200_000, 6), (10_000, 4_000_000, 6)];
     for leaf_bits in [12, 16] {
         for (differing, most_bytes, most_messages) in bounds {
             let cost = measure(leaf_bits, differing, &mut report);

@@ -54,64 +54,33 @@ fn each_deviation_has_its_name() {
 
     let items_frame =
         |flags, width, lists: &[u8]| answer_to_hello(Tag::Items, |frame| items(frame, flags, width, lists));
-    assert_eq!(
-        items_frame(0, 4, &[2, 0, 0, 0, 1, 0, 0, 0, 1]),
-        Ok(()),
-        "equal fingerprints are legal"
-    );
+    assert_eq!(items_frame(0, 4, &[2, 0, 0, 0, 1, 0, 0, 0, 1]), Ok(()), "equal fingerprints are legal");
     assert_eq!(items_frame(0, 4, &[2, 0, 0, 0, 2, 0, 0, 0, 1]), Err(E::Unsorted));
     assert_eq!(items_frame(0, 3, &[1, 0, 0, 1]), Err(E::Width { width: 3 }));
     assert_eq!(items_frame(0, 9, &[0]), Err(E::Width { width: 9 }));
     assert_eq!(items_frame(0, 4, &[2, 0, 0, 0, 1]), Err(E::Truncated));
-    assert_eq!(
-        items_frame(0, 4, &[]),
-        Err(E::ListCount {
-            expected: 1,
-            found: 0
-        })
-    );
-    assert_eq!(
-        items_frame(0, 4, &[0, 0]),
-        Err(E::ListCount {
-            expected: 1,
-            found: 2
-        })
-    );
+    assert_eq!(items_frame(0, 4, &[]), Err(E::ListCount { expected: 1, found: 0 }));
+    assert_eq!(items_frame(0, 4, &[0, 0]), Err(E::ListCount { expected: 1, found: 2 }));
     assert_eq!(
         items_frame(5, 4, &[0]),
         Err(E::UnknownFlags { flags: 5 }),
         "a list goes on or is cut, not both"
     );
-    assert_eq!(
-        items_frame(4, 4, &[0]),
-        Err(E::UnknownFlags { flags: 4 }),
-        "a cut list leaves something out"
-    );
+    assert_eq!(items_frame(4, 4, &[0]), Err(E::UnknownFlags { flags: 4 }), "a cut list leaves something out");
 
-    assert_eq!(
-        items_frame(1, 4, &[0]),
-        Err(E::Idle),
-        "a list that goes on and never gets on"
-    );
+    assert_eq!(items_frame(1, 4, &[0]), Err(E::Idle), "a list that goes on and never gets on");
 
     let wants = |frame: &mut FrameWriter| {
         frame.set(0, [].into_iter());
         frame.number(0);
     };
-    assert_eq!(
-        answer_to_hello(Tag::Wants, wants),
-        Err(E::Unexpected { tag: 5 }),
-        "nothing was listed"
-    );
+    assert_eq!(answer_to_hello(Tag::Wants, wants), Err(E::Unexpected { tag: 5 }), "nothing was listed");
     assert_eq!(answer_to_hello(Tag::Welcome, wants), Err(E::Corrupt));
     let two_answers = |frame: &mut FrameWriter| {
         frame.byte(0);
         frame.set(2, [].into_iter());
     };
-    assert_eq!(
-        answer_to_hello(Tag::Digests, two_answers),
-        Err(E::NeverAsked { answered: 2, open: 1 })
-    );
+    assert_eq!(answer_to_hello(Tag::Digests, two_answers), Err(E::NeverAsked { answered: 2, open: 1 }));
     let no_answer = |frame: &mut FrameWriter| {
         frame.byte(0);
         frame.set(0, [].into_iter());
@@ -123,10 +92,7 @@ fn each_deviation_has_its_name() {
     assert_eq!(run.initiator.handle(&unknown, &a), Err(E::UnknownTag { tag: 9 }));
     let (mut run, ..) = stop_before(&mut a, &mut b, 2);
     let long = vec![0; SMALL.max_frame + 1];
-    assert_eq!(
-        run.initiator.handle(&long, &a),
-        Err(E::FrameTooLarge { len: 129, max: 128 })
-    );
+    assert_eq!(run.initiator.handle(&long, &a), Err(E::FrameTooLarge { len: 129, max: 128 }));
 }
 
 #[test]
@@ -158,10 +124,7 @@ fn digests_below_the_leaves_are_refused() {
     let mut frame = FrameWriter::new(Tag::Digests, 1);
     digests(&mut frame, 0, 8, 3, 256);
     let frame = frame.seal(|content| run.acceptor.frame_check(content));
-    let error = ProtocolError::TooDeep {
-        bits: 8,
-        leaf_bits: 4,
-    };
+    let error = ProtocolError::TooDeep { bits: 8, leaf_bits: 4 };
     assert_eq!(run.initiator.handle(&frame, &a), Err(error));
 }
 
@@ -192,15 +155,9 @@ fn an_impossible_hello_is_refused() {
     assert_eq!(hello_with(|hello| hello.leaf_bits = 24), refused("leaf_bits"));
     assert_eq!(hello_with(|hello| hello.count = 0), refused("digest"));
     assert_eq!(hello_with(|hello| hello.max_frame = 127), refused("max_frame"));
-    assert_eq!(
-        hello_with(|hello| hello.max_open_nodes = 0),
-        refused("max_open_nodes")
-    );
+    assert_eq!(hello_with(|hello| hello.max_open_nodes = 0), refused("max_open_nodes"));
     assert_eq!(hello_with(|hello| hello.max_items = 0), refused("max_items"));
-    assert_eq!(
-        hello_with(|hello| hello.key_check[0] ^= 1),
-        Err(ProtocolError::KeyMismatch)
-    );
+    assert_eq!(hello_with(|hello| hello.key_check[0] ^= 1), Err(ProtocolError::KeyMismatch));
     assert_eq!(
         hello_with(|hello| hello.nonce[0] ^= 1),
         Err(ProtocolError::KeyMismatch),
@@ -218,36 +175,21 @@ fn another_version_is_named_as_such() {
     let hello = run.forge(true, hello);
     let error = ProtocolError::Version { ours: 1, theirs: 2 };
     assert_eq!(run.acceptor.handle(&hello, &b), Err(error));
-    assert!(
-        run.acceptor.poll_frame().is_some(),
-        "the peer learns which version it met"
-    );
+    assert!(run.acceptor.poll_frame().is_some(), "the peer learns which version it met");
 }
 
 /// The peer was told the limits in the hello.
 #[test]
 fn a_peer_that_exceeds_the_agreed_limits_is_stopped() {
     let (mut a, mut b) = replicas();
-    let limits = Limits {
-        max_items: 3,
-        max_open_nodes: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { max_items: 3, max_open_nodes: 2, ..Limits::default() };
     let mut run = Run::start(&mut a, &mut b, (limits, Limits::default()));
     run.step(&a, &b).unwrap();
     run.step(&a, &b).unwrap();
     let mut four = FrameWriter::new(Tag::Items, 1);
-    items(
-        &mut four,
-        0,
-        4,
-        &[4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4],
-    );
+    items(&mut four, 0, 4, &[4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]);
     let four = four.seal(|content| run.acceptor.frame_check(content));
-    assert_eq!(
-        run.initiator.handle(&four, &a),
-        Err(ProtocolError::TooManyItems { max: 3 })
-    );
+    assert_eq!(run.initiator.handle(&four, &a), Err(ProtocolError::TooManyItems { max: 3 }));
 
     let mut run = Run::start(&mut a, &mut b, (Limits::default(), limits));
     for _ in 0..3 {
@@ -260,8 +202,5 @@ fn a_peer_that_exceeds_the_agreed_limits_is_stopped() {
     three.byte(4);
     three.bytes(&[0; 3 * 16 * 4]);
     let three = three.seal(|content| run.initiator.frame_check(content));
-    assert_eq!(
-        run.acceptor.handle(&three, &b),
-        Err(ProtocolError::TooManyNodes { max: 2 })
-    );
+    assert_eq!(run.acceptor.handle(&three, &b), Err(ProtocolError::TooManyNodes { max: 2 }));
 }

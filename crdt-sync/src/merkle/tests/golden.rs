@@ -47,10 +47,7 @@ fn a_session_of_lists() {
 
 #[test]
 fn a_session_with_a_drill_down() {
-    let limits = Limits {
-        max_frame: Limits::MIN_FRAME,
-        ..Limits::default()
-    };
+    let limits = Limits { max_frame: Limits::MIN_FRAME, ..Limits::default() };
     let mut a = Replica::of(4, (0..33).map(|key| (key, 1)));
     let mut b = Replica::of(4, (0..33).map(|key| (key, u128::from(key != 7))));
     let frames = run_with(&mut a, &mut b, (limits, limits)).frames;

@@ -51,11 +51,7 @@ impl Run {
         a: &Replica,
         b: &Replica,
     ) -> Result<(), ProtocolError> {
-        if from_initiator {
-            self.acceptor.handle(frame, b)
-        } else {
-            self.initiator.handle(frame, a)
-        }
+        if from_initiator { self.acceptor.handle(frame, b) } else { self.initiator.handle(frame, a) }
     }
 
     /// Carries on to the end, whatever the errors.
@@ -70,17 +66,9 @@ impl Run {
 
     /// Seals a frame as the sender would.
     pub(super) fn forge(&self, from_initiator: bool, mut content: Vec<u8>) -> Vec<u8> {
-        let sender = if from_initiator {
-            &self.initiator
-        } else {
-            &self.acceptor
-        };
+        let sender = if from_initiator { &self.initiator } else { &self.acceptor };
         let is_hello = content.first().is_some_and(|tag| *tag <= Tag::Welcome.byte());
-        let check = if is_hello {
-            hello_check(&content)
-        } else {
-            sender.frame_check(&content)
-        };
+        let check = if is_hello { hello_check(&content) } else { sender.frame_check(&content) };
         content.extend_from_slice(&check);
         content
     }
@@ -93,10 +81,7 @@ fn whole_session() -> usize {
     let (mut a, mut b) = replicas();
     let run = run_with(&mut a, &mut b, (SMALL, SMALL));
     for tag in 1..=5 {
-        assert!(
-            run.frames.iter().any(|(_, frame)| frame[0] == tag),
-            "no frame with tag {tag}"
-        );
+        assert!(run.frames.iter().any(|(_, frame)| frame[0] == tag), "no frame with tag {tag}");
     }
     assert_eq!(run.frames.len(), SESSION);
     SESSION
@@ -202,16 +187,10 @@ fn a_lost_frame_is_noticed_at_the_next_one() {
     let (mut run, from_initiator, lost) = stop_before(&mut a, &mut b, 4);
     assert!(from_initiator);
     let next = run.initiator.poll_frame().unwrap();
-    let error = ProtocolError::OutOfOrder {
-        expected: 2,
-        found: 3,
-    };
+    let error = ProtocolError::OutOfOrder { expected: 2, found: 3 };
     assert_eq!(run.acceptor.handle(&next, &b), Err(error));
     assert_eq!(run.acceptor.handle(&lost, &b), Err(error), "the session is dead");
-    assert_eq!(
-        (run.acceptor.error(), run.acceptor.outcome()),
-        (Some(error), None)
-    );
+    assert_eq!((run.acceptor.error(), run.acceptor.outcome()), (Some(error), None));
 }
 
 #[test]
@@ -219,27 +198,17 @@ fn frames_of_another_session_or_of_oneself_are_foreign() {
     let (mut a, mut b) = replicas();
     let (mut run, from_initiator, frame) = stop_before(&mut a, &mut b, 3);
     assert!(from_initiator);
-    assert_eq!(
-        run.initiator.handle(&frame, &a),
-        Err(ProtocolError::Corrupt),
-        "an echo"
-    );
+    assert_eq!(run.initiator.handle(&frame, &a), Err(ProtocolError::Corrupt), "an echo");
 
     let mut other = Run::start_with(&mut a, &mut b, (SMALL, SMALL), 1);
     for _ in 0..3 {
         other.step(&a, &b).unwrap();
     }
-    assert_eq!(
-        other.acceptor.handle(&frame, &b),
-        Err(ProtocolError::Corrupt),
-        "another session"
-    );
+    assert_eq!(other.acceptor.handle(&frame, &b), Err(ProtocolError::Corrupt), "another session");
 
     let mut lonely = start(&mut a, &mut b);
     let hello = lonely.initiator.poll_frame().unwrap();
-    let error = ProtocolError::Unexpected {
-        tag: Tag::Hello.byte(),
-    };
+    let error = ProtocolError::Unexpected { tag: Tag::Hello.byte() };
     assert_eq!(
         lonely.initiator.handle(&hello, &a),
         Err(error),
@@ -254,13 +223,8 @@ fn nothing_takes_an_outcome_back() {
     let found = run.differences();
     let (_, last) = run.frames.last().unwrap().clone();
     run.deliver(run.frames.last().unwrap().0, &last, &a, &b).unwrap();
-    let after = u8::try_from(
-        run.frames
-            .iter()
-            .filter(|(from_initiator, _)| !from_initiator)
-            .count(),
-    )
-    .unwrap();
+    let after =
+        u8::try_from(run.frames.iter().filter(|(from_initiator, _)| !from_initiator).count()).unwrap();
     let late = run.forge(false, vec![Tag::Wants.byte(), after, 0, 0, 0]);
     assert_eq!(run.initiator.handle(&late, &a), Err(ProtocolError::Over));
     assert!(run.initiator.handle(b"noise", &a).is_err());
@@ -271,27 +235,15 @@ fn nothing_takes_an_outcome_back() {
 fn a_session_that_costs_too_much_ends() {
     let (a, b) = replicas();
     let tight = |limits: Limits| {
-        let mut run = Run::start(
-            &mut Replica::of(8, a.items()),
-            &mut Replica::of(8, b.items()),
-            (limits, SMALL),
-        );
+        let mut run =
+            Run::start(&mut Replica::of(8, a.items()), &mut Replica::of(8, b.items()), (limits, SMALL));
         while let Ok(true) = run.step(&a, &b) {}
         run.initiator.error()
     };
     assert_eq!(
-        tight(Limits {
-            max_session_bytes: 500,
-            ..SMALL
-        }),
+        tight(Limits { max_session_bytes: 500, ..SMALL }),
         Some(ProtocolError::TooManyBytes { max: 500 })
     );
-    assert_eq!(
-        tight(Limits {
-            max_rounds: 3,
-            ..SMALL
-        }),
-        Some(ProtocolError::TooManyRounds { max: 3 })
-    );
+    assert_eq!(tight(Limits { max_rounds: 3, ..SMALL }), Some(ProtocolError::TooManyRounds { max: 3 }));
     assert_eq!(tight(SMALL), None);
 }

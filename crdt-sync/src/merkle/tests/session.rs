@@ -18,10 +18,7 @@ fn rows() -> impl Strategy<Value = Vec<(u64, u128)>> {
 }
 
 fn frames_of(max_frame: usize) -> Limits {
-    Limits {
-        max_frame,
-        ..Limits::default()
-    }
+    Limits { max_frame, ..Limits::default() }
 }
 
 fn few_rows() -> impl Strategy<Value = Vec<(u64, u128)>> {
@@ -50,10 +47,7 @@ fn check(mut a: Replica, mut b: Replica, limits: (Limits, Limits)) -> Result<Run
     let (at_a, at_b) = run.differences();
     prop_assert_eq!(&at_a.send, &sorted(a.missing_at(&b)));
     prop_assert_eq!(&at_b.send, &sorted(b.missing_at(&a)));
-    prop_assert_eq!(
-        (at_a.receive, at_b.receive),
-        (at_b.send.len() as u64, at_a.send.len() as u64)
-    );
+    prop_assert_eq!((at_a.receive, at_b.receive), (at_b.send.len() as u64, at_a.send.len() as u64));
     prop_assert!(!at_a.partial && !at_b.partial);
 
     let before = Replica::of(4, a.items());
@@ -65,9 +59,7 @@ fn check(mut a: Replica, mut b: Replica, limits: (Limits, Limits)) -> Result<Run
 
 fn have_converged(a: &mut Replica, b: &mut Replica) -> bool {
     let run = run(a, b);
-    [run.initiator, run.acceptor]
-        .iter()
-        .all(|side| side.outcome() == Some(&Outcome::Converged))
+    [run.initiator, run.acceptor].iter().all(|side| side.outcome() == Some(&Outcome::Converged))
 }
 
 fn sorted(mut keys: Vec<u64>) -> Vec<u64> {
@@ -132,20 +124,8 @@ fn two_empty_replicas_agree_in_two_frames() {
 #[test]
 fn an_empty_replica_gets_everything_without_a_drill_down() {
     let full = || Replica::of(12, (0..10_000).map(|key| (key, 1)));
-    assert_eq!(
-        check(full(), Replica::new(12), Default::default())
-            .unwrap()
-            .frames
-            .len(),
-        2
-    );
-    assert_eq!(
-        check(Replica::new(12), full(), Default::default())
-            .unwrap()
-            .frames
-            .len(),
-        2
-    );
+    assert_eq!(check(full(), Replica::new(12), Default::default()).unwrap().frames.len(), 2);
+    assert_eq!(check(Replica::new(12), full(), Default::default()).unwrap().frames.len(), 2);
 }
 
 #[test]
@@ -153,10 +133,8 @@ fn the_smaller_replica_lists_at_once_when_the_other_dwarfs_it() {
     let small = || Replica::of(12, (0..1_000).map(|key| (key, 1)));
     let large = || Replica::of(12, (500..10_000).map(|key| (key, 1)));
     // The initiator cannot list before it has the turn: it is asked about 256 nodes first.
-    let cases = [
-        (check(large(), small(), Default::default()), 3),
-        (check(small(), large(), Default::default()), 4),
-    ];
+    let cases =
+        [(check(large(), small(), Default::default()), 3), (check(small(), large(), Default::default()), 4)];
     for (run, messages) in cases {
         let run = run.unwrap();
         assert_eq!(run.initiator.stats().items_listed, 1_000);
@@ -176,13 +154,9 @@ fn disjoint_replicas_list_before_they_reach_the_leaves() {
 #[test]
 fn a_subset_asks_for_the_rest_only() {
     let all = (0..3_000).map(|key| (key, 1));
-    let (at_a, at_b) = check(
-        Replica::of(8, all.clone()),
-        Replica::of(8, all.step_by(2)),
-        Default::default(),
-    )
-    .unwrap()
-    .differences();
+    let (at_a, at_b) = check(Replica::of(8, all.clone()), Replica::of(8, all.step_by(2)), Default::default())
+        .unwrap()
+        .differences();
     assert_eq!(at_a.send.len(), 1_500);
     assert_eq!(at_b.send, []);
 }
@@ -201,14 +175,9 @@ fn a_changed_value_is_sent_by_both_sides() {
 #[test]
 fn one_leaf_may_hold_everything() {
     let probe = Replica::new(8);
-    let crowded: Vec<_> = (0_u64..)
-        .filter(|key| probe.tree.leaf_of(probe.hash(*key)).value() == 3)
-        .take(3_000)
-        .collect();
-    let tiny = Limits {
-        max_frame: Limits::MIN_FRAME,
-        ..Limits::default()
-    };
+    let crowded: Vec<_> =
+        (0_u64..).filter(|key| probe.tree.leaf_of(probe.hash(*key)).value() == 3).take(3_000).collect();
+    let tiny = Limits { max_frame: Limits::MIN_FRAME, ..Limits::default() };
     for limits in [Limits::default(), tiny] {
         let a = Replica::of(8, crowded.iter().map(|key| (*key, 1)));
         let b = Replica::of(8, crowded.iter().map(|key| (*key, u128::from(key % 10 == 0))));
@@ -220,10 +189,7 @@ fn one_leaf_may_hold_everything() {
 fn both_sides_keep_to_the_smaller_frame() {
     let a = Replica::of(16, (0..2_000).map(|key| (key, 1)));
     let b = Replica::of(16, (100..2_100).map(|key| (key, 1)));
-    let small = Limits {
-        max_frame: 200,
-        ..Limits::default()
-    };
+    let small = Limits { max_frame: 200, ..Limits::default() };
     let run = check(a, b, (Limits::default(), small)).unwrap();
     assert!(run.frames.iter().all(|(_, frame)| frame.len() <= 200));
     assert!(run.frames.len() > 20);
@@ -231,18 +197,12 @@ fn both_sides_keep_to_the_smaller_frame() {
 
 #[test]
 fn the_deepest_tree_needs_nine_rounds() {
-    let limits = Limits {
-        max_frame: Limits::MIN_FRAME,
-        max_rounds: 9,
-        ..Limits::default()
-    };
+    let limits = Limits { max_frame: Limits::MIN_FRAME, max_rounds: 9, ..Limits::default() };
     let mut a = Replica::of(20, (0..40_000).map(|key| (key, 1)));
     let mut b = Replica::of(20, (1..40_001).map(|key| (key, 1)));
     // Sixteen children per turn, down to leaves that hold nothing else.
-    let crowd: Vec<_> = (50_000_u64..)
-        .filter(|key| a.tree.leaf_of(a.hash(*key)).value() >> 12 == 0)
-        .take(400)
-        .collect();
+    let crowd: Vec<_> =
+        (50_000_u64..).filter(|key| a.tree.leaf_of(a.hash(*key)).value() >> 12 == 0).take(400).collect();
     for key in crowd {
         a.put(key, 1);
         b.put(key, 1);
@@ -282,14 +242,8 @@ fn writes_during_a_session_do_not_disturb_it() {
     // looked, no more.
     let (at_a, at_b) = run.differences();
     assert!(at_a.send.contains(&0) && at_b.send.contains(&1_000));
-    assert!(
-        at_a.send.iter().all(|key| a.missing_at(&b).contains(key)),
-        "{at_a:?}"
-    );
-    assert!(
-        at_b.send.iter().all(|key| b.missing_at(&a).contains(key)),
-        "{at_b:?}"
-    );
+    assert!(at_a.send.iter().all(|key| a.missing_at(&b).contains(key)), "{at_a:?}");
+    assert!(at_b.send.iter().all(|key| b.missing_at(&a).contains(key)), "{at_b:?}");
 }
 
 /// A tree that holds an item twice, beside data that hold it once, differs from its peer for good:
@@ -315,10 +269,7 @@ fn an_item_held_twice_is_one_too_many() {
             self.0.for_each_in(part, &mut |item| {
                 f(item);
                 if item.handle == self.1 {
-                    f(Item {
-                        handle: u64::MAX,
-                        ..item
-                    });
+                    f(Item { handle: u64::MAX, ..item });
                 }
             });
         }
@@ -334,9 +285,7 @@ fn an_item_held_twice_is_one_too_many() {
             initiator.handle(&frame, &Twice(&a, 5)).unwrap();
         }
     }
-    let Some(Outcome::Differs(difference)) = initiator.outcome() else {
-        panic!("{:?}", initiator.outcome())
-    };
+    let Some(Outcome::Differs(difference)) = initiator.outcome() else { panic!("{:?}", initiator.outcome()) };
     assert_eq!(difference.send, [u64::MAX]);
 }
 
@@ -347,28 +296,9 @@ fn the_trace_shows_the_way_down() {
     let leaf = a.tree.leaf_of(a.hash(77));
     let run = run(&mut a, &mut b);
     let trace = run.initiator.trace();
-    let [_, _, first, second, items, wants] = trace.rounds() else {
-        panic!("{trace}")
-    };
-    assert!(
-        matches!(
-            &first.step,
-            Step::Digests {
-                bits: 8,
-                compared: 256,
-                differing: 1,
-                ..
-            }
-        ),
-        "{trace}"
-    );
-    let Step::Digests {
-        bits: 12,
-        compared: 16,
-        differing: 1,
-        examples,
-    } = &second.step
-    else {
+    let [_, _, first, second, items, wants] = trace.rounds() else { panic!("{trace}") };
+    assert!(matches!(&first.step, Step::Digests { bits: 8, compared: 256, differing: 1, .. }), "{trace}");
+    let Step::Digests { bits: 12, compared: 16, differing: 1, examples } = &second.step else {
         panic!("{trace}")
     };
     assert_eq!(examples[..], [leaf]);
@@ -383,20 +313,12 @@ fn the_trace_shows_the_way_down() {
     let bytes: u64 = trace.rounds().iter().map(|round| round.bytes).sum();
     assert_eq!(bytes, stats.bytes_sent + stats.bytes_received);
     assert_eq!(usize::from(stats.rounds), trace.rounds().len());
-    assert!(
-        trace
-            .to_string()
-            .contains(&alloc::format!("12 bits: 16 compared, 1 differ: {leaf}")),
-        "{trace}"
-    );
+    assert!(trace.to_string().contains(&alloc::format!("12 bits: 16 compared, 1 differ: {leaf}")), "{trace}");
 
     // Both sides tell the same story, from their own place.
     let mirrored = run.acceptor.trace().rounds();
     for (ours, theirs) in trace.rounds().iter().zip(mirrored) {
-        assert_eq!(
-            (&ours.step, ours.bytes, ours.frames),
-            (&theirs.step, theirs.bytes, theirs.frames)
-        );
+        assert_eq!((&ours.step, ours.bytes, ours.frames), (&theirs.step, theirs.bytes, theirs.frames));
         assert_ne!(ours.by, theirs.by);
     }
 }

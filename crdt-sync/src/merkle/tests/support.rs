@@ -19,10 +19,7 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) fn new(leaf_bits: u8) -> Self {
-        Self {
-            tree: BucketTree::new(&KEY, leaf_bits).unwrap(),
-            rows: BTreeMap::new(),
-        }
+        Self { tree: BucketTree::new(&KEY, leaf_bits).unwrap(), rows: BTreeMap::new() }
     }
 
     pub(crate) fn of(leaf_bits: u8, rows: impl IntoIterator<Item = (u64, u128)>) -> Self {
@@ -62,20 +59,14 @@ impl Replica {
 
     /// What a session must find, by comparing the sets themselves.
     pub(crate) fn missing_at(&self, other: &Self) -> Vec<u64> {
-        self.items()
-            .difference(&other.items())
-            .map(|(key, _)| *key)
-            .collect()
+        self.items().difference(&other.items()).map(|(key, _)| *key).collect()
     }
 
     /// Does what a session asks for: takes over what the peer sends. Higher versions win.
     pub(crate) fn repair_from(&mut self, other: &Self, keys: &[u64]) {
         for key in keys {
             let (_, version) = other.rows[&other.hash(*key)];
-            let newer = self
-                .rows
-                .get(&self.hash(*key))
-                .is_none_or(|(_, own)| *own < version);
+            let newer = self.rows.get(&self.hash(*key)).is_none_or(|(_, own)| *own < version);
             if newer {
                 self.put(*key, version);
             }
@@ -86,11 +77,7 @@ impl Replica {
 impl ItemSource for Replica {
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item)) {
         for (&key_hash, &(handle, version)) in self.rows.range(part.start()..=part.end()) {
-            f(Item {
-                handle,
-                key_hash,
-                version,
-            });
+            f(Item { handle, key_hash, version });
         }
     }
 }

@@ -35,10 +35,7 @@ fn naive_node(replica: &Replica, node: Prefix) -> Cell {
         low = low.wrapping_add(item_low);
         high = high.wrapping_add(item_high);
         let lanes = Lanes::from_u128(u128::from(low) | u128::from(high) << 64);
-        Cell {
-            lanes,
-            count: sum.count + 1,
-        }
+        Cell { lanes, count: sum.count + 1 }
     })
 }
 
@@ -132,11 +129,7 @@ proptest! {
 fn only_five_sizes_exist() {
     for leaf_bits in 0..=u8::MAX {
         let tree = BucketTree::new(&KEY, leaf_bits);
-        assert_eq!(
-            tree.is_ok(),
-            [4, 8, 12, 16, 20].contains(&leaf_bits),
-            "{leaf_bits}"
-        );
+        assert_eq!(tree.is_ok(), [4, 8, 12, 16, 20].contains(&leaf_bits), "{leaf_bits}");
     }
 }
 
@@ -146,11 +139,7 @@ fn inserting_twice_is_not_inserting_once() {
     let once = replica.tree.root();
     replica.tree.insert(replica.hash(1), 1).unwrap();
     assert_ne!(replica.tree.root(), once);
-    assert_ne!(
-        replica.tree.root().digest,
-        0,
-        "a sum that cancels would be an exclusive or"
-    );
+    assert_ne!(replica.tree.root().digest, 0, "a sum that cancels would be an exclusive or");
 }
 
 #[test]
@@ -158,23 +147,11 @@ fn removing_what_is_not_there_is_an_error_and_changes_nothing() {
     let mut replica = Replica::of(8, [(1, 1)]);
     let before = replica.tree.snapshot();
     let (held, other) = (replica.hash(1), replica.hash(2));
-    let absent = |tree: &BucketTree, hash| {
-        Err(TreeError::Absent {
-            leaf: tree.leaf_of(hash),
-        })
-    };
+    let absent = |tree: &BucketTree, hash| Err(TreeError::Absent { leaf: tree.leaf_of(hash) });
 
     assert_ne!(replica.tree.leaf_of(held), replica.tree.leaf_of(other));
-    assert_eq!(
-        replica.tree.remove(other, 1),
-        absent(&replica.tree, other),
-        "an empty leaf"
-    );
-    assert_eq!(
-        replica.tree.remove(held, 2),
-        absent(&replica.tree, held),
-        "the only item is another"
-    );
+    assert_eq!(replica.tree.remove(other, 1), absent(&replica.tree, other), "an empty leaf");
+    assert_eq!(replica.tree.remove(held, 2), absent(&replica.tree, held), "the only item is another");
     assert_eq!(replica.tree.replace(held, 2, 3), absent(&replica.tree, held));
     assert!(replica.levels() == before.levels());
 }
@@ -188,26 +165,16 @@ fn a_leaf_that_went_wrong_is_rebuilt_from_its_items() {
     assert_ne!(replica.tree.root(), right.root());
 
     let leaf = replica.tree.leaf_of(hash);
-    let items: Vec<_> = replica
-        .rows
-        .range(leaf.start()..=leaf.end())
-        .map(|(hash, row)| (*hash, row.1))
-        .collect();
+    let items: Vec<_> =
+        replica.rows.range(leaf.start()..=leaf.end()).map(|(hash, row)| (*hash, row.1)).collect();
     assert_eq!(replica.tree.rebuild_leaf(leaf, items.iter().copied()), Ok(true));
-    assert_eq!(
-        replica.tree.rebuild_leaf(leaf, items.iter().copied()),
-        Ok(false),
-        "it was right by then"
-    );
+    assert_eq!(replica.tree.rebuild_leaf(leaf, items.iter().copied()), Ok(false), "it was right by then");
     assert!(replica.levels() == right.levels());
 
     let elsewhere = Prefix::new(4, (leaf.value() + 1) % 16);
     let wrong = Err(TreeError::WrongLeaf { leaf: elsewhere });
     assert_eq!(replica.tree.rebuild_leaf(elsewhere, items.iter().copied()), wrong);
-    assert_eq!(
-        replica.tree.rebuild_leaf(Prefix::ALL, []),
-        Err(TreeError::WrongLeaf { leaf: Prefix::ALL })
-    );
+    assert_eq!(replica.tree.rebuild_leaf(Prefix::ALL, []), Err(TreeError::WrongLeaf { leaf: Prefix::ALL }));
 }
 
 #[test]
@@ -228,8 +195,5 @@ fn digests_are_stable() {
     tree.insert(milk, 1).unwrap();
     tree.insert(tree.key_hash(b"bread"), u128::MAX).unwrap();
     assert_eq!(format!("{milk:?}"), "KeyHash(20b1d79415f02f66e2496a36f891c23b)");
-    assert_eq!(
-        format!("{:032x}", tree.root().digest),
-        "5184d19c35a290b49a7cb552b6fa4366"
-    );
+    assert_eq!(format!("{:032x}", tree.root().digest), "5184d19c35a290b49a7cb552b6fa4366");
 }
