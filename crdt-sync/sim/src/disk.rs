@@ -1,0 +1,227 @@
+//! The disk of a node: a log on a storage that can lose power.
+//!
+//! What is appended is written at once, to memory; making it durable takes time, and appends made meanwhile
+//! share the next sync. This is how a driver uses the log, in simulated time.
+
+use std::collections::VecDeque;
+
+use replication_log::storage::{FaultFile, FaultStorage, Survivors};
+use replication_log::{
+    AppendError, Batch, BatchError, Epoch, Log, LogOptions, Lsn, OpenError, PendingSync, ReadError, RecordKind,
+    SyncError,
+};
+use thiserror::Error;
+
+/// Small, so that logs of a short run have more than one segment.
+const SEGMENT_BYTES: u64 = 32 << 10;
+const PREALLOCATE_BYTES: u64 = 4 << 10;
+/// The log does not look at the kind of a record; the engine's records say themselves what they are.
+const KIND: RecordKind = RecordKind(1);
+
+/// A log, the storage under it, and the sync that is under way.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    storage: FaultStorage,
+    log: Option<Log<FaultStorage>>,
+    sync: Option<PendingSync<FaultFile>>,
+    /// Batches that need a new segment and wait for the sync that is under way.
+    waiting: VecDeque<Batch>,
+    options: LogOptions,
+    /// The machine was told to stop at some operation.
+    stopping: bool,
+    /// A sync was told to fail.
+    failing: bool,
+}
+
+/// Why the log can no longer be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum DiskError {
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("record {got} was to be appended where record {expected} comes next")]
+    OutOfOrder { expected: Lsn, got: Lsn },
+    #[error("the log is not open")]
+    Closed,
+}
+
+impl Disk {
+    pub(crate) fn new(log_id: u64) -> Self {
+        Self {
+            storage: FaultStorage::new(),
+            log: None,
+            sync: None,
+            waiting: VecDeque::new(),
+            options: LogOptions::new(log_id)
+                .segment_bytes(SEGMENT_BYTES)
+                .preallocate_bytes(PREALLOCATE_BYTES),
+            stopping: false,
+            failing: false,
+        }
+    }
+
+    /// Opens the log and reads what it holds.
+    pub(crate) fn open(&mut self) -> Result<Vec<(Lsn, Vec<u8>)>, DiskError> {
+        let (log, _) = Log::open(self.storage.clone(), self.options.clone())?;
+        let records = log
+            .read_from(Lsn::FIRST)?
+            .into_iter()
+            .map(|record| record.map(|record| (record.lsn, record.payload)))
+            .collect::<Result<_, _>>()?;
+        self.log = Some(log);
+        Ok(records)
+    }
+
+    /// Writes a batch; it is durable after the next sync that begins after this.
+    pub(crate) fn append(&mut self, first: Lsn, records: &[Vec<u8>]) -> Result<(), DiskError> {
+        let mut batch = Batch::new(Epoch::ZERO);
+        for record in records {
+            batch.push(KIND, record)?;
+        }
+        let waiting: u64 = self.waiting.iter().map(|batch| batch.len() as u64).sum();
+        let log = self.log.as_ref().ok_or(DiskError::Closed)?;
+        let expected = Lsn::new(log.written().get() + waiting + 1);
+        if expected != first {
+            return Err(DiskError::OutOfOrder { expected, got: first });
+        }
+        self.waiting.push_back(batch);
+        self.write_waiting()
+    }
+
+    /// Begins a sync if there is something to make durable and none is under way; returns whether it did.
+    pub(crate) fn begin_sync(&mut self) -> Result<bool, DiskError> {
+        let Some(log) = &mut self.log else { return Ok(false) };
+        if self.sync.is_some() || log.durable() == log.written() {
+            return Ok(false);
+        }
+        self.sync = Some(log.begin_sync()?);
+        Ok(true)
+    }
+
+    /// Finishes the sync under way: what was written before it began is durable, or the log is over.
+    pub(crate) fn finish_sync(&mut self) -> Result<Lsn, DiskError> {
+        let (Some(log), Some(sync)) = (&mut self.log, self.sync.take()) else {
+            return Err(DiskError::Closed);
+        };
+        let outcome = sync.run();
+        let durable = log.finish_sync(sync, outcome)?;
+        self.write_waiting()?;
+        Ok(durable)
+    }
+
+    /// The process is gone: what it wrote is still there, what it held is not.
+    pub(crate) fn abandon(&mut self) {
+        self.log = None;
+        self.sync = None;
+        self.waiting.clear();
+    }
+
+    /// The power is gone, and everything unsynced but the survivors with it.
+    pub(crate) fn lose_power(&mut self, survivors: Survivors) {
+        self.abandon();
+        self.storage.crash(survivors);
+        (self.stopping, self.failing) = (false, false);
+    }
+
+    /// Lets the next sync fail.
+    pub(crate) fn fail_next_sync(&mut self) {
+        self.storage.fail_syncs(1);
+        self.failing = true;
+    }
+
+    /// Lets the machine stop after this many more operations.
+    pub(crate) fn stop_after(&mut self, operations: u64) {
+        self.storage.stop_after(operations);
+        self.stopping = true;
+    }
+
+    /// Whether the machine was told to stop: who meets an error is not there any more to see it.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Whether a sync was told to fail.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing
+    }
+
+    /// The sync that was told to fail has failed.
+    pub(crate) fn has_failed(&mut self) {
+        self.failing = false;
+    }
+
+    fn write_waiting(&mut self) -> Result<(), DiskError> {
+        let log = self.log.as_mut().ok_or(DiskError::Closed)?;
+        while let Some(batch) = self.waiting.front() {
+            match log.append(batch) {
+                Ok(_) => self.waiting.pop_front(),
+                Err(AppendError::SyncUnderWay) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(disk: &mut Disk, number: u64) {
+        disk.append(Lsn::new(number), &[vec![number as u8; 900]]).unwrap();
+    }
+
+    #[test]
+    fn a_sync_covers_what_was_written_before_it_began() {
+        let mut disk = Disk::new(1);
+        assert_eq!(disk.open().unwrap(), []);
+        append(&mut disk, 1);
+        append(&mut disk, 2);
+        assert!(disk.begin_sync().unwrap());
+        append(&mut disk, 3);
+        assert!(!disk.begin_sync().unwrap(), "one at a time");
+        assert_eq!(disk.finish_sync(), Ok(Lsn::new(2)));
+    }
+
+    #[test]
+    fn a_batch_that_needs_a_new_segment_waits_for_the_sync_under_way() {
+        let mut disk = Disk::new(1);
+        disk.open().unwrap();
+        append(&mut disk, 1);
+        disk.begin_sync().unwrap();
+        (2..80).for_each(|number| append(&mut disk, number));
+        assert!(!disk.waiting.is_empty());
+        disk.finish_sync().unwrap();
+        assert!(disk.waiting.is_empty());
+    }
+
+    #[test]
+    fn power_takes_what_was_not_synced_and_a_killed_process_leaves_it() {
+        let mut disk = Disk::new(1);
+        disk.open().unwrap();
+        append(&mut disk, 1);
+        disk.abandon();
+        assert_eq!(disk.open().unwrap().len(), 1, "in the cache of the operating system");
+        append(&mut disk, 2);
+        disk.lose_power(Survivors::NOTHING);
+        assert_eq!(disk.open().unwrap().len(), 1, "recovery made the first one durable");
+    }
+
+    #[test]
+    fn a_failed_sync_ends_the_log() {
+        let mut disk = Disk::new(1);
+        disk.open().unwrap();
+        append(&mut disk, 1);
+        disk.begin_sync().unwrap();
+        disk.fail_next_sync();
+        assert!(matches!(disk.finish_sync(), Err(DiskError::Sync(_))));
+        assert!(disk.append(Lsn::new(2), &[vec![0]]).is_err());
+    }
+}

@@ -1,0 +1,238 @@
+//! The naive model: every write that took effect, and what they come to in the end.
+//!
+//! The model knows nothing of deltas, contexts, frontiers or trees. For each command it keeps what the writing
+//! node saw change, and which entries of the node's identity the command became. A restart tells which commands
+//! survived; at the end the outcome of a key is worked out from the survivors in the most simple-minded way:
+//! an element is there if one of its additions was never seen removed, a counter is the sum of its amounts, a
+//! register holds its latest write, a document all its versions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conflict_store::VersionId;
+use crdt_core::{Dot, ReplicaId, Stamp};
+use crdt_sync::{Bytes, ItemKey, RequestId, Status};
+
+/// What one command changed at one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// Elements came under new dots; dots that were there are gone.
+    Elements {
+        added: Vec<(Bytes, Dot)>,
+        removed: Vec<Dot>,
+    },
+    /// The origin counted.
+    Amounts { up: u64, down: u64 },
+    /// The register was written.
+    Register { stamp: Stamp, value: Option<Bytes> },
+    /// The document has these versions, each with its parents.
+    Versions(Vec<(VersionId, Vec<VersionId>)>),
+}
+
+/// What is known of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was made in memory; whether it lasts is open.
+    Open,
+    /// The client was told that it is durable.
+    Acknowledged,
+    /// The node went down and came up without it.
+    Gone,
+}
+
+/// The entries of one partition that a command became: those after `before`, up to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entries {
+    partition: usize,
+    before: u64,
+    last: u64,
+}
+
+/// One command, from the moment it was made in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Command {
+    pub(crate) node: usize,
+    pub(crate) request: RequestId,
+    pub(crate) fate: Fate,
+    pub(crate) facts: Vec<(ItemKey, Fact)>,
+    /// Under which identity it was written.
+    pub(crate) origin: ReplicaId,
+    entries: Vec<Entries>,
+}
+
+/// How much of a command a node came up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Survival {
+    Whole,
+    Torn,
+    Nothing,
+}
+
+/// What the writes make of a key. Only what fits the kind of the key is filled in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) elements: BTreeMap<Bytes, BTreeSet<Dot>>,
+    pub(crate) sum: i128,
+    pub(crate) register: Option<(Stamp, Option<Bytes>)>,
+    pub(crate) versions: BTreeSet<VersionId>,
+    pub(crate) leaves: BTreeSet<VersionId>,
+}
+
+/// The commands of a run in the order in which they were made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Model {
+    commands: Vec<Command>,
+}
+
+impl Command {
+    /// The command that took its node from one status to the other.
+    pub(crate) fn between(node: usize, request: RequestId, before: &Status, after: &Status) -> Self {
+        let origin = after.replica;
+        let entries = (0..after.partitions.len())
+            .map(|partition| Entries {
+                partition,
+                before: head_of(before, partition, origin),
+                last: head_of(after, partition, origin),
+            })
+            .filter(|entries| entries.before < entries.last)
+            .collect();
+        Self {
+            node,
+            request,
+            fate: Fate::Open,
+            facts: Vec::new(),
+            origin,
+            entries,
+        }
+    }
+
+    /// How many entries it became.
+    pub(crate) fn entry_count(&self) -> u64 {
+        self.entries.iter().map(|entries| entries.last - entries.before).sum()
+    }
+
+    /// How much of it a node with this status knows. A command without entries changed nothing and is whole.
+    pub(crate) fn survival(&self, status: &Status) -> Survival {
+        let head = |entries: &Entries| head_of(status, entries.partition, self.origin);
+        if self.entries.iter().all(|entries| head(entries) >= entries.last) {
+            Survival::Whole
+        } else if self.entries.iter().all(|entries| head(entries) <= entries.before) {
+            Survival::Nothing
+        } else {
+            Survival::Torn
+        }
+    }
+}
+
+impl Model {
+    pub(crate) fn add(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.commands.iter()
+    }
+
+    pub(crate) fn of_node_mut(&mut self, node: usize) -> impl Iterator<Item = &mut Command> {
+        self.commands.iter_mut().filter(move |command| command.node == node)
+    }
+
+    pub(crate) fn by_request(&mut self, request: RequestId) -> Option<&mut Command> {
+        self.commands.iter_mut().rfind(|command| command.request == request)
+    }
+
+    /// The commands that are not gone.
+    pub(crate) fn lasting(&self) -> impl Iterator<Item = &Command> {
+        self.commands.iter().filter(|command| command.fate != Fate::Gone)
+    }
+
+    /// What commands that are not gone did to a key.
+    pub(crate) fn facts_of<'m>(&'m self, item: &'m ItemKey) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
+        self.lasting().flat_map(move |command| {
+            let facts = command.facts.iter().filter(move |(key, _)| key == item);
+            facts.map(move |(_, fact)| (command, fact))
+        })
+    }
+
+    /// All keys that were ever written to.
+    pub(crate) fn items(&self) -> BTreeSet<ItemKey> {
+        let facts = self.commands.iter().flat_map(|command| &command.facts);
+        facts.map(|(item, _)| item.clone()).collect()
+    }
+
+    /// The last entry of every identity in a partition.
+    pub(crate) fn heads(&self, partition: usize) -> BTreeMap<ReplicaId, u64> {
+        let mut heads = BTreeMap::new();
+        for command in self.lasting() {
+            for entries in command.entries.iter().filter(|entries| entries.partition == partition) {
+                let head: &mut u64 = heads.entry(command.origin).or_default();
+                *head = entries.last.max(*head);
+            }
+        }
+        heads
+    }
+
+    /// The dots of a key that somebody removed or replaced.
+    pub(crate) fn removed(&self, item: &ItemKey) -> BTreeSet<Dot> {
+        self.facts_of(item)
+            .filter_map(|(_, fact)| match fact {
+                Fact::Elements { removed, .. } => Some(removed),
+                _ => None,
+            })
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// What an identity has counted up and down at a key, up to and including one command.
+    pub(crate) fn totals(&self, item: &ItemKey, last: &Command) -> (u64, u64) {
+        let mut totals = (0, 0);
+        for (command, fact) in self.facts_of(item) {
+            if let Fact::Amounts { up, down } = fact
+                && command.origin == last.origin
+                && command.request <= last.request
+            {
+                totals = (totals.0 + up, totals.1 + down);
+            }
+        }
+        totals
+    }
+
+    /// What all commands that are not gone make of a key.
+    pub(crate) fn outcome(&self, item: &ItemKey) -> Outcome {
+        let removed = self.removed(item);
+        let mut outcome = Outcome::default();
+        let mut parents = BTreeSet::new();
+        for (_, fact) in self.facts_of(item) {
+            match fact {
+                Fact::Elements { added, .. } => {
+                    for (element, dot) in added.iter().filter(|(_, dot)| !removed.contains(dot)) {
+                        outcome.elements.entry(element.clone()).or_default().insert(*dot);
+                    }
+                }
+                Fact::Amounts { up, down } => outcome.sum += i128::from(*up) - i128::from(*down),
+                Fact::Register { stamp, value } => {
+                    let later = outcome.register.as_ref().is_none_or(|(latest, _)| latest < stamp);
+                    if later {
+                        outcome.register = Some((*stamp, value.clone()));
+                    }
+                }
+                Fact::Versions(versions) => {
+                    outcome.versions.extend(versions.iter().map(|(id, _)| *id));
+                    parents.extend(versions.iter().flat_map(|(_, parents)| parents).copied());
+                }
+            }
+        }
+        outcome.leaves = outcome.versions.difference(&parents).copied().collect();
+        outcome
+    }
+}
+
+/// How many entries of an identity a node with this status knows in a partition.
+pub(crate) fn head_of(status: &Status, partition: usize, origin: ReplicaId) -> u64 {
+    let heads = status.partitions.get(partition).map(|partition| &partition.heads);
+    let heads = heads.into_iter().flatten();
+    heads
+        .filter(|(known, _)| *known == origin)
+        .map(|(_, position)| position.sequence)
+        .sum()
+}

@@ -1,0 +1,153 @@
+//! From what a node showed before and after a command to what the command did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conflict_store::VersionId;
+use crdt_core::Dot;
+use crdt_sync::{Action, Bytes, Cell, Collection, ItemKey, Kind, Write};
+
+use crate::model::Fact;
+
+/// What a command did to one key, or how what it did is not what its writes say.
+pub(crate) fn fact(
+    writes: &[&Write],
+    before: Option<&Cell>,
+    after: Option<&Cell>,
+) -> Result<Option<Fact>, String> {
+    match writes.first().map(|write| &write.action) {
+        Some(Action::Add(_) | Action::Remove(_)) => elements(writes, before, after),
+        Some(Action::Increment(_) | Action::Decrement(_)) => amounts(writes, before, after),
+        Some(Action::Set(_)) => register(writes, after),
+        _ => versions(before, after),
+    }
+}
+
+/// The writes of a command, key by key, each in their order.
+pub(crate) fn by_item(writes: &[Write]) -> BTreeMap<ItemKey, Vec<&Write>> {
+    let mut items: BTreeMap<ItemKey, Vec<&Write>> = BTreeMap::new();
+    for write in writes {
+        items.entry(item_of(write)).or_default().push(write);
+    }
+    items
+}
+
+/// The documents a command writes to, once for each write.
+pub(crate) fn documents(writes: &[Write], collections: &[Collection]) -> Vec<ItemKey> {
+    let is_document = |write: &&Write| {
+        let declared = collections.iter().find(|collection| collection.id() == write.collection);
+        declared.is_some_and(|collection| collection.kind == Kind::Document)
+    };
+    writes.iter().filter(is_document).map(item_of).collect()
+}
+
+fn item_of(write: &Write) -> ItemKey {
+    ItemKey {
+        collection: write.collection,
+        key: write.key.clone(),
+    }
+}
+
+/// The elements of a set with the dots under which they live.
+pub(crate) fn live_elements(cell: Option<&Cell>) -> BTreeMap<Bytes, BTreeSet<Dot>> {
+    match cell {
+        Some(Cell::Set(elements)) => elements
+            .iter()
+            .map(|(element, dots)| (element.clone(), dots.iter().collect()))
+            .collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// The versions of a document, with their parents.
+pub(crate) fn known_versions(cell: Option<&Cell>) -> BTreeMap<VersionId, Vec<VersionId>> {
+    match cell {
+        Some(Cell::Document(document)) => document
+            .versions()
+            .map(|version| (*version.id(), version.parents().to_vec()))
+            .collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn elements(writes: &[&Write], before: Option<&Cell>, after: Option<&Cell>) -> Result<Option<Fact>, String> {
+    let (before, after) = (live_elements(before), live_elements(after));
+    let old: BTreeSet<Dot> = before.values().flatten().copied().collect();
+    let new: BTreeSet<Dot> = after.values().flatten().copied().collect();
+    let mut last = BTreeMap::new();
+    for write in writes {
+        match &write.action {
+            Action::Add(element) => last.insert(element, true),
+            Action::Remove(element) => last.insert(element, false),
+            _ => None,
+        };
+    }
+    for (element, added) in &last {
+        let fresh = after.get(*element).is_some_and(|dots| dots.iter().all(|dot| !old.contains(dot)));
+        if *added && !fresh {
+            return Err(format!("{element:?} was added and has no dot of its own"));
+        }
+        if !*added && after.contains_key(*element) {
+            return Err(format!("{element:?} was removed and is still there"));
+        }
+    }
+    if let Some(other) = before.keys().chain(after.keys()).find(|element| {
+        !last.contains_key(*element) && before.get(*element) != after.get(*element)
+    }) {
+        return Err(format!("{other:?} was not written and changed"));
+    }
+    let added: Vec<_> = after
+        .into_iter()
+        .flat_map(|(element, dots)| dots.into_iter().map(move |dot| (element.clone(), dot)))
+        .filter(|(_, dot)| !old.contains(dot))
+        .collect();
+    let removed: Vec<_> = old.difference(&new).copied().collect();
+    let nothing = added.is_empty() && removed.is_empty();
+    Ok((!nothing).then_some(Fact::Elements { added, removed }))
+}
+
+fn amounts(writes: &[&Write], before: Option<&Cell>, after: Option<&Cell>) -> Result<Option<Fact>, String> {
+    let value = |cell: Option<&Cell>| match cell {
+        Some(Cell::Counter(counter)) => counter.value(),
+        _ => 0,
+    };
+    let (mut up, mut down) = (0, 0);
+    for write in writes {
+        match write.action {
+            Action::Increment(amount) => up += amount,
+            Action::Decrement(amount) => down += amount,
+            _ => {}
+        }
+    }
+    let (expected, found) = (value(before) + i128::from(up) - i128::from(down), value(after));
+    if expected == found {
+        Ok(Some(Fact::Amounts { up, down }))
+    } else {
+        Err(format!("the counter shows {found}, not {expected}"))
+    }
+}
+
+fn register(writes: &[&Write], after: Option<&Cell>) -> Result<Option<Fact>, String> {
+    let Some(Action::Set(written)) = writes.last().map(|write| &write.action) else {
+        return Ok(None);
+    };
+    let Some(Cell::Register(register)) = after else {
+        return Err("the register was never written".into());
+    };
+    if register.get() != written.as_ref() {
+        return Err(format!("the register holds {:?}, not {written:?}", register.get()));
+    }
+    let Some(stamp) = register.stamp() else {
+        return Err("the register has no stamp".into());
+    };
+    let value = written.clone();
+    Ok(Some(Fact::Register { stamp, value }))
+}
+
+fn versions(before: Option<&Cell>, after: Option<&Cell>) -> Result<Option<Fact>, String> {
+    let (before, after) = (known_versions(before), known_versions(after));
+    if let Some(lost) = before.keys().find(|id| !after.contains_key(id)) {
+        return Err(format!("version {lost} is gone"));
+    }
+    let new: Vec<_> = after.into_iter().filter(|(id, _)| !before.contains_key(id)).collect();
+    Ok((!new.is_empty()).then_some(Fact::Versions(new)))
+}

@@ -1,0 +1,187 @@
+//! What must never happen.
+
+use crdt_sync::time::Instant;
+use crdt_sync::{ItemKey, RequestId};
+use thiserror::Error;
+
+/// A promise that was broken. Nodes are numbered from zero.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// An engine went on and on.
+    #[error("node {node}: more than {limit} outputs followed one input")]
+    Endless {
+        /// The node.
+        node: usize,
+        /// How many are enough.
+        limit: usize,
+    },
+    /// An engine wants something that this world does not know how to do.
+    #[error("node {node} had an output that the world cannot carry out: {output}")]
+    UnknownOutput {
+        /// The node.
+        node: usize,
+        /// The output.
+        output: String,
+    },
+    /// More and more was on its way.
+    #[error("{events} events are waiting to happen, more than {limit}")]
+    Crowded {
+        /// How many there were.
+        events: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The log refused a batch although nothing had failed.
+    #[error("node {node}: the log refused a batch: {error}")]
+    AppendRefused {
+        /// The node.
+        node: usize,
+        /// What the log said.
+        error: String,
+    },
+    /// A node could not start again.
+    #[error("node {node} cannot start: {error}")]
+    CannotStart {
+        /// The node.
+        node: usize,
+        /// Why.
+        error: String,
+    },
+    /// Something left an engine whose log had failed.
+    #[error("node {node} had an effect after its log had failed: {output}")]
+    EffectAfterFailure {
+        /// The node.
+        node: usize,
+        /// What left.
+        output: String,
+    },
+    /// All peers are honest, and one was accused all the same.
+    #[error("node {node} accused an honest peer: {error}")]
+    HonestPeerAccused {
+        /// The accuser.
+        node: usize,
+        /// The accusation.
+        error: String,
+    },
+    /// No node was cloned or restored, and yet somebody saw two histories of one identity, or gave its own up.
+    #[error("node {node} saw an identity with two pasts: {event}")]
+    PastInDoubt {
+        /// The node.
+        node: usize,
+        /// What it said.
+        event: String,
+    },
+    /// A request was answered twice, or an answer came that nobody had asked for.
+    #[error("node {node} answered request {} when no answer was due", request.0)]
+    AnswerNotDue {
+        /// The node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+    },
+    /// A request was never answered although its node did not go down.
+    #[error("node {node} never answered request {}", request.0)]
+    NeverAnswered {
+        /// The node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+    },
+    /// A write that was refused left a trace.
+    #[error("node {node} refused request {} and changed something all the same", request.0)]
+    RefusalWithEffect {
+        /// The node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+    },
+    /// A write was made in memory and did something else than it says.
+    #[error("node {node}: request {} did not do what it says: {detail}", request.0)]
+    WrongEffect {
+        /// The node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+        /// What is wrong.
+        detail: String,
+    },
+    /// An acknowledged write is gone.
+    #[error("node {node} acknowledged request {} and lost it: {detail}", request.0)]
+    LostWrite {
+        /// The node that acknowledged it.
+        node: usize,
+        /// The request.
+        request: RequestId,
+        /// What is missing, and where.
+        detail: String,
+    },
+    /// A command survived in part.
+    #[error("node {node} kept a part of request {} over a restart", request.0)]
+    TornCommand {
+        /// The node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+    },
+    /// A read did not show what the same node had acknowledged before.
+    #[error("node {node}: read {} does not show what was acknowledged before: {detail}", request.0)]
+    StaleRead {
+        /// The node.
+        node: usize,
+        /// The read.
+        request: RequestId,
+        /// What it does not show.
+        detail: String,
+    },
+    /// The nodes did not agree in time.
+    #[error("after {waited_millis} ms without faults the nodes still differ: {detail}")]
+    NoConvergence {
+        /// How long they had.
+        waited_millis: u64,
+        /// How they differ.
+        detail: String,
+    },
+    /// The nodes agreed, and went on talking.
+    #[error("{frames} frames were sent after everything had settled")]
+    Restless {
+        /// How many.
+        frames: u64,
+    },
+    /// The nodes agree on something that no sequence of the writes can have led to.
+    #[error("{item:?} is {found}, but the writes make it {expected}")]
+    WrongOutcome {
+        /// The key.
+        item: ItemKey,
+        /// What the nodes hold.
+        found: String,
+        /// What a naive model makes of the same writes.
+        expected: String,
+    },
+    /// The nodes know other entries than were written.
+    #[error("the entries known in the end are not those that were written: {detail}")]
+    WrongEntries {
+        /// How they differ.
+        detail: String,
+    },
+    /// Something panicked.
+    #[error("panicked: {message}")]
+    Panicked {
+        /// The message of the panic.
+        message: String,
+    },
+}
+
+/// A violation, and the run that led to it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("seed {seed}, at {}.{:06} s: {violation}", at.as_micros() / 1_000_000, at.as_micros() % 1_000_000)]
+pub struct Failure {
+    /// The seed of the run; with the same plan it leads here again.
+    pub seed: u64,
+    /// When it showed, in simulated time.
+    pub at: Instant,
+    /// What was broken.
+    pub violation: Violation,
+    /// The trace up to there, if it was recorded.
+    pub trace: Vec<String>,
+}

@@ -1,0 +1,130 @@
+//! Random clients: a few keys, so that their writes meet.
+
+use crdt_sync::{Action, Bytes, Cell, Collection, ItemKey, Kind, Strategy, Write};
+
+use crate::dice::Dice;
+use crate::world::World;
+
+const KEYS: [&str; 3] = ["first", "second", "third"];
+/// Elements and bodies that are written again and again, on all nodes.
+const COMMON: [&str; 3] = ["milk", "bread", "salt"];
+/// Of 1000 client operations, how many read.
+const READS: u32 = 250;
+/// Of 1000 commands, how many hold more than one write.
+const LONG_COMMANDS: u32 = 150;
+
+/// The collections that random clients use: one of each kind, and documents under both strategies.
+pub fn collections() -> Vec<Collection> {
+    vec![
+        Collection::documents("notes", Strategy::Keep),
+        Collection::documents("pages", Strategy::LastWriterWins),
+        Collection::sets("lists"),
+        Collection::counters("counts"),
+        Collection::registers("titles"),
+    ]
+}
+
+/// What a client does next.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Read { node: usize, item: ItemKey },
+    Write { node: usize, writes: Vec<Write> },
+}
+
+/// Clients that do as the dice say.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    collections: Vec<Collection>,
+    dice: Dice,
+    /// Numbers values, so that no two are the same.
+    next: u64,
+}
+
+impl Workload {
+    pub(crate) fn new(collections: Vec<Collection>, dice: Dice) -> Self {
+        Self {
+            collections,
+            dice,
+            next: 0,
+        }
+    }
+
+    /// The next operation, at some node. What a client does may depend on what it would see there.
+    pub(crate) fn next(&mut self, world: &World) -> Operation {
+        let node = self.dice.index(world.nodes());
+        if self.dice.chance(READS) {
+            let (_, item) = self.item();
+            return Operation::Read { node, item };
+        }
+        let count = if self.dice.chance(LONG_COMMANDS) { 2 + self.dice.index(3) } else { 1 };
+        let writes = (0..count).map(|_| self.write(node, world)).collect();
+        Operation::Write { node, writes }
+    }
+
+    fn write(&mut self, node: usize, world: &World) -> Write {
+        let (kind, item) = self.item();
+        let cell = world.engine(node).and_then(|engine| engine.peek(&item));
+        let action = match kind {
+            Kind::Document => self.document_action(cell),
+            Kind::Set => self.set_action(cell),
+            Kind::Counter if self.dice.chance(300) => Action::Decrement(1 + self.dice.below(9)),
+            Kind::Counter => Action::Increment(1 + self.dice.below(9)),
+            _ if self.dice.chance(150) => Action::Set(None),
+            _ => Action::Set(Some(self.fresh())),
+        };
+        Write {
+            collection: item.collection,
+            key: item.key,
+            action,
+        }
+    }
+
+    fn document_action(&mut self, cell: Option<&Cell>) -> Action {
+        let versions: Vec<_> = match cell {
+            Some(Cell::Document(document)) => document.versions().map(|version| *version.id()).collect(),
+            _ => Vec::new(),
+        };
+        match self.dice.below(10) {
+            0 | 1 => Action::Insert(self.common()),
+            2 | 3 => match self.dice.pick(&versions) {
+                // Often no longer a leaf, and then it must be refused.
+                Some(&parent) => Action::Update {
+                    parent,
+                    body: self.dice.chance(800).then(|| format!("update {parent}").as_str().into()),
+                },
+                None => Action::Put(self.fresh()),
+            },
+            4 => Action::Resolve(self.fresh()),
+            5 => Action::Delete,
+            _ => Action::Put(self.fresh()),
+        }
+    }
+
+    fn set_action(&mut self, cell: Option<&Cell>) -> Action {
+        let present: Vec<Bytes> = match cell {
+            Some(Cell::Set(elements)) => elements.iter().map(|(element, _)| element.clone()).collect(),
+            _ => Vec::new(),
+        };
+        match self.dice.below(10) {
+            0..=3 => Action::Add(self.fresh()),
+            4..=6 => Action::Add(self.common()),
+            _ => Action::Remove(self.dice.pick(&present).cloned().unwrap_or_else(|| self.common())),
+        }
+    }
+
+    fn item(&mut self) -> (Kind, ItemKey) {
+        let collection = &self.collections[self.dice.index(self.collections.len())];
+        let (kind, collection) = (collection.kind, collection.id());
+        let key = Bytes::from(KEYS[self.dice.index(KEYS.len())]);
+        (kind, ItemKey { collection, key })
+    }
+
+    fn fresh(&mut self) -> Bytes {
+        self.next += 1;
+        format!("value {}", self.next).as_str().into()
+    }
+
+    fn common(&mut self) -> Bytes {
+        COMMON[self.dice.index(COMMON.len())].into()
+    }
+}

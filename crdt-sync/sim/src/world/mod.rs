@@ -1,0 +1,295 @@
+//! The world: nodes, their disks, the wires between them, and time.
+
+mod adversary;
+mod node;
+mod setup;
+mod wires;
+
+use std::collections::VecDeque;
+
+use core::time::Duration;
+use crdt_sync::time::{Instant, Now};
+use crdt_sync::{Engine, Event, Input, ItemKey, LinkId, Reply, Request, RequestId};
+
+use crate::dice::Dice;
+use crate::faults::FaultCounts;
+use crate::network::Network;
+use crate::queue::Queue;
+use crate::trace::Trace;
+use crate::violation::Violation;
+use node::Node;
+pub use setup::Setup;
+
+/// More events than this at once mean that something feeds itself.
+const MAX_EVENTS: usize = 100_000;
+
+/// A cluster of engines in simulated time.
+///
+/// The caller asks nodes with [`request`](Self::request), lets time pass with [`step`](Self::step) or
+/// [`run_for`](Self::run_for), and learns what came of it from [`poll_notice`](Self::poll_notice). Everything
+/// that happens is a function of the seed, the setup and these calls.
+///
+/// ```
+/// use core::time::Duration;
+/// use crdt_sync::{Action, Cell, Collection, ItemKey, Request, Write};
+/// use crdt_sync_sim::{Setup, World};
+///
+/// # fn main() -> Result<(), crdt_sync_sim::Violation> {
+/// let visits = Collection::counters("visits");
+/// let item = ItemKey { collection: visits.id(), key: "today".into() };
+/// let mut world = World::new(7, Setup::hostile(3, [visits.clone()]));
+/// world.run_for(Duration::from_secs(1))?;
+///
+/// for node in 0..world.nodes() {
+///     let action = Action::Increment(1);
+///     let write = Write { collection: item.collection, key: item.key.clone(), action };
+///     world.request(node, Request::Write(vec![write]))?; // `None` if the node is down just now
+/// }
+/// world.make_peace();
+/// world.run_for(Duration::from_secs(10))?;
+///
+/// let seen: Vec<_> = (0..3).map(|node| world.engine(node).unwrap().peek(&item).cloned()).collect();
+/// assert_eq!(seen[0], seen[1]);
+/// assert_eq!(seen[1], seen[2]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct World {
+    setup: Setup,
+    time: Instant,
+    queue: Queue<Happening>,
+    nodes: Vec<Node>,
+    network: Network,
+    dice: WorldDice,
+    faults: FaultCounts,
+    trace: Trace,
+    notices: VecDeque<Notice>,
+    next_request: u64,
+    frames: u64,
+}
+
+/// One source of chance per purpose.
+#[derive(Debug)]
+struct WorldDice {
+    /// What the engines are seeded with.
+    seeds: Dice,
+    /// How long frames and connections take, and what becomes of them.
+    wires: Dice,
+    /// How long disks take, and what they keep.
+    disks: Dice,
+    /// What strikes when and whom.
+    strikes: Dice,
+}
+
+/// What the caller may want to know.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A request was answered.
+    Replied {
+        /// By which node.
+        node: usize,
+        /// Which request.
+        id: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// An engine said something.
+    Said {
+        /// Which node.
+        node: usize,
+        /// What.
+        event: Event,
+    },
+    /// A node went down; requests it has not answered will not be answered.
+    Down {
+        /// Which node.
+        node: usize,
+    },
+    /// A node came up again, with what it had made durable.
+    Up {
+        /// Which node.
+        node: usize,
+    },
+}
+
+/// What the queue holds.
+#[derive(Clone, Debug)]
+enum Happening {
+    Arrival { link: LinkId, bytes: Vec<u8> },
+    LinkDown { link: LinkId },
+    Dial { from: usize, to: usize },
+    Timer { node: usize, ticket: u64 },
+    Synced { node: usize, boot: u64 },
+    Start { node: usize },
+    Strike,
+    Reopen { ways: Vec<(usize, usize)> },
+}
+
+impl World {
+    /// A world in which every node is about to start for the first time.
+    pub fn new(seed: u64, setup: Setup) -> Self {
+        Self::traced(seed, setup, Trace::new())
+    }
+
+    /// The same, with a trace that may keep its lines.
+    pub fn traced(seed: u64, setup: Setup, trace: Trace) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut world = Self {
+            time: Instant::default(),
+            queue: Queue::new(),
+            nodes: (0..setup.nodes).map(|_| Node::new(&mut dice)).collect(),
+            network: Network::default(),
+            dice: WorldDice {
+                seeds: dice.fork(),
+                wires: dice.fork(),
+                disks: dice.fork(),
+                strikes: dice.fork(),
+            },
+            faults: FaultCounts::default(),
+            trace,
+            notices: VecDeque::new(),
+            next_request: 0,
+            frames: 0,
+            setup,
+        };
+        for node in 0..world.nodes.len() {
+            world.put(Duration::ZERO, Happening::Start { node });
+        }
+        world.put(Duration::ZERO, Happening::Strike);
+        world
+    }
+
+    /// Asks a node; `None` if it is down. The answer comes as a [`Notice`].
+    pub fn request(&mut self, node: usize, request: Request) -> Result<Option<RequestId>, Violation> {
+        if self.engine(node).is_none() {
+            return Ok(None);
+        }
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        self.trace
+            .note(self.time, format_args!("{node} is asked {} {request:?}", id.0), b"");
+        self.handle(node, Input::Request { id, request })?;
+        Ok(Some(id))
+    }
+
+    /// Reads a key at a node, which may wait this long for its disk.
+    pub fn read(
+        &mut self,
+        node: usize,
+        item: ItemKey,
+        patience: Duration,
+    ) -> Result<Option<RequestId>, Violation> {
+        let Some(now) = self.now(node) else { return Ok(None) };
+        let deadline = now.instant + patience;
+        self.request(node, Request::Read { item, deadline })
+    }
+
+    /// Lets the next thing happen.
+    pub fn step(&mut self) -> Result<(), Violation> {
+        let Some((at, happening)) = self.queue.pop() else {
+            return Ok(());
+        };
+        self.time = self.time.max(at);
+        let events = self.queue.len();
+        if events > MAX_EVENTS {
+            return Err(Violation::Crowded {
+                events,
+                limit: MAX_EVENTS,
+            });
+        }
+        match happening {
+            Happening::Arrival { link, bytes } => self.arrive(link, bytes),
+            Happening::LinkDown { link } => self.lose_link(link),
+            Happening::Dial { from, to } => self.dial(from, to),
+            Happening::Timer { node, ticket } => self.ring(node, ticket),
+            Happening::Synced { node, boot } => self.synced(node, boot),
+            Happening::Start { node } => self.start(node),
+            Happening::Strike => self.strike(),
+            Happening::Reopen { ways } => {
+                self.reopen(&ways);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets time pass, with everything that happens in it.
+    pub fn run_for(&mut self, span: Duration) -> Result<(), Violation> {
+        let until = self.time + span;
+        while self.next_at().is_some_and(|at| at <= until) {
+            self.step()?;
+        }
+        self.time = until;
+        Ok(())
+    }
+
+    /// When the next thing happens.
+    pub fn next_at(&self) -> Option<Instant> {
+        self.queue.next_at()
+    }
+
+    /// The next thing the caller may want to know.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// The notices that wait to be polled, without taking them.
+    pub fn notices(&self) -> impl Iterator<Item = &Notice> {
+        self.notices.iter()
+    }
+
+    /// No more faults: ways are opened, nodes that are down start soon, what is held up arrives.
+    pub fn make_peace(&mut self) {
+        self.trace.note(self.time, format_args!("peace"), b"");
+        self.setup.hostility = None;
+        for from in 0..self.nodes.len() {
+            for to in 0..self.nodes.len() {
+                self.network.unblock(from, to);
+            }
+            self.calm_disk(from);
+        }
+    }
+
+    /// The engine of a node, unless it is down.
+    pub fn engine(&self, node: usize) -> Option<&Engine> {
+        self.nodes.get(node)?.engine.as_ref()
+    }
+
+    /// How many nodes there are, up or down.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The time in the world; no node knows it.
+    pub fn time(&self) -> Instant {
+        self.time
+    }
+
+    /// What both clocks of a node show; `None` for a node that does not exist.
+    pub fn now(&self, node: usize) -> Option<Now> {
+        Some(self.nodes.get(node)?.now(self.time))
+    }
+
+    /// The faults that happened so far.
+    pub fn faults(&self) -> FaultCounts {
+        self.faults
+    }
+
+    /// The frames that engines sent so far, including those that were lost.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// What happened so far.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    fn put(&mut self, after: Duration, happening: Happening) {
+        self.queue.put(self.time + after, happening);
+    }
+
+    fn note(&mut self, what: core::fmt::Arguments<'_>) {
+        self.trace.note(self.time, what, b"");
+    }
+}
