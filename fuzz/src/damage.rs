@@ -19,9 +19,7 @@ fn a_short_log() -> MemoryStorage {
     for round in 0..6_u8 {
         let mut batch = Batch::new(Epoch::new(u64::from(round / 3) + 1));
         for record in 0..=round {
-            batch
-                .push(RecordKind(record), &[round; 40])
-                .expect("a small record fits");
+            batch.push(RecordKind(record), &[round; 40]).expect("a small record fits");
         }
         log.append(&batch).expect("memory takes a small batch");
         log.sync().expect("memory syncs");
