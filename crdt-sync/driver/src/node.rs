@@ -60,9 +60,8 @@ struct Inner {
     events: broadcast::Sender<Event>,
     network: Net,
     clock: Clock,
-    local_addr: Option<SocketAddr>,
     beyond_loopback: bool,
-    listener: Mutex<Option<Running>>,
+    listener: Mutex<Option<(SocketAddr, Running)>>,
     dialers: Mutex<Vec<(SocketAddr, Running)>>,
 }
 
@@ -77,11 +76,13 @@ impl Node {
     ///
     /// Reads the whole log back: O(records). The directory is locked until the node is shut down.
     pub async fn open(directory: impl AsRef<Path>, options: NodeOptions) -> Result<Self, OpenError> {
-        let listener = bind(&options).await?;
-        let local_addr = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let beyond_loopback = options.beyond_loopback;
+        let listener = match options.listen {
+            Some(address) => Some(bind(address, beyond_loopback).await?),
+            None => None,
+        };
         let directory = directory.as_ref().to_path_buf();
         let clock = Clock::start();
-        let beyond_loopback = options.beyond_loopback;
         let max_frame = options.limits.max_frame;
         let (engine, log) = tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
             .await
@@ -97,25 +98,36 @@ impl Node {
 
         let counters = Arc::new(Counters::default());
         let network = Net { inputs, counters, max_frame, max_queued: MAX_QUEUED_BYTES };
-        let listener =
-            listener.map(|listener| Running::start(|stop| net::listen(network.clone(), listener, stop)));
-        Ok(Self {
+        let node = Self {
             inner: Arc::new(Inner {
                 commands,
                 events,
                 network,
                 clock,
-                local_addr,
                 beyond_loopback,
-                listener: Mutex::new(listener),
+                listener: Mutex::default(),
                 dialers: Mutex::default(),
             }),
-        })
+        };
+        if let Some((address, listener)) = listener {
+            node.accept_from(address, listener);
+        }
+        Ok(node)
+    }
+
+    /// Accepts connections at this address from now on, and no longer at the one before; port 0 lets the
+    /// system choose one. A node that shall be filled before it meets anyone is opened without an address and
+    /// listens later. On an error it listens where it did.
+    pub async fn listen(&self, address: impl Into<SocketAddr>) -> Result<SocketAddr, OpenError> {
+        let (address, listener) = bind(address.into(), self.inner.beyond_loopback).await?;
+        self.stop_listening().await;
+        self.accept_from(address, listener);
+        Ok(address)
     }
 
     /// The address the node listens on, if it does.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.inner.local_addr
+        self.listener().as_ref().map(|(address, _)| *address)
     }
 
     /// Keeps a connection to a peer from now on.
@@ -212,10 +224,7 @@ impl Node {
     /// [`NodeError::Ended`] from then on.
     pub async fn shutdown(self) {
         self.disconnect().await;
-        let listener = self.inner.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(listener) = listener {
-            listener.end().await;
-        }
+        self.stop_listening().await;
         let (done, ended) = oneshot::channel();
         if self.inner.commands.send(Command::Shutdown(done)).await.is_ok() {
             let _ = ended.await;
@@ -242,6 +251,22 @@ impl Node {
         answer.await.map_err(|_| NodeError::Ended)
     }
 
+    fn accept_from(&self, address: SocketAddr, listener: TcpListener) {
+        let running = Running::start(|stop| net::listen(self.inner.network.clone(), listener, stop));
+        *self.listener() = Some((address, running));
+    }
+
+    async fn stop_listening(&self) {
+        let listener = self.listener().take();
+        if let Some((_, listener)) = listener {
+            listener.end().await;
+        }
+    }
+
+    fn listener(&self) -> MutexGuard<'_, Option<(SocketAddr, Running)>> {
+        self.inner.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn dialers(&self) -> MutexGuard<'_, Vec<(SocketAddr, Running)>> {
         self.inner.dialers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -260,14 +285,14 @@ impl Running {
     }
 }
 
-async fn bind(options: &NodeOptions) -> Result<Option<TcpListener>, OpenError> {
-    let Some(address) = options.listen else {
-        return Ok(None);
-    };
-    if !address.ip().is_loopback() && !options.beyond_loopback {
+/// A socket that listens, and the address it really has.
+async fn bind(address: SocketAddr, beyond_loopback: bool) -> Result<(SocketAddr, TcpListener), OpenError> {
+    if !address.ip().is_loopback() && !beyond_loopback {
         return Err(OpenError::NotLoopback { address });
     }
-    TcpListener::bind(address).await.map(Some).map_err(|cause| OpenError::Listen { address, cause })
+    let refused = |cause| OpenError::Listen { address, cause };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    Ok((listener.local_addr().map_err(refused)?, listener))
 }
 
 type FileLog = replication_log::Log<replication_log::storage::FileStorage>;

@@ -128,3 +128,19 @@ async fn an_unprotected_network_must_be_allowed_explicitly() {
     let node = open(&directory).await;
     assert_eq!(node.connect(remote), Err(NodeError::NotLoopback { address: remote }));
 }
+
+#[tokio::test]
+async fn a_node_listens_when_it_is_told_to_and_moves_to_another_address() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let silent = NodeOptions::new(ClusterKey::from_bytes([7; 16])).collection(lists()).collection(notes());
+    let one = Node::open(here.path(), silent).await.unwrap();
+    assert_eq!(one.local_addr(), None);
+    one.sets(&lists()).add("groceries", "milk").await.unwrap();
+    let first = one.listen(ANY_PORT).await.unwrap();
+    assert_eq!(one.local_addr(), Some(first));
+    let second = one.listen(ANY_PORT).await.unwrap();
+    assert!(tokio::net::TcpStream::connect(first).await.is_err());
+    let other = open(&there).await;
+    other.connect(second).unwrap();
+    agree(&one, &other).await;
+}

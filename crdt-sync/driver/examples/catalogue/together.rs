@@ -1,0 +1,149 @@
+//! The whole job in one process: load offline, connect, agree, edit, agree again.
+
+use std::time::{Duration, Instant};
+
+use crdt_sync::SessionReport;
+use tokio::task::JoinSet;
+
+use crate::cli::{Args, Edit};
+use crate::contents::Contents;
+use crate::dump::dump;
+use crate::error::Failure;
+use crate::inputs::{self, Input};
+use crate::load;
+use crate::progress::{Bars, show_load};
+use crate::replica::{Home, Replica};
+use crate::report::{Edits, Row, Summary, Times};
+use crate::sync;
+use crate::watch::{Watch, trouble};
+
+/// Returns whether all replicas agreed in time.
+pub(crate) async fn run(args: &Args) -> Result<bool, Failure> {
+    let inputs = inputs::gather(args)?;
+    let edits = place(&args.edits, &inputs)?;
+    let home = Home::new(args.data_dir.as_deref())?;
+    let bars = Bars::new();
+    let started = Instant::now();
+
+    let replicas = open_all(&inputs, &home, args).await?;
+    let mut rows = load_all(&replicas, inputs, &bars).await?;
+    let loading = started.elapsed();
+    let synced = sync_all(&replicas, &edits, &bars, args.deadline()).await?;
+
+    let contents = read_all(&replicas).await?;
+    if let Some(directory) = &args.dump {
+        for (replica, contents) in replicas.iter().zip(&contents) {
+            dump(directory, &replica.name, contents)?;
+        }
+    }
+    let root = replicas[0].root().await?;
+    for (replica, row) in replicas.into_iter().zip(&mut rows) {
+        row.traffic = replica.close().await;
+    }
+    let summary = Summary {
+        resolve: args.resolve,
+        converged: synced.converged && contents.iter().all(|one| *one == contents[0]),
+        replicas: rows.len(),
+        rows,
+        contents: &contents[0],
+        root,
+        sessions: synced.sessions,
+        times: Times { loading, syncing: synced.syncing, total: started.elapsed() },
+        edits: synced.edits,
+    };
+    summary.print(args.json);
+    Ok(summary.converged)
+}
+
+/// Which replica each edit is for; the first, where none is named.
+fn place(edits: &[Edit], inputs: &[Input]) -> Result<Vec<(usize, Edit)>, Failure> {
+    let index_of = |name: &String| {
+        let known = || inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
+        let index = inputs.iter().position(|input| input.name == *name);
+        index.ok_or_else(|| Failure::NoSuchReplica { name: name.clone(), known: known() })
+    };
+    edits.iter().map(|edit| Ok((edit.replica.as_ref().map_or(Ok(0), index_of)?, edit.clone()))).collect()
+}
+
+async fn open_all(inputs: &[Input], home: &Home, args: &Args) -> Result<Vec<Replica>, Failure> {
+    let mut replicas = Vec::new();
+    for input in inputs {
+        replicas.push(Replica::open(&input.name, home, args.resolve).await?);
+    }
+    Ok(replicas)
+}
+
+/// Loads every replica at the same time, and takes stock before any of them meets another.
+async fn load_all(replicas: &[Replica], inputs: Vec<Input>, bars: &Bars) -> Result<Vec<Row>, Failure> {
+    let mut tasks = JoinSet::new();
+    for (index, (replica, input)) in replicas.iter().cloned().zip(inputs).enumerate() {
+        let bar = bars.loading(&replica.name);
+        tasks.spawn(async move {
+            let loaded =
+                load::load(&replica.packages, &input.entries, |loaded| show_load(&bar, loaded)).await?;
+            let full_copy = replica.node.encoded_size().await?;
+            let (name, input) = (input.name, input.bytes);
+            Ok((index, Row { name, loaded, input, full_copy, ..Row::default() }))
+        });
+    }
+    let mut rows: Vec<(usize, Row)> = tasks.join_all().await.into_iter().collect::<Result<_, Failure>>()?;
+    rows.sort_by_key(|(index, _)| *index);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// What came of syncing.
+struct Synced {
+    converged: bool,
+    syncing: Duration,
+    sessions: Vec<SessionReport>,
+    edits: Option<Edits>,
+}
+
+/// Connects all with all, waits until they agree, then writes the edits and waits again.
+async fn sync_all(
+    replicas: &[Replica],
+    edits: &[(usize, Edit)],
+    bars: &Bars,
+    patience: Duration,
+) -> Result<Synced, Failure> {
+    let watches: Vec<Watch> = replicas.iter().map(|replica| watch(replica, bars)).collect();
+    let started = Instant::now();
+    sync::connect_all(replicas).await?;
+    let mut converged = sync::agree(replicas, started + patience).await?;
+    let syncing = started.elapsed();
+    let mut edited = None;
+    if converged && !edits.is_empty() {
+        let before = sync::quiet(replicas).await;
+        sync::edit(replicas, edits).await?;
+        converged = sync::agree(replicas, Instant::now() + patience).await?;
+        let after = sync::quiet(replicas).await;
+        edited = Some(Edits::between(edits.len(), before, after));
+    }
+    let mut sessions = Vec::new();
+    for (replica, watch) in replicas.iter().zip(watches) {
+        let node = replica.node.status().await?.node;
+        // Both sides report a session; one of them is enough.
+        sessions.extend(watch.finish().await.into_iter().filter(|(peer, _)| node < *peer));
+    }
+    let sessions = sessions.into_iter().map(|(_, report)| report).collect();
+    Ok(Synced { converged, syncing, sessions, edits: edited })
+}
+
+fn watch(replica: &Replica, bars: &Bars) -> Watch {
+    let mut bar = bars.syncing(&replica.name);
+    let name = replica.name.clone();
+    Watch::start(&replica.node, move |event| {
+        bar.show(event);
+        if let Some(trouble) = trouble(event) {
+            bar.say(&format!("{name}: {trouble}"));
+        }
+    })
+}
+
+async fn read_all(replicas: &[Replica]) -> Result<Vec<Contents>, Failure> {
+    let mut all = Vec::new();
+    for replica in replicas {
+        all.push(Contents::of(&replica.packages).await?);
+    }
+    Ok(all)
+}
