@@ -19,6 +19,8 @@ pub(crate) struct Links {
 struct Link {
     dialed: bool,
     peer: Option<NodeId>,
+    /// The peer said more than its greeting, so it knows this side's.
+    heard: bool,
 }
 
 impl Links {
@@ -27,7 +29,7 @@ impl Links {
         if self.links.len() >= context.replica.config.limits.max_links {
             return refuse(link, Farewell::Leaving, context);
         }
-        self.links.insert(link, Link { dialed, peer: None });
+        self.links.insert(link, Link { dialed, peer: None, heard: false });
         let greeting = greeting_of(context);
         context.outbox.send(link, &Message::Greeting(greeting), Lsn::ZERO);
     }
@@ -60,11 +62,24 @@ impl Links {
                 Ok(())
             }
             (Ok(Message::Greeting(_)), Some(_)) => Ok(()),
-            (Ok(_), None) => Err(PeerError::Unexpected { what: "a message before the greeting" }),
-            (Ok(message), Some(peer)) => topology.message(peer, message, context),
+            // The greeting was lost or overtaken. It will be repeated, and so will this.
+            (Ok(_), None) => Ok(()),
+            (Ok(message), Some(peer)) => {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.heard = true;
+                }
+                topology.message(peer, message, context)
+            }
         };
         if let Err(error) = handled {
             self.violation(link, error, topology, context);
+        }
+    }
+
+    /// Greets again where the peer may have missed the first greeting.
+    pub(crate) fn greet_again(&mut self, context: &mut Context<'_>) {
+        for (link, _) in self.links.iter().filter(|(_, link)| !link.heard) {
+            context.outbox.send(*link, &Message::Greeting(greeting_of(context)), Lsn::ZERO);
         }
     }
 

@@ -126,7 +126,9 @@ impl Engine {
             Input::Timer => {
                 self.timer = None;
                 context.outbox.expire(now.instant);
-                self.topology.timer(&mut context);
+                if self.topology.timer(&mut context) {
+                    self.links.greet_again(&mut context);
+                }
             }
         }
         self.settle(now.instant);

@@ -25,6 +25,8 @@ pub(super) struct Lane {
     pub(super) must_rewind: bool,
     /// The root both sides had when they compared theirs last and found them equal.
     pub(super) agreed: Option<Root>,
+    /// The number of the session the peer opened last.
+    pub(super) last_session: u64,
     /// The heads the peer was told last.
     pub(super) advertised: Option<Vec<(ReplicaId, Position)>>,
 }
@@ -48,6 +50,7 @@ impl Lane {
             progressed: now,
             must_rewind: false,
             agreed: None,
+            last_session: 0,
             advertised: None,
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct MultiLeader {
     peers: BTreeMap<NodeId, Peer>,
     /// At most one session per partition: while it is open, nobody else's entries are applied there.
     sessions: BTreeMap<u16, Session>,
+    /// The number of the session this side opened last.
+    last_session: u64,
     /// When an origin last advanced here: what arrives now is on its way to others, too.
     advanced: BTreeMap<(u16, ReplicaId), Instant>,
     /// Identities with two pasts.
@@ -50,6 +52,7 @@ impl MultiLeader {
         Self {
             peers: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            last_session: 0,
             advanced: BTreeMap::new(),
             forked: BTreeSet::new(),
             next_heartbeat: now + replica.config.timing.heartbeat,
@@ -105,10 +108,10 @@ impl MultiLeader {
         self.pump_all(context);
     }
 
-    /// Looks for what is late: acknowledgements, sessions, peers that lag.
-    pub(crate) fn timer(&mut self, context: &mut Context<'_>) {
+    /// Looks for what is late: acknowledgements, sessions, peers that lag. Returns whether it was time to.
+    pub(crate) fn timer(&mut self, context: &mut Context<'_>) -> bool {
         if context.now.instant < self.next_heartbeat {
-            return;
+            return false;
         }
         self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
         self.check_sessions(context);
@@ -120,6 +123,7 @@ impl MultiLeader {
             }
         }
         self.pump_all(context);
+        true
     }
 
     pub(crate) fn next_timer(&self) -> Option<Instant> {

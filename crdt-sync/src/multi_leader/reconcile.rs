@@ -22,7 +22,9 @@ impl MultiLeader {
         if context.replica.config.node > peer || self.sessions.contains_key(&number) {
             return;
         }
-        let id = context.replica.rng.next_u64();
+        // Ascending, so that the responder knows a late copy of an earlier opening when it sees one.
+        self.last_session += 1;
+        let id = self.last_session;
         let session = photograph(peer, id, true, number, context);
         self.sessions.insert(number, session);
         context.outbox.event(Event::SessionStarted { peer, partition: number });
@@ -44,7 +46,7 @@ impl MultiLeader {
             SessionStep::Open(standing) => return self.on_open(peer, partition, id, standing, context),
             _ if ours == Some((peer, id)) => {}
             // The other side goes on with a session that is over here.
-            SessionStep::Tree { .. } | SessionStep::States(_) => {
+            SessionStep::Accept(_) | SessionStep::Tree { .. } | SessionStep::States(_) => {
                 self.answer_stranger(peer, partition, id, SessionStep::Abort, context);
                 return Ok(());
             }
@@ -97,8 +99,11 @@ impl MultiLeader {
         if context.replica.config.node < peer {
             return Err(PeerError::Unexpected { what: "a session opened by the higher of two nodes" });
         }
+        // An opening that was doubled or late: its session is under way, or over.
+        if self.lane(peer, number, |lane| id <= lane.last_session) == Some(true) {
+            return Ok(());
+        }
         match self.sessions.get(&number) {
-            Some(session) if (session.peer, session.id) == (peer, id) => return Ok(()),
             // The peer forgot its earlier session, so this side need not keep it.
             Some(session) if session.peer == peer => {
                 self.sessions.remove(&number);
@@ -109,6 +114,7 @@ impl MultiLeader {
             }
             None => {}
         }
+        self.lane(peer, number, |lane| lane.last_session = id);
         self.learn_standing(number, &standing, context);
         let mut session = photograph(peer, id, false, number, context);
         session.theirs = Some(standing);
@@ -174,8 +180,9 @@ impl MultiLeader {
         let Some(session) = self.sessions.get_mut(&number) else {
             return Ok(());
         };
+        // The message that tells where the sender stands was lost or overtaken; both are said again.
         let Some(standing) = &session.theirs else {
-            return Err(PeerError::Unexpected { what: "a state before the standing of its sender" });
+            return Ok(());
         };
         if session.incoming.expects(part.index) {
             let outcome = context.replica.apply_part(number, part, standing)?;

@@ -165,7 +165,7 @@ impl Session {
         if self.initiator && self.theirs.is_none() {
             steps.push(SessionStep::Open(self.ours.clone()));
         }
-        if !self.initiator && self.tree.heard < 2 {
+        if !self.initiator && (self.tree.heard < 2 || self.outgoing.acknowledged == 0) {
             steps.push(SessionStep::Accept(self.ours.clone()));
         }
         if self.incoming.parts == 0 && self.incoming.sent.is_none() {

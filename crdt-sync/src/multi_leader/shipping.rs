@@ -16,6 +16,10 @@ use crate::wire::{Frontier, Message, OriginStatus, Run};
 impl MultiLeader {
     /// Tells a peer how far this node is, once that is durable.
     pub(super) fn advertise(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+        self.tell_frontier(peer, number, false, context);
+    }
+
+    fn tell_frontier(&mut self, peer: NodeId, number: u16, ask: bool, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
         let heads = partition.heads();
         let origins = partition
@@ -35,7 +39,7 @@ impl MultiLeader {
         let root = seems_level.then(|| partition.cells.root()).map(|root| (root.digest, root.count));
         let rewind = core::mem::take(&mut lane.must_rewind);
         lane.advertised = Some(heads);
-        let frontier = Frontier { partition: number, rewind, origins, root };
+        let frontier = Frontier { partition: number, rewind, ask, origins, root };
         let after = context.replica.journal.last();
         context.outbox.send(known.link, &Message::Frontier(frontier), after);
     }
@@ -70,6 +74,9 @@ impl MultiLeader {
         self.lane(peer, number, |lane| lane.learn(frontier, now));
         self.compare(peer, number, frontier.root, context);
         self.pump(peer, number, context);
+        if frontier.ask {
+            self.advertise(peer, number, context);
+        }
         Ok(())
     }
 
@@ -144,7 +151,8 @@ impl MultiLeader {
         }
     }
 
-    /// Tells a peer how far this node is, if it does not know or may have missed it.
+    /// Tells a peer how far this node is, if it does not know or may have missed it, and asks for the same: what
+    /// the peer said last may have been lost, too.
     pub(super) fn heartbeat(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
         let heads = partition.heads();
@@ -152,7 +160,7 @@ impl MultiLeader {
             lane.must_rewind || lane.advertised.as_ref() != Some(&heads) || !lane.is_level(partition)
         });
         if stale == Some(true) {
-            self.advertise(peer, number, context);
+            self.tell_frontier(peer, number, true, context);
         }
     }
 

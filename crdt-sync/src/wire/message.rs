@@ -46,6 +46,8 @@ pub struct Frontier {
     pub partition: u16,
     /// Entries that were sent above these heads were not taken; they must be sent again.
     pub rewind: bool,
+    /// The sender wants to hear in turn how far the receiver is.
+    pub ask: bool,
     /// All origins, ascending.
     pub origins: Vec<OriginStatus>,
     /// The digest and the number of all keys of the partition, when both sides seem to be equally far.
@@ -83,7 +85,7 @@ pub struct Run {
 pub struct Session {
     /// The partition that is compared.
     pub partition: u16,
-    /// Chosen by the initiator.
+    /// Chosen by the initiator, ascending from one session to the next as long as a link is up.
     pub id: u64,
     /// What is said.
     pub step: SessionStep,
