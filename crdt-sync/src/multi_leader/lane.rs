@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
+use replication_log::Lsn;
 
 use crate::entry::Position;
 use crate::history::Histories;
@@ -25,6 +26,8 @@ pub(super) struct Lane {
     pub(super) must_rewind: bool,
     /// The root both sides had when they compared theirs last and found them equal.
     pub(super) agreed: Option<Root>,
+    /// The last record of this node's log when both sides were last reported to be level.
+    pub(super) reported_level: Option<Lsn>,
     /// The number of the session the peer opened last.
     pub(super) last_session: u64,
     /// The heads the peer was told last.
@@ -50,6 +53,7 @@ impl Lane {
             progressed: now,
             must_rewind: false,
             agreed: None,
+            reported_level: None,
             last_session: 0,
             advertised: None,
         }

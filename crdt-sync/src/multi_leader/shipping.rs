@@ -73,6 +73,7 @@ impl MultiLeader {
         let now = context.now.instant;
         self.lane(peer, number, |lane| lane.learn(frontier, now));
         self.compare(peer, number, frontier.root, context);
+        self.report_level(peer, number, context);
         self.pump(peer, number, context);
         if frontier.ask {
             self.advertise(peer, number, context);
@@ -94,10 +95,7 @@ impl MultiLeader {
         };
         let ours = partition.cells.root();
         if theirs == (ours.digest, ours.count) {
-            let news = self.lane(peer, number, |lane| lane.agreed.replace(ours) != Some(ours));
-            if news == Some(true) {
-                context.outbox.event(Event::InSync { peer, partition: number });
-            }
+            self.lane(peer, number, |lane| lane.agreed = Some(ours));
         } else if !self.sessions.contains_key(&number) {
             // Both have applied the same and hold something else: the safety net.
             self.open_session(peer, number, context);
@@ -161,6 +159,18 @@ impl MultiLeader {
         });
         if stale == Some(true) {
             self.tell_frontier(peer, number, true, context);
+        }
+    }
+
+    /// Says so when a lane has become level, once for every state of this node in which it is.
+    pub(super) fn report_level(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+        let partition = context.replica.partition(number);
+        let at = context.replica.journal.last();
+        let news = self.lane(peer, number, |lane| {
+            lane.is_level(partition) && lane.reported_level.replace(at) != Some(at)
+        });
+        if news == Some(true) {
+            context.outbox.event(Event::InSync { peer, partition: number });
         }
     }
 
