@@ -45,9 +45,10 @@ impl MultiLeader {
         match step {
             SessionStep::Open(standing) => return self.on_open(peer, partition, id, standing, context),
             _ if ours == Some((peer, id)) => {}
-            // The other side goes on with a session that is over here.
             SessionStep::Accept(_) | SessionStep::Tree { .. } | SessionStep::States(_) => {
-                self.answer_stranger(peer, partition, id, SessionStep::Abort, context);
+                if self.is_over(peer, partition, id, context) {
+                    self.answer_stranger(peer, partition, id, SessionStep::Abort, context);
+                }
                 return Ok(());
             }
             _ => return Ok(()),
@@ -58,6 +59,12 @@ impl MultiLeader {
         }
         self.proceed(partition, context);
         Ok(())
+    }
+
+    /// Whether the other side goes on with a session that is over here. Otherwise its opening is still to come.
+    fn is_over(&mut self, peer: NodeId, partition: u16, id: u64, context: &Context<'_>) -> bool {
+        let opened = self.lane(peer, partition, |lane| id <= lane.last_session);
+        context.replica.config.node < peer || opened == Some(true)
     }
 
     /// Gives a session up and says so.
