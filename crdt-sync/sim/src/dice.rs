@@ -23,9 +23,7 @@ pub struct Dice {
 impl Dice {
     /// The dice of a seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            rng: ChaCha8Rng::seed_from_u64(seed),
-        }
+        Self { rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// Dice of their own for another purpose, so that what one part of a world draws does not shift what the

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use replication_log::storage::{FaultFile, FaultStorage, Survivors};
 use replication_log::{
-    AppendError, Batch, BatchError, Epoch, Log, LogOptions, Lsn, OpenError, PendingSync, ReadError, RecordKind,
-    SyncError,
+    AppendError, Batch, BatchError, Epoch, Log, LogOptions, Lsn, OpenError, PendingSync, ReadError,
+    RecordKind, SyncError,
 };
 use thiserror::Error;
 

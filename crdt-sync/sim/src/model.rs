@@ -16,10 +16,7 @@ use crdt_sync::{Bytes, ItemKey, RequestId, Status};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fact {
     /// Elements came under new dots; dots that were there are gone.
-    Elements {
-        added: Vec<(Bytes, Dot)>,
-        removed: Vec<Dot>,
-    },
+    Elements { added: Vec<(Bytes, Dot)>, removed: Vec<Dot> },
     /// The origin counted.
     Amounts { up: u64, down: u64 },
     /// The register was written.
@@ -95,14 +92,7 @@ impl Command {
             })
             .filter(|entries| entries.before < entries.last)
             .collect();
-        Self {
-            node,
-            request,
-            fate: Fate::Open,
-            facts: Vec::new(),
-            origin,
-            entries,
-        }
+        Self { node, request, fate: Fate::Open, facts: Vec::new(), origin, entries }
     }
 
     /// How many entries it became.
@@ -197,6 +187,25 @@ impl Model {
         totals
     }
 
+    /// The versions of a document that were written on top of one of its versions, directly or not.
+    pub(crate) fn descendants(&self, item: &ItemKey, ancestor: VersionId) -> BTreeSet<VersionId> {
+        let versions: Vec<_> = self
+            .facts_of(item)
+            .filter_map(|(_, fact)| match fact {
+                Fact::Versions(versions) => Some(versions),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let mut descendants = BTreeSet::new();
+        let mut fresh = vec![ancestor];
+        while let Some(parent) = fresh.pop() {
+            let children = versions.iter().filter(|(_, parents)| parents.contains(&parent));
+            fresh.extend(children.map(|(id, _)| *id).filter(|id| descendants.insert(*id)));
+        }
+        descendants
+    }
+
     /// What all commands that are not gone make of a key.
     pub(crate) fn outcome(&self, item: &ItemKey) -> Outcome {
         let removed = self.removed(item);
@@ -231,8 +240,5 @@ impl Model {
 pub(crate) fn head_of(status: &Status, partition: usize, origin: ReplicaId) -> u64 {
     let heads = status.partitions.get(partition).map(|partition| &partition.heads);
     let heads = heads.into_iter().flatten();
-    heads
-        .filter(|(known, _)| *known == origin)
-        .map(|(_, position)| position.sequence)
-        .sum()
+    heads.filter(|(known, _)| *known == origin).map(|(_, position)| position.sequence).sum()
 }

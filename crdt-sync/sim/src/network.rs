@@ -43,11 +43,7 @@ impl Network {
 
     /// The ends at a node, in the order in which they came up.
     pub(crate) fn ends_of(&self, node: usize) -> Vec<LinkId> {
-        self.ends
-            .iter()
-            .filter(|(_, end)| end.node == node)
-            .map(|(link, _)| *link)
-            .collect()
+        self.ends.iter().filter(|(_, end)| end.node == node).map(|(link, _)| *link).collect()
     }
 
     /// The connections of which both ends are up; one end of each.
@@ -61,9 +57,7 @@ impl Network {
 
     /// Whether two nodes have a connection with both ends up.
     pub(crate) fn are_linked(&self, a: usize, b: usize) -> bool {
-        self.ends
-            .values()
-            .any(|end| (end.node, end.far_node) == (a, b) && self.ends.contains_key(&end.far))
+        self.ends.values().any(|end| (end.node, end.far_node) == (a, b) && self.ends.contains_key(&end.far))
     }
 
     /// From now on nothing gets from one node to the other; the other way is not touched.

@@ -41,19 +41,15 @@ pub(crate) fn documents(writes: &[Write], collections: &[Collection]) -> Vec<Ite
 }
 
 fn item_of(write: &Write) -> ItemKey {
-    ItemKey {
-        collection: write.collection,
-        key: write.key.clone(),
-    }
+    ItemKey { collection: write.collection, key: write.key.clone() }
 }
 
 /// The elements of a set with the dots under which they live.
 pub(crate) fn live_elements(cell: Option<&Cell>) -> BTreeMap<Bytes, BTreeSet<Dot>> {
     match cell {
-        Some(Cell::Set(elements)) => elements
-            .iter()
-            .map(|(element, dots)| (element.clone(), dots.iter().collect()))
-            .collect(),
+        Some(Cell::Set(elements)) => {
+            elements.iter().map(|(element, dots)| (element.clone(), dots.iter().collect())).collect()
+        }
         _ => BTreeMap::new(),
     }
 }
@@ -61,10 +57,9 @@ pub(crate) fn live_elements(cell: Option<&Cell>) -> BTreeMap<Bytes, BTreeSet<Dot
 /// The versions of a document, with their parents.
 pub(crate) fn known_versions(cell: Option<&Cell>) -> BTreeMap<VersionId, Vec<VersionId>> {
     match cell {
-        Some(Cell::Document(document)) => document
-            .versions()
-            .map(|version| (*version.id(), version.parents().to_vec()))
-            .collect(),
+        Some(Cell::Document(document)) => {
+            document.versions().map(|version| (*version.id(), version.parents().to_vec())).collect()
+        }
         _ => BTreeMap::new(),
     }
 }
@@ -90,9 +85,11 @@ fn elements(writes: &[&Write], before: Option<&Cell>, after: Option<&Cell>) -> R
             return Err(format!("{element:?} was removed and is still there"));
         }
     }
-    if let Some(other) = before.keys().chain(after.keys()).find(|element| {
-        !last.contains_key(*element) && before.get(*element) != after.get(*element)
-    }) {
+    if let Some(other) = before
+        .keys()
+        .chain(after.keys())
+        .find(|element| !last.contains_key(*element) && before.get(*element) != after.get(*element))
+    {
         return Err(format!("{other:?} was not written and changed"));
     }
     let added: Vec<_> = after

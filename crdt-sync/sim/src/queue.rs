@@ -13,10 +13,7 @@ pub(crate) struct Queue<E> {
 
 impl<E> Queue<E> {
     pub(crate) fn new() -> Self {
-        Self {
-            events: BTreeMap::new(),
-            next: 0,
-        }
+        Self { events: BTreeMap::new(), next: 0 }
     }
 
     pub(crate) fn put(&mut self, at: Instant, event: E) {

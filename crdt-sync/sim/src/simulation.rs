@@ -226,7 +226,8 @@ impl<'p> Simulation<'p> {
         // If the node went down over this command, nothing of it reached the disk.
         if let Some(engine) = self.world.engine(node) {
             let after = engine.status();
-            let changed = items.keys().zip(&states).any(|(item, before)| engine.peek(item) != before.as_ref());
+            let changed =
+                items.keys().zip(&states).any(|(item, before)| engine.peek(item) != before.as_ref());
             if self.was_refused(request) {
                 if changed || before.partitions != after.partitions {
                     return Err(Violation::RefusalWithEffect { node, request });
@@ -312,8 +313,11 @@ impl<'p> Simulation<'p> {
     ) -> Result<(), Violation> {
         let facts = self.model.facts_of(item);
         for (command, fact) in facts.filter(|(command, _)| shows.contains(&command.request)) {
-            checks::shows(&self.model, command, item, fact, cell)
-                .map_err(|detail| Violation::StaleRead { node, request, detail })?;
+            checks::shows(&self.model, command, item, fact, cell).map_err(|detail| Violation::StaleRead {
+                node,
+                request,
+                detail,
+            })?;
         }
         Ok(())
     }

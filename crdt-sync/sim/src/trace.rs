@@ -32,10 +32,7 @@ impl Trace {
 
     /// A trace that keeps its lines, too.
     pub fn recording() -> Self {
-        Self {
-            lines: Some(Vec::new()),
-            ..Self::default()
-        }
+        Self { lines: Some(Vec::new()), ..Self::default() }
     }
 
     /// Notes that something happened; `bytes` are what a reader does not want to see but the digest covers.

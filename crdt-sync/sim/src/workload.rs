@@ -42,11 +42,7 @@ pub(crate) struct Workload {
 
 impl Workload {
     pub(crate) fn new(collections: Vec<Collection>, dice: Dice) -> Self {
-        Self {
-            collections,
-            dice,
-            next: 0,
-        }
+        Self { collections, dice, next: 0 }
     }
 
     /// The next operation, at some node. What a client does may depend on what it would see there.
@@ -72,11 +68,7 @@ impl Workload {
             _ if self.dice.chance(150) => Action::Set(None),
             _ => Action::Set(Some(self.fresh())),
         };
-        Write {
-            collection: item.collection,
-            key: item.key,
-            action,
-        }
+        Write { collection: item.collection, key: item.key, action }
     }
 
     fn document_action(&mut self, cell: Option<&Cell>) -> Action {

@@ -116,7 +116,8 @@ impl World {
             return;
         };
         self.faults.add(fault);
-        let jump = self.dice.strikes.span(&hostility.clock_jump) / (10_u32.pow(self.dice.strikes.below(4) as u32));
+        let jump =
+            self.dice.strikes.span(&hostility.clock_jump) / (10_u32.pow(self.dice.strikes.below(4) as u32));
         let millis = i64::try_from(jump.as_millis()).unwrap_or(i64::MAX);
         let skew = &mut self.nodes[node].skew;
         *skew = match fault {

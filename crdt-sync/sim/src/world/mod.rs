@@ -167,8 +167,7 @@ impl World {
         }
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        self.trace
-            .note(self.time, format_args!("{node} is asked {} {request:?}", id.0), b"");
+        self.trace.note(self.time, format_args!("{node} is asked {} {request:?}", id.0), b"");
         self.handle(node, Input::Request { id, request })?;
         Ok(Some(id))
     }
@@ -193,10 +192,7 @@ impl World {
         self.time = self.time.max(at);
         let events = self.queue.len();
         if events > MAX_EVENTS {
-            return Err(Violation::Crowded {
-                events,
-                limit: MAX_EVENTS,
-            });
+            return Err(Violation::Crowded { events, limit: MAX_EVENTS });
         }
         match happening {
             Happening::Arrival { link, bytes } => self.arrive(link, bytes),

@@ -113,11 +113,7 @@ impl World {
 
     /// A timer rings, unless another was set since.
     pub(super) fn ring(&mut self, node: usize, ticket: u64) -> Result<(), Violation> {
-        if self.nodes[node].ticket == ticket {
-            self.handle(node, Input::Timer)
-        } else {
-            Ok(())
-        }
+        if self.nodes[node].ticket == ticket { self.handle(node, Input::Timer) } else { Ok(()) }
     }
 
     /// A sync of the log ends, well or badly.
@@ -168,10 +164,7 @@ impl World {
             };
             self.perform(number, output)?;
         }
-        Err(Violation::Endless {
-            node: number,
-            limit: MAX_OUTPUTS,
-        })
+        Err(Violation::Endless { node: number, limit: MAX_OUTPUTS })
     }
 
     fn perform(&mut self, number: usize, output: Output) -> Result<(), Violation> {
@@ -193,11 +186,7 @@ impl World {
             }
             Output::Reply { id, reply } => {
                 self.note(format_args!("{number} answers {} {reply:?}", id.0));
-                self.notices.push_back(Notice::Replied {
-                    node: number,
-                    id,
-                    reply,
-                });
+                self.notices.push_back(Notice::Replied { node: number, id, reply });
                 Ok(())
             }
             Output::Close { link, reason } => {
@@ -214,24 +203,19 @@ impl World {
                 Ok(())
             }
             Output::Event(event) => self.said(number, event),
-            other => Err(Violation::UnknownOutput {
-                node: number,
-                output: format!("{other:?}"),
-            }),
+            other => Err(Violation::UnknownOutput { node: number, output: format!("{other:?}") }),
         }
     }
 
     fn said(&mut self, node: usize, event: Event) -> Result<(), Violation> {
         self.note(format_args!("{node} says {event:?}"));
         match event {
-            Event::Violation { error, .. } => Err(Violation::HonestPeerAccused {
-                node,
-                error: error.to_string(),
-            }),
-            Event::ForkedReplica { .. } | Event::IdentityRenewed { .. } => Err(Violation::PastInDoubt {
-                node,
-                event: format!("{event:?}"),
-            }),
+            Event::Violation { error, .. } => {
+                Err(Violation::HonestPeerAccused { node, error: error.to_string() })
+            }
+            Event::ForkedReplica { .. } | Event::IdentityRenewed { .. } => {
+                Err(Violation::PastInDoubt { node, event: format!("{event:?}") })
+            }
             event => {
                 self.notices.push_back(Notice::Said { node, event });
                 Ok(())
@@ -253,10 +237,7 @@ impl World {
             self.faults.add(Fault::SyncFailed);
             Ok(())
         } else {
-            Err(Violation::AppendRefused {
-                node: number,
-                error: error.to_string(),
-            })
+            Err(Violation::AppendRefused { node: number, error: error.to_string() })
         }
     }
 
@@ -339,16 +320,14 @@ impl World {
             1 => Keep::All,
             _ => Keep::Random(self.dice.disks.number()),
         };
-        Survivors {
-            sectors: keep(),
-            entries: keep(),
-        }
+        Survivors { sectors: keep(), entries: keep() }
     }
 
     fn config(&self, number: usize, seed: [u8; 32]) -> Config {
         let node = NodeId::from_u128(number as u128 + 1);
         let cluster = ClusterKey::from_bytes(*b"one for them all");
-        let mut config = Config::new(node, cluster, seed).with_collections(self.setup.collections.iter().cloned());
+        let mut config =
+            Config::new(node, cluster, seed).with_collections(self.setup.collections.iter().cloned());
         config.partitions = self.setup.partitions;
         config.limits = self.setup.limits.clone();
         config.timing = self.setup.timing;

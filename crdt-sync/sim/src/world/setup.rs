@@ -53,10 +53,7 @@ impl Setup {
 
     /// The same world without faults.
     pub fn peaceful(nodes: usize, collections: impl IntoIterator<Item = Collection>) -> Self {
-        Self {
-            hostility: None,
-            ..Self::hostile(nodes, collections)
-        }
+        Self { hostility: None, ..Self::hostile(nodes, collections) }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::network::End;
 use crate::violation::Violation;
 
 /// Until a node tries to connect, and tries again.
-const BEFORE_DIALING: core::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(100);
+const BEFORE_DIALING: core::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_millis(100);
 /// Of 1000 nodes that are already connected when they dial, how many connect once more.
 const DIALED_TWICE: u32 = 200;
 
