@@ -6,7 +6,9 @@
 use conflict_store::Document;
 use crdt_core::codec::{self, DecodeError};
 use crdt_core::dotted::{DotMap, DotSet, DotStore};
-use crdt_core::{CausalContext, Change, Crdt, Dot, LwwRegister, PnCounter, ReplicaId, Stamp, VersionDigest};
+use crdt_core::{
+    CausalContext, Change, Crdt, Dot, Hlc, LwwRegister, PnCounter, ReplicaId, Stamp, VersionDigest,
+};
 use thiserror::Error;
 
 use crate::bytes::Bytes;
@@ -97,6 +99,24 @@ impl Cell {
         }
     }
 
+    /// The latest timestamp in the cell: the clock must not fall behind what it shows.
+    pub(crate) fn latest_stamp(&self) -> Option<Hlc> {
+        match self {
+            Self::Document(document) => document.leaves().iter().filter_map(|v| Some(v.stamp()?.time)).max(),
+            Self::Register(register) => register.stamp().map(|stamp| stamp.time),
+            Self::Set(_) | Self::Counter(_) => None,
+        }
+    }
+
+    /// Drops what is kept of the past beyond the limit: old versions of documents.
+    pub(crate) fn stem(&mut self, revisions: usize) {
+        if let Self::Document(document) = self
+            && document.len() > revisions.saturating_mul(2)
+        {
+            document.stem(revisions);
+        }
+    }
+
     /// A digest that two replicas share when, and only when, their cells are equal.
     pub(crate) fn digest(&self) -> u128 {
         match self {
@@ -172,9 +192,7 @@ pub(crate) fn effect_of(
 }
 
 fn cover(context: &mut CausalContext, dots: &[Dot]) {
-    for &dot in dots {
-        context.insert(dot);
-    }
+    let _ = context.merge(&dots.iter().copied().collect());
 }
 
 fn totals(origin: ReplicaId, incremented: u64, decremented: u64) -> Result<PnCounter, CellError> {

@@ -126,6 +126,9 @@ impl Kind {
 pub struct CollectionId([u8; 8]);
 
 impl CollectionId {
+    /// The id that sorts before all others.
+    pub(crate) const LEAST: Self = Self([0; 8]);
+
     /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0

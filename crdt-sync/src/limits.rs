@@ -20,9 +20,15 @@ pub struct Limits {
     pub max_batch: usize,
     /// Links that may be open at once. A further one is closed.
     pub max_links: usize,
+    /// Versions kept of a document besides its leaves, per leaf; older ones are dropped.
+    pub max_revisions: usize,
+    /// Bytes of one key's encoded state; a larger one is not sent in a session, and an event says so.
+    pub max_state: usize,
+    /// Ranges in the causal context of a peer; one with more is refused.
+    pub max_context_ranges: usize,
     /// Origins a partition follows; entries of further ones are refused.
     pub max_origins: usize,
-    /// Bytes of recent entries kept to be handed on; above it the oldest are dropped and a peer that lacks
+    /// Bytes of recent entries kept per partition to be handed on; above it the oldest are dropped and a peer that lacks
     /// them reconciles by Merkle session.
     pub max_retained: usize,
     /// Bytes of entries sent to a peer ahead of its acknowledgement; beyond it the sender waits.
@@ -46,7 +52,10 @@ impl Default for Limits {
             max_writes: 1 << 14,
             max_batch: 8 << 20,
             max_links: 1 << 10,
-            max_origins: 1 << 16,
+            max_revisions: 256,
+            max_state: 8 << 20,
+            max_context_ranges: 1 << 14,
+            max_origins: 1 << 13,
             max_retained: 64 << 20,
             send_window: 4 << 20,
             parts_window: 8,
@@ -58,7 +67,16 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same bounds in the words of the codec.
+    /// The bounds on a state, in the words of the codec.
+    pub(crate) fn state_codec(&self) -> crdt_core::Limits {
+        crdt_core::Limits {
+            max_bytes: self.max_state,
+            max_elements: self.max_state,
+            ..crdt_core::Limits::DEFAULT
+        }
+    }
+
+    /// The bounds on a frame, in the words of the codec.
     pub(crate) fn codec(&self) -> crdt_core::Limits {
         crdt_core::Limits {
             max_bytes: self.max_frame,

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::LinkId;
 use crate::merkle;
 use crate::node::NodeId;
-use crate::replica::RunError;
+use crate::replica::{ItemKey, RunError};
 use crate::wire::{Farewell, WireError};
 
 /// Something that happened inside the engine.
@@ -34,7 +34,7 @@ pub enum Event {
     },
     /// The other side closes the connection.
     PeerLeaves {
-        /// The peer.
+        /// The connection.
         link: LinkId,
         /// Why it says it does.
         reason: Farewell,
@@ -64,7 +64,7 @@ pub enum Event {
         /// Keys whose states are still to be sent, as far as known.
         to_send: u64,
     },
-    /// A Merkle session ended with both sides equally far.
+    /// A Merkle session ended.
     SessionFinished {
         /// The partner.
         peer: NodeId,
@@ -82,6 +82,14 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The state of a key is too large to be sent in a session; until it shrinks, a peer that cannot catch up entry
+    /// by entry does not get it.
+    StateTooLarge {
+        /// The key.
+        item: ItemKey,
+        /// The bytes of its state.
+        bytes: usize,
+    },
     /// A peer and this node have applied the same and hold the same.
     InSync {
         /// The peer.
@@ -89,8 +97,11 @@ pub enum Event {
         /// The partition.
         partition: u16,
     },
-    /// Two histories exist under one identity: it is no longer followed.
+    /// This node and a peer hold two different histories of one identity. Nothing of that identity flows between
+    /// the two any more, and they open no session over the partition, so that neither side's writes are lost.
     ForkedReplica {
+        /// The peer.
+        peer: NodeId,
         /// The identity.
         origin: ReplicaId,
         /// The partition in which it showed.
@@ -112,6 +123,9 @@ pub struct SessionReport {
     pub rounds: u32,
     /// Bytes of the tree comparison, both ways.
     pub tree_bytes: u64,
+    /// Whether the states exchanged accounted for the whole difference, so that the peer's frontier was taken over.
+    /// Otherwise another session follows.
+    pub complete: bool,
     /// Keys whose states were sent.
     pub states_sent: u64,
     /// Keys whose states were received.

@@ -1,6 +1,6 @@
 //! A lane: what this node knows of one peer in one partition.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
@@ -24,6 +24,12 @@ pub(super) struct Lane {
     pub(super) progressed: Instant,
     /// The peer sent entries that were not taken, and must be told.
     pub(super) must_rewind: bool,
+    /// The last record of this node's log when the peer was asked to send again: once is enough for one state.
+    pub(super) rewind_asked: Option<Lsn>,
+    /// Entries arrived from the peer, and it is told when they are durable.
+    pub(super) owes_acknowledgement: bool,
+    /// Identities of which the two sides hold different histories.
+    pub(super) forked: BTreeSet<ReplicaId>,
     /// The root both sides had when they compared theirs last and found them equal.
     pub(super) agreed: Option<Root>,
     /// The last record of this node's log when both sides were last reported to be level.
@@ -52,6 +58,9 @@ impl Lane {
             sent: BTreeMap::new(),
             progressed: now,
             must_rewind: false,
+            rewind_asked: None,
+            owes_acknowledgement: false,
+            forked: BTreeSet::new(),
             agreed: None,
             reported_level: None,
             last_session: 0,
@@ -79,7 +88,8 @@ impl Lane {
 
     /// Whether both sides have the same entries, and compared what they hold since it last changed here.
     pub(super) fn is_level(&self, partition: &Partition) -> bool {
-        self.agreed == Some(partition.cells.root())
+        self.forked.is_empty()
+            && self.agreed == Some(partition.cells.root())
             && self.gap(&partition.histories).is_some_and(Gap::is_closed)
     }
 
@@ -118,19 +128,25 @@ impl Lane {
     pub(super) fn gap(&self, histories: &Histories) -> Option<Gap> {
         let theirs = self.theirs.as_ref()?;
         let mut gap = Gap::default();
-        for status in theirs.values() {
+        for status in theirs.values().filter(|status| !self.forked.contains(&status.origin)) {
             let here = histories.head(status.origin).sequence;
             let missing = status.head.sequence.saturating_sub(here);
-            gap.missing_here += missing;
+            gap.missing_here = gap.missing_here.saturating_add(missing);
             gap.unservable |= missing > 0 && here < status.floor;
         }
-        for (origin, history) in histories.iter() {
+        for (origin, history) in histories.iter().filter(|(origin, _)| !self.forked.contains(origin)) {
             let there = self.acknowledged(origin);
             let missing = history.head().sequence.saturating_sub(there);
-            gap.missing_there += missing;
+            gap.missing_there = gap.missing_there.saturating_add(missing);
             gap.unservable |= missing > 0 && there < history.floor().sequence;
         }
         Some(gap)
+    }
+
+    /// Whether comparing trees is the only way to close the gap, or the cheaper one, and can be done.
+    pub(super) fn calls_for_session(&self, histories: &Histories, catch_up_entries: u64) -> bool {
+        let calls = |gap: Gap| gap.unservable || gap.missing_here.max(gap.missing_there) > catch_up_entries;
+        self.forked.is_empty() && self.gap(histories).is_some_and(calls)
     }
 
     fn status(&self, origin: ReplicaId) -> Option<&OriginStatus> {
@@ -142,10 +158,5 @@ impl Gap {
     /// Whether both sides have the same entries.
     pub(super) fn is_closed(self) -> bool {
         self == Self::default()
-    }
-
-    /// Whether comparing trees is the only way, or the cheaper one.
-    pub(super) fn calls_for_session(self, catch_up_entries: u64) -> bool {
-        self.unservable || self.missing_here.max(self.missing_there) > catch_up_entries
     }
 }

@@ -9,14 +9,14 @@ mod reconcile;
 mod session;
 mod shipping;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
 
 use crate::engine::{Context, Event, LinkId, PeerError, PeerStatus};
 use crate::node::NodeId;
-use crate::replica::{Replica, RunError};
+use crate::replica::{Replica, RunError, RunOutcome};
 use crate::time::Instant;
 use crate::wire::{Message, Run};
 use lane::Lane;
@@ -32,8 +32,6 @@ pub(crate) struct MultiLeader {
     last_session: u64,
     /// When an origin last advanced here: what arrives now is on its way to others, too.
     advanced: BTreeMap<(u16, ReplicaId), Instant>,
-    /// Identities with two pasts.
-    forked: BTreeSet<(u16, ReplicaId)>,
     next_heartbeat: Instant,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
@@ -54,7 +52,6 @@ impl MultiLeader {
             sessions: BTreeMap::new(),
             last_session: 0,
             advanced: BTreeMap::new(),
-            forked: BTreeSet::new(),
             next_heartbeat: now + replica.config.timing.heartbeat,
             #[cfg(feature = "_planted_bugs")]
             planted: None,
@@ -105,6 +102,7 @@ impl MultiLeader {
         for partition in &mut context.replica.partitions {
             partition.histories.shrink_to(limit, durable);
         }
+        self.acknowledge_all(context);
         self.pump_all(context);
     }
 
@@ -146,11 +144,11 @@ impl MultiLeader {
     fn on_run(&mut self, peer: NodeId, run: &Run, context: &mut Context<'_>) -> Result<(), PeerError> {
         let partition = run.partition;
         self.check_partition(partition, context)?;
-        if self.forked.contains(&(partition, run.origin)) {
-            return Ok(());
-        }
         if self.sessions.contains_key(&partition) {
             self.lane(peer, partition, |lane| lane.must_rewind = true);
+            return Ok(());
+        }
+        if self.lane(peer, partition, |lane| lane.forked.contains(&run.origin)) == Some(true) {
             return Ok(());
         }
         let applied = match context.replica.apply_run(run, context.now.wall) {
@@ -161,31 +159,34 @@ impl MultiLeader {
             other => other,
         };
         match applied {
-            Ok(crate::replica::RunOutcome::Applied(count)) => {
-                if count > 0 {
-                    self.advanced.insert((partition, run.origin), context.now.instant);
-                }
-                self.acknowledge(peer, partition, context);
-                Ok(())
+            Ok(RunOutcome::Applied(0)) => self.advertise(peer, partition, context),
+            Ok(RunOutcome::Applied(_)) => {
+                self.advanced.insert((partition, run.origin), context.now.instant);
+                self.lane(peer, partition, |lane| lane.owes_acknowledgement = true);
             }
-            Ok(crate::replica::RunOutcome::Gap) => {
-                self.lane(peer, partition, |lane| lane.must_rewind = true);
-                self.advertise(peer, partition, context);
-                Ok(())
-            }
-            Err(RunError::Forked { origin, .. }) => {
-                self.forked(partition, origin, context);
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+            Ok(RunOutcome::Gap) => self.ask_again(peer, partition, context),
+            Err(RunError::Forked { origin, .. }) => self.forked(peer, partition, origin, context),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Entries are missing before the ones that arrived: one word about it is enough until something changes here.
+    fn ask_again(&mut self, peer: NodeId, partition: u16, context: &mut Context<'_>) {
+        let at = context.replica.journal.last();
+        let news = self.lane(peer, partition, |lane| lane.rewind_asked.replace(at) != Some(at));
+        if news == Some(true) {
+            self.lane(peer, partition, |lane| lane.must_rewind = true);
+            self.advertise(peer, partition, context);
         }
     }
 
-    /// An identity turned out to have two pasts: nothing more of it is taken or handed on entry by entry.
-    fn forked(&mut self, partition: u16, origin: ReplicaId, context: &mut Context<'_>) {
-        if self.forked.insert((partition, origin)) {
-            context.outbox.event(Event::ForkedReplica { origin, partition });
+    /// An identity turned out to have two pasts: between this node and that peer nothing more of it flows.
+    fn forked(&mut self, peer: NodeId, partition: u16, origin: ReplicaId, context: &mut Context<'_>) {
+        if self.lane(peer, partition, |lane| lane.forked.insert(origin)) != Some(true) {
+            return;
         }
+        context.outbox.event(Event::ForkedReplica { peer, origin, partition });
         if origin == context.replica.id {
             renew_identity(context);
         }

@@ -12,8 +12,9 @@ use replication_log::Lsn;
 use super::MultiLeader;
 use super::session::Session;
 use crate::engine::{Context, Event, PeerError};
-use crate::merkle;
+use crate::merkle::{self, Root};
 use crate::node::NodeId;
+use crate::replica::{ItemKey, RunError};
 use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
 
 impl MultiLeader {
@@ -45,7 +46,12 @@ impl MultiLeader {
         match step {
             SessionStep::Open(standing) => return self.on_open(peer, partition, id, standing, context),
             _ if ours == Some((peer, id)) => {}
-            SessionStep::Accept(_) | SessionStep::Tree { .. } | SessionStep::States(_) => {
+            SessionStep::Accept(_)
+            | SessionStep::Tree { .. }
+            | SessionStep::States(_)
+            | SessionStep::Received { .. }
+            | SessionStep::Sent { .. }
+            | SessionStep::End { .. } => {
                 if self.is_over(peer, partition, id, context) {
                     self.answer_stranger(peer, partition, id, SessionStep::Abort, context);
                 }
@@ -70,10 +76,25 @@ impl MultiLeader {
     /// Gives a session up and says so.
     pub(super) fn abort_session(&mut self, number: u16, reason: &str, context: &mut Context<'_>) {
         self.say(number, |_| vec_of(SessionStep::Abort), context);
-        if let Some(session) = self.sessions.remove(&number) {
+        if let Some(session) = self.end_session(number, context) {
             let (peer, reason) = (session.peer, reason.into());
             context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
-            self.tell_all(number, context);
+        }
+    }
+
+    /// Lets go of a session: the partition takes entries again, and everybody hears how far it is.
+    fn end_session(&mut self, number: u16, context: &mut Context<'_>) -> Option<Session> {
+        let session = self.sessions.remove(&number)?;
+        context.replica.partition_mut(number).cells.forget_photograph();
+        self.tell_all(number, context);
+        Some(session)
+    }
+
+    /// The session did all it was for.
+    fn finish_session(&mut self, number: u16, context: &mut Context<'_>) {
+        if let Some(session) = self.end_session(number, context) {
+            let (peer, report) = (session.peer, session.report);
+            context.outbox.event(Event::SessionFinished { peer, partition: number, report });
         }
     }
 
@@ -113,7 +134,7 @@ impl MultiLeader {
         match self.sessions.get(&number) {
             // The peer forgot its earlier session, so this side need not keep it.
             Some(session) if session.peer == peer => {
-                self.sessions.remove(&number);
+                self.abort_session(number, "the peer opened another one", context);
             }
             Some(_) => {
                 self.answer_stranger(peer, number, id, SessionStep::Busy, context);
@@ -122,7 +143,10 @@ impl MultiLeader {
             None => {}
         }
         self.lane(peer, number, |lane| lane.last_session = id);
-        self.learn_standing(number, &standing, context);
+        if !self.learn_standing(peer, number, &standing, context)? {
+            self.answer_stranger(peer, number, id, SessionStep::Abort, context);
+            return Ok(());
+        }
         let mut session = photograph(peer, id, false, number, context);
         session.theirs = Some(standing);
         self.sessions.insert(number, session);
@@ -147,30 +171,38 @@ impl MultiLeader {
                 if session.initiator && session.theirs.is_none() {
                     session.theirs = Some(standing.clone());
                     session.progressed = now;
-                    self.learn_standing(number, &standing, context);
+                    let peer = session.peer;
+                    if !self.learn_standing(peer, number, &standing, context)? {
+                        self.abort_session(number, "an identity has two histories", context);
+                    }
                 }
             }
-            SessionStep::Busy => {
-                self.sessions.remove(&number);
-            }
-            SessionStep::Abort => {
+            // A peer that let go of a session that is complete here only missed the last word.
+            SessionStep::Abort if session.incoming.complete => self.finish_session(number, context),
+            SessionStep::Busy | SessionStep::Abort => {
+                let reason =
+                    if step == SessionStep::Busy { "the peer is busy" } else { "the peer gave it up" };
                 let peer = session.peer;
-                self.sessions.remove(&number);
-                let reason = "the peer gave it up".into();
-                context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
-                self.tell_all(number, context);
+                self.end_session(number, context);
+                context.outbox.event(Event::SessionAborted {
+                    peer,
+                    partition: number,
+                    reason: reason.into(),
+                });
             }
             SessionStep::Tree { index, frame } => {
                 session.progressed = now;
                 session.tree.hear(index, &frame, context.replica.partition(number))?;
             }
-            SessionStep::States(part) => self.on_states(number, &part, context)?,
+            SessionStep::States(part) => self.on_states(number, part, context)?,
             SessionStep::Received { parts } => {
                 if session.outgoing.acknowledge(parts) {
                     session.progressed = now;
                 }
             }
-            SessionStep::Sent { parts } => session.incoming.sent = Some(parts),
+            SessionStep::Sent { parts, weight: (digest, count) } => {
+                session.incoming.sent = Some((parts, Root { digest, count }));
+            }
             SessionStep::End { parts } => session.incoming.end = Some(parts),
             SessionStep::Done => session.incoming.done = true,
         }
@@ -181,7 +213,7 @@ impl MultiLeader {
     fn on_states(
         &mut self,
         number: u16,
-        part: &StatesPart,
+        part: StatesPart,
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
         let Some(session) = self.sessions.get_mut(&number) else {
@@ -192,12 +224,12 @@ impl MultiLeader {
             return Ok(());
         };
         if session.incoming.expects(part.index) {
-            let outcome = context.replica.apply_part(number, part, standing)?;
-            session.incoming.took(outcome.weight);
-            session.report.states_received += part.items.len() as u64;
+            let whole = session.incoming.take(part, context.replica.config.limits.max_state)?;
+            let behind = join_part(number, &whole, standing, context)?;
+            session.report.states_received += whole.items.len() as u64;
             session.progressed = context.now.instant;
             if session.outgoing.end.is_none() {
-                outcome.behind.into_iter().for_each(|key| session.outgoing.choose(key));
+                behind.into_iter().for_each(|key| session.outgoing.choose(key));
             }
             progress_event(session, context);
         }
@@ -225,16 +257,19 @@ impl MultiLeader {
 
     fn send_states(&mut self, number: u16, context: &mut Context<'_>) {
         let limits = &context.replica.config.limits;
-        let (window, part_size) = (limits.parts_window, limits.part_size);
+        let mut too_large = Vec::new();
         let Some(session) = self.sessions.get_mut(&number) else {
             return;
         };
         let mut steps = Vec::new();
         while let Some(part) =
-            session.outgoing.next_part(context.replica.partition(number), window, part_size)
+            session.outgoing.next_part(context.replica.partition(number), limits, &mut too_large)
         {
             session.report.states_sent += part.items.len() as u64;
             steps.push(SessionStep::States(part));
+        }
+        for (item, bytes) in too_large {
+            context.outbox.event(Event::StateTooLarge { item, bytes });
         }
         if !steps.is_empty() {
             progress_event(session, context);
@@ -243,7 +278,7 @@ impl MultiLeader {
             if session.outgoing.sent.is_none() {
                 let parts = session.outgoing.parts();
                 session.outgoing.sent = Some(parts);
-                steps.push(SessionStep::Sent { parts });
+                steps.push(session.outgoing.said_sent(parts));
             }
             if session.outgoing.end.is_none() && session.incoming.has_all_sent() {
                 let parts = session.outgoing.parts();
@@ -262,30 +297,37 @@ impl MultiLeader {
         if session.outgoing.end.is_some() && session.incoming.has_all() && !session.incoming.complete {
             session.incoming.complete = true;
             let raise = session.accounts_for_all();
+            session.report.complete = raise;
             if let Some(standing) = session.theirs.clone().filter(|_| raise) {
                 context.replica.raise_frontier(number, standing);
             }
             session.outgoing.done = true;
             self.say(number, |_| vec_of(SessionStep::Done), context);
         }
-        if self.sessions.get(&number).is_some_and(Session::is_over)
-            && let Some(session) = self.sessions.remove(&number)
-        {
-            let (peer, report) = (session.peer, session.report);
-            context.outbox.event(Event::SessionFinished { peer, partition: number, report });
-            self.tell_all(number, context);
+        if self.sessions.get(&number).is_some_and(Session::is_over) {
+            self.finish_session(number, context);
         }
     }
 
-    /// The peer's standing names dots and heads; those of this node's own identity must be known here.
-    fn learn_standing(&mut self, number: u16, standing: &Standing, context: &mut Context<'_>) {
-        if context.replica.is_outrun_by(number, &standing.heads) {
-            super::renew_identity(context);
+    /// Checks a peer's standing. Returns whether a session can rest on it: not when the two sides hold different
+    /// histories of one identity, because the dots of one would pass for removals of the other's.
+    fn learn_standing(
+        &mut self,
+        peer: NodeId,
+        number: u16,
+        standing: &Standing,
+        context: &mut Context<'_>,
+    ) -> Result<bool, PeerError> {
+        match context.replica.check_standing(number, standing) {
+            Err(RunError::Outrun) => super::renew_identity(context),
+            checked => checked?,
         }
+        self.find_forks(peer, number, &standing.heads, context);
         #[cfg(feature = "_planted_bugs")]
         if self.has_bug(crate::PlantedBug::FrontierRaisedEarly) {
             context.replica.raise_frontier(number, standing.clone());
         }
+        Ok(self.lane(peer, number, |lane| lane.forked.is_empty()) == Some(true))
     }
 
     /// After a session the partition takes entries again, and everybody hears how far it is.
@@ -345,13 +387,32 @@ fn photograph(peer: NodeId, id: u64, initiator: bool, number: u16, context: &mut
     let limits = context.replica.config.limits.merkle.clone();
     let partition = context.replica.partition_mut(number);
     let ours = partition.standing();
-    let snapshot = partition.cells.snapshot();
+    let snapshot = partition.cells.photograph();
     let tree = if initiator {
         merkle::Session::initiate(snapshot, nonce, limits)
     } else {
         merkle::Session::accept(snapshot, nonce, limits)
     };
     Session::new(peer, id, initiator, ours, tree, context.now.instant)
+}
+
+/// Joins complete states. When they show writes of this node's identity that it does not know, it takes a fresh one,
+/// and the dots are another's.
+fn join_part(
+    number: u16,
+    part: &StatesPart,
+    standing: &Standing,
+    context: &mut Context<'_>,
+) -> Result<Vec<ItemKey>, PeerError> {
+    let wall = context.now.wall;
+    let behind = match context.replica.apply_part(number, part, standing, wall) {
+        Err(RunError::Outrun) => {
+            super::renew_identity(context);
+            context.replica.apply_part(number, part, standing, wall)
+        }
+        joined => joined,
+    };
+    Ok(behind?)
 }
 
 fn progress_event(session: &Session, context: &mut Context<'_>) {

@@ -18,8 +18,9 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use super::super::engine::SessionReport;
 use crate::bytes::Bytes;
+use crate::engine::{PeerError, SessionReport};
+use crate::limits::Limits;
 use crate::merkle::{self, Outcome, Root};
 use crate::node::NodeId;
 use crate::replica::{ItemKey, Partition};
@@ -66,7 +67,9 @@ pub(super) struct Outgoing {
     unacknowledged: BTreeMap<u32, StatesPart>,
     next: u32,
     acknowledged: u32,
-    /// The sum of the digests of all states sent on this side's own account.
+    /// A state that is too large for a part, and how much of it was sent.
+    started: Option<(ItemKey, Bytes, usize)>,
+    /// What the keys sent on this side's own account add to the root of its photographed tree.
     weight: Root,
     /// Whether the comparison said what to send.
     planned: bool,
@@ -80,9 +83,10 @@ pub(super) struct Outgoing {
 pub(super) struct Incoming {
     /// Parts that arrived, all of them from zero on.
     pub(super) parts: u32,
-    /// The sum of the digests of all states of the first `sent` parts.
-    weight: Root,
-    pub(super) sent: Option<u32>,
+    /// How many parts the peer sent on its own account, and what their keys add to the root of its tree.
+    pub(super) sent: Option<(u32, Root)>,
+    /// A state that arrived in part.
+    started: Option<(Bytes, Vec<u8>)>,
     pub(super) end: Option<u32>,
     /// Whether everything arrived and was dealt with.
     pub(super) complete: bool,
@@ -121,14 +125,12 @@ impl Session {
 
     /// Whether the states exchanged account for the whole difference of the two trees.
     ///
-    /// Digests in the comparison are short, limits may cut it off, and keys may be written meanwhile; but trees
-    /// are sums, so what is left of each side's root after taking out what it sent must be the same to the last
-    /// of 128 bits. Only then may the peer's frontier be taken over: else a key that was missed would count as
-    /// removed.
+    /// Digests in the comparison are short and limits may cut it off; but trees are sums, so what is left of each
+    /// side's photographed root after taking out the keys it sent must be the same to the last of 128 bits. Only
+    /// then may the peer's frontier be taken over: else a key that was missed would count as removed.
     pub(super) fn accounts_for_all(&self) -> bool {
-        let Some(theirs) = &self.theirs else { return false };
-        let common = |standing: &Standing, weight: Root| root_of(standing).without(weight);
-        common(&self.ours, self.outgoing.weight) == common(theirs, self.incoming.weight)
+        let (Some(theirs), Some((_, weight))) = (&self.theirs, self.incoming.sent) else { return false };
+        root_of(&self.ours).without(self.outgoing.weight) == root_of(theirs).without(weight)
     }
 
     /// Once the trees are compared: which states to send. Returns whether that is known now.
@@ -143,13 +145,11 @@ impl Session {
             Outcome::Converged => &[],
             Outcome::Differs(difference) => &difference.send,
         };
-        let mut keys: Vec<ItemKey> =
-            handles.iter().flat_map(|handle| partition.cells.keys_of(*handle)).cloned().collect();
-        keys.sort_unstable();
-        for key in keys {
-            if let Some(weight) = partition.cells.weight_of(&key) {
-                self.outgoing.weight = self.outgoing.weight.with(weight);
-            }
+        let mut keys: Vec<_> =
+            handles.iter().flat_map(|handle| partition.cells.photographed(*handle)).collect();
+        keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (key, weight) in keys {
+            self.outgoing.weight = self.outgoing.weight.with(weight);
             self.outgoing.choose(key);
         }
         self.outgoing.planned = true;
@@ -228,38 +228,68 @@ impl Outgoing {
 
     /// Whether every chosen state is on its way.
     pub(super) fn is_drained(&self) -> bool {
-        self.planned && self.pending.is_empty()
+        self.planned && self.pending.is_empty() && self.started.is_none()
     }
 
     pub(super) fn parts(&self) -> u32 {
         self.next
     }
 
-    /// The next part, if the window has room for one.
+    /// The next part, if the window has room for one. States above the limit are left out and named.
     pub(super) fn next_part(
         &mut self,
         partition: &Partition,
-        window: u32,
-        part_size: usize,
+        limits: &Limits,
+        too_large: &mut Vec<(ItemKey, usize)>,
     ) -> Option<StatesPart> {
-        if self.next - self.acknowledged >= window {
+        if self.next - self.acknowledged >= limits.parts_window {
             return None;
         }
-        let collection = self.pending.front()?.collection;
-        let mut part = StatesPart { index: self.next, collection, items: Vec::new() };
+        let mut part: Option<StatesPart> = None;
         let mut size = 0;
-        while size < part_size && self.pending.front().is_some_and(|key| key.collection == collection) {
-            let Some(item) = self.pending.pop_front() else {
+        while size < limits.part_size && self.start_next(partition, limits.max_state, too_large) {
+            let Some((key, state, sent)) = self.started.take() else { break };
+            let index = self.next;
+            let collection = key.collection;
+            let part = part.get_or_insert_with(|| StatesPart { index, collection, items: Vec::new() });
+            if part.collection != collection {
+                self.started = Some((key, state, sent));
                 break;
-            };
-            let held = partition.cells.get(&item);
-            let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
-            size += item.key.len() + state.len();
-            part.items.push(ItemState { key: item.key, state });
+            }
+            let end = state.len().min(sent + limits.part_size - size);
+            let more = end < state.len();
+            let piece = if sent == 0 && !more { state.clone() } else { Bytes::from(&state[sent..end]) };
+            size += key.key.len() + piece.len();
+            part.items.push(ItemState { key: key.key.clone(), state: piece, more });
+            if more {
+                self.started = Some((key, state, end));
+                break;
+            }
         }
+        let part = part?;
         self.next += 1;
         self.unacknowledged.insert(part.index, part.clone());
         Some(part)
+    }
+
+    /// Sees to it that a state is at hand to be sent; false when there is none left.
+    fn start_next(
+        &mut self,
+        partition: &Partition,
+        max_state: usize,
+        too_large: &mut Vec<(ItemKey, usize)>,
+    ) -> bool {
+        while self.started.is_none() {
+            let Some(item) = self.pending.pop_front() else { return false };
+            let held = partition.cells.get(&item);
+            let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
+            if state.len() > max_state {
+                too_large.push((item, state.len()));
+            } else {
+                self.started = Some((item, state, 0));
+            }
+        }
+        true
     }
 
     /// The peer has all parts below this number; returns whether that is news.
@@ -272,9 +302,14 @@ impl Outgoing {
         news
     }
 
+    /// Word that the first `parts` parts are all this side sends on its own account.
+    pub(super) fn said_sent(&self, parts: u32) -> SessionStep {
+        SessionStep::Sent { parts, weight: (self.weight.digest, self.weight.count) }
+    }
+
     fn unanswered(&self) -> impl Iterator<Item = SessionStep> {
         let parts = self.unacknowledged.values().cloned().map(SessionStep::States);
-        let sent = self.sent.map(|parts| SessionStep::Sent { parts });
+        let sent = self.sent.map(|parts| self.said_sent(parts));
         let end = self.end.map(|parts| SessionStep::End { parts });
         let done = self.done.then_some(SessionStep::Done);
         parts.chain(sent).chain(end).chain(done)
@@ -287,17 +322,31 @@ impl Incoming {
         index == self.parts
     }
 
-    /// A part arrived. States that answer this side's own do not count towards the difference of the trees.
-    pub(super) fn took(&mut self, weight: Root) {
-        if self.sent.is_none_or(|sent| self.parts < sent) {
-            self.weight = self.weight.with(weight);
+    /// The next part arrived: the states that are complete with it.
+    pub(super) fn take(&mut self, part: StatesPart, max_state: usize) -> Result<StatesPart, PeerError> {
+        let mut whole = StatesPart { items: Vec::with_capacity(part.items.len()), ..part };
+        for item in part.items {
+            match self.started.take() {
+                None if !item.more => whole.items.push(item),
+                None => self.started = Some((item.key, item.state.to_vec())),
+                Some((key, mut state)) if key == item.key && state.len() + item.state.len() <= max_state => {
+                    state.extend_from_slice(&item.state);
+                    if item.more {
+                        self.started = Some((key, state));
+                    } else {
+                        whole.items.push(ItemState { state: state.into(), ..item });
+                    }
+                }
+                Some(_) => return Err(PeerError::Disorder { what: "the pieces of a large state" }),
+            }
         }
         self.parts += 1;
+        Ok(whole)
     }
 
     /// Whether all states the peer sent on its own account arrived.
     pub(super) fn has_all_sent(&self) -> bool {
-        self.sent.is_some_and(|sent| self.parts >= sent)
+        self.sent.is_some_and(|(sent, _)| self.parts >= sent)
     }
 
     /// Whether all states the peer sent arrived.

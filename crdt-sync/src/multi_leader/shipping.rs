@@ -10,7 +10,9 @@ use replication_log::Lsn;
 
 use super::MultiLeader;
 use crate::engine::{Context, Event, PeerError};
+use crate::entry::Position;
 use crate::node::NodeId;
+use crate::replica::check_position;
 use crate::wire::{Frontier, Message, OriginStatus, Run};
 
 impl MultiLeader {
@@ -35,18 +37,33 @@ impl MultiLeader {
             return;
         };
         let lane = &mut known.lanes[usize::from(number)];
+        let in_session = self.sessions.contains_key(&number);
+        let catch_up = context.replica.config.timing.catch_up_entries;
+        let open =
+            peer < context.replica.config.node && lane.calls_for_session(&partition.histories, catch_up);
         let seems_level = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
         let root = seems_level.then(|| partition.cells.root()).map(|root| (root.digest, root.count));
-        let rewind = core::mem::take(&mut lane.must_rewind);
+        // While a session is open nothing would be taken; its end tells everybody.
+        let rewind = !in_session && core::mem::take(&mut lane.must_rewind);
+        lane.owes_acknowledgement = false;
         lane.advertised = Some(heads);
-        let frontier = Frontier { partition: number, rewind, ask, origins, root };
+        let frontier = Frontier { partition: number, rewind, open, ask, origins, root };
         let after = context.replica.journal.last();
         context.outbox.send(known.link, &Message::Frontier(frontier), after);
     }
 
-    /// A frontier in answer to entries. While one waits for the disk, later entries need none of their own.
-    pub(super) fn acknowledge(&mut self, peer: NodeId, partition: u16, context: &mut Context<'_>) {
-        self.advertise(peer, partition, context);
+    /// Answers entries that are durable by now.
+    pub(super) fn acknowledge_all(&mut self, context: &mut Context<'_>) {
+        let owed: Vec<(NodeId, u16)> = self
+            .peers
+            .iter()
+            .flat_map(|(node, peer)| (0..).zip(&peer.lanes).map(|(number, lane)| (*node, number, lane)))
+            .filter(|(_, _, lane)| lane.owes_acknowledgement)
+            .map(|(node, number, _)| (node, number))
+            .collect();
+        for (node, number) in owed {
+            self.advertise(node, number, context);
+        }
     }
 
     /// A peer said how far it is.
@@ -63,16 +80,10 @@ impl MultiLeader {
         if context.replica.is_outrun_by(number, &heads) {
             super::renew_identity(context);
         }
-        for (origin, head) in heads {
-            let known = context.replica.partition(number).histories.get(origin);
-            let known = known.and_then(|history| history.at(head.sequence));
-            if known.is_some_and(|known| known.chain != head.chain) {
-                self.forked(number, origin, context);
-            }
-        }
+        self.find_forks(peer, number, &heads, context);
         let now = context.now.instant;
         self.lane(peer, number, |lane| lane.learn(frontier, now));
-        self.compare(peer, number, frontier.root, context);
+        self.compare(peer, number, frontier, context);
         self.report_level(peer, number, context);
         self.pump(peer, number, context);
         if frontier.ask {
@@ -81,22 +92,41 @@ impl MultiLeader {
         Ok(())
     }
 
+    /// Notes of which identities the two sides hold different histories.
+    pub(super) fn find_forks(
+        &mut self,
+        peer: NodeId,
+        number: u16,
+        heads: &[(ReplicaId, Position)],
+        context: &mut Context<'_>,
+    ) {
+        for &(origin, head) in heads {
+            let known = context.replica.partition(number).histories.get(origin);
+            let known = known.and_then(|history| history.at(head.sequence));
+            if known.is_some_and(|known| known.chain != head.chain) {
+                self.forked(peer, number, origin, context);
+            }
+        }
+    }
+
     /// Decides what a frontier calls for: a session, or word that both sides are equally far.
-    fn compare(&mut self, peer: NodeId, number: u16, root: Option<(u128, u64)>, context: &mut Context<'_>) {
+    fn compare(&mut self, peer: NodeId, number: u16, frontier: &Frontier, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
         let catch_up = context.replica.config.timing.catch_up_entries;
-        let gap = self.lane(peer, number, |lane| lane.gap(&partition.histories)).flatten();
-        let Some(gap) = gap else { return };
-        if gap.calls_for_session(catch_up) {
-            return self.open_session(peer, number, context);
-        }
-        let (Some(theirs), true) = (root, gap.is_closed()) else {
+        let Some(lane) = self.peers.get(&peer).and_then(|peer| peer.lanes.get(usize::from(number))) else {
             return;
         };
+        let sound = lane.forked.is_empty();
+        let closed = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
+        let asked = frontier.open && !closed;
+        if sound && (asked || lane.calls_for_session(&partition.histories, catch_up)) {
+            return self.open_session(peer, number, context);
+        }
+        let (Some(theirs), true) = (frontier.root, sound && closed) else { return };
         let ours = partition.cells.root();
         if theirs == (ours.digest, ours.count) {
             self.lane(peer, number, |lane| lane.agreed = Some(ours));
-        } else if !self.sessions.contains_key(&number) {
+        } else {
             // Both have applied the same and hold something else: the safety net.
             self.open_session(peer, number, context);
         }
@@ -124,7 +154,8 @@ impl MultiLeader {
         let Some(gap) = lane.gap(&partition.histories) else {
             return;
         };
-        if in_session || gap.missing_there == 0 || gap.calls_for_session(timing.catch_up_entries) {
+        let by_session = lane.calls_for_session(&partition.histories, timing.catch_up_entries);
+        if in_session || gap.missing_there == 0 || by_session {
             return;
         }
         let mut window =
@@ -132,7 +163,7 @@ impl MultiLeader {
         for (origin, history) in partition.histories.iter() {
             let arrived = self.advanced.get(&(number, origin));
             let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
-            if self.forked.contains(&(number, origin)) || (origin != context.replica.id && too_fresh) {
+            if lane.forked.contains(&origin) || (origin != context.replica.id && too_fresh) {
                 continue;
             }
             loop {
@@ -154,9 +185,8 @@ impl MultiLeader {
     pub(super) fn heartbeat(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
         let heads = partition.heads();
-        let stale = self.lane(peer, number, |lane| {
-            lane.must_rewind || lane.advertised.as_ref() != Some(&heads) || !lane.is_level(partition)
-        });
+        let stale = self
+            .lane(peer, number, |lane| lane.advertised.as_ref() != Some(&heads) || !lane.is_level(partition));
         if stale == Some(true) {
             self.tell_frontier(peer, number, true, context);
         }
@@ -212,7 +242,10 @@ fn next_run(
 
 fn check_order(frontier: &Frontier, context: &Context<'_>) -> Result<(), PeerError> {
     let ascending = frontier.origins.windows(2).all(|pair| pair[0].origin < pair[1].origin);
-    let sound = frontier.origins.iter().all(|status| status.floor <= status.head.sequence);
+    let sound = frontier
+        .origins
+        .iter()
+        .all(|status| status.floor <= status.head.sequence && check_position(status.head).is_ok());
     if ascending && sound && frontier.origins.len() <= context.replica.config.limits.max_origins {
         Ok(())
     } else {

@@ -12,7 +12,6 @@ use crate::bytes::Bytes;
 use crate::cell::{self, Cell, CellError};
 use crate::collection::{CollectionId, Kind};
 use crate::entry::{Entry, Position};
-use crate::merkle::Root;
 use crate::time::WallTime;
 use crate::wire::{ItemState, Run, Standing, StatesPart};
 
@@ -23,15 +22,6 @@ pub enum RunOutcome {
     Applied(usize),
     /// The run starts above what is known of its origin; nothing was applied.
     Gap,
-}
-
-/// What joining a part of a peer's states told.
-#[derive(Debug, Default)]
-pub(crate) struct PartOutcome {
-    /// The keys of which the peer's state lacks something.
-    pub(crate) behind: Vec<ItemKey>,
-    /// The sum of the digests of the states, as the peer's tree holds them.
-    pub(crate) weight: Root,
 }
 
 /// Why a run or a part of states was refused. Nothing of it was applied.
@@ -75,6 +65,15 @@ pub enum RunError {
     /// The peer named dots of this node's own identity that it never issued.
     #[error("the peer knows writes of this node's own identity that this node does not know")]
     Outrun,
+    /// A sequence that no origin can have reached.
+    #[error("the peer named sequence {sequence}, which no origin can have reached")]
+    ImpossibleSequence {
+        /// The sequence.
+        sequence: u64,
+    },
+    /// A standing with more, or other, than a standing can hold.
+    #[error("the peer's standing is out of order or too large")]
+    BadStanding,
     /// The partition follows as many origins as it may.
     #[error("the partition follows {limit} origins already")]
     TooManyOrigins {
@@ -119,35 +118,54 @@ impl Replica {
         Ok(RunOutcome::Applied(new.len()))
     }
 
-    /// Joins a part of a peer's states; all of it or, on an error, nothing.
+    /// Joins a part of a peer's states; all of it or, on an error, nothing. Returns the keys of which the peer's
+    /// state lacks something.
     pub(crate) fn apply_part(
         &mut self,
         number: u16,
         part: &StatesPart,
         standing: &Standing,
-    ) -> Result<PartOutcome, RunError> {
+        wall: WallTime,
+    ) -> Result<Vec<ItemKey>, RunError> {
         let kind = self.kind_of(part.collection)?;
         let states = part
             .items
             .iter()
             .map(|item| self.admit_state(number, part.collection, kind, item))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut outcome = PartOutcome::default();
+        let mut behind = Vec::new();
         for ((key, theirs), item) in states.into_iter().zip(&part.items) {
-            let cells = &self.partition(number).cells;
-            outcome.weight = outcome.weight.with(cells.weight(&key, &theirs));
+            if let Some(stamp) = theirs.latest_stamp() {
+                self.clock.observe(stamp, wall);
+            }
             let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context);
             if merged.peer_is_behind {
-                outcome.behind.push(key);
+                behind.push(key);
             }
         }
-        Ok(outcome)
+        Ok(behind)
     }
 
     /// Takes over a peer's standing, once all its states have arrived.
     pub(crate) fn raise_frontier(&mut self, partition: u16, standing: Standing) {
         self.partition_mut(partition).raise(&standing);
         self.journal.append(&JournalRecord::FrontierRaised { partition, standing });
+    }
+
+    /// A standing must be well-formed before anything is done with it, and must not claim writes of this node's
+    /// own identity that it never issued.
+    pub(crate) fn check_standing(&self, partition: u16, standing: &Standing) -> Result<(), RunError> {
+        let limits = &self.config.limits;
+        let ascending = standing.heads.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let small = standing.heads.len() <= limits.max_origins;
+        if !ascending || !small || standing.context.range_count() > limits.max_context_ranges {
+            return Err(RunError::BadStanding);
+        }
+        standing.heads.iter().try_for_each(|(_, head)| check_position(*head))?;
+        if self.is_outrun_by(partition, &standing.heads) {
+            return Err(RunError::Outrun);
+        }
+        self.check_own_dots(partition, &standing.context)
     }
 
     fn merge_state(
@@ -185,6 +203,7 @@ impl Replica {
             }
         }
         let head = partition.histories.head(run.origin);
+        check_position(run.after)?;
         if run.after.sequence > head.sequence {
             return Ok(None);
         }
@@ -210,6 +229,9 @@ impl Replica {
         let mut entries = run.entries.iter();
         loop {
             let known = history.and_then(|history| history.at(at.sequence));
+            if at.sequence == 0 && at != Position::default() {
+                return Err(RunError::BrokenChain { origin: run.origin, after: 0 });
+            }
             if known
                 .or((at.sequence == 0).then(Position::default))
                 .is_some_and(|known| known.chain != at.chain)
@@ -249,7 +271,7 @@ impl Replica {
         item: &ItemState,
     ) -> Result<(ItemKey, Cell), RunError> {
         self.check_key(number, collection, &item.key)?;
-        let cell = Cell::decode(kind, &item.key, &item.state, &self.config.limits.codec())?;
+        let cell = Cell::decode(kind, &item.key, &item.state, &self.config.limits.state_codec())?;
         self.check_own_dots(number, &cell.dots())?;
         Ok((ItemKey { collection, key: item.key.clone() }, cell))
     }
@@ -271,5 +293,14 @@ impl Replica {
     fn check_own_dots(&self, partition: u16, context: &CausalContext) -> Result<(), RunError> {
         let issued = self.partition(partition).histories.head(self.id).sequence;
         if context.highest(self.id) > issued { Err(RunError::Outrun) } else { Ok(()) }
+    }
+}
+
+/// Sequences stay far from the end of the numbers, so that sums of them cannot run over.
+pub(crate) fn check_position(position: Position) -> Result<(), RunError> {
+    const HIGHEST: u64 = u64::MAX >> 16;
+    match position.sequence {
+        0..=HIGHEST => Ok(()),
+        sequence => Err(RunError::ImpossibleSequence { sequence }),
     }
 }

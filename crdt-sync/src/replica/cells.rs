@@ -21,6 +21,13 @@ pub struct ItemKey {
     pub key: Bytes,
 }
 
+impl ItemKey {
+    /// The key that sorts before all others.
+    fn least() -> Self {
+        Self { collection: CollectionId::LEAST, key: Bytes::default() }
+    }
+}
+
 /// What is held under a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
@@ -38,12 +45,14 @@ pub(crate) struct Cells {
     /// Keys by keyed hash, so that the items of a leaf of the tree are one range. Two keys may share a hash.
     by_hash: BTreeMap<KeyHash, SmallVec<[ItemKey; 1]>>,
     tree: BucketTree,
+    /// Since the tree was photographed: what it held for the keys that changed, `None` for new ones.
+    photograph: Option<BTreeMap<(KeyHash, ItemKey), Option<u128>>>,
 }
 
 impl Cells {
     pub(crate) fn new(tree_key: &TreeKey, leaf_bits: u8) -> Result<Self, TreeError> {
         let tree = BucketTree::new(tree_key, leaf_bits)?;
-        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree })
+        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree, photograph: None })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -71,12 +80,19 @@ impl Cells {
         self.by_key.iter()
     }
 
-    /// The keys behind a handle that a tree session was given; nearly always one.
-    pub(crate) fn keys_of(&self, handle: u64) -> impl Iterator<Item = &ItemKey> {
+    /// The keys behind a handle of the photographed tree, nearly always one, and what each added to its root.
+    pub(crate) fn photographed(&self, handle: u64) -> Vec<(ItemKey, Root)> {
         let first = u128::from(handle) << 64;
         let last = first | u128::from(u64::MAX);
-        let range = KeyHash::from_u128(first)..=KeyHash::from_u128(last);
-        self.by_hash.range(range).flat_map(|(_, keys)| keys)
+        let mut keys = Vec::new();
+        self.for_each_photographed(
+            KeyHash::from_u128(first),
+            KeyHash::from_u128(last),
+            &mut |hash, key, version| {
+                keys.push((key.clone(), self.tree.weight(hash, version)));
+            },
+        );
+        keys
     }
 
     /// Replaces what is held under a key; a vacant cell removes it.
@@ -86,27 +102,16 @@ impl Cells {
         }
         let digest = cell.digest();
         if let Some(held) = self.by_key.get_mut(key) {
+            note(&mut self.photograph, held.hash, key, Some(held.digest));
             mirrored(self.tree.replace(held.hash, held.digest, digest));
             *held = Held { cell, lsn, digest, hash: held.hash };
             return;
         }
         let hash = self.hash_of(key);
+        note(&mut self.photograph, hash, key, None);
         mirrored(self.tree.insert(hash, digest));
         self.by_hash.entry(hash).or_default().push(key.clone());
         self.by_key.insert(key.clone(), Held { cell, lsn, digest, hash });
-    }
-
-    /// What a key in this state adds to the tree's root.
-    pub(crate) fn weight(&self, key: &ItemKey, cell: &Cell) -> Root {
-        if cell.is_vacant() {
-            return Root::default();
-        }
-        self.tree.weight(self.hash_of(key), cell.digest())
-    }
-
-    /// What a key adds to the tree's root now.
-    pub(crate) fn weight_of(&self, key: &ItemKey) -> Option<Root> {
-        self.get(key).map(|held| self.tree.weight(held.hash, held.digest))
     }
 
     /// The digest and number of all cells.
@@ -114,20 +119,55 @@ impl Cells {
         self.tree.root()
     }
 
-    /// The tree as it is now, stable while writes go on.
-    pub(crate) fn snapshot(&mut self) -> TreeSnapshot {
+    /// The tree as it is now. Until [`forget_photograph`](Self::forget_photograph) this is what the cells show
+    /// as an [`ItemSource`], while writes go on.
+    pub(crate) fn photograph(&mut self) -> TreeSnapshot {
+        self.photograph = Some(BTreeMap::new());
         self.tree.snapshot()
+    }
+
+    /// Nobody looks at the photograph any more.
+    pub(crate) fn forget_photograph(&mut self) {
+        self.photograph = None;
     }
 
     fn remove(&mut self, key: &ItemKey) {
         let Some(held) = self.by_key.remove(key) else {
             return;
         };
+        note(&mut self.photograph, held.hash, key, Some(held.digest));
         mirrored(self.tree.remove(held.hash, held.digest));
         if let Some(keys) = self.by_hash.get_mut(&held.hash) {
             keys.retain(|other| other != key);
             if keys.is_empty() {
                 self.by_hash.remove(&held.hash);
+            }
+        }
+    }
+
+    /// The items of the photograph, or of now when there is none, whose hashes lie between the two.
+    fn for_each_photographed(
+        &self,
+        first: KeyHash,
+        last: KeyHash,
+        f: &mut dyn FnMut(KeyHash, &ItemKey, u128),
+    ) {
+        let changed = self.photograph.as_ref();
+        for (&hash, keys) in self.by_hash.range(first..=last) {
+            for key in keys {
+                let noted = changed.and_then(|changed| changed.get(&(hash, key.clone())));
+                if noted.is_none()
+                    && let Some(held) = self.by_key.get(key)
+                {
+                    f(hash, key, held.digest);
+                }
+            }
+        }
+        let from = (first, ItemKey::least());
+        let noted = changed.into_iter().flat_map(|changed| changed.range(from.clone()..));
+        for ((hash, key), version) in noted.take_while(|((hash, _), _)| *hash <= last) {
+            if let Some(version) = version {
+                f(*hash, key, *version);
             }
         }
     }
@@ -146,14 +186,24 @@ fn mirrored(result: Result<(), TreeError>) {
     result.expect("the tree mirrors the cells");
 }
 
-/// The handle of an item is the upper half of its keyed hash.
+/// The items of the photograph. The handle of an item is the upper half of its keyed hash.
 impl ItemSource for Cells {
     fn for_each_in(&self, part: Prefix, visit: &mut dyn FnMut(Item)) {
-        for (&key_hash, keys) in self.by_hash.range(part.start()..=part.end()) {
-            for held in keys.iter().filter_map(|key| self.by_key.get(key)) {
-                let handle = (key_hash.as_u128() >> 64) as u64;
-                visit(Item { handle, key_hash, version: held.digest });
-            }
-        }
+        self.for_each_photographed(part.start(), part.end(), &mut |key_hash, _, version| {
+            let handle = (key_hash.as_u128() >> 64) as u64;
+            visit(Item { handle, key_hash, version });
+        });
+    }
+}
+
+/// Remembers what the photograph shows of a key that changes now, if nothing was remembered yet.
+fn note(
+    photograph: &mut Option<BTreeMap<(KeyHash, ItemKey), Option<u128>>>,
+    hash: KeyHash,
+    key: &ItemKey,
+    shown: Option<u128>,
+) {
+    if let Some(changed) = photograph {
+        changed.entry((hash, key.clone())).or_insert(shown);
     }
 }

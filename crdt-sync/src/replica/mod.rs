@@ -19,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use replication_log::Lsn;
 
+pub(crate) use apply::check_position;
 pub use apply::{RunError, RunOutcome};
 pub use cells::ItemKey;
 
@@ -96,7 +97,7 @@ impl Replica {
     fn unfounded(config: Config, registry: Registry) -> Result<Self, TreeError> {
         let tree_key = TreeKey::new(*config.cluster.as_bytes());
         let partitions = (0..config.partitions)
-            .map(|number| Partition::new(number, &tree_key, config.leaf_bits))
+            .map(|number| Partition::new(number, &tree_key, &config))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             clock: HlcClock::new(config.timing.max_drift),

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crdt_core::{CausalContext, Change, Crdt, Dot, ReplicaId};
 use replication_log::Lsn;
 
+use super::Config;
 use super::cells::{Cells, ItemKey};
 use crate::bytes::Bytes;
 use crate::cell::Cell;
@@ -22,6 +23,7 @@ pub(crate) struct Partition {
     /// Every dot applied, whether it left a live value or not.
     pub(crate) context: CausalContext,
     pub(crate) histories: Histories,
+    max_revisions: usize,
 }
 
 /// What joining a peer's state did.
@@ -36,9 +38,16 @@ pub(crate) struct MergeOutcome {
 }
 
 impl Partition {
-    pub(crate) fn new(number: u16, tree_key: &TreeKey, leaf_bits: u8) -> Result<Self, TreeError> {
-        let cells = Cells::new(tree_key, leaf_bits)?;
-        Ok(Self { number, cells, context: CausalContext::new(), histories: Histories::default() })
+    pub(crate) fn new(number: u16, tree_key: &TreeKey, config: &Config) -> Result<Self, TreeError> {
+        let cells = Cells::new(tree_key, config.leaf_bits)?;
+        let max_revisions = config.limits.max_revisions;
+        Ok(Self {
+            number,
+            cells,
+            context: CausalContext::new(),
+            histories: Histories::default(),
+            max_revisions,
+        })
     }
 
     /// The cell of a key as a copy to change.
@@ -52,6 +61,7 @@ impl Partition {
         let mut cell = self.cell_or_vacant(&key, kind);
         let (delta, delta_context) = effect;
         if cell.join(&self.context, delta, delta_context).is_changed() {
+            cell.stem(self.max_revisions);
             self.cells.put(&key, cell, lsn);
         }
         let _ = self.context.merge(delta_context);
@@ -81,6 +91,7 @@ impl Partition {
         let change = cell.join(&self.context, theirs, their_context);
         let peer_is_behind = cell.digest() != theirs.digest();
         if change.is_changed() {
+            cell.stem(self.max_revisions);
             self.cells.put(key, cell, lsn);
         }
         let _ = self.context.merge(&theirs.dots());

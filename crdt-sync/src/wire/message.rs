@@ -46,6 +46,8 @@ pub struct Frontier {
     pub partition: u16,
     /// Entries that were sent above these heads were not taken; they must be sent again.
     pub rewind: bool,
+    /// The sender has too much to catch up on, or to be caught up on, and asks the receiver to open a session.
+    pub open: bool,
     /// The sender wants to hear in turn how far the receiver is.
     pub ask: bool,
     /// All origins, ascending.
@@ -118,6 +120,8 @@ pub enum SessionStep {
     Sent {
         /// How many parts it sent so far.
         parts: u32,
+        /// What these keys add to the root of the sender's tree.
+        weight: (u128, u64),
     },
     /// The sender also answered every state it was sent that was behind its own.
     End {
@@ -152,13 +156,15 @@ pub struct StatesPart {
     pub items: Vec<ItemState>,
 }
 
-/// The whole state of one key.
+/// The state of one key, or a piece of one that is too large for a part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemState {
     /// The key.
     pub key: Bytes,
     /// Its state; empty when the sender holds nothing under this key any more.
     pub state: Bytes,
+    /// The state goes on with the first item of the next part.
+    pub more: bool,
 }
 
 /// Why a link is closed.
