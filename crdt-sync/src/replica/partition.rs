@@ -87,14 +87,19 @@ impl Partition {
         lsn: Lsn,
     ) -> MergeOutcome {
         let mut cell = self.cell_or_vacant(key, kind);
-        let removed = cell.dots().difference(&theirs.dots()).intersection(their_context);
-        let change = cell.join(&self.context, theirs, their_context);
+        let dots = theirs.dots();
+        let removed = cell.dots().difference(&dots).intersection(their_context);
+        // Of what the peer has seen, exactly what the journal keeps: a replay then decides the same, even where the
+        // peer claims for one element what another was written under.
+        let mut seen = removed.clone();
+        let _ = seen.merge(&dots);
+        let change = cell.join(&self.context, theirs, &seen);
         let peer_is_behind = cell.digest() != theirs.digest();
         if change.is_changed() {
             cell.stem(self.max_revisions);
             self.cells.put(key, cell, lsn);
         }
-        let _ = self.context.merge(&theirs.dots());
+        let _ = self.context.merge(&dots);
         MergeOutcome { change, removed: removed.dots().collect(), peer_is_behind }
     }
 
@@ -115,5 +120,37 @@ impl Partition {
     /// The last position of every origin, ascending.
     pub(crate) fn heads(&self) -> Vec<(ReplicaId, Position)> {
         self.histories.iter().map(|(origin, history)| (origin, history.head())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crdt_core::dotted::DotMap;
+
+    use super::*;
+    use crate::collection::Collection;
+    use crate::node::{ClusterKey, NodeId};
+
+    #[test]
+    fn a_dot_claimed_for_another_element_means_the_same_in_memory_as_in_a_replay() {
+        let config = Config::new(NodeId::from_u128(1), ClusterKey::from_bytes([7; 16]), [7; 32]);
+        let key = ItemKey { collection: Collection::sets("lists").id(), key: "groceries".into() };
+        let dot = Dot::new(ReplicaId::from_u128(1), 1).unwrap();
+        let set_of = |element: &str| {
+            let mut elements = DotMap::default();
+            elements.add(dot, element.into());
+            Cell::Set(elements)
+        };
+        let (truth, lie) = (set_of("milk"), set_of("soap"));
+        let [mut live, mut replayed] =
+            [(); 2].map(|()| Partition::new(0, &TreeKey::new([7; 16]), &config).unwrap());
+        for partition in [&mut live, &mut replayed] {
+            partition.merge_state(&key, Kind::Set, &truth, &truth.dots(), Lsn::ZERO);
+        }
+        let outcome = live.merge_state(&key, Kind::Set, &lie, &CausalContext::new(), Lsn::ZERO);
+        let mut journaled = lie.dots();
+        let _ = journaled.merge(&outcome.removed.iter().copied().collect());
+        replayed.merge_state(&key, Kind::Set, &lie, &journaled, Lsn::ZERO);
+        assert_eq!(live.cells.root(), replayed.cells.root());
     }
 }
