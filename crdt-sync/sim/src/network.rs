@@ -17,6 +17,8 @@ pub(crate) struct End {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
     ends: BTreeMap<LinkId, End>,
+    /// Ends that are up as far as their nodes know, and over which nothing gets any more.
+    broken: BTreeSet<LinkId>,
     blocked: BTreeSet<(usize, usize)>,
     next: u64,
 }
@@ -38,7 +40,14 @@ impl Network {
 
     /// Takes one end down.
     pub(crate) fn remove(&mut self, link: LinkId) -> Option<End> {
+        self.broken.remove(&link);
         self.ends.remove(&link)
+    }
+
+    /// From now on nothing gets over this connection, and neither side knows.
+    pub(crate) fn sever(&mut self, link: LinkId) {
+        let far = self.end(link).map(|end| end.far);
+        self.broken.extend(far.into_iter().chain([link]));
     }
 
     /// The ends at a node, in the order in which they came up.
@@ -46,18 +55,25 @@ impl Network {
         self.ends.iter().filter(|(_, end)| end.node == node).map(|(link, _)| *link).collect()
     }
 
-    /// The connections of which both ends are up; one end of each.
+    /// The connections over which frames get; one end of each.
     pub(crate) fn whole_links(&self) -> Vec<LinkId> {
         self.ends
             .iter()
-            .filter(|(link, end)| **link < end.far && self.ends.contains_key(&end.far))
+            .filter(|(link, end)| **link < end.far && self.carries(**link))
             .map(|(link, _)| *link)
             .collect()
     }
 
-    /// Whether two nodes have a connection with both ends up.
+    /// Whether two nodes have a connection over which frames get.
     pub(crate) fn are_linked(&self, a: usize, b: usize) -> bool {
-        self.ends.values().any(|end| (end.node, end.far_node) == (a, b) && self.ends.contains_key(&end.far))
+        let links = self.ends.iter().filter(|(_, end)| (end.node, end.far_node) == (a, b));
+        links.into_iter().any(|(link, _)| self.carries(*link))
+    }
+
+    /// Whether frames get over this end: it is up, so is its counterpart, and nothing is broken in between.
+    pub(crate) fn carries(&self, link: LinkId) -> bool {
+        let end = self.end(link).filter(|_| !self.broken.contains(&link));
+        end.is_some_and(|end| self.ends.contains_key(&end.far))
     }
 
     /// From now on nothing gets from one node to the other; the other way is not touched.
@@ -87,6 +103,15 @@ mod tests {
         network.remove(near);
         assert!(!network.are_linked(0, 1));
         assert_eq!(network.ends_of(1), [far]);
+    }
+
+    #[test]
+    fn a_broken_connection_looks_up_from_both_sides_and_carries_nothing() {
+        let mut network = Network::default();
+        let (near, far) = network.connect(0, 1);
+        network.sever(far);
+        assert!(network.end(near).is_some() && network.end(far).is_some());
+        assert!(!network.carries(near) && !network.carries(far) && !network.are_linked(0, 1));
     }
 
     #[test]

@@ -327,6 +327,9 @@ impl<'p> Simulation<'p> {
         const LOOK_EVERY: Duration = Duration::from_millis(100);
         const SILENCE: Duration = Duration::from_millis(500);
         self.world.make_peace();
+        // What was struck before may still have to be noticed, and what was held up to arrive.
+        let aftermath = self.plan.setup.hostility.as_ref().map(|hostility| *hostility.lasting.end());
+        self.pass(aftermath.unwrap_or_default())?;
         let peace = self.world.time();
         while let Some(detail) = self.disagreement() {
             let waited = self.world.time().since(peace);

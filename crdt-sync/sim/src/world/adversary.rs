@@ -81,6 +81,7 @@ impl World {
         let Some(end) = self.network.end(link) else { return };
         self.faults.add(Fault::LinkBroken);
         self.note(format_args!("{} and {} break", link.0, end.far.0));
+        self.network.sever(link);
         for link in [link, end.far] {
             let takes = self.until_noticed();
             self.put(takes, Happening::LinkDown { link });

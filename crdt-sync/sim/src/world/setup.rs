@@ -39,7 +39,7 @@ impl Setup {
         let micros = Duration::from_micros;
         Self {
             nodes,
-            partitions: 1,
+            partitions: 2,
             collections: collections.into_iter().collect(),
             limits: small_limits(),
             timing: short_timing(),
@@ -60,7 +60,7 @@ impl Setup {
 fn small_limits() -> Limits {
     Limits {
         max_frame: 64 << 10,
-        max_retained: 4 << 10,
+        max_retained: 1 << 10,
         send_window: 2 << 10,
         parts_window: 2,
         part_size: 256,
@@ -75,7 +75,7 @@ fn short_timing() -> Timing {
         resend_after: millis(150),
         relay_after: millis(30),
         session_timeout: millis(800),
-        catch_up_entries: 24,
+        catch_up_entries: 12,
         ..Timing::default()
     }
 }

@@ -28,6 +28,9 @@ impl World {
             format_args!("{from} sends {far_node} {length} bytes over {}", link.0),
             &bytes,
         );
+        if !self.network.carries(link) {
+            return;
+        }
         let latency = self.dice.wires.span(&self.setup.latency);
         let Some(hostility) = &self.setup.hostility else {
             return self.put(latency, Happening::Arrival { link: far, bytes });
