@@ -80,6 +80,17 @@ impl Lane {
         self.theirs = Some(theirs);
     }
 
+    /// A session brought the peer at least this far; its next word says so itself, or corrects it.
+    pub(super) fn assume(&mut self, heads: &[(ReplicaId, Position)]) {
+        let theirs = self.theirs.get_or_insert_default();
+        for &(origin, head) in heads {
+            let status = theirs.entry(origin).or_insert(OriginStatus { origin, floor: head.sequence, head });
+            if status.head.sequence < head.sequence {
+                status.head = head;
+            }
+        }
+    }
+
     /// Nothing was acknowledged for too long: what was sent counts as lost.
     pub(super) fn rewind(&mut self, now: Instant) {
         self.sent.clear();

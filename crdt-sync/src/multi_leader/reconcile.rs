@@ -92,6 +92,14 @@ impl MultiLeader {
 
     /// The session did all it was for.
     fn finish_session(&mut self, number: u16, context: &mut Context<'_>) {
+        if let Some(session) = self.sessions.get(&number).filter(|session| session.report.complete) {
+            let (peer, theirs) = (session.peer, session.theirs.clone());
+            let ours = session.ours.heads.clone();
+            self.lane(peer, number, |lane| {
+                lane.assume(&ours);
+                lane.assume(&theirs.map(|standing| standing.heads).unwrap_or_default());
+            });
+        }
         if let Some(session) = self.end_session(number, context) {
             let (peer, report) = (session.peer, session.report);
             context.outbox.event(Event::SessionFinished { peer, partition: number, report });

@@ -105,7 +105,27 @@ impl MultiLeader {
             let known = known.and_then(|history| history.at(head.sequence));
             if known.is_some_and(|known| known.chain != head.chain) {
                 self.forked(peer, number, origin, context);
+                self.show_fork(peer, number, origin, head.sequence, context);
             }
+        }
+    }
+
+    /// Sends a peer the entry that this node holds in the place of the peer's last one, so that it learns of the
+    /// fork, too: it may be too far behind to see it in a frontier.
+    fn show_fork(
+        &self,
+        peer: NodeId,
+        number: u16,
+        origin: ReplicaId,
+        sequence: u64,
+        context: &mut Context<'_>,
+    ) {
+        let history = context.replica.partition(number).histories.get(origin);
+        let before = sequence.saturating_sub(1);
+        let run = history
+            .and_then(|history| next_run(number, origin, before, history, 1, context.outbox.durable()));
+        if let (Some(run), Some(peer)) = (run, self.peers.get(&peer)) {
+            context.outbox.send(peer.link, &Message::Run(run), Lsn::ZERO);
         }
     }
 
