@@ -97,6 +97,10 @@ pub struct Timing {
     pub relay_after: Duration,
     /// A Merkle session without progress for this long is given up and tried again.
     pub session_timeout: Duration,
+    /// A peer that knows this node to be equally far is told so again after this long, to show that it is alive.
+    pub keep_alive: Duration,
+    /// A connection on which nothing was heard for this long is closed.
+    pub silence: Duration,
     /// With more than this many entries to catch up on, a Merkle session is used instead.
     pub catch_up_entries: u64,
     /// How far a clock may run ahead before a write is refused.
@@ -110,6 +114,8 @@ impl Default for Timing {
             resend_after: Duration::from_secs(1),
             relay_after: Duration::from_millis(100),
             session_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(5),
+            silence: Duration::from_secs(30),
             catch_up_entries: 4_096,
             max_drift: Duration::from_secs(60),
         }

@@ -59,7 +59,8 @@ impl ClusterKey {
         &self.0
     }
 
-    /// A value that shows knowledge of the key without telling it: peers compare it in their greeting.
+    /// A value that tells clusters apart without telling the key: peers compare it in their greeting. It is always
+    /// the same, so it proves nothing about who says it.
     pub fn check(&self) -> [u8; 8] {
         let mut key = [0; 32];
         key[..16].copy_from_slice(&self.0);

@@ -88,15 +88,20 @@ impl Place {
         Ok(self.node.write(vec![write]).await?.versions.first().copied())
     }
 
+    /// For actions that always write a version of a document.
+    async fn write_version(&self, key: impl Into<Bytes>, action: Action) -> Result<VersionId, NodeError> {
+        self.act(key, action).await?.ok_or(NodeError::Ended)
+    }
+
     async fn cell(&self, key: impl Into<Bytes>) -> Result<Option<Cell>, NodeError> {
         self.node.read(ItemKey { collection: self.collection, key: key.into() }).await
     }
 }
 
 impl Documents {
-    /// Writes a version on top of what this node shows.
-    pub async fn put(&self, key: impl Into<Bytes>, body: impl Into<Bytes>) -> Result<(), NodeError> {
-        self.at.act(key, Action::Put(body.into())).await.map(drop)
+    /// Writes a version on top of what this node shows, and returns its id.
+    pub async fn put(&self, key: impl Into<Bytes>, body: impl Into<Bytes>) -> Result<VersionId, NodeError> {
+        self.at.write_version(key, Action::Put(body.into())).await
     }
 
     /// Writes first versions of many documents, in one atomic batch. Importing the same thing again, or on
@@ -116,13 +121,17 @@ impl Documents {
         key: impl Into<Bytes>,
         parent: VersionId,
         body: Option<Bytes>,
-    ) -> Result<(), NodeError> {
-        self.at.act(key, Action::Update { parent, body }).await.map(drop)
+    ) -> Result<VersionId, NodeError> {
+        self.at.write_version(key, Action::Update { parent, body }).await
     }
 
     /// Writes one version that supersedes every live one.
-    pub async fn resolve(&self, key: impl Into<Bytes>, body: impl Into<Bytes>) -> Result<(), NodeError> {
-        self.at.act(key, Action::Resolve(body.into())).await.map(drop)
+    pub async fn resolve(
+        &self,
+        key: impl Into<Bytes>,
+        body: impl Into<Bytes>,
+    ) -> Result<VersionId, NodeError> {
+        self.at.write_version(key, Action::Resolve(body.into())).await
     }
 
     /// Deletes a document as it is seen here.

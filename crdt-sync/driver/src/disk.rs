@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crdt_sync::Input;
 use replication_log::storage::FileStorage;
-use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, RecordKind};
+use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, ReadError, RecordKind};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -14,19 +14,16 @@ use crate::error::OpenError;
 /// Records of the engine are opaque to the log.
 const ENGINE_RECORD: RecordKind = RecordKind(1);
 
-/// A directory's log, opened.
+/// A log in a directory.
+pub(crate) type FileLog = Log<FileStorage>;
+
+/// The log of a running node.
 pub(crate) struct Disk {
     log: LogHandle<FileStorage>,
 }
 
-/// What a directory held when it was opened.
-pub(crate) struct Opened {
-    pub(crate) log: Log<FileStorage>,
-    pub(crate) records: Vec<(Lsn, Vec<u8>)>,
-}
-
-/// Opens the log of a directory, creating both if need be, and reads its records.
-pub(crate) fn open(directory: &Path) -> Result<Opened, OpenError> {
+/// Opens the log of a directory, creating both if need be.
+pub(crate) fn open(directory: &Path) -> Result<FileLog, OpenError> {
     let storage = FileStorage::open(directory)?;
     let options = LogOptions::new(Uuid::new_v4().as_u64_pair().0);
     let (log, report) = Log::open(storage, options)?;
@@ -34,12 +31,28 @@ pub(crate) fn open(directory: &Path) -> Result<Opened, OpenError> {
         Some(cut) => warn!(?cut, "an unsynced tail was cut off the log"),
         None => info!(last = report.last.get(), clean = report.closed_cleanly, "log opened"),
     }
-    let mut records = Vec::new();
-    for record in log.read_from(report.oldest)? {
-        let record = record?;
-        records.push((record.lsn, record.payload));
-    }
-    Ok(Opened { log, records })
+    Ok(log)
+}
+
+/// The first record, which says what the log belongs to.
+pub(crate) fn first_record(log: &FileLog) -> Result<Option<Vec<u8>>, OpenError> {
+    let mut reader = log.read_from(log.oldest())?;
+    Ok(reader.next_record()?.map(|record| record.payload.to_vec()))
+}
+
+/// All records, oldest first, one at a time. They end early when one cannot be read, and `failed` says why.
+pub(crate) fn records<'l>(
+    log: &'l FileLog,
+    failed: &'l mut Option<ReadError>,
+) -> Result<impl Iterator<Item = (Lsn, Vec<u8>)> + 'l, OpenError> {
+    let records = log.read_from(log.oldest())?.into_iter();
+    Ok(records.map_while(move |record| match record {
+        Ok(record) => Some((record.lsn, record.payload)),
+        Err(error) => {
+            *failed = Some(error);
+            None
+        }
+    }))
 }
 
 impl Disk {

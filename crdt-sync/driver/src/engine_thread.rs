@@ -1,6 +1,6 @@
 //! The thread that owns the engine: it feeds it what happened and does what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crdt_sync::time::Instant;
@@ -42,6 +42,8 @@ pub(crate) struct EngineThread {
     replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
     timer: Option<Instant>,
+    /// What happened while outputs were being carried out: told to the engine when it has no more of them.
+    deferred: VecDeque<Input>,
 }
 
 impl EngineThread {
@@ -55,6 +57,7 @@ impl EngineThread {
             replies: BTreeMap::new(),
             next_request: 0,
             timer: None,
+            deferred: VecDeque::new(),
         }
     }
 
@@ -64,11 +67,9 @@ impl EngineThread {
         let mut told = None;
         loop {
             let sleep = self.timer.map_or(LONGEST_SLEEP, |at| self.clock.until(at));
-            // The disk first: what it made durable may leave before anything new is taken on.
+            // In no fixed order, so that none of them can starve the others.
             tokio::select! {
-                biased;
                 Some(input) = inlets.disk.recv() => self.handle(input),
-                () = std::future::ready(()), if sleep.is_zero() => self.timer_due(),
                 command = inlets.commands.recv() => match command {
                     Some(Command::Request(request, reply)) => self.request(request, reply),
                     Some(Command::Inspect(look)) => look(&self.engine),
@@ -82,16 +83,33 @@ impl EngineThread {
                 () = tokio::time::sleep(sleep) => self.timer_due(),
             }
         }
-        self.links.clear();
-        self.disk.close();
+        self.end(inlets.disk);
         if let Some(done) = told {
             let _ = done.send(());
+        }
+    }
+
+    /// Closing the log makes everything durable that was appended, and whoever waited for that is told.
+    fn end(mut self, mut disk: UnboundedReceiver<Input>) {
+        self.links.clear();
+        self.disk.close();
+        while let Ok(input) = disk.try_recv() {
+            self.engine.handle(self.clock.now(), input);
+            while let Some(output) = self.engine.poll_output() {
+                if let Output::Reply { id, reply } = output {
+                    reply_to(&mut self.replies, id, reply);
+                }
+            }
         }
     }
 
     fn handle(&mut self, input: Input) {
         self.engine.handle(self.clock.now(), input);
         self.drain();
+        while let Some(input) = self.deferred.pop_front() {
+            self.engine.handle(self.clock.now(), input);
+            self.drain();
+        }
     }
 
     fn timer_due(&mut self) {
@@ -126,16 +144,11 @@ impl EngineThread {
             match output {
                 Output::Append { first, records } => {
                     if !self.disk.append(first, &records) {
-                        self.engine.handle(self.clock.now(), Input::LogFailed);
+                        self.deferred.push_back(Input::LogFailed);
                     }
                 }
                 Output::Send { link, frame } => self.send(link, frame),
-                Output::Reply { id, reply } => {
-                    if let Some(waiting) = self.replies.remove(&id) {
-                        // Whoever asked may have stopped waiting.
-                        let _ = waiting.send(reply);
-                    }
-                }
+                Output::Reply { id, reply } => reply_to(&mut self.replies, id, reply),
                 Output::Close { link, reason } => {
                     debug!(link = link.0, ?reason, "closing a connection");
                     self.links.remove(&link);
@@ -154,6 +167,7 @@ impl EngineThread {
         if !outbound.send(frame) {
             warn!(link = link.0, "a peer takes nothing any more; its connection is closed");
             self.links.remove(&link);
+            self.deferred.push_back(Input::LinkDown { link });
         }
     }
 
@@ -165,5 +179,12 @@ impl EngineThread {
         }
         // Nobody need listen.
         let _ = self.events.send(event);
+    }
+}
+
+/// Whoever asked may have stopped waiting.
+fn reply_to(replies: &mut BTreeMap<RequestId, oneshot::Sender<Reply>>, id: RequestId, reply: Reply) {
+    if let Some(waiting) = replies.remove(&id) {
+        let _ = waiting.send(reply);
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::disk::{self, Disk, Opened};
+use crate::disk::{self, Disk, FileLog};
 use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError};
 use crate::net::{self, Counters, Net, NetInput, Traffic};
@@ -24,6 +24,8 @@ use crate::options::NodeOptions;
 const QUEUE: usize = 1_024;
 /// A peer that lets more than this wait for it is given up; it catches up when it is back.
 const MAX_QUEUED_BYTES: usize = 64 << 20;
+/// How many keys are copied out of the engine at a time, so that a scan does not hold up everything else.
+const SCAN_PAGE: usize = 4_096;
 const READ_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running node: a directory, its log, its sockets, and the engine between them. Clones are handles to the
@@ -168,20 +170,27 @@ impl Node {
         }
     }
 
-    /// All keys of a collection with their states, in key order, durable here.
+    /// All keys of a collection with their states, in key order, durable here. What is written meanwhile may be in
+    /// it or not.
     pub async fn scan(&self, collection: CollectionId) -> Result<Vec<(Bytes, Cell)>, NodeError> {
-        // A read of no key in particular waits for everything appended so far.
-        self.read(ItemKey { collection, key: Bytes::default() }).await?;
-        let mut cells: Vec<_> = self
-            .inspect(move |engine| {
-                engine
-                    .scan(collection, Bytes::default())
-                    .map(|(key, cell)| (key.clone(), cell.clone()))
-                    .collect()
-            })
-            .await?;
-        cells.sort_unstable_by(|(one, _): &(Bytes, Cell), (other, _)| one.cmp(other));
-        Ok(cells)
+        let mut cells = Vec::new();
+        let mut from = Bytes::default();
+        loop {
+            let deadline = self.now() + READ_DEADLINE;
+            let scan = Request::Scan { collection, from: from.clone(), limit: SCAN_PAGE, deadline };
+            let page = match self.ask(scan).await? {
+                Reply::Cells(page) => page,
+                other => return Err(refusal(other)),
+            };
+            let is_last = page.len() < SCAN_PAGE;
+            if let Some((last, _)) = page.last() {
+                from = successor(last);
+            }
+            cells.extend(page);
+            if is_last {
+                return Ok(cells);
+            }
+        }
     }
 
     /// Where the node stands.
@@ -295,11 +304,9 @@ async fn bind(address: SocketAddr, beyond_loopback: bool) -> Result<(SocketAddr,
     Ok((listener.local_addr().map_err(refused)?, listener))
 }
 
-type FileLog = replication_log::Log<replication_log::storage::FileStorage>;
-
 fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(Engine, FileLog), OpenError> {
-    let Opened { log, records } = disk::open(directory)?;
-    let logged = records.first().and_then(|(_, record)| crdt_sync::node_of_log(record));
+    let log = disk::open(directory)?;
+    let logged = disk::first_record(&log)?.and_then(|record| crdt_sync::node_of_log(&record));
     let node = options.node.or(logged).unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
@@ -308,8 +315,13 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
     config.partitions = options.partitions;
     config.limits = options.limits;
     config.timing = options.timing;
-    let engine = Engine::open(config, records, clock.now())?;
-    Ok((engine, log))
+    let mut failed = None;
+    let records = disk::records(&log, &mut failed)?;
+    let engine = Engine::open(config, records, clock.now());
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok((engine?, log)),
+    }
 }
 
 /// The engine gets a thread of its own, because its log writes block.
@@ -331,4 +343,11 @@ fn refusal(reply: Reply) -> NodeError {
         Reply::Unknown { lsn } => NodeError::Unknown { lsn },
         _ => NodeError::Ended,
     }
+}
+
+/// The key that sorts right after this one.
+fn successor(key: &Bytes) -> Bytes {
+    let mut next = key.to_vec();
+    next.push(0);
+    next.into()
 }

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use replication_log::Lsn;
 
 use super::Event;
+use crate::bytes::Bytes;
 use crate::cell::Cell;
+use crate::collection::CollectionId;
 use crate::replica::{ItemKey, Write, WriteError, Written};
 use crate::time::Instant;
 use crate::wire::Farewell;
@@ -80,6 +82,17 @@ pub enum Request {
         /// When to give up waiting for the disk.
         deadline: Instant,
     },
+    /// The states of a collection's keys in key order; answered when everything they show is durable.
+    Scan {
+        /// Which collection.
+        collection: CollectionId,
+        /// The first key.
+        from: Bytes,
+        /// How many keys at most.
+        limit: usize,
+        /// When to give up waiting for the disk.
+        deadline: Instant,
+    },
 }
 
 /// The answer to a request.
@@ -92,6 +105,8 @@ pub enum Reply {
     Refused(WriteError),
     /// The state of the key; `None` when nothing is held.
     Value(Option<Cell>),
+    /// The states asked for, in key order.
+    Cells(Vec<(Bytes, Cell)>),
     /// The key's last change is not durable yet and the deadline has passed.
     NotYetVisible {
         /// The record the read waited for.

@@ -1,12 +1,14 @@
 //! Links: connections, from the first frame until it is clear who speaks.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use replication_log::Lsn;
 
-use super::{Context, Event, LinkId, PeerError};
+use super::{Context, Event, LinkId, Outbox, PeerError};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
+use crate::time::Instant;
 use crate::wire::{self, Farewell, Greeting, Message, WireError};
 
 /// All open connections.
@@ -21,15 +23,17 @@ struct Link {
     peer: Option<NodeId>,
     /// The peer said more than its greeting, so it knows this side's.
     heard: bool,
+    /// When something arrived last.
+    alive: Instant,
 }
 
 impl Links {
     /// A connection is up: this side greets at once.
     pub(crate) fn up(&mut self, link: LinkId, dialed: bool, context: &mut Context<'_>) {
         if self.links.len() >= context.replica.config.limits.max_links {
-            return refuse(link, Farewell::Leaving, context);
+            return refuse(link, Farewell::Full, context);
         }
-        self.links.insert(link, Link { dialed, peer: None, heard: false });
+        self.links.insert(link, Link { dialed, peer: None, heard: false, alive: context.now.instant });
         let greeting = greeting_of(context);
         context.outbox.send(link, &Message::Greeting(greeting), Lsn::ZERO);
     }
@@ -48,9 +52,10 @@ impl Links {
         topology: &mut MultiLeader,
         context: &mut Context<'_>,
     ) {
-        let Some(known) = self.links.get(&link) else {
+        let Some(known) = self.links.get_mut(&link) else {
             return;
         };
+        known.alive = context.now.instant;
         let handled = match (wire::decode(bytes, &context.replica.config.limits), known.peer) {
             (Err(error), _) => Err(error.into()),
             (Ok(Message::Farewell(reason)), _) => {
@@ -73,6 +78,29 @@ impl Links {
         };
         if let Err(error) = handled {
             self.violation(link, error, topology, context);
+        }
+    }
+
+    /// Closes links on which nobody has greeted, or on which nothing was heard, for too long: a dead connection must
+    /// not stand in the way of a new one to the same peer.
+    pub(crate) fn drop_silent(&mut self, topology: &mut MultiLeader, context: &mut Context<'_>) {
+        let patience = context.replica.config.timing.silence;
+        let silent: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| context.now.instant.since(link.alive) >= patience)
+            .map(|(link, _)| *link)
+            .collect();
+        for link in silent {
+            context.outbox.event(Event::LinkRefused { link, reason: Farewell::Silent });
+            self.drop_link(link, Farewell::Silent, topology, context);
+        }
+    }
+
+    /// The engine is over: nobody is to wait for it.
+    pub(crate) fn close_all(&mut self, outbox: &mut Outbox) {
+        for link in core::mem::take(&mut self.links).into_keys() {
+            outbox.close(link, Farewell::Leaving);
         }
     }
 

@@ -39,6 +39,7 @@ use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
 use crate::replica::{Config, ItemKey, RecoverError, Replica, Write};
 use crate::time::{Instant, Now};
+use crate::wire::Farewell;
 use crdt_core::ReplicaId;
 
 /// A node of a replicated store, without its sockets, its disk and its clock.
@@ -96,8 +97,10 @@ impl Engine {
     /// Handles one input. Poll all outputs before the next one.
     pub fn handle(&mut self, now: Now, input: Input) {
         if self.ended {
-            if let Input::Request { id, .. } = input {
-                self.outbox.reply(id, Reply::Ended, Lsn::ZERO);
+            match input {
+                Input::Request { id, .. } => self.outbox.reply(id, Reply::Ended, Lsn::ZERO),
+                Input::LinkUp { link, .. } => self.outbox.close(link, Farewell::Leaving),
+                _ => {}
             }
             return;
         }
@@ -121,6 +124,7 @@ impl Engine {
             Input::LogFailed => {
                 self.ended = true;
                 self.outbox.fail();
+                self.links.close_all(&mut self.outbox);
                 return;
             }
             Input::Timer => {
@@ -128,6 +132,7 @@ impl Engine {
                 context.outbox.expire(now.instant);
                 if self.topology.timer(&mut context) {
                     self.links.greet_again(&mut context);
+                    self.links.drop_silent(&mut self.topology, &mut context);
                 }
             }
         }
@@ -217,7 +222,22 @@ fn answer(id: RequestId, request: Request, context: &mut Context<'_>) {
             let value = Reply::Value(held.map(|held| held.cell.clone()));
             context.outbox.reply_by(id, value, lsn, deadline);
         }
+        Request::Scan { collection, from, limit, deadline } => {
+            let cells = scan(context.replica, collection, &from, limit);
+            context.outbox.reply_by(id, Reply::Cells(cells), context.replica.journal.last(), deadline);
+        }
     }
+}
+
+/// The first `limit` keys of all partitions, in key order.
+fn scan(replica: &Replica, collection: CollectionId, from: &Bytes, limit: usize) -> Vec<(Bytes, Cell)> {
+    let mut found: Vec<(&Bytes, &Cell)> = Vec::new();
+    for partition in &replica.partitions {
+        let cells = partition.cells.scan(collection, from.clone());
+        found.extend(cells.take(limit).map(|(key, held)| (key, &held.cell)));
+    }
+    found.sort_unstable_by_key(|(key, _)| *key);
+    found.into_iter().take(limit).map(|(key, cell)| (key.clone(), cell.clone())).collect()
 }
 
 fn answer_write(id: RequestId, writes: &[Write], context: &mut Context<'_>) {
@@ -225,9 +245,7 @@ fn answer_write(id: RequestId, writes: &[Write], context: &mut Context<'_>) {
         Ok(mut written) => {
             // A write that changed nothing rests on what made it unnecessary.
             let rests_on = written.lsn.max(context.replica.journal.last());
-            if written.lsn == Lsn::ZERO {
-                written.lsn = rests_on;
-            }
+            written.lsn = written.lsn.max(rests_on);
             context.outbox.reply(id, Reply::Written(written), rests_on);
         }
         Err(error) => context.outbox.reply(id, Reply::Refused(error), Lsn::ZERO),

@@ -36,6 +36,8 @@ pub(super) struct Lane {
     pub(super) reported_level: Option<Lsn>,
     /// The number of the session the peer opened last.
     pub(super) last_session: u64,
+    /// When the peer was told anything of this partition last.
+    pub(super) told: Instant,
     /// The heads the peer was told last.
     pub(super) advertised: Option<Vec<(ReplicaId, Position)>>,
 }
@@ -58,6 +60,7 @@ impl Lane {
             sent: BTreeMap::new(),
             progressed: now,
             must_rewind: false,
+            told: now,
             rewind_asked: None,
             owes_acknowledgement: false,
             forked: BTreeSet::new(),

@@ -46,6 +46,7 @@ impl MultiLeader {
         // While a session is open nothing would be taken; its end tells everybody.
         let rewind = !in_session && core::mem::take(&mut lane.must_rewind);
         lane.owes_acknowledgement = false;
+        lane.told = context.now.instant;
         lane.advertised = Some(heads);
         let frontier = Frontier { partition: number, rewind, open, ask, origins, root };
         let after = context.replica.journal.last();
@@ -205,11 +206,15 @@ impl MultiLeader {
     pub(super) fn heartbeat(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
         let heads = partition.heads();
-        let stale = self
-            .lane(peer, number, |lane| lane.advertised.as_ref() != Some(&heads) || !lane.is_level(partition));
+        let (now, keep_alive) = (context.now.instant, context.replica.config.timing.keep_alive);
+        let stale = self.lane(peer, number, |lane| {
+            let quiet = now.since(lane.told) >= keep_alive;
+            quiet || lane.advertised.as_ref() != Some(&heads) || !lane.is_level(partition)
+        });
         if stale == Some(true) {
             self.tell_frontier(peer, number, true, context);
         }
+        self.report_level(peer, number, context);
     }
 
     /// Says so when a lane has become level, once for every state of this node in which it is.

@@ -68,9 +68,9 @@ pub enum Action {
 /// What a command's writes became.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// The record that makes the writes durable; zero when nothing changed.
+    /// The record that makes the writes durable, or the one that made them unnecessary.
     pub lsn: Lsn,
-    /// The document versions written, in the order of the writes; deletions and other kinds write none here.
+    /// The document versions written, deletions included, in the order of the writes; other kinds write none.
     pub versions: Vec<VersionId>,
 }
 
@@ -157,6 +157,7 @@ struct Draft<'r> {
     replica: &'r Replica,
     cells: BTreeMap<(u16, ItemKey), Cell>,
     runs: BTreeMap<u16, Vec<Bytes>>,
+    entries: usize,
     bytes: usize,
     versions: Vec<VersionId>,
 }
@@ -173,6 +174,7 @@ impl Replica {
             replica: self,
             cells: BTreeMap::new(),
             runs: BTreeMap::new(),
+            entries: 0,
             bytes: 0,
             versions: Vec::new(),
         };
@@ -311,10 +313,10 @@ impl Draft<'_> {
         let entry = Entry { stamp, collection: write.collection, key: write.key.clone(), delta };
         let encoded = Bytes::from(codec::encode_payload(&entry));
         self.bytes += encoded.len();
-        let run = self.runs.entry(number).or_default();
-        run.push(encoded);
+        self.entries += 1;
+        self.runs.entry(number).or_default().push(encoded);
         if self.bytes > self.replica.config.limits.max_batch {
-            return Err(WriteError::TooLarge { writes: run.len(), bytes: self.bytes });
+            return Err(WriteError::TooLarge { writes: self.entries, bytes: self.bytes });
         }
         Ok(())
     }

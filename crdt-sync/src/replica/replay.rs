@@ -16,6 +16,10 @@ use crate::merkle::TreeError;
 use crate::node::NodeId;
 use crate::wire::Run;
 
+/// What was admitted once is read back whatever the limits are now; the log's own bounds hold it in check.
+const LIMITS: crdt_core::Limits =
+    crdt_core::Limits { max_bytes: 64 << 20, max_elements: 64 << 20, ..crdt_core::Limits::DEFAULT };
+
 /// Why a node cannot start from its log.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -95,7 +99,7 @@ impl Replica {
         let mut replica = Self::unfounded(config, registry)?;
         let mut last = Lsn::ZERO;
         for (lsn, bytes) in records {
-            let record = codec::decode_payload(bytes.as_ref(), &crdt_core::Limits::default())
+            let record = codec::decode_payload(bytes.as_ref(), &LIMITS)
                 .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
             replica.replay(record, lsn, last == Lsn::ZERO, wall)?;
             last = lsn;
@@ -168,7 +172,7 @@ impl Replica {
         if self.partition(run.partition).histories.head(run.origin) != run.after {
             return Err(out_of_order);
         }
-        let limits = crdt_core::Limits::default();
+        let limits = LIMITS;
         for (sequence, bytes) in (run.after.sequence + 1..).zip(&run.entries) {
             let entry: Entry = codec::decode_payload(bytes, &limits)
                 .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
@@ -181,6 +185,8 @@ impl Replica {
             partition.apply(&entry, &effect, kind, lsn);
             partition.remember(run.origin, bytes.clone(), lsn);
         }
+        let max_retained = self.config.limits.max_retained;
+        self.partition_mut(run.partition).histories.shrink_to(max_retained, lsn);
         if self.partition(run.partition).histories.head(run.origin).chain == run.chain {
             Ok(())
         } else {
@@ -201,7 +207,7 @@ impl Replica {
     fn replay_state(&mut self, merged: &MergedState, lsn: Lsn) -> Result<(), RecoverError> {
         self.checked(merged.partition, lsn)?;
         let kind = self.kind_of(merged.collection).map_err(|_| RecoverError::OtherCollections)?;
-        let theirs = Cell::decode(kind, &merged.key, &merged.state, &crdt_core::Limits::default())
+        let theirs = Cell::decode(kind, &merged.key, &merged.state, &LIMITS)
             .map_err(|cause| RecoverError::Cell { lsn, cause })?;
         let mut context = theirs.dots();
         for &dot in &merged.removed {
@@ -223,7 +229,7 @@ impl Replica {
 
 /// Which node wrote a log, told by its first record; `None` when that is not the founding of a node.
 pub fn node_of_log(first_record: &[u8]) -> Option<NodeId> {
-    match codec::decode_payload(first_record, &crdt_core::Limits::default()) {
+    match codec::decode_payload(first_record, &LIMITS) {
         Ok(JournalRecord::Founded(founding)) => Some(founding.node),
         _ => None,
     }

@@ -31,7 +31,7 @@ pub enum Message {
 pub struct Greeting {
     /// The sender.
     pub node: NodeId,
-    /// Shows that the sender knows the cluster key.
+    /// Tells clusters apart. It is not a proof: whoever has seen it once can say it.
     pub cluster_check: [u8; 8],
     /// Into how many partitions keys are divided.
     pub partitions: u16,
@@ -171,8 +171,12 @@ pub struct ItemState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Farewell {
-    /// The node shuts down.
+    /// The node shuts down, or its log failed.
     Leaving,
+    /// The node has as many connections as it may.
+    Full,
+    /// Nothing was heard for too long.
+    Silent,
     /// The other side belongs to another cluster.
     OtherCluster,
     /// The other side divides keys into another number of partitions.

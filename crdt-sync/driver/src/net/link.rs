@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crdt_sync::{Input, LinkId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
@@ -10,11 +11,14 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::{Net, NetInput, Outbound};
 
 const PREFIX: usize = 4;
+/// A peer that takes nothing for this long is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a connection until either side closes it, it breaks, or the node is told to stop.
 pub(super) async fn serve(net: Net, stream: TcpStream, dialed: bool, mut stop: watch::Receiver<bool>) {
@@ -72,14 +76,17 @@ async fn write_frames(
     let mut writer = BufWriter::with_capacity(64 << 10, writer);
     while let Some(frame) = queue.recv().await {
         let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        writer.write_u32_le(length).await?;
-        writer.write_all(&frame).await?;
+        timeout(PATIENCE, write_frame(&mut writer, length, &frame)).await??;
         queued.fetch_sub(frame.len() as u64, Ordering::Relaxed);
         net.counters.sent(PREFIX + frame.len());
         if queue.is_empty() {
-            writer.flush().await?;
+            timeout(PATIENCE, writer.flush()).await??;
         }
     }
-    writer.flush().await?;
-    writer.shutdown().await
+    timeout(PATIENCE, writer.shutdown()).await?
+}
+
+async fn write_frame(writer: &mut BufWriter<OwnedWriteHalf>, length: u32, frame: &[u8]) -> io::Result<()> {
+    writer.write_u32_le(length).await?;
+    writer.write_all(frame).await
 }
