@@ -7,6 +7,8 @@
 
 mod frame;
 mod message;
+#[cfg(test)]
+mod tests;
 
 pub use frame::{PROTOCOL_VERSION, WireError, decode, encode};
 pub use message::{
