@@ -21,27 +21,29 @@ impl Bars {
     }
 
     /// A bar for a replica that loads its catalogue.
-    pub(crate) fn loading(&self, name: &str) -> ProgressBar {
-        self.bar(name, LOADING)
+    pub(crate) fn loading(&self, name: &str, packages: usize) -> ProgressBar {
+        self.bar(name, LOADING, packages as u64)
     }
 
     /// A bar for a replica that syncs.
     pub(crate) fn syncing(&self, name: &str) -> SyncBar {
-        let bar = self.bar(name, SYNCING);
+        let bar = self.bar(name, SYNCING, 0);
         // While trees are compared nothing moves; the steady redraw shows that the program lives.
         bar.enable_steady_tick(Duration::from_millis(100));
         SyncBar { bar, received: 0, sent: 0 }
     }
 
-    fn bar(&self, name: &str, template: &str) -> ProgressBar {
+    fn bar(&self, name: &str, template: &str, length: u64) -> ProgressBar {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.all.add(ProgressBar::new(0)).with_style(style.progress_chars("━╸ ")).with_prefix(name.to_owned())
+        self.all
+            .add(ProgressBar::new(length))
+            .with_style(style.progress_chars("━╸ "))
+            .with_prefix(name.to_owned())
     }
 }
 
 /// Moves a bar to where a load is.
 pub(crate) fn show_load(bar: &ProgressBar, loaded: Loaded) {
-    bar.set_length(loaded.of as u64);
     bar.set_position(loaded.durable as u64);
     if loaded.durable == loaded.of {
         bar.finish();

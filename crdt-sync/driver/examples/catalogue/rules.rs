@@ -15,9 +15,9 @@ use crate::version;
 pub(crate) enum Resolve {
     /// All versions stay, as a conflict for somebody to resolve.
     Keep,
-    /// The version that was written last.
+    /// The version that was written last: catalogues are loaded in the order they are named.
     Lww,
-    /// A rule of one's own: the highest version, as Debian orders them.
+    /// A rule written as a closure: the highest version, as Debian orders them.
     Custom,
 }
 

@@ -14,7 +14,7 @@ use crate::dump::dump;
 use crate::error::Failure;
 use crate::inputs;
 use crate::load;
-use crate::replica::{Home, Replica};
+use crate::replica::{Home, Replica, root_of};
 use crate::report::{Row, Summary, Times};
 use crate::sync::QUIET;
 use crate::watch::{Watch, trouble};
@@ -40,10 +40,11 @@ pub(crate) async fn run(args: &Args) -> Result<bool, Failure> {
     row.full_copy = replica.node.encoded_size().await?;
     let loading = started.elapsed();
 
+    let met = Instant::now();
     let watch = watch(&replica, &say);
     meet(&replica, args, &say).await?;
     let agreed = follow(&replica, args, &say).await?;
-    let syncing = started.elapsed() - loading;
+    let syncing = met.elapsed();
 
     let contents = Contents::of(&replica.packages).await?;
     if let Some(directory) = &args.dump {
@@ -166,7 +167,7 @@ impl Standing {
 
     fn line(&self) -> String {
         let keys: usize = self.status.partitions.iter().map(|partition| partition.keys).sum();
-        let root = self.status.partitions.iter().fold(0, |sum, partition| sum ^ partition.root.digest);
+        let root = root_of(&self.status).digest;
         let (peers, agreed) = (self.status.peers.len(), self.agreed.len());
         format!("{keys} packages, root {root:032x}, {peers} peers, in sync with {agreed}")
     }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crdt_sync::SessionReport;
-use tokio::task::JoinSet;
 
 use crate::cli::{Args, Edit};
 use crate::contents::Contents;
@@ -73,22 +72,19 @@ async fn open_all(inputs: &[Input], home: &Home, args: &Args) -> Result<Vec<Repl
     Ok(replicas)
 }
 
-/// Loads every replica at the same time, and takes stock before any of them meets another.
+/// Loads one replica after the other, so that for the last writer to win means something: the last catalogue wins.
+/// Takes stock of each before it meets another.
 async fn load_all(replicas: &[Replica], inputs: Vec<Input>, bars: &Bars) -> Result<Vec<Row>, Failure> {
-    let mut tasks = JoinSet::new();
-    for (index, (replica, input)) in replicas.iter().cloned().zip(inputs).enumerate() {
-        let bar = bars.loading(&replica.name);
-        tasks.spawn(async move {
-            let loaded =
-                load::load(&replica.packages, &input.entries, |loaded| show_load(&bar, loaded)).await?;
-            let full_copy = replica.node.encoded_size().await?;
-            let (name, input) = (input.name, input.bytes);
-            Ok((index, Row { name, loaded, input, full_copy, ..Row::default() }))
-        });
+    let bars: Vec<_> = inputs.iter().map(|input| bars.loading(&input.name, input.entries.len())).collect();
+    let mut rows = Vec::new();
+    for ((replica, input), bar) in replicas.iter().zip(inputs).zip(&bars) {
+        let loaded = load::load(&replica.packages, &input.entries, |loaded| show_load(bar, loaded)).await?;
+        let full_copy = replica.node.encoded_size().await?;
+        rows.push(Row { name: input.name, loaded, input: input.bytes, full_copy, ..Row::default() });
+        // Stamps have milliseconds: the next catalogue begins in a later one.
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    let mut rows: Vec<(usize, Row)> = tasks.join_all().await.into_iter().collect::<Result<_, Failure>>()?;
-    rows.sort_by_key(|(index, _)| *index);
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
+    Ok(rows)
 }
 
 /// What came of syncing.

@@ -21,25 +21,42 @@ fn parts(version: &str) -> (&str, &str, &str) {
     (epoch, upstream, revision)
 }
 
-fn compare_pieces(mut a: &str, mut b: &str) -> Ordering {
-    while !a.is_empty() || !b.is_empty() {
-        let ((a_text, a_rest), (b_text, b_rest)) = (split_text(a), split_text(b));
-        let ((a_number, a_next), (b_number, b_next)) = (split_number(a_rest), split_number(b_rest));
-        let order = compare_text(a_text, b_text).then_with(|| compare_numbers(a_number, b_number));
+fn compare_pieces(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (pieces(a), pieces(b));
+    loop {
+        let (one, other) = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (one, other) => (one.unwrap_or_default(), other.unwrap_or_default()),
+        };
+        let order =
+            compare_text(one.text, other.text).then_with(|| compare_numbers(one.number, other.number));
         if order.is_ne() {
             return order;
         }
-        (a, b) = (a_next, b_next);
     }
-    Ordering::Equal
 }
 
-fn split_text(piece: &str) -> (&str, &str) {
-    piece.split_at(piece.find(|c: char| c.is_ascii_digit()).unwrap_or(piece.len()))
+/// A run of non-digits and the run of digits that follows; either may be empty.
+#[derive(Default)]
+struct Piece<'v> {
+    text: &'v str,
+    number: &'v str,
 }
 
-fn split_number(piece: &str) -> (&str, &str) {
-    piece.split_at(piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len()))
+fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (text, from_number) = split_where(rest, |c| c.is_ascii_digit());
+        let (number, next) = split_where(from_number, |c| !c.is_ascii_digit());
+        rest = next;
+        Some(Piece { text, number })
+    })
+}
+
+fn split_where(text: &str, stop: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(stop).unwrap_or(text.len()))
 }
 
 /// Tilde before the end, the end before letters, letters before everything else.

@@ -37,7 +37,7 @@ impl Watch {
                         }
                     }
                     Err(RecvError::Lagged(missed)) => {
-                        eprintln!("{missed} events came too fast and were missed")
+                        eprintln!("{missed} events came too fast and were missed");
                     }
                     Err(RecvError::Closed) => break,
                 }
