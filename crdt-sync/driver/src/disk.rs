@@ -27,9 +27,9 @@ pub(crate) fn open(directory: &Path) -> Result<FileLog, OpenError> {
     let storage = FileStorage::open(directory)?;
     let options = LogOptions::new(Uuid::new_v4().as_u64_pair().0);
     let (log, report) = Log::open(storage, options)?;
-    match &report.cut {
-        Some(cut) => warn!(?cut, "an unsynced tail was cut off the log"),
-        None => info!(last = report.last.get(), clean = report.closed_cleanly, "log opened"),
+    info!(last = report.last.get(), clean = report.closed_cleanly, "log opened");
+    if let Some(cut) = &report.cut {
+        warn!(?cut, "an unsynced tail was cut off the log");
     }
     Ok(log)
 }

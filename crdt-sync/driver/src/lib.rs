@@ -19,3 +19,8 @@ pub use error::{NodeError, OpenError};
 pub use net::Traffic;
 pub use node::Node;
 pub use options::NodeOptions;
+
+/// The front page's example, so that it is true.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;

@@ -66,9 +66,8 @@ impl Links {
                 self.greeted(link, &greeting, topology, context);
                 Ok(())
             }
-            (Ok(Message::Greeting(_)), Some(_)) => Ok(()),
-            // The greeting was lost or overtaken. It will be repeated, and so will this.
-            (Ok(_), None) => Ok(()),
+            // A greeting that was repeated; or what followed one that was lost or overtaken, and will be repeated.
+            (Ok(Message::Greeting(_)), Some(_)) | (Ok(_), None) => Ok(()),
             (Ok(message), Some(peer)) => {
                 if let Some(link) = self.links.get_mut(&link) {
                     link.heard = true;

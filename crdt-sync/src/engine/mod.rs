@@ -198,10 +198,10 @@ impl Engine {
         if let Some((first, records)) = self.replica.journal.take() {
             self.outbox.push(Output::Append { first, records });
         }
-        let next = self.topology.next_timer().into_iter().chain(self.outbox.next_deadline()).min();
-        if let Some(at) = next.map(|at| at.max(now))
-            && self.timer.is_none_or(|asked| at < asked)
-        {
+        let heartbeat = self.topology.next_timer();
+        let next = self.outbox.next_deadline().map_or(heartbeat, |deadline| deadline.min(heartbeat));
+        let at = next.max(now);
+        if self.timer.is_none_or(|asked| at < asked) {
             self.timer = Some(at);
             self.outbox.push(Output::SetTimer { at });
         }

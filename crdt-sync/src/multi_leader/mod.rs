@@ -124,8 +124,8 @@ impl MultiLeader {
         true
     }
 
-    pub(crate) fn next_timer(&self) -> Option<Instant> {
-        Some(self.next_heartbeat)
+    pub(crate) fn next_timer(&self) -> Instant {
+        self.next_heartbeat
     }
 
     /// All connected peers, and whether each is known to hold the same as this node.
@@ -143,7 +143,7 @@ impl MultiLeader {
     /// Entries of some origin arrived.
     fn on_run(&mut self, peer: NodeId, run: &Run, context: &mut Context<'_>) -> Result<(), PeerError> {
         let partition = run.partition;
-        self.check_partition(partition, context)?;
+        check_partition(partition, context)?;
         if self.sessions.contains_key(&partition) {
             self.lane(peer, partition, |lane| lane.must_rewind = true);
             return Ok(());
@@ -192,14 +192,6 @@ impl MultiLeader {
         }
     }
 
-    fn check_partition(&self, partition: u16, context: &Context<'_>) -> Result<(), PeerError> {
-        if partition < context.replica.config.partitions {
-            Ok(())
-        } else {
-            Err(PeerError::UnknownPartition { partition })
-        }
-    }
-
     fn lane<T>(&mut self, peer: NodeId, partition: u16, f: impl FnOnce(&mut Lane) -> T) -> Option<T> {
         self.peers.get_mut(&peer)?.lanes.get_mut(usize::from(partition)).map(f)
     }
@@ -213,6 +205,14 @@ impl MultiLeader {
     #[cfg(feature = "_planted_bugs")]
     fn has_bug(&self, bug: crate::PlantedBug) -> bool {
         self.planted == Some(bug)
+    }
+}
+
+fn check_partition(partition: u16, context: &Context<'_>) -> Result<(), PeerError> {
+    if partition < context.replica.config.partitions {
+        Ok(())
+    } else {
+        Err(PeerError::UnknownPartition { partition })
     }
 }
 

@@ -41,7 +41,7 @@ impl MultiLeader {
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
         let wire::Session { partition, id, step } = message;
-        self.check_partition(partition, context)?;
+        super::check_partition(partition, context)?;
         let ours = self.sessions.get(&partition).map(|session| (session.peer, session.id));
         match step {
             SessionStep::Open(standing) => return self.on_open(peer, partition, id, standing, context),
@@ -237,7 +237,9 @@ impl MultiLeader {
             session.report.states_received += whole.items.len() as u64;
             session.progressed = context.now.instant;
             if session.outgoing.end.is_none() {
-                behind.into_iter().for_each(|key| session.outgoing.choose(key));
+                for key in behind {
+                    session.outgoing.choose(key);
+                }
             }
             progress_event(session, context);
         }
@@ -392,7 +394,7 @@ impl MultiLeader {
 fn photograph(peer: NodeId, id: u64, initiator: bool, number: u16, context: &mut Context<'_>) -> Session {
     let mut nonce = [0; 16];
     context.replica.rng.fill_bytes(&mut nonce);
-    let limits = context.replica.config.limits.merkle.clone();
+    let limits = context.replica.config.limits.merkle;
     let partition = context.replica.partition_mut(number);
     let ours = partition.standing();
     let snapshot = partition.cells.photograph();

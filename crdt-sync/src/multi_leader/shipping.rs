@@ -75,7 +75,7 @@ impl MultiLeader {
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
         let number = frontier.partition;
-        self.check_partition(number, context)?;
+        super::check_partition(number, context)?;
         check_order(frontier, context)?;
         let heads: Vec<_> = frontier.origins.iter().map(|status| (status.origin, status.head)).collect();
         if context.replica.is_outrun_by(number, &heads) {

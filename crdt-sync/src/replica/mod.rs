@@ -155,6 +155,8 @@ impl Replica {
         let mut bytes = Vec::with_capacity(8 + key.len());
         bytes.extend_from_slice(collection.as_bytes());
         bytes.extend_from_slice(key);
-        (crdt_core::digest_of(&bytes) % partitions) as u16
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a number of partitions")]
+        let number = (crdt_core::digest_of(&bytes) % partitions) as u16;
+        number
     }
 }

@@ -142,15 +142,16 @@ mod tests {
             Cell::Set(elements)
         };
         let (truth, lie) = (set_of("milk"), set_of("soap"));
-        let [mut live, mut replayed] =
+        // Joined as it arrives, and as the journal would replay it.
+        let [mut first, mut second] =
             [(); 2].map(|()| Partition::new(0, &TreeKey::new([7; 16]), &config).unwrap());
-        for partition in [&mut live, &mut replayed] {
+        for partition in [&mut first, &mut second] {
             partition.merge_state(&key, Kind::Set, &truth, &truth.dots(), Lsn::ZERO);
         }
-        let outcome = live.merge_state(&key, Kind::Set, &lie, &CausalContext::new(), Lsn::ZERO);
+        let outcome = first.merge_state(&key, Kind::Set, &lie, &CausalContext::new(), Lsn::ZERO);
         let mut journaled = lie.dots();
         let _ = journaled.merge(&outcome.removed.iter().copied().collect());
-        replayed.merge_state(&key, Kind::Set, &lie, &journaled, Lsn::ZERO);
-        assert_eq!(live.cells.root(), replayed.cells.root());
+        second.merge_state(&key, Kind::Set, &lie, &journaled, Lsn::ZERO);
+        assert_eq!(first.cells.root(), second.cells.root());
     }
 }

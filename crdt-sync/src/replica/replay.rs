@@ -159,7 +159,8 @@ impl Replica {
         } else if logged.partitions != configured.partitions {
             let (logged, configured) = (logged.partitions, configured.partitions);
             Err(RecoverError::OtherPartitions { logged, configured })
-        } else if logged.collections != configured.collections {
+        } else if logged.collections.iter().any(|id| self.registry.get(*id).is_none()) {
+            // Collections may have been added since; one that is gone, or changed, is not known any more.
             Err(RecoverError::OtherCollections)
         } else {
             Ok(())

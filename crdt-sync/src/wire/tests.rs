@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::node::NodeId;
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn origin() -> ReplicaId {
