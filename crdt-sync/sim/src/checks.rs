@@ -10,7 +10,7 @@ use crate::model::{Command, Fact, Fate, Model, Outcome, Survival};
 use crate::observe::{known_versions, live_elements};
 use crate::violation::Violation;
 
-/// A node came up: everything it had acknowledged is there, and commands are there whole or not at all.
+/// A node came up: everything it had acknowledged or shown is there, and commands are there whole or not at all.
 pub(crate) fn recovered(model: &mut Model, node: usize, engine: &Engine) -> Result<(), Violation> {
     let status = engine.status();
     // What is gone stays gone: its place among the entries may have been taken since.
@@ -18,7 +18,7 @@ pub(crate) fn recovered(model: &mut Model, node: usize, engine: &Engine) -> Resu
         let request = command.request;
         match command.survival(&status) {
             Survival::Whole => {}
-            Survival::Nothing if command.fate == Fate::Acknowledged => {
+            Survival::Nothing if command.is_promised() => {
                 let detail = format!("the node came up without its {} entries", command.entry_count());
                 return Err(Violation::LostWrite { node, request, detail });
             }
@@ -26,22 +26,36 @@ pub(crate) fn recovered(model: &mut Model, node: usize, engine: &Engine) -> Resu
             Survival::Torn => return Err(Violation::TornCommand { node, request }),
         }
     }
-    nothing_lost(model, engine, |command| command.node == node)
+    nothing_lost(model, engine, |command| command.node == node)?;
+    model.items().iter().try_for_each(|item| honest(model, node, engine, item))
 }
 
-/// A node shows what these acknowledged commands did.
+/// A node shows what every command did to a key whose entries it says it has, whoever wrote them.
+pub(crate) fn honest(model: &Model, node: usize, engine: &Engine, item: &ItemKey) -> Result<(), Violation> {
+    let status = engine.status();
+    let known = |command: &Command| command.survival(&status) == Survival::Whole;
+    for (command, fact) in model.facts_of(item).filter(|(command, _)| known(command)) {
+        shows(model, command, item, fact, engine.peek(item)).map_err(|detail| {
+            let request = command.request;
+            Violation::NotShown { node, request, detail }
+        })?;
+    }
+    Ok(())
+}
+
+/// A node shows what these promised commands did.
 pub(crate) fn nothing_lost(
     model: &Model,
     engine: &Engine,
     select: impl Fn(&Command) -> bool,
 ) -> Result<(), Violation> {
-    let acknowledged = |command: &&Command| command.fate == Fate::Acknowledged && select(command);
-    for command in model.lasting().filter(acknowledged) {
+    for command in model.lasting().filter(|command| command.is_promised() && select(command)) {
+        let lost = |detail| Violation::LostWrite { node: command.node, request: command.request, detail };
         for (item, fact) in &command.facts {
-            if let Err(detail) = shows(model, command, item, fact, engine.peek(item)) {
-                let (node, request) = (command.node, command.request);
-                return Err(Violation::LostWrite { node, request, detail });
-            }
+            shows(model, command, item, fact, engine.peek(item)).map_err(lost)?;
+        }
+        for (item, version) in &command.named {
+            shows_version(model, item, *version, engine.peek(item)).map_err(lost)?;
         }
     }
     Ok(())
@@ -89,14 +103,19 @@ pub(crate) fn shows(
             _ => missing(format!("the write of {stamp:?} was undone")),
         },
         Fact::Versions(versions) => {
-            let known = known_versions(cell);
-            let covered = |id| model.descendants(item, id).iter().any(|id| known.contains_key(id));
-            match versions.iter().find(|(id, _)| !known.contains_key(id) && !covered(*id)) {
-                Some((id, _)) => missing(format!("version {id} and all its descendants are missing")),
-                None => Ok(()),
-            }
+            versions.iter().try_for_each(|(id, _)| shows_version(model, item, *id, cell))
         }
     }
+}
+
+/// Whether a document has a version, or one that was written on top of it.
+fn shows_version(model: &Model, item: &ItemKey, id: VersionId, cell: Option<&Cell>) -> Result<(), String> {
+    let known = known_versions(cell);
+    let covered = || model.descendants(item, id).iter().any(|id| known.contains_key(id));
+    if known.contains_key(&id) || covered() {
+        return Ok(());
+    }
+    Err(format!("version {id} and all its descendants are missing at {item:?}"))
 }
 
 /// How two nodes differ, if they do.

@@ -50,7 +50,11 @@ pub(crate) struct Command {
     pub(crate) node: usize,
     pub(crate) request: RequestId,
     pub(crate) fate: Fate,
+    /// Somebody read what it did, so it must last as if it had been acknowledged.
+    pub(crate) shown: bool,
     pub(crate) facts: Vec<(ItemKey, Fact)>,
+    /// Versions that the answer names, whether this command made them or found them.
+    pub(crate) named: Vec<(ItemKey, VersionId)>,
     /// Under which identity it was written.
     pub(crate) origin: ReplicaId,
     entries: Vec<Entries>,
@@ -92,12 +96,38 @@ impl Command {
             })
             .filter(|entries| entries.before < entries.last)
             .collect();
-        Self { node, request, fate: Fate::Open, facts: Vec::new(), origin, entries }
+        Self {
+            node,
+            request,
+            fate: Fate::Open,
+            shown: false,
+            named: Vec::new(),
+            facts: Vec::new(),
+            origin,
+            entries,
+        }
     }
 
     /// How many entries it became.
     pub(crate) fn entry_count(&self) -> u64 {
         self.entries.iter().map(|entries| entries.last - entries.before).sum()
+    }
+
+    /// Whether its node promised somebody that it lasts.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.fate == Fate::Acknowledged || self.shown
+    }
+
+    /// The earliest stamp it gave out.
+    pub(crate) fn first_stamp(&self) -> Option<Stamp> {
+        self.stamps().min()
+    }
+
+    fn stamps(&self) -> impl Iterator<Item = Stamp> {
+        self.facts.iter().filter_map(|(_, fact)| match fact {
+            Fact::Register { stamp, .. } => Some(*stamp),
+            _ => None,
+        })
     }
 
     /// How much of it a node with this status knows. A command without entries changed nothing and is whole.
@@ -124,6 +154,19 @@ impl Model {
 
     pub(crate) fn of_node_mut(&mut self, node: usize) -> impl Iterator<Item = &mut Command> {
         self.commands.iter_mut().filter(move |command| command.node == node)
+    }
+
+    /// A read showed what a node had written to a key before.
+    pub(crate) fn show(&mut self, node: usize, item: &ItemKey, read: RequestId) {
+        for command in self.of_node_mut(node).filter(|command| command.request < read) {
+            command.shown |= command.facts.iter().any(|(key, _)| key == item);
+        }
+    }
+
+    /// The last stamp of an identity, as far as its writes showed.
+    pub(crate) fn last_stamp(&self, origin: ReplicaId) -> Option<Stamp> {
+        let own = self.lasting().filter(|command| command.origin == origin);
+        own.flat_map(Command::stamps).max()
     }
 
     pub(crate) fn by_request(&mut self, request: RequestId) -> Option<&mut Command> {

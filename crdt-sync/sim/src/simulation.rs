@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
-use crdt_sync::{Cell, Event, ItemKey, PlantedBug, Reply, Request, RequestId, Status, Write};
+use crdt_sync::{Cell, Engine, Event, ItemKey, PlantedBug, Reply, Request, RequestId, Status, Write};
 
 use crate::checks;
 use crate::dice::Dice;
 use crate::faults::FaultCounts;
-use crate::model::{Command, Fact, Fate, Model};
+use crate::model::{Command, Fate, Model};
 use crate::observe;
 use crate::trace::Trace;
 use crate::violation::{Failure, Violation};
@@ -142,6 +142,21 @@ enum Due {
     Read { item: ItemKey, shows: BTreeSet<RequestId> },
 }
 
+/// What a node held before a command.
+#[derive(PartialEq)]
+struct Before {
+    status: Status,
+    cells: BTreeMap<ItemKey, Option<Cell>>,
+}
+
+impl Before {
+    fn of(engine: &Engine, writes: &[Write]) -> Self {
+        let items = observe::by_item(writes).into_keys();
+        let cells = items.map(|item| (item.clone(), engine.peek(&item).cloned())).collect();
+        Self { status: engine.status(), cells }
+    }
+}
+
 struct Simulation<'p> {
     plan: &'p Plan,
     world: World,
@@ -201,8 +216,12 @@ impl<'p> Simulation<'p> {
     }
 
     fn read(&mut self, node: usize, item: ItemKey) -> Result<(), Violation> {
+        let Some(engine) = self.world.engine(node) else {
+            return Ok(());
+        };
+        checks::honest(&self.model, node, engine, &item)?;
         let facts = self.model.facts_of(&item);
-        let own = facts.filter(|(command, _)| command.node == node && command.fate == Fate::Acknowledged);
+        let own = facts.filter(|(command, _)| command.node == node && command.is_promised());
         let shows = own.map(|(command, _)| command.request).collect();
         if let Some(id) = self.world.read(node, item.clone(), PATIENCE)? {
             self.due.insert((node, id), Due::Read { item, shows });
@@ -212,12 +231,11 @@ impl<'p> Simulation<'p> {
 
     /// A client writes, and the model learns what that did in memory.
     fn write(&mut self, node: usize, writes: &[Write]) -> Result<(), Violation> {
-        let items = observe::by_item(writes);
         let Some(engine) = self.world.engine(node) else {
             return Ok(());
         };
-        let before = engine.status();
-        let states: Vec<Option<Cell>> = items.keys().map(|item| engine.peek(item).cloned()).collect();
+        let before = Before::of(engine, writes);
+        before.cells.keys().try_for_each(|item| checks::honest(&self.model, node, engine, item))?;
         let Some(request) = self.world.request(node, Request::Write(writes.to_vec()))? else {
             return Ok(());
         };
@@ -225,24 +243,38 @@ impl<'p> Simulation<'p> {
         self.due.insert((node, request), Due::Write { documents });
         // If the node went down over this command, nothing of it reached the disk.
         if let Some(engine) = self.world.engine(node) {
-            let after = engine.status();
-            let changed =
-                items.keys().zip(&states).any(|(item, before)| engine.peek(item) != before.as_ref());
-            if self.was_refused(request) {
-                if changed || before.partitions != after.partitions {
-                    return Err(Violation::RefusalWithEffect { node, request });
-                }
-            } else {
-                let mut command = Command::between(node, request, &before, &after);
-                for ((item, writes), before) in items.into_iter().zip(&states) {
-                    let fact = observe::fact(&writes, before.as_ref(), engine.peek(&item));
-                    let fact = fact.map_err(|detail| Violation::WrongEffect { node, request, detail })?;
-                    command.facts.extend(fact.map(|fact| (item, fact)));
-                }
+            if !self.was_refused(request) {
+                let command = self.command(node, request, writes, &before, engine)?;
                 self.model.add(command);
+            } else if Before::of(engine, writes) != before {
+                return Err(Violation::RefusalWithEffect { node, request });
             }
         }
         self.notice()
+    }
+
+    /// What a command did, which must be what it says.
+    fn command(
+        &self,
+        node: usize,
+        request: RequestId,
+        writes: &[Write],
+        before: &Before,
+        engine: &Engine,
+    ) -> Result<Command, Violation> {
+        let wrong = |detail| Violation::WrongEffect { node, request, detail };
+        let mut command = Command::between(node, request, &before.status, &engine.status());
+        for (item, writes) in observe::by_item(writes) {
+            let was = before.cells.get(&item).and_then(Option::as_ref);
+            let fact = observe::fact(&writes, was, engine.peek(&item)).map_err(wrong)?;
+            command.facts.extend(fact.map(|fact| (item, fact)));
+        }
+        if let (Some(first), Some(last)) = (command.first_stamp(), self.model.last_stamp(command.origin))
+            && first <= last
+        {
+            return Err(wrong(format!("its stamp {first:?} is not later than {last:?}, given out before")));
+        }
+        Ok(command)
     }
 
     fn was_refused(&self, request: RequestId) -> bool {
@@ -283,10 +315,7 @@ impl<'p> Simulation<'p> {
                 self.report.acknowledged += 1;
                 let command = self.model.by_request(request).ok_or(not_due)?;
                 command.fate = Fate::Acknowledged;
-                // Versions that were there before are acknowledged, too.
-                for (item, version) in documents.into_iter().zip(written.versions) {
-                    command.facts.push((item, Fact::Versions(vec![(version, Vec::new())])));
-                }
+                command.named = documents.into_iter().zip(written.versions).collect();
                 Ok(())
             }
             (Some(Due::Write { .. }), Reply::Refused(_) | Reply::Overloaded) => {
@@ -295,6 +324,7 @@ impl<'p> Simulation<'p> {
             }
             (Some(Due::Read { item, shows }), Reply::Value(cell)) => {
                 self.report.reads += 1;
+                self.model.show(node, &item, request);
                 self.check_read(node, request, &item, &shows, cell.as_ref())
             }
             (Some(Due::Read { .. }), Reply::NotYetVisible { .. } | Reply::Overloaded)
@@ -322,10 +352,9 @@ impl<'p> Simulation<'p> {
         Ok(())
     }
 
-    /// Peace: all nodes come up, agree, fall silent, and have answered everything.
+    /// Peace: all nodes come up, agree, fall silent, and have answered everything they were asked.
     fn settle(&mut self) -> Result<(), Violation> {
         const LOOK_EVERY: Duration = Duration::from_millis(100);
-        const SILENCE: Duration = Duration::from_millis(500);
         self.world.make_peace();
         // What was struck before may still have to be noticed, and what was held up to arrive.
         let aftermath = self.plan.setup.hostility.as_ref().map(|hostility| *hostility.lasting.end());
@@ -340,17 +369,28 @@ impl<'p> Simulation<'p> {
             self.pass(LOOK_EVERY)?;
         }
         self.report.settled_after = self.world.time().since(peace);
-        self.pass(self.plan.setup.timing.session_timeout + SILENCE)?;
-        let frames = self.world.frames();
-        self.pass(SILENCE)?;
-        if self.world.frames() > frames {
-            let frames = self.world.frames() - frames;
-            return Err(Violation::Restless { frames });
-        }
+        self.pass(self.plan.setup.timing.session_timeout)?;
+        self.fall_silent()?;
         match self.due.keys().next() {
             Some(&(node, request)) => Err(Violation::NeverAnswered { node, request }),
             None => Ok(()),
         }
+    }
+
+    /// When everything has settled, nodes only tell each other now and then that they are alive.
+    fn fall_silent(&mut self) -> Result<(), Violation> {
+        const SIGNS_OF_LIFE: u32 = 5;
+        let before = self.world.frames().clone();
+        self.pass(self.plan.setup.timing.keep_alive * SIGNS_OF_LIFE)?;
+        // A sign of life and the answer to one, per partition.
+        let limit = u64::from(2 * (SIGNS_OF_LIFE + 1)) * u64::from(self.plan.setup.partitions);
+        for (&(from, to), &sent) in self.world.frames() {
+            let frames = sent - before.get(&(from, to)).copied().unwrap_or_default();
+            if frames > limit {
+                return Err(Violation::Restless { from, to, frames, limit });
+            }
+        }
+        Ok(())
     }
 
     /// Why the nodes cannot be said to agree yet.

@@ -72,6 +72,22 @@ pub enum Violation {
         /// What it said.
         event: String,
     },
+    /// A node came up and was not what its log made it before, or lacks what it had told others.
+    #[error("node {node} came up with another past: {detail}")]
+    Forgot {
+        /// The node.
+        node: usize,
+        /// What it forgot.
+        detail: String,
+    },
+    /// A frame was sent that no peer can read.
+    #[error("node {node} sent a frame that cannot be read: {error}")]
+    UnreadableFrame {
+        /// The sender.
+        node: usize,
+        /// What is wrong with it.
+        error: String,
+    },
     /// A request was answered twice, or an answer came that nobody had asked for.
     #[error("node {node} answered request {} when no answer was due", request.0)]
     AnswerNotDue {
@@ -106,10 +122,10 @@ pub enum Violation {
         /// What is wrong.
         detail: String,
     },
-    /// An acknowledged write is gone.
-    #[error("node {node} acknowledged request {} and lost it: {detail}", request.0)]
+    /// A write is gone that was acknowledged, or shown to a reader.
+    #[error("node {node} acknowledged or showed request {} and lost it: {detail}", request.0)]
     LostWrite {
-        /// The node that acknowledged it.
+        /// The node that had done it.
         node: usize,
         /// The request.
         request: RequestId,
@@ -123,6 +139,16 @@ pub enum Violation {
         node: usize,
         /// The request.
         request: RequestId,
+    },
+    /// A node says that it has a command's entries, and does not show what the command did.
+    #[error("node {node} has the entries of request {} and does not show it: {detail}", request.0)]
+    NotShown {
+        /// The node.
+        node: usize,
+        /// The request, made on this or another node.
+        request: RequestId,
+        /// What is missing.
+        detail: String,
     },
     /// A read did not show what the same node had acknowledged before.
     #[error("node {node}: read {} does not show what was acknowledged before: {detail}", request.0)]
@@ -143,10 +169,18 @@ pub enum Violation {
         detail: String,
     },
     /// The nodes agreed, and went on talking.
-    #[error("{frames} frames were sent after everything had settled")]
+    #[error(
+        "node {from} sent node {to} {frames} frames after everything had settled; {limit} show that it is alive"
+    )]
     Restless {
-        /// How many.
+        /// The sender.
+        from: usize,
+        /// The receiver.
+        to: usize,
+        /// How many frames there were.
         frames: u64,
+        /// How many there may be.
+        limit: u64,
     },
     /// The nodes agree on something that no sequence of the writes can have led to.
     #[error("{item:?} is {found}, but the writes make it {expected}")]

@@ -2,10 +2,11 @@
 
 mod adversary;
 mod node;
+mod past;
 mod setup;
 mod wires;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use core::time::Duration;
 use crdt_sync::time::{Instant, Now};
@@ -65,7 +66,8 @@ pub struct World {
     trace: Trace,
     notices: VecDeque<Notice>,
     next_request: u64,
-    frames: u64,
+    /// Per sender and receiver, the frames that were sent so far.
+    frames: BTreeMap<(usize, usize), u64>,
 }
 
 /// One source of chance per purpose.
@@ -150,7 +152,7 @@ impl World {
             trace,
             notices: VecDeque::new(),
             next_request: 0,
-            frames: 0,
+            frames: BTreeMap::new(),
             setup,
         };
         for node in 0..world.nodes.len() {
@@ -271,9 +273,9 @@ impl World {
         self.faults
     }
 
-    /// The frames that engines sent so far, including those that were lost.
-    pub fn frames(&self) -> u64 {
-        self.frames
+    /// The frames that each node sent each other so far, including those that were lost.
+    pub fn frames(&self) -> &BTreeMap<(usize, usize), u64> {
+        &self.frames
     }
 
     /// What happened so far.

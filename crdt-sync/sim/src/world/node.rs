@@ -3,10 +3,12 @@
 use core::time::Duration;
 
 use crdt_sync::time::{Instant, Now, WallTime};
-use crdt_sync::{ClusterKey, Config, Engine, Event, Input, NodeId, Output};
+use crdt_sync::wire::{self, Message};
+use crdt_sync::{ClusterKey, Config, Engine, Event, Input, NodeId, Output, Status};
 use replication_log::Lsn;
 use replication_log::storage::{Keep, Survivors};
 
+use super::past::Past;
 use super::{Happening, Notice, World};
 use crate::dice::Dice;
 use crate::disk::{Disk, DiskError};
@@ -32,6 +34,7 @@ pub(super) struct Node {
     pub(super) skew: i64,
     /// The number of the last timer that was set; earlier ones do not ring.
     ticket: u64,
+    pub(super) past: Past,
     /// An append failed, which the engine is told as soon as it is drained.
     log_failed: bool,
 }
@@ -45,6 +48,7 @@ impl Node {
             origin: Duration::ZERO,
             skew: 0,
             ticket: 0,
+            past: Past::default(),
             log_failed: false,
         }
     }
@@ -87,6 +91,8 @@ impl World {
         let last = records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
         let engine = Engine::open(config, records, now);
         let mut engine = engine.map_err(|error| refused(error.to_string()))?;
+        let forgot = |detail| Violation::Forgot { node: number, detail };
+        node.past.come_up(&Status { appended: last, ..engine.status() }).map_err(forgot)?;
         if let Some(bug) = self.setup.plant {
             engine.plant(bug);
         }
@@ -176,11 +182,19 @@ impl World {
                     return Ok(());
                 }
                 match node.disk.append(first, &records) {
-                    Ok(()) => Ok(()),
+                    Ok(()) => {
+                        if let Some(engine) = &node.engine {
+                            node.past.remember(engine.status());
+                        }
+                        Ok(())
+                    }
                     Err(error) => self.disk_failed(number, &error),
                 }
             }
             Output::Send { link, frame } => {
+                let past = &mut self.nodes[number].past;
+                let unreadable = |error| Violation::UnreadableFrame { node: number, error };
+                past.tell(&frame, &self.setup.limits).map_err(unreadable)?;
                 self.transmit(number, link, frame);
                 Ok(())
             }
@@ -252,16 +266,12 @@ impl World {
         engine.handle(now, Input::LogFailed);
         for _ in 0..MAX_OUTPUTS {
             let engine = self.nodes[number].engine.as_mut();
-            match engine.and_then(Engine::poll_output) {
-                Some(output @ (Output::Reply { .. } | Output::Event(_))) => self.perform(number, output)?,
-                Some(output) => {
-                    return Err(Violation::EffectAfterFailure {
-                        node: number,
-                        output: format!("{output:?}"),
-                    });
-                }
-                None => break,
+            let Some(output) = engine.and_then(Engine::poll_output) else { break };
+            if self.tells_of_state(&output) {
+                let output = format!("{output:?}");
+                return Err(Violation::EffectAfterFailure { node: number, output });
             }
+            self.perform(number, output)?;
         }
         // After a failed sync the operating system may show bytes that the disk never got, until the power goes.
         if self.dice.disks.chance(500) {
@@ -270,6 +280,17 @@ impl World {
             self.kill(number);
         }
         Ok(())
+    }
+
+    /// Whether an output tells others of what may not be on the disk.
+    fn tells_of_state(&self, output: &Output) -> bool {
+        match output {
+            Output::Reply { .. } | Output::Event(_) | Output::Close { .. } => false,
+            Output::Send { frame, .. } => {
+                !matches!(wire::decode(frame, &self.setup.limits), Ok(Message::Farewell(_)))
+            }
+            _ => true,
+        }
     }
 
     fn sync_soon(&mut self, number: usize) -> Result<(), Violation> {

@@ -75,6 +75,8 @@ fn short_timing() -> Timing {
         resend_after: millis(150),
         relay_after: millis(30),
         session_timeout: millis(800),
+        keep_alive: millis(400),
+        silence: millis(2_000),
         catch_up_entries: 12,
         ..Timing::default()
     }

@@ -18,10 +18,10 @@ const DIALED_TWICE: u32 = 200;
 impl World {
     /// A node hands a frame to the network.
     pub(super) fn transmit(&mut self, from: usize, link: LinkId, bytes: Vec<u8>) {
-        self.frames += 1;
         let Some(End { far, far_node, .. }) = self.network.end(link) else {
             return;
         };
+        *self.frames.entry((from, far_node)).or_default() += 1;
         let length = bytes.len();
         self.trace.note(
             self.time,

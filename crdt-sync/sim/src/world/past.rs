@@ -1,0 +1,71 @@
+//! What a node must not forget: what it was at each record of its log, and what it told others.
+
+use std::collections::BTreeMap;
+
+use crdt_core::ReplicaId;
+use crdt_sync::wire::{self, Message, SessionStep};
+use crdt_sync::{Limits, PartitionStatus, Status};
+use replication_log::Lsn;
+
+/// The past of a node, over all its processes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    /// What the node held when its log ended with this record. State is a function of the log, so a node that
+    /// comes up with the log up to here must be this again.
+    stages: BTreeMap<Lsn, Vec<PartitionStatus>>,
+    /// Per partition and identity, how many entries the node said it has: they were durable, or it had no right to.
+    told: BTreeMap<(u16, ReplicaId), u64>,
+}
+
+impl Past {
+    /// Remembers what the node is now.
+    pub(super) fn remember(&mut self, status: Status) {
+        self.stages.insert(status.appended, status.partitions);
+        // Nothing before the last durable record can be what the node comes up with.
+        while self.stages.keys().nth(1).is_some_and(|second| *second <= status.durable) {
+            self.stages.pop_first();
+        }
+    }
+
+    /// Remembers what the node tells in a frame; fails with what is wrong with a frame that nobody can read.
+    pub(super) fn tell(&mut self, frame: &[u8], limits: &Limits) -> Result<(), String> {
+        let message = wire::decode(frame, limits).map_err(|error| error.to_string())?;
+        match message {
+            Message::Frontier(frontier) => {
+                for status in frontier.origins {
+                    self.told_of(frontier.partition, status.origin, status.head.sequence);
+                }
+            }
+            Message::Session(wire::Session { partition, step, .. }) => {
+                if let SessionStep::Open(standing) | SessionStep::Accept(standing) = step {
+                    for (origin, head) in standing.heads {
+                        self.told_of(partition, origin, head.sequence);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a node with this status forgot, if it did. What lies behind is no longer its past.
+    pub(super) fn come_up(&mut self, status: &Status) -> Result<(), String> {
+        if let Some(was) = self.stages.get(&status.appended).filter(|was| **was != status.partitions) {
+            let (last, is) = (status.appended, &status.partitions);
+            return Err(format!("at record {last} it was {was:?} and is now {is:?}"));
+        }
+        for (&(partition, origin), &told) in &self.told {
+            let known = crate::model::head_of(status, usize::from(partition), origin);
+            if known < told {
+                return Err(format!("it told others of {told} entries of {origin} and knows {known}"));
+            }
+        }
+        self.stages.retain(|last, _| *last <= status.appended);
+        Ok(())
+    }
+
+    fn told_of(&mut self, partition: u16, origin: ReplicaId, sequence: u64) {
+        let told = self.told.entry((partition, origin)).or_default();
+        *told = sequence.max(*told);
+    }
+}
