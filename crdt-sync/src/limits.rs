@@ -28,8 +28,8 @@ pub struct Limits {
     pub max_context_ranges: usize,
     /// Origins a partition follows; entries of further ones are refused.
     pub max_origins: usize,
-    /// Bytes of recent entries kept per partition to be handed on; above it the oldest are dropped and a peer that lacks
-    /// them reconciles by Merkle session.
+    /// Bytes of recent entries kept per partition to be handed on; above it the oldest are dropped, and a peer
+    /// that lacks them reconciles by a Merkle session.
     pub max_retained: usize,
     /// Bytes of entries sent to a peer ahead of its acknowledgement; beyond it the sender waits.
     pub send_window: usize,

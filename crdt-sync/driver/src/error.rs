@@ -8,7 +8,8 @@ use crdt_sync::{RecoverError, WriteError};
 use replication_log::Lsn;
 use thiserror::Error;
 
-/// Why a node could not be opened, or cannot listen. Its directory is as it was, except for what the log's own error says.
+/// Why a node could not be opened, or cannot listen. Its directory is as it was, except for what the log's own
+/// error says.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {

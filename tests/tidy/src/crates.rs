@@ -14,13 +14,7 @@ pub const FAMILY: [&str; 7] = [
 ];
 
 const FOUR: &[&str] = &["crdt-core", "quorum", "replication-log", "conflict-store"];
-const ENGINE_AND_FOUR: &[&str] = &[
-    "crdt-core",
-    "quorum",
-    "replication-log",
-    "conflict-store",
-    "crdt-sync",
-];
+const ENGINE_AND_FOUR: &[&str] = &["crdt-core", "quorum", "replication-log", "conflict-store", "crdt-sync"];
 
 /// Who may import whom: the folder of a crate (a trailing `/` means everything below) and the crates it may name.
 /// A crate that is not here has no place in the architecture yet.
@@ -57,10 +51,7 @@ pub fn membership(workspace: &Workspace) -> Vec<Complaint> {
         .iter()
         .filter(|member| !manifests.iter().any(|manifest| manifest.folder == **member))
         .map(|member| {
-            Complaint::new(
-                "Cargo.toml",
-                format!("the member `{member}` has no manifest: remove it"),
-            )
+            Complaint::new("Cargo.toml", format!("the member `{member}` has no manifest: remove it"))
         });
     stray.chain(absent).collect()
 }
@@ -77,33 +68,24 @@ pub fn excluded(workspace: &Workspace) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for folder in excluded {
         let Some(manifest) = manifests.iter().find(|manifest| manifest.folder == folder) else {
-            complaints.push(Complaint::new(
-                "Cargo.toml",
-                format!("`{folder}` is excluded but absent: remove it"),
-            ));
+            complaints
+                .push(Complaint::new("Cargo.toml", format!("`{folder}` is excluded but absent: remove it")));
             continue;
         };
         let place = format!("{folder}/Cargo.toml");
         if !manifest.table.contains_key("workspace") {
-            complaints.push(Complaint::new(
-                &place,
-                "add an empty `[workspace]`: it is no member",
-            ));
+            complaints.push(Complaint::new(&place, "add an empty `[workspace]`: it is no member"));
         }
         if !workspace.has(&format!("{folder}/Cargo.lock")) {
             complaints.push(Complaint::new(&place, "commit its own Cargo.lock beside it"));
         }
         for key in ["edition", "license"] {
-            let said = manifest.table["package"]
-                .get(key)
-                .and_then(|value| value.as_str())
-                .unwrap_or_default();
+            let said =
+                manifest.table["package"].get(key).and_then(|value| value.as_str()).unwrap_or_default();
             let meant = workspace.package(key);
             if said != meant {
-                complaints.push(Complaint::new(
-                    &place,
-                    format!("write {key} = \"{meant}\", as the root does"),
-                ));
+                complaints
+                    .push(Complaint::new(&place, format!("write {key} = \"{meant}\", as the root does")));
             }
         }
     }
@@ -113,10 +95,7 @@ pub fn excluded(workspace: &Workspace) -> Vec<Complaint> {
 fn edges_of(manifest: &Manifest) -> Vec<Complaint> {
     let place = format!("{}/Cargo.toml", manifest.folder);
     let Some(allowed) = may_import(&manifest.folder) else {
-        return vec![Complaint::new(
-            place,
-            "say in tests/tidy/src/crates.rs what this crate may import",
-        )];
+        return vec![Complaint::new(place, "say in tests/tidy/src/crates.rs what this crate may import")];
     };
     family_dependencies(&manifest.table)
         .into_iter()
@@ -144,12 +123,8 @@ fn may_import(folder: &str) -> Option<&'static [&'static str]> {
 /// Every family crate that a manifest names: as a dependency of any kind or target, also under another name.
 fn family_dependencies(table: &toml::Table) -> Vec<String> {
     let targets = table.get("target").and_then(|target| target.as_table());
-    let scopes = std::iter::once(table).chain(
-        targets
-            .into_iter()
-            .flatten()
-            .filter_map(|(_, scope)| scope.as_table()),
-    );
+    let scopes =
+        std::iter::once(table).chain(targets.into_iter().flatten().filter_map(|(_, scope)| scope.as_table()));
     let mut found: Vec<String> = scopes
         .flat_map(|scope| {
             ["dependencies", "dev-dependencies", "build-dependencies"].map(|kind| scope.get(kind))
@@ -192,10 +167,7 @@ mod tests {
             "[workspace]\nmembers = [\"{folder}\"]\nexclude = [\"fuzz\"]\n\
              [workspace.package]\nedition = \"2024\"\nlicense = \"MIT\"\n"
         );
-        Workspace::of([
-            ("Cargo.toml", root.as_str()),
-            (format!("{folder}/Cargo.toml").as_str(), manifest),
-        ])
+        Workspace::of([("Cargo.toml", root.as_str()), (format!("{folder}/Cargo.toml").as_str(), manifest)])
     }
 
     fn said(complaints: &[Complaint]) -> Vec<String> {
@@ -204,12 +176,9 @@ mod tests {
 
     #[test]
     fn an_edge_against_the_current_is_reported_whatever_its_kind() {
-        for section in [
-            "dependencies",
-            "dev-dependencies",
-            "build-dependencies",
-            "target.'cfg(unix)'.dependencies",
-        ] {
+        for section in
+            ["dependencies", "dev-dependencies", "build-dependencies", "target.'cfg(unix)'.dependencies"]
+        {
             let manifest = format!("[package]\nname = \"quorum\"\n[{section}]\ncrdt-core.workspace = true\n");
             assert_eq!(
                 said(&edges(&workspace("quorum", &manifest))),
@@ -266,15 +235,10 @@ mod tests {
     #[test]
     fn an_excluded_crate_repeats_the_numbers_right() {
         let mut sample = workspace("quorum", "[package]\nname = \"quorum\"\n");
-        assert_eq!(
-            said(&excluded(&sample)),
-            ["Cargo.toml: `fuzz` is excluded but absent: remove it"]
-        );
+        assert_eq!(said(&excluded(&sample)), ["Cargo.toml: `fuzz` is excluded but absent: remove it"]);
 
         let fuzz = "[package]\nname = \"fuzz\"\nedition = \"2021\"\nlicense = \"MIT\"\n";
-        sample
-            .files
-            .extend(Workspace::of([("fuzz/Cargo.toml", fuzz)]).files);
+        sample.files.extend(Workspace::of([("fuzz/Cargo.toml", fuzz)]).files);
         assert_eq!(
             said(&excluded(&sample)),
             [

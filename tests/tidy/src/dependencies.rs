@@ -9,10 +9,7 @@ use crate::{Complaint, Workspace};
 /// `metadata` is what `cargo metadata --format-version 1` says.
 pub fn rust_version(workspace: &Workspace, metadata: &serde_json::Value) -> Vec<Complaint> {
     let promised = workspace.package("rust-version");
-    let packages = metadata["packages"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let demanding = packages.iter().filter_map(|package| {
         let demanded = package["rust_version"].as_str()?;
         (version(demanded) > version(&promised)).then_some((package, demanded))
@@ -47,11 +44,7 @@ fn ask_cargo(options: &[&str]) -> Result<String, String> {
         .output()
         .map_err(|error| error.to_string())?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    if answer.status.success() {
-        Ok(text(answer.stdout))
-    } else {
-        Err(text(answer.stderr))
-    }
+    if answer.status.success() { Ok(text(answer.stdout)) } else { Err(text(answer.stderr)) }
 }
 
 /// The target triple of this machine. Packages of other platforms need not have been downloaded.
@@ -64,10 +57,7 @@ fn host() -> String {
 }
 
 fn version(text: &str) -> Vec<u32> {
-    let mut numbers: Vec<u32> = text
-        .split('.')
-        .map(|number| number.parse().unwrap_or(0))
-        .collect();
+    let mut numbers: Vec<u32> = text.split('.').map(|number| number.parse().unwrap_or(0)).collect();
     numbers.resize(3, 0);
     numbers
 }

@@ -31,10 +31,5 @@ pub fn settle(complaints: &[Complaint]) {
             )
         })
         .collect();
-    assert!(
-        complaints.is_empty(),
-        "{} to tidy up:{}",
-        list.len(),
-        list.concat()
-    );
+    assert!(complaints.is_empty(), "{} to tidy up:{}", list.len(), list.concat());
 }

@@ -27,11 +27,7 @@ const EDGES: [Edges; 5] = [
         may_name: MayName::Only(&["merkle", "sketch", "limits"]),
         because: ANTI_ENTROPY,
     },
-    Edges {
-        module: "sketch",
-        may_name: MayName::Only(&["sketch", "limits"]),
-        because: ANTI_ENTROPY,
-    },
+    Edges { module: "sketch", may_name: MayName::Only(&["sketch", "limits"]), because: ANTI_ENTROPY },
     Edges {
         module: "single_leader",
         may_name: MayName::AnythingBut(&["multi_leader", "leaderless"]),
@@ -66,10 +62,7 @@ const BINCODE: [&str; 2] = ["crdt-core/src/codec", "benches/"];
 /// Anti-entropy names nothing of the engine, and no topology names another.
 pub fn edges(workspace: &Workspace) -> Vec<Complaint> {
     let roots = root_modules(workspace);
-    EDGES
-        .iter()
-        .flat_map(|edges| workspace.rust().flat_map(|file| edges_of(edges, file, &roots)))
-        .collect()
+    EDGES.iter().flat_map(|edges| workspace.rust().flat_map(|file| edges_of(edges, file, &roots))).collect()
 }
 
 /// An allowance for clocks and IO stands only in an edge or in a test.
@@ -99,16 +92,27 @@ pub fn one_door_to_bincode(workspace: &Workspace) -> Vec<Complaint> {
     }
     for manifest in workspace.members() {
         let home = BINCODE.iter().any(|home| home.starts_with(&manifest.folder));
-        let depends = manifest
-            .table
-            .get("dependencies")
-            .is_some_and(|d| d.get(BINCODE_CRATE).is_some());
+        let depends = manifest.table.get("dependencies").is_some_and(|d| d.get(BINCODE_CRATE).is_some());
         if depends && !home {
             let place = format!("{}/Cargo.toml", manifest.folder);
-            complaints.push(Complaint::new(
-                place,
-                "drop bincode: encode through `crdt_core::codec`",
-            ));
+            complaints.push(Complaint::new(place, "drop bincode: encode through `crdt_core::codec`"));
+        }
+    }
+    complaints
+}
+
+/// Features add: no code is there only while a feature is off. Where `std` is off something has to take its
+/// place; those files are listed here, and what they give is the same.
+pub fn features_add(workspace: &Workspace) -> Vec<Complaint> {
+    const STAND_INS: [&str; 2] = ["replication-log/src/checksum.rs", "replication-log/src/storage/shared.rs"];
+    let mut complaints = Vec::new();
+    let library = |file: &&SourceFile| file.path.contains("/src/") && !file.path.contains("/tests/");
+    for file in workspace.rust().filter(library).filter(|file| !STAND_INS.contains(&file.path.as_str())) {
+        for (line, code) in code_lines(&file.text) {
+            if code.contains(concat!("cfg(not(", "feature")) {
+                let advice = "a feature must not change behaviour: do the same with and without it";
+                complaints.push(Complaint::at(file, line, advice));
+            }
         }
     }
     complaints
@@ -123,9 +127,7 @@ fn edges_of(edges: &Edges, file: &SourceFile, roots: &[&str]) -> Vec<Complaint> 
     let code = code(&file.text);
     let by_crate = segments_after(&code, "crate::").into_iter();
     // `super::` may climb to the root as well; only names of root modules are telling there.
-    let by_super = segments_after(&code, "super::")
-        .into_iter()
-        .filter(|(_, name)| roots.contains(name));
+    let by_super = segments_after(&code, "super::").into_iter().filter(|(_, name)| roots.contains(name));
     by_crate
         .chain(by_super)
         .filter(|(_, name)| match edges.may_name {
@@ -133,19 +135,13 @@ fn edges_of(edges: &Edges, file: &SourceFile, roots: &[&str]) -> Vec<Complaint> 
             MayName::AnythingBut(forbidden) => forbidden.contains(name),
         })
         .map(|(line, name)| {
-            Complaint::at(
-                file,
-                line,
-                format!("`{}` must not name `{name}`: {}", edges.module, edges.because),
-            )
+            Complaint::at(file, line, format!("`{}` must not name `{name}`: {}", edges.module, edges.because))
         })
         .collect()
 }
 
 fn is_in_module(path: &str, module: &str) -> bool {
-    let inside = path
-        .strip_prefix(ENGINE)
-        .and_then(|path| path.strip_prefix(module));
+    let inside = path.strip_prefix(ENGINE).and_then(|path| path.strip_prefix(module));
     inside.is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
 }
 
@@ -172,12 +168,17 @@ mod tests {
     }
 
     #[test]
+    fn code_for_the_absence_of_a_feature_is_reported() {
+        let code = concat!("#[cfg(not(", "feature = \"fast\"))]\nfn slow() {}");
+        let complaints = features_add(&Workspace::of([("quorum/src/tally.rs", code)]));
+        assert_eq!(complaints.len(), 1, "{:?}", said(&complaints));
+    }
+
+    #[test]
     fn merkle_naming_the_engine_is_reported_however_it_is_spelled() {
-        for import in [
-            "use crate::engine::Engine;",
-            "use crate::{limits, engine};",
-            "use super::super::engine;",
-        ] {
+        for import in
+            ["use crate::engine::Engine;", "use crate::{limits, engine};", "use super::super::engine;"]
+        {
             let workspace = Workspace::of([
                 ("crdt-sync/src/engine/mod.rs", ""),
                 ("crdt-sync/src/merkle/session.rs", import),
@@ -207,10 +208,7 @@ mod tests {
                 "crdt-sync/src/leaderless/mod.rs",
                 "use crate::replica::Replica;\nuse crate::multi_leader::Peer;\n",
             ),
-            (
-                "crdt-sync/src/multi_leader.rs",
-                "use crate::single_leader::Term;\n",
-            ),
+            ("crdt-sync/src/multi_leader.rs", "use crate::single_leader::Term;\n"),
         ]);
         let places: Vec<_> = said(&edges(&workspace));
         assert_eq!(places.len(), 2);
@@ -223,10 +221,8 @@ mod tests {
         let allow = "#![allow(clippy::disallowed_methods, reason = \"in a hurry\")]\n";
         let core = Workspace::of([("crdt-core/src/clock/hlc.rs", allow)]);
         assert_eq!(allowances(&core).len(), 1);
-        let edge = Workspace::of([
-            ("crdt-sync/driver/src/lib.rs", allow),
-            ("quorum/tests/lessons.rs", allow),
-        ]);
+        let edge =
+            Workspace::of([("crdt-sync/driver/src/lib.rs", allow), ("quorum/tests/lessons.rs", allow)]);
         assert_eq!(allowances(&edge), []);
     }
 
@@ -238,10 +234,7 @@ mod tests {
             "conflict-store/Cargo.toml",
             "[package]\nname = \"conflict-store\"\n[dependencies]\nbincode = \"2\"\n",
         );
-        assert_eq!(
-            one_door_to_bincode(&Workspace::of([root, manifest, code])).len(),
-            2
-        );
+        assert_eq!(one_door_to_bincode(&Workspace::of([root, manifest, code])).len(), 2);
 
         let home = ("crdt-core/src/codec/mod.rs", "use bincode::config;\n");
         let aside = ("crdt-sync/src/wire/mod.rs", "// as bincode does\n");

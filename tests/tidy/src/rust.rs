@@ -2,9 +2,7 @@
 
 /// The lines of `text` with line comments blanked, numbered from 1. Doc links do not count as imports.
 pub(crate) fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
-        .enumerate()
-        .map(|(at, line)| (at + 1, line.split("//").next().unwrap_or_default()))
+    text.lines().enumerate().map(|(at, line)| (at + 1, line.split("//").next().unwrap_or_default()))
 }
 
 /// The code of `text` as one string, comments blanked, lines kept.
@@ -23,25 +21,15 @@ pub(crate) fn segments_after<'a>(code: &'a str, prefix: &str) -> Vec<(usize, &'a
         let line = code[..at].matches('\n').count() + 1;
         // A chain such as `super::super::` leads where its last link leads.
         let rest = code[at..].trim_start_matches(prefix);
-        let names = if rest.starts_with('{') {
-            group(rest)
-        } else {
-            vec![name(rest)]
-        };
-        found.extend(
-            names
-                .into_iter()
-                .filter(|name| !name.is_empty())
-                .map(|name| (line, name)),
-        );
+        let names = if rest.starts_with('{') { group(rest) } else { vec![name(rest)] };
+        found.extend(names.into_iter().filter(|name| !name.is_empty()).map(|name| (line, name)));
     }
     found
 }
 
 /// The names of all functions that `code` defines.
 pub(crate) fn functions(code: &str) -> impl Iterator<Item = &str> {
-    code.match_indices("fn ")
-        .map(|(at, keyword)| name(&code[at + keyword.len()..]))
+    code.match_indices("fn ").map(|(at, keyword)| name(&code[at + keyword.len()..]))
 }
 
 /// Whether `word` stands in `text` by itself, not as a part of a longer name.
@@ -101,10 +89,7 @@ mod tests {
 
     #[test]
     fn comments_are_not_code() {
-        assert_eq!(
-            code("/// [`crate::engine`]\nlet a = 1; // crate::engine\n"),
-            "\nlet a = 1; \n"
-        );
+        assert_eq!(code("/// [`crate::engine`]\nlet a = 1; // crate::engine\n"), "\nlet a = 1; \n");
     }
 
     #[test]

@@ -34,11 +34,7 @@ pub fn lengths(workspace: &Workspace) -> Vec<Complaint> {
 /// Lines fit on a screen beside another file. Tables in prose and descriptions in manifests cannot be broken.
 pub fn widths(workspace: &Workspace) -> Vec<Complaint> {
     let mut complaints = Vec::new();
-    for file in workspace
-        .files
-        .iter()
-        .filter(|file| file.is("rs") || is_script(file))
-    {
+    for file in workspace.files.iter().filter(|file| file.is("rs") || is_script(file)) {
         for (line, text) in file.lines() {
             let columns = text.chars().count();
             if columns > COLUMNS {
@@ -72,23 +68,14 @@ pub fn leftovers(workspace: &Workspace) -> Vec<Complaint> {
 
 /// The words of `data/words.txt` are used nowhere else.
 pub fn words(workspace: &Workspace) -> Vec<Complaint> {
-    let list: Vec<(String, &str)> = word_list()
-        .map(|(word, instead)| (word.to_lowercase(), instead))
-        .collect();
+    let list: Vec<(String, &str)> =
+        word_list().map(|(word, instead)| (word.to_lowercase(), instead)).collect();
     let mut complaints = Vec::new();
-    for file in workspace
-        .files
-        .iter()
-        .filter(|file| file.path != WORDS.0 && !file.is_generated())
-    {
+    for file in workspace.files.iter().filter(|file| file.path != WORDS.0 && !file.is_generated()) {
         for (line, text) in file.lines() {
             let text = text.to_lowercase();
             for (word, instead) in list.iter().filter(|(word, _)| has_word(&text, word)) {
-                complaints.push(Complaint::at(
-                    file,
-                    line,
-                    format!("instead of `{word}` write {instead}"),
-                ));
+                complaints.push(Complaint::at(file, line, format!("instead of `{word}` write {instead}")));
             }
         }
     }
@@ -115,11 +102,7 @@ pub fn reasons(workspace: &Workspace) -> Vec<Complaint> {
 
 /// Each word with what to write instead.
 fn word_list() -> impl Iterator<Item = (&'static str, &'static str)> {
-    WORDS
-        .1
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once(" | "))
+    WORDS.1.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" | "))
 }
 
 fn most_lines(path: &str) -> usize {
@@ -142,24 +125,16 @@ mod tests {
         let complaints = lengths(&workspace);
         assert_eq!(complaints.len(), 1);
         assert!(
-            complaints[0]
-                .to_string()
-                .starts_with("a/src/b.rs: 501 lines, at most 500: split it by meaning")
+            complaints[0].to_string().starts_with("a/src/b.rs: 501 lines, at most 500: split it by meaning")
         );
         let endless = "\n".repeat(TEST_LINES + 1);
-        assert_eq!(
-            lengths(&Workspace::of([("a/tests/b.rs", endless.as_str())])).len(),
-            1
-        );
+        assert_eq!(lengths(&Workspace::of([("a/tests/b.rs", endless.as_str())])).len(), 1);
     }
 
     #[test]
     fn width_is_counted_in_characters() {
         let (fits, wide) = ("\u{e9}".repeat(COLUMNS), "\u{e9}".repeat(COLUMNS + 1));
-        assert_eq!(
-            widths(&Workspace::of([("a.rs", fits.as_str()), ("a.md", wide.as_str())])),
-            []
-        );
+        assert_eq!(widths(&Workspace::of([("a.rs", fits.as_str()), ("a.md", wide.as_str())])), []);
         assert_eq!(widths(&Workspace::of([("a.rs", wide.as_str())])).len(), 1);
     }
 
@@ -168,29 +143,20 @@ mod tests {
         for (leftover, _) in LEFTOVERS {
             let text = format!("fn f() {{\n    {leftover}\n}}\n");
             let complaints = leftovers(&Workspace::of([("a/src/b.rs", text.as_str())]));
-            assert!(
-                complaints[0].to_string().starts_with("a/src/b.rs:2: "),
-                "{leftover}"
-            );
+            assert!(complaints[0].to_string().starts_with("a/src/b.rs:2: "), "{leftover}");
         }
     }
 
     #[test]
     fn every_word_of_the_list_is_found_by_itself_and_in_any_case() {
         for (word, instead) in word_list() {
-            let text = format!(
-                "Plain.\nSee {} here.\nNot x{word}x though.\n",
-                word.to_uppercase()
-            );
+            let text = format!("Plain.\nSee {} here.\nNot x{word}x though.\n", word.to_uppercase());
             let found: Vec<_> = words(&Workspace::of([("README.md", text.as_str())]))
                 .iter()
                 .map(ToString::to_string)
                 .filter(|complaint| complaint.ends_with(instead))
                 .collect();
-            let complaint = format!(
-                "README.md:2: instead of `{}` write {instead}",
-                word.to_lowercase()
-            );
+            let complaint = format!("README.md:2: instead of `{}` write {instead}", word.to_lowercase());
             assert!(found.contains(&complaint), "{word}: {found:?}");
         }
         assert!(word_list().count() > 10);

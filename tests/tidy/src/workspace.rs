@@ -58,29 +58,19 @@ impl Workspace {
 
     /// A workspace of samples, for testing a check.
     pub fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let file = |(path, text): (&str, &str)| SourceFile {
-            path: path.into(),
-            text: text.into(),
-        };
-        Self {
-            files: files.into_iter().map(file).collect(),
-        }
+        let file = |(path, text): (&str, &str)| SourceFile { path: path.into(), text: text.into() };
+        Self { files: files.into_iter().map(file).collect() }
     }
 
     /// The text at `path`, if there is such a file.
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.files
-            .iter()
-            .find(|file| file.path == path)
-            .map(|file| file.text.as_str())
+        self.files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
     }
 
     /// Whether there is a file or folder at `path`.
     pub fn has(&self, path: &str) -> bool {
         let folder = format!("{}/", path.trim_end_matches('/'));
-        self.files
-            .iter()
-            .any(|file| file.path == path || file.path.starts_with(&folder))
+        self.files.iter().any(|file| file.path == path || file.path.starts_with(&folder))
     }
 
     /// The files of Rust code.
@@ -107,40 +97,22 @@ impl Workspace {
     /// The manifests of the members, in the order of the root manifest. A member without one is left out.
     pub fn members(&self) -> Vec<Manifest> {
         let manifests = self.manifests();
-        let listed = |folder: &String| {
-            manifests
-                .iter()
-                .find(|manifest| manifest.folder == *folder)
-                .cloned()
-        };
+        let listed = |folder: &String| manifests.iter().find(|manifest| manifest.folder == *folder).cloned();
         self.listed("members").iter().filter_map(listed).collect()
     }
 
     /// The folders that `[workspace]` lists under `key`.
     pub fn listed(&self, key: &str) -> Vec<String> {
         let root = self.root_manifest();
-        let folders = root
-            .get("workspace")
-            .and_then(|w| w.get(key))
-            .and_then(|list| list.as_array());
-        folders
-            .into_iter()
-            .flatten()
-            .filter_map(|folder| folder.as_str().map(str::to_owned))
-            .collect()
+        let folders = root.get("workspace").and_then(|w| w.get(key)).and_then(|list| list.as_array());
+        folders.into_iter().flatten().filter_map(|folder| folder.as_str().map(str::to_owned)).collect()
     }
 
     /// What `[workspace.package]` says under `key`; empty if it says nothing.
     pub fn package(&self, key: &str) -> String {
         let root = self.root_manifest();
-        let value = root
-            .get("workspace")
-            .and_then(|w| w.get("package"))
-            .and_then(|p| p.get(key));
-        value
-            .and_then(|value| value.as_str())
-            .unwrap_or_default()
-            .to_owned()
+        let value = root.get("workspace").and_then(|w| w.get("package")).and_then(|p| p.get(key));
+        value.and_then(|value| value.as_str()).unwrap_or_default().to_owned()
     }
 
     fn read_folder(&mut self, folder: &Path, prefix: &str) {
@@ -180,10 +152,7 @@ impl SourceFile {
 impl Complaint {
     /// At `place`, do what `advice` says.
     pub fn new(place: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            advice: advice.into(),
-        }
+        Self { place: place.into(), advice: advice.into() }
     }
 
     /// The same for one line of a file.
@@ -206,12 +175,9 @@ pub(crate) fn root() -> std::path::PathBuf {
 /// What follows the last dot of the file name; nothing if it has none or begins with it.
 fn extension(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.')
-        .filter(|(stem, _)| !stem.is_empty())
-        .map_or("", |(_, extension)| extension)
+    name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map_or("", |(_, extension)| extension)
 }
 
 fn parse(text: &str) -> toml::Table {
-    text.parse()
-        .unwrap_or_else(|error| panic!("a manifest is not TOML: {error}"))
+    text.parse().unwrap_or_else(|error| panic!("a manifest is not TOML: {error}"))
 }

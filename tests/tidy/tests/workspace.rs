@@ -37,6 +37,11 @@ fn clocks_and_io_are_allowed_only_at_the_edges() {
 }
 
 #[test]
+fn features_add_and_never_change() {
+    settle(&modules::features_add(&WORKSPACE));
+}
+
+#[test]
 fn bincode_is_named_in_one_module() {
     settle(&modules::one_door_to_bincode(&WORKSPACE));
 }

@@ -5,10 +5,7 @@ const ROOT: (&str, &str) = (
     "[workspace]\nmembers = [\"quorum\"]\n\
      [workspace.package]\nversion = \"0.1.0\"\nrust-version = \"1.88\"\nlicense = \"MIT OR Apache-2.0\"\n",
 );
-const QUORUM: (&str, &str) = (
-    "quorum/Cargo.toml",
-    "[package]\nname = \"quorum\"\nreadme = \"README.md\"\n",
-);
+const QUORUM: (&str, &str) = ("quorum/Cargo.toml", "[package]\nname = \"quorum\"\nreadme = \"README.md\"\n");
 
 fn with<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Workspace {
     Workspace::of([ROOT, QUORUM].into_iter().chain(files))
@@ -20,18 +17,9 @@ fn said(complaints: &[Complaint]) -> Vec<String> {
 
 #[test]
 fn a_crate_without_its_readme_as_doc_is_reported() {
-    assert_eq!(
-        crate_docs(&with([("quorum/src/lib.rs", "//! A doc of its own.\n")])).len(),
-        2
-    );
+    assert_eq!(crate_docs(&with([("quorum/src/lib.rs", "//! A doc of its own.\n")])).len(), 2);
     let led = "#![doc = include_str!(\"../README.md\")]\n";
-    assert_eq!(
-        crate_docs(&with([
-            ("quorum/src/lib.rs", led),
-            ("quorum/README.md", "# quorum\n")
-        ])),
-        []
-    );
+    assert_eq!(crate_docs(&with([("quorum/src/lib.rs", led), ("quorum/README.md", "# quorum\n")])), []);
 }
 
 #[test]
@@ -56,13 +44,7 @@ fn the_readme_says_how_to_test_and_the_script_does_it() {
     assert_eq!(said(&readme(&with([]))), ["README.md: write it"]);
     assert_eq!(readme(&with([("README.md", "Hello.\n")])).len(), 3);
     let right = "Needs Rust 1.88. Run `cargo test --workspace --locked`.\n";
-    assert_eq!(
-        readme(&with([
-            ("README.md", right),
-            (".ci/run", "cargo test --workspace --locked\n")
-        ])),
-        []
-    );
+    assert_eq!(readme(&with([("README.md", right), (".ci/run", "cargo test --workspace --locked\n")])), []);
 }
 
 #[test]
@@ -71,10 +53,7 @@ fn a_crate_missing_from_the_architecture_is_reported() {
         said(&architecture(&with([(ARCHITECTURE, "# Architecture\n")]))),
         ["ARCHITECTURE.md: list the crate `quorum` (quorum/)"],
     );
-    assert_eq!(
-        architecture(&with([(ARCHITECTURE, "| `quorum` | agreement |\n")])),
-        []
-    );
+    assert_eq!(architecture(&with([(ARCHITECTURE, "| `quorum` | agreement |\n")])), []);
     assert_eq!(architecture(&with([])).len(), 1);
 }
 
