@@ -34,6 +34,10 @@ pub(crate) enum Failure {
     Listen(OpenError),
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error(
+        "interrupted before all replicas agreed; what is in a --data-dir stays, and the next run goes on from it"
+    )]
+    Interrupted,
     #[error("cannot wait for Ctrl-C: {0}")]
     Signal(io::Error),
 }

@@ -51,12 +51,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::Args;
+use crate::error::Failure;
 
 /// Success when the replicas agreed, 1 when they did not, 2 when something was wrong.
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let agreed = if args.is_single() { single::run(&args).await } else { together::run(&args).await };
+    let agreed = if args.is_single() { single::run(&args).await } else { together_until_ctrl_c(&args).await };
     match agreed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -64,5 +65,13 @@ async fn main() -> ExitCode {
             eprintln!("catalogue: {failure}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Being interrupted is a failure like others, after which temporary directories are removed.
+async fn together_until_ctrl_c(args: &Args) -> Result<bool, Failure> {
+    tokio::select! {
+        agreed = together::run(args) => agreed,
+        pressed = tokio::signal::ctrl_c() => Err(pressed.map_or_else(Failure::Signal, |()| Failure::Interrupted)),
     }
 }

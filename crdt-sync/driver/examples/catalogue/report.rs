@@ -93,6 +93,7 @@ impl Summary<'_> {
             "resumed": self.sum(|row| row.loaded.resumed as u64),
             "sessions": self.sessions.len(),
             "rounds": self.rounds(),
+            "bytes_comparing": self.tree_bytes(),
             "seconds": self.times.total.as_secs_f64(),
             "seconds_loading": self.times.loading.as_secs_f64(),
             "seconds_syncing": self.times.syncing.as_secs_f64(),
@@ -123,17 +124,15 @@ impl Summary<'_> {
 
     fn print_outcome(&self) {
         let count = |number: usize| HumanCount(number as u64);
-        let conflicts = self.contents.conflicts();
-        let resolved = self.contents.resolved();
-        println!(
-            "{} packages; {} have versions that differ: {} kept as conflicts, {} shown as `{}` decides",
-            count(self.contents.packages.len()),
-            count(conflicts),
-            count(conflicts - resolved),
-            count(resolved),
-            self.resolve.name(),
-        );
-        println!("{} sessions with {} rounds", count(self.sessions.len()), self.rounds());
+        let (packages, conflicts) = (count(self.contents.packages.len()), count(self.contents.conflicts()));
+        let verdict = match self.resolve {
+            Resolve::Keep => "all of them are kept",
+            Resolve::Lww => "the last one written is shown",
+            Resolve::Custom => "the highest is shown",
+        };
+        println!("{packages} packages, {conflicts} of them with versions that differ: {verdict}");
+        let (sessions, tree) = (count(self.sessions.len()), DecimalBytes(self.tree_bytes()));
+        println!("{sessions} sessions, {} rounds to compare trees with {tree}", self.rounds());
         println!(
             "{:.1} s to load, {:.1} s to sync",
             self.times.loading.as_secs_f64(),
@@ -165,6 +164,10 @@ impl Summary<'_> {
 
     fn rounds(&self) -> u32 {
         self.sessions.iter().map(|session| session.rounds).sum()
+    }
+
+    fn tree_bytes(&self) -> u64 {
+        self.sessions.iter().map(|session| session.tree_bytes).sum()
     }
 
     fn sum(&self, of: impl Fn(&Row) -> u64) -> u64 {

@@ -55,15 +55,12 @@ impl Watch {
     }
 }
 
-/// What somebody should look at, in words.
+/// What somebody should look at, in words. Sessions that are given up are not among it: they are tried again.
 pub(crate) fn trouble(event: &Event) -> Option<String> {
     Some(match event {
         Event::LinkRefused { reason, .. } => format!("a connection was refused: {reason:?}"),
         Event::PeerLeaves { reason, .. } => format!("a peer closes its connection: {reason:?}"),
         Event::Violation { error, .. } => format!("a peer broke the protocol and was disconnected: {error}"),
-        Event::SessionAborted { reason, .. } => {
-            format!("a session was given up and will be tried again: {reason}")
-        }
         Event::ForkedReplica { origin, .. } => format!("two histories were written as {origin:?}"),
         Event::IdentityRenewed { new, .. } => format!("this replica writes as {new:?} from now on"),
         _ => return None,
