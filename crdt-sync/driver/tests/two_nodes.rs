@@ -87,16 +87,17 @@ async fn a_directory_is_used_by_one_node_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_directory_of_another_node_or_with_other_collections_is_refused() {
+async fn a_directory_of_another_node_or_with_changed_collections_is_refused_with_added_ones_it_opens() {
     let directory = tempfile::tempdir().unwrap();
     open(&directory).await.shutdown().await;
     let other_node = options().node(NodeId::from_u128(1));
     assert!(matches!(Node::open(directory.path(), other_node).await.err(), Some(OpenError::Recover(_))));
-    let other_collections = options().collection(Collection::counters("visits"));
-    assert!(matches!(
-        Node::open(directory.path(), other_collections).await.err(),
-        Some(OpenError::Recover(_))
-    ));
+    let last_writer_wins = Collection::documents("notes", Strategy::LastWriterWins);
+    let other_rule =
+        NodeOptions::new(ClusterKey::from_bytes([7; 16])).collection(lists()).collection(last_writer_wins);
+    assert!(matches!(Node::open(directory.path(), other_rule).await.err(), Some(OpenError::Recover(_))));
+    let one_more = options().collection(Collection::counters("visits"));
+    Node::open(directory.path(), one_more).await.unwrap().shutdown().await;
 }
 
 #[tokio::test]
