@@ -157,7 +157,7 @@ impl Default for Hostility {
             long_delay: millis(20)..=millis(600),
             between_strikes: millis(50)..=millis(700),
             lasting: millis(50)..=millis(1_500),
-            clock_jump: millis(1)..=millis(5_000),
+            clock_jump: millis(1)..=millis(90_000),
         }
     }
 }

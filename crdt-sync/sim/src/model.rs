@@ -285,3 +285,89 @@ pub(crate) fn head_of(status: &Status, partition: usize, origin: ReplicaId) -> u
     let heads = heads.into_iter().flatten();
     heads.filter(|(known, _)| *known == origin).map(|(_, position)| position.sequence).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use conflict_store::Document;
+    use crdt_core::Hlc;
+    use crdt_sync::Collection;
+
+    use super::*;
+
+    fn origin(number: u128) -> ReplicaId {
+        ReplicaId::from_u128(number)
+    }
+
+    fn item() -> ItemKey {
+        ItemKey { collection: Collection::sets("lists").id(), key: "key".into() }
+    }
+
+    fn command(request: u64, replica: u128, fact: Fact) -> Command {
+        Command {
+            node: 0,
+            request: RequestId(request),
+            fate: Fate::Open,
+            shown: false,
+            facts: vec![(item(), fact)],
+            named: Vec::new(),
+            origin: origin(replica),
+            entries: Vec::new(),
+        }
+    }
+
+    fn outcome(facts: impl IntoIterator<Item = Fact>) -> Outcome {
+        let mut model = Model::default();
+        for (request, fact) in (0..).zip(facts) {
+            model.add(command(request, 1, fact));
+        }
+        model.outcome(&item())
+    }
+
+    #[test]
+    fn an_element_is_there_while_one_of_its_dots_was_never_removed() {
+        let dot = |counter| Dot::new(origin(1), counter).unwrap();
+        let added =
+            |counter| Fact::Elements { added: vec![("milk".into(), dot(counter))], removed: Vec::new() };
+        let removed = |counter| Fact::Elements { added: Vec::new(), removed: vec![dot(counter)] };
+        let live = |facts| outcome(facts).elements.into_values().flatten().collect::<Vec<_>>();
+        assert_eq!(live(vec![added(1), added(2), removed(1)]), [dot(2)]);
+        assert_eq!(live(vec![removed(1), added(1)]), [], "whatever order they come in");
+    }
+
+    #[test]
+    fn a_counter_is_the_sum_of_all_amounts_that_are_not_gone() {
+        let mut model = Model::default();
+        model.add(command(1, 1, Fact::Amounts { up: 5, down: 0 }));
+        model.add(command(2, 2, Fact::Amounts { up: 7, down: 1 }));
+        model.add(command(3, 1, Fact::Amounts { up: 0, down: 2 }));
+        assert_eq!(model.outcome(&item()).sum, 9);
+        model.by_request(RequestId(2)).unwrap().fate = Fate::Gone;
+        assert_eq!(model.outcome(&item()).sum, 3);
+        let last = model.commands().last().unwrap();
+        assert_eq!(model.totals(&item(), last), (5, 2));
+    }
+
+    #[test]
+    fn a_register_holds_the_latest_write() {
+        let write = |millis, value: &str| Fact::Register {
+            stamp: Stamp { time: Hlc::new(millis, 0), replica: origin(1) },
+            value: Some(value.into()),
+        };
+        let latest = outcome([write(2, "late"), write(1, "early")]).register.unwrap();
+        assert_eq!(latest.1, Some("late".into()));
+    }
+
+    #[test]
+    fn the_leaves_of_a_document_are_the_versions_that_nobody_wrote_upon() {
+        let mut document = Document::<Bytes>::default();
+        let (first, _) = document.put(b"key", None, Some("1".into()), None).unwrap();
+        let (second, _) = document.put(b"key", Some(&first), Some("2".into()), None).unwrap();
+        let facts = [Fact::Versions(vec![(second, vec![first])]), Fact::Versions(vec![(first, Vec::new())])];
+        let mut model = Model::default();
+        for (request, fact) in (0..).zip(facts) {
+            model.add(command(request, 1, fact));
+        }
+        assert_eq!(model.outcome(&item()).leaves, BTreeSet::from([second]));
+        assert_eq!(model.descendants(&item(), first), BTreeSet::from([second]));
+    }
+}

@@ -313,7 +313,9 @@ impl<'p> Simulation<'p> {
         match (self.due.remove(&(node, request)), reply) {
             (Some(Due::Write { documents }), Reply::Written(written)) => {
                 self.report.acknowledged += 1;
-                let command = self.model.by_request(request).ok_or(not_due)?;
+                let detail = "it was acknowledged before it was written".into();
+                let lost = Violation::LostWrite { node, request, detail };
+                let command = self.model.by_request(request).ok_or(lost)?;
                 command.fate = Fate::Acknowledged;
                 command.named = documents.into_iter().zip(written.versions).collect();
                 Ok(())

@@ -16,7 +16,9 @@ const THREADS: u64 = 2;
 fn a_thousand_seeds_break_no_promise_and_every_fault_strikes() {
     let reports = run_all(&Plan::hostile());
     let mut faults = FaultCounts::default();
-    reports.iter().for_each(|report| faults += report.faults);
+    for report in &reports {
+        faults += report.faults;
+    }
     let missing: Vec<_> = faults.missing().collect();
     assert!(missing.is_empty(), "never happened: {missing:?}");
     let sum = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();

@@ -2,7 +2,6 @@
 
 use super::{Happening, World};
 use crate::faults::Fault;
-use crate::violation::Violation;
 
 /// What is struck, each as often as it stands here.
 const STRIKES: [Fault; 14] = [
@@ -25,23 +24,36 @@ const STRIKES: [Fault; 14] = [
 const MOST_OPERATIONS: u64 = 8;
 
 impl World {
+    /// Lets a fault strike now, in a hostile world as in a peaceful one.
+    ///
+    /// The node is the one that is struck by what strikes a node or its clock; which connection breaks and who is
+    /// parted from whom is left to chance. A node that is down is not struck, and a fault of frames does nothing: how
+    /// many frames are struck is said by the [`Hostility`](crate::Hostility) of a world. What strikes the disk shows when the disk is
+    /// used the next time.
+    pub fn inflict(&mut self, fault: Fault, node: usize) {
+        if node >= self.nodes.len() {
+            return;
+        }
+        match fault {
+            Fault::LinkBroken => self.break_link(),
+            Fault::Partitioned | Fault::PartitionedOneWay => self.part(fault),
+            Fault::ClockSetForward | Fault::ClockSetBack => self.set_clock(node, fault),
+            _ if self.engine(node).is_some() => self.strike_node(node, fault),
+            _ => {}
+        }
+    }
+
     /// Strikes once and orders the next strike.
-    pub(super) fn strike(&mut self) -> Result<(), Violation> {
-        let Some(hostility) = self.setup.hostility.clone() else {
-            return Ok(());
+    pub(super) fn strike(&mut self) {
+        let Some(hostility) = &self.setup.hostility else {
+            return;
         };
         let next = self.dice.strikes.span(&hostility.between_strikes);
         self.put(next, Happening::Strike);
         let node = self.dice.strikes.index(self.nodes.len());
-        let fault = self.dice.strikes.pick(&STRIKES).copied();
-        match fault {
-            Some(Fault::LinkBroken) => self.break_link(),
-            Some(fault @ (Fault::Partitioned | Fault::PartitionedOneWay)) => self.part(fault),
-            Some(fault @ (Fault::ClockSetForward | Fault::ClockSetBack)) => self.set_clock(node, fault),
-            Some(fault) if self.engine(node).is_some() => self.strike_node(node, fault),
-            _ => {}
+        if let Some(fault) = self.dice.strikes.pick(&STRIKES) {
+            self.inflict(*fault, node);
         }
-        Ok(())
     }
 
     /// A partition is over, as far as these ways are concerned.
@@ -113,12 +125,10 @@ impl World {
 
     /// Clocks are mostly set by little, and now and then by a lot.
     fn set_clock(&mut self, node: usize, fault: Fault) {
-        let Some(hostility) = self.setup.hostility.clone() else {
-            return;
-        };
+        let jumps = self.setup.hostility.clone().unwrap_or_default().clock_jump;
         self.faults.add(fault);
-        let jump =
-            self.dice.strikes.span(&hostility.clock_jump) / (10_u32.pow(self.dice.strikes.below(4) as u32));
+        let scale = self.dice.strikes.pick(&[1, 10, 100, 1_000]).copied().unwrap_or(1);
+        let jump = self.dice.strikes.span(&jumps) / scale;
         let millis = i64::try_from(jump.as_millis()).unwrap_or(i64::MAX);
         let skew = &mut self.nodes[node].skew;
         *skew = match fault {

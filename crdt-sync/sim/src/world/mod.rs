@@ -203,7 +203,10 @@ impl World {
             Happening::Timer { node, ticket } => self.ring(node, ticket),
             Happening::Synced { node, boot } => self.synced(node, boot),
             Happening::Start { node } => self.start(node),
-            Happening::Strike => self.strike(),
+            Happening::Strike => {
+                self.strike();
+                Ok(())
+            }
             Happening::Reopen { ways } => {
                 self.reopen(&ways);
                 Ok(())

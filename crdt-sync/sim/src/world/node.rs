@@ -69,7 +69,8 @@ impl World {
             return Ok(());
         }
         if self.setup.hostility.is_some() && self.dice.disks.chance(100) {
-            return self.lose_power_in_recovery(number);
+            self.lose_power_in_recovery(number);
+            return Ok(());
         }
         let seed = self.dice.seeds.bytes();
         let origin = Duration::from_micros(self.dice.seeds.below(1 << 40));
@@ -84,7 +85,8 @@ impl World {
         let records = match node.disk.open() {
             Ok(records) => records,
             Err(_) if node.disk.is_stopping() || node.disk.is_failing() => {
-                return self.lose_power_in_recovery(number);
+                self.lose_power_in_recovery(number);
+                return Ok(());
             }
             Err(error) => return Err(refused(error.to_string())),
         };
@@ -320,7 +322,7 @@ impl World {
     }
 
     /// The log is being opened when the power goes out again, after some operations of its recovery.
-    fn lose_power_in_recovery(&mut self, number: usize) -> Result<(), Violation> {
+    fn lose_power_in_recovery(&mut self, number: usize) {
         self.faults.add(Fault::LostPowerInRecovery);
         self.note(format_args!("{number} loses power while it starts"));
         let survivors = self.survivors();
@@ -331,7 +333,6 @@ impl World {
         let _ = disk.open();
         disk.lose_power(survivors);
         self.put(RESTART, Happening::Start { node: number });
-        Ok(())
     }
 
     /// What a disk happens to have written on its own when the power goes.

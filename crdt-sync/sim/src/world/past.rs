@@ -36,11 +36,13 @@ impl Past {
                     self.told_of(frontier.partition, status.origin, status.head.sequence);
                 }
             }
-            Message::Session(wire::Session { partition, step, .. }) => {
-                if let SessionStep::Open(standing) | SessionStep::Accept(standing) = step {
-                    for (origin, head) in standing.heads {
-                        self.told_of(partition, origin, head.sequence);
-                    }
+            Message::Session(wire::Session {
+                partition,
+                step: SessionStep::Open(standing) | SessionStep::Accept(standing),
+                ..
+            }) => {
+                for (origin, head) in standing.heads {
+                    self.told_of(partition, origin, head.sequence);
                 }
             }
             _ => {}

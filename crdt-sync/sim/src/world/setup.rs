@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use crdt_sync::{Collection, Limits, PlantedBug, Timing};
+use crdt_sync::{Collection, Limits, PlantedBug, Timing, merkle};
 
 use crate::faults::Hostility;
 
@@ -64,6 +64,7 @@ fn small_limits() -> Limits {
         send_window: 2 << 10,
         parts_window: 2,
         part_size: 256,
+        merkle: merkle::Limits { max_frame: 256, max_items: 4, ..merkle::Limits::default() },
         ..Limits::default()
     }
 }
