@@ -7,7 +7,7 @@ use conflict_store::Document;
 use crdt_core::codec::{self, DecodeError};
 use crdt_core::dotted::{DotMap, DotSet, DotStore};
 use crdt_core::{
-    CausalContext, Change, Crdt, Dot, Hlc, LwwRegister, PnCounter, ReplicaId, Stamp, VersionDigest,
+    CausalContext, Change, Crdt, DeltaCrdt, Dot, Hlc, LwwRegister, PnCounter, ReplicaId, Stamp, VersionDigest,
 };
 use thiserror::Error;
 
@@ -137,6 +137,17 @@ impl Cell {
             Self::Set(elements) => codec::encode_payload(elements).into(),
             Self::Counter(counter) => codec::encode_payload(counter).into(),
             Self::Register(register) => codec::encode_payload(register).into(),
+        }
+    }
+
+    /// What a peer lacks that holds `theirs`, as bytes of a state that it can join: of a document the versions it does
+    /// not have, of other kinds the whole.
+    pub(crate) fn answer_to(&self, theirs: &Self, key: &[u8]) -> Bytes {
+        match (self, theirs) {
+            (Self::Document(ours), Self::Document(theirs)) => {
+                Self::Document(ours.delta_since(&theirs.digest())).encode(key)
+            }
+            _ => self.encode(key),
         }
     }
 

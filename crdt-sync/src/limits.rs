@@ -103,6 +103,9 @@ pub struct Timing {
     pub silence: Duration,
     /// With more than this many entries to catch up on, a Merkle session is used instead.
     pub catch_up_entries: u64,
+    /// Two nodes that share no origin yet, each with more than this many entries, begin with a Merkle session: they
+    /// may have been filled from one source.
+    pub first_contact_entries: u64,
     /// How far a clock may run ahead before a write is refused.
     pub max_drift: Duration,
 }
@@ -117,6 +120,7 @@ impl Default for Timing {
             keep_alive: Duration::from_secs(5),
             silence: Duration::from_secs(30),
             catch_up_entries: 4_096,
+            first_contact_entries: 64,
             max_drift: Duration::from_secs(60),
         }
     }

@@ -8,6 +8,7 @@ use replication_log::Lsn;
 
 use crate::entry::Position;
 use crate::history::Histories;
+use crate::limits::Timing;
 use crate::merkle::Root;
 use crate::replica::Partition;
 use crate::time::Instant;
@@ -51,6 +52,8 @@ pub(super) struct Gap {
     pub(super) missing_there: u64,
     /// Some of them lie below the floor of the side that has them.
     pub(super) unservable: bool,
+    /// Some origin is known to both sides: they have met before, directly or through others.
+    pub(super) met: bool,
 }
 
 impl Lane {
@@ -147,6 +150,7 @@ impl Lane {
             let missing = status.head.sequence.saturating_sub(here);
             gap.missing_here = gap.missing_here.saturating_add(missing);
             gap.unservable |= missing > 0 && here < status.floor;
+            gap.met |= here > 0 && status.head.sequence > 0;
         }
         for (origin, history) in histories.iter().filter(|(origin, _)| !self.forked.contains(origin)) {
             let there = self.acknowledged(origin);
@@ -158,8 +162,15 @@ impl Lane {
     }
 
     /// Whether comparing trees is the only way to close the gap, or the cheaper one, and can be done.
-    pub(super) fn calls_for_session(&self, histories: &Histories, catch_up_entries: u64) -> bool {
-        let calls = |gap: Gap| gap.unservable || gap.missing_here.max(gap.missing_there) > catch_up_entries;
+    ///
+    /// Two sides that never met may hold much the same, so a session is tried for less.
+    pub(super) fn calls_for_session(&self, histories: &Histories, timing: &Timing) -> bool {
+        let calls = |gap: Gap| {
+            let longest = gap.missing_here.max(gap.missing_there);
+            let shortest = gap.missing_here.min(gap.missing_there);
+            let first_contact = !gap.met && shortest > timing.first_contact_entries;
+            gap.unservable || first_contact || longest > timing.catch_up_entries
+        };
         self.forked.is_empty() && self.gap(histories).is_some_and(calls)
     }
 
@@ -171,6 +182,6 @@ impl Lane {
 impl Gap {
     /// Whether both sides have the same entries.
     pub(super) fn is_closed(self) -> bool {
-        self == Self::default()
+        self.missing_here == 0 && self.missing_there == 0
     }
 }

@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::engine::{Context, Event, PeerError};
 use crate::merkle::{self, Root};
 use crate::node::NodeId;
-use crate::replica::{ItemKey, RunError};
+use crate::replica::{Joined, RunError};
 use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
 
 impl MultiLeader {
@@ -28,7 +28,6 @@ impl MultiLeader {
         let id = self.last_session;
         let session = photograph(peer, id, true, number, context);
         self.sessions.insert(number, session);
-        context.outbox.event(Event::SessionStarted { peer, partition: number });
         self.say(number, |session| vec_of(SessionStep::Open(session.ours.clone())), context);
         self.talk(number, context);
     }
@@ -180,6 +179,7 @@ impl MultiLeader {
                     session.theirs = Some(standing.clone());
                     session.progressed = now;
                     let peer = session.peer;
+                    context.outbox.event(Event::SessionStarted { peer, partition: number });
                     if !self.learn_standing(peer, number, &standing, context)? {
                         self.abort_session(number, "an identity has two histories", context);
                     }
@@ -187,16 +187,12 @@ impl MultiLeader {
             }
             // A peer that let go of a session that is complete here only missed the last word.
             SessionStep::Abort if session.incoming.complete => self.finish_session(number, context),
-            SessionStep::Busy | SessionStep::Abort => {
-                let reason =
-                    if step == SessionStep::Busy { "the peer is busy" } else { "the peer gave it up" };
-                let peer = session.peer;
+            // It never began; the peer's next frontier tells when to try again.
+            SessionStep::Busy => drop(self.end_session(number, context)),
+            SessionStep::Abort => {
+                let (peer, reason) = (session.peer, "the peer gave it up".into());
                 self.end_session(number, context);
-                context.outbox.event(Event::SessionAborted {
-                    peer,
-                    partition: number,
-                    reason: reason.into(),
-                });
+                context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
             }
             SessionStep::Tree { index, frame } => {
                 session.progressed = now;
@@ -233,13 +229,11 @@ impl MultiLeader {
         };
         if session.incoming.expects(part.index) {
             let whole = session.incoming.take(part, context.replica.config.limits.max_state)?;
-            let behind = join_part(number, &whole, standing, context)?;
+            let joined = join_part(number, &whole, standing, context)?;
             session.report.states_received += whole.items.len() as u64;
             session.progressed = context.now.instant;
             if session.outgoing.end.is_none() {
-                for key in behind {
-                    session.outgoing.choose(key);
-                }
+                joined.into_iter().for_each(|joined| session.outgoing.answer(joined));
             }
             progress_event(session, context);
         }
@@ -271,6 +265,9 @@ impl MultiLeader {
         let Some(session) = self.sessions.get_mut(&number) else {
             return;
         };
+        if session.holds_back() && !session.incoming.has_all_sent() {
+            return;
+        }
         let mut steps = Vec::new();
         while let Some(part) =
             session.outgoing.next_part(context.replica.partition(number), limits, &mut too_large)
@@ -413,16 +410,16 @@ fn join_part(
     part: &StatesPart,
     standing: &Standing,
     context: &mut Context<'_>,
-) -> Result<Vec<ItemKey>, PeerError> {
+) -> Result<Vec<Joined>, PeerError> {
     let wall = context.now.wall;
-    let behind = match context.replica.apply_part(number, part, standing, wall) {
+    let joined = match context.replica.apply_part(number, part, standing, wall) {
         Err(RunError::Outrun) => {
             super::renew_identity(context);
             context.replica.apply_part(number, part, standing, wall)
         }
         joined => joined,
     };
-    Ok(behind?)
+    Ok(joined?)
 }
 
 fn progress_event(session: &Session, context: &mut Context<'_>) {

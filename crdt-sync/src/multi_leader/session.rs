@@ -1,13 +1,15 @@
 //! One side of a session: first the trees are compared, then the states that differ are exchanged.
 //!
 //! ```text
-//! initiator                                      responder
+//! initiator                                      responder            (or the other way round, see `holds_back`)
 //!   Open {standing}                 ->
 //!                                   <-           Accept {standing}
 //!   Tree ..                        <->           Tree ..
-//!   States 0, 1, ..                <->           States 0, 1, ..      (of keys the other lacks)
-//!   Sent {parts}                   <->           Sent {parts}
-//!   States ..                      <->           States ..            (answers to states that were behind)
+//!   States 0, 1, ..                 ->                                (of keys that differ)
+//!   Sent {parts, weight}            ->
+//!                                   <-           States 0, 1, ..      (what those lack, and keys not among them)
+//!                                   <-           Sent {parts, weight}
+//!   States ..                       ->                                (answers to states that were behind)
 //!   End {parts}                    <->           End {parts}
 //!   Done                           <->           Done
 //! ```
@@ -15,15 +17,18 @@
 //! Every message may be lost, doubled or late: parts are numbered and acknowledged, and what was not answered
 //! is said again.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+
+use crdt_core::ReplicaId;
 
 use crate::bytes::Bytes;
 use crate::engine::{PeerError, SessionReport};
+use crate::entry::Position;
 use crate::limits::Limits;
 use crate::merkle::{self, Outcome, Root};
 use crate::node::NodeId;
-use crate::replica::{ItemKey, Partition};
+use crate::replica::{ItemKey, Joined, Partition};
 use crate::time::Instant;
 use crate::wire::{ItemState, SessionStep, Standing, StatesPart};
 
@@ -59,10 +64,10 @@ pub(super) struct TreeTalk {
 /// What this side sends.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    /// Keys whose states are still to be sent.
-    pending: VecDeque<ItemKey>,
-    /// Keys whose states were sent or are pending; each is sent once.
-    chosen: BTreeSet<ItemKey>,
+    /// Keys that are still to be sent: their whole states, or answers that are made already.
+    pending: BTreeMap<ItemKey, Option<Bytes>>,
+    /// Keys that were sent, each once.
+    begun: BTreeSet<ItemKey>,
     /// Parts sent and not acknowledged.
     unacknowledged: BTreeMap<u32, StatesPart>,
     next: u32,
@@ -123,6 +128,17 @@ impl Session {
         self.incoming.complete && self.incoming.done && self.outgoing.done
     }
 
+    /// Whether this side waits for the other's states before it sends its own: most of what it would send, those show
+    /// to be known there. Of the two it is the one that knows less, or else the responder.
+    pub(super) fn holds_back(&self) -> bool {
+        let Some(theirs) = &self.theirs else { return true };
+        match (covers(&theirs.heads, &self.ours.heads), covers(&self.ours.heads, &theirs.heads)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => !self.initiator,
+        }
+    }
+
     /// Whether the states exchanged account for the whole difference of the two trees.
     ///
     /// Digests in the comparison are short and limits may cut it off; but trees are sums, so what is left of each
@@ -150,7 +166,7 @@ impl Session {
         keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (key, weight) in keys {
             self.outgoing.weight = self.outgoing.weight.with(weight);
-            self.outgoing.choose(key);
+            self.outgoing.pending.entry(key).or_default();
         }
         self.outgoing.planned = true;
         let stats = self.tree.session.stats();
@@ -215,11 +231,15 @@ impl core::fmt::Debug for TreeTalk {
 }
 
 impl Outgoing {
-    /// Puts a key on the list of those whose states are sent, unless it is there already.
-    pub(super) fn choose(&mut self, key: ItemKey) {
-        if self.chosen.insert(key.clone()) {
-            self.pending.push_back(key);
+    /// A state of the peer's was joined: what it lacks is sent instead of the whole, and nothing if it lacks nothing.
+    pub(super) fn answer(&mut self, joined: Joined) {
+        if self.begun.contains(&joined.key) {
+            return;
         }
+        match joined.answer {
+            Some(answer) => self.pending.insert(joined.key, Some(answer)),
+            None => self.pending.remove(&joined.key),
+        };
     }
 
     pub(super) fn pending(&self) -> usize {
@@ -280,9 +300,10 @@ impl Outgoing {
         too_large: &mut Vec<(ItemKey, usize)>,
     ) -> bool {
         while self.started.is_none() {
-            let Some(item) = self.pending.pop_front() else { return false };
-            let held = partition.cells.get(&item);
-            let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
+            let Some((item, answer)) = self.pending.pop_first() else { return false };
+            let whole = || partition.cells.get(&item).map(|held| held.cell.encode(&item.key));
+            let state = answer.or_else(whole).unwrap_or_default();
+            self.begun.insert(item.clone());
             if state.len() > max_state {
                 too_large.push((item, state.len()));
             } else {
@@ -357,4 +378,12 @@ impl Incoming {
 
 fn root_of(standing: &Standing) -> Root {
     Root { digest: standing.root.0, count: standing.root.1 }
+}
+
+/// Whether the heads reach everywhere at least as far as the others.
+fn covers(heads: &[(ReplicaId, Position)], others: &[(ReplicaId, Position)]) -> bool {
+    others.iter().all(|(origin, other)| {
+        let at = heads.binary_search_by_key(origin, |(origin, _)| *origin);
+        at.is_ok_and(|at| heads[at].1.sequence >= other.sequence)
+    })
 }

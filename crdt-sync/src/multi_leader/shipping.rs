@@ -38,9 +38,8 @@ impl MultiLeader {
         };
         let lane = &mut known.lanes[usize::from(number)];
         let in_session = self.sessions.contains_key(&number);
-        let catch_up = context.replica.config.timing.catch_up_entries;
-        let open =
-            peer < context.replica.config.node && lane.calls_for_session(&partition.histories, catch_up);
+        let timing = &context.replica.config.timing;
+        let open = peer < context.replica.config.node && lane.calls_for_session(&partition.histories, timing);
         let seems_level = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
         let root = seems_level.then(|| partition.cells.root()).map(|root| (root.digest, root.count));
         // While a session is open nothing would be taken; its end tells everybody.
@@ -133,14 +132,14 @@ impl MultiLeader {
     /// Decides what a frontier calls for: a session, or word that both sides are equally far.
     fn compare(&mut self, peer: NodeId, number: u16, frontier: &Frontier, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
-        let catch_up = context.replica.config.timing.catch_up_entries;
+        let timing = &context.replica.config.timing;
         let Some(lane) = self.peers.get(&peer).and_then(|peer| peer.lanes.get(usize::from(number))) else {
             return;
         };
         let sound = lane.forked.is_empty();
         let closed = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
         let asked = frontier.open && !closed;
-        if sound && (asked || lane.calls_for_session(&partition.histories, catch_up)) {
+        if sound && (asked || lane.calls_for_session(&partition.histories, timing)) {
             return self.open_session(peer, number, context);
         }
         let (Some(theirs), true) = (frontier.root, sound && closed) else { return };
@@ -175,7 +174,7 @@ impl MultiLeader {
         let Some(gap) = lane.gap(&partition.histories) else {
             return;
         };
-        let by_session = lane.calls_for_session(&partition.histories, timing.catch_up_entries);
+        let by_session = lane.calls_for_session(&partition.histories, &timing);
         if in_session || gap.missing_there == 0 || by_session {
             return;
         }

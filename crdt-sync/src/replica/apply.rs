@@ -88,6 +88,15 @@ pub enum RunError {
     Cell(#[from] CellError),
 }
 
+/// A state of a peer that was joined.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    /// The key.
+    pub(crate) key: ItemKey,
+    /// What the peer's state lacks, if anything.
+    pub(crate) answer: Option<Bytes>,
+}
+
 /// An entry that passed every check.
 struct Admitted {
     entry: Entry,
@@ -118,32 +127,29 @@ impl Replica {
         Ok(RunOutcome::Applied(new.len()))
     }
 
-    /// Joins a part of a peer's states; all of it or, on an error, nothing. Returns the keys of which the peer's
-    /// state lacks something.
+    /// Joins a part of a peer's states; all of it or, on an error, nothing. Says what each of them lacks.
     pub(crate) fn apply_part(
         &mut self,
         number: u16,
         part: &StatesPart,
         standing: &Standing,
         wall: WallTime,
-    ) -> Result<Vec<ItemKey>, RunError> {
+    ) -> Result<Vec<Joined>, RunError> {
         let kind = self.kind_of(part.collection)?;
         let states = part
             .items
             .iter()
             .map(|item| self.admit_state(number, part.collection, kind, item))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut behind = Vec::new();
+        let mut joined = Vec::with_capacity(states.len());
         for ((key, theirs), item) in states.into_iter().zip(&part.items) {
             if let Some(stamp) = theirs.latest_stamp() {
                 self.clock.observe(stamp, wall);
             }
             let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context);
-            if merged.peer_is_behind {
-                behind.push(key);
-            }
+            joined.push(Joined { key, answer: merged.answer });
         }
-        Ok(behind)
+        Ok(joined)
     }
 
     /// Takes over a peer's standing, once all its states have arrived.

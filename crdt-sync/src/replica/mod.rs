@@ -19,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use replication_log::Lsn;
 
-pub(crate) use apply::check_position;
+pub(crate) use apply::{Joined, check_position};
 pub use apply::{RunError, RunOutcome};
 pub use cells::ItemKey;
 

@@ -33,8 +33,8 @@ pub(crate) struct MergeOutcome {
     pub(crate) change: Change,
     /// The dots that the peer had seen removed and that were removed here.
     pub(crate) removed: Vec<Dot>,
-    /// Whether the peer's state lacks something of the joined one.
-    pub(crate) peer_is_behind: bool,
+    /// What the peer's state lacks of the joined one.
+    pub(crate) answer: Option<Bytes>,
 }
 
 impl Partition {
@@ -95,12 +95,13 @@ impl Partition {
         let _ = seen.merge(&dots);
         let change = cell.join(&self.context, theirs, &seen);
         let peer_is_behind = cell.digest() != theirs.digest();
+        let answer = peer_is_behind.then(|| cell.answer_to(theirs, &key.key));
         if change.is_changed() {
             cell.stem(self.max_revisions);
             self.cells.put(key, cell, lsn);
         }
         let _ = self.context.merge(&dots);
-        MergeOutcome { change, removed: removed.dots().collect(), peer_is_behind }
+        MergeOutcome { change, removed: removed.dots().collect(), answer }
     }
 
     /// Takes over a peer's standing after all its states were merged.
