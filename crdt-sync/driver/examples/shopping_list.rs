@@ -58,7 +58,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     all_agree([&phone, &tablet, &laptop]).await?;
     show([&phone, &tablet, &laptop]).await?;
 
-    println!("4. Cleo reads the joined note, likes it, and writes it down: the conflict is over for everyone.");
+    println!(
+        "4. Cleo reads the joined note, likes it, and writes it down: the conflict is over for everyone."
+    );
     let reading = laptop.notes.read("groceries").await?;
     laptop.notes.resolve("groceries", reading.value.unwrap_or_default()).await?;
     all_agree([&phone, &tablet, &laptop]).await?;
@@ -118,7 +120,9 @@ fn join_lines() -> impl Resolver<Bytes> + Send + Sync {
         let text = |body: &Bytes| body.to_string();
         let mut sentences: Vec<String> = conflict
             .bodies()
-            .flat_map(|body| text(body).split_inclusive(['.', '!']).map(|s| s.trim().to_owned()).collect::<Vec<_>>())
+            .flat_map(|body| {
+                text(body).split_inclusive(['.', '!']).map(|s| s.trim().to_owned()).collect::<Vec<_>>()
+            })
             .collect();
         sentences.sort();
         sentences.dedup();
