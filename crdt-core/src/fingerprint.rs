@@ -64,9 +64,7 @@ impl FingerprintWriter {
     /// A writer for parts of one kind. The eight bytes of `domain` name the kind and keep the parts
     /// of different types from hashing alike.
     pub fn new(domain: [u8; 8]) -> Self {
-        let mut writer = Self {
-            hasher: SipHasher24::new_with_keys(KEY.0, KEY.1),
-        };
+        let mut writer = Self { hasher: SipHasher24::new_with_keys(KEY.0, KEY.1) };
         writer.write_raw(&domain);
         writer
     }
@@ -268,9 +266,7 @@ impl VersionDigest for CausalContext {
 /// One part per live dot, with the element it keeps alive.
 impl<T: CanonicalBytes> VersionDigest for DotMap<T, DotSet> {
     fn version_digest(&self) -> u128 {
-        let live = self
-            .iter()
-            .flat_map(|(element, dots)| dots.iter().map(move |dot| (dot, element)));
+        let live = self.iter().flat_map(|(element, dots)| dots.iter().map(move |dot| (dot, element)));
         sum(live.map(|(dot, element)| {
             let mut part = FingerprintWriter::new(*b"or-set..");
             part.write(&dot);

@@ -66,9 +66,7 @@ impl fmt::Display for ReplicaId {
 /// The first eight hex digits: enough to tell writers apart in a log line.
 impl fmt::Debug for ReplicaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_bytes()[..4]
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.as_bytes()[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -158,11 +158,9 @@ pub fn check_delta_laws<T: DeltaCrdt + Debug + PartialEq>(
     receiver: &T,
     meanwhile: &T,
 ) -> Result<(), LawViolation> {
-    for (a, b, c) in [
-        (sender, receiver, meanwhile),
-        (receiver, meanwhile, sender),
-        (meanwhile, sender, receiver),
-    ] {
+    for (a, b, c) in
+        [(sender, receiver, meanwhile), (receiver, meanwhile, sender), (meanwhile, sender, receiver)]
+    {
         for (sender, receiver) in [(a, b), (b, a)] {
             check_delta(sender, receiver, c)?;
         }
@@ -184,11 +182,7 @@ fn check_compare<T: Crdt + Debug + PartialEq>(a: &T, b: &T) -> Result<(), LawVio
     let ab = join(a, b);
     let order = order_from(ab == *b, ab == *a);
     same(Law::CompareAgreesWithMerge, &a.compare(b), &order)?;
-    same(
-        Law::CompareAgreesWithMerge,
-        &b.compare(a),
-        &order.map(Ordering::reverse),
-    )
+    same(Law::CompareAgreesWithMerge, &b.compare(a), &order.map(Ordering::reverse))
 }
 
 fn check_change<T: Crdt + Debug + PartialEq>(a: &T, b: &T) -> Result<(), LawViolation> {
@@ -206,11 +200,7 @@ fn check_delta<T: DeltaCrdt + Debug + PartialEq>(
     meanwhile: &T,
 ) -> Result<(), LawViolation> {
     let delta = sender.delta_since(&receiver.digest());
-    same(
-        Law::DeltaComplete,
-        &join(receiver, &delta),
-        &join(receiver, sender),
-    )?;
+    same(Law::DeltaComplete, &join(receiver, &delta), &join(receiver, sender))?;
     same(Law::DeltaHonest, &join(sender, &delta), sender)?;
     let later = join(receiver, meanwhile);
     same(Law::DeltaComplete, &join(&later, &delta), &join(&later, sender))
@@ -219,10 +209,7 @@ fn check_delta<T: DeltaCrdt + Debug + PartialEq>(
 fn check_split<T: DeltaCrdt + Debug + PartialEq>(whole: &T) -> Result<(), LawViolation> {
     let parts = whole.split();
     let without = |left_out: Option<usize>| {
-        let others = parts
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| Some(*index) != left_out);
+        let others = parts.iter().enumerate().filter(|(index, _)| Some(*index) != left_out);
         others.fold(T::default(), |sum, (_, part)| sum.merged(part))
     };
     same(Law::PartsMakeTheWhole, &without(None), whole)?;
@@ -230,12 +217,7 @@ fn check_split<T: DeltaCrdt + Debug + PartialEq>(whole: &T) -> Result<(), LawVio
         let rest = without(Some(index));
         holds(Law::PartsIrredundant, rest != *whole, &parts, &rest)
     })?;
-    holds(
-        Law::PartsIrredundant,
-        parts.iter().all(|part| !part.is_bottom()),
-        &parts,
-        whole,
-    )
+    holds(Law::PartsIrredundant, parts.iter().all(|part| !part.is_bottom()), &parts, whole)
 }
 
 fn join<T: Crdt>(a: &T, b: &T) -> T {
@@ -250,11 +232,7 @@ fn holds(law: Law, holds: bool, found: &dyn Debug, expected: &dyn Debug) -> Resu
     if holds {
         return Ok(());
     }
-    Err(LawViolation {
-        law,
-        found: format!("{found:?}"),
-        expected: format!("{expected:?}"),
-    })
+    Err(LawViolation { law, found: format!("{found:?}"), expected: format!("{expected:?}") })
 }
 
 #[cfg(test)]

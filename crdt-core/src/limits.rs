@@ -27,11 +27,7 @@ pub struct Limits {
 
 impl Limits {
     /// What [`Limits::default`] returns, usable in constants.
-    pub const DEFAULT: Self = Self {
-        max_bytes: 64 << 20,
-        max_elements: 4 << 20,
-        max_depth: 64,
-    };
+    pub const DEFAULT: Self = Self { max_bytes: 64 << 20, max_elements: 4 << 20, max_depth: 64 };
 }
 
 impl Default for Limits {

@@ -31,14 +31,7 @@ fn a_full_entry_refuses_more_and_stays_as_it_is() {
 
     let refused = counter.increment(A, 1);
 
-    assert_eq!(
-        refused,
-        Err(CounterOverflow {
-            replica: A,
-            current: u64::MAX,
-            amount: 1
-        })
-    );
+    assert_eq!(refused, Err(CounterOverflow { replica: A, current: u64::MAX, amount: 1 }));
     assert_eq!(counter, before);
     assert_eq!(counter.version_digest(), before.version_digest());
     counter.increment(B, 1).unwrap();
@@ -56,10 +49,7 @@ fn counting_nothing_leaves_no_trace() {
     assert_eq!(counter.version_digest(), 0);
 
     counter.increment(A, u64::MAX).unwrap();
-    assert!(
-        counter.increment(A, 0).unwrap().is_bottom(),
-        "not even a full entry minds"
-    );
+    assert!(counter.increment(A, 0).unwrap().is_bottom(), "not even a full entry minds");
 }
 
 #[test]
@@ -84,10 +74,7 @@ fn deltas_may_come_late_twice_and_in_any_order() {
 
     let mut b = GCounter::default();
     assert!(b.merge(&second).is_changed());
-    assert!(
-        !b.merge(&first).is_changed(),
-        "what the second one says includes it"
-    );
+    assert!(!b.merge(&first).is_changed(), "what the second one says includes it");
     assert!(!b.merge(&second).is_changed());
     assert_eq!(b.value(), 3);
 }

@@ -23,50 +23,24 @@ where
 {
     let bytes = unhex(&[envelope, payload].concat());
     assert_eq!(hex(&codec::to_bytes(value)), hex(&bytes));
-    assert_eq!(
-        codec::from_bytes::<T>(&bytes, &Limits::default()).as_ref(),
-        Ok(value)
-    );
-    assert_eq!(
-        format!("{:#034x}", value.version_digest()),
-        format!("{digest:#034x}")
-    );
+    assert_eq!(codec::from_bytes::<T>(&bytes, &Limits::default()).as_ref(), Ok(value));
+    assert_eq!(format!("{:#034x}", value.version_digest()), format!("{digest:#034x}"));
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap())
-        .collect()
+    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect()
 }
 
 #[test]
 fn bottom() {
-    assert_golden(
-        &GCounter::default(),
-        "43524454 0100 0100 0000000000000000 0100000000000000",
-        "00",
-        0,
-    );
-    assert_golden(
-        &PnCounter::default(),
-        "43524454 0100 0200 0000000000000000 0200000000000000",
-        "00 00",
-        0,
-    );
-    assert_golden(
-        &GSet::<u64>::default(),
-        "43524454 0100 0300 0000000000000000 0100000000000000",
-        "00",
-        0,
-    );
+    assert_golden(&GCounter::default(), "43524454 0100 0100 0000000000000000 0100000000000000", "00", 0);
+    assert_golden(&PnCounter::default(), "43524454 0100 0200 0000000000000000 0200000000000000", "00 00", 0);
+    assert_golden(&GSet::<u64>::default(), "43524454 0100 0300 0000000000000000 0100000000000000", "00", 0);
     assert_golden(
         &OrSet::<u64>::default(),
         "43524454 0100 0400 0000000000000000 0200000000000000",
@@ -144,10 +118,7 @@ fn or_set() {
 
 #[test]
 fn lww_register() {
-    let stamp = Stamp {
-        time: Hlc::new(1_700_000_000_000, 7),
-        replica: A,
-    };
+    let stamp = Stamp { time: Hlc::new(1_700_000_000_000, 7), replica: A };
     assert_golden(
         &LwwRegister::default().set(stamp, -3_i64).unwrap(),
         "43524454 0100 0500 0000000000000000 1d00000000000000",

@@ -45,10 +45,7 @@ fn or_set() -> OrSet<String> {
 }
 
 fn register() -> LwwRegister<String> {
-    let stamp = Stamp {
-        time: Hlc::new(1_700_000_000_000, 5),
-        replica: A,
-    };
+    let stamp = Stamp { time: Hlc::new(1_700_000_000_000, 5), replica: A };
     LwwRegister::default().set(stamp, "title".into()).unwrap()
 }
 
@@ -87,10 +84,7 @@ fn every_cut_is_refused() {
                 DecodeError::Truncated
             } else {
                 let claimed = (bytes.len() - HEADER_LEN) as u64;
-                DecodeError::LengthMismatch {
-                    claimed,
-                    found: end - HEADER_LEN,
-                }
+                DecodeError::LengthMismatch { claimed, found: end - HEADER_LEN }
             };
             assert_eq!(decode::<T>(&bytes[..end]), Err(expected));
         }
@@ -109,10 +103,7 @@ fn every_flipped_bit_is_refused_or_another_value() {
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
             if let Ok(other) = decode::<T>(&bytes) {
-                assert!(
-                    bit / 8 >= HEADER_LEN,
-                    "a flip in the envelope is never another value"
-                );
+                assert!(bit / 8 >= HEADER_LEN, "a flip in the envelope is never another value");
                 assert_ne!(&other, value);
                 assert_eq!(codec::to_bytes(&other), bytes);
             }
@@ -132,10 +123,7 @@ fn bytes_behind_the_end_are_refused() {
 
         let mut bytes = codec::to_bytes(value);
         bytes.push(0);
-        assert!(matches!(
-            decode::<T>(&bytes),
-            Err(DecodeError::LengthMismatch { .. })
-        ));
+        assert!(matches!(decode::<T>(&bytes), Err(DecodeError::LengthMismatch { .. })));
     }
     for_every_type!(check);
 }
@@ -169,63 +157,22 @@ fn each_field_of_the_envelope_has_its_own_error() {
         bytes[at] ^= 0x80;
         decode::<GCounter>(&bytes).unwrap_err()
     };
-    assert_eq!(
-        refused(0),
-        DecodeError::WrongMagic {
-            found: [b'C' ^ 0x80, b'R', b'D', b'T']
-        }
-    );
-    assert_eq!(
-        refused(4),
-        DecodeError::UnsupportedVersion {
-            found: 0x81,
-            supported: 1
-        }
-    );
-    assert_eq!(
-        refused(6),
-        DecodeError::WrongType {
-            expected: 1,
-            name: "GCounter",
-            found: 0x81
-        }
-    );
-    assert_eq!(
-        refused(8),
-        DecodeError::WrongBaseline {
-            found: 0x80,
-            expected: 0
-        }
-    );
+    assert_eq!(refused(0), DecodeError::WrongMagic { found: [b'C' ^ 0x80, b'R', b'D', b'T'] });
+    assert_eq!(refused(4), DecodeError::UnsupportedVersion { found: 0x81, supported: 1 });
+    assert_eq!(refused(6), DecodeError::WrongType { expected: 1, name: "GCounter", found: 0x81 });
+    assert_eq!(refused(8), DecodeError::WrongBaseline { found: 0x80, expected: 0 });
     let payload = good.len() - HEADER_LEN;
     let claimed = payload as u64 ^ 0x80;
-    assert_eq!(
-        refused(16),
-        DecodeError::LengthMismatch {
-            claimed,
-            found: payload
-        }
-    );
+    assert_eq!(refused(16), DecodeError::LengthMismatch { claimed, found: payload });
 
     let other_type = decode::<PnCounter>(&good);
-    assert_eq!(
-        other_type,
-        Err(DecodeError::WrongType {
-            expected: 2,
-            name: "PnCounter",
-            found: 1
-        })
-    );
+    assert_eq!(other_type, Err(DecodeError::WrongType { expected: 2, name: "PnCounter", found: 1 }));
 }
 
 #[test]
 fn an_integer_written_longer_than_needed_is_refused() {
     // 3 may be written as 3, as 251 3 0, and so on; only the first is canonical.
-    for long in [
-        &[251, 3, 0][..],
-        &[252, 3, 0, 0, 0],
-        &[253, 3, 0, 0, 0, 0, 0, 0, 0],
-    ] {
+    for long in [&[251, 3, 0][..], &[252, 3, 0, 0, 0], &[253, 3, 0, 0, 0, 0, 0, 0, 0]] {
         assert_eq!(payload::<u64>(long), Err(DecodeError::NotCanonical));
         let counter = [&[1][..], A.as_bytes(), long].concat();
         assert_eq!(payload::<GCounter>(&counter), Err(DecodeError::NotCanonical));
@@ -278,14 +225,7 @@ fn contexts_and_live_dots_that_disagree_are_refused() {
 
 #[test]
 fn a_claim_to_every_dot_there_is_costs_nothing() {
-    let everything = [
-        &[1][..],
-        A.as_bytes(),
-        &[1, 0, 253],
-        &(u64::MAX - 1).to_le_bytes(),
-        &[0],
-    ]
-    .concat();
+    let everything = [&[1][..], A.as_bytes(), &[1, 0, 253], &(u64::MAX - 1).to_le_bytes(), &[0]].concat();
     let mut set = payload::<OrSet<u64>>(&everything).unwrap();
     assert!(set.context().contains(Dot::new(A, u64::MAX).unwrap()));
     assert!(set.add(A, 1).is_err(), "no counter is left, and none wraps");
@@ -294,15 +234,8 @@ fn a_claim_to_every_dot_there_is_costs_nothing() {
 
 #[test]
 fn limits_are_kept() {
-    let limits = Limits {
-        max_bytes: 10,
-        max_elements: 3,
-        max_depth: 2,
-    };
-    assert_eq!(
-        codec::decode_payload(&[3, 1, 2, 3], &limits),
-        Ok(vec![1_u8, 2, 3])
-    );
+    let limits = Limits { max_bytes: 10, max_elements: 3, max_depth: 2 };
+    assert_eq!(codec::decode_payload(&[3, 1, 2, 3], &limits), Ok(vec![1_u8, 2, 3]));
     let refused = codec::decode_payload::<Vec<u8>>(&[4, 1, 2, 3, 4], &limits);
     assert_eq!(refused, Err(DecodeError::TooManyElements { limit: 3 }));
     let refused = codec::decode_payload::<Vec<u8>>(&[0; 11], &limits);
@@ -327,12 +260,7 @@ fn recursion_ends_before_the_stack_does() {
     let nested = |levels: usize| [vec![1; levels], vec![0]].concat();
     assert!(payload::<Tree>(&nested(20)).is_ok());
     let refused = payload::<Tree>(&nested(1_000_000));
-    assert_eq!(
-        refused,
-        Err(DecodeError::TooDeep {
-            limit: Limits::DEFAULT.max_depth
-        })
-    );
+    assert_eq!(refused, Err(DecodeError::TooDeep { limit: Limits::DEFAULT.max_depth }));
 }
 
 #[test]
@@ -342,15 +270,10 @@ fn byte_strings_travel_in_one_piece() {
         #[serde(with = "codec::bytes")]
         body: Vec<u8>,
     }
-    let blob = Blob {
-        body: vec![1, 2, 200],
-    };
+    let blob = Blob { body: vec![1, 2, 200] };
     let bytes = codec::encode_payload(&blob);
     assert_eq!(bytes, [3, 1, 2, 200]);
-    let limits = Limits {
-        max_elements: 0,
-        ..Limits::default()
-    };
+    let limits = Limits { max_elements: 0, ..Limits::default() };
     assert_eq!(codec::decode_payload(&bytes, &limits), Ok(blob));
     assert_eq!(payload::<Blob>(&[4, 1, 2, 200]), Err(DecodeError::Truncated));
 

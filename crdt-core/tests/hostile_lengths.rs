@@ -13,11 +13,7 @@ use serde::de::DeserializeOwned;
 const BOUND: u64 = 1024;
 
 /// No limit but the machine's, so that nothing but the decoder itself stands in the way.
-const BOUNDLESS: Limits = Limits {
-    max_bytes: usize::MAX,
-    max_elements: usize::MAX,
-    max_depth: 64,
-};
+const BOUNDLESS: Limits = Limits { max_bytes: usize::MAX, max_elements: usize::MAX, max_depth: 64 };
 
 /// The claimed lengths: 2^32, 2^63 and the largest there is, as `bincode` writes them.
 fn claims() -> [Vec<u8>; 3] {
@@ -32,10 +28,7 @@ fn refuse<T: Serialize + DeserializeOwned>(bytes: &[u8], limits: &Limits) -> u64
     let info = allocation_counter::measure(|| {
         result = Some(codec::decode_payload::<T>(&input, limits).err());
     });
-    assert!(
-        matches!(result, Some(Some(_))),
-        "20 bytes cannot hold what they claim"
-    );
+    assert!(matches!(result, Some(Some(_))), "20 bytes cannot hold what they claim");
     info.bytes_max
 }
 
@@ -81,13 +74,7 @@ fn a_claimed_payload_allocates_nothing() {
         let info = allocation_counter::measure(|| {
             result = Some(codec::from_bytes::<GSet<u64>>(&bytes, &BOUNDLESS));
         });
-        assert_eq!(
-            result,
-            Some(Err(DecodeError::LengthMismatch {
-                claimed: claim,
-                found: 1
-            }))
-        );
+        assert_eq!(result, Some(Err(DecodeError::LengthMismatch { claimed: claim, found: 1 })));
         assert_eq!(info.count_total, 0);
     }
 }
@@ -117,9 +104,7 @@ fn what_is_really_there_allocates_a_bounded_multiple() {
         for n in 0..many {
             counter.increment(id(n), 1).expect("far from the last counter");
             by_many.add(id(n), n).expect("far from the last counter");
-            with_gaps
-                .add_all(id(0), [n, n + 1])
-                .expect("far from the last counter");
+            with_gaps.add_all(id(0), [n, n + 1]).expect("far from the last counter");
         }
         assert_proportional(&counter);
         assert_proportional(&by_many);
@@ -129,9 +114,7 @@ fn what_is_really_there_allocates_a_bounded_multiple() {
 
         // The worst: two bytes on the wire become a tree entry that holds a whole dot.
         let mut dense = OrSet::default();
-        dense
-            .add_all(id(0), 0..many.min(250))
-            .expect("far from the last counter");
+        dense.add_all(id(0), 0..many.min(250)).expect("far from the last counter");
         assert_proportional(&dense);
     }
 }

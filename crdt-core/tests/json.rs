@@ -37,8 +37,7 @@ fn values_are_readable() {
     assert_written(&set, "[1, 3]");
 
     let mut list = OrSet::default();
-    list.add_all(A, ["milk", "eggs", "milk"].map(String::from))
-        .unwrap();
+    list.add_all(A, ["milk", "eggs", "milk"].map(String::from)).unwrap();
     assert_written(
         &list,
         r#"{
@@ -47,10 +46,7 @@ fn values_are_readable() {
         }"#,
     );
 
-    let stamp = Stamp {
-        time: Hlc::new(5, 1),
-        replica: A,
-    };
+    let stamp = Stamp { time: Hlc::new(5, 1), replica: A };
     let title = LwwRegister::default().set(stamp, "Draft".to_string()).unwrap();
     assert_written(
         &title,
@@ -75,9 +71,7 @@ fn unreachable_states_are_refused() {
     assert!(refusal::<PnCounter>(r#"{"increments": [], "decrements": [], "more": 1}"#).contains("more"));
 
     let set = |context: &str, live: &str| {
-        refusal::<OrSet<u8>>(&format!(
-            r#"{{"live": [[{id}, {live}]], "context": [[{id}, {context}]]}}"#
-        ))
+        refusal::<OrSet<u8>>(&format!(r#"{{"live": [[{id}, {live}]], "context": [[{id}, {context}]]}}"#))
     };
     assert!(set("[[0, 0]]", "[[1, 7]]").contains("not in its context"));
     assert!(set("[[0, 0]]", "[]").contains("at least one"));

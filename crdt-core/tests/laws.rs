@@ -21,11 +21,7 @@ fn arb_pn_counter() -> impl Strategy<Value = PnCounter> {
     vec((arb_replica(), any::<bool>(), 0_u64..3), 0..8).prop_map(|steps| {
         let mut counter = PnCounter::default();
         for (replica, up, amount) in steps {
-            let step = if up {
-                PnCounter::increment
-            } else {
-                PnCounter::decrement
-            };
+            let step = if up { PnCounter::increment } else { PnCounter::decrement };
             step(&mut counter, replica, amount).expect("small amounts");
         }
         counter
@@ -42,10 +38,7 @@ fn arb_register() -> impl Strategy<Value = LwwRegister<u8>> {
     vec(write, 0..3).prop_map(|writes| {
         let mut register = LwwRegister::default();
         for (millis, replica, value) in writes {
-            let stamp = Stamp {
-                time: Hlc::new(millis, 0),
-                replica,
-            };
+            let stamp = Stamp { time: Hlc::new(millis, 0), replica };
             // A refused write is a history too.
             let _ = match value {
                 Some(value) => register.set(stamp, value),

@@ -97,10 +97,7 @@ fn adding_again_replaces_the_dots() {
     let delta = a.add(A, "e").unwrap();
 
     assert_eq!(a.dots("e"), Some(&DotSet::from(dot(A, 2))));
-    assert_eq!(
-        delta.context(),
-        &CausalContext::from_iter([dot(A, 1), dot(A, 2), dot(B, 1)])
-    );
+    assert_eq!(delta.context(), &CausalContext::from_iter([dot(A, 1), dot(A, 2), dot(B, 1)]));
     assert_eq!(b.merged(&delta), a);
 }
 
@@ -228,11 +225,7 @@ fn a_delta_since_carries_removals_and_nothing_for_equals() {
     let b = b.merged(&delta);
 
     assert_eq!(b, a);
-    assert_eq!(
-        delta.context(),
-        &CausalContext::from(dot(A, 2)),
-        "and not what stayed"
-    );
+    assert_eq!(delta.context(), &CausalContext::from(dot(A, 2)), "and not what stayed");
     assert!(a.delta_since(&b.digest()).is_bottom());
 }
 
@@ -254,10 +247,8 @@ fn part_of_a_delta_says_nothing_about_the_rest() {
 fn the_last_counter_is_used_and_none_after_it() {
     let mut full = CausalContext::new();
     full.insert_range(A, 1..=u64::MAX - 1);
-    let mut set = Set::default().merged(&Set::from(crdt_core::dotted::Causal::delta(
-        crdt_core::dotted::DotMap::new(),
-        full,
-    )));
+    let mut set = Set::default()
+        .merged(&Set::from(crdt_core::dotted::Causal::delta(crdt_core::dotted::DotMap::new(), full)));
     let before = set.clone();
 
     assert_eq!(set.add_all(A, ["x", "y"]), Err(DotsExhausted { replica: A }));

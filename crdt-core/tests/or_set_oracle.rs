@@ -19,10 +19,7 @@ struct Model {
 
 impl Model {
     fn add(&mut self, dot: Dot, element: u8) -> Self {
-        let delta = Self {
-            added: [(dot, element)].into(),
-            dropped: self.dots_of(element),
-        };
+        let delta = Self { added: [(dot, element)].into(), dropped: self.dots_of(element) };
         self.merge(&delta);
         delta
     }
@@ -36,10 +33,7 @@ impl Model {
     }
 
     fn drop_dots(&mut self, dropped: BTreeSet<Dot>) -> Self {
-        let delta = Self {
-            added: BTreeMap::new(),
-            dropped,
-        };
+        let delta = Self { added: BTreeMap::new(), dropped };
         self.merge(&delta);
         delta
     }
@@ -55,10 +49,7 @@ impl Model {
     }
 
     fn dots_of(&self, element: u8) -> BTreeSet<Dot> {
-        self.live()
-            .filter(|(_, live)| *live == element)
-            .map(|(dot, _)| dot)
-            .collect()
+        self.live().filter(|(_, live)| *live == element).map(|(dot, _)| dot).collect()
     }
 
     fn seen(&self) -> BTreeSet<Dot> {
@@ -143,17 +134,11 @@ impl World {
             }
             Step::Remove(at, element) => {
                 let Replica { set, model } = &mut self.replicas[at];
-                self.deltas.push(Replica {
-                    set: set.remove(&element),
-                    model: model.remove(element),
-                });
+                self.deltas.push(Replica { set: set.remove(&element), model: model.remove(element) });
             }
             Step::Clear(at) => {
                 let Replica { set, model } = &mut self.replicas[at];
-                self.deltas.push(Replica {
-                    set: set.clear(),
-                    model: model.clear(),
-                });
+                self.deltas.push(Replica { set: set.clear(), model: model.clear() });
             }
             Step::Deliver(delta, to) => {
                 if let Some(delta) = self.deltas.get(delta) {
@@ -175,16 +160,9 @@ impl World {
 
 impl Replica {
     fn add(&mut self, replica: ReplicaId, element: u8) -> Self {
-        let dot = self
-            .set
-            .context()
-            .next_dot(replica)
-            .expect("few dots are used here");
+        let dot = self.set.context().next_dot(replica).expect("few dots are used here");
         let set = self.set.add(replica, element).expect("few dots are used here");
-        Self {
-            set,
-            model: self.model.add(dot, element),
-        }
+        Self { set, model: self.model.add(dot, element) }
     }
 
     fn add_all(&mut self, replica: ReplicaId, elements: Vec<u8>) -> Self {
@@ -194,10 +172,7 @@ impl Replica {
             let dot = Dot::new(replica, counter).expect("counters start at 1");
             delta.model.merge(&self.model.add(dot, *element));
         }
-        delta.set = self
-            .set
-            .add_all(replica, elements)
-            .expect("few dots are used here");
+        delta.set = self.set.add_all(replica, elements).expect("few dots are used here");
         delta
     }
 
@@ -215,10 +190,7 @@ impl Replica {
             live.extend(dots.iter().map(|dot| (dot, *element)));
         }
         assert_eq!(live, self.model.live().collect());
-        assert_eq!(
-            self.set.context().dots().collect::<BTreeSet<_>>(),
-            self.model.seen()
-        );
+        assert_eq!(self.set.context().dots().collect::<BTreeSet<_>>(), self.model.seen());
         let elements: BTreeSet<u8> = live.into_values().collect();
         assert!(self.set.iter().eq(&elements));
         assert_eq!(self.set.len(), elements.len());

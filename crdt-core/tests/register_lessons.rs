@@ -5,10 +5,7 @@
 use crdt_core::{ClockAhead, Crdt, DeltaCrdt, Hlc, LwwRegister, ReplicaId, Stamp, VersionDigest};
 
 fn stamp(millis: u64, replica: u8) -> Stamp {
-    Stamp {
-        time: Hlc::new(millis, 0),
-        replica: ReplicaId::from_bytes([replica; 16]),
-    }
+    Stamp { time: Hlc::new(millis, 0), replica: ReplicaId::from_bytes([replica; 16]) }
 }
 
 fn written(stamp: Stamp, value: &'static str) -> LwwRegister<&'static str> {
@@ -44,10 +41,7 @@ fn a_write_that_would_not_be_seen_is_refused_instead_of_dropped() {
     let before = register.clone();
 
     for late in [stamp(9, 2), stamp(10, 0), stamp(10, 1)] {
-        let refused = ClockAhead {
-            stored: stamp(10, 1),
-            offered: late,
-        };
+        let refused = ClockAhead { stored: stamp(10, 1), offered: late };
         assert_eq!(register.set(late, "late"), Err(refused));
         assert_eq!(register.clear(late), Err(refused));
         assert_eq!(register, before);
@@ -67,10 +61,7 @@ fn a_deletion_is_a_write() {
     assert_eq!(register.get(), None);
     assert_eq!(register.stamp(), Some(stamp(3, 1)));
     assert!(!register.is_bottom());
-    assert!(
-        !register.merge(&late).is_changed(),
-        "an older write must not bring a value back"
-    );
+    assert!(!register.merge(&late).is_changed(), "an older write must not bring a value back");
     assert_eq!(delta, register);
     assert_ne!(register.version_digest(), 0);
 }

@@ -47,11 +47,7 @@ impl QuorumConfig {
         if w > n {
             return Err(ConfigError::WriteQuorumTooLarge { w, n });
         }
-        Ok(Self {
-            n: replicas,
-            r: reads,
-            w: writes,
-        })
+        Ok(Self { n: replicas, r: reads, w: writes })
     }
 
     /// Read one, write all: the cheapest strict reads. One failed replica stops every write.
@@ -118,10 +114,7 @@ impl QuorumConfig {
         let tally = AckTally::new(required, primaries);
         match u32::try_from(tally.asked()) {
             Ok(given) if given <= self.n() => Ok(tally),
-            _ => Err(TallyError::TooManyPrimaries {
-                given: tally.asked(),
-                n: self.n(),
-            }),
+            _ => Err(TallyError::TooManyPrimaries { given: tally.asked(), n: self.n() }),
         }
     }
 }

@@ -49,11 +49,7 @@ impl fmt::Display for Description {
         writeln!(f, "{config}: {}", config.classification())?;
         match config.read_write_overlap() {
             0 => writeln!(f, "  a read may miss a write that has completed")?,
-            shared => writeln!(
-                f,
-                "  a read meets every completed write in at least {}",
-                Replicas(shared)
-            )?,
+            shared => writeln!(f, "  a read meets every completed write in at least {}", Replicas(shared))?,
         }
         match config.write_write_overlap() {
             0 => writeln!(f, "  two writes may both complete without meeting in any replica")?,
@@ -153,11 +149,7 @@ impl<N: Ord + Copy + fmt::Display> Picture<'_, N> {
     }
 
     fn members(self, f: &mut fmt::Formatter<'_>, title: &str, shown: Role) -> fmt::Result {
-        let mut members = self
-            .tally
-            .nodes()
-            .filter(|(_, role, _)| *role == shown)
-            .peekable();
+        let mut members = self.tally.nodes().filter(|(_, role, _)| *role == shown).peekable();
         if members.peek().is_none() {
             return Ok(());
         }

@@ -152,10 +152,8 @@ impl<N: Ord + Copy> AckTally<N> {
         let waiting = self.primaries.waiting + self.fallbacks.waiting;
         if self.is_enough(self.acks(), self.primaries.acknowledged) {
             Outcome::Reached
-        } else if self.is_enough(
-            self.acks() + waiting,
-            self.primaries.acknowledged + self.primaries.waiting,
-        ) {
+        } else if self.is_enough(self.acks() + waiting, self.primaries.acknowledged + self.primaries.waiting)
+        {
             Outcome::Pending
         } else {
             Outcome::Impossible
@@ -194,21 +192,12 @@ impl<N: Ord + Copy> AckTally<N> {
 
     /// Every node that was asked, in node order.
     pub fn nodes(&self) -> impl Iterator<Item = (N, Role, Answer)> + '_ {
-        self.nodes
-            .iter()
-            .map(|asked| (asked.node, asked.role, asked.answer))
+        self.nodes.iter().map(|asked| (asked.node, asked.role, asked.answer))
     }
 
     fn ask(&mut self, node: N, role: Role) {
         if let Err(place) = self.place(node) {
-            self.nodes.insert(
-                place,
-                Asked {
-                    node,
-                    role,
-                    answer: Answer::Waiting,
-                },
-            );
+            self.nodes.insert(place, Asked { node, role, answer: Answer::Waiting });
             self.count(role).waiting += 1;
         }
     }

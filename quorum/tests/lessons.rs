@@ -25,15 +25,8 @@ fn every_lesson_prints_what_it_says() {
         if std::env::var_os("UPDATE_LESSONS").is_some() {
             std::fs::write(&path, &told).expect("a writable lesson");
         } else {
-            let differing = told
-                .lines()
-                .zip(written.lines())
-                .find(|(told, written)| told != written);
-            assert!(
-                told == written,
-                "{} prints otherwise than it says: {differing:?}",
-                path.display()
-            );
+            let differing = told.lines().zip(written.lines()).find(|(told, written)| told != written);
+            assert!(told == written, "{} prints otherwise than it says: {differing:?}", path.display());
         }
     }
 }
@@ -82,10 +75,7 @@ impl Student {
 
     fn open(&mut self, options: &BTreeMap<&str, &str>) -> String {
         let required = NonZeroU32::new(number(options["need"])).expect("need at least one");
-        let primaries = options["primaries"]
-            .split(',')
-            .filter(|node| !node.is_empty())
-            .map(number);
+        let primaries = options["primaries"].split(',').filter(|node| !node.is_empty()).map(number);
         let from_primaries = options.get("from-primaries").map_or(0, |count| number(count));
         let tally = AckTally::new(required, primaries).requiring_primaries(from_primaries);
         self.tally.insert(tally).describe().to_string()

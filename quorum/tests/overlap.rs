@@ -11,10 +11,7 @@ fn sets(n: u32, size: u32) -> impl Iterator<Item = u32> + Clone {
 /// The smallest intersection over all pairs: what `overlap` computes in closed form.
 fn fewest_in_common(n: u32, a: u32, b: u32) -> u32 {
     let pairs = sets(n, a).flat_map(|left| sets(n, b).map(move |right| left & right));
-    pairs
-        .map(u32::count_ones)
-        .min()
-        .expect("both sizes are at most n")
+    pairs.map(u32::count_ones).min().expect("both sizes are at most n")
 }
 
 fn config(n: u32, r: u32, w: u32) -> QuorumConfig {
@@ -28,11 +25,7 @@ fn overlaps_equal_the_worst_case_over_all_quorums() {
             for w in 1..=n {
                 let config = config(n, r, w);
                 assert_eq!(config.read_write_overlap(), fewest_in_common(n, r, w), "{config}");
-                assert_eq!(
-                    config.write_write_overlap(),
-                    fewest_in_common(n, w, w),
-                    "{config}"
-                );
+                assert_eq!(config.write_write_overlap(), fewest_in_common(n, w, w), "{config}");
                 assert_eq!(config.read_read_overlap(), fewest_in_common(n, r, r), "{config}");
                 assert_eq!(config.is_strict(), fewest_in_common(n, r, w) >= 1, "{config}");
             }
@@ -51,11 +44,7 @@ fn tolerated_failures_equal_the_worst_case_over_all_failures() {
                 let config = config(n, r, w);
                 assert_eq!(Some(config.tolerated_read_failures()), most(r), "{config}");
                 assert_eq!(Some(config.tolerated_write_failures()), most(w), "{config}");
-                assert_eq!(
-                    Some(config.tolerated_failures()),
-                    most(r).min(most(w)),
-                    "{config}"
-                );
+                assert_eq!(Some(config.tolerated_failures()), most(r).min(most(w)), "{config}");
             }
         }
     }
@@ -75,13 +64,7 @@ fn lesson_1_two_of_three_is_the_classic_strict_quorum() {
     let config = config(3, 2, 2);
     assert_eq!(config.read_write_overlap(), 1);
     assert_eq!(config.write_write_overlap(), 1);
-    assert_eq!(
-        (
-            config.tolerated_read_failures(),
-            config.tolerated_write_failures()
-        ),
-        (1, 1)
-    );
+    assert_eq!((config.tolerated_read_failures(), config.tolerated_write_failures()), (1, 1));
     assert_eq!(config.classification(), Classification::Strict);
     assert_eq!(QuorumConfig::balanced(3), Ok(config));
 }
@@ -114,13 +97,7 @@ fn lesson_3_the_larger_half_decides_whether_writes_meet() {
 #[test]
 fn lesson_4_read_one_write_all_trades_writes_for_reads() {
     let config = config(3, 1, 3);
-    assert_eq!(
-        (
-            config.tolerated_read_failures(),
-            config.tolerated_write_failures()
-        ),
-        (2, 0)
-    );
+    assert_eq!((config.tolerated_read_failures(), config.tolerated_write_failures()), (2, 0));
     assert_eq!(config.tolerated_failures(), 0);
     assert_eq!(QuorumConfig::read_heavy(3), Ok(config));
 }
@@ -130,14 +107,8 @@ fn lesson_5_nonsense_is_refused_by_name_and_large_numbers_do_not_overflow() {
     assert_eq!(QuorumConfig::new(0, 0, 0), Err(ConfigError::NoReplicas));
     assert_eq!(QuorumConfig::new(3, 0, 2), Err(ConfigError::EmptyReadQuorum));
     assert_eq!(QuorumConfig::new(3, 2, 0), Err(ConfigError::EmptyWriteQuorum));
-    assert_eq!(
-        QuorumConfig::new(3, 4, 2),
-        Err(ConfigError::ReadQuorumTooLarge { r: 4, n: 3 })
-    );
-    assert_eq!(
-        QuorumConfig::new(3, 2, 4),
-        Err(ConfigError::WriteQuorumTooLarge { w: 4, n: 3 })
-    );
+    assert_eq!(QuorumConfig::new(3, 4, 2), Err(ConfigError::ReadQuorumTooLarge { r: 4, n: 3 }));
+    assert_eq!(QuorumConfig::new(3, 2, 4), Err(ConfigError::WriteQuorumTooLarge { w: 4, n: 3 }));
 
     let all = config(u32::MAX, u32::MAX, u32::MAX);
     assert_eq!(all.read_write_overlap(), u32::MAX);
@@ -155,14 +126,8 @@ fn the_named_tunings_are_what_their_names_say() {
         assert_eq!(tuned(QuorumConfig::balanced), config(n, majority(n), majority(n)));
         assert_eq!(tuned(QuorumConfig::best_effort), config(n, 1, 1));
     }
-    assert_eq!(
-        QuorumConfig::write_heavy(3).map(|c| c.classification()),
-        Ok(Classification::SplitWrites)
-    );
-    assert_eq!(
-        QuorumConfig::best_effort(3).map(|c| c.classification()),
-        Ok(Classification::Eventual)
-    );
+    assert_eq!(QuorumConfig::write_heavy(3).map(|c| c.classification()), Ok(Classification::SplitWrites));
+    assert_eq!(QuorumConfig::best_effort(3).map(|c| c.classification()), Ok(Classification::Eventual));
     for tuning in [
         QuorumConfig::read_heavy,
         QuorumConfig::write_heavy,
@@ -180,10 +145,7 @@ fn the_balanced_tuning_tolerates_as_much_as_any_strict_one() {
         let strict = (1..=n)
             .flat_map(|r| (1..=n).map(move |w| config(n, r, w)))
             .filter(|config| config.classification() == Classification::Strict);
-        assert_eq!(
-            Some(balanced.tolerated_failures()),
-            strict.map(|c| c.tolerated_failures()).max()
-        );
+        assert_eq!(Some(balanced.tolerated_failures()), strict.map(|c| c.tolerated_failures()).max());
     }
 }
 

@@ -90,24 +90,18 @@ impl<V> ByReplica<V> {
     /// Collects entries that come in strictly ascending replica order.
     pub(super) fn from_ascending(entries: impl Iterator<Item = (ReplicaId, V)>) -> Self {
         let entries: SmallVec<_> = entries.collect();
-        debug_assert!(
-            entries.is_sorted_by(|(a, _), (b, _)| a < b),
-            "replicas must ascend"
-        );
+        debug_assert!(entries.is_sorted_by(|(a, _), (b, _)| a < b), "replicas must ascend");
         Self { entries }
     }
 
     fn search(&self, replica: ReplicaId) -> Result<usize, usize> {
-        self.entries
-            .binary_search_by_key(&replica, |(replica, _)| *replica)
+        self.entries.binary_search_by_key(&replica, |(replica, _)| *replica)
     }
 }
 
 impl<V> Default for ByReplica<V> {
     fn default() -> Self {
-        Self {
-            entries: SmallVec::new(),
-        }
+        Self { entries: SmallVec::new() }
     }
 }
 

@@ -61,9 +61,7 @@ impl CausalContext {
 
     /// Whether this change was seen.
     pub fn contains(&self, dot: Dot) -> bool {
-        self.replicas
-            .get(dot.replica)
-            .is_some_and(|ranges| ranges.contains(dot.counter()))
+        self.replicas.get(dot.replica).is_some_and(|ranges| ranges.contains(dot.counter()))
     }
 
     /// Whether every change `other` has seen was seen here.
@@ -92,8 +90,7 @@ impl CausalContext {
     /// together with the change.
     pub fn next_dot(&self, replica: ReplicaId) -> Result<Dot, DotsExhausted> {
         let next = self.highest(replica).checked_add(1);
-        next.and_then(|counter| Dot::new(replica, counter))
-            .ok_or(DotsExhausted { replica })
+        next.and_then(|counter| Dot::new(replica, counter)).ok_or(DotsExhausted { replica })
     }
 
     /// Adds one dot; whether it was new.
@@ -105,10 +102,8 @@ impl CausalContext {
     ///
     /// Counter 0 names no change and is left out; an empty range adds nothing.
     pub fn insert_range(&mut self, replica: ReplicaId, counters: RangeInclusive<u64>) -> bool {
-        Ranges::of(counters).is_some_and(|ranges| {
-            self.replicas
-                .upsert(replica, ranges, |mine, new| mine.merge(&new))
-        })
+        Ranges::of(counters)
+            .is_some_and(|ranges| self.replicas.upsert(replica, ranges, |mine, new| mine.merge(&new)))
     }
 
     /// The dots seen here and not in `other`.
@@ -132,9 +127,7 @@ impl CausalContext {
     /// Every range with its replica, ascending by replica, then counter: the set in full, and its
     /// canonical form.
     pub fn ranges(&self) -> impl Iterator<Item = (ReplicaId, RangeInclusive<u64>)> {
-        self.replicas
-            .iter()
-            .flat_map(|(replica, ranges)| ranges.iter().map(move |range| (replica, range)))
+        self.replicas.iter().flat_map(|(replica, ranges)| ranges.iter().map(move |range| (replica, range)))
     }
 
     /// How many ranges there are: the size of this context, in memory and encoded.
@@ -161,9 +154,7 @@ impl CausalContext {
             .beside(&other.replicas)
             .map(|(replica, ours, theirs)| (replica, operation(ours, theirs)))
             .filter(|(_, ranges)| !ranges.is_empty());
-        Self {
-            replicas: ByReplica::from_ascending(results),
-        }
+        Self { replicas: ByReplica::from_ascending(results) }
     }
 }
 
@@ -202,9 +193,7 @@ impl FromIterator<Dot> for CausalContext {
             }
             (run[0].replica, ranges)
         });
-        Self {
-            replicas: ByReplica::from_ascending(per_replica),
-        }
+        Self { replicas: ByReplica::from_ascending(per_replica) }
     }
 }
 

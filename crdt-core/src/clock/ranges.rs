@@ -40,10 +40,7 @@ impl Ranges {
 
     /// The largest `n` with all of `1..=n` in the set.
     pub(super) fn contiguous(&self) -> u64 {
-        self.0
-            .first()
-            .filter(|range| range.start == 1)
-            .map_or(0, |range| range.end)
+        self.0.first().filter(|range| range.start == 1).map_or(0, |range| range.end)
     }
 
     pub(super) fn highest(&self) -> u64 {
@@ -51,10 +48,7 @@ impl Ranges {
     }
 
     pub(super) fn contains(&self, counter: u64) -> bool {
-        self.covers(Range {
-            start: counter,
-            end: counter,
-        })
+        self.covers(Range { start: counter, end: counter })
     }
 
     pub(super) fn is_superset(&self, other: &Self) -> bool {
@@ -66,10 +60,7 @@ impl Ranges {
         match self.0.last_mut() {
             Some(last) if counter <= last.end => debug_assert!(counter == last.end, "counters must ascend"),
             Some(last) if counter - last.end == 1 => last.end = counter,
-            _ => self.0.push(Range {
-                start: counter,
-                end: counter,
-            }),
+            _ => self.0.push(Range { start: counter, end: counter }),
         }
     }
 
@@ -105,10 +96,7 @@ impl Ranges {
         let mut result = SmallVec::new();
         let (mut ours, mut theirs) = (self.tail_reaching(other), other.tail_reaching(self));
         while let ([our, our_rest @ ..], [their, their_rest @ ..]) = (ours, theirs) {
-            let common = Range {
-                start: our.start.max(their.start),
-                end: our.end.min(their.end),
-            };
+            let common = Range { start: our.start.max(their.start), end: our.end.min(their.end) };
             if common.start <= common.end {
                 result.push(common);
             }
@@ -150,20 +138,14 @@ impl Ranges {
 
     /// Adds one range, swallowing every range it overlaps or touches.
     fn insert(&mut self, range: Range) {
-        let first = self
-            .0
-            .partition_point(|old| old.end.saturating_add(1) < range.start);
-        let after = self
-            .0
-            .partition_point(|old| old.start <= range.end.saturating_add(1));
+        let first = self.0.partition_point(|old| old.end.saturating_add(1) < range.start);
+        let after = self.0.partition_point(|old| old.start <= range.end.saturating_add(1));
         if first == after {
             self.0.insert(first, range);
             return;
         }
-        self.0[first] = Range {
-            start: range.start.min(self.0[first].start),
-            end: range.end.max(self.0[after - 1].end),
-        };
+        self.0[first] =
+            Range { start: range.start.min(self.0[first].start), end: range.end.max(self.0[after - 1].end) };
         self.0.drain(first + 1..after);
     }
 
@@ -185,20 +167,14 @@ fn subtract(range: Range, cuts: &[Range], pieces: &mut SmallVec<[Range; 1]>) {
     let mut start = range.start;
     for cut in cuts.iter().take_while(|cut| cut.start <= range.end) {
         if start < cut.start {
-            pieces.push(Range {
-                start,
-                end: cut.start - 1,
-            });
+            pieces.push(Range { start, end: cut.start - 1 });
         }
         if cut.end >= range.end {
             return;
         }
         start = cut.end + 1;
     }
-    pieces.push(Range {
-        start,
-        end: range.end,
-    });
+    pieces.push(Range { start, end: range.end });
 }
 
 /// On the wire a range is (counters skipped since the least possible start, length - 1).

@@ -76,9 +76,7 @@ impl VersionVector {
 
     /// Replicas above 0 with their counters, ascending by replica.
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, u64)> {
-        self.counters
-            .iter()
-            .map(|(replica, counter)| (replica, counter.get()))
+        self.counters.iter().map(|(replica, counter)| (replica, counter.get()))
     }
 
     fn is_at_most(&self, other: &Self) -> bool {
@@ -91,8 +89,7 @@ impl VersionVector {
 /// Maximum per replica; the order is "at most everywhere".
 impl Crdt for VersionVector {
     fn merge(&mut self, other: &Self) -> Change {
-        self.counters
-            .merge_with(&other.counters, |mine, theirs| raise(mine, *theirs))
+        self.counters.merge_with(&other.counters, |mine, theirs| raise(mine, *theirs))
     }
 
     fn compare(&self, other: &Self) -> Option<Ordering> {

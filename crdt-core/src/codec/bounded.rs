@@ -58,22 +58,14 @@ impl Budget {
     }
 
     fn spend_elements<E: Error>(&self, claimed: usize) -> Result<(), E> {
-        let left = self
-            .elements
-            .get()
-            .checked_sub(claimed)
-            .ok_or_else(|| self.exceed(Exceeded::Elements))?;
+        let left = self.elements.get().checked_sub(claimed).ok_or_else(|| self.exceed(Exceeded::Elements))?;
         self.elements.set(left);
         Ok(())
     }
 
     /// Runs `inner` one level deeper.
     fn nest<T, E: Error>(&self, inner: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let left = self
-            .depth
-            .get()
-            .checked_sub(1)
-            .ok_or_else(|| self.exceed(Exceeded::Depth))?;
+        let left = self.depth.get().checked_sub(1).ok_or_else(|| self.exceed(Exceeded::Depth))?;
         self.depth.set(left);
         let result = inner();
         self.depth.set(left + 1);
@@ -141,8 +133,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.budget
-            .nest(|| self.inner.deserialize_option(self.budget.bound(visitor)))
+        self.budget.nest(|| self.inner.deserialize_option(self.budget.bound(visitor)))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -150,25 +141,19 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.budget.nest(|| {
-            self.inner
-                .deserialize_newtype_struct(name, self.budget.bound(visitor))
-        })
+        self.budget.nest(|| self.inner.deserialize_newtype_struct(name, self.budget.bound(visitor)))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.budget
-            .nest(|| self.inner.deserialize_seq(Counted(self.budget.bound(visitor))))
+        self.budget.nest(|| self.inner.deserialize_seq(Counted(self.budget.bound(visitor))))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.budget
-            .nest(|| self.inner.deserialize_map(Counted(self.budget.bound(visitor))))
+        self.budget.nest(|| self.inner.deserialize_map(Counted(self.budget.bound(visitor))))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.budget
-            .nest(|| self.inner.deserialize_tuple(len, self.budget.bound(visitor)))
+        self.budget.nest(|| self.inner.deserialize_tuple(len, self.budget.bound(visitor)))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -177,10 +162,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.budget.nest(|| {
-            self.inner
-                .deserialize_tuple_struct(name, len, self.budget.bound(visitor))
-        })
+        self.budget.nest(|| self.inner.deserialize_tuple_struct(name, len, self.budget.bound(visitor)))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -189,10 +171,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.budget.nest(|| {
-            self.inner
-                .deserialize_struct(name, fields, self.budget.bound(visitor))
-        })
+        self.budget.nest(|| self.inner.deserialize_struct(name, fields, self.budget.bound(visitor)))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -201,10 +180,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.budget.nest(|| {
-            self.inner
-                .deserialize_enum(name, variants, self.budget.bound(visitor))
-        })
+        self.budget.nest(|| self.inner.deserialize_enum(name, variants, self.budget.bound(visitor)))
     }
 
     fn is_human_readable(&self) -> bool {

@@ -59,10 +59,7 @@ pub fn try_to_bytes<T: Encoded>(value: &T) -> Result<Vec<u8>, EncodeError> {
 /// The value in an envelope. Cost and guarantees are those of [`decode_payload`].
 pub fn from_bytes<T: Encoded>(bytes: &[u8], limits: &Limits) -> Result<T, DecodeError> {
     if bytes.len() > limits.max_bytes {
-        return Err(DecodeError::TooLarge {
-            found: bytes.len(),
-            limit: limits.max_bytes,
-        });
+        return Err(DecodeError::TooLarge { found: bytes.len(), limit: limits.max_bytes });
     }
     let mut header = Header { rest: bytes };
     let magic = header.take()?;
@@ -71,33 +68,20 @@ pub fn from_bytes<T: Encoded>(bytes: &[u8], limits: &Limits) -> Result<T, Decode
     }
     let version = u16::from_le_bytes(header.take()?);
     if version != FORMAT_VERSION {
-        return Err(DecodeError::UnsupportedVersion {
-            found: version,
-            supported: FORMAT_VERSION,
-        });
+        return Err(DecodeError::UnsupportedVersion { found: version, supported: FORMAT_VERSION });
     }
     let tag = u16::from_le_bytes(header.take()?);
     if tag != T::TYPE_TAG {
-        return Err(DecodeError::WrongType {
-            expected: T::TYPE_TAG,
-            name: T::NAME,
-            found: tag,
-        });
+        return Err(DecodeError::WrongType { expected: T::TYPE_TAG, name: T::NAME, found: tag });
     }
     let baseline = u64::from_le_bytes(header.take()?);
     if baseline != BASELINE {
-        return Err(DecodeError::WrongBaseline {
-            found: baseline,
-            expected: BASELINE,
-        });
+        return Err(DecodeError::WrongBaseline { found: baseline, expected: BASELINE });
     }
     let claimed = u64::from_le_bytes(header.take()?);
     let payload = header.rest;
     if claimed != payload.len() as u64 {
-        return Err(DecodeError::LengthMismatch {
-            claimed,
-            found: payload.len(),
-        });
+        return Err(DecodeError::LengthMismatch { claimed, found: payload.len() });
     }
     decode_payload(payload, limits)
 }

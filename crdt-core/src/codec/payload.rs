@@ -61,10 +61,7 @@ pub fn decode_payload<T: Serialize + DeserializeOwned>(
     limits: &Limits,
 ) -> Result<T, DecodeError> {
     if bytes.len() > limits.max_bytes {
-        return Err(DecodeError::TooLarge {
-            found: bytes.len(),
-            limit: limits.max_bytes,
-        });
+        return Err(DecodeError::TooLarge { found: bytes.len(), limit: limits.max_bytes });
     }
     let budget = Budget::new(limits);
     let (value, _) = bincode::serde::seed_decode_from_slice(budget.seed::<T>(), bytes, CONFIG)
@@ -76,19 +73,11 @@ pub fn decode_payload<T: Serialize + DeserializeOwned>(
 fn explain(error: &bincode::error::DecodeError, budget: &Budget, limits: &Limits) -> DecodeError {
     use bincode::error::DecodeError as Cause;
     match (budget.exceeded(), error) {
-        (Some(Exceeded::Elements), _) => DecodeError::TooManyElements {
-            limit: limits.max_elements,
-        },
-        (Some(Exceeded::Depth), _) => DecodeError::TooDeep {
-            limit: limits.max_depth,
-        },
+        (Some(Exceeded::Elements), _) => DecodeError::TooManyElements { limit: limits.max_elements },
+        (Some(Exceeded::Depth), _) => DecodeError::TooDeep { limit: limits.max_depth },
         (None, Cause::UnexpectedEnd { .. }) => DecodeError::Truncated,
-        (None, Cause::OtherString(reason)) => DecodeError::Malformed {
-            reason: reason.clone(),
-        },
-        (None, cause) => DecodeError::Malformed {
-            reason: cause.to_string(),
-        },
+        (None, Cause::OtherString(reason)) => DecodeError::Malformed { reason: reason.clone() },
+        (None, cause) => DecodeError::Malformed { reason: cause.to_string() },
     }
 }
 
@@ -109,10 +98,7 @@ struct Matching<'a, 'b> {
 
 impl Writer for Matching<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
-        *self.rest = self
-            .rest
-            .strip_prefix(bytes)
-            .ok_or(bincode::error::EncodeError::UnexpectedEnd)?;
+        *self.rest = self.rest.strip_prefix(bytes).ok_or(bincode::error::EncodeError::UnexpectedEnd)?;
         Ok(())
     }
 }

@@ -55,11 +55,7 @@ impl GCounter {
         }
         let current = self.entry(replica);
         let raised = current.checked_add(amount);
-        let last = raised.ok_or(CounterOverflow {
-            replica,
-            current,
-            amount,
-        })?;
+        let last = raised.ok_or(CounterOverflow { replica, current, amount })?;
         let delta = Self::of(Dot::new(replica, last));
         // Always a change: the amount is not zero.
         let _ = self.merge(&delta);
@@ -93,14 +89,11 @@ impl GCounter {
     }
 
     fn last_dots(&self) -> impl Iterator<Item = Dot> {
-        self.entries()
-            .filter_map(|(replica, amount)| Dot::new(replica, amount))
+        self.entries().filter_map(|(replica, amount)| Dot::new(replica, amount))
     }
 
     fn of(last_dots: impl IntoIterator<Item = Dot>) -> Self {
-        Self {
-            counted: last_dots.into_iter().collect(),
-        }
+        Self { counted: last_dots.into_iter().collect() }
     }
 }
 

@@ -29,11 +29,7 @@ use crate::{Change, Crdt, DeltaCrdt, ReplicaId, VersionDigest, VersionVector};
 /// # Ok::<(), crdt_core::CounterOverflow>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct PnCounter {
     increments: GCounter,
     decrements: GCounter,
@@ -47,18 +43,12 @@ impl PnCounter {
     /// all together, would exceed `u64::MAX`, whatever it has decremented. O(log replicas),
     /// O(replicas) the first time.
     pub fn increment(&mut self, replica: ReplicaId, amount: u64) -> Result<Self, CounterOverflow> {
-        Ok(Self {
-            increments: self.increments.increment(replica, amount)?,
-            ..Self::default()
-        })
+        Ok(Self { increments: self.increments.increment(replica, amount)?, ..Self::default() })
     }
 
     /// Takes `amount` away in the name of `replica`; otherwise like [`increment`](Self::increment).
     pub fn decrement(&mut self, replica: ReplicaId, amount: u64) -> Result<Self, CounterOverflow> {
-        Ok(Self {
-            decrements: self.decrements.increment(replica, amount)?,
-            ..Self::default()
-        })
+        Ok(Self { decrements: self.decrements.increment(replica, amount)?, ..Self::default() })
     }
 
     /// What was added less what was taken away. O(replicas).
@@ -126,14 +116,8 @@ impl DeltaCrdt for PnCounter {
         let increments = self.increments.split().into_iter();
         let decrements = self.decrements.split().into_iter();
         increments
-            .map(|increments| Self {
-                increments,
-                ..Self::default()
-            })
-            .chain(decrements.map(|decrements| Self {
-                decrements,
-                ..Self::default()
-            }))
+            .map(|increments| Self { increments, ..Self::default() })
+            .chain(decrements.map(|decrements| Self { decrements, ..Self::default() }))
             .collect()
     }
 }

@@ -43,10 +43,7 @@ use crate::{CausalContext, Change, Crdt, DeltaCrdt, InvalidCausal};
 #[cfg_attr(feature = "serde", serde(try_from = "serde_impls::Parts<S>"))]
 #[cfg_attr(
     feature = "serde",
-    serde(bound(
-        serialize = "S: serde::Serialize",
-        deserialize = "S: DotStore + serde::Deserialize<'de>"
-    ))
+    serde(bound(serialize = "S: serde::Serialize", deserialize = "S: DotStore + serde::Deserialize<'de>"))
 )]
 pub struct Causal<S> {
     store: S,
@@ -154,10 +151,7 @@ impl<S: DotStore> DeltaCrdt for Causal<S> {
     type Digest = CausalDigest;
 
     fn digest(&self) -> CausalDigest {
-        CausalDigest {
-            context: self.context.clone(),
-            live: self.live(),
-        }
+        CausalDigest { context: self.context.clone(), live: self.live() }
     }
 
     /// Sends what the receiver never saw, and the removal of what it still holds:
@@ -178,19 +172,12 @@ impl<S: DotStore> DeltaCrdt for Causal<S> {
     /// One part per live dot, then one per range of removed dots.
     fn split(&self) -> Vec<Self> {
         let live = self.store.split().into_iter();
-        let mut parts: Vec<Self> = live
-            .map(|(dot, store)| Self {
-                store,
-                context: CausalContext::from(dot),
-            })
-            .collect();
+        let mut parts: Vec<Self> =
+            live.map(|(dot, store)| Self { store, context: CausalContext::from(dot) }).collect();
         parts.extend(self.removed().ranges().map(|(replica, counters)| {
             let mut context = CausalContext::new();
             context.insert_range(replica, counters);
-            Self {
-                store: S::default(),
-                context,
-            }
+            Self { store: S::default(), context }
         }));
         parts
     }

@@ -40,9 +40,7 @@ pub struct DotFun<V> {
 impl<V> DotFun<V> {
     /// The store without values.
     pub const fn new() -> Self {
-        Self {
-            values: BTreeMap::new(),
-        }
+        Self { values: BTreeMap::new() }
     }
 
     /// Whether no dot is alive.
@@ -99,8 +97,7 @@ impl<V: PartialEq> DotFun<V> {
 impl<V: Clone + Eq> DotStore for DotFun<V> {
     fn join(&mut self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> Change {
         let before = self.len();
-        self.values
-            .retain(|dot, _| other.values.contains_key(dot) || !other_context.contains(*dot));
+        self.values.retain(|dot, _| other.values.contains_key(dot) || !other_context.contains(*dot));
         let mut change = Change::from(self.len() < before);
         for (dot, value) in other.iter().filter(|(dot, _)| !context.contains(*dot)) {
             change |= Change::from(self.insert(dot, value.clone()));
@@ -116,9 +113,7 @@ impl<V: Clone + Eq> DotStore for DotFun<V> {
             None => !other_context.contains(dot),
         };
         self.iter().all(keeps)
-            && other
-                .iter()
-                .all(|(dot, _)| context.contains(dot) || self.values.contains_key(&dot))
+            && other.iter().all(|(dot, _)| context.contains(dot) || self.values.contains_key(&dot))
     }
 
     fn is_empty(&self) -> bool {
@@ -135,9 +130,7 @@ impl<V: Clone + Eq> DotStore for DotFun<V> {
     }
 
     fn split(&self) -> Vec<(Dot, Self)> {
-        self.iter()
-            .map(|(dot, value)| (dot, [(dot, value.clone())].into_iter().collect()))
-            .collect()
+        self.iter().map(|(dot, value)| (dot, [(dot, value.clone())].into_iter().collect())).collect()
     }
 }
 

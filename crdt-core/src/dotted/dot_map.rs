@@ -36,9 +36,7 @@ pub struct DotMap<K, S> {
 impl<K, S> DotMap<K, S> {
     /// The map without keys.
     pub const fn new() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-        }
+        Self { entries: BTreeMap::new() }
     }
 
     /// Whether no key is present.
@@ -79,11 +77,7 @@ impl<K: Ord, S: DotStore> DotMap<K, S> {
     /// Puts a store under a key and hands back the one it replaced. An empty store takes the key
     /// out.
     pub fn insert(&mut self, key: K, store: S) -> Option<S> {
-        if store.is_empty() {
-            self.entries.remove(&key)
-        } else {
-            self.entries.insert(key, store)
-        }
+        if store.is_empty() { self.entries.remove(&key) } else { self.entries.insert(key, store) }
     }
 }
 
@@ -94,9 +88,7 @@ impl<K: Ord, S: DotStore> DotMap<K, S> {
 impl<T: Ord> DotMap<T, DotSet> {
     /// Adds an element under a fresh dot, which replaces all dots the element had; hands those back.
     pub fn add(&mut self, dot: Dot, element: T) -> DotSet {
-        self.entries
-            .insert(element, DotSet::from(dot))
-            .unwrap_or_default()
+        self.entries.insert(element, DotSet::from(dot)).unwrap_or_default()
     }
 
     /// Removes an element and hands back the dots it had, none if it was not there. A remote
@@ -120,9 +112,7 @@ impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
             while let Some(only) = theirs.next_if(|(other, _)| *other < key) {
                 theirs_only.push(only);
             }
-            let same = theirs
-                .next_if(|(other, _)| *other == key)
-                .map_or(&nothing, |(_, store)| store);
+            let same = theirs.next_if(|(other, _)| *other == key).map_or(&nothing, |(_, store)| store);
             change |= store.join(context, same, other_context);
             !store.is_empty()
         });
@@ -146,9 +136,7 @@ impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
                     return false;
                 }
             }
-            let same = theirs
-                .next_if(|(other, _)| *other == key)
-                .map_or(&nothing, |(_, store)| store);
+            let same = theirs.next_if(|(other, _)| *other == key).map_or(&nothing, |(_, store)| store);
             store.absorbs(context, same, other_context)
         }) && theirs.all(|(_, only)| brings_nothing(only))
     }
@@ -166,25 +154,13 @@ impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
     fn unseen_by(&self, context: &CausalContext) -> Self {
         let unseen = self.iter().map(|(key, store)| (key, store.unseen_by(context)));
         let entries = unseen.filter(|(_, store)| !store.is_empty());
-        Self {
-            entries: entries.map(|(key, store)| (key.clone(), store)).collect(),
-        }
+        Self { entries: entries.map(|(key, store)| (key.clone(), store)).collect() }
     }
 
     fn split(&self) -> Vec<(Dot, Self)> {
-        let parts = self
-            .iter()
-            .flat_map(|(key, store)| store.split().into_iter().map(move |part| (key, part)));
-        parts
-            .map(|(key, (dot, part))| {
-                (
-                    dot,
-                    Self {
-                        entries: [(key.clone(), part)].into(),
-                    },
-                )
-            })
-            .collect()
+        let parts =
+            self.iter().flat_map(|(key, store)| store.split().into_iter().map(move |part| (key, part)));
+        parts.map(|(key, (dot, part))| (dot, Self { entries: [(key.clone(), part)].into() })).collect()
     }
 }
 

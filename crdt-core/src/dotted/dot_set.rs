@@ -80,8 +80,7 @@ impl DotSet {
 impl DotStore for DotSet {
     fn join(&mut self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> Change {
         let before = self.len();
-        self.dots
-            .retain(|dot| other.contains(*dot) || !other_context.contains(*dot));
+        self.dots.retain(|dot| other.contains(*dot) || !other_context.contains(*dot));
         let mut change = Change::from(self.len() < before);
         for dot in other.iter().filter(|dot| !context.contains(*dot)) {
             change |= Change::from(self.insert(dot));
@@ -90,11 +89,8 @@ impl DotStore for DotSet {
     }
 
     fn absorbs(&self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> bool {
-        self.iter()
-            .all(|dot| other.contains(dot) || !other_context.contains(dot))
-            && other
-                .iter()
-                .all(|dot| context.contains(dot) || self.contains(dot))
+        self.iter().all(|dot| other.contains(dot) || !other_context.contains(dot))
+            && other.iter().all(|dot| context.contains(dot) || self.contains(dot))
     }
 
     fn is_empty(&self) -> bool {
@@ -116,9 +112,7 @@ impl DotStore for DotSet {
 
 impl From<Dot> for DotSet {
     fn from(dot: Dot) -> Self {
-        Self {
-            dots: SmallVec::from_buf([dot]),
-        }
+        Self { dots: SmallVec::from_buf([dot]) }
     }
 }
 

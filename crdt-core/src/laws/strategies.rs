@@ -12,9 +12,8 @@ pub fn arb_replica() -> impl Strategy<Value = ReplicaId> {
 
 /// One of the first 16 dots of one of the four replicas.
 pub fn arb_dot() -> impl Strategy<Value = Dot> {
-    (arb_replica(), 1_u64..=16).prop_filter_map("counters start at 1", |(replica, counter)| {
-        Dot::new(replica, counter)
-    })
+    (arb_replica(), 1_u64..=16)
+        .prop_filter_map("counters start at 1", |(replica, counter)| Dot::new(replica, counter))
 }
 
 /// Up to a dozen short ranges of the four replicas, with gaps; empty now and then.

@@ -25,11 +25,7 @@ impl<const FLAW: usize> Crdt for Flawed<FLAW> {
     }
 
     fn compare(&self, other: &Self) -> Option<Ordering> {
-        Some(if FLAW == MISJUDGING {
-            Ordering::Equal
-        } else {
-            self.0.cmp(&other.0)
-        })
+        Some(if FLAW == MISJUDGING { Ordering::Equal } else { self.0.cmp(&other.0) })
     }
 
     fn is_bottom(&self) -> bool {

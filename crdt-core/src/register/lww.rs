@@ -34,11 +34,7 @@ use crate::{CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, Stamp, V
 /// # Ok::<(), crdt_core::ClockAhead>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(transparent)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct LwwRegister<V> {
     last: Option<Write<V>>,
 }
@@ -62,11 +58,7 @@ pub struct ClockAhead {
 
 /// The derived order is the order of writes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 struct Write<V> {
     stamp: Stamp,
     content: Content<V>,
@@ -96,10 +88,7 @@ impl<V: Ord + Clone> LwwRegister<V> {
         if let Some(stored) = self.stamp().filter(|stored| *stored >= offered) {
             return Err(ClockAhead { stored, offered });
         }
-        self.last = Some(Write {
-            stamp: offered,
-            content,
-        });
+        self.last = Some(Write { stamp: offered, content });
         Ok(self.clone())
     }
 }
@@ -165,20 +154,12 @@ impl<V: Ord + Clone> DeltaCrdt for LwwRegister<V> {
 
     /// The whole register if it is ahead of `digest`, else bottom.
     fn delta_since(&self, digest: &Self) -> Self {
-        if self.last > digest.last {
-            self.clone()
-        } else {
-            Self::default()
-        }
+        if self.last > digest.last { self.clone() } else { Self::default() }
     }
 
     /// One part, or none for bottom.
     fn split(&self) -> Vec<Self> {
-        if self.is_bottom() {
-            Vec::new()
-        } else {
-            vec![self.clone()]
-        }
+        if self.is_bottom() { Vec::new() } else { vec![self.clone()] }
     }
 }
 

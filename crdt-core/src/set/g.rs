@@ -41,10 +41,7 @@ impl<T: Ord + Clone> GSet<T> {
 
     /// Adds all `elements` and returns one delta with those that were not there. O(k log n).
     pub fn insert_all(&mut self, elements: impl IntoIterator<Item = T>) -> Self {
-        let elements = elements
-            .into_iter()
-            .filter(|element| self.elements.insert(element.clone()))
-            .collect();
+        let elements = elements.into_iter().filter(|element| self.elements.insert(element.clone())).collect();
         Self { elements }
     }
 }
@@ -79,17 +76,13 @@ impl<T> GSet<T> {
 /// Bottom: the empty set.
 impl<T> Default for GSet<T> {
     fn default() -> Self {
-        Self {
-            elements: BTreeSet::new(),
-        }
+        Self { elements: BTreeSet::new() }
     }
 }
 
 impl<T: Ord> FromIterator<T> for GSet<T> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
-        Self {
-            elements: elements.into_iter().collect(),
-        }
+        Self { elements: elements.into_iter().collect() }
     }
 }
 
@@ -126,11 +119,7 @@ impl<T: Ord + Clone> Crdt for GSet<T> {
 
     fn compare(&self, other: &Self) -> Option<Ordering> {
         let order = self.len().cmp(&other.len());
-        let (small, large) = if order.is_gt() {
-            (other, self)
-        } else {
-            (self, other)
-        };
+        let (small, large) = if order.is_gt() { (other, self) } else { (self, other) };
         small.elements.is_subset(&large.elements).then_some(order)
     }
 
@@ -155,9 +144,7 @@ impl<T: Ord + Clone> DeltaCrdt for GSet<T> {
 
     /// One part per element.
     fn split(&self) -> Vec<Self> {
-        self.iter()
-            .map(|element| Self::from_iter([element.clone()]))
-            .collect()
+        self.iter().map(|element| Self::from_iter([element.clone()])).collect()
     }
 }
 

@@ -117,10 +117,7 @@ struct DeltaParts<T> {
 
 impl<T> Default for DeltaParts<T> {
     fn default() -> Self {
-        Self {
-            added: DotMap::new(),
-            superseded: Vec::new(),
-        }
+        Self { added: DotMap::new(), superseded: Vec::new() }
     }
 }
 
@@ -179,9 +176,7 @@ impl<T> OrSet<T> {
 /// Bottom: no element and no add seen.
 impl<T> Default for OrSet<T> {
     fn default() -> Self {
-        Self {
-            causal: Causal::default(),
-        }
+        Self { causal: Causal::default() }
     }
 }
 

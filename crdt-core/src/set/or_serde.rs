@@ -18,9 +18,8 @@ use crate::{CausalContext, Dot, InvalidCausal, ReplicaId};
 impl<T: Serialize> Serialize for OrSet<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let elements = self.store().iter();
-        let mut live: Vec<(Dot, &T)> = elements
-            .flat_map(|(element, dots)| dots.iter().map(move |dot| (dot, element)))
-            .collect();
+        let mut live: Vec<(Dot, &T)> =
+            elements.flat_map(|(element, dots)| dots.iter().map(move |dot| (dot, element))).collect();
         live.sort_unstable_by_key(|(dot, _)| *dot);
 
         let mut parts = serializer.serialize_struct("OrSet", 2)?;
@@ -36,10 +35,7 @@ struct PerReplica<'a, T>(&'a [(Dot, &'a T)]);
 impl<T: Serialize> Serialize for PerReplica<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let runs: Vec<_> = self.0.chunk_by(|(a, _), (b, _)| a.replica == b.replica).collect();
-        serializer.collect_seq(
-            runs.into_iter()
-                .map(|run| (run[0].0.replica, InCounterOrder(run))),
-        )
+        serializer.collect_seq(runs.into_iter().map(|run| (run[0].0.replica, InCounterOrder(run))))
     }
 }
 
@@ -59,9 +55,7 @@ impl<T: Serialize> Serialize for InCounterOrder<'_, T> {
 
 impl<'de, T: Ord + Clone + Deserialize<'de>> Deserialize<'de> for OrSet<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Parts::deserialize(deserializer)?
-            .try_into()
-            .map_err(D::Error::custom)
+        Parts::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 

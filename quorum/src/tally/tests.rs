@@ -33,15 +33,10 @@ impl Naive {
         let waiting: Vec<u8> = self.nodes_that(Answer::Waiting).collect();
         let futures = 0..1_u32 << waiting.len();
         let mut met = futures.map(|future| {
-            let chosen = waiting
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| future & (1 << at) != 0);
+            let chosen = waiting.iter().enumerate().filter(|(at, _)| future & (1 << at) != 0);
             let mut acknowledged: Vec<u8> = self.nodes_that(Answer::Acknowledged).collect();
             acknowledged.extend(chosen.map(|(_, node)| *node));
-            let primaries = acknowledged
-                .iter()
-                .filter(|node| self.nodes[*node].0 == Role::Primary);
+            let primaries = acknowledged.iter().filter(|node| self.nodes[*node].0 == Role::Primary);
             acknowledged.len() >= self.required as usize
                 && primaries.count() >= self.required_primaries as usize
         });
@@ -53,10 +48,7 @@ impl Naive {
     }
 
     fn nodes_that(&self, said: Answer) -> impl Iterator<Item = u8> + '_ {
-        self.nodes
-            .iter()
-            .filter(move |(_, (_, answer))| *answer == said)
-            .map(|(node, _)| *node)
+        self.nodes.iter().filter(move |(_, (_, answer))| *answer == said).map(|(node, _)| *node)
     }
 }
 
@@ -146,10 +138,7 @@ fn a_primary_named_twice_is_one_node() {
     assert_eq!(tally.asked(), 2);
     assert_eq!(tally.ack(1), Ok(Outcome::Pending));
     assert_eq!(tally.ack(1), Ok(Outcome::Pending));
-    assert_eq!(
-        (tally.acks(), tally.primary_acks(), tally.fallback_acks()),
-        (1, 1, 0)
-    );
+    assert_eq!((tally.acks(), tally.primary_acks(), tally.fallback_acks()), (1, 1, 0));
 }
 
 #[test]
@@ -163,18 +152,9 @@ fn a_primary_does_not_become_a_fallback_by_being_asked_again() {
 #[test]
 fn more_primaries_than_replicas_would_void_the_overlap() {
     let config = QuorumConfig::balanced(3).expect("three replicas");
-    assert_eq!(
-        config.write_tally([1, 2, 3, 4]),
-        Err(TallyError::TooManyPrimaries { given: 4, n: 3 })
-    );
-    assert_eq!(
-        config.write_tally([1, 2, 3, 3]).map(|tally| tally.required()),
-        Ok(2)
-    );
-    assert_eq!(
-        config.read_tally([1, 2]).map(|tally| tally.outcome()),
-        Ok(Outcome::Pending)
-    );
+    assert_eq!(config.write_tally([1, 2, 3, 4]), Err(TallyError::TooManyPrimaries { given: 4, n: 3 }));
+    assert_eq!(config.write_tally([1, 2, 3, 3]).map(|tally| tally.required()), Ok(2));
+    assert_eq!(config.read_tally([1, 2]).map(|tally| tally.outcome()), Ok(Outcome::Pending));
 }
 
 #[test]

@@ -22,15 +22,9 @@ fn naive(context: &CausalContext) -> BTreeSet<Dot> {
 /// The rules of the representation: ascending, nothing empty, nothing that should be one range.
 fn assert_canonical(context: &CausalContext) {
     let ranges: Vec<_> = context.ranges().collect();
-    assert!(
-        ranges
-            .iter()
-            .all(|(_, range)| 1 <= *range.start() && range.start() <= range.end())
-    );
+    assert!(ranges.iter().all(|(_, range)| 1 <= *range.start() && range.start() <= range.end()));
     for pair in ranges.windows(2) {
-        let [(replica, range), (next_replica, next)] = pair else {
-            unreachable!("windows of two")
-        };
+        let [(replica, range), (next_replica, next)] = pair else { unreachable!("windows of two") };
         let apart = replica == next_replica && range.end() + 1 < *next.start();
         assert!(replica < next_replica || apart, "{context:?}");
     }
@@ -106,10 +100,7 @@ fn gaps_close_by_themselves() {
 fn a_history_without_its_first_dot_is_one_range() {
     let context: CausalContext = (2..=1000).map(|counter| dot(b'a', counter)).collect();
     assert_eq!(context.range_count(), 1);
-    assert_eq!(
-        (context.contiguous(id(b'a')), context.highest(id(b'a'))),
-        (0, 1000)
-    );
+    assert_eq!((context.contiguous(id(b'a')), context.highest(id(b'a'))), (0, 1000));
 }
 
 /// Scenario: a peer claims every counter there is. Nothing here walks them.
@@ -162,10 +153,7 @@ mod encoding {
         for counter in [1, 3, 2] {
             shuffled.insert(dot(b'a', counter));
         }
-        assert_eq!(
-            serde_json::to_string(&forwards).unwrap(),
-            serde_json::to_string(&shuffled).unwrap()
-        );
+        assert_eq!(serde_json::to_string(&forwards).unwrap(), serde_json::to_string(&shuffled).unwrap());
     }
 
     #[test]
@@ -184,10 +172,7 @@ mod encoding {
             format!(r#"[["{upper}",[[0,0]]]]"#),
             r#"[["6161",[[0,0]]]]"#.into(),
         ] {
-            assert!(
-                serde_json::from_str::<CausalContext>(&refused).is_err(),
-                "{refused}"
-            );
+            assert!(serde_json::from_str::<CausalContext>(&refused).is_err(), "{refused}");
         }
         let all = format!(r#"[["{a}",[[0,{}]]]]"#, max - 1);
         let read: CausalContext = serde_json::from_str(&all).unwrap();

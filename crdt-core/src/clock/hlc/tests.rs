@@ -26,19 +26,9 @@ fn a_clock_that_stepped_back_beyond_the_bound_refuses_and_recovers() {
     let before = clock.clone();
     let refused = clock.now(at(39_999));
     let stamp = Hlc::new(100_000, 1);
-    assert_eq!(
-        refused,
-        Err(ClockError::ClockAhead {
-            stamp,
-            wall: at(39_999)
-        })
-    );
+    assert_eq!(refused, Err(ClockError::ClockAhead { stamp, wall: at(39_999) }));
     assert_eq!(clock, before, "a refusal changes nothing");
-    assert_eq!(
-        clock.now(at(40_000)),
-        Ok(stamp),
-        "exactly at the bound is within it"
-    );
+    assert_eq!(clock.now(at(40_000)), Ok(stamp), "exactly at the bound is within it");
 }
 
 #[test]
@@ -74,30 +64,17 @@ fn a_relayed_stamp_from_the_far_future_does_not_drag_the_clock_along() {
     let far = Hlc::new(61_001, 0);
     assert_eq!(clock.observe(far, wall), Observed::TooFarAhead);
     assert_eq!(clock.now(wall), Ok(Hlc::new(1_000, 0)));
-    assert_eq!(
-        clock.observe(Hlc::new(61_000, u32::MAX), wall),
-        Observed::Advanced
-    );
-    assert!(
-        clock.now(wall).is_err(),
-        "the next stamp would pass the bound by a millisecond"
-    );
+    assert_eq!(clock.observe(Hlc::new(61_000, u32::MAX), wall), Observed::Advanced);
+    assert!(clock.now(wall).is_err(), "the next stamp would pass the bound by a millisecond");
 }
 
 #[test]
 fn an_origin_too_far_ahead_is_told_so() {
     let clock = HlcClock::new(MINUTE);
     let (stamp, wall) = (Hlc::new(61_001, 0), at(1_000));
-    assert_eq!(
-        clock.check_origin(stamp, wall),
-        Err(ClockError::ClockAhead { stamp, wall })
-    );
+    assert_eq!(clock.check_origin(stamp, wall), Err(ClockError::ClockAhead { stamp, wall }));
     assert_eq!(clock.check_origin(Hlc::new(61_000, 3), wall), Ok(()));
-    assert_eq!(
-        clock.check_origin(Hlc::ZERO, wall),
-        Ok(()),
-        "the past is never ahead"
-    );
+    assert_eq!(clock.check_origin(Hlc::ZERO, wall), Ok(()), "the past is never ahead");
 }
 
 #[test]
@@ -121,11 +98,7 @@ enum Step {
 
 fn arb_step() -> impl Strategy<Value = (Step, WallTime)> {
     let near = (0_u64..400, prop_oneof![0_u32..3, Just(u32::MAX)]).prop_map(|(ms, n)| Hlc::new(ms, n));
-    let step = prop_oneof![
-        Just(Step::Mint),
-        near.prop_map(Step::Observe),
-        Just(Step::Observe(Hlc::MAX))
-    ];
+    let step = prop_oneof![Just(Step::Mint), near.prop_map(Step::Observe), Just(Step::Observe(Hlc::MAX))];
     (step, (0_u64..300).prop_map(WallTime::from_millis))
 }
 

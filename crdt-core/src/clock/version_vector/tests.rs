@@ -35,10 +35,8 @@ proptest! {
 #[test]
 fn only_its_own_encoding_is_read() {
     let id = |byte| ReplicaId::from_bytes([byte; 16]);
-    let vector: VersionVector = [(2, 7), (1, 5)]
-        .into_iter()
-        .filter_map(|(r, n)| Dot::new(id(r), n))
-        .collect();
+    let vector: VersionVector =
+        [(2, 7), (1, 5)].into_iter().filter_map(|(r, n)| Dot::new(id(r), n)).collect();
     let json = serde_json::to_string(&vector).unwrap();
     let (a, b) = (id(1), id(2));
     assert_eq!(json, alloc::format!(r#"[["{a}",5],["{b}",7]]"#));
@@ -48,9 +46,6 @@ fn only_its_own_encoding_is_read() {
         alloc::format!(r#"[["{a}",5],["{a}",7]]"#),
         alloc::format!(r#"[["{a}",0]]"#),
     ] {
-        assert!(
-            serde_json::from_str::<VersionVector>(&refused).is_err(),
-            "{refused}"
-        );
+        assert!(serde_json::from_str::<VersionVector>(&refused).is_err(), "{refused}");
     }
 }

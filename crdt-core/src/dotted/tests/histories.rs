@@ -69,9 +69,7 @@ impl<S: Place> Place for DotMap<u8, S> {
     }
 
     fn dots_of(&self, key: u8) -> CausalContext {
-        self.get(&(key % 2))
-            .map(|store| store.dots_of(key / 2))
-            .unwrap_or_default()
+        self.get(&(key % 2)).map(|store| store.dots_of(key / 2)).unwrap_or_default()
     }
 }
 
@@ -85,10 +83,7 @@ fn replay<S: Place>(history: &[Step]) -> [Causal<S>; 3] {
         let (at, news) = match *step {
             Step::Write { at, key } => {
                 let dot = states[at].context().next_dot(replica(at)).unwrap();
-                (
-                    at,
-                    Causal::delta(S::holding(dot, key), states[at].store().dots_of(key)),
-                )
+                (at, Causal::delta(S::holding(dot, key), states[at].store().dots_of(key)))
             }
             Step::Remove { at, key } => (at, Causal::delta(S::default(), states[at].store().dots_of(key))),
             Step::Merge { at, from } => (at, states[from].clone()),
@@ -119,9 +114,7 @@ fn check_store<S: Place>(ours: &Causal<S>, theirs: &Causal<S>) -> Result<(), Tes
     let mut joined = ours.store().clone();
     let change = joined.join(ours.context(), theirs.store(), theirs.context());
     prop_assert_eq!(change, Change::from(joined != *ours.store()));
-    let absorbed = ours
-        .store()
-        .absorbs(ours.context(), theirs.store(), theirs.context());
+    let absorbed = ours.store().absorbs(ours.context(), theirs.store(), theirs.context());
     prop_assert_eq!(absorbed, !change.is_changed());
     prop_assert_eq!(joined.is_empty(), joined.dots().is_empty());
     Ok(())
@@ -202,10 +195,7 @@ impl Naive {
             alive_or_unseen(self) && alive_or_unseen(other)
         };
         Self {
-            live: both
-                .filter(|(dot, _)| survives(dot))
-                .map(|(dot, key)| (*dot, *key))
-                .collect(),
+            live: both.filter(|(dot, _)| survives(dot)).map(|(dot, key)| (*dot, *key)).collect(),
             seen: &self.seen | &other.seen,
         }
     }
@@ -215,18 +205,8 @@ impl Naive {
         let removed_here = |dot: &Dot| !self.live.contains_key(dot) && digest.live.contains(*dot);
         let news = |dot: &Dot| !digest.context.contains(*dot);
         Self {
-            live: self
-                .live
-                .iter()
-                .filter(|(dot, _)| news(dot))
-                .map(|(dot, key)| (*dot, *key))
-                .collect(),
-            seen: self
-                .seen
-                .iter()
-                .copied()
-                .filter(|dot| news(dot) || removed_here(dot))
-                .collect(),
+            live: self.live.iter().filter(|(dot, _)| news(dot)).map(|(dot, key)| (*dot, *key)).collect(),
+            seen: self.seen.iter().copied().filter(|dot| news(dot) || removed_here(dot)).collect(),
         }
     }
 }

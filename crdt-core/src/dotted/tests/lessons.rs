@@ -18,10 +18,7 @@ fn seen<const N: usize>(dots: [Dot; N]) -> CausalContext {
 
 /// Adds at a replica and hands back the delta.
 fn add(state: &mut Elements, replica: u8, element: &'static str) -> Elements {
-    let dot = state
-        .context()
-        .next_dot(ReplicaId::from_bytes([replica; 16]))
-        .unwrap();
+    let dot = state.context().next_dot(ReplicaId::from_bytes([replica; 16])).unwrap();
     let superseded = dots_of(state, element);
     let delta = Causal::delta([(element, DotSet::from(dot))].into_iter().collect(), superseded);
     let _ = state.merge(&delta);
@@ -99,10 +96,7 @@ fn equal_replicas_have_nothing_to_tell_each_other() {
     add(&mut a, A, "y");
     let _ = remove(&mut a, "x");
     let b = a.clone();
-    assert!(
-        a.delta_since(&b.digest()).is_bottom(),
-        "although something was removed once"
-    );
+    assert!(a.delta_since(&b.digest()).is_bottom(), "although something was removed once");
 }
 
 #[test]
@@ -172,12 +166,7 @@ fn splitting_gives_one_part_per_live_dot_and_one_per_range_of_removed_dots() {
         let _ = remove(&mut a, element);
     }
     let contexts: Vec<_> = a.split().iter().map(|part| part.context().clone()).collect();
-    let expected = [
-        seen([dot(A, 1)]),
-        seen([dot(A, 4)]),
-        seen([dot(A, 2), dot(A, 3)]),
-        seen([dot(A, 5)]),
-    ];
+    let expected = [seen([dot(A, 1)]), seen([dot(A, 4)]), seen([dot(A, 2), dot(A, 3)]), seen([dot(A, 5)])];
     assert_eq!(contexts, expected);
 }
 
@@ -203,10 +192,7 @@ fn a_store_with_a_dot_its_context_has_not_seen_is_refused() {
 
 #[test]
 fn a_dot_in_two_places_is_refused() {
-    let twice: DotMap<_, _> = ["x", "y"]
-        .map(|key| (key, DotSet::from(dot(A, 1))))
-        .into_iter()
-        .collect();
+    let twice: DotMap<_, _> = ["x", "y"].map(|key| (key, DotSet::from(dot(A, 1)))).into_iter().collect();
     let refused = Causal::from_parts(twice, seen([dot(A, 1)]));
     assert_eq!(refused, Err(InvalidCausal::DotInTwoPlaces { dot: dot(A, 1) }));
 }
@@ -217,14 +203,6 @@ fn a_dot_with_two_values_is_found_and_orders_nothing() {
     let (original, fork) = (written(8), written(9));
     assert_eq!(original.store().conflicting_dot(fork.store()), Some(dot(A, 2)));
     assert_eq!(original.store().conflicting_dot(&original.store().clone()), None);
-    assert_eq!(
-        original.compare(&fork),
-        None,
-        "neither knows what the other knows"
-    );
-    assert_eq!(
-        original.clone().merged(&fork),
-        original,
-        "the value under a dot never changes"
-    );
+    assert_eq!(original.compare(&fork), None, "neither knows what the other knows");
+    assert_eq!(original.clone().merged(&fork), original, "the value under a dot never changes");
 }

@@ -21,10 +21,7 @@ fn what_is_written_is_read_back() {
     set.add(dot(1), "x".to_owned());
     let set = Causal::delta(set, CausalContext::from(dot(3)));
     let json = serde_json::to_string(&set).unwrap();
-    let expected = format!(
-        r#"{{"store":[["x",[{}]]],"context":[["{A}",[[0,0],[0,0]]]]}}"#,
-        json_dot(1)
-    );
+    let expected = format!(r#"{{"store":[["x",[{}]]],"context":[["{A}",[[0,0],[0,0]]]]}}"#, json_dot(1));
     assert_eq!(json, expected);
     assert_eq!(serde_json::from_str::<Elements>(&json).unwrap(), set);
 
@@ -32,20 +29,10 @@ fn what_is_written_is_read_back() {
     let json = serde_json::to_string(&digest).unwrap();
     assert_eq!(serde_json::from_str::<CausalDigest>(&json).unwrap(), digest);
 
-    let register = Causal::delta(
-        DotFun::from_iter([(dot(1), 7), (dot(2), 8)]),
-        CausalContext::new(),
-    );
+    let register = Causal::delta(DotFun::from_iter([(dot(1), 7), (dot(2), 8)]), CausalContext::new());
     let json = serde_json::to_string(&register).unwrap();
-    assert_eq!(
-        serde_json::from_str::<Causal<DotFun<u8>>>(&json).unwrap(),
-        register
-    );
-    assert!(
-        serde_json::from_str::<Elements>(r#"{"store":[],"context":[]}"#)
-            .unwrap()
-            .is_bottom()
-    );
+    assert_eq!(serde_json::from_str::<Causal<DotFun<u8>>>(&json).unwrap(), register);
+    assert!(serde_json::from_str::<Elements>(r#"{"store":[],"context":[]}"#).unwrap().is_bottom());
 }
 
 #[test]
@@ -70,20 +57,11 @@ fn stores_that_break_a_rule_are_refused() {
         ("a key without dots", r#"[["x",[]]]"#.to_owned()),
         ("dots out of order", format!(r#"[["x",[{two},{one}]]]"#)),
         ("a dot twice under a key", format!(r#"[["x",[{one},{one}]]]"#)),
-        (
-            "a dot under two keys",
-            format!(r#"[["x",[{one}]],["y",[{one}]]]"#),
-        ),
-        (
-            "a dot outside the context",
-            format!(r#"[["x",[{}]]]"#, json_dot(3)),
-        ),
+        ("a dot under two keys", format!(r#"[["x",[{one}]],["y",[{one}]]]"#)),
+        ("a dot outside the context", format!(r#"[["x",[{}]]]"#, json_dot(3))),
         ("counter 0", format!(r#"[["x",[{}]]]"#, json_dot(0))),
     ] {
-        assert!(
-            serde_json::from_str::<Elements>(&whole(&store)).is_err(),
-            "{reason}"
-        );
+        assert!(serde_json::from_str::<Elements>(&whole(&store)).is_err(), "{reason}");
     }
     let unknown_field = format!(r#"{{"store":[],"context":{context},"tombstones":[]}}"#);
     assert!(serde_json::from_str::<Elements>(&unknown_field).is_err());
@@ -99,10 +77,7 @@ fn a_flag_with_a_dot_twice_is_refused() {
 #[test]
 fn a_register_with_a_dot_twice_is_refused() {
     let one = json_dot(1);
-    for values in [
-        format!("[[{one},7],[{one},7]]"),
-        format!("[[{},8],[{one},7]]", json_dot(2)),
-    ] {
+    for values in [format!("[[{one},7],[{one},7]]"), format!("[[{},8],[{one},7]]", json_dot(2))] {
         assert!(serde_json::from_str::<DotFun<u8>>(&values).is_err(), "{values}");
     }
 }

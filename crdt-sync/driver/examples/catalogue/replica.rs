@@ -14,8 +14,8 @@ use crate::rules::Resolve;
 /// them to itself.
 const CLUSTER: ClusterKey = ClusterKey::from_bytes(*b"catalogue demo 1");
 
-/// A peer that lacks more entries than this compares trees instead. Catalogues have most of their entries in common, and
-/// what a comparison costs, some two thousand bytes, is the cost of some fifty entries.
+/// A peer that lacks more entries than this compares trees instead. Catalogues have most of their entries in
+/// common, and what a comparison costs, some two thousand bytes, is the cost of some fifty entries.
 const CATCH_UP_ENTRIES: u64 = 64;
 
 /// Where the replicas of a run have their directories.

@@ -26,10 +26,10 @@ const MOST_OPERATIONS: u64 = 8;
 impl World {
     /// Lets a fault strike now, in a hostile world as in a peaceful one.
     ///
-    /// The node is the one that is struck by what strikes a node or its clock; which connection breaks and who is
-    /// parted from whom is left to chance. A node that is down is not struck, and a fault of frames does nothing: how
-    /// many frames are struck is said by the [`Hostility`](crate::Hostility) of a world. What strikes the disk shows when the disk is
-    /// used the next time.
+    /// The node is the one that is struck by what strikes a node or its clock; which connection breaks and
+    /// who is parted from whom is left to chance. A node that is down is not struck, and a fault of frames
+    /// does nothing: how many frames are struck is said by the [`Hostility`](crate::Hostility) of a world.
+    /// What strikes the disk shows when the disk is used the next time.
     pub fn inflict(&mut self, fault: Fault, node: usize) {
         if node >= self.nodes.len() {
             return;
