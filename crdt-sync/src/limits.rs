@@ -110,18 +110,23 @@ pub struct Timing {
     pub max_drift: Duration,
 }
 
+impl Timing {
+    /// Waiting times for links that may lose frames.
+    pub const DEFAULT: Self = Self {
+        heartbeat: Duration::from_millis(250),
+        resend_after: Duration::from_secs(1),
+        relay_after: Duration::from_millis(100),
+        session_timeout: Duration::from_secs(5),
+        keep_alive: Duration::from_secs(5),
+        silence: Duration::from_secs(30),
+        catch_up_entries: 4_096,
+        first_contact_entries: 64,
+        max_drift: Duration::from_secs(60),
+    };
+}
+
 impl Default for Timing {
     fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_millis(250),
-            resend_after: Duration::from_secs(1),
-            relay_after: Duration::from_millis(100),
-            session_timeout: Duration::from_secs(5),
-            keep_alive: Duration::from_secs(5),
-            silence: Duration::from_secs(30),
-            catch_up_entries: 4_096,
-            first_contact_entries: 64,
-            max_drift: Duration::from_secs(60),
-        }
+        Self::DEFAULT
     }
 }

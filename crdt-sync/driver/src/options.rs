@@ -1,8 +1,16 @@
 //! How a node is opened.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crdt_sync::{ClusterKey, Collection, Limits, NodeId, Timing};
+
+/// TCP loses nothing while a connection lives, so repeating is for peers that are stuck, not for frames that are slow.
+const RELIABLE: Timing = Timing {
+    resend_after: Duration::from_secs(15),
+    session_timeout: Duration::from_secs(60),
+    ..Timing::DEFAULT
+};
 
 /// How a node is opened.
 ///
@@ -38,7 +46,7 @@ impl NodeOptions {
             listen: None,
             beyond_loopback: false,
             limits: Limits::default(),
-            timing: Timing::default(),
+            timing: RELIABLE,
         }
     }
 
@@ -79,7 +87,7 @@ impl NodeOptions {
         self
     }
 
-    /// Other waiting times than the default ones.
+    /// Other waiting times than the default ones, which suit TCP.
     pub fn timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
         self

@@ -233,7 +233,9 @@ impl MultiLeader {
             session.report.states_received += whole.items.len() as u64;
             session.progressed = context.now.instant;
             if session.outgoing.end.is_none() {
-                joined.into_iter().for_each(|joined| session.outgoing.answer(joined));
+                for joined in joined {
+                    session.outgoing.answer(joined);
+                }
             }
             progress_event(session, context);
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crdt_sync::merkle::Root;
-use crdt_sync::{ClusterKey, Status, Timing};
+use crdt_sync::{ClusterKey, Status};
 use crdt_sync_driver::{Documents, Node, NodeError, NodeOptions, Traffic};
 use tempfile::TempDir;
 
@@ -13,10 +13,6 @@ use crate::rules::Resolve;
 /// Every process of the demonstration is in one cluster. A cluster of your own draws sixteen random bytes, and keeps
 /// them to itself.
 const CLUSTER: ClusterKey = ClusterKey::from_bytes(*b"catalogue demo 1");
-
-/// A peer that lacks more entries than this compares trees instead. Catalogues have most of their entries in
-/// common, and what a comparison costs, some two thousand bytes, is the cost of some fifty entries.
-const CATCH_UP_ENTRIES: u64 = 64;
 
 /// Where the replicas of a run have their directories.
 pub(crate) enum Home {
@@ -55,8 +51,7 @@ impl Replica {
     /// Opens the replica of this name, with what its log holds. It knows nobody yet and listens to nobody.
     pub(crate) async fn open(name: &str, home: &Home, resolve: Resolve) -> Result<Self, Failure> {
         let directory = home.path().join(name);
-        let timing = Timing { catch_up_entries: CATCH_UP_ENTRIES, ..Timing::default() };
-        let options = NodeOptions::new(CLUSTER).collection(resolve.collection()).timing(timing);
+        let options = NodeOptions::new(CLUSTER).collection(resolve.collection());
         let node = Node::open(&directory, options).await.map_err(|cause| Failure::open(directory, cause))?;
         Ok(Self { name: name.to_owned(), packages: resolve.packages(&node), node })
     }
