@@ -1,5 +1,6 @@
 //! Two nodes with real directories and real sockets.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::disallowed_methods, reason = "a test of the edge looks at its files")]
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -144,4 +145,51 @@ async fn a_node_listens_when_it_is_told_to_and_moves_to_another_address() {
     let other = open(&there).await;
     other.connect(second).unwrap();
     agree(&one, &other).await;
+}
+
+/// The bytes of the node's only log segment, and where they are.
+fn segment_of(directory: &TempDir) -> (std::path::PathBuf, Vec<u8>) {
+    let mut segments: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| std::fs::metadata(path).unwrap().len() > 0)
+        .collect();
+    assert_eq!(segments.len(), 1, "{segments:?}");
+    let path = segments.remove(0);
+    let bytes = std::fs::read(&path).unwrap();
+    (path, bytes)
+}
+
+#[tokio::test]
+async fn a_log_that_is_damaged_where_it_was_durable_is_refused_and_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(&directory).await;
+    node.sets(&lists()).add("groceries", "milk").await.unwrap();
+    node.sets(&lists()).add("groceries", "bread").await.unwrap();
+    node.shutdown().await;
+    let (path, mut bytes) = segment_of(&directory);
+    let milk = bytes.windows(4).position(|window| window == b"milk").unwrap();
+    bytes[milk] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = Node::open(directory.path(), options()).await;
+    assert!(matches!(refused.err(), Some(OpenError::Log(_))));
+    assert_eq!(segment_of(&directory).1, bytes);
+}
+
+#[tokio::test]
+async fn an_end_that_was_never_durable_is_cut_and_the_rest_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(&directory).await;
+    node.sets(&lists()).add("groceries", "milk").await.unwrap();
+    node.shutdown().await;
+    // As if power was lost while a batch was being written over the closing mark.
+    let (path, mut bytes) = segment_of(&directory);
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end] ^= 0xff;
+    bytes.extend([0xab; 100]);
+    std::fs::write(&path, &bytes).unwrap();
+    let node = open(&directory).await;
+    assert_eq!(node.sets(&lists()).elements("groceries").await.unwrap(), ["milk".into()]);
+    node.sets(&lists()).add("groceries", "bread").await.unwrap();
+    node.shutdown().await;
 }
