@@ -4,12 +4,13 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
+use crdt_core::Change;
 use replication_log::Lsn;
 use smallvec::SmallVec;
 
 use crate::bytes::Bytes;
 use crate::cell::Cell;
-use crate::collection::CollectionId;
+use crate::collection::{CollectionId, Kind};
 use crate::merkle::{BucketTree, Item, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot};
 
 /// A key together with the collection it belongs to.
@@ -93,6 +94,28 @@ impl Cells {
             },
         );
         keys
+    }
+
+    /// Changes what is held under a key, in place: a large cell is not copied. `change` says whether it did.
+    pub(crate) fn change(
+        &mut self,
+        key: &ItemKey,
+        kind: Kind,
+        lsn: Lsn,
+        change: impl FnOnce(&mut Cell) -> Change,
+    ) -> Change {
+        let held = self.by_key.get_mut(key);
+        let mut cell = held.map_or_else(
+            || Cell::vacant(kind),
+            |held| core::mem::replace(&mut held.cell, Cell::vacant(kind)),
+        );
+        let changed = change(&mut cell);
+        if changed.is_changed() {
+            self.put(key, cell, lsn);
+        } else if let Some(held) = self.by_key.get_mut(key) {
+            held.cell = cell;
+        }
+        changed
     }
 
     /// Replaces what is held under a key; a vacant cell removes it.

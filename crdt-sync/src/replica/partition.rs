@@ -58,12 +58,13 @@ impl Partition {
     /// Makes the effect of one entry: its dots are seen from here on.
     pub(crate) fn apply(&mut self, entry: &Entry, effect: &(Cell, CausalContext), kind: Kind, lsn: Lsn) {
         let key = ItemKey { collection: entry.collection, key: entry.key.clone() };
-        let mut cell = self.cell_or_vacant(&key, kind);
         let (delta, delta_context) = effect;
-        if cell.join(&self.context, delta, delta_context).is_changed() {
-            cell.stem(self.max_revisions);
-            self.cells.put(&key, cell, lsn);
-        }
+        let (context, max_revisions) = (&self.context, self.max_revisions);
+        let _ = self.cells.change(&key, kind, lsn, |cell| {
+            let change = cell.join(context, delta, delta_context);
+            cell.stem(max_revisions);
+            change
+        });
         let _ = self.context.merge(delta_context);
     }
 
@@ -86,20 +87,23 @@ impl Partition {
         their_context: &CausalContext,
         lsn: Lsn,
     ) -> MergeOutcome {
-        let mut cell = self.cell_or_vacant(key, kind);
         let dots = theirs.dots();
-        let removed = cell.dots().difference(&dots).intersection(their_context);
-        // Of what the peer has seen, exactly what the journal keeps: a replay then decides the same, even where the
-        // peer claims for one element what another was written under.
-        let mut seen = removed.clone();
-        let _ = seen.merge(&dots);
-        let change = cell.join(&self.context, theirs, &seen);
-        let peer_is_behind = cell.digest() != theirs.digest();
-        let answer = peer_is_behind.then(|| cell.answer_to(theirs, &key.key));
-        if change.is_changed() {
-            cell.stem(self.max_revisions);
-            self.cells.put(key, cell, lsn);
-        }
+        let mut removed = CausalContext::new();
+        let mut answer = None;
+        let (context, max_revisions) = (&self.context, self.max_revisions);
+        let change = self.cells.change(key, kind, lsn, |cell| {
+            removed = cell.dots().difference(&dots).intersection(their_context);
+            // Of what the peer has seen, exactly what the journal keeps: a replay then decides the same, even where
+            // the peer claims for one element what another was written under.
+            let mut seen = removed.clone();
+            let _ = seen.merge(&dots);
+            let change = cell.join(context, theirs, &seen);
+            cell.stem(max_revisions);
+            if cell.digest() != theirs.digest() {
+                answer = Some(cell.answer_to(theirs, &key.key));
+            }
+            change
+        });
         let _ = self.context.merge(&dots);
         MergeOutcome { change, removed: removed.dots().collect(), answer }
     }
