@@ -315,12 +315,19 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
     config.partitions = options.partitions;
     config.limits = options.limits;
     config.timing = options.timing;
+    let is_restored = options.is_restored;
     let mut failed = None;
     let records = disk::records(&log, &mut failed)?;
     let engine = Engine::open(config, records, clock.now());
     match failed {
         Some(error) => Err(error.into()),
-        None => Ok((engine?, log)),
+        None => {
+            let mut engine = engine?;
+            if is_restored {
+                engine.distrust_past(clock.now());
+            }
+            Ok((engine, log))
+        }
     }
 }
 

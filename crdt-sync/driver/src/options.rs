@@ -31,6 +31,7 @@ pub struct NodeOptions {
     pub(crate) partitions: u16,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) beyond_loopback: bool,
+    pub(crate) is_restored: bool,
     pub(crate) limits: Limits,
     pub(crate) timing: Timing,
 }
@@ -45,6 +46,7 @@ impl NodeOptions {
             partitions: 1,
             listen: None,
             beyond_loopback: false,
+            is_restored: false,
             limits: Limits::default(),
             timing: RELIABLE,
         }
@@ -78,6 +80,16 @@ impl NodeOptions {
     /// whoever can reach the node and knows the cluster's check value can read and write everything.
     pub fn allow_unprotected_network(mut self) -> Self {
         self.beyond_loopback = true;
+        self
+    }
+
+    /// The directory was restored from a backup: the node writes under a fresh identity from now on.
+    ///
+    /// Somebody may have seen writes of the old identity that this directory does not hold. Going on under it would
+    /// give other writes the same numbers, and the two histories could not be told apart any more. A node that is
+    /// told too late notices when it meets somebody who knows better, and is then fenced off from its own past.
+    pub fn restored_from_backup(mut self) -> Self {
+        self.is_restored = true;
         self
     }
 

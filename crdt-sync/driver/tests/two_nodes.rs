@@ -147,6 +147,30 @@ async fn a_node_listens_when_it_is_told_to_and_moves_to_another_address() {
     agree(&one, &other).await;
 }
 
+#[tokio::test]
+async fn a_restored_backup_that_says_so_loses_nothing_on_either_side() {
+    let (here, there, backup) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (one, other) = (open(&here).await, open(&there).await);
+    one.sets(&lists()).add("groceries", "before").await.unwrap();
+    one.shutdown().await;
+    let (path, bytes) = segment_of(&here);
+    std::fs::write(backup.path().join(path.file_name().unwrap()), bytes).unwrap();
+
+    let one = open(&here).await;
+    one.sets(&lists()).add("groceries", "after").await.unwrap();
+    one.connect(other.local_addr().unwrap()).unwrap();
+    until(|| async { other.sets(&lists()).elements("groceries").await.unwrap().len() == 2 }).await;
+    one.shutdown().await;
+
+    let restored = Node::open(backup.path(), options().restored_from_backup()).await.unwrap();
+    restored.sets(&lists()).add("groceries", "anew").await.unwrap();
+    restored.connect(other.local_addr().unwrap()).unwrap();
+    agree(&restored, &other).await;
+    let elements = restored.sets(&lists()).elements("groceries").await.unwrap();
+    assert_eq!(elements, ["after".into(), "anew".into(), "before".into()]);
+}
+
 /// The bytes of the node's only log segment, and where they are.
 fn segment_of(directory: &TempDir) -> (std::path::PathBuf, Vec<u8>) {
     let mut segments: Vec<_> = std::fs::read_dir(directory.path())

@@ -85,8 +85,8 @@ impl Engine {
     }
 
     /// Gives up the identity of before and writes under a new one. To be called right after
-    /// [`open`](Self::open) when the log may have lost its end, or may be a copy: an unclean stop under a
-    /// policy that does not wait for the disk, a restored backup, a clone.
+    /// [`open`](Self::open) when the log may have lost its end: a restored backup, or an unclean stop under a policy
+    /// that does not wait for the disk.
     pub fn distrust_past(&mut self, now: Now) {
         let old = self.replica.id;
         let new = self.replica.renew_identity();
