@@ -29,6 +29,17 @@ pub enum Cell {
     Register(LwwRegister<Bytes>),
 }
 
+/// What a peer's state lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing.
+    Nothing,
+    /// These versions of a document.
+    Versions(Bytes),
+    /// Something, and the whole state says what.
+    Whole,
+}
+
 /// Why the bytes of a state or a delta were refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -140,14 +151,14 @@ impl Cell {
         }
     }
 
-    /// What a peer lacks that holds `theirs`, as bytes of a state that it can join: of a document the versions it does
-    /// not have, of other kinds the whole.
-    pub(crate) fn answer_to(&self, theirs: &Self, key: &[u8]) -> Bytes {
+    /// What to send a peer that holds `theirs`: of a document the versions it does not have, of other kinds the whole.
+    pub(crate) fn answer_to(&self, theirs: &Self, key: &[u8]) -> Answer {
         match (self, theirs) {
+            _ if self.digest() == theirs.digest() => Answer::Nothing,
             (Self::Document(ours), Self::Document(theirs)) => {
-                Self::Document(ours.delta_since(&theirs.digest())).encode(key)
+                Answer::Versions(Self::Document(ours.delta_since(&theirs.digest())).encode(key))
             }
-            _ => self.encode(key),
+            _ => Answer::Whole,
         }
     }
 

@@ -46,7 +46,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_frame: 1 << 20,
+            max_frame: 16 << 20,
             max_key: 1 << 10,
             max_value: 256 << 10,
             max_writes: 1 << 14,
@@ -54,7 +54,7 @@ impl Default for Limits {
             max_links: 1 << 10,
             max_revisions: 256,
             max_state: 8 << 20,
-            max_context_ranges: 1 << 14,
+            max_context_ranges: 1 << 20,
             max_origins: 1 << 13,
             max_retained: 64 << 20,
             send_window: 4 << 20,

@@ -3,6 +3,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use core::time::Duration;
+
 use crdt_core::ReplicaId;
 use replication_log::Lsn;
 
@@ -35,6 +37,10 @@ pub(super) struct Lane {
     pub(super) agreed: Option<Root>,
     /// The last record of this node's log when both sides were last reported to be level.
     pub(super) reported_level: Option<Lsn>,
+    /// No session is opened with the peer before this time: the last ones did not bring the two sides together.
+    pub(super) not_before: Instant,
+    /// How many sessions in a row did not.
+    failures: u32,
     /// The number of the session the peer opened last.
     pub(super) last_session: u64,
     /// When the peer was told anything of this partition last.
@@ -69,6 +75,8 @@ impl Lane {
             forked: BTreeSet::new(),
             agreed: None,
             reported_level: None,
+            not_before: now,
+            failures: 0,
             last_session: 0,
             advertised: None,
         }
@@ -95,6 +103,21 @@ impl Lane {
                 status.head = head;
             }
         }
+    }
+
+    /// A session ended. After one that was not complete the next waits, longer each time, up to a hundred heartbeats;
+    /// meanwhile entries flow as far as they are held.
+    pub(super) fn take_turns(&mut self, complete: bool, now: Instant, heartbeat: Duration) {
+        self.failures = if complete { 0 } else { self.failures.saturating_add(1) };
+        self.not_before = match self.failures {
+            0 => now,
+            failures => now + heartbeat * (1 << failures.min(7)) * 3 / 4,
+        };
+    }
+
+    /// Whether sessions with the peer have failed lately, so that entries must do.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
     }
 
     /// Nothing was acknowledged for too long: what was sent counts as lost.

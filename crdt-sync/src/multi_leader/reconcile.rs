@@ -20,7 +20,9 @@ use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
 impl MultiLeader {
     /// Opens a session with a peer, if it is this side's turn to and the partition is free.
     pub(super) fn open_session(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
-        if context.replica.config.node > peer || self.sessions.contains_key(&number) {
+        let now = context.now.instant;
+        let may_try = self.lane(peer, number, |lane| lane.not_before <= now) == Some(true);
+        if context.replica.config.node > peer || self.sessions.contains_key(&number) || !may_try {
             return;
         }
         // Ascending, so that the responder knows a late copy of an earlier opening when it sees one.
@@ -75,10 +77,19 @@ impl MultiLeader {
     /// Gives a session up and says so.
     pub(super) fn abort_session(&mut self, number: u16, reason: &str, context: &mut Context<'_>) {
         self.say(number, |_| vec_of(SessionStep::Abort), context);
+        self.judge(number, context);
         if let Some(session) = self.end_session(number, context) {
             let (peer, reason) = (session.peer, reason.into());
             context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
         }
+    }
+
+    /// Notes how a session with a peer went.
+    fn judge(&mut self, number: u16, context: &mut Context<'_>) {
+        let (now, heartbeat) = (context.now.instant, context.replica.config.timing.heartbeat);
+        let Some(session) = self.sessions.get(&number) else { return };
+        let (peer, complete) = (session.peer, session.brought_together());
+        self.lane(peer, number, |lane| lane.take_turns(complete, now, heartbeat));
     }
 
     /// Lets go of a session: the partition takes entries again, and everybody hears how far it is.
@@ -91,7 +102,8 @@ impl MultiLeader {
 
     /// The session did all it was for.
     fn finish_session(&mut self, number: u16, context: &mut Context<'_>) {
-        if let Some(session) = self.sessions.get(&number).filter(|session| session.report.complete) {
+        self.judge(number, context);
+        if let Some(session) = self.sessions.get(&number).filter(|session| session.brought_together()) {
             let (peer, theirs) = (session.peer, session.theirs.clone());
             let ours = session.ours.heads.clone();
             self.lane(peer, number, |lane| {
@@ -181,22 +193,28 @@ impl MultiLeader {
                     let peer = session.peer;
                     context.outbox.event(Event::SessionStarted { peer, partition: number });
                     if !self.learn_standing(peer, number, &standing, context)? {
-                        self.abort_session(number, "an identity has two histories", context);
+                        self.abort_session(number, "no session can rest on the peer's standing", context);
                     }
                 }
             }
             // A peer that let go of a session that is complete here only missed the last word.
             SessionStep::Abort if session.incoming.complete => self.finish_session(number, context),
             // It never began; the peer's next frontier tells when to try again.
-            SessionStep::Busy => drop(self.end_session(number, context)),
+            SessionStep::Busy => {
+                let (peer, again) = (session.peer, now + context.replica.config.timing.heartbeat / 2);
+                self.lane(peer, number, |lane| lane.not_before = again);
+                self.end_session(number, context);
+            }
             SessionStep::Abort => {
                 let (peer, reason) = (session.peer, "the peer gave it up".into());
+                self.judge(number, context);
                 self.end_session(number, context);
                 context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
             }
             SessionStep::Tree { index, frame } => {
-                session.progressed = now;
-                session.tree.hear(index, &frame, context.replica.partition(number))?;
+                if session.tree.hear(index, &frame, context.replica.partition(number))? {
+                    session.progressed = now;
+                }
             }
             SessionStep::States(part) => self.on_states(number, part, context)?,
             SessionStep::Received { parts } => {
@@ -205,10 +223,10 @@ impl MultiLeader {
                 }
             }
             SessionStep::Sent { parts, weight: (digest, count) } => {
-                session.incoming.sent = Some((parts, Root { digest, count }));
+                session.incoming.hear_sent(parts, Root { digest, count })?;
             }
-            SessionStep::End { parts } => session.incoming.end = Some(parts),
-            SessionStep::Done => session.incoming.done = true,
+            SessionStep::End { parts, left_out } => session.incoming.hear_end(parts, left_out)?,
+            SessionStep::Done { complete } => session.incoming.done = Some(complete),
         }
         Ok(())
     }
@@ -234,7 +252,7 @@ impl MultiLeader {
             session.progressed = context.now.instant;
             if session.outgoing.end.is_none() {
                 for joined in joined {
-                    session.outgoing.answer(joined);
+                    session.outgoing.answer(joined, context.replica.config.limits.max_state);
                 }
             }
             progress_event(session, context);
@@ -292,7 +310,7 @@ impl MultiLeader {
             if session.outgoing.end.is_none() && session.incoming.has_all_sent() {
                 let parts = session.outgoing.parts();
                 session.outgoing.end = Some(parts);
-                steps.push(SessionStep::End { parts });
+                steps.push(session.outgoing.said_end(parts));
             }
         }
         self.say(number, |_| steps, context);
@@ -310,8 +328,8 @@ impl MultiLeader {
             if let Some(standing) = session.theirs.clone().filter(|_| raise) {
                 context.replica.raise_frontier(number, standing);
             }
-            session.outgoing.done = true;
-            self.say(number, |_| vec_of(SessionStep::Done), context);
+            session.outgoing.done = Some(raise);
+            self.say(number, |_| vec_of(SessionStep::Done { complete: raise }), context);
         }
         if self.sessions.get(&number).is_some_and(Session::is_over) {
             self.finish_session(number, context);
@@ -329,6 +347,7 @@ impl MultiLeader {
     ) -> Result<bool, PeerError> {
         match context.replica.check_standing(number, standing) {
             Err(RunError::Outrun) => super::renew_identity(context),
+            Err(RunError::StandingTooLarge) => return Ok(false),
             checked => checked?,
         }
         self.find_forks(peer, number, &standing.heads, context);

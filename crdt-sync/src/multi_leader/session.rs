@@ -23,6 +23,7 @@ use alloc::vec::Vec;
 use crdt_core::ReplicaId;
 
 use crate::bytes::Bytes;
+use crate::cell::Answer;
 use crate::engine::{PeerError, SessionReport};
 use crate::entry::Position;
 use crate::limits::Limits;
@@ -74,13 +75,18 @@ pub(super) struct Outgoing {
     acknowledged: u32,
     /// A state that is too large for a part, and how much of it was sent.
     started: Option<(ItemKey, Bytes, usize)>,
+    /// States that were not sent because they are too large.
+    left_out: bool,
+    /// Bytes of the answers in `pending`.
+    answers: usize,
     /// What the keys sent on this side's own account add to the root of its photographed tree.
     weight: Root,
     /// Whether the comparison said what to send.
     planned: bool,
     pub(super) sent: Option<u32>,
     pub(super) end: Option<u32>,
-    pub(super) done: bool,
+    /// Whether everything arrived here, and made the session complete.
+    pub(super) done: Option<bool>,
 }
 
 /// What the peer sends.
@@ -92,11 +98,12 @@ pub(super) struct Incoming {
     pub(super) sent: Option<(u32, Root)>,
     /// A state that arrived in part.
     started: Option<(Bytes, Vec<u8>)>,
-    pub(super) end: Option<u32>,
+    /// How many parts the peer sent in all, and whether it left states out.
+    pub(super) end: Option<(u32, bool)>,
     /// Whether everything arrived and was dealt with.
     pub(super) complete: bool,
-    /// Whether the peer said that everything arrived there.
-    pub(super) done: bool,
+    /// Whether the peer said that everything arrived there, and made the session complete.
+    pub(super) done: Option<bool>,
 }
 
 impl Session {
@@ -125,7 +132,7 @@ impl Session {
 
     /// Everything is said and heard.
     pub(super) fn is_over(&self) -> bool {
-        self.incoming.complete && self.incoming.done && self.outgoing.done
+        self.incoming.complete && self.incoming.done.is_some() && self.outgoing.done.is_some()
     }
 
     /// Whether this side waits for the other's states before it sends its own: most of what it would send, those show
@@ -139,13 +146,22 @@ impl Session {
         }
     }
 
+    /// Whether both sides took over the other's frontier.
+    pub(super) fn brought_together(&self) -> bool {
+        self.incoming.done == Some(true) && self.outgoing.done == Some(true)
+    }
+
     /// Whether the states exchanged account for the whole difference of the two trees.
     ///
     /// Digests in the comparison are short and limits may cut it off; but trees are sums, so what is left of each
     /// side's photographed root after taking out the keys it sent must be the same to the last of 128 bits. Only
     /// then may the peer's frontier be taken over: else a key that was missed would count as removed.
     pub(super) fn accounts_for_all(&self) -> bool {
-        let (Some(theirs), Some((_, weight))) = (&self.theirs, self.incoming.sent) else { return false };
+        let (Some(theirs), Some((_, weight)), Some((_, false))) =
+            (&self.theirs, self.incoming.sent, self.incoming.end)
+        else {
+            return false;
+        };
         root_of(&self.ours).without(self.outgoing.weight) == root_of(theirs).without(weight)
     }
 
@@ -202,18 +218,19 @@ impl TreeTalk {
         self.all().skip(first).collect()
     }
 
-    /// Takes a frame if it is the next one.
+    /// Takes a frame if it is the next one; says whether it was.
     pub(super) fn hear(
         &mut self,
         index: u32,
         frame: &[u8],
         partition: &Partition,
-    ) -> Result<(), merkle::ProtocolError> {
+    ) -> Result<bool, merkle::ProtocolError> {
         if index != self.heard {
-            return Ok(());
+            return Ok(false);
         }
         self.heard += 1;
-        self.session.handle(frame, &partition.cells)
+        self.session.handle(frame, &partition.cells)?;
+        Ok(true)
     }
 
     fn all(&self) -> impl Iterator<Item = SessionStep> {
@@ -232,13 +249,18 @@ impl core::fmt::Debug for TreeTalk {
 
 impl Outgoing {
     /// A state of the peer's was joined: what it lacks is sent instead of the whole, and nothing if it lacks nothing.
-    pub(super) fn answer(&mut self, joined: Joined) {
+    /// Answers are kept only up to `max_bytes`; beyond it the whole states are made when their turn comes.
+    pub(super) fn answer(&mut self, joined: Joined, max_bytes: usize) {
         if self.begun.contains(&joined.key) {
             return;
         }
         match joined.answer {
-            Some(answer) => self.pending.insert(joined.key, Some(answer)),
-            None => self.pending.remove(&joined.key),
+            Answer::Nothing => self.pending.remove(&joined.key),
+            Answer::Versions(answer) if self.answers + answer.len() <= max_bytes => {
+                self.answers += answer.len();
+                self.pending.insert(joined.key, Some(answer))
+            }
+            Answer::Versions(_) | Answer::Whole => self.pending.insert(joined.key, None),
         };
     }
 
@@ -301,10 +323,12 @@ impl Outgoing {
     ) -> bool {
         while self.started.is_none() {
             let Some((item, answer)) = self.pending.pop_first() else { return false };
+            self.answers -= answer.as_ref().map_or(0, |answer| answer.len());
             let whole = || partition.cells.get(&item).map(|held| held.cell.encode(&item.key));
             let state = answer.or_else(whole).unwrap_or_default();
             self.begun.insert(item.clone());
             if state.len() > max_state {
+                self.left_out = true;
                 too_large.push((item, state.len()));
             } else {
                 self.started = Some((item, state, 0));
@@ -328,11 +352,16 @@ impl Outgoing {
         SessionStep::Sent { parts, weight: (self.weight.digest, self.weight.count) }
     }
 
+    /// Word that this side sent `parts` parts in all.
+    pub(super) fn said_end(&self, parts: u32) -> SessionStep {
+        SessionStep::End { parts, left_out: self.left_out }
+    }
+
     fn unanswered(&self) -> impl Iterator<Item = SessionStep> {
         let parts = self.unacknowledged.values().cloned().map(SessionStep::States);
         let sent = self.sent.map(|parts| self.said_sent(parts));
-        let end = self.end.map(|parts| SessionStep::End { parts });
-        let done = self.done.then_some(SessionStep::Done);
+        let end = self.end.map(|parts| self.said_end(parts));
+        let done = self.done.map(|complete| SessionStep::Done { complete });
         parts.chain(sent).chain(end).chain(done)
     }
 }
@@ -365,6 +394,29 @@ impl Incoming {
         Ok(whole)
     }
 
+    /// The peer says how many parts it sends on its own account. It says so once, or the same again.
+    pub(super) fn hear_sent(&mut self, parts: u32, weight: Root) -> Result<(), PeerError> {
+        match self.sent {
+            Some(known) if known != (parts, weight) => {
+                Err(PeerError::Disorder { what: "the counts of parts" })
+            }
+            _ => {
+                self.sent = Some((parts, weight));
+                Ok(())
+            }
+        }
+    }
+
+    /// The peer says how many parts it sent in all, after it said how many on its own account.
+    pub(super) fn hear_end(&mut self, parts: u32, left_out: bool) -> Result<(), PeerError> {
+        let early = self.sent.is_some_and(|(sent, _)| parts < sent);
+        if early || self.end.is_some_and(|known| known != (parts, left_out)) {
+            return Err(PeerError::Disorder { what: "the counts of parts" });
+        }
+        self.end = Some((parts, left_out));
+        Ok(())
+    }
+
     /// Whether all states the peer sent on its own account arrived.
     pub(super) fn has_all_sent(&self) -> bool {
         self.sent.is_some_and(|(sent, _)| self.parts >= sent)
@@ -372,7 +424,7 @@ impl Incoming {
 
     /// Whether all states the peer sent arrived.
     pub(super) fn has_all(&self) -> bool {
-        self.end.is_some_and(|end| self.parts >= end)
+        self.started.is_none() && self.end.is_some_and(|(end, _)| self.parts >= end)
     }
 }
 

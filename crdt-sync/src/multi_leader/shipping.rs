@@ -175,7 +175,7 @@ impl MultiLeader {
             return;
         };
         let by_session = lane.calls_for_session(&partition.histories, &timing);
-        if in_session || gap.missing_there == 0 || by_session {
+        if in_session || gap.missing_there == 0 || (by_session && !lane.has_failed()) {
             return;
         }
         let mut window =

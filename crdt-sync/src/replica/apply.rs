@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::journal::{JournalRecord, MergedState};
 use super::{ItemKey, MergeOutcome, Replica};
 use crate::bytes::Bytes;
-use crate::cell::{self, Cell, CellError};
+use crate::cell::{self, Answer, Cell, CellError};
 use crate::collection::{CollectionId, Kind};
 use crate::entry::{Entry, Position};
 use crate::time::WallTime;
@@ -71,9 +71,12 @@ pub enum RunError {
         /// The sequence.
         sequence: u64,
     },
-    /// A standing with more, or other, than a standing can hold.
-    #[error("the peer's standing is out of order or too large")]
+    /// A standing that no honest peer could have.
+    #[error("the peer's standing is out of order")]
     BadStanding,
+    /// A standing with more origins, or more ranges, than this node takes on. No session can rest on it.
+    #[error("the peer's standing is too large to be taken over")]
+    StandingTooLarge,
     /// The partition follows as many origins as it may.
     #[error("the partition follows {limit} origins already")]
     TooManyOrigins {
@@ -93,8 +96,8 @@ pub enum RunError {
 pub(crate) struct Joined {
     /// The key.
     pub(crate) key: ItemKey,
-    /// What the peer's state lacks, if anything.
-    pub(crate) answer: Option<Bytes>,
+    /// What the peer's state lacks.
+    pub(crate) answer: Answer,
 }
 
 /// An entry that passed every check.
@@ -163,11 +166,17 @@ impl Replica {
     pub(crate) fn check_standing(&self, partition: u16, standing: &Standing) -> Result<(), RunError> {
         let limits = &self.config.limits;
         let ascending = standing.heads.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let small = standing.heads.len() <= limits.max_origins;
-        if !ascending || !small || standing.context.range_count() > limits.max_context_ranges {
+        if !ascending {
             return Err(RunError::BadStanding);
         }
         standing.heads.iter().try_for_each(|(_, head)| check_position(*head))?;
+        let histories = &self.partition(partition).histories;
+        let new = standing.heads.iter().filter(|(origin, _)| histories.get(*origin).is_none()).count();
+        if histories.iter().count() + new > limits.max_origins
+            || standing.context.range_count() > limits.max_context_ranges
+        {
+            return Err(RunError::StandingTooLarge);
+        }
         if self.is_outrun_by(partition, &standing.heads) {
             return Err(RunError::Outrun);
         }

@@ -8,7 +8,7 @@ use replication_log::Lsn;
 use super::Config;
 use super::cells::{Cells, ItemKey};
 use crate::bytes::Bytes;
-use crate::cell::Cell;
+use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
 use crate::entry::{Chain, Entry, Position};
 use crate::history::{Histories, Retained};
@@ -34,7 +34,7 @@ pub(crate) struct MergeOutcome {
     /// The dots that the peer had seen removed and that were removed here.
     pub(crate) removed: Vec<Dot>,
     /// What the peer's state lacks of the joined one.
-    pub(crate) answer: Option<Bytes>,
+    pub(crate) answer: Answer,
 }
 
 impl Partition {
@@ -89,7 +89,7 @@ impl Partition {
     ) -> MergeOutcome {
         let dots = theirs.dots();
         let mut removed = CausalContext::new();
-        let mut answer = None;
+        let mut answer = Answer::Nothing;
         let (context, max_revisions) = (&self.context, self.max_revisions);
         let change = self.cells.change(key, kind, lsn, |cell| {
             removed = cell.dots().difference(&dots).intersection(their_context);
@@ -99,9 +99,7 @@ impl Partition {
             let _ = seen.merge(&dots);
             let change = cell.join(context, theirs, &seen);
             cell.stem(max_revisions);
-            if cell.digest() != theirs.digest() {
-                answer = Some(cell.answer_to(theirs, &key.key));
-            }
+            answer = cell.answer_to(theirs, &key.key);
             change
         });
         let _ = self.context.merge(&dots);

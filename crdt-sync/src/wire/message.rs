@@ -127,9 +127,14 @@ pub enum SessionStep {
     End {
         /// How many parts it sent in all.
         parts: u32,
+        /// Some states were left out because they are too large: the receiver must not take over the frontier.
+        left_out: bool,
     },
     /// Everything arrived; nothing more follows.
-    Done,
+    Done {
+        /// Whether it accounted for the whole difference, so that the receiver's frontier is taken over.
+        complete: bool,
+    },
     /// The session is given up; what was merged stays merged.
     Abort,
 }

@@ -57,8 +57,8 @@ fn samples() -> Vec<Message> {
         SessionStep::States(part),
         SessionStep::Received { parts: 5 },
         SessionStep::Sent { parts: 5, weight: (7, 1) },
-        SessionStep::End { parts: 6 },
-        SessionStep::Done,
+        SessionStep::End { parts: 6, left_out: false },
+        SessionStep::Done { complete: true },
         SessionStep::Abort,
     ];
     let mut samples = vec![

@@ -249,3 +249,55 @@ fn a_stamp_that_arrives_by_session_moves_the_clock_like_one_that_arrives_by_entr
     let reply = cluster.write(0, title("later"));
     assert!(matches!(reply, Reply::Written(_)), "{reply:?}");
 }
+
+/// A session that had to leave something out must not pass for a whole one: what was not sent would count as removed.
+#[test]
+fn a_state_that_is_too_large_to_be_sent_is_never_taken_for_removed() {
+    let mut cluster = Cluster::new(2);
+    for node in 0..2 {
+        let mut config = config(u8::try_from(node + 1).unwrap(), 7);
+        config.limits.max_state = 2_000;
+        config.limits.max_retained = 0;
+        cluster.logs[node].clear();
+        cluster.engines[node] = Engine::open(config, Vec::<(Lsn, Vec<u8>)>::new(), cluster.now()).unwrap();
+        cluster.drain(node);
+    }
+    for n in 0..200 {
+        cluster.write(0, add("list", &alloc::format!("element {n}")));
+    }
+    cluster.connect(0, 1);
+    cluster.settle();
+    cluster.write(1, add("list", "one more"));
+    cluster.settle();
+    assert_eq!(elements(&cluster, 0, "list").len(), 201);
+    let told = |(_, event): &(usize, Event)| matches!(event, Event::StateTooLarge { .. });
+    let times = cluster.events.iter().filter(|event| told(event)).count();
+    assert!((1..50).contains(&times), "said {times} times");
+    let in_sync = |(_, event): &(usize, Event)| matches!(event, Event::InSync { .. });
+    assert!(!cluster.events.iter().any(in_sync));
+}
+
+#[test]
+fn a_session_cut_half_way_leaves_nothing_that_keeps_the_next_from_its_end() {
+    let mut cluster = Cluster::new(2);
+    // Keys in another order than their writes, so that what arrives first is scattered over the sequences.
+    let keys = |n: u32| alloc::format!("key-{:05}", n.wrapping_mul(7_919) % 40_009);
+    for part in 0..4 {
+        let adds =
+            (part * 10_000..(part + 1) * 10_000).map(|n| write(1, &keys(n), Action::Add("element".into())));
+        cluster.write(0, adds.collect());
+    }
+    cluster.connect(0, 1);
+    while cluster.engines[1].status().partitions[0].keys < 20_000 {
+        let (link, bytes) = cluster.frames.pop_front().unwrap();
+        if let Some(&(node, link, _)) = cluster.links.get(&link) {
+            cluster.handle(node, Input::Frame { link, bytes });
+        }
+    }
+    cluster.restart(1);
+    cluster.frames.clear();
+    cluster.connect(0, 1);
+    cluster.settle();
+    assert_eq!(violations(&cluster), 0);
+    cluster.assert_agreement();
+}
