@@ -318,17 +318,15 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
     let is_restored = options.is_restored;
     let mut failed = None;
     let records = disk::records(&log, &mut failed)?;
-    let engine = Engine::open(config, records, clock.now());
-    match failed {
-        Some(error) => Err(error.into()),
-        None => {
-            let mut engine = engine?;
-            if is_restored {
-                engine.distrust_past(clock.now());
-            }
-            Ok((engine, log))
-        }
+    let opened = Engine::open(config, records, clock.now());
+    if let Some(error) = failed {
+        return Err(error.into());
     }
+    let mut engine = opened?;
+    if is_restored {
+        engine.distrust_past(clock.now());
+    }
+    Ok((engine, log))
 }
 
 /// The engine gets a thread of its own, because its log writes block.
