@@ -301,3 +301,18 @@ fn a_session_cut_half_way_leaves_nothing_that_keeps_the_next_from_its_end() {
     assert_eq!(violations(&cluster), 0);
     cluster.assert_agreement();
 }
+
+/// Two sides that both wrote every key: the states of one go one way, and only the versions it lacks come back.
+#[test]
+fn whoever_holds_back_sends_only_what_the_other_lacks() {
+    let mut cluster = Cluster::new(2);
+    let (keys, body) = (2_000, 500);
+    cluster.write(0, insert_bodies(0..keys, &"x".repeat(body)));
+    cluster.write(1, insert_bodies(0..keys, &"y".repeat(body)));
+    cluster.connect(0, 1);
+    cluster.settle();
+    cluster.assert_agreement();
+    let once_each_way = 2 * keys as usize * body;
+    let sent = cluster.sent_bytes;
+    assert!(sent < once_each_way * 6 / 5, "{sent} bytes where {once_each_way} differ");
+}
