@@ -1,12 +1,12 @@
 //! The family's own candidates.
 
-use crdt_core::{Crdt, GCounter, OrSet, ReplicaId};
+use crdt_core::{Crdt, GCounter, OrSet, ReplicaId, Writer};
 
 use crate::workloads::{MergingCounter, MergingSet};
 
 impl MergingSet for OrSet<u64> {
     fn add(&mut self, replica: u128, element: u64) {
-        let delta = Self::add(self, ReplicaId::from_u128(replica), element);
+        let delta = Self::add(self, Writer::unchecked(ReplicaId::from_u128(replica)), element);
         delta.expect("no workload uses up the counters");
     }
 
@@ -25,7 +25,7 @@ impl MergingSet for OrSet<u64> {
 
 impl MergingCounter for GCounter {
     fn increment(&mut self, replica: u128, amount: u64) {
-        let delta = Self::increment(self, ReplicaId::from_u128(replica), amount);
+        let delta = Self::increment(self, Writer::unchecked(ReplicaId::from_u128(replica)), amount);
         delta.expect("no workload counts that far");
     }
 

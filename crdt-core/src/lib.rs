@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod baseline;
 pub mod clock;
 #[cfg(feature = "serde")]
 pub mod codec;
@@ -13,20 +14,29 @@ mod dot;
 pub mod dotted;
 mod error;
 mod fingerprint;
+mod foreign;
+mod heap;
 mod id;
 #[cfg(any(test, feature = "proptest"))]
 pub mod laws;
 mod limits;
 pub mod register;
+mod replica;
 pub mod set;
+mod writer;
 
+pub use baseline::{InvalidRetirement, NotStable, Retire, Retirement};
 pub use clock::{CausalContext, Hlc, HlcClock, Observed, Stamp, VersionVector, WallTime};
 pub use counter::{CounterOverflow, GCounter, PnCounter};
 pub use crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
 pub use dot::Dot;
 pub use error::{ClockError, DotsExhausted, InvalidCausal};
 pub use fingerprint::{CanonicalBytes, FingerprintWriter, digest_of};
+pub use foreign::{MergeError, TryMerge};
+pub use heap::HeapSize;
 pub use id::ReplicaId;
 pub use limits::Limits;
 pub use register::{ClockAhead, LwwRegister};
+pub use replica::{IdentityInUse, Replica, Seal, SealBroken};
 pub use set::{GSet, OrSet};
+pub use writer::Writer;

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
+mod common;
+
 use core::cmp::Ordering;
 
 use crdt_core::{CounterOverflow, Crdt, DeltaCrdt, GCounter, PnCounter, ReplicaId, VersionDigest};
+
+use common::by;
 
 const A: ReplicaId = ReplicaId::from_bytes([0xa; 16]);
 const B: ReplicaId = ReplicaId::from_bytes([0xb; 16]);
@@ -13,7 +17,7 @@ const C: ReplicaId = ReplicaId::from_bytes([0xc; 16]);
 fn counted(entries: &[(ReplicaId, u64)]) -> GCounter {
     let mut counter = GCounter::default();
     for &(replica, amount) in entries {
-        counter.increment(replica, amount).unwrap();
+        counter.increment(by(replica), amount).unwrap();
     }
     counter
 }
@@ -29,48 +33,48 @@ fn a_full_entry_refuses_more_and_stays_as_it_is() {
     let mut counter = counted(&[(A, u64::MAX), (B, 5)]);
     let before = counter.clone();
 
-    let refused = counter.increment(A, 1);
+    let refused = counter.increment(by(A), 1);
 
     assert_eq!(refused, Err(CounterOverflow { replica: A, current: u64::MAX, amount: 1 }));
     assert_eq!(counter, before);
     assert_eq!(counter.version_digest(), before.version_digest());
-    counter.increment(B, 1).unwrap();
+    counter.increment(by(B), 1).unwrap();
     assert_eq!(counter.entry(B), 6, "other entries are not affected");
 }
 
 #[test]
 fn counting_nothing_leaves_no_trace() {
     let mut counter = GCounter::default();
-    let delta = counter.increment(A, 0).unwrap();
+    let delta = counter.increment(by(A), 0).unwrap();
     assert!(delta.is_bottom());
     assert!(counter.is_bottom());
     assert_eq!(counter.entries().count(), 0);
     assert_eq!(counter.compare(&GCounter::default()), Some(Ordering::Equal));
     assert_eq!(counter.version_digest(), 0);
 
-    counter.increment(A, u64::MAX).unwrap();
-    assert!(counter.increment(A, 0).unwrap().is_bottom(), "not even a full entry minds");
+    counter.increment(by(A), u64::MAX).unwrap();
+    assert!(counter.increment(by(A), 0).unwrap().is_bottom(), "not even a full entry minds");
 }
 
 #[test]
 fn decrement_then_increment_comes_back_to_zero() {
     let mut counter = PnCounter::default();
-    counter.decrement(A, 1).unwrap();
-    counter.increment(A, 1).unwrap();
+    counter.decrement(by(A), 1).unwrap();
+    counter.increment(by(A), 1).unwrap();
     assert_eq!(counter.value(), 0);
     assert!(!counter.is_bottom(), "zero again is not never touched");
 
     let mut counter = PnCounter::default();
-    counter.decrement(A, 1).unwrap();
-    counter.decrement(A, 1).unwrap();
+    counter.decrement(by(A), 1).unwrap();
+    counter.decrement(by(A), 1).unwrap();
     assert_eq!(counter.value(), -2);
 }
 
 #[test]
 fn deltas_may_come_late_twice_and_in_any_order() {
     let mut a = GCounter::default();
-    let first = a.increment(A, 1).unwrap();
-    let second = a.increment(A, 2).unwrap();
+    let first = a.increment(by(A), 1).unwrap();
+    let second = a.increment(by(A), 2).unwrap();
 
     let mut b = GCounter::default();
     assert!(b.merge(&second).is_changed());
@@ -82,35 +86,35 @@ fn deltas_may_come_late_twice_and_in_any_order() {
 #[test]
 fn both_directions_are_exact_at_their_extremes() {
     let mut counter = PnCounter::default();
-    counter.increment(A, u64::MAX).unwrap();
-    counter.increment(B, u64::MAX).unwrap();
-    counter.decrement(C, u64::MAX).unwrap();
+    counter.increment(by(A), u64::MAX).unwrap();
+    counter.increment(by(B), u64::MAX).unwrap();
+    counter.decrement(by(C), u64::MAX).unwrap();
     assert_eq!(counter.value(), i128::from(u64::MAX));
 
     let mut counter = PnCounter::default();
-    counter.decrement(A, i64::MIN.unsigned_abs()).unwrap();
+    counter.decrement(by(A), i64::MIN.unsigned_abs()).unwrap();
     assert_eq!(counter.value(), i128::from(i64::MIN));
-    counter.decrement(B, u64::MAX).unwrap();
-    counter.decrement(C, u64::MAX).unwrap();
+    counter.decrement(by(B), u64::MAX).unwrap();
+    counter.decrement(by(C), u64::MAX).unwrap();
     assert_eq!(counter.value(), i128::from(i64::MIN) - 2 * i128::from(u64::MAX));
 }
 
 #[test]
 fn a_full_direction_refuses_whatever_the_other_holds() {
     let mut counter = PnCounter::default();
-    counter.increment(A, u64::MAX).unwrap();
-    counter.decrement(A, u64::MAX).unwrap();
+    counter.increment(by(A), u64::MAX).unwrap();
+    counter.decrement(by(A), u64::MAX).unwrap();
     let before = counter.clone();
-    assert!(counter.increment(A, 1).is_err());
-    assert!(counter.decrement(A, 1).is_err());
+    assert!(counter.increment(by(A), 1).is_err());
+    assert!(counter.decrement(by(A), 1).is_err());
     assert_eq!(counter, before);
     assert_eq!(counter.value(), 0);
 }
 
 #[test]
 fn opposite_directions_of_one_replica_are_concurrent_knowledge() {
-    let up = PnCounter::default().increment(A, 1).unwrap();
-    let down = PnCounter::default().decrement(A, 1).unwrap();
+    let up = PnCounter::default().increment(by(A), 1).unwrap();
+    let down = PnCounter::default().decrement(by(A), 1).unwrap();
     assert_eq!(up.compare(&down), None);
     assert_ne!(up.version_digest(), down.version_digest());
 }
@@ -130,9 +134,9 @@ fn a_delta_holds_only_what_the_receiver_lacks() {
 #[test]
 fn parts_are_one_per_replica_and_direction() {
     let mut counter = PnCounter::default();
-    counter.increment(A, 1).unwrap();
-    counter.increment(B, 2).unwrap();
-    counter.decrement(A, 3).unwrap();
+    counter.increment(by(A), 1).unwrap();
+    counter.increment(by(B), 2).unwrap();
+    counter.decrement(by(A), 3).unwrap();
 
     let parts = counter.split();
 

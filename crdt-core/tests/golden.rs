@@ -5,6 +5,8 @@
 #![cfg(feature = "serde")]
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
+mod common;
+
 use std::fmt::Debug;
 
 use crdt_core::codec::{self, Encoded};
@@ -12,6 +14,8 @@ use crdt_core::{
     Crdt, GCounter, GSet, Hlc, Limits, LwwRegister, OrSet, PnCounter, ReplicaId, Stamp, VersionDigest,
     digest_of,
 };
+
+use common::by;
 
 const A: ReplicaId = ReplicaId::from_u128(0xa0a1_a2a3_a4a5_a6a7_a8a9_aaab_acad_aeaf);
 const B: ReplicaId = ReplicaId::from_u128(0xb0b1_b2b3_b4b5_b6b7_b8b9_babb_bcbd_bebf);
@@ -58,8 +62,8 @@ fn bottom() {
 #[test]
 fn g_counter() {
     let mut counter = GCounter::default();
-    counter.increment(B, 300).unwrap();
-    counter.increment(A, 5).unwrap();
+    counter.increment(by(B), 300).unwrap();
+    counter.increment(by(A), 5).unwrap();
     assert_golden(
         &counter,
         "43524454 0100 0100 0000000000000000 2500000000000000",
@@ -73,8 +77,8 @@ fn g_counter() {
 #[test]
 fn pn_counter() {
     let mut counter = PnCounter::default();
-    counter.increment(A, 1).unwrap();
-    counter.decrement(A, 70_000).unwrap();
+    counter.increment(by(A), 1).unwrap();
+    counter.decrement(by(A), 70_000).unwrap();
     assert_golden(
         &counter,
         "43524454 0100 0200 0000000000000000 2800000000000000",
@@ -98,11 +102,11 @@ fn g_set() {
 #[test]
 fn or_set() {
     let mut set = OrSet::default();
-    set.add_all(A, ["fig", "plum", "pear"].map(String::from)).unwrap();
+    set.add_all(by(A), ["fig", "plum", "pear"].map(String::from)).unwrap();
     set.remove("plum");
     let mut other = OrSet::default();
-    other.add(B, "lost".into()).unwrap();
-    let late = other.add(B, "fig".into()).unwrap();
+    other.add(by(B), "lost".into()).unwrap();
+    let late = other.add(by(B), "fig".into()).unwrap();
     let _ = set.merge(&late);
     // Seen: A's 1..=3 and B's 2. Alive: fig under A:1 and B:2, pear under A:3.
     assert_golden(

@@ -3,6 +3,8 @@
 #![cfg(feature = "serde")]
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
+mod common;
+
 use std::fmt::Debug;
 
 use crdt_core::codec::{self, DecodeError, Encoded, HEADER_LEN};
@@ -11,20 +13,22 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use common::by;
+
 const A: ReplicaId = ReplicaId::from_bytes([0xa; 16]);
 const B: ReplicaId = ReplicaId::from_bytes([0xb; 16]);
 
 fn g_counter() -> GCounter {
     let mut counter = GCounter::default();
-    counter.increment(A, 3).unwrap();
-    counter.increment(B, u64::MAX).unwrap();
+    counter.increment(by(A), 3).unwrap();
+    counter.increment(by(B), u64::MAX).unwrap();
     counter
 }
 
 fn pn_counter() -> PnCounter {
     let mut counter = PnCounter::default();
-    counter.increment(A, 300).unwrap();
-    counter.decrement(B, 70_000).unwrap();
+    counter.increment(by(A), 300).unwrap();
+    counter.decrement(by(B), 70_000).unwrap();
     counter
 }
 
@@ -35,11 +39,11 @@ fn g_set() -> GSet<String> {
 /// Gaps in the context, an element under two dots, a removed one.
 fn or_set() -> OrSet<String> {
     let mut a = OrSet::default();
-    a.add_all(A, ["fig", "plum", "quince"].map(String::from)).unwrap();
+    a.add_all(by(A), ["fig", "plum", "quince"].map(String::from)).unwrap();
     a.remove("fig");
     let mut b = OrSet::default();
-    b.add(B, "pear".into()).unwrap();
-    let late = b.add(B, "plum".into()).unwrap();
+    b.add(by(B), "pear".into()).unwrap();
+    let late = b.add(by(B), "plum".into()).unwrap();
     let _ = a.merge(&late);
     a
 }
@@ -228,8 +232,8 @@ fn a_claim_to_every_dot_there_is_costs_nothing() {
     let everything = [&[1][..], A.as_bytes(), &[1, 0, 253], &(u64::MAX - 1).to_le_bytes(), &[0]].concat();
     let mut set = payload::<OrSet<u64>>(&everything).unwrap();
     assert!(set.context().contains(Dot::new(A, u64::MAX).unwrap()));
-    assert!(set.add(A, 1).is_err(), "no counter is left, and none wraps");
-    assert!(set.add(B, 1).is_ok());
+    assert!(set.add(by(A), 1).is_err(), "no counter is left, and none wraps");
+    assert!(set.add(by(B), 1).is_ok());
 }
 
 #[test]

@@ -4,10 +4,14 @@
 
 #![cfg(feature = "serde")]
 
+mod common;
+
 use crdt_core::codec::{self, DecodeError, Encoded};
 use crdt_core::{GCounter, GSet, Limits, LwwRegister, OrSet, PnCounter, ReplicaId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use common::by;
 
 /// What refusing 20 bytes may allocate: the text of an error, a first few elements.
 const BOUND: u64 = 1024;
@@ -102,9 +106,9 @@ fn what_is_really_there_allocates_a_bounded_multiple() {
         let mut by_many = OrSet::default();
         let mut with_gaps = OrSet::default();
         for n in 0..many {
-            counter.increment(id(n), 1).expect("far from the last counter");
-            by_many.add(id(n), n).expect("far from the last counter");
-            with_gaps.add_all(id(0), [n, n + 1]).expect("far from the last counter");
+            counter.increment(by(id(n)), 1).expect("far from the last counter");
+            by_many.add(by(id(n)), n).expect("far from the last counter");
+            with_gaps.add_all(by(id(0)), [n, n + 1]).expect("far from the last counter");
         }
         assert_proportional(&counter);
         assert_proportional(&by_many);
@@ -114,7 +118,7 @@ fn what_is_really_there_allocates_a_bounded_multiple() {
 
         // The worst: two bytes on the wire become a tree entry that holds a whole dot.
         let mut dense = OrSet::default();
-        dense.add_all(id(0), 0..many.min(250)).expect("far from the last counter");
+        dense.add_all(by(id(0)), 0..many.min(250)).expect("far from the last counter");
         assert_proportional(&dense);
     }
 }

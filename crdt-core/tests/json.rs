@@ -3,9 +3,13 @@
 #![cfg(feature = "serde")]
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
+mod common;
+
 use crdt_core::{GCounter, GSet, Hlc, LwwRegister, OrSet, PnCounter, ReplicaId, Stamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use common::by;
 
 const A: ReplicaId = ReplicaId::from_u128(1);
 const B: ReplicaId = ReplicaId::from_u128(2);
@@ -23,11 +27,11 @@ fn refusal<T: DeserializeOwned + std::fmt::Debug>(json: &str) -> String {
 #[test]
 fn values_are_readable() {
     let mut likes = GCounter::default();
-    likes.increment(A, 3).unwrap();
+    likes.increment(by(A), 3).unwrap();
     assert_written(&likes, r#"[["00000000-0000-0000-0000-000000000001", 3]]"#);
 
     let mut stock = PnCounter::default();
-    stock.decrement(B, 2).unwrap();
+    stock.decrement(by(B), 2).unwrap();
     assert_written(
         &stock,
         r#"{"increments": [], "decrements": [["00000000-0000-0000-0000-000000000002", 2]]}"#,
@@ -37,7 +41,7 @@ fn values_are_readable() {
     assert_written(&set, "[1, 3]");
 
     let mut list = OrSet::default();
-    list.add_all(A, ["milk", "eggs", "milk"].map(String::from)).unwrap();
+    list.add_all(by(A), ["milk", "eggs", "milk"].map(String::from)).unwrap();
     assert_written(
         &list,
         r#"{

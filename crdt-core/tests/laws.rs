@@ -2,16 +2,20 @@
 
 #![cfg(feature = "proptest")]
 
+mod common;
+
 use crdt_core::laws::{arb_replica, check_delta_laws, check_laws};
 use crdt_core::{Crdt, DeltaCrdt, GCounter, GSet, Hlc, LwwRegister, PnCounter, Stamp, VersionDigest};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use common::by;
+
 fn arb_g_counter() -> impl Strategy<Value = GCounter> {
     vec((arb_replica(), 0_u64..4), 0..6).prop_map(|steps| {
         let mut counter = GCounter::default();
         for (replica, amount) in steps {
-            counter.increment(replica, amount).expect("small amounts");
+            counter.increment(by(replica), amount).expect("small amounts");
         }
         counter
     })
@@ -22,7 +26,7 @@ fn arb_pn_counter() -> impl Strategy<Value = PnCounter> {
         let mut counter = PnCounter::default();
         for (replica, up, amount) in steps {
             let step = if up { PnCounter::increment } else { PnCounter::decrement };
-            step(&mut counter, replica, amount).expect("small amounts");
+            step(&mut counter, by(replica), amount).expect("small amounts");
         }
         counter
     })
@@ -94,7 +98,7 @@ proptest! {
         element in 0_u8..6,
     ) {
         let mut after = counter.clone();
-        let delta = after.decrement(replica, amount).expect("small amounts");
+        let delta = after.decrement(by(replica), amount).expect("small amounts");
         prop_assert_eq!(counter.merged(&delta), after);
 
         let mut after = set.clone();

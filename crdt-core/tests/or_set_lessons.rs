@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
+mod common;
+
 use core::cmp::Ordering;
 
 use crdt_core::dotted::DotSet;
 use crdt_core::{CausalContext, Crdt, DeltaCrdt, Dot, DotsExhausted, OrSet, ReplicaId, VersionDigest};
+
+use common::by;
 
 const A: ReplicaId = ReplicaId::from_bytes([0xa; 16]);
 const B: ReplicaId = ReplicaId::from_bytes([0xb; 16]);
@@ -34,9 +38,9 @@ fn merged_in_every_order(sets: [&Set; 3]) -> Set {
 #[test]
 fn an_older_copy_does_not_undo_a_removal() {
     let (mut a, mut b) = (Set::default(), Set::default());
-    a.add(A, "foo").unwrap();
-    a.add(A, "bar").unwrap();
-    b.add(B, "baz").unwrap();
+    a.add(by(A), "foo").unwrap();
+    a.add(by(A), "bar").unwrap();
+    b.add(by(B), "baz").unwrap();
     let older = a.clone().merged(&b);
 
     a.remove("bar");
@@ -48,10 +52,10 @@ fn an_older_copy_does_not_undo_a_removal() {
 #[test]
 fn an_element_alive_on_both_sides_can_still_be_removed_by_both() {
     let (mut a, mut b) = (Set::default(), Set::default());
-    a.add(A, "z").unwrap();
+    a.add(by(A), "z").unwrap();
     let c = a.clone();
     a.remove("z");
-    b.add(B, "z").unwrap();
+    b.add(by(B), "z").unwrap();
     let _ = a.merge(&b);
     b.remove("z");
 
@@ -63,8 +67,8 @@ fn an_element_alive_on_both_sides_can_still_be_removed_by_both() {
 #[test]
 fn of_a_concurrent_add_and_removal_the_add_wins() {
     let (mut a, mut b) = (Set::default(), Set::default());
-    a.add(A, "e").unwrap();
-    b.add(B, "e").unwrap();
+    a.add(by(A), "e").unwrap();
+    b.add(by(B), "e").unwrap();
     let mut c = a.clone();
     c.remove("e");
 
@@ -77,10 +81,10 @@ fn of_a_concurrent_add_and_removal_the_add_wins() {
 #[test]
 fn adding_again_beats_a_concurrent_removal() {
     let mut a = Set::default();
-    a.add(A, "e").unwrap();
+    a.add(by(A), "e").unwrap();
     let mut b = a.clone();
     b.remove("e");
-    a.add(A, "e").unwrap();
+    a.add(by(A), "e").unwrap();
 
     assert_eq!(elements(&a.clone().merged(&b)), ["e"]);
     assert_eq!(elements(&b.merged(&a)), ["e"]);
@@ -89,12 +93,12 @@ fn adding_again_beats_a_concurrent_removal() {
 #[test]
 fn adding_again_replaces_the_dots() {
     let (mut a, mut b) = (Set::default(), Set::default());
-    a.add(A, "e").unwrap();
-    b.add(B, "e").unwrap();
+    a.add(by(A), "e").unwrap();
+    b.add(by(B), "e").unwrap();
     let _ = a.merge(&b);
     assert_eq!(a.dots("e").unwrap().len(), 2);
 
-    let delta = a.add(A, "e").unwrap();
+    let delta = a.add(by(A), "e").unwrap();
 
     assert_eq!(a.dots("e"), Some(&DotSet::from(dot(A, 2))));
     assert_eq!(delta.context(), &CausalContext::from_iter([dot(A, 1), dot(A, 2), dot(B, 1)]));
@@ -104,13 +108,13 @@ fn adding_again_replaces_the_dots() {
 #[test]
 fn a_removal_that_comes_again_does_not_touch_a_later_add() {
     let mut a = Set::default();
-    a.add(A, "a").unwrap();
-    a.add(A, "b").unwrap();
+    a.add(by(A), "a").unwrap();
+    a.add(by(A), "b").unwrap();
     let mut peer = a.clone();
     let removal = a.remove("b");
-    peer.add(B, "c").unwrap();
+    peer.add(by(B), "c").unwrap();
     let _ = peer.merge(&removal);
-    peer.add(B, "b").unwrap();
+    peer.add(by(B), "b").unwrap();
 
     assert!(!peer.merge(&removal).is_changed());
     assert_eq!(elements(&peer), ["a", "b", "c"]);
@@ -119,7 +123,7 @@ fn a_removal_that_comes_again_does_not_touch_a_later_add() {
 #[test]
 fn a_removal_may_arrive_before_the_add() {
     let mut a = Set::default();
-    let add = a.add(A, "five").unwrap();
+    let add = a.add(by(A), "five").unwrap();
     let removal = a.remove("five");
 
     let mut early = Set::default();
@@ -135,11 +139,11 @@ fn a_removal_may_arrive_before_the_add() {
 #[test]
 fn a_lost_delta_deletes_nothing() {
     let mut start = Set::default();
-    start.add(A, "a").unwrap();
+    start.add(by(A), "a").unwrap();
     let mut first = start.clone();
-    let d1 = first.add(A, "b").unwrap();
-    let d2 = first.add(A, "c").unwrap();
-    let d3 = start.clone().add(B, "d").unwrap();
+    let d1 = first.add(by(A), "b").unwrap();
+    let d2 = first.add(by(A), "c").unwrap();
+    let d3 = start.clone().add(by(B), "d").unwrap();
 
     let without_d1 = start.clone().merged(&d3).merged(&d2);
     let with_all = start.merged(&d1).merged(&d2).merged(&d3);
@@ -151,8 +155,8 @@ fn a_lost_delta_deletes_nothing() {
 #[test]
 fn a_removal_carries_exactly_the_dots_removed() {
     let (mut a, mut b) = (Set::default(), Set::default());
-    let add = a.add(A, "a").unwrap();
-    b.add(B, "b").unwrap();
+    let add = a.add(by(A), "a").unwrap();
+    b.add(by(B), "b").unwrap();
     b.remove("b");
     let _ = a.merge(&b);
 
@@ -167,9 +171,9 @@ fn a_removal_carries_exactly_the_dots_removed() {
 #[test]
 fn clearing_spares_what_it_has_not_seen() {
     let mut a = Set::default();
-    a.add_all(A, ["x", "y"]).unwrap();
+    a.add_all(by(A), ["x", "y"]).unwrap();
     let mut b = a.clone();
-    let add = b.add(B, "y").unwrap();
+    let add = b.add(by(B), "y").unwrap();
 
     let cleared = a.clear();
 
@@ -182,7 +186,7 @@ fn clearing_spares_what_it_has_not_seen() {
 #[test]
 fn elements_added_together_are_removed_one_by_one() {
     let mut a = Set::default();
-    let batch = a.add_all(A, ["x", "y"]).unwrap();
+    let batch = a.add_all(by(A), ["x", "y"]).unwrap();
     let mut b = Set::default().merged(&batch);
 
     let removal = b.remove("x");
@@ -194,7 +198,7 @@ fn elements_added_together_are_removed_one_by_one() {
 #[test]
 fn an_element_twice_in_a_batch_ends_under_one_dot() {
     let mut a = Set::default();
-    let batch = a.add_all(A, ["x", "x"]).unwrap();
+    let batch = a.add_all(by(A), ["x", "x"]).unwrap();
     assert_eq!(a.dots("x"), Some(&DotSet::from(dot(A, 2))));
     assert_eq!(Set::default().merged(&batch), a);
 }
@@ -202,7 +206,7 @@ fn an_element_twice_in_a_batch_ends_under_one_dot() {
 #[test]
 fn equal_contexts_are_not_equal_states() {
     let mut a = Set::default();
-    a.add(A, "x").unwrap();
+    a.add(by(A), "x").unwrap();
     let mut b = a.clone();
     a.remove("x");
 
@@ -217,7 +221,7 @@ fn equal_contexts_are_not_equal_states() {
 #[test]
 fn a_delta_since_carries_removals_and_nothing_for_equals() {
     let mut a = Set::default();
-    a.add_all(A, ["keep", "drop"]).unwrap();
+    a.add_all(by(A), ["keep", "drop"]).unwrap();
     let b = a.clone();
     a.remove("drop");
 
@@ -232,9 +236,9 @@ fn a_delta_since_carries_removals_and_nothing_for_equals() {
 #[test]
 fn part_of_a_delta_says_nothing_about_the_rest() {
     let mut a = Set::default();
-    a.add_all(A, ["k1", "k2"]).unwrap();
+    a.add_all(by(A), ["k1", "k2"]).unwrap();
     let mut b = a.clone();
-    b.add_all(B, ["k3", "k4"]).unwrap();
+    b.add_all(by(B), ["k3", "k4"]).unwrap();
 
     let parts = b.delta_since(&a.digest()).split();
     let k3 = parts.iter().find(|part| part.contains("k3")).unwrap();
@@ -251,16 +255,16 @@ fn the_last_counter_is_used_and_none_after_it() {
         .merged(&Set::from(crdt_core::dotted::Causal::delta(crdt_core::dotted::DotMap::new(), full)));
     let before = set.clone();
 
-    assert_eq!(set.add_all(A, ["x", "y"]), Err(DotsExhausted { replica: A }));
+    assert_eq!(set.add_all(by(A), ["x", "y"]), Err(DotsExhausted { replica: A }));
     assert_eq!(set, before, "all or nothing");
 
-    set.add_all(A, ["x"]).unwrap();
+    set.add_all(by(A), ["x"]).unwrap();
     assert_eq!(set.dots("x"), Some(&DotSet::from(dot(A, u64::MAX))));
     let before = set.clone();
-    assert_eq!(set.add(A, "y"), Err(DotsExhausted { replica: A }));
-    assert_eq!(set.add_all(A, []), Ok(Set::default()), "nothing takes no counter");
+    assert_eq!(set.add(by(A), "y"), Err(DotsExhausted { replica: A }));
+    assert_eq!(set.add_all(by(A), []), Ok(Set::default()), "nothing takes no counter");
     assert_eq!(set, before);
 
-    set.add(C, "y").unwrap();
+    set.add(by(C), "y").unwrap();
     assert_eq!(elements(&set), ["x", "y"]);
 }

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "proptest")]
 
+mod common;
+
 use core::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +11,8 @@ use crdt_core::laws::{check_delta_laws, check_laws};
 use crdt_core::{Crdt, DeltaCrdt, Dot, OrSet, ReplicaId, VersionDigest};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use common::by;
 
 /// Knowledge only grows here, so merging is union and there is nothing to get wrong.
 #[derive(Clone, Default, PartialEq)]
@@ -161,7 +165,7 @@ impl World {
 impl Replica {
     fn add(&mut self, replica: ReplicaId, element: u8) -> Self {
         let dot = self.set.context().next_dot(replica).expect("few dots are used here");
-        let set = self.set.add(replica, element).expect("few dots are used here");
+        let set = self.set.add(by(replica), element).expect("few dots are used here");
         Self { set, model: self.model.add(dot, element) }
     }
 
@@ -172,7 +176,7 @@ impl Replica {
             let dot = Dot::new(replica, counter).expect("counters start at 1");
             delta.model.merge(&self.model.add(dot, *element));
         }
-        delta.set = self.set.add_all(replica, elements).expect("few dots are used here");
+        delta.set = self.set.add_all(by(replica), elements).expect("few dots are used here");
         delta
     }
 

@@ -7,7 +7,8 @@ use conflict_store::Document;
 use crdt_core::codec::{self, DecodeError};
 use crdt_core::dotted::{DotMap, DotSet, DotStore};
 use crdt_core::{
-    CausalContext, Change, Crdt, DeltaCrdt, Dot, Hlc, LwwRegister, PnCounter, ReplicaId, Stamp, VersionDigest,
+    CausalContext, Change, Crdt, DeltaCrdt, Dot, GCounter, Hlc, LwwRegister, PnCounter, ReplicaId, Stamp,
+    VersionDigest,
 };
 use thiserror::Error;
 
@@ -56,9 +57,6 @@ pub enum CellError {
         /// What the collection holds.
         expected: Kind,
     },
-    /// A counter ran over while a delta was rebuilt; an honest origin cannot cause this.
-    #[error("the counter totals of the origin are out of range")]
-    CounterOverflow,
 }
 
 impl Cell {
@@ -203,7 +201,7 @@ pub(crate) fn effect_of(
             Cell::vacant(kind)
         }
         (Delta::Counter { incremented, decremented }, Kind::Counter) => {
-            Cell::Counter(totals(dot.replica, *incremented, *decremented)?)
+            Cell::Counter(totals(dot.replica, *incremented, *decremented))
         }
         (Delta::Register(value), Kind::Register) => {
             Cell::Register(written(Stamp { time: entry.stamp, replica: dot.replica }, value.clone()))
@@ -217,11 +215,9 @@ fn cover(context: &mut CausalContext, dots: &[Dot]) {
     let _ = context.merge(&dots.iter().copied().collect());
 }
 
-fn totals(origin: ReplicaId, incremented: u64, decremented: u64) -> Result<PnCounter, CellError> {
-    let mut counter = PnCounter::default();
-    counter.increment(origin, incremented).map_err(|_| CellError::CounterOverflow)?;
-    counter.decrement(origin, decremented).map_err(|_| CellError::CounterOverflow)?;
-    Ok(counter)
+fn totals(origin: ReplicaId, incremented: u64, decremented: u64) -> PnCounter {
+    let counted = |amount| GCounter::from_entries([(origin, amount)]);
+    PnCounter::from_parts(counted(incremented), counted(decremented))
 }
 
 /// A register that was written once.

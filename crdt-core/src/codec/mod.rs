@@ -12,10 +12,10 @@
 //! up to 24 bytes in memory and what they own.
 //!
 //! ```
-//! use crdt_core::{GCounter, Limits, ReplicaId, codec};
+//! use crdt_core::{GCounter, Limits, ReplicaId, Writer, codec};
 //!
 //! let mut likes = GCounter::default();
-//! likes.increment(ReplicaId::from_u128(7), 3)?;
+//! likes.increment(Writer::unchecked(ReplicaId::from_u128(7)), 3)?;
 //!
 //! let bytes = codec::to_bytes(&likes);
 //! assert_eq!(codec::from_bytes::<GCounter>(&bytes, &Limits::default())?, likes);

@@ -6,7 +6,11 @@ use core::fmt;
 
 use super::CounterOverflow;
 use crate::fingerprint::{FingerprintWriter, sum};
-use crate::{Change, Crdt, DeltaCrdt, Dot, ReplicaId, VersionDigest, VersionVector};
+use crate::foreign::check_own_changes;
+use crate::{
+    Change, Crdt, DeltaCrdt, Dot, MergeError, NotStable, ReplicaId, Retire, Retirement, TryMerge,
+    VersionDigest, VersionVector, Writer,
+};
 
 /// A counter that many replicas increment and none ever decrements.
 ///
@@ -22,9 +26,9 @@ use crate::{Change, Crdt, DeltaCrdt, Dot, ReplicaId, VersionDigest, VersionVecto
 /// Commutative Replicated Data Types", 2011, specification 6.
 ///
 /// ```
-/// use crdt_core::{Crdt, GCounter, ReplicaId};
+/// use crdt_core::{Crdt, GCounter, ReplicaId, Writer};
 ///
-/// let (kitchen, bar) = (ReplicaId::from_u128(1), ReplicaId::from_u128(2));
+/// let [kitchen, bar] = [1, 2].map(|n| Writer::unchecked(ReplicaId::from_u128(n)));
 /// let mut a = GCounter::default();
 /// let mut b = GCounter::default();
 /// a.increment(kitchen, 3)?;
@@ -44,12 +48,12 @@ pub struct GCounter {
 }
 
 impl GCounter {
-    /// Adds `amount` to the entry of `replica`, which must be the caller's own, and returns the
-    /// delta.
+    /// Adds `amount` to the writer's entry and returns the delta.
     ///
     /// Amount 0 changes nothing and gives the bottom delta. O(log replicas), O(replicas) the first
     /// time.
-    pub fn increment(&mut self, replica: ReplicaId, amount: u64) -> Result<Self, CounterOverflow> {
+    pub fn increment(&mut self, me: Writer<'_>, amount: u64) -> Result<Self, CounterOverflow> {
+        let replica = me.id();
         if amount == 0 {
             return Ok(Self::default());
         }
@@ -77,6 +81,12 @@ impl GCounter {
     /// What each replica has counted, in replica order, without those that counted nothing.
     pub fn entries(&self) -> impl Iterator<Item = (ReplicaId, u64)> {
         self.counted.iter()
+    }
+
+    /// The counter with these entries; of several for one replica the greatest counts. For whoever keeps amounts in a
+    /// form of their own. O(n log n).
+    pub fn from_entries(entries: impl IntoIterator<Item = (ReplicaId, u64)>) -> Self {
+        Self::of(entries.into_iter().filter_map(|(replica, amount)| Dot::new(replica, amount)))
     }
 
     pub(super) fn digest_under(&self, domain: [u8; 8]) -> u128 {
@@ -128,6 +138,25 @@ impl DeltaCrdt for GCounter {
     /// One part per replica.
     fn split(&self) -> Vec<Self> {
         self.last_dots().map(|dot| Self::of([dot])).collect()
+    }
+}
+
+impl TryMerge for GCounter {
+    fn changes_of(&self, replica: ReplicaId) -> u128 {
+        self.entry(replica).into()
+    }
+
+    fn check_merge(&self, other: &Self, me: ReplicaId) -> Result<(), MergeError> {
+        check_own_changes(self, other, me)
+    }
+}
+
+/// The archive counts what the retired replicas counted.
+impl Retire for GCounter {
+    fn retire(&mut self, retirement: &Retirement) -> Result<(), NotStable> {
+        retirement.check(|replica| self.changes_of(replica))?;
+        *self = Self::from_entries(retirement.fold_entries(self.entries()));
+        Ok(())
     }
 }
 

@@ -4,7 +4,11 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use super::{CounterOverflow, GCounter};
-use crate::{Change, Crdt, DeltaCrdt, ReplicaId, VersionDigest, VersionVector};
+use crate::foreign::check_own_changes;
+use crate::{
+    Change, Crdt, DeltaCrdt, MergeError, NotStable, ReplicaId, Retire, Retirement, TryMerge, VersionDigest,
+    VersionVector, Writer,
+};
 
 /// A counter that every replica may increment and decrement.
 ///
@@ -16,9 +20,9 @@ use crate::{Change, Crdt, DeltaCrdt, ReplicaId, VersionDigest, VersionVector};
 /// Commutative Replicated Data Types", 2011, specification 7.
 ///
 /// ```
-/// use crdt_core::{Crdt, PnCounter, ReplicaId};
+/// use crdt_core::{Crdt, PnCounter, ReplicaId, Writer};
 ///
-/// let (front, back) = (ReplicaId::from_u128(1), ReplicaId::from_u128(2));
+/// let [front, back] = [1, 2].map(|n| Writer::unchecked(ReplicaId::from_u128(n)));
 /// let mut stock = PnCounter::default();
 /// stock.increment(front, 10)?;
 /// let mut copy = stock.clone();
@@ -36,19 +40,18 @@ pub struct PnCounter {
 }
 
 impl PnCounter {
-    /// Adds `amount` in the name of `replica`, which must be the caller's own, and returns the
-    /// delta.
+    /// Adds `amount` and returns the delta.
     ///
     /// Amount 0 changes nothing and gives the bottom delta. Fails when the replica's increments,
     /// all together, would exceed `u64::MAX`, whatever it has decremented. O(log replicas),
     /// O(replicas) the first time.
-    pub fn increment(&mut self, replica: ReplicaId, amount: u64) -> Result<Self, CounterOverflow> {
-        Ok(Self { increments: self.increments.increment(replica, amount)?, ..Self::default() })
+    pub fn increment(&mut self, me: Writer<'_>, amount: u64) -> Result<Self, CounterOverflow> {
+        Ok(Self { increments: self.increments.increment(me, amount)?, ..Self::default() })
     }
 
-    /// Takes `amount` away in the name of `replica`; otherwise like [`increment`](Self::increment).
-    pub fn decrement(&mut self, replica: ReplicaId, amount: u64) -> Result<Self, CounterOverflow> {
-        Ok(Self { decrements: self.decrements.increment(replica, amount)?, ..Self::default() })
+    /// Takes `amount` away; otherwise like [`increment`](Self::increment).
+    pub fn decrement(&mut self, me: Writer<'_>, amount: u64) -> Result<Self, CounterOverflow> {
+        Ok(Self { decrements: self.decrements.increment(me, amount)?, ..Self::default() })
     }
 
     /// What was added less what was taken away. O(replicas).
@@ -60,6 +63,11 @@ impl PnCounter {
         signed(&self.increments) - signed(&self.decrements)
     }
 
+    /// The counter with these directions: for whoever keeps amounts in a form of their own.
+    pub const fn from_parts(increments: GCounter, decrements: GCounter) -> Self {
+        Self { increments, decrements }
+    }
+
     /// Everything that was added, by replica.
     pub fn increments(&self) -> &GCounter {
         &self.increments
@@ -68,6 +76,28 @@ impl PnCounter {
     /// Everything that was taken away, by replica.
     pub fn decrements(&self) -> &GCounter {
         &self.decrements
+    }
+}
+
+/// The sum of both directions, which only grows, counts a replica's changes.
+impl TryMerge for PnCounter {
+    fn changes_of(&self, replica: ReplicaId) -> u128 {
+        self.increments.changes_of(replica) + self.decrements.changes_of(replica)
+    }
+
+    fn check_merge(&self, other: &Self, me: ReplicaId) -> Result<(), MergeError> {
+        check_own_changes(&self.increments, &other.increments, me)?;
+        check_own_changes(&self.decrements, &other.decrements, me)
+    }
+}
+
+impl Retire for PnCounter {
+    fn retire(&mut self, retirement: &Retirement) -> Result<(), NotStable> {
+        retirement.check(|replica| self.changes_of(replica))?;
+        for direction in [&mut self.increments, &mut self.decrements] {
+            *direction = GCounter::from_entries(retirement.fold_entries(direction.entries()));
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,11 @@ use core::cmp::Ordering;
 
 use super::DotStore;
 use crate::crdt::order_from;
-use crate::{CausalContext, Change, Crdt, DeltaCrdt, InvalidCausal};
+use crate::foreign::check_own_changes;
+use crate::{
+    CausalContext, Change, Crdt, DeltaCrdt, InvalidCausal, MergeError, NotStable, ReplicaId, Retire,
+    Retirement, TryMerge,
+};
 
 /// A dot store and the context it lives under: a causal value that stands alone.
 ///
@@ -187,6 +191,30 @@ impl<S: DotStore> Causal<S> {
     /// Seen and no longer alive.
     fn removed(&self) -> CausalContext {
         self.context.difference(&self.live())
+    }
+}
+
+/// Changes are dots: what a replica has changed is its highest counter.
+impl<S: DotStore> TryMerge for Causal<S> {
+    fn changes_of(&self, replica: ReplicaId) -> u128 {
+        self.context.highest(replica).into()
+    }
+
+    fn check_merge(&self, other: &Self, me: ReplicaId) -> Result<(), MergeError> {
+        check_own_changes(self, other, me)?;
+        match self.store.find_fork(&self.context, &other.store) {
+            Some(dot) => Err(MergeError::ForkedReplica { dot }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<S: DotStore> Retire for Causal<S> {
+    fn retire(&mut self, retirement: &Retirement) -> Result<(), NotStable> {
+        let context = retirement.rename_context(&self.context)?;
+        let store = self.store.renamed(&|dot| retirement.rename(dot));
+        *self = Self { store, context };
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{CausalContext, Change, Dot};
 ///
 /// Two live dots are two concurrent writes, and both values are kept. A dot names one write, so
 /// the value under it never changes: joining keeps what is there. Input from replicas that are
-/// not trusted to keep this rule is checked first, with [`conflicting_dot`](Self::conflicting_dot).
+/// not trusted to keep this rule is checked first, with [`find_fork`](DotStore::find_fork).
 ///
 /// Lookups and single updates O(log n), joins O(n + m log n) context lookups.
 ///
@@ -78,21 +78,6 @@ impl<V> DotFun<V> {
     }
 }
 
-impl<V: PartialEq> DotFun<V> {
-    /// The first dot that holds one value here and another in `other`: the mark of a replica that
-    /// used a counter twice, such as a restored backup.
-    ///
-    /// No merge can make such states agree; refuse `other` before joining it. O(n + m).
-    pub fn conflicting_dot(&self, other: &Self) -> Option<Dot> {
-        let mut theirs = other.iter().peekable();
-        self.iter().find_map(|(dot, ours)| {
-            while theirs.next_if(|(other, _)| *other < dot).is_some() {}
-            let (_, same) = theirs.next_if(|(other, _)| *other == dot)?;
-            (ours != same).then_some(dot)
-        })
-    }
-}
-
 /// As for [`DotSet`](super::DotSet), each dot carrying its value along.
 impl<V: Clone + Eq> DotStore for DotFun<V> {
     fn join(&mut self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> Change {
@@ -127,6 +112,20 @@ impl<V: Clone + Eq> DotStore for DotFun<V> {
     fn unseen_by(&self, context: &CausalContext) -> Self {
         let unseen = self.iter().filter(|(dot, _)| !context.contains(*dot));
         unseen.map(|(dot, value)| (dot, value.clone())).collect()
+    }
+
+    /// Different values under one dot. O(n + m).
+    fn find_fork(&self, _: &CausalContext, other: &Self) -> Option<Dot> {
+        let mut theirs = other.iter().peekable();
+        self.iter().find_map(|(dot, ours)| {
+            while theirs.next_if(|(other, _)| *other < dot).is_some() {}
+            let (_, same) = theirs.next_if(|(other, _)| *other == dot)?;
+            (ours != same).then_some(dot)
+        })
+    }
+
+    fn renamed(&self, rename: &dyn Fn(Dot) -> Dot) -> Self {
+        self.iter().map(|(dot, value)| (rename(dot), value.clone())).collect()
     }
 
     fn split(&self) -> Vec<(Dot, Self)> {

@@ -157,6 +157,34 @@ impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
         Self { entries: entries.map(|(key, store)| (key.clone(), store)).collect() }
     }
 
+    /// A fork within a key, or a dot that is alive under one key here and under another there.
+    fn find_fork(&self, context: &CausalContext, other: &Self) -> Option<Dot> {
+        let nothing = S::default();
+        let mut astray = Vec::new();
+        for (key, theirs) in other.iter() {
+            let ours = self.get(key).unwrap_or(&nothing);
+            if let Some(dot) = ours.find_fork(context, theirs) {
+                return Some(dot);
+            }
+            let alive_here = ours.dots();
+            theirs.for_each_dot(&mut |dot| {
+                if context.contains(dot) && !alive_here.contains(dot) {
+                    astray.push(dot);
+                }
+            });
+        }
+        if astray.is_empty() {
+            return None;
+        }
+        // Usually removed here; else alive under another key.
+        self.dots().intersection(&astray.into_iter().collect()).dots().next()
+    }
+
+    fn renamed(&self, rename: &dyn Fn(Dot) -> Dot) -> Self {
+        let entries = self.iter().map(|(key, store)| (key.clone(), store.renamed(rename)));
+        Self { entries: entries.collect() }
+    }
+
     fn split(&self) -> Vec<(Dot, Self)> {
         let parts =
             self.iter().flat_map(|(key, store)| store.split().into_iter().map(move |part| (key, part)));

@@ -105,6 +105,15 @@ impl DotStore for DotSet {
         self.iter().filter(|dot| !context.contains(*dot)).collect()
     }
 
+    /// Never: a dot without content has nothing to differ in.
+    fn find_fork(&self, _: &CausalContext, _: &Self) -> Option<Dot> {
+        None
+    }
+
+    fn renamed(&self, rename: &dyn Fn(Dot) -> Dot) -> Self {
+        self.iter().map(rename).collect()
+    }
+
     fn split(&self) -> Vec<(Dot, Self)> {
         self.iter().map(|dot| (dot, Self::from(dot))).collect()
     }

@@ -84,6 +84,18 @@ pub trait DotStore: Clone + Default + PartialEq {
     #[must_use]
     fn unseen_by(&self, context: &CausalContext) -> Self;
 
+    /// A dot that stands for one change here and for another in `other`, if there is one: under another key, or with
+    /// another content. `context` is the one this store lives under.
+    ///
+    /// No join can make such states agree; it is the mark of a replica that used a counter twice, such as a restored
+    /// backup. Looks at what both sides hold and at what `other` holds that was seen here; where some of the latter is
+    /// not alive under its own key, it may have to be looked for under all others.
+    fn find_fork(&self, context: &CausalContext, other: &Self) -> Option<Dot>;
+
+    /// This store with other names for its dots. `rename` is injective.
+    #[must_use]
+    fn renamed(&self, rename: &dyn Fn(Dot) -> Dot) -> Self;
+
     /// One store per live dot, each holding that dot alone, in the order of
     /// [`for_each_dot`](Self::for_each_dot).
     fn split(&self) -> Vec<(Dot, Self)>;

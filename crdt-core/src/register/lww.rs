@@ -5,7 +5,11 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::mem;
 
-use crate::{CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, Stamp, VersionDigest};
+use crate::foreign::check_own_changes;
+use crate::{
+    CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, MergeError, NotStable, ReplicaId, Retire,
+    Retirement, Stamp, TryMerge, VersionDigest,
+};
 
 /// A single value; of two writes the one with the greater [`Stamp`] stays.
 ///
@@ -160,6 +164,33 @@ impl<V: Ord + Clone> DeltaCrdt for LwwRegister<V> {
     /// One part, or none for bottom.
     fn split(&self) -> Vec<Self> {
         if self.is_bottom() { Vec::new() } else { vec![self.clone()] }
+    }
+}
+
+/// Only the last write is known of, so a replica's changes count while it is the last writer.
+impl<V: Ord + Clone> TryMerge for LwwRegister<V> {
+    /// The stamp as a number (milliseconds, then counter) if the last write is by `replica`.
+    fn changes_of(&self, replica: ReplicaId) -> u128 {
+        let own = self.stamp().filter(|stamp| stamp.replica == replica);
+        own.map_or(0, |stamp| u128::from(stamp.time.millis()) << 32 | u128::from(stamp.time.counter()))
+    }
+
+    fn check_merge(&self, other: &Self, me: ReplicaId) -> Result<(), MergeError> {
+        if let (Some(ours), Some(theirs)) = (&self.last, &other.last)
+            && ours.stamp == theirs.stamp
+            && ours.content != theirs.content
+        {
+            return Err(MergeError::ForkedStamp { stamp: ours.stamp });
+        }
+        // An own write below the stored one was overwritten here since.
+        if other.last > self.last { check_own_changes(self, other, me) } else { Ok(()) }
+    }
+}
+
+/// Stamps keep the names of retired replicas: they break ties, and only the last write has one.
+impl<V> Retire for LwwRegister<V> {
+    fn retire(&mut self, _: &Retirement) -> Result<(), NotStable> {
+        Ok(())
     }
 }
 

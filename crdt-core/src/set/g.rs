@@ -7,7 +7,10 @@ use core::borrow::Borrow;
 use core::cmp::Ordering;
 
 use crate::fingerprint::sum;
-use crate::{CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, VersionDigest};
+use crate::{
+    CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, MergeError, NotStable, ReplicaId, Retire,
+    Retirement, TryMerge, VersionDigest,
+};
 
 /// A set to which elements are added and from which none is ever removed; merging is union.
 ///
@@ -145,6 +148,24 @@ impl<T: Ord + Clone> DeltaCrdt for GSet<T> {
     /// One part per element.
     fn split(&self) -> Vec<Self> {
         self.iter().map(|element| Self::from_iter([element.clone()])).collect()
+    }
+}
+
+/// Nobody's changes are named, so nothing can be claimed or forked.
+impl<T: Ord + Clone> TryMerge for GSet<T> {
+    fn changes_of(&self, _: ReplicaId) -> u128 {
+        0
+    }
+
+    fn check_merge(&self, _: &Self, _: ReplicaId) -> Result<(), MergeError> {
+        Ok(())
+    }
+}
+
+/// Nobody is named, so nobody is renamed.
+impl<T> Retire for GSet<T> {
+    fn retire(&mut self, _: &Retirement) -> Result<(), NotStable> {
+        Ok(())
     }
 }
 

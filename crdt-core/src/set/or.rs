@@ -5,7 +5,10 @@ use core::borrow::Borrow;
 use core::cmp::Ordering;
 
 use crate::dotted::{Causal, CausalDigest, DotMap, DotSet};
-use crate::{CausalContext, Change, Crdt, DeltaCrdt, Dot, DotsExhausted, ReplicaId, VersionDigest};
+use crate::{
+    CausalContext, Change, Crdt, DeltaCrdt, Dot, DotsExhausted, MergeError, NotStable, ReplicaId, Retire,
+    Retirement, TryMerge, VersionDigest, Writer,
+};
 
 /// A set in which a removal affects the adds it has seen and no others.
 ///
@@ -25,9 +28,9 @@ use crate::{CausalContext, Change, Crdt, DeltaCrdt, Dot, DotsExhausted, ReplicaI
 /// State Replicated Data Types" (2018).
 ///
 /// ```
-/// use crdt_core::{Crdt, OrSet, ReplicaId};
+/// use crdt_core::{Crdt, OrSet, ReplicaId, Writer};
 ///
-/// let ann = ReplicaId::from_u128(1);
+/// let ann = Writer::unchecked(ReplicaId::from_u128(1));
 /// let mut list = OrSet::default();
 /// list.add(ann, "milk")?;
 ///
@@ -48,13 +51,12 @@ pub struct OrSet<T> {
 }
 
 impl<T: Ord + Clone> OrSet<T> {
-    /// Adds `element` in the name of `replica`, which must be the caller's own, and returns the
-    /// delta: the element under a fresh dot, and the dots that dot replaces.
+    /// Adds `element` and returns the delta: the element under a fresh dot, and the dots that dot replaces.
     ///
     /// Adding what is there already is a new add, which a concurrent removal will not undo. When
     /// the replica has no counters left, nothing is changed.
-    pub fn add(&mut self, replica: ReplicaId, element: T) -> Result<Self, DotsExhausted> {
-        let dot = self.context().next_dot(replica)?;
+    pub fn add(&mut self, me: Writer<'_>, element: T) -> Result<Self, DotsExhausted> {
+        let dot = self.context().next_dot(me.id())?;
         let mut delta = DeltaParts::default();
         self.add_under(dot, element, &mut delta);
         Ok(delta.into())
@@ -65,17 +67,17 @@ impl<T: Ord + Clone> OrSet<T> {
     /// Returns one delta. When the replica has too few counters left, nothing is changed.
     pub fn add_all(
         &mut self,
-        replica: ReplicaId,
+        me: Writer<'_>,
         elements: impl IntoIterator<Item = T>,
     ) -> Result<Self, DotsExhausted> {
         let elements: Vec<T> = elements.into_iter().collect();
-        let used = self.context().highest(replica);
+        let used = self.context().highest(me.id());
         if u64::MAX - used < elements.len() as u64 {
-            return Err(DotsExhausted { replica });
+            return Err(DotsExhausted { replica: me.id() });
         }
         let mut delta = DeltaParts::default();
         for element in elements {
-            let dot = self.context().next_dot(replica)?;
+            let dot = self.context().next_dot(me.id())?;
             self.add_under(dot, element, &mut delta);
         }
         Ok(delta.into())
@@ -223,6 +225,22 @@ impl<T: Ord + Clone> DeltaCrdt for OrSet<T> {
 
     fn split(&self) -> Vec<Self> {
         self.causal.split().into_iter().map(Self::from).collect()
+    }
+}
+
+impl<T: Ord + Clone> TryMerge for OrSet<T> {
+    fn changes_of(&self, replica: ReplicaId) -> u128 {
+        self.causal.changes_of(replica)
+    }
+
+    fn check_merge(&self, other: &Self, me: ReplicaId) -> Result<(), MergeError> {
+        self.causal.check_merge(&other.causal, me)
+    }
+}
+
+impl<T: Ord + Clone> Retire for OrSet<T> {
+    fn retire(&mut self, retirement: &Retirement) -> Result<(), NotStable> {
+        self.causal.retire(retirement)
     }
 }
 

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use conflict_store::{Document, PutError, VersionId};
 use crdt_core::dotted::{DotSet, DotStore};
-use crdt_core::{ClockError, Dot, Hlc, Stamp, codec};
+use crdt_core::{ClockError, Dot, Hlc, Stamp, Writer, codec};
 use replication_log::Lsn;
 use thiserror::Error;
 
@@ -265,11 +265,15 @@ impl Draft<'_> {
                 Ok((!dots.is_empty()).then_some(Delta::SetRemove { dots }))
             }
             (Cell::Counter(counter), &Action::Increment(amount)) => {
-                counter.increment(dot.replica, amount).map_err(|_| WriteError::CounterOverflow { index })?;
+                counter
+                    .increment(Writer::unchecked(dot.replica), amount)
+                    .map_err(|_| WriteError::CounterOverflow { index })?;
                 Ok((amount > 0).then(|| own_totals(counter, dot)))
             }
             (Cell::Counter(counter), &Action::Decrement(amount)) => {
-                counter.decrement(dot.replica, amount).map_err(|_| WriteError::CounterOverflow { index })?;
+                counter
+                    .decrement(Writer::unchecked(dot.replica), amount)
+                    .map_err(|_| WriteError::CounterOverflow { index })?;
                 Ok((amount > 0).then(|| own_totals(counter, dot)))
             }
             (Cell::Register(register), Action::Set(value)) => {

@@ -201,8 +201,8 @@ fn a_dot_in_two_places_is_refused() {
 fn a_dot_with_two_values_is_found_and_orders_nothing() {
     let written = |value| Causal::delta(DotFun::from_iter([(dot(A, 1), 7), (dot(A, 2), value)]), seen([]));
     let (original, fork) = (written(8), written(9));
-    assert_eq!(original.store().conflicting_dot(fork.store()), Some(dot(A, 2)));
-    assert_eq!(original.store().conflicting_dot(&original.store().clone()), None);
+    assert_eq!(original.store().find_fork(&CausalContext::new(), fork.store()), Some(dot(A, 2)));
+    assert_eq!(original.store().find_fork(&CausalContext::new(), &original.store().clone()), None);
     assert_eq!(original.compare(&fork), None, "neither knows what the other knows");
     assert_eq!(original.clone().merged(&fork), original, "the value under a dot never changes");
 }

@@ -1,0 +1,163 @@
+//! A state together with the one identity that may change it.
+
+use core::ops::Deref;
+
+use crate::{Change, MergeError, ReplicaId, TryMerge, VersionDigest, Writer};
+
+/// A state and the identity it is written under: what a device, a process or a user's session owns.
+///
+/// The laws of this crate hold as long as no identity signs two different changes with one dot. Three accidents break
+/// that, and this type is made to get in their way:
+///
+/// - *two copies of a state are changed.* A `Replica` cannot be cloned, and mutators want a [`Writer`], which only
+///   [`edit`](Self::edit) lends. A clone of the state inside is free to read, send and merge, and cannot be written;
+/// - *a state is restored from a backup and goes on counting.* An identity survives a restart only by
+///   [`close`](Self::close) and [`Seal::open`], which refuses every state but the one that was sealed. A crash leaves
+///   no seal; the way on is then a fresh id, as for a new device;
+/// - *everything, seal included, is cloned or restored.* Nothing local can notice. The first peer that heard more can:
+///   [`merge`](Self::merge) refuses to take in changes in this replica's own name.
+///
+/// Ids are cheap: an identity that is given up leaves 17 bytes in every context, until a
+/// [`Retirement`](crate::Retirement) folds it away.
+///
+/// ```
+/// use crdt_core::{OrSet, Replica, ReplicaId};
+///
+/// let mut list = Replica::new(ReplicaId::from_u128(7), OrSet::<String>::default())?;
+/// list.edit(|set, me| set.add(me, "milk".into()))?;
+/// let (state, seal) = list.close();
+///
+/// // After the restart, with both as they were stored:
+/// let mut list = seal.open(state.clone())?;
+/// list.edit(|set, me| set.add(me, "rice".into()))?;
+/// let (newer, seal) = list.close();
+///
+/// // An old copy of the state does not go with the new seal.
+/// let refused = seal.open(state).unwrap_err();
+/// assert_eq!(refused.replica, ReplicaId::from_u128(7));
+/// let list = Replica::new(ReplicaId::from_u128(8), refused.state)?;
+/// assert!(list.contains("milk"));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub struct Replica<T> {
+    id: ReplicaId,
+    state: T,
+}
+
+impl<T: TryMerge> Replica<T> {
+    /// A replica that starts from `state` (bottom, or what a peer sent) under an id that was never used before.
+    ///
+    /// Refuses an id that has written into the state already: whoever did may still do so. O(log replicas).
+    pub fn new(id: ReplicaId, state: T) -> Result<Self, IdentityInUse> {
+        check_unused(id, &state)?;
+        Ok(Self { id, state })
+    }
+
+    /// Takes in a state or delta of another replica, unless it breaks a rule: see [`TryMerge`].
+    pub fn merge(&mut self, other: &T) -> Result<Change, MergeError> {
+        self.state.try_merge(other, self.id)
+    }
+
+    /// Goes on under another id, for when this one turned out to be used elsewhere. What was written stays; on an
+    /// error the old id does, too.
+    pub fn rename(&mut self, fresh: ReplicaId) -> Result<(), IdentityInUse> {
+        check_unused(fresh, &self.state)?;
+        self.id = fresh;
+        Ok(())
+    }
+}
+
+fn check_unused<T: TryMerge>(id: ReplicaId, state: &T) -> Result<(), IdentityInUse> {
+    match state.changes_of(id) {
+        0 => Ok(()),
+        changes => Err(IdentityInUse { replica: id, changes }),
+    }
+}
+
+impl<T> Replica<T> {
+    /// The identity changes are made under.
+    pub const fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// The state, to read, copy and send. Also by `Deref`.
+    pub const fn state(&self) -> &T {
+        &self.state
+    }
+
+    /// Changes the state; hands back whatever the closure does, usually the delta to send.
+    pub fn edit<R>(&mut self, change: impl FnOnce(&mut T, Writer<'_>) -> R) -> R {
+        change(&mut self.state, Writer::unchecked(self.id))
+    }
+
+    /// Gives up the identity and keeps the state.
+    pub fn into_state(self) -> T {
+        self.state
+    }
+}
+
+impl<T: VersionDigest> Replica<T> {
+    /// Ends writing in good order, so that the same identity can go on later: store both halves, and delete the stored
+    /// seal *before* opening it. Costs one [`version_digest`](VersionDigest::version_digest).
+    pub fn close(self) -> (T, Seal) {
+        let seal = Seal { replica: self.id, digest: self.state.version_digest() };
+        (self.state, seal)
+    }
+}
+
+impl<T> Deref for Replica<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.state
+    }
+}
+
+/// An identity at rest, bound to the very state it was last used on.
+///
+/// It is worth an identity: to be kept like a key, opened once, and deleted before it is opened.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+pub struct Seal {
+    replica: ReplicaId,
+    digest: u128,
+}
+
+impl Seal {
+    /// Whose identity this is.
+    pub const fn replica(&self) -> ReplicaId {
+        self.replica
+    }
+
+    /// Goes on writing. Refuses any state but the one that was closed, older and newer ones alike, and then the
+    /// identity is gone with the seal: take a fresh one for the state, which the error hands back.
+    pub fn open<T: VersionDigest>(self, state: T) -> Result<Replica<T>, SealBroken<T>> {
+        if state.version_digest() != self.digest {
+            return Err(SealBroken { replica: self.replica, state });
+        }
+        Ok(Replica { id: self.replica, state })
+    }
+}
+
+/// A new replica was to start under an id that has written already. Nothing was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{replica} has made {changes} changes in this state already; take a fresh replica id")]
+pub struct IdentityInUse {
+    /// The id.
+    pub replica: ReplicaId,
+    /// How many changes it made.
+    pub changes: u128,
+}
+
+/// A state is not the one its identity was last used on: one of the two comes from a backup. The identity is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this is not the state that {replica} was closed with: one of both is an old copy; take a fresh replica id"
+)]
+pub struct SealBroken<T> {
+    /// Whose seal it was.
+    pub replica: ReplicaId,
+    /// The state, as it was given.
+    pub state: T,
+}
