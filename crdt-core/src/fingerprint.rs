@@ -19,7 +19,6 @@ use core::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
-use crate::dotted::{Causal, DotMap, DotSet};
 use crate::{CausalContext, Dot, Hlc, ReplicaId, Stamp, VersionDigest};
 
 /// The bytes of "crdt-coreversion": a key with nothing up its sleeve.
@@ -260,26 +259,5 @@ impl VersionDigest for CausalContext {
             part.write(counters.end());
             part.finish()
         }))
-    }
-}
-
-/// One part per live dot, with the element it keeps alive.
-impl<T: CanonicalBytes> VersionDigest for DotMap<T, DotSet> {
-    fn version_digest(&self) -> u128 {
-        let live = self.iter().flat_map(|(element, dots)| dots.iter().map(move |dot| (dot, element)));
-        sum(live.map(|(dot, element)| {
-            let mut part = FingerprintWriter::new(*b"or-set..");
-            part.write(&dot);
-            part.write(element);
-            part.finish()
-        }))
-    }
-}
-
-/// Store and context together: a removal changes one of them only.
-impl<S: VersionDigest> VersionDigest for Causal<S> {
-    fn version_digest(&self) -> u128 {
-        let store = self.store().version_digest();
-        store.wrapping_add(self.context().version_digest())
     }
 }

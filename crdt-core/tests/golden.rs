@@ -116,7 +116,7 @@ fn or_set() {
             b0b1b2b3b4b5b6b7b8b9babbbcbdbebf 01 01 00
          02 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf 02 00 03666967 01 0470656172
             b0b1b2b3b4b5b6b7b8b9babbbcbdbebf 01 01 03666967",
-        0x5e4e_c4d2_6a35_63b7_72fb_008d_a019_8252,
+        0xda2c_bde8_abfe_50a4_3638_b29b_d58e_a49d,
     );
 }
 

@@ -94,6 +94,11 @@ impl<V> ByReplica<V> {
         Self { entries }
     }
 
+    /// Bytes on the heap, besides what the values own.
+    pub(super) fn spilled_bytes(&self) -> usize {
+        if self.entries.spilled() { self.entries.capacity() * size_of::<(ReplicaId, V)>() } else { 0 }
+    }
+
     fn search(&self, replica: ReplicaId) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&replica, |(replica, _)| *replica)
     }

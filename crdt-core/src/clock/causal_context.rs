@@ -8,7 +8,7 @@ use core::ops::RangeInclusive;
 use super::by_replica::ByReplica;
 use super::ranges::Ranges;
 use crate::crdt::order_from;
-use crate::{Change, Crdt, Dot, DotsExhausted, ReplicaId};
+use crate::{Change, Crdt, Dot, DotsExhausted, HeapSize, ReplicaId};
 
 /// A set of [`Dot`]s: the changes a state has seen, whether or not anything is left of them.
 ///
@@ -170,6 +170,13 @@ impl Crdt for CausalContext {
 
     fn is_bottom(&self) -> bool {
         self.is_empty()
+    }
+}
+
+impl HeapSize for CausalContext {
+    fn heap_size(&self) -> usize {
+        let ranges: usize = self.replicas.iter().map(|(_, ranges)| ranges.spilled_bytes()).sum();
+        self.replicas.spilled_bytes() + ranges
     }
 }
 

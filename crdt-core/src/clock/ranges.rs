@@ -34,6 +34,11 @@ impl Ranges {
         self.0.len()
     }
 
+    /// Bytes on the heap, for ranges beyond the one inline.
+    pub(super) fn spilled_bytes(&self) -> usize {
+        if self.0.spilled() { self.0.capacity() * size_of::<Range>() } else { 0 }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = RangeInclusive<u64>> + Clone {
         self.0.iter().map(|range| range.start..=range.end)
     }

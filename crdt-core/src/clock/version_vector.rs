@@ -6,7 +6,7 @@ use core::num::NonZeroU64;
 
 use super::by_replica::ByReplica;
 use crate::crdt::order_from;
-use crate::{Change, Crdt, Dot, ReplicaId};
+use crate::{Change, Crdt, Dot, HeapSize, ReplicaId};
 
 /// The highest counter per replica; an absent replica stands at 0.
 ///
@@ -98,6 +98,12 @@ impl Crdt for VersionVector {
 
     fn is_bottom(&self) -> bool {
         self.is_empty()
+    }
+}
+
+impl HeapSize for VersionVector {
+    fn heap_size(&self) -> usize {
+        self.counters.spilled_bytes()
     }
 }
 

@@ -8,7 +8,7 @@ use super::CounterOverflow;
 use crate::fingerprint::{FingerprintWriter, sum};
 use crate::foreign::check_own_changes;
 use crate::{
-    Change, Crdt, DeltaCrdt, Dot, MergeError, NotStable, ReplicaId, Retire, Retirement, TryMerge,
+    Change, Crdt, DeltaCrdt, Dot, HeapSize, MergeError, NotStable, ReplicaId, Retire, Retirement, TryMerge,
     VersionDigest, VersionVector, Writer,
 };
 
@@ -163,6 +163,12 @@ impl Retire for GCounter {
 impl fmt::Debug for GCounter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.counted.fmt(f)
+    }
+}
+
+impl HeapSize for GCounter {
+    fn heap_size(&self) -> usize {
+        self.counted.heap_size()
     }
 }
 

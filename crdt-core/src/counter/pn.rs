@@ -6,8 +6,8 @@ use core::cmp::Ordering;
 use super::{CounterOverflow, GCounter};
 use crate::foreign::check_own_changes;
 use crate::{
-    Change, Crdt, DeltaCrdt, MergeError, NotStable, ReplicaId, Retire, Retirement, TryMerge, VersionDigest,
-    VersionVector, Writer,
+    Change, Crdt, DeltaCrdt, HeapSize, MergeError, NotStable, ReplicaId, Retire, Retirement, TryMerge,
+    VersionDigest, VersionVector, Writer,
 };
 
 /// A counter that every replica may increment and decrement.
@@ -149,6 +149,12 @@ impl DeltaCrdt for PnCounter {
             .map(|increments| Self { increments, ..Self::default() })
             .chain(decrements.map(|decrements| Self { decrements, ..Self::default() }))
             .collect()
+    }
+}
+
+impl HeapSize for PnCounter {
+    fn heap_size(&self) -> usize {
+        self.increments.heap_size() + self.decrements.heap_size()
     }
 }
 

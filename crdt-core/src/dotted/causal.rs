@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::fmt;
 
 use super::DotStore;
 use crate::crdt::order_from;
@@ -42,7 +43,7 @@ use crate::{
 /// assert_eq!(here, there);
 /// # Ok::<(), crdt_core::DotsExhausted>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "serde_impls::Parts<S>"))]
 #[cfg_attr(
@@ -69,6 +70,19 @@ impl<S> Causal<S> {
     /// Takes the value apart.
     pub fn into_parts(self) -> (S, CausalContext) {
         (self.store, self.context)
+    }
+
+    /// Puts together halves that belong together: every dot of the store is in the context.
+    pub(crate) const fn from_parts_unchecked(store: S, context: CausalContext) -> Self {
+        Self { store, context }
+    }
+
+    /// `Name { live: .., seen: .. }`
+    pub(crate) fn debug_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result
+    where
+        S: fmt::Debug,
+    {
+        f.debug_struct(name).field("live", &self.store).field("seen", &self.context).finish()
     }
 
     /// Both halves, for mutators that change them in place as merging their delta would: every dot
@@ -134,6 +148,12 @@ impl<S: DotStore> Causal<S> {
     fn absorbs(&self, other: &Self) -> bool {
         self.context.is_superset(&other.context)
             && self.store.absorbs(&self.context, &other.store, &other.context)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Causal<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.debug_as("Causal", f)
     }
 }
 

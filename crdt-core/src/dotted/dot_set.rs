@@ -70,6 +70,11 @@ impl DotSet {
         place.is_ok()
     }
 
+    /// Bytes on the heap, for dots beyond the one inline.
+    pub(super) fn spilled_bytes(&self) -> usize {
+        if self.dots.spilled() { self.dots.capacity() * size_of::<Dot>() } else { 0 }
+    }
+
     /// The live dots, ascending.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Dot> {
         self.dots.iter().copied()

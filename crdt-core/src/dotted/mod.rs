@@ -25,11 +25,17 @@
 #[cfg(feature = "serde")]
 mod ascending;
 mod causal;
+mod causal_type;
+mod digest;
 mod dot_fun;
 mod dot_map;
 mod dot_set;
 
 pub use causal::{Causal, CausalDigest};
+pub use causal_type::CausalCrdt;
+pub(crate) use causal_type::causal_type;
+pub use digest::StoreDigest;
+pub(crate) use digest::b_tree_bytes;
 pub use dot_fun::DotFun;
 pub use dot_map::DotMap;
 pub use dot_set::DotSet;

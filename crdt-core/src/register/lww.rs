@@ -7,8 +7,8 @@ use core::mem;
 
 use crate::foreign::check_own_changes;
 use crate::{
-    CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, MergeError, NotStable, ReplicaId, Retire,
-    Retirement, Stamp, TryMerge, VersionDigest,
+    CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, HeapSize, MergeError, NotStable, ReplicaId,
+    Retire, Retirement, Stamp, TryMerge, VersionDigest,
 };
 
 /// A single value; of two writes the one with the greater [`Stamp`] stays.
@@ -191,6 +191,12 @@ impl<V: Ord + Clone> TryMerge for LwwRegister<V> {
 impl<V> Retire for LwwRegister<V> {
     fn retire(&mut self, _: &Retirement) -> Result<(), NotStable> {
         Ok(())
+    }
+}
+
+impl<V: HeapSize> HeapSize for LwwRegister<V> {
+    fn heap_size(&self) -> usize {
+        self.get().map_or(0, HeapSize::heap_size)
     }
 }
 

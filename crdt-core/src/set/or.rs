@@ -2,13 +2,9 @@
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
-use core::cmp::Ordering;
 
-use crate::dotted::{Causal, CausalDigest, DotMap, DotSet};
-use crate::{
-    CausalContext, Change, Crdt, DeltaCrdt, Dot, DotsExhausted, MergeError, NotStable, ReplicaId, Retire,
-    Retirement, TryMerge, VersionDigest, Writer,
-};
+use crate::dotted::{Causal, DotMap, DotSet, causal_type};
+use crate::{CausalContext, Dot, DotsExhausted, Writer};
 
 /// A set in which a removal affects the adds it has seen and no others.
 ///
@@ -45,7 +41,7 @@ use crate::{
 /// assert_eq!(list, copy);
 /// # Ok::<(), crdt_core::DotsExhausted>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OrSet<T> {
     causal: Causal<DotMap<T, DotSet>>,
 }
@@ -175,89 +171,4 @@ impl<T> OrSet<T> {
     }
 }
 
-/// Bottom: no element and no add seen.
-impl<T> Default for OrSet<T> {
-    fn default() -> Self {
-        Self { causal: Causal::default() }
-    }
-}
-
-impl<T> From<Causal<DotMap<T, DotSet>>> for OrSet<T> {
-    fn from(causal: Causal<DotMap<T, DotSet>>) -> Self {
-        Self { causal }
-    }
-}
-
-impl<T> From<OrSet<T>> for Causal<DotMap<T, DotSet>> {
-    fn from(set: OrSet<T>) -> Self {
-        set.causal
-    }
-}
-
-impl<T: Ord + Clone> Crdt for OrSet<T> {
-    fn merge(&mut self, other: &Self) -> Change {
-        self.causal.merge(&other.causal)
-    }
-
-    fn merge_owned(&mut self, other: Self) -> Change {
-        self.causal.merge_owned(other.causal)
-    }
-
-    fn compare(&self, other: &Self) -> Option<Ordering> {
-        self.causal.compare(&other.causal)
-    }
-
-    fn is_bottom(&self) -> bool {
-        self.causal.is_bottom()
-    }
-}
-
-impl<T: Ord + Clone> DeltaCrdt for OrSet<T> {
-    type Digest = CausalDigest;
-
-    fn digest(&self) -> CausalDigest {
-        self.causal.digest()
-    }
-
-    fn delta_since(&self, digest: &CausalDigest) -> Self {
-        self.causal.delta_since(digest).into()
-    }
-
-    fn split(&self) -> Vec<Self> {
-        self.causal.split().into_iter().map(Self::from).collect()
-    }
-}
-
-impl<T: Ord + Clone> TryMerge for OrSet<T> {
-    fn changes_of(&self, replica: ReplicaId) -> u128 {
-        self.causal.changes_of(replica)
-    }
-
-    fn check_merge(&self, other: &Self, me: ReplicaId) -> Result<(), MergeError> {
-        self.causal.check_merge(&other.causal, me)
-    }
-}
-
-impl<T: Ord + Clone> Retire for OrSet<T> {
-    fn retire(&mut self, retirement: &Retirement) -> Result<(), NotStable> {
-        self.causal.retire(retirement)
-    }
-}
-
-impl<T> VersionDigest for OrSet<T>
-where
-    DotMap<T, DotSet>: VersionDigest,
-{
-    fn version_digest(&self) -> u128 {
-        self.causal.version_digest()
-    }
-}
-
-#[cfg(feature = "serde")]
-impl<T> crate::codec::Encoded for OrSet<T>
-where
-    T: Ord + Clone + serde::Serialize + serde::de::DeserializeOwned,
-{
-    const TYPE_TAG: u16 = 0x0004;
-    const NAME: &str = "OrSet";
-}
+causal_type!(impl[T: Ord + Clone] OrSet[T] over DotMap<T, DotSet>, tagged 0x0004);
