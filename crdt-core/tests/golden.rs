@@ -111,11 +111,11 @@ fn or_set() {
     // Seen: A's 1..=3 and B's 2. Alive: fig under A:1 and B:2, pear under A:3.
     assert_golden(
         &set,
-        "43524454 0100 0400 0000000000000000 5a00000000000000",
-        "02 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf 01 00 02
-            b0b1b2b3b4b5b6b7b8b9babbbcbdbebf 01 01 00
-         02 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf 02 00 03666967 01 0470656172
-            b0b1b2b3b4b5b6b7b8b9babbbcbdbebf 01 01 03666967",
+        "43524454 0100 0400 0000000000000000 5f00000000000000",
+        "02 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf 02 00 00 00 00 02 03666967 0470656172
+            b0b1b2b3b4b5b6b7b8b9babbbcbdbebf 01 01 00 01 03666967
+         02 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf 01 00 02
+            b0b1b2b3b4b5b6b7b8b9babbbcbdbebf 01 01 00",
         0xda2c_bde8_abfe_50a4_3638_b29b_d58e_a49d,
     );
 }

@@ -133,7 +133,7 @@ fn bytes_behind_the_end_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn noise_is_refused_or_canonical(
@@ -208,32 +208,38 @@ fn states_no_replica_can_reach_are_refused() {
 
 #[test]
 fn contexts_and_live_dots_that_disagree_are_refused() {
-    // One replica each in context and live part; ranges and elements as given.
-    let set = |ranges: &[u8], live: &[u8]| [&[1][..], A.as_bytes(), ranges, live].concat();
-    let live = |elements: &[u8]| [&[1][..], A.as_bytes(), elements].concat();
-    // Counters 1..=2, element 7 under dot 2.
-    assert!(payload::<OrSet<u64>>(&set(&[1, 0, 1], &live(&[1, 1, 7]))).is_ok());
+    // One replica each in the live part and the context; ranges and elements as given.
+    let set = |live: &[u8], ranges: &[u8]| [live, &[1][..], A.as_bytes(), ranges].concat();
+    let live = |ranges: &[u8], elements: &[u8]| [&[1][..], A.as_bytes(), ranges, elements].concat();
+    // Element 7 under dot 2; counters 1..=2.
+    assert!(payload::<OrSet<u64>>(&set(&live(&[1, 1, 0], &[1, 7]), &[1, 0, 1])).is_ok());
     // Dot 3 is alive and was never seen.
-    assert_malformed::<OrSet<u64>>(&set(&[1, 0, 1], &live(&[1, 2, 7])));
+    assert_malformed::<OrSet<u64>>(&set(&live(&[1, 2, 0], &[1, 7]), &[1, 0, 1]));
     // A replica without ranges, and one without elements.
     assert_malformed::<OrSet<u64>>(&set(&[0], &[0]));
-    assert_malformed::<OrSet<u64>>(&set(&[1, 0, 1], &live(&[0])));
+    assert_malformed::<OrSet<u64>>(&set(&live(&[0], &[0]), &[1, 0, 1]));
+    // More dots than elements, more elements than dots.
+    assert_malformed::<OrSet<u64>>(&set(&live(&[1, 0, 1], &[1, 7]), &[1, 0, 1]));
+    assert_malformed::<OrSet<u64>>(&set(&live(&[1, 0, 0], &[2, 7, 8]), &[1, 0, 1]));
     // The same replica twice.
-    let twice = [&[2][..], A.as_bytes(), &[1, 0, 7], A.as_bytes(), &[1, 1, 7]].concat();
-    assert_malformed::<OrSet<u64>>(&set(&[1, 0, 1], &twice));
+    let twice = [&[2][..], A.as_bytes(), &[1, 0, 0, 1, 7], A.as_bytes(), &[1, 1, 0, 1, 7]].concat();
+    assert_malformed::<OrSet<u64>>(&set(&twice, &[1, 0, 1]));
     // A dot past the last counter.
-    let last = [&[2, 253][..], &(u64::MAX - 1).to_le_bytes(), &[7, 0, 8]].concat();
+    let last = [&[2, 253][..], &(u64::MAX - 1).to_le_bytes(), &[0, 0, 0]].concat();
     let everything = [&[1, 0, 253][..], &(u64::MAX - 1).to_le_bytes()].concat();
-    assert_malformed::<OrSet<u64>>(&set(&everything, &live(&last)));
+    assert_malformed::<OrSet<u64>>(&set(&live(&last, &[2, 7, 8]), &everything));
 }
 
 #[test]
 fn a_claim_to_every_dot_there_is_costs_nothing() {
-    let everything = [&[1][..], A.as_bytes(), &[1, 0, 253], &(u64::MAX - 1).to_le_bytes(), &[0]].concat();
-    let mut set = payload::<OrSet<u64>>(&everything).unwrap();
+    let everything = [&[1, 0, 253][..], &(u64::MAX - 1).to_le_bytes()].concat();
+    let mut set = payload::<OrSet<u64>>(&[&[0, 1][..], A.as_bytes(), &everything].concat()).unwrap();
     assert!(set.context().contains(Dot::new(A, u64::MAX).unwrap()));
     assert!(set.add(by(A), 1).is_err(), "no counter is left, and none wraps");
     assert!(set.add(by(B), 1).is_ok());
+    // Nor does the claim that all of them are alive.
+    let live = [&[1][..], A.as_bytes(), &everything, &[1, 7]].concat();
+    assert_malformed::<OrSet<u64>>(&[&live[..], &[1], A.as_bytes(), &everything].concat());
 }
 
 #[test]

@@ -45,8 +45,8 @@ fn values_are_readable() {
     assert_written(
         &list,
         r#"{
-            "context": [["00000000-0000-0000-0000-000000000001", [[0, 2]]]],
-            "live":    [["00000000-0000-0000-0000-000000000001", [[1, "eggs"], [0, "milk"]]]]
+            "store":   [["00000000-0000-0000-0000-000000000001", [[1, 1]], ["eggs", "milk"]]],
+            "context": [["00000000-0000-0000-0000-000000000001", [[0, 2]]]]
         }"#,
     );
 
@@ -74,11 +74,12 @@ fn unreachable_states_are_refused() {
     assert!(refusal::<GSet<u8>>("[1, 1]").contains("out of order"));
     assert!(refusal::<PnCounter>(r#"{"increments": [], "decrements": [], "more": 1}"#).contains("more"));
 
-    let set = |context: &str, live: &str| {
-        refusal::<OrSet<u8>>(&format!(r#"{{"live": [[{id}, {live}]], "context": [[{id}, {context}]]}}"#))
+    let set = |live: &str, context: &str| {
+        refusal::<OrSet<u8>>(&format!(r#"{{"store": [[{id}, {live}]], "context": [[{id}, {context}]]}}"#))
     };
-    assert!(set("[[0, 0]]", "[[1, 7]]").contains("not in its context"));
-    assert!(set("[[0, 0]]", "[]").contains("at least one"));
-    assert!(set("[[0, 18446744073709551615]]", "[[0, 7]]").contains("last counter"));
-    assert!(set("[[0, 1]]", "[[18446744073709551615, 7]]").contains("last counter"));
+    assert!(set("[[1, 0]], [7]", "[[0, 0]]").contains("not in its context"));
+    assert!(set("[[0, 0]], []", "[[0, 0]]").contains("not as many elements"));
+    assert!(set("[], []", "[[0, 0]]").contains("at least one"));
+    assert!(set("[[0, 0]], [7]", "[[0, 18446744073709551615]]").contains("last counter"));
+    assert!(set("[[18446744073709551615, 0]], [7]", "[[0, 1]]").contains("last counter"));
 }

@@ -67,7 +67,7 @@ where
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn g_counter([a, b, c] in [arb_g_counter(), arb_g_counter(), arb_g_counter()]) {

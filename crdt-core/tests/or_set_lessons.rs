@@ -6,8 +6,10 @@ mod common;
 
 use core::cmp::Ordering;
 
-use crdt_core::dotted::DotSet;
-use crdt_core::{CausalContext, Crdt, DeltaCrdt, Dot, DotsExhausted, OrSet, ReplicaId, VersionDigest};
+use crdt_core::dotted::{Causal, DotSet, ElementStore};
+use crdt_core::{
+    CausalContext, Change, Crdt, DeltaCrdt, Dot, DotsExhausted, OrSet, ReplicaId, VersionDigest,
+};
 
 use common::by;
 
@@ -22,7 +24,7 @@ fn dot(replica: ReplicaId, counter: u64) -> Dot {
 }
 
 fn elements(set: &Set) -> Vec<&'static str> {
-    set.iter().copied().collect()
+    set.to_sorted().into_iter().copied().collect()
 }
 
 /// Merges in all six orders and returns what they agree on.
@@ -75,7 +77,7 @@ fn of_a_concurrent_add_and_removal_the_add_wins() {
     let merged = merged_in_every_order([&a, &b, &c]);
 
     assert_eq!(elements(&merged), ["e"]);
-    assert_eq!(merged.dots("e"), Some(&DotSet::from(dot(B, 1))));
+    assert_eq!(merged.dots("e"), DotSet::from(dot(B, 1)));
 }
 
 #[test]
@@ -96,11 +98,11 @@ fn adding_again_replaces_the_dots() {
     a.add(by(A), "e").unwrap();
     b.add(by(B), "e").unwrap();
     let _ = a.merge(&b);
-    assert_eq!(a.dots("e").unwrap().len(), 2);
+    assert_eq!(a.dots("e").len(), 2);
 
     let delta = a.add(by(A), "e").unwrap();
 
-    assert_eq!(a.dots("e"), Some(&DotSet::from(dot(A, 2))));
+    assert_eq!(a.dots("e"), DotSet::from(dot(A, 2)));
     assert_eq!(delta.context(), &CausalContext::from_iter([dot(A, 1), dot(A, 2), dot(B, 1)]));
     assert_eq!(b.merged(&delta), a);
 }
@@ -199,7 +201,7 @@ fn elements_added_together_are_removed_one_by_one() {
 fn an_element_twice_in_a_batch_ends_under_one_dot() {
     let mut a = Set::default();
     let batch = a.add_all(by(A), ["x", "x"]).unwrap();
-    assert_eq!(a.dots("x"), Some(&DotSet::from(dot(A, 2))));
+    assert_eq!(a.dots("x"), DotSet::from(dot(A, 2)));
     assert_eq!(Set::default().merged(&batch), a);
 }
 
@@ -251,15 +253,14 @@ fn part_of_a_delta_says_nothing_about_the_rest() {
 fn the_last_counter_is_used_and_none_after_it() {
     let mut full = CausalContext::new();
     full.insert_range(A, 1..=u64::MAX - 1);
-    let mut set = Set::default()
-        .merged(&Set::from(crdt_core::dotted::Causal::delta(crdt_core::dotted::DotMap::new(), full)));
+    let mut set = Set::default().merged(&Set::from(Causal::delta(ElementStore::new(), full)));
     let before = set.clone();
 
     assert_eq!(set.add_all(by(A), ["x", "y"]), Err(DotsExhausted { replica: A }));
     assert_eq!(set, before, "all or nothing");
 
     set.add_all(by(A), ["x"]).unwrap();
-    assert_eq!(set.dots("x"), Some(&DotSet::from(dot(A, u64::MAX))));
+    assert_eq!(set.dots("x"), DotSet::from(dot(A, u64::MAX)));
     let before = set.clone();
     assert_eq!(set.add(by(A), "y"), Err(DotsExhausted { replica: A }));
     assert_eq!(set.add_all(by(A), []), Ok(Set::default()), "nothing takes no counter");
@@ -267,4 +268,50 @@ fn the_last_counter_is_used_and_none_after_it() {
 
     set.add(by(C), "y").unwrap();
     assert_eq!(elements(&set), ["x", "y"]);
+}
+
+/// A client far away saw one add of an element. Another add of it, and other elements, are not its business.
+#[test]
+fn whoever_saw_an_add_elsewhere_removes_that_add_and_nothing_else() {
+    let mut a = Set::default();
+    a.add_all(by(A), ["five", "six"]).unwrap();
+    let shown = a.dots("five");
+    let again = Set::default().add(by(C), "five").unwrap();
+    let _ = a.merge(&again);
+
+    // The removal reaches a replica that has heard of nothing yet.
+    let mut b = Set::default();
+    let removal = b.remove_seen("five", &shown);
+
+    assert_eq!(removal.context(), &CausalContext::from(dot(A, 1)), "exactly what the client named");
+    assert_eq!(elements(&a.clone().merged(&removal)), ["five", "six"], "the other add survives");
+    assert_eq!(a.dots("five").len(), 2);
+    a.remove_seen("five", &shown);
+    assert_eq!(a.dots("five"), DotSet::from(dot(C, 1)));
+    assert_eq!(b.merged(&a), a);
+}
+
+#[test]
+fn a_token_of_one_element_does_not_remove_another() {
+    let mut a = Set::default();
+    a.add_all(by(A), ["five", "six"]).unwrap();
+    let before = a.clone();
+    let of_six = a.dots("six");
+
+    assert!(a.remove_seen("five", &of_six).is_bottom());
+    assert_eq!(a, before);
+}
+
+#[test]
+fn deltas_can_be_gathered_as_they_come_about() {
+    let mut a = Set::default();
+    a.add(by(A), "x").unwrap();
+    let mut b = a.clone();
+    let mut group = Set::default();
+    for element in ["y", "x", "y", "z"] {
+        a.add_into(by(A), element, &mut group).unwrap();
+    }
+    assert_eq!(b.merge(&group), Change::Changed);
+    assert_eq!(a, b);
+    assert_eq!(group.dots("y").len(), 1, "the first y was replaced within the group");
 }

@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use super::by_replica::ByReplica;
-use super::ranges::Ranges;
+use super::ranges::{Range, Ranges};
 use crate::crdt::order_from;
 use crate::{Change, Crdt, Dot, DotsExhausted, HeapSize, ReplicaId};
 
@@ -142,6 +142,26 @@ impl CausalContext {
     pub fn dots(&self) -> impl Iterator<Item = Dot> {
         self.ranges()
             .flat_map(|(replica, counters)| counters.filter_map(move |counter| Dot::new(replica, counter)))
+    }
+
+    /// The ranges of one replica, none if it was never heard of.
+    pub(crate) fn ranges_of(&self, replica: ReplicaId) -> &[Range] {
+        self.replicas.get(replica).map_or(&[], Ranges::as_slice)
+    }
+
+    /// Replicas heard of, ascending, with their ranges.
+    pub(crate) fn by_replica(&self) -> impl Iterator<Item = (ReplicaId, &[Range])> {
+        self.replicas.iter().map(|(replica, ranges)| (replica, ranges.as_slice()))
+    }
+
+    /// How many replicas were heard of.
+    pub(crate) fn replica_count(&self) -> usize {
+        self.replicas.len()
+    }
+
+    /// Ranges by replica, replicas strictly ascending and none without ranges.
+    pub(crate) fn from_ascending(ranges: impl Iterator<Item = (ReplicaId, Ranges)>) -> Self {
+        Self { replicas: ByReplica::from_ascending(ranges) }
     }
 
     fn per_replica(

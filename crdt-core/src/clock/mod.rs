@@ -15,5 +15,6 @@ mod wall_time;
 
 pub use causal_context::CausalContext;
 pub use hlc::{Hlc, HlcClock, Observed, Stamp};
+pub(crate) use ranges::{Range, Ranges};
 pub use version_vector::VersionVector;
 pub use wall_time::WallTime;

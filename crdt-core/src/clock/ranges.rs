@@ -5,10 +5,10 @@ use core::ops::RangeInclusive;
 use smallvec::SmallVec;
 
 /// Counters `start..=end` with `1 <= start <= end`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Range {
-    start: u64,
-    end: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Range {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
 }
 
 /// A set of counters: ranges in ascending order, at least one missing counter between any two.
@@ -16,7 +16,7 @@ struct Range {
 /// There is exactly one such list for every set, so equality is equality of lists. The first range
 /// lives inline: a replica heard of without gaps costs no allocation.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub(super) struct Ranges(SmallVec<[Range; 1]>);
+pub(crate) struct Ranges(SmallVec<[Range; 1]>);
 
 impl Ranges {
     /// The counters in `range`; `None` if that is none. Counter 0 is no counter and is cut off.
@@ -24,6 +24,15 @@ impl Ranges {
         let (start, end) = range.into_inner();
         let start = start.max(1);
         (start <= end).then(|| Self(SmallVec::from_buf([Range { start, end }])))
+    }
+
+    /// Ranges that are in order and do not touch already.
+    pub(crate) const fn from_canonical(ranges: SmallVec<[Range; 1]>) -> Self {
+        Self(ranges)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Range] {
+        &self.0
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -98,15 +98,7 @@ impl<S: DotStore> Causal<S> {
     /// Refuses a store that breaks the rules the joins rely on: a dot outside the context would
     /// come back after its removal, and a dot in two places could not be removed from one of them.
     pub fn from_parts(store: S, context: CausalContext) -> Result<Self, InvalidCausal> {
-        let mut dots = Vec::new();
-        store.for_each_dot(&mut |dot| dots.push(dot));
-        dots.sort_unstable();
-        if let Some(&dot) = dots.iter().find(|dot| !context.contains(**dot)) {
-            return Err(InvalidCausal::DotOutsideContext { dot });
-        }
-        if let Some(pair) = dots.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(InvalidCausal::DotInTwoPlaces { dot: pair[0] });
-        }
+        store.check(&context)?;
         Ok(Self { store, context })
     }
 

@@ -30,6 +30,7 @@ mod digest;
 mod dot_fun;
 mod dot_map;
 mod dot_set;
+mod elements;
 
 pub use causal::{Causal, CausalDigest};
 pub use causal_type::CausalCrdt;
@@ -39,10 +40,11 @@ pub(crate) use digest::b_tree_bytes;
 pub use dot_fun::DotFun;
 pub use dot_map::DotMap;
 pub use dot_set::DotSet;
+pub use elements::ElementStore;
 
 use alloc::vec::Vec;
 
-use crate::{CausalContext, Change, Dot};
+use crate::{CausalContext, Change, Dot, InvalidCausal};
 
 /// A store whose content is filed under dots; see the [module](self) for the two rules.
 ///
@@ -89,6 +91,20 @@ pub trait DotStore: Clone + Default + PartialEq {
     /// The part of this store whose dots `context` has not seen.
     #[must_use]
     fn unseen_by(&self, context: &CausalContext) -> Self;
+
+    /// Whether the store may live under `context`: refuses one that breaks the two rules. O(n log n).
+    fn check(&self, context: &CausalContext) -> Result<(), InvalidCausal> {
+        let mut dots = Vec::new();
+        self.for_each_dot(&mut |dot| dots.push(dot));
+        dots.sort_unstable();
+        if let Some(&dot) = dots.iter().find(|dot| !context.contains(**dot)) {
+            return Err(InvalidCausal::DotOutsideContext { dot });
+        }
+        match dots.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(InvalidCausal::DotInTwoPlaces { dot: pair[0] }),
+            None => Ok(()),
+        }
+    }
 
     /// A dot that stands for one change here and for another in `other`, if there is one: under another key, or with
     /// another content. `context` is the one this store lives under.

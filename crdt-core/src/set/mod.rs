@@ -2,8 +2,6 @@
 
 mod g;
 mod or;
-#[cfg(feature = "serde")]
-mod or_serde;
 
 pub use g::GSet;
 pub use or::OrSet;

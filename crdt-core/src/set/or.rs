@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::hash::Hash;
 
-use crate::dotted::{Causal, DotMap, DotSet, causal_type};
-use crate::{CausalContext, Dot, DotsExhausted, Writer};
+use crate::dotted::{Causal, DotSet, ElementStore, causal_type};
+use crate::{CanonicalBytes, CausalContext, DotsExhausted, Writer};
 
 /// A set in which a removal affects the adds it has seen and no others.
 ///
@@ -17,7 +18,9 @@ use crate::{CausalContext, Dot, DotsExhausted, Writer};
 /// Deltas are sets like any other. They may be lost, repeated, reordered and merged into each other
 /// in any way; replicas that have merged the same ones are equal.
 ///
-/// Lookups, adds and removals O(log n); merging is one walk over both sets.
+/// Lookups, adds and removals O(1). Merging costs what the other set's context names and what changes,
+/// not the size of the sets: O(replicas) between equal ones, O(log n) per element of a small delta;
+/// [`ElementStore`] tells how.
 ///
 /// Source: Bieniusa, Zawirski, Preguiça, Shapiro, Baquero, Balegas, Duarte, "An optimized
 /// conflict-free replicated set" (2012), in the delta form of Almeida, Shoker, Baquero, "Delta
@@ -41,21 +44,29 @@ use crate::{CausalContext, Dot, DotsExhausted, Writer};
 /// assert_eq!(list, copy);
 /// # Ok::<(), crdt_core::DotsExhausted>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        serialize = "T: serde::Serialize",
+        deserialize = "T: Eq + Hash + Clone + serde::Deserialize<'de>"
+    ))
+)]
 pub struct OrSet<T> {
-    causal: Causal<DotMap<T, DotSet>>,
+    causal: Causal<ElementStore<T>>,
 }
 
-impl<T: Ord + Clone> OrSet<T> {
-    /// Adds `element` and returns the delta: the element under a fresh dot, and the dots that dot replaces.
+impl<T: Eq + Hash + Clone> OrSet<T> {
+    /// Adds `element` and returns the delta: the element under a fresh dot, and the dots that dot
+    /// replaces.
     ///
     /// Adding what is there already is a new add, which a concurrent removal will not undo. When
     /// the replica has no counters left, nothing is changed.
     pub fn add(&mut self, me: Writer<'_>, element: T) -> Result<Self, DotsExhausted> {
-        let dot = self.context().next_dot(me.id())?;
-        let mut delta = DeltaParts::default();
-        self.add_under(dot, element, &mut delta);
-        Ok(delta.into())
+        let mut delta = Self::default();
+        self.add_into(me, element, &mut delta)?;
+        Ok(delta)
     }
 
     /// Adds all `elements`, each under a dot of its own, so that each can be removed by itself.
@@ -71,83 +82,107 @@ impl<T: Ord + Clone> OrSet<T> {
         if u64::MAX - used < elements.len() as u64 {
             return Err(DotsExhausted { replica: me.id() });
         }
-        let mut delta = DeltaParts::default();
+        let mut delta = Self::default();
         for element in elements {
-            let dot = self.context().next_dot(me.id())?;
-            self.add_under(dot, element, &mut delta);
+            self.add_into(me, element, &mut delta)?;
         }
-        Ok(delta.into())
+        Ok(delta)
+    }
+
+    /// Adds `element` and puts what that changes into a delta that is being gathered: cheaper than
+    /// merging a delta of its own into it.
+    ///
+    /// `delta` is a group of deltas of this very set, in the order in which they came about; its
+    /// elements are those it adds and that nothing in it has removed since.
+    pub fn add_into(&mut self, me: Writer<'_>, element: T, delta: &mut Self) -> Result<(), DotsExhausted> {
+        let dot = self.context().next_dot(me.id())?;
+        let (store, context) = self.causal.parts_mut();
+        context.insert(dot);
+        let superseded = store.add(dot, element.clone());
+        let (added, seen) = delta.causal.parts_mut();
+        seen.insert(dot);
+        // Of this element the delta holds at most dots that were alive here until now.
+        added.add(dot, element);
+        for old in superseded.iter() {
+            seen.insert(old);
+        }
+        Ok(())
     }
 
     /// Removes `element`, as far as it has been seen here, and returns the delta, whose context is
     /// exactly the dots removed: bottom if the element was not there.
-    pub fn remove<Q: Ord + ?Sized>(&mut self, element: &Q) -> Self
+    pub fn remove<Q: Eq + Hash + ?Sized>(&mut self, element: &Q) -> Self
     where
         T: Borrow<Q>,
     {
         let (store, _) = self.causal.parts_mut();
-        let removed = store.take(element);
-        Causal::delta(DotMap::new(), removed.iter().collect()).into()
+        removal(store.take(element).iter().collect())
+    }
+
+    /// Removes `element` as far as somebody else has seen it, and returns the delta.
+    ///
+    /// `seen` is what [`dots`](Self::dots) told of the element there, a client's proof of what it was shown. Adds that
+    /// are not in it survive, here and everywhere, and so do other elements. Dots that have not arrived here yet will
+    /// find themselves removed when they do.
+    ///
+    /// Dots are names and not secrets: whoever makes them up removes what they name. From clients that are not trusted
+    /// take them under an authenticator.
+    pub fn remove_seen<Q: Eq + Hash + ?Sized>(&mut self, element: &Q, seen: &DotSet) -> Self
+    where
+        T: Borrow<Q>,
+    {
+        let (store, context) = self.causal.parts_mut();
+        let removed = store.take_dots(element, seen);
+        // A dot that is known and not alive under this element was removed, or belongs to another one.
+        let unknown: Vec<_> = seen.iter().filter(|dot| !context.contains(*dot)).collect();
+        for dot in &unknown {
+            context.insert(*dot);
+        }
+        removal(removed.iter().chain(unknown).collect())
     }
 
     /// Removes every element seen here and returns the delta.
     pub fn clear(&mut self) -> Self {
         let removed = self.causal.live();
         let (store, _) = self.causal.parts_mut();
-        *store = DotMap::new();
-        Causal::delta(DotMap::new(), removed).into()
-    }
-
-    /// Changes this set as merging the delta would, and adds to the delta.
-    fn add_under(&mut self, dot: Dot, element: T, delta: &mut DeltaParts<T>) {
-        let (store, context) = self.causal.parts_mut();
-        delta.superseded.extend(store.add(dot, element.clone()).iter());
-        context.insert(dot);
-        delta.added.add(dot, element);
+        store.clear();
+        removal(removed)
     }
 }
 
-/// What a delta of adds is put together from.
-struct DeltaParts<T> {
-    added: DotMap<T, DotSet>,
-    superseded: Vec<Dot>,
+/// The delta that removes these dots.
+fn removal<T>(removed: CausalContext) -> OrSet<T> {
+    OrSet { causal: Causal::from_parts_unchecked(ElementStore::new(), removed) }
 }
 
-impl<T> Default for DeltaParts<T> {
-    fn default() -> Self {
-        Self { added: DotMap::new(), superseded: Vec::new() }
-    }
-}
-
-impl<T: Ord + Clone> From<DeltaParts<T>> for OrSet<T> {
-    fn from(parts: DeltaParts<T>) -> Self {
-        Causal::delta(parts.added, parts.superseded.into_iter().collect()).into()
-    }
-}
-
-impl<T: Ord> OrSet<T> {
+impl<T: Eq + Hash> OrSet<T> {
     /// Whether `element` is in the set.
-    pub fn contains<Q: Ord + ?Sized>(&self, element: &Q) -> bool
+    pub fn contains<Q: Eq + Hash + ?Sized>(&self, element: &Q) -> bool
     where
         T: Borrow<Q>,
     {
-        self.dots(element).is_some()
+        self.causal.store().contains(element)
     }
 
-    /// The live dots of `element`, `None` if it is not in the set: what someone who saw this
-    /// element must name to remove it, and no more than that.
-    pub fn dots<Q: Ord + ?Sized>(&self, element: &Q) -> Option<&DotSet>
+    /// The live dots of `element`, none if it is not in the set: what someone who saw this
+    /// element must name to [remove](Self::remove_seen) it, and no more than that.
+    pub fn dots<Q: Eq + Hash + ?Sized>(&self, element: &Q) -> DotSet
     where
         T: Borrow<Q>,
     {
-        self.causal.store().get(element)
+        self.causal.store().dots_of(element)
+    }
+
+    /// Recomputes what is kept beside the elements and says whether it was right: see [`ElementStore::scrub`].
+    pub fn scrub(&self) -> bool {
+        self.causal.store().scrub()
     }
 }
 
 impl<T> OrSet<T> {
-    /// The elements in ascending order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> {
-        self.causal.store().iter().map(|(element, _)| element)
+    /// The elements in the order of their dots: by replica, then by time of adding. Equal sets have the same order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.causal.store().iter()
     }
 
     /// How many elements there are.
@@ -161,14 +196,30 @@ impl<T> OrSet<T> {
     }
 
     /// Every add seen, whether or not the element is still there.
-    pub fn context(&self) -> &CausalContext {
+    pub const fn context(&self) -> &CausalContext {
         self.causal.context()
     }
 
     /// The elements under their live dots.
-    pub fn store(&self) -> &DotMap<T, DotSet> {
+    pub const fn store(&self) -> &ElementStore<T> {
         self.causal.store()
     }
 }
 
-causal_type!(impl[T: Ord + Clone] OrSet[T] over DotMap<T, DotSet>, tagged 0x0004);
+impl<T: Ord> OrSet<T> {
+    /// The elements in ascending order. O(n log n).
+    pub fn to_sorted(&self) -> Vec<&T> {
+        let mut elements: Vec<&T> = self.iter().collect();
+        elements.sort_unstable();
+        elements
+    }
+}
+
+impl<T: CanonicalBytes> OrSet<T> {
+    /// Keeps the [version digest](crate::VersionDigest) current from now on: see [`ElementStore::track_digest`].
+    pub fn track_digest(&mut self) {
+        self.causal.parts_mut().0.track_digest();
+    }
+}
+
+causal_type!(impl[T: Eq + Hash + Clone] OrSet[T] over ElementStore<T>, tagged 0x0004);

@@ -121,7 +121,7 @@ fn check_store<S: Place>(ours: &Causal<S>, theirs: &Causal<S>) -> Result<(), Tes
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn a_flag_obeys_the_laws(history in arb_history()) {
@@ -212,7 +212,7 @@ impl Naive {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn the_join_of_stores_is_the_join_of_naive_sets(history in arb_history()) {
