@@ -33,15 +33,14 @@ pub(crate) fn hash_one<T: Hash + ?Sized>(value: &T) -> u64 {
 /// that added it, say. Where there is nothing else, any constant will do.
 ///
 /// A fingerprint is the wrapping sum over all items: O(1) to keep, and the same whatever the order. Two sets that
-/// differ have equal sums with a probability of about 2⁻⁶⁴, the width of the hash. Both multiplications are keyed, and
-/// the exclusive or between them keeps a sum from being that of the hashes in disguise.
+/// differ have equal sums with a probability of about 2⁻⁶⁴, the width of the hash. The hash brings the key; the
+/// multiplications spread it, so that a sum is not that of the hashes in disguise.
 #[inline]
 pub(crate) fn fingerprint(hash: u64, salt: u64) -> u128 {
-    let key = hash_one(&PI[1]);
-    let product = u128::from(hash ^ key) * u128::from(salt ^ key.rotate_left(32) ^ PI[2]);
+    let product = u128::from(hash ^ PI[0]) * u128::from(salt.wrapping_mul(PI[1] | 1) ^ PI[2]);
     let folded = low(product) ^ low(product >> 64);
     // Odd, so that no bit of the other factor is lost.
-    product ^ (u128::from(folded ^ PI[0]) * u128::from(key | 1)).rotate_left(64)
+    product ^ (u128::from(folded) * u128::from(PI[1] | 1)).rotate_left(64)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is asked for")]

@@ -6,7 +6,7 @@ use core::hash::Hash;
 use smallvec::SmallVec;
 
 use super::ElementStore;
-use super::pages::{Beside, Masks, Pages};
+use super::pages::{Beside, Masks, Pages, narrow};
 use super::rows::Row;
 use crate::hashing::hash_one;
 use crate::{CausalContext, ReplicaId};
@@ -214,34 +214,20 @@ impl<T: Eq + Hash + Clone> ElementStore<T> {
             hashes.push(hash_one(element));
             self.arena.push(element.clone(), (row.1, gain.counter));
         }
-        self.link_appended(
-            from,
-            &hashes,
-            gains.iter().map(|gain| (other.rows.get(gain.row).id, gain.counter)),
-        );
+        self.link_appended(from, &hashes);
     }
 }
 
 impl<T: Eq + Hash> ElementStore<T> {
-    /// Indexes and links elements that were appended to the arena from slot `from` on, one for each of `dots`, which
-    /// are in order.
-    pub(super) fn link_appended(
-        &mut self,
-        from: usize,
-        hashes: &[u64],
-        dots: impl Iterator<Item = (ReplicaId, u64)>,
-    ) {
+    /// Indexes and links the elements that were appended to the arena from slot `from` on, in the order of their dots.
+    pub(super) fn link_appended(&mut self, from: usize, hashes: &[u64]) {
         let mut doubles = self.arena.index_from(from, hashes).into_iter().peekable();
-        let mut row = None;
-        for ((slot, hash), (id, counter)) in (from..).zip(hashes).zip(dots) {
-            let number = match row {
-                Some((known, number)) if known == id => number,
-                _ => self.rows.number_of(id),
+        for (slot, hash) in (from..).map(narrow).zip(hashes) {
+            let (slot, dot) = match doubles.next_if(|double| double.slot == slot) {
+                Some(double) => (double.first, double.dot),
+                None => (slot, self.arena.first_dot(slot)),
             };
-            row = Some((id, number));
-            let slot = super::pages::narrow(slot);
-            let first = doubles.next_if(|(double, _)| *double == slot).map_or(slot, |(_, first)| first);
-            self.link(*hash, first, (number, counter));
+            self.link(*hash, slot, dot);
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Pages {
     live: usize,
     /// Pages without a live dot.
     empty: usize,
+    /// The key of the page whose block is at the end of the slots and can grow.
+    growing: u64,
 }
 
 /// From this many dots on a page that is copied gets places for all 64: they cost 256 bytes then.
@@ -48,30 +50,21 @@ impl Pages {
     /// Files a slot under a counter that is not alive.
     pub(super) fn insert(&mut self, counter: u64, slot: u32) {
         let (key, bit) = split(counter);
-        let at_end = self.slots.len();
-        let index = match self.search(key) {
-            Ok(index) => index,
-            Err(index) => {
-                let base = narrow(at_end);
-                self.pages.insert(index, Page { key, live: 0, place: 0, base });
-                self.empty += 1;
-                index
-            }
-        };
+        let index = self.page_for(key);
         let page = &mut self.pages[index];
         self.empty -= usize::from(page.live == 0);
-        if page.place >> bit & 1 == 1 {
-            self.slots[page.position(bit)] = slot;
-        } else if page.place >> bit == 0 && page.end() == at_end {
+        self.live += 1;
+        page.live |= 1 << bit;
+        if page.place >> bit == 0 && self.growing == key {
             page.place |= 1 << bit;
             self.slots.push(slot);
+        } else if page.place >> bit & 1 == 1 {
+            self.slots[page.position(bit)] = slot;
         } else {
-            self.move_to_end(index, bit);
+            self.move_to_end(index);
             let position = self.pages[index].position(bit);
             self.slots[position] = slot;
         }
-        self.pages[index].live |= 1 << bit;
-        self.live += 1;
     }
 
     /// Takes a live counter out.
@@ -100,9 +93,7 @@ impl Pages {
 
     /// Live counters and their slots, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
-        self.pages.iter().flat_map(|page| {
-            bits_of(page.live).map(|bit| (page.key << 6 | u64::from(bit), self.slots[page.position(bit)]))
-        })
+        self.pages.iter().flat_map(|page| View { page, slots: &self.slots }.slots_of(page.live))
     }
 
     /// Live counters as ranges, ascending; a step per page, not per dot, where there are no holes.
@@ -168,6 +159,21 @@ impl Pages {
         self.live == other.live && self.words().eq(other.words())
     }
 
+    /// The index of a page, a new one if need be; the last one is the usual case.
+    fn page_for(&mut self, key: u64) -> usize {
+        match self.pages.last() {
+            Some(last) if last.key == key => return self.pages.len() - 1,
+            _ => {}
+        }
+        self.search(key).unwrap_or_else(|index| {
+            let base = narrow(self.slots.len());
+            self.pages.insert(index, Page { key, live: 0, place: 0, base });
+            self.empty += 1;
+            self.growing = key;
+            index
+        })
+    }
+
     fn words(&self) -> impl Iterator<Item = (u64, u64)> {
         self.pages.iter().filter(|page| page.live != 0).map(|page| (page.key, page.live))
     }
@@ -188,17 +194,18 @@ impl Pages {
         }
     }
 
-    /// Gives a page a block of its own at the end, with a place for `bit`.
-    fn move_to_end(&mut self, index: usize, bit: u32) {
+    /// Gives a page a block of its own at the end, with a place for every live dot.
+    fn move_to_end(&mut self, index: usize) {
         let old = self.pages[index];
-        let wanted = old.live | 1 << bit;
+        let wanted = old.live;
         let place = if wanted.count_ones() < DENSE { wanted } else { u64::MAX };
         let base = narrow(self.slots.len());
         for bit in bits_of(place) {
-            let slot = if old.live >> bit & 1 == 1 { self.slots[old.position(bit)] } else { VACANT };
+            let slot = if old.place >> bit & 1 == 1 { self.slots[old.position(bit)] } else { VACANT };
             self.slots.push(slot);
         }
         self.pages[index] = Page { place, base, ..old };
+        self.growing = old.key;
     }
 
     /// Drops the places of the dead, and pages without a live dot.
@@ -213,6 +220,7 @@ impl Pages {
         self.pages.shrink_to_fit();
         self.slots = slots;
         self.empty = 0;
+        self.growing = self.pages.last().map_or(0, |page| page.key);
     }
 }
 
@@ -224,10 +232,6 @@ impl Page {
     fn position(&self, bit: u32) -> usize {
         let before = self.place & ((1 << bit) - 1);
         self.base as usize + before.count_ones() as usize
-    }
-
-    fn end(&self) -> usize {
-        self.base as usize + self.place.count_ones() as usize
     }
 }
 
@@ -259,20 +263,27 @@ impl<'a> Beside<'a> {
 
     /// Counters and slots of some dots alive here.
     pub(super) fn our_slots(&self, bits: u64) -> impl Iterator<Item = (u64, u32)> + use<'a> {
-        slots_of(self.ours, bits)
+        self.ours.into_iter().flat_map(move |view| view.slots_of(bits))
     }
 
     /// Counters and slots of some dots alive there.
     pub(super) fn their_slots(&self, bits: u64) -> impl Iterator<Item = (u64, u32)> + use<'a> {
-        slots_of(self.theirs, bits)
+        self.theirs.into_iter().flat_map(move |view| view.slots_of(bits))
     }
 }
 
-fn slots_of(view: Option<View<'_>>, bits: u64) -> impl Iterator<Item = (u64, u32)> {
-    view.into_iter().flat_map(move |view| {
-        let View { page, slots } = view;
-        bits_of(bits).map(move |bit| (page.key << 6 | u64::from(bit), slots[page.position(bit)]))
-    })
+impl<'a> View<'a> {
+    /// Counters and slots of live dots, ascending.
+    fn slots_of(self, bits: u64) -> impl Iterator<Item = (u64, u32)> + use<'a> {
+        let Self { page, slots } = self;
+        let first = page.key << 6;
+        // Where all that have a place are wanted, places need not be counted.
+        let dense = bits == page.place;
+        bits_of(bits).enumerate().map(move |(index, bit)| {
+            let position = if dense { page.base as usize + index } else { page.position(bit) };
+            (first | u64::from(bit), slots[position])
+        })
+    }
 }
 
 /// Which counters of a page lie in any of the ranges; for keys that ascend from call to call.

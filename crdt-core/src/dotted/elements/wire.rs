@@ -8,7 +8,7 @@ use core::fmt;
 use core::hash::Hash;
 use core::marker::PhantomData;
 
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -72,47 +72,86 @@ impl<'de, T: Eq + Hash + Deserialize<'de>> Visitor<'de> for ReplicasAscending<T>
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut rows: Vec<(ReplicaId, Ranges)> = Vec::new();
-        let mut elements: Vec<T> = Vec::new();
-        while let Some((replica, ranges, row)) = seq.next_element::<(ReplicaId, Ranges, Vec<T>)>()? {
-            if rows.last().is_some_and(|(last, _)| *last >= replica) {
-                return Err(A::Error::custom("replicas are not strictly ascending"));
-            }
-            let count = |range: &crate::clock::Range| u128::from(range.end - range.start) + 1;
-            if ranges.as_slice().iter().map(count).sum::<u128>() != row.len() as u128 {
-                return Err(A::Error::custom("not as many elements as live dots"));
-            }
-            rows.push((replica, ranges));
-            if elements.is_empty() {
-                elements = row;
-            } else {
-                elements.extend(row);
-            }
-        }
-        Ok(ElementStore::from_rows(&rows, elements))
+        let mut reading = Reading { store: ElementStore::new(), hashes: Vec::new(), last: None };
+        while seq.next_element_seed(&mut reading)?.is_some() {}
+        let Reading { mut store, hashes, .. } = reading;
+        store.link_appended(0, &hashes);
+        Ok(store)
     }
 }
 
-impl<T: Eq + Hash> ElementStore<T> {
-    /// The set of these elements under these dots, both in order and as many.
-    fn from_rows(rows: &[(ReplicaId, Ranges)], elements: Vec<T>) -> Self {
-        let mut store = Self::new();
-        let dots = rows.iter().flat_map(|(replica, ranges)| {
-            let counters = ranges.as_slice().iter().flat_map(|range| range.start..=range.end);
-            counters.map(|counter| (*replica, counter))
-        });
-        let hashes: Vec<u64> = elements.iter().map(hash_one).collect();
-        store.arena.reserve(elements.len());
-        let mut row = None;
-        for (element, (replica, counter)) in elements.into_iter().zip(dots.clone()) {
-            let number = match row {
-                Some((known, number)) if known == replica => number,
-                _ => store.rows.number_of(replica),
-            };
-            row = Some((replica, number));
-            store.arena.push(element, (number, counter));
+/// A store being read: elements go where they will stay, and are indexed when all are there.
+struct Reading<T> {
+    store: ElementStore<T>,
+    hashes: Vec<u64>,
+    last: Option<ReplicaId>,
+}
+
+impl<'de, T: Eq + Hash + Deserialize<'de>> DeserializeSeed<'de> for &mut Reading<T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_tuple(3, self)
+    }
+}
+
+/// One replica's row.
+impl<'de, T: Eq + Hash + Deserialize<'de>> Visitor<'de> for &mut Reading<T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a replica, its live counters as ranges, and as many elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let replica: ReplicaId = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+        if self.last.is_some_and(|last| last >= replica) {
+            return Err(A::Error::custom("replicas are not strictly ascending"));
         }
-        store.link_appended(0, &hashes, dots);
-        store
+        self.last = Some(replica);
+        let ranges: Ranges = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
+        let row = self.store.rows.number_of(replica);
+        let elements = InCounterOrder { reading: &mut *self, row, ranges };
+        seq.next_element_seed(elements)?.ok_or_else(|| A::Error::invalid_length(2, &self))
+    }
+}
+
+struct InCounterOrder<'a, T> {
+    reading: &'a mut Reading<T>,
+    row: u32,
+    ranges: Ranges,
+}
+
+impl<'de, T: Eq + Hash + Deserialize<'de>> DeserializeSeed<'de> for InCounterOrder<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Eq + Hash + Deserialize<'de>> Visitor<'de> for InCounterOrder<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one element for each live dot")
+    }
+
+    /// Grows with what arrives, whatever number of dots the ranges claim.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { reading, row, ranges } = self;
+        for range in ranges.as_slice() {
+            for counter in range.start..=range.end {
+                let Some(element) = seq.next_element::<T>()? else {
+                    return Err(A::Error::custom("fewer elements than live dots"));
+                };
+                reading.hashes.push(hash_one(&element));
+                reading.store.arena.push(element, (row, counter));
+            }
+        }
+        match seq.next_element::<T>()? {
+            None => Ok(()),
+            Some(_) => Err(A::Error::custom("more elements than live dots")),
+        }
     }
 }
