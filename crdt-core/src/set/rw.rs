@@ -1,0 +1,224 @@
+//! The set whose elements come and go, removals winning over concurrent adds.
+
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+
+use super::RwMarks;
+use crate::dotted::{Causal, DotMap, DotStore, causal_type};
+use crate::{CausalContext, Dot, DotsExhausted, Writer};
+
+/// A set in which an add affects the removals it has seen and no others.
+///
+/// It is [`OrSet`](crate::OrSet) the other way round: of a concurrent add and removal, the removal wins. That is what
+/// access lists, invitations and shared folders want, where an element must not stay because somebody renewed it
+/// without knowing that it had been withdrawn.
+///
+/// Adds and removals each mint a dot that replaces all dots the element has *here*. An element is in the set while it
+/// has live adds and no live removal. Every call counts, also one that seems to change nothing: a removal of an element
+/// that is not here holds out adds that are under way, and another removal holds out adds made since the first.
+///
+/// So a removed element leaves a mark, one dot, until it is added again. Marks that every replica has seen are dropped
+/// by [`forget_stable`](Self::forget_stable).
+///
+/// Deltas are sets like any other. They may be lost, repeated, reordered and merged into each other in any way;
+/// replicas that have merged the same ones are equal.
+///
+/// Lookups, adds and removals O(log n), n being the elements with marks; merging is one walk over both sets.
+///
+/// Source: the remove-wins set of Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018), with one dot
+/// per element, kept apart by kind.
+///
+/// ```
+/// use crdt_core::{Crdt, ReplicaId, RwSet, Writer};
+///
+/// let [ann, bob] = [1, 2].map(|n| Writer::unchecked(ReplicaId::from_u128(n)));
+/// let mut guests = RwSet::default();
+/// guests.add(ann, "eve")?;
+///
+/// let mut copy = guests.clone();
+/// let removal = copy.remove(bob, "eve")?;
+/// guests.add(ann, "eve")?;
+/// assert!(guests.merge(&removal).is_changed());
+/// assert!(!guests.contains("eve"), "the second add did not know of the removal");
+///
+/// guests.add(ann, "eve")?;
+/// assert!(guests.contains("eve"), "this one does");
+/// # Ok::<(), crdt_core::DotsExhausted>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RwSet<T> {
+    causal: Causal<DotMap<T, RwMarks>>,
+}
+
+impl<T: Ord + Clone> RwSet<T> {
+    /// Adds `element` and returns the delta: an add under a fresh dot, and the dots that dot replaces.
+    ///
+    /// The element is in the set then, until a removal arrives that this add did not see. When the replica has no
+    /// counters left, nothing is changed.
+    pub fn add(&mut self, me: Writer<'_>, element: T) -> Result<Self, DotsExhausted> {
+        self.mark(me, element, true)
+    }
+
+    /// Removes `element`, whether or not it is there, and returns the delta: a removal under a fresh dot, and the dots
+    /// that dot replaces.
+    ///
+    /// The element stays out until somebody who has seen this removal adds it. When the replica has no counters left,
+    /// nothing is changed.
+    pub fn remove(&mut self, me: Writer<'_>, element: T) -> Result<Self, DotsExhausted> {
+        self.mark(me, element, false)
+    }
+
+    /// Changes this set as merging the delta would.
+    fn mark(&mut self, me: Writer<'_>, element: T, added: bool) -> Result<Self, DotsExhausted> {
+        let dot = self.context().next_dot(me.id())?;
+        let marks = RwMarks::new(dot, added);
+        let (store, context) = self.causal.parts_mut();
+        let replaced = store.insert(element.clone(), marks.clone()).unwrap_or_default();
+        context.insert(dot);
+        let store = [(element, marks)].into_iter().collect();
+        Ok(Causal::delta(store, replaced.dots()).into())
+    }
+
+    /// Drops the marks of removed elements that `stable` covers, and returns the delta, whose context is exactly the
+    /// dots dropped. O(n log n).
+    ///
+    /// An element is forgotten if all it has left are removals and `stable` contains all of them. Nothing else changes:
+    /// no element comes or goes, and an element with a concurrent add keeps its marks. Replicas that merge the delta
+    /// forget the same.
+    ///
+    /// Replicas agree in the end whatever is forgotten. What is at stake is that removals win: a removal that was
+    /// forgotten no longer holds out an add it was concurrent to. Forgetting is *sound*, and no replica ever reads
+    /// anything else than it would have read without, when both of these hold:
+    ///
+    /// 1. *Every replica is past the cut.* Some state with the context `stable` has been merged by every replica there
+    ///    is, and every replica that joins later starts from a state past it. To have seen the dots is not enough: what
+    ///    they replaced must be gone there too, so compare states, not contexts.
+    /// 2. *Whatever was written before that is here.* This state contains every change that any replica made before it
+    ///    merged the cut; these are the adds to which the removals may be concurrent.
+    ///
+    /// Two rounds establish both: collect and merge the states of all replicas, and send the result, the cut, to all;
+    /// once each has merged it, collect and merge their states again. Then forget, with the context of the cut.
+    ///
+    /// ```
+    /// use crdt_core::{Crdt, ReplicaId, RwSet, Writer};
+    ///
+    /// let [ann, bob] = [1, 2].map(|n| Writer::unchecked(ReplicaId::from_u128(n)));
+    /// let (mut a, mut b) = (RwSet::default(), RwSet::default());
+    /// a.add(ann, "eve")?;
+    /// b.remove(bob, "eve")?;
+    /// b.remove(bob, "mallory")?;
+    ///
+    /// let cut = a.clone().merged(&b);
+    /// let _ = a.merge(&cut);
+    /// let _ = b.merge(&cut);
+    /// let _ = a.merge(&b);
+    /// let forgotten = a.forget_stable(cut.context());
+    /// assert!(a.removed().eq(&["eve"]), "its removal still holds out Ann's add");
+    ///
+    /// let _ = b.merge(&forgotten);
+    /// assert_eq!(a, b);
+    /// # Ok::<(), crdt_core::DotsExhausted>(())
+    /// ```
+    pub fn forget_stable(&mut self, stable: &CausalContext) -> Self {
+        let forgettable = |marks: &RwMarks| {
+            marks.adds().is_empty() && marks.removals().iter().all(|dot| stable.contains(dot))
+        };
+        let settled = self.store().iter().filter(|(_, marks)| forgettable(marks));
+        let settled: Vec<T> = settled.map(|(element, _)| element.clone()).collect();
+        let (store, _) = self.causal.parts_mut();
+        let dropped = settled.iter().filter_map(|element| store.remove(element));
+        let dots: Vec<Dot> = dropped.flat_map(|marks| marks.removals().iter().collect::<Vec<_>>()).collect();
+        Causal::delta(DotMap::new(), dots.into_iter().collect()).into()
+    }
+}
+
+impl<T: Ord> RwSet<T> {
+    /// Whether `element` is in the set.
+    pub fn contains<Q: Ord + ?Sized>(&self, element: &Q) -> bool
+    where
+        T: Borrow<Q>,
+    {
+        self.marks(element).is_some_and(RwMarks::is_present)
+    }
+
+    /// The live adds and removals of `element`, `None` if there are none: it was never heard of, or forgotten.
+    pub fn marks<Q: Ord + ?Sized>(&self, element: &Q) -> Option<&RwMarks>
+    where
+        T: Borrow<Q>,
+    {
+        self.causal.store().get(element)
+    }
+}
+
+impl<T> RwSet<T> {
+    /// The elements in ascending order. O(n) for all of them, those held out included.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.store().iter().filter(|(_, marks)| marks.is_present()).map(|(element, _)| element)
+    }
+
+    /// The elements that a removal holds out, in ascending order: what [`forget_stable`](Self::forget_stable) is there
+    /// to make fewer.
+    pub fn removed(&self) -> impl Iterator<Item = &T> {
+        self.store().iter().filter(|(_, marks)| !marks.is_present()).map(|(element, _)| element)
+    }
+
+    /// How many elements are in the set. O(n), those held out included.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether no element is in the set. An empty set that has seen changes is not bottom.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// Every add and removal seen, whether or not a mark of it is left.
+    pub const fn context(&self) -> &CausalContext {
+        self.causal.context()
+    }
+
+    /// The elements with their marks, those held out included.
+    pub const fn store(&self) -> &DotMap<T, RwMarks> {
+        self.causal.store()
+    }
+}
+
+causal_type!(impl[T: Ord + Clone] RwSet[T] over DotMap<T, RwMarks>, tagged 0x000c);
+
+/// Written as an [`OrSet`](crate::OrSet) of pairs of element and whether the dot is an add: dots per replica in counter
+/// order cost a byte each.
+#[cfg(feature = "serde")]
+mod serde_impls {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::RwSet;
+    use crate::OrSet;
+    use crate::dotted::{Causal, DotMap, DotSet};
+    use crate::set::RwMarks;
+
+    impl<T: Ord + Clone + Serialize> Serialize for RwSet<T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut pairs: DotMap<(&T, bool), DotSet> = DotMap::new();
+            for (element, marks) in self.store().iter() {
+                pairs.insert((element, true), marks.adds().clone());
+                pairs.insert((element, false), marks.removals().clone());
+            }
+            OrSet::from(Causal::from_parts_unchecked(pairs, self.context().clone())).serialize(serializer)
+        }
+    }
+
+    impl<'de, T: Ord + Clone + Deserialize<'de>> Deserialize<'de> for RwSet<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let pairs: Causal<DotMap<(T, bool), DotSet>> = OrSet::deserialize(deserializer)?.into();
+            let (pairs, context) = pairs.into_parts();
+            let mut store: DotMap<T, RwMarks> = DotMap::new();
+            for ((element, added), dots) in pairs.iter() {
+                let mut marks = store.remove(element).unwrap_or_default();
+                dots.iter().for_each(|dot| marks.insert(dot, *added));
+                store.insert(element.clone(), marks);
+            }
+            Causal::from_parts(store, context).map(Self::from).map_err(D::Error::custom)
+        }
+    }
+}
