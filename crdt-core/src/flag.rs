@@ -5,11 +5,12 @@ use crate::{CausalContext, DotsExhausted, Writer};
 
 /// A flag that anyone may enable and disable; of a concurrent enabling and disabling, the *enabling* wins.
 ///
-/// A fresh flag is **disabled**. Enabling mints a dot, and the flag is enabled while some dot is alive. Disabling drops
-/// the dots that are alive *here*, so an enabling it did not see survives it. Nothing is kept of what was dropped.
+/// A fresh flag is **disabled**. Enabling mints a dot, and the flag is enabled while some dot is alive.
+/// Disabling drops the dots that are alive *here*, so an enabling it did not see survives it. Nothing is kept
+/// of what was dropped.
 ///
-/// Enable-wins and disable-wins are the same flag read with the words exchanged; what to choose is which of the two
-/// must not be undone by somebody who did not know of it. Where that is disabling, take [`DwFlag`].
+/// Enable-wins and disable-wins are the same flag read with the words exchanged; what to choose is which of
+/// the two must not be undone by somebody who did not know of it. Where that is disabling, take [`DwFlag`].
 ///
 /// Every operation is O(live dots), of which there is rarely more than one.
 ///
@@ -38,12 +39,12 @@ pub struct EwFlag {
 
 /// A flag that anyone may enable and disable; of a concurrent enabling and disabling, the *disabling* wins.
 ///
-/// A fresh flag is **enabled**: it is the dual of [`EwFlag`], in which dots stand for disablings. Disabling mints a
-/// dot, and the flag is disabled while some dot is alive. Enabling drops the dots that are alive *here*, so a disabling
-/// it did not see survives it. Nothing is kept of what was dropped.
+/// A fresh flag is **enabled**: it is the dual of [`EwFlag`], in which dots stand for disablings. Disabling
+/// mints a dot, and the flag is disabled while some dot is alive. Enabling drops the dots that are alive
+/// *here*, so a disabling it did not see survives it. Nothing is kept of what was dropped.
 ///
-/// For a flag that is to start disabled, whoever creates it disables it and hands on that state: a replica that started
-/// from bottom reads "enabled" until it has heard of it.
+/// For a flag that is to start disabled, whoever creates it disables it and hands on that state: a replica
+/// that started from bottom reads "enabled" until it has heard of it.
 ///
 /// Every operation is O(live dots), of which there is rarely more than one.
 ///
@@ -80,14 +81,14 @@ impl EwFlag {
 
     /// Enables the flag and returns the delta: a fresh dot, and the dots it replaces.
     ///
-    /// Enabling what is enabled already is a new enabling, which a concurrent disabling will not undo. When the replica
-    /// has no counters left, nothing is changed.
+    /// Enabling what is enabled already is a new enabling, which a concurrent disabling will not undo. When
+    /// the replica has no counters left, nothing is changed.
     pub fn enable(&mut self, me: Writer<'_>) -> Result<Self, DotsExhausted> {
         mint(&mut self.causal, me).map(Self::from)
     }
 
-    /// Disables the flag, as far as enablings have been seen here, and returns the delta, whose context is exactly the
-    /// dots dropped: bottom if the flag was disabled.
+    /// Disables the flag, as far as enablings have been seen here, and returns the delta, whose context is
+    /// exactly the dots dropped: bottom if the flag was disabled.
     pub fn disable(&mut self) -> Self {
         drop_all(&mut self.causal).into()
     }
@@ -116,14 +117,14 @@ impl DwFlag {
 
     /// Disables the flag and returns the delta: a fresh dot, and the dots it replaces.
     ///
-    /// Disabling what is disabled already is a new disabling, which a concurrent enabling will not undo. When the
-    /// replica has no counters left, nothing is changed.
+    /// Disabling what is disabled already is a new disabling, which a concurrent enabling will not undo. When
+    /// the replica has no counters left, nothing is changed.
     pub fn disable(&mut self, me: Writer<'_>) -> Result<Self, DotsExhausted> {
         mint(&mut self.causal, me).map(Self::from)
     }
 
-    /// Enables the flag, as far as disablings have been seen here, and returns the delta, whose context is exactly the
-    /// dots dropped: bottom if the flag was enabled.
+    /// Enables the flag, as far as disablings have been seen here, and returns the delta, whose context is
+    /// exactly the dots dropped: bottom if the flag was enabled.
     pub fn enable(&mut self) -> Self {
         drop_all(&mut self.causal).into()
     }

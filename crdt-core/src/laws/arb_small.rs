@@ -26,9 +26,9 @@ enum Step<A> {
 
 /// The states of three replicas after a random history, for a type of your own.
 ///
-/// `act` does what an action says to a state, in the name of the writer, and returns the delta. Between the actions
-/// deltas, parts of states and whole states arrive: late, repeatedly, out of order, or never. The replicas have the
-/// ids `aa..`, `bb..` and `cc..`, the first three of [`arb_replica`](super::arb_replica).
+/// `act` does what an action says to a state, in the name of the writer, and returns the delta. Between the
+/// actions deltas, parts of states and whole states arrive: late, repeatedly, out of order, or never. The
+/// replicas have the ids `aa..`, `bb..` and `cc..`, the first three of [`arb_replica`](super::arb_replica).
 ///
 /// ```
 /// use crdt_core::laws::{arb_replicas, check_delta_laws, check_laws};

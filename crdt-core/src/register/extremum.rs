@@ -11,14 +11,14 @@ use crate::{
 
 /// The greatest value ever written: a high-water mark, the latest version seen, the best bid.
 ///
-/// Values only replace smaller ones, so it needs no replica ids, no clock and no dots, and merging is taking the
-/// maximum. `V: Ord` has to be a total order in which equal values are the same value. For the least value use
-/// [`MinRegister`].
+/// Values only replace smaller ones, so it needs no replica ids, no clock and no dots, and merging is taking
+/// the maximum. `V: Ord` has to be a total order in which equal values are the same value. For the least
+/// value use [`MinRegister`].
 ///
 /// Every operation is O(1) besides comparing and cloning values.
 ///
-/// Source: the maximum semilattice; Baquero, Almeida, Cunha, Ferreira, "Composition in State-based Replicated Data
-/// Types" (2017).
+/// Source: the maximum semilattice; Baquero, Almeida, Cunha, Ferreira, "Composition in State-based Replicated
+/// Data Types" (2017).
 ///
 /// ```
 /// use crdt_core::{Crdt, MaxRegister};
@@ -40,10 +40,11 @@ pub struct MaxRegister<V> {
 
 /// The least value ever written: the earliest time, the lowest price, the first to come.
 ///
-/// As [`MaxRegister`], the other way round: values only replace greater ones, and merging is taking the minimum.
+/// As [`MaxRegister`], the other way round: values only replace greater ones, and merging is taking the
+/// minimum.
 ///
-/// Source: the minimum semilattice; Baquero, Almeida, Cunha, Ferreira, "Composition in State-based Replicated Data
-/// Types" (2017).
+/// Source: the minimum semilattice; Baquero, Almeida, Cunha, Ferreira, "Composition in State-based Replicated
+/// Data Types" (2017).
 ///
 /// ```
 /// use crdt_core::{Crdt, MinRegister};
@@ -64,14 +65,16 @@ pub struct MinRegister<V> {
 }
 
 impl<V: Ord + Clone> MaxRegister<V> {
-    /// Writes `value` if it is greater than what is there or the first, and returns the delta: bottom if it is not.
+    /// Writes `value` if it is greater than what is there or the first, and returns the delta: bottom if it
+    /// is not.
     pub fn raise(&mut self, value: V) -> Self {
         self.offer(value)
     }
 }
 
 impl<V: Ord + Clone> MinRegister<V> {
-    /// Writes `value` if it is less than what is there or the first, and returns the delta: bottom if it is not.
+    /// Writes `value` if it is less than what is there or the first, and returns the delta: bottom if it is
+    /// not.
     pub fn lower(&mut self, value: V) -> Self {
         self.offer(value)
     }

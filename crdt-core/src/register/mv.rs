@@ -5,18 +5,20 @@ use crate::{CausalContext, Dot, DotsExhausted, Writer};
 
 /// A single value, as long as writes see each other; after concurrent writes, all of their values.
 ///
-/// A write replaces the values it has seen *here* and no others. So two writes that did not see each other both stay,
-/// as *siblings*, until a later write that saw them replaces them: nothing is lost without somebody having looked at
-/// it. Where losing the earlier write is fine, [`LwwRegister`](crate::LwwRegister) always has one value.
+/// A write replaces the values it has seen *here* and no others. So two writes that did not see each other
+/// both stay, as *siblings*, until a later write that saw them replaces them: nothing is lost without
+/// somebody having looked at it. Where losing the earlier write is fine, [`LwwRegister`](crate::LwwRegister)
+/// always has one value.
 ///
-/// Every write mints a dot, and siblings are told apart by their dots, not by their values: two replicas that write
-/// equal values concurrently leave two siblings, and writing the value that is there already is a write like any other.
-/// Nothing is kept of what was replaced or cleared.
+/// Every write mints a dot, and siblings are told apart by their dots, not by their values: two replicas that
+/// write equal values concurrently leave two siblings, and writing the value that is there already is a write
+/// like any other. Nothing is kept of what was replaced or cleared.
 ///
 /// Reads and writes cost O(siblings), of which there are rarely more than one.
 ///
-/// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and Commutative Replicated Data
-/// Types" (2011), specification 10, in the form of Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018).
+/// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and Commutative
+/// Replicated Data Types" (2011), specification 10, in the form of Almeida, Shoker, Baquero, "Delta State
+/// Replicated Data Types" (2018).
 ///
 /// ```
 /// use crdt_core::{Crdt, MvRegister, ReplicaId, Writer};
@@ -50,15 +52,16 @@ pub struct MvRegister<V> {
 }
 
 impl<V: Clone + Eq> MvRegister<V> {
-    /// Writes `value` in place of all values here, and returns the delta: the value under a fresh dot, and the dots
-    /// that dot replaces.
+    /// Writes `value` in place of all values here, and returns the delta: the value under a fresh dot, and
+    /// the dots that dot replaces.
     ///
     /// When the replica has no counters left, nothing is changed. O(siblings).
     pub fn set(&mut self, me: Writer<'_>, value: V) -> Result<Self, DotsExhausted> {
         self.set_with(me, |_| value)
     }
 
-    /// Writes the value that `resolve` makes of the values here, in dot order; otherwise like [`set`](Self::set).
+    /// Writes the value that `resolve` makes of the values here, in dot order; otherwise like
+    /// [`set`](Self::set).
     ///
     /// When the replica has no counters left, `resolve` is not called.
     pub fn set_with(
@@ -71,8 +74,8 @@ impl<V: Clone + Eq> MvRegister<V> {
         Ok(self.replace_all([(dot, value)].into_iter().collect()))
     }
 
-    /// Removes all values here and returns the delta, whose context is exactly the dots removed: bottom if there was
-    /// no value. O(siblings).
+    /// Removes all values here and returns the delta, whose context is exactly the dots removed: bottom if
+    /// there was no value. O(siblings).
     ///
     /// A write that this replica has not seen survives it.
     pub fn clear(&mut self) -> Self {
@@ -91,7 +94,8 @@ impl<V: Clone + Eq> MvRegister<V> {
 }
 
 impl<V> MvRegister<V> {
-    /// The values, in dot order: none before the first write and after a clear, one as long as writes see each other.
+    /// The values, in dot order: none before the first write and after a clear, one as long as writes see
+    /// each other.
     ///
     /// The order is the same at every replica that has the same siblings, and means nothing else.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &V> {

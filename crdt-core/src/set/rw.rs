@@ -9,24 +9,25 @@ use crate::{CausalContext, Dot, DotsExhausted, Writer};
 
 /// A set in which an add affects the removals it has seen and no others.
 ///
-/// It is [`OrSet`](crate::OrSet) the other way round: of a concurrent add and removal, the removal wins. That is what
-/// access lists, invitations and shared folders want, where an element must not stay because somebody renewed it
-/// without knowing that it had been withdrawn.
+/// It is [`OrSet`](crate::OrSet) the other way round: of a concurrent add and removal, the removal wins. That
+/// is what access lists, invitations and shared folders want, where an element must not stay because somebody
+/// renewed it without knowing that it had been withdrawn.
 ///
-/// Adds and removals each mint a dot that replaces all dots the element has *here*. An element is in the set while it
-/// has live adds and no live removal. Every call counts, also one that seems to change nothing: a removal of an element
-/// that is not here holds out adds that are under way, and another removal holds out adds made since the first.
+/// Adds and removals each mint a dot that replaces all dots the element has *here*. An element is in the set
+/// while it has live adds and no live removal. Every call counts, also one that seems to change nothing: a
+/// removal of an element that is not here holds out adds that are under way, and another removal holds out
+/// adds made since the first.
 ///
-/// So a removed element leaves a mark, one dot, until it is added again. Marks that every replica has seen are dropped
-/// by [`forget_stable`](Self::forget_stable).
+/// So a removed element leaves a mark, one dot, until it is added again. Marks that every replica has seen
+/// are dropped by [`forget_stable`](Self::forget_stable).
 ///
-/// Deltas are sets like any other. They may be lost, repeated, reordered and merged into each other in any way;
-/// replicas that have merged the same ones are equal.
+/// Deltas are sets like any other. They may be lost, repeated, reordered and merged into each other in any
+/// way; replicas that have merged the same ones are equal.
 ///
 /// Lookups, adds and removals O(log n), n being the elements with marks; merging is one walk over both sets.
 ///
-/// Source: the remove-wins set of Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018), with one dot
-/// per element, kept apart by kind.
+/// Source: the remove-wins set of Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018), with
+/// one dot per element, kept apart by kind.
 ///
 /// ```
 /// use crdt_core::{Crdt, ReplicaId, RwSet, Writer};
@@ -53,17 +54,17 @@ pub struct RwSet<T> {
 impl<T: Ord + Clone> RwSet<T> {
     /// Adds `element` and returns the delta: an add under a fresh dot, and the dots that dot replaces.
     ///
-    /// The element is in the set then, until a removal arrives that this add did not see. When the replica has no
-    /// counters left, nothing is changed.
+    /// The element is in the set then, until a removal arrives that this add did not see. When the replica
+    /// has no counters left, nothing is changed.
     pub fn add(&mut self, me: Writer<'_>, element: T) -> Result<Self, DotsExhausted> {
         self.mark(me, element, true)
     }
 
-    /// Removes `element`, whether or not it is there, and returns the delta: a removal under a fresh dot, and the dots
-    /// that dot replaces.
+    /// Removes `element`, whether or not it is there, and returns the delta: a removal under a fresh dot, and
+    /// the dots that dot replaces.
     ///
-    /// The element stays out until somebody who has seen this removal adds it. When the replica has no counters left,
-    /// nothing is changed.
+    /// The element stays out until somebody who has seen this removal adds it. When the replica has no
+    /// counters left, nothing is changed.
     pub fn remove(&mut self, me: Writer<'_>, element: T) -> Result<Self, DotsExhausted> {
         self.mark(me, element, false)
     }
@@ -79,44 +80,49 @@ impl<T: Ord + Clone> RwSet<T> {
         Ok(Causal::delta(store, replaced.dots()).into())
     }
 
-    /// Drops the marks of removed elements that `stable` covers, and returns the delta, whose context is exactly the
-    /// dots dropped. O(n log n).
+    /// Drops the marks of removed elements that `stable` covers, and returns the delta, whose context is
+    /// exactly the dots dropped. O(n log n).
     ///
-    /// An element is forgotten if all it has left are removals and `stable` contains all of them. Nothing else changes:
-    /// no element comes or goes, and an element with a concurrent add keeps its marks. Replicas that merge the delta
-    /// forget the same.
+    /// An element is forgotten if all it has left are removals and `stable` contains all of them. Nothing
+    /// else changes: no element comes or goes, and an element with a concurrent add keeps its marks. Replicas
+    /// that merge the delta forget the same.
     ///
-    /// Replicas agree in the end whatever is forgotten. What is at stake is that removals win: a removal that was
-    /// forgotten no longer holds out an add it was concurrent to. Forgetting is *sound*, and no replica ever reads
-    /// anything else than it would have read without, when both of these hold:
+    /// Replicas agree in the end whatever is forgotten. What is at stake is that removals win: a removal that
+    /// was forgotten no longer holds out an add it was concurrent to. Forgetting is *sound* (replicas that
+    /// merge whole deltas and states read what they would read without) when both of these hold:
     ///
-    /// 1. *Every replica is past the cut.* Some state with the context `stable` has been merged by every replica there
-    ///    is, and every replica that joins later starts from a state past it. To have seen the dots is not enough: what
-    ///    they replaced must be gone there too, so compare states, not contexts.
-    /// 2. *Whatever was written before that is here.* This state contains every change that any replica made before it
-    ///    merged the cut; these are the adds to which the removals may be concurrent.
+    /// 1. *Whatever could race with the removals is here.* By the time a replica had seen all of `stable`,
+    ///    everything it had seen or written until then was merged into this state, or will not be heard of by
+    ///    anyone. Adds it makes later know of the removals.
+    /// 2. *Everyone knows what is here.* Every replica has merged this very state since, and replicas that
+    ///    join later start from a state past it. So an add that races with a removal, and is over in this
+    ///    state, is over everywhere and cannot come back in a late message.
     ///
-    /// Two rounds establish both: collect and merge the states of all replicas, and send the result, the cut, to all;
-    /// once each has merged it, collect and merge their states again. Then forget, with the context of the cut.
+    /// Three rounds establish both. Collect and merge the states of all replicas; the context of that is
+    /// `stable`. Send it to all, and once each has merged it, collect and merge their states once more: that
+    /// is the state to forget on, kept aside. Send it to all, and once each has merged it, forget, and merge
+    /// the delta everywhere, in any order with whatever was written meanwhile.
     ///
     /// ```
     /// use crdt_core::{Crdt, ReplicaId, RwSet, Writer};
     ///
     /// let [ann, bob] = [1, 2].map(|n| Writer::unchecked(ReplicaId::from_u128(n)));
     /// let (mut a, mut b) = (RwSet::default(), RwSet::default());
-    /// a.add(ann, "eve")?;
-    /// b.remove(bob, "eve")?;
-    /// b.remove(bob, "mallory")?;
+    /// a.remove(ann, "eve")?;
+    /// a.remove(ann, "mallory")?;
+    /// let first = a.clone().merged(&b);
     ///
-    /// let cut = a.clone().merged(&b);
-    /// let _ = a.merge(&cut);
-    /// let _ = b.merge(&cut);
-    /// let _ = a.merge(&b);
-    /// let forgotten = a.forget_stable(cut.context());
-    /// assert!(a.removed().eq(&["eve"]), "its removal still holds out Ann's add");
+    /// b.add(bob, "eve")?;
+    /// let _ = b.merge(&first);
+    /// let mut second = a.clone().merged(&b);
+    /// let _ = a.merge(&second);
+    /// let _ = b.merge(&second);
     ///
+    /// let forgotten = second.forget_stable(first.context());
+    /// let _ = a.merge(&forgotten);
     /// let _ = b.merge(&forgotten);
     /// assert_eq!(a, b);
+    /// assert!(a.removed().eq(&["eve"]), "Bob's add is still held out, and Mallory has left no mark");
     /// # Ok::<(), crdt_core::DotsExhausted>(())
     /// ```
     pub fn forget_stable(&mut self, stable: &CausalContext) -> Self {
@@ -141,7 +147,8 @@ impl<T: Ord> RwSet<T> {
         self.marks(element).is_some_and(RwMarks::is_present)
     }
 
-    /// The live adds and removals of `element`, `None` if there are none: it was never heard of, or forgotten.
+    /// The live adds and removals of `element`, `None` if there are none: it was never heard of, or
+    /// forgotten.
     pub fn marks<Q: Ord + ?Sized>(&self, element: &Q) -> Option<&RwMarks>
     where
         T: Borrow<Q>,
@@ -156,8 +163,8 @@ impl<T> RwSet<T> {
         self.store().iter().filter(|(_, marks)| marks.is_present()).map(|(element, _)| element)
     }
 
-    /// The elements that a removal holds out, in ascending order: what [`forget_stable`](Self::forget_stable) is there
-    /// to make fewer.
+    /// The elements that a removal holds out, in ascending order: what [`forget_stable`](Self::forget_stable)
+    /// is there to make fewer.
     pub fn removed(&self) -> impl Iterator<Item = &T> {
         self.store().iter().filter(|(_, marks)| !marks.is_present()).map(|(element, _)| element)
     }
@@ -185,8 +192,8 @@ impl<T> RwSet<T> {
 
 causal_type!(impl[T: Ord + Clone] RwSet[T] over DotMap<T, RwMarks>, tagged 0x000c);
 
-/// Written as an [`OrSet`](crate::OrSet) of pairs of element and whether the dot is an add: dots per replica in counter
-/// order cost a byte each.
+/// Written as an [`OrSet`](crate::OrSet) of pairs of element and whether the dot is an add: dots per replica
+/// in counter order cost a byte each.
 #[cfg(feature = "serde")]
 mod serde_impls {
     use serde::de::Error;

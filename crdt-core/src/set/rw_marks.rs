@@ -7,8 +7,8 @@ use crate::{CausalContext, Change, Dot, FingerprintWriter, HeapSize};
 
 /// The live adds and the live removals of one element of a [`RwSet`](super::RwSet).
 ///
-/// Two dot sets side by side. A map from a `bool` to dot sets would do the same with an allocation for every element;
-/// this way the usual single dot lives inline.
+/// Two dot sets side by side. A map from a `bool` to dot sets would do the same with an allocation for every
+/// element; this way the usual single dot lives inline.
 ///
 /// ```
 /// use crdt_core::set::RwMarks;

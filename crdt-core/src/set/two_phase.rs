@@ -18,13 +18,14 @@ use crate::{
 
 /// A set in which a removed element never comes back.
 ///
-/// Each element goes one way: absent, present, removed. Merging takes each to the further of both sides, so a removal
-/// wins over every insertion, earlier, concurrent or later. It needs no replica ids, counters or clocks; the price is
-/// that what was removed is remembered for ever. It suits elements that are unique by nature: order numbers, sessions,
-/// keys that were revoked. For elements that come and go use [`OrSet`](crate::OrSet).
+/// Each element goes one way: absent, present, removed. Merging takes each to the further of both sides, so a
+/// removal wins over every insertion, earlier, concurrent or later. It needs no replica ids, counters or
+/// clocks; the price is that what was removed is remembered for ever. It suits elements that are unique by
+/// nature: order numbers, sessions, keys that were revoked. For elements that come and go use
+/// [`OrSet`](crate::OrSet).
 ///
-/// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and Commutative Replicated Data
-/// Types", 2011, specification 12.
+/// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and Commutative
+/// Replicated Data Types", 2011, specification 12.
 ///
 /// ```
 /// use crdt_core::{Crdt, TwoPhaseSet};
