@@ -156,10 +156,10 @@ fn mint(dots: &mut Causal<DotSet>, me: Writer<'_>) -> Result<Causal<DotSet>, Dot
 }
 
 fn drop_all(dots: &mut Causal<DotSet>) -> Causal<DotSet> {
-    let delta = Causal::delta(DotSet::new(), dots.live());
+    let dropped = dots.live();
     let (live, _) = dots.parts_mut();
     *live = DotSet::new();
-    delta
+    Causal::from_parts_unchecked(DotSet::new(), dropped)
 }
 
 causal_type!(impl[] EwFlag over DotSet, tagged 0x0009);

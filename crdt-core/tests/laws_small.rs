@@ -198,8 +198,8 @@ proptest! {
     ) {
         let delta = same(&register, |state| state.set(by(A), element).expect("few dots"))?;
         minted(&register.digest().live, register.context(), delta.context())?;
-        let sum = |state: &mut MvRegister<u8>| state.set_with(by(A), |values| values.sum()).expect("few dots");
-        let delta = same(&register, sum)?;
+        let sum = |register: &mut MvRegister<u8>| register.set_with(by(A), |values| values.sum());
+        let delta = same(&register, |state| sum(state).expect("few dots"))?;
         prop_assert!(delta.values().eq(&[register.values().sum::<u8>()]));
         let delta = same(&register, MvRegister::clear)?;
         prop_assert_eq!(delta.context(), &register.digest().live);

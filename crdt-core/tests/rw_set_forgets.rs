@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use common::by;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Add(usize, u8),
     Remove(usize, u8),

@@ -113,7 +113,7 @@ impl Modelled for EwFlag {
     }
 
     fn live(&self) -> BTreeMap<Dot, (u8, u8)> {
-        assert_eq!(self.is_enabled(), self.store().len() > 0);
+        assert_eq!(self.is_enabled(), self.store().iter().next().is_some());
         self.store().iter().map(|dot| (dot, (0, 0))).collect()
     }
 }
@@ -135,7 +135,7 @@ impl Modelled for DwFlag {
     }
 
     fn live(&self) -> BTreeMap<Dot, (u8, u8)> {
-        assert_eq!(self.is_enabled(), self.store().len() == 0);
+        assert_eq!(self.is_enabled(), self.store().iter().next().is_none());
         self.store().iter().map(|dot| (dot, (0, 0))).collect()
     }
 }
@@ -227,16 +227,16 @@ impl<T: Modelled> DeltaCrdt for Pair<T> {
     }
 
     fn delta_since(&self, digest: &T::Digest) -> Self {
-        self.knowing(self.value.delta_since(digest))
+        Self::known_by(self.value.delta_since(digest))
     }
 
     fn split(&self) -> Vec<Self> {
-        self.value.split().into_iter().map(|part| self.knowing(part)).collect()
+        self.value.split().into_iter().map(Self::known_by).collect()
     }
 }
 
 impl<T: Modelled> Pair<T> {
-    fn knowing(&self, value: T) -> Self {
+    fn known_by(value: T) -> Self {
         let live = value.live();
         let dropped = value.seen().dots().filter(|dot| !live.contains_key(dot)).collect();
         Self { value, model: Model { written: live, dropped } }
