@@ -88,8 +88,8 @@ impl<T: Ord + Clone> RwSet<T> {
     /// that merge the delta forget the same.
     ///
     /// Replicas agree in the end whatever is forgotten. What is at stake is that removals win: a removal that
-    /// was forgotten no longer holds out an add it was concurrent to. Forgetting is *sound* (replicas that
-    /// merge whole deltas and states read what they would read without) when both of these hold:
+    /// was forgotten no longer holds out an add it was concurrent to. Forgetting is *sound*, and no such add
+    /// ever takes effect, when both of these hold:
     ///
     /// 1. *Whatever could race with the removals is here.* By the time a replica had seen all of `stable`,
     ///    everything it had seen or written until then was merged into this state, or will not be heard of by
@@ -102,6 +102,10 @@ impl<T: Ord + Clone> RwSet<T> {
     /// `stable`. Send it to all, and once each has merged it, collect and merge their states once more: that
     /// is the state to forget on, kept aside. Send it to all, and once each has merged it, forget, and merge
     /// the delta everywhere, in any order with whatever was written meanwhile.
+    ///
+    /// The delta is to reach all replicas, like any other. Where deltas arrive in causal order, nobody can
+    /// tell from the elements that something was forgotten. Out of order, an add that *knew* of the removal
+    /// may take effect earlier than it would have, or as late as this delta.
     ///
     /// ```
     /// use crdt_core::{Crdt, ReplicaId, RwSet, Writer};
@@ -132,9 +136,11 @@ impl<T: Ord + Clone> RwSet<T> {
         let settled = self.store().iter().filter(|(_, marks)| forgettable(marks));
         let settled: Vec<T> = settled.map(|(element, _)| element.clone()).collect();
         let (store, _) = self.causal.parts_mut();
-        let dropped = settled.iter().filter_map(|element| store.remove(element));
-        let dots: Vec<Dot> = dropped.flat_map(|marks| marks.removals().iter().collect::<Vec<_>>()).collect();
-        Causal::delta(DotMap::new(), dots.into_iter().collect()).into()
+        let mut dropped: Vec<Dot> = Vec::new();
+        for element in &settled {
+            dropped.extend(store.remove(element).unwrap_or_default().removals().iter());
+        }
+        Causal::delta(DotMap::new(), dropped.into_iter().collect()).into()
     }
 }
 
