@@ -12,8 +12,13 @@
 //! });
 //! ```
 
+mod arb_small;
 mod strategies;
 
+pub use arb_small::{
+    arb_dw_flag, arb_ew_flag, arb_max_register, arb_min_register, arb_mv_register, arb_replicas, arb_rw_set,
+    arb_two_phase_set,
+};
 pub use strategies::{arb_context, arb_dot, arb_replica};
 
 use alloc::format;
