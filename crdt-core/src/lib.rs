@@ -19,6 +19,7 @@ mod foreign;
 mod hashing;
 mod heap;
 mod id;
+mod journal;
 #[cfg(any(test, feature = "proptest"))]
 pub mod laws;
 mod limits;
@@ -38,8 +39,11 @@ pub use flag::{DwFlag, EwFlag};
 pub use foreign::{MergeError, TryMerge};
 pub use heap::HeapSize;
 pub use id::ReplicaId;
+pub use journal::{Cursor, CursorOutOfReach, Journaled};
 pub use limits::Limits;
 pub use register::{ClockAhead, LwwRegister, MaxRegister, MinRegister, MvRegister};
-pub use replica::{IdentityInUse, Replica, Seal, SealBroken};
+#[cfg(feature = "serde")]
+pub use replica::ReceiveError;
+pub use replica::{IdentityInUse, Replica, RetireError, Seal, SealBroken};
 pub use set::{GSet, OrSet, RwMarks, RwSet, TwoPhaseSet};
 pub use writer::Writer;

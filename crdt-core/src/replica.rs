@@ -2,7 +2,7 @@
 
 use core::ops::Deref;
 
-use crate::{Change, MergeError, ReplicaId, TryMerge, VersionDigest, Writer};
+use crate::{Change, MergeError, NotStable, ReplicaId, Retire, Retirement, TryMerge, VersionDigest, Writer};
 
 /// A state and the identity it is written under: what a device, a process or a user's session owns.
 ///
@@ -42,6 +42,7 @@ use crate::{Change, MergeError, ReplicaId, TryMerge, VersionDigest, Writer};
 #[derive(Debug, PartialEq, Eq)]
 pub struct Replica<T> {
     id: ReplicaId,
+    baseline: u64,
     state: T,
 }
 
@@ -50,8 +51,13 @@ impl<T: TryMerge> Replica<T> {
     ///
     /// Refuses an id that has written into the state already: whoever did may still do so. O(log replicas).
     pub fn new(id: ReplicaId, state: T) -> Result<Self, IdentityInUse> {
+        Self::new_at(0, id, state)
+    }
+
+    /// [`new`](Self::new) from a state of another [baseline](Retirement) than the first.
+    pub fn new_at(baseline: u64, id: ReplicaId, state: T) -> Result<Self, IdentityInUse> {
         check_unused(id, &state)?;
-        Ok(Self { id, state })
+        Ok(Self { id, baseline, state })
     }
 
     /// Takes in a state or delta of another replica, unless it breaks a rule: see [`TryMerge`].
@@ -81,6 +87,11 @@ impl<T> Replica<T> {
         self.id
     }
 
+    /// How many times the state has been rewritten to retire replicas.
+    pub const fn baseline(&self) -> u64 {
+        self.baseline
+    }
+
     /// The state, to read, copy and send. Also by `Deref`.
     pub const fn state(&self) -> &T {
         &self.state
@@ -97,11 +108,28 @@ impl<T> Replica<T> {
     }
 }
 
+impl<T: Retire> Replica<T> {
+    /// Rewrites the state to a new baseline: see [`Retirement`]. On an error everything is as it was.
+    ///
+    /// Refuses a retirement of this very replica, and one that does not lead past the baseline it is at.
+    pub fn retire(&mut self, retirement: &Retirement) -> Result<(), RetireError> {
+        if retirement.includes(self.id) {
+            return Err(RetireError::Myself { replica: self.id });
+        }
+        if retirement.baseline() <= self.baseline {
+            return Err(RetireError::OldBaseline { offered: retirement.baseline(), current: self.baseline });
+        }
+        self.state.retire(retirement)?;
+        self.baseline = retirement.baseline();
+        Ok(())
+    }
+}
+
 impl<T: VersionDigest> Replica<T> {
     /// Ends writing in good order, so that the same identity can go on later: store both halves, and delete the stored
     /// seal *before* opening it. Costs one [`version_digest`](VersionDigest::version_digest).
     pub fn close(self) -> (T, Seal) {
-        let seal = Seal { replica: self.id, digest: self.state.version_digest() };
+        let seal = Seal { replica: self.id, baseline: self.baseline, digest: self.state.version_digest() };
         (self.state, seal)
     }
 }
@@ -121,6 +149,7 @@ impl<T> Deref for Replica<T> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Seal {
     replica: ReplicaId,
+    baseline: u64,
     digest: u128,
 }
 
@@ -136,8 +165,33 @@ impl Seal {
         if state.version_digest() != self.digest {
             return Err(SealBroken { replica: self.replica, state });
         }
-        Ok(Replica { id: self.replica, state })
+        Ok(Replica { id: self.replica, baseline: self.baseline, state })
     }
+}
+
+/// A replica was not rewritten. It is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RetireError {
+    /// Whoever writes under a retired id does so in vain; take a fresh one first, with [`Replica::rename`].
+    #[error("{replica} is itself among the retired; nothing was rewritten, go on under a fresh replica id")]
+    Myself {
+        /// The replica's own id.
+        replica: ReplicaId,
+    },
+    /// The retirement was decided on before the one this state has been through.
+    #[error(
+        "a retirement to baseline {offered} reached a state at baseline {current}; nothing was rewritten"
+    )]
+    OldBaseline {
+        /// Where the retirement leads.
+        offered: u64,
+        /// Where the state is.
+        current: u64,
+    },
+    /// The state lacks changes of a retired replica, or knows of some beyond the decision.
+    #[error(transparent)]
+    NotStable(#[from] NotStable),
 }
 
 /// A new replica was to start under an id that has written already. Nothing was made.
@@ -161,3 +215,55 @@ pub struct SealBroken<T> {
     /// The state, as it was given.
     pub state: T,
 }
+
+/// Bytes in and out, for peers that may be at another baseline.
+#[cfg(feature = "serde")]
+mod bytes {
+    use alloc::vec::Vec;
+
+    use super::Replica;
+    use crate::codec::{self, DecodeError, EncodeError, Encoded};
+    use crate::{Change, Limits, MergeError, TryMerge};
+
+    impl<T: TryMerge + Encoded> Replica<T> {
+        /// A delta, or a whole state, as bytes for a peer, marked with this replica's baseline.
+        pub fn encode(&self, delta: &T) -> Result<Vec<u8>, EncodeError> {
+            codec::try_to_bytes_at(self.baseline, delta)
+        }
+
+        /// Takes in what a peer [encoded](Self::encode), unless it is malformed, of another baseline, or breaks a rule
+        /// of merging. On an error everything is as it was.
+        ///
+        /// ```
+        /// use crdt_core::{GCounter, Limits, Replica, ReplicaId};
+        ///
+        /// let mut till = Replica::new(ReplicaId::from_u128(1), GCounter::default())?;
+        /// let mut office = Replica::new(ReplicaId::from_u128(2), GCounter::default())?;
+        ///
+        /// let sold = till.edit(|count, me| count.increment(me, 3))?;
+        /// let bytes = till.encode(&sold)?;
+        /// assert!(office.receive(&bytes, &Limits::default())?.is_changed());
+        /// assert_eq!(office.value(), 3);
+        /// # Ok::<(), Box<dyn core::error::Error>>(())
+        /// ```
+        pub fn receive(&mut self, bytes: &[u8], limits: &Limits) -> Result<Change, ReceiveError> {
+            let other: T = codec::from_bytes_at(self.baseline, bytes, limits)?;
+            Ok(self.merge(&other)?)
+        }
+    }
+
+    /// Why bytes of a peer were not merged. The replica is as it was.
+    #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+    #[non_exhaustive]
+    pub enum ReceiveError {
+        /// They are no value of the type, or of another baseline.
+        #[error(transparent)]
+        Decode(#[from] DecodeError),
+        /// They are, and break a rule that merging relies on.
+        #[error(transparent)]
+        Merge(#[from] MergeError),
+    }
+}
+
+#[cfg(feature = "serde")]
+pub use bytes::ReceiveError;

@@ -18,9 +18,8 @@ pub const FORMAT_VERSION: u16 = 1;
 /// Bytes in front of the payload.
 pub const HEADER_LEN: usize = 24;
 
-/// Retired replicas are folded away in numbered rewrites of a whole store; no rewrite has a number
-/// other than 0 yet.
-const BASELINE: u64 = 0;
+/// The baseline everything starts at: no replica has been [retired](crate::Retirement) yet.
+const FIRST_BASELINE: u64 = 0;
 
 /// A type with a place in the envelope's table of tags (`docs/formats.md`).
 ///
@@ -45,12 +44,18 @@ pub fn to_bytes<T: Encoded>(value: &T) -> Vec<u8> {
 
 /// The canonical bytes of `value` in an envelope, or the error of a user's own `Serialize`.
 pub fn try_to_bytes<T: Encoded>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    try_to_bytes_at(FIRST_BASELINE, value)
+}
+
+/// [`try_to_bytes`] for a value of another baseline than the first: one in which replicas have been
+/// [retired](crate::Retirement).
+pub fn try_to_bytes_at<T: Encoded>(baseline: u64, value: &T) -> Result<Vec<u8>, EncodeError> {
     let payload = try_encode_payload(value)?;
     let mut bytes = Vec::with_capacity(HEADER_LEN + payload.len());
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
     bytes.extend_from_slice(&T::TYPE_TAG.to_le_bytes());
-    bytes.extend_from_slice(&BASELINE.to_le_bytes());
+    bytes.extend_from_slice(&baseline.to_le_bytes());
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&payload);
     Ok(bytes)
@@ -58,6 +63,12 @@ pub fn try_to_bytes<T: Encoded>(value: &T) -> Result<Vec<u8>, EncodeError> {
 
 /// The value in an envelope. Cost and guarantees are those of [`decode_payload`].
 pub fn from_bytes<T: Encoded>(bytes: &[u8], limits: &Limits) -> Result<T, DecodeError> {
+    from_bytes_at(FIRST_BASELINE, bytes, limits)
+}
+
+/// [`from_bytes`] for a receiver that is at this baseline. A value of any other is refused: it counts replicas that this
+/// side has retired, or the other way round.
+pub fn from_bytes_at<T: Encoded>(baseline: u64, bytes: &[u8], limits: &Limits) -> Result<T, DecodeError> {
     if bytes.len() > limits.max_bytes {
         return Err(DecodeError::TooLarge { found: bytes.len(), limit: limits.max_bytes });
     }
@@ -74,9 +85,9 @@ pub fn from_bytes<T: Encoded>(bytes: &[u8], limits: &Limits) -> Result<T, Decode
     if tag != T::TYPE_TAG {
         return Err(DecodeError::WrongType { expected: T::TYPE_TAG, name: T::NAME, found: tag });
     }
-    let baseline = u64::from_le_bytes(header.take()?);
-    if baseline != BASELINE {
-        return Err(DecodeError::WrongBaseline { found: baseline, expected: BASELINE });
+    let found = u64::from_le_bytes(header.take()?);
+    if found != baseline {
+        return Err(DecodeError::WrongBaseline { found, expected: baseline });
     }
     let claimed = u64::from_le_bytes(header.take()?);
     let payload = header.rest;

@@ -31,6 +31,9 @@ mod envelope;
 mod error;
 mod payload;
 
-pub use envelope::{Encoded, FORMAT_VERSION, HEADER_LEN, MAGIC, from_bytes, to_bytes, try_to_bytes};
+pub use envelope::{
+    Encoded, FORMAT_VERSION, HEADER_LEN, MAGIC, from_bytes, from_bytes_at, to_bytes, try_to_bytes,
+    try_to_bytes_at,
+};
 pub use error::{DecodeError, EncodeError};
 pub use payload::{decode_payload, encode_payload, try_encode_payload};
