@@ -12,8 +12,13 @@
 //! });
 //! ```
 
+mod arb_maps;
 mod strategies;
 
+pub use arb_maps::{
+    arb_bounded_counters, arb_counter_maps, arb_dotted_maps, arb_histories, arb_lww_maps, arb_map_maps,
+    arb_or_maps, arb_reset_counters,
+};
 pub use strategies::{arb_context, arb_dot, arb_replica};
 
 use alloc::format;
