@@ -13,7 +13,7 @@ use crdt_core::laws::{
     arb_or_maps, arb_reset_counters, check_delta_laws, check_laws,
 };
 use crdt_core::{
-    BoundedCounter, DeltaCrdt, GSet, Hlc, LwwMap, LwwRegister, OrMap, OrSet, PnCounter, ReplicaId,
+    BoundedCounter, Change, DeltaCrdt, GSet, Hlc, LwwMap, LwwRegister, OrMap, OrSet, PnCounter, ReplicaId,
     ResetCounter, Retire, Retirement, Stamp, TryMerge, VersionDigest, composite,
 };
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ where
     // What honest replicas send is never refused, as it is or in parts.
     for (ours, theirs, me) in [(a, b, A), (b, c, B), (c, a, C)] {
         let mut taken = ours.clone();
-        prop_assert_eq!(taken.try_merge(theirs, me).map(|change| change.is_changed()), Ok(taken != *ours));
+        prop_assert_eq!(taken.try_merge(theirs, me).map(Change::is_changed), Ok(taken != *ours));
         for part in theirs.split() {
             prop_assert_eq!(ours.check_merge(&part, me), Ok(()));
         }

@@ -199,7 +199,7 @@ impl<T: Tree> World<T> {
     fn run(steps: Vec<Step>) -> Self {
         let mut world = Self::default();
         for step in steps {
-            world.take(step);
+            world.take(&step);
             for replica in world.replicas.iter().chain(world.deltas.last()) {
                 replica.agree();
             }
@@ -207,8 +207,8 @@ impl<T: Tree> World<T> {
         world
     }
 
-    fn take(&mut self, step: Step) {
-        match step {
+    fn take(&mut self, step: &Step) {
+        match *step {
             Step::Add(at, path) => {
                 let path = &path[..T::DEPTH];
                 let delta =

@@ -168,6 +168,7 @@ impl DotRuns {
         Some(run.amount)
     }
 
+    #[cfg(feature = "serde")]
     pub(super) fn runs(&self) -> &[Run] {
         &self.runs
     }

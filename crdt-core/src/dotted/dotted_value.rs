@@ -126,7 +126,10 @@ causal_type!(impl[V: Crdt + Eq] Dotted[V] over DotFun<V>);
 /// A state's version digest stands for it.
 macro_rules! canonical_by_digest {
     ($(impl[$($generics:tt)*] $type:ty),+ $(,)?) => {$(
-        impl<$($generics)*> CanonicalBytes for $type {
+        impl<$($generics)*> CanonicalBytes for $type
+        where
+            Self: VersionDigest,
+        {
             fn feed(&self, writer: &mut FingerprintWriter) {
                 writer.write(&self.version_digest());
             }
@@ -138,7 +141,7 @@ canonical_by_digest! {
     impl[] GCounter,
     impl[] PnCounter,
     impl[] BoundedCounter,
-    impl[T: CanonicalBytes] GSet<T>,
-    impl[V: CanonicalBytes] LwwRegister<V>,
-    impl[K: CanonicalBytes + Ord, V: CanonicalBytes] LwwMap<K, V>,
+    impl[T] GSet<T>,
+    impl[V] LwwRegister<V>,
+    impl[K, V] LwwMap<K, V>,
 }

@@ -130,13 +130,13 @@ pub fn arb_map_maps() -> impl Strategy<Value = [OrMap<u8, OrMap<u8, OrSet<u8>>>;
 }
 
 fn count(counter: &mut ResetCounter, me: Writer<'_>, kind: u8, amount: u8) -> ResetCounter {
-    let counted = match kind {
+    let delta = match kind {
         0..=4 => counter.increment(me, u64::from(amount / 2)),
         5..=6 => counter.decrement(me, 1),
         7 => counter.add(me, i64::from(amount) - 2),
         _ => Ok(counter.reset()),
     };
-    counted.unwrap_or_default()
+    delta.unwrap_or_default()
 }
 
 /// Three replicas' states of a counter that is also reset.
