@@ -110,6 +110,20 @@ fn all_fields_retire_together_under_one_archive() {
 }
 
 #[test]
+fn the_changes_of_several_retired_replicas_do_not_meet_in_any_field() {
+    let mut note = tagged(A, "fruit").merged(&tagged(B, "blue")).merged(&liked(B, 4));
+    let lasts = [A, B].map(|replica| (replica, note.changes_to_retire(replica)));
+    assert_eq!(lasts, [(A, 1), (B, 5)]);
+    let retirement = Retirement::new(1, lasts).unwrap();
+
+    note.retire(&retirement).unwrap();
+
+    assert_eq!(note.tags.context().ranges().collect::<Vec<_>>(), [(retirement.archive(), 1..=2)]);
+    note.tags.remove("fruit");
+    assert!(note.tags.contains("blue"), "each under a dot of its own");
+}
+
+#[test]
 fn a_field_that_is_not_ready_keeps_all_of_them_as_they_are() {
     // The second tag without the first: the numbers add up, and yet something is missing.
     let mut tags = OrSet::default();

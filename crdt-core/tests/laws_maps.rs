@@ -62,6 +62,7 @@ where
 
     let (mut bs, mut cs) = (known.clone(), known.clone());
     let late = change(&mut bs, B);
+    prop_assert_eq!(&known.clone().merged(&late), &bs, "a mutator does what merging its delta does");
     change(&mut cs, C);
     let mut both = bs.clone().merged(&cs);
     let expected = [&bs, &cs, &both].map(&value);
@@ -213,7 +214,9 @@ proptest! {
     #[test]
     fn composite_of_three(states in arb_notes()) {
         check(&states)?;
-        let value = |note: &Note| (note.title.get().copied(), note.tags.iter().copied().collect::<Vec<_>>(), note.likes.value());
+        let value = |note: &Note| {
+            (note.title.get().copied(), note.tags.iter().copied().collect::<Vec<_>>(), note.likes.value())
+        };
         check_retire(&states, |note, me| edit_note(note, me, (3, 2)), value)?;
         check_retire(&states, |note, me| edit_note(note, me, (0, 9)), value)?;
     }

@@ -210,7 +210,10 @@ proptest! {
 
     /// Forked amounts are found as they are among single dots.
     #[test]
-    fn forks_are_found_in_runs(ours in vec((1_u64..10, -1_i64..2), 0..10), theirs in vec((1_u64..10, -1_i64..2), 0..10)) {
+    fn forks_are_found_in_runs(
+        ours in vec((1_u64..10, -1_i64..2), 0..10),
+        theirs in vec((1_u64..10, -1_i64..2), 0..10),
+    ) {
         let build = |amounts: &[(u64, i64)]| {
             let dots = amounts.iter().filter_map(|(counter, amount)| {
                 Some((Dot::new(id(0), *counter)?, NonZeroI64::new(*amount)?))

@@ -117,8 +117,8 @@ impl BoundedCounter {
         Ok(delta)
     }
 
-    /// How much `replica` may still take away or hand on, as far as is known here: exact for the replica itself, and
-    /// for others at least what they had in some state they were in. O(replicas).
+    /// How much `replica` may still take away or hand on: exact for the replica itself, for others what they had when
+    /// last heard of. O(replicas).
     pub fn rights_of(&self, replica: ReplicaId) -> u128 {
         let (granted, spent) = self.balance(replica);
         granted.saturating_sub(spent)

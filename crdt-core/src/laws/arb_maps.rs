@@ -1,4 +1,4 @@
-//! Maps and counters as three replicas leave them: after changes, and with deltas that were lost, repeated and reordered.
+//! Maps and counters as three replicas leave them, with deltas that were lost, repeated and reordered.
 
 use core::convert::Infallible;
 use core::fmt::Debug;
