@@ -119,8 +119,9 @@ fn the_changes_of_several_retired_replicas_do_not_meet_in_any_field() {
     note.retire(&retirement).unwrap();
 
     assert_eq!(note.tags.context().ranges().collect::<Vec<_>>(), [(retirement.archive(), 1..=2)]);
-    note.tags.remove("fruit");
-    assert!(note.tags.contains("blue"), "each under a dot of its own");
+    let peer = note.clone();
+    let removal = Note { tags: note.tags.remove("fruit"), ..Note::default() };
+    assert!(peer.merged(&removal).tags.contains("blue"), "each under a dot of its own");
 }
 
 #[test]
