@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::fingerprint::FingerprintWriter;
-use crate::{CausalContext, Dot, ReplicaId};
+use crate::{CausalContext, Dot, ReplicaId, TryMerge};
 
 /// The decision to retire some replicas: who, after how many changes, and the number of the baseline that results.
 ///
@@ -74,11 +74,20 @@ struct Retired {
 pub trait Retire {
     /// Gives the retired replicas' changes their new names. On an error the state is as it was.
     fn retire(&mut self, retirement: &Retirement) -> Result<(), NotStable>;
+
+    /// How many changes of `replica` a decision to retire it must name: all it made, for types that give them new
+    /// names; 0 for types in which its name stays, such as the stamp of a register.
+    fn changes_to_retire(&self, replica: ReplicaId) -> u128
+    where
+        Self: TryMerge,
+    {
+        self.changes_of(replica)
+    }
 }
 
 impl Retirement {
     /// The decision that after `baseline` each of the replicas is retired after exactly that many changes: what
-    /// [`TryMerge::changes_of`](crate::TryMerge::changes_of) says of it at every member.
+    /// [`Retire::changes_to_retire`] says of it at every member, which is [`TryMerge::changes_of`] for most types.
     ///
     /// Replicas with 0 changes are left out. A replica named twice keeps the higher number.
     pub fn new(
@@ -136,6 +145,26 @@ impl Retirement {
         // At most the total, so the sum cannot overflow.
         let renamed = retired.and_then(|retired| Dot::new(self.archive, retired.offset + dot.counter()));
         renamed.unwrap_or(dot)
+    }
+
+    /// The same decision for one part of a state whose parts each count their own changes: the number of the baseline
+    /// and the archive stay, the numbers of changes are those of the part.
+    ///
+    /// To be called after [`check`](Self::check) on the whole. Refuses a part that has more than the whole.
+    pub fn part(&self, changes_of: impl Fn(ReplicaId) -> u128) -> Result<Self, NotStable> {
+        let mut total = 0;
+        let mut plan = Vec::with_capacity(self.retired.len());
+        for &Retired { replica, last, .. } in &self.retired {
+            let found = changes_of(replica);
+            let part = u64::try_from(found).ok().filter(|part| *part <= last);
+            let part = part.ok_or(NotStable { replica, expected: last.into(), found })?;
+            if part > 0 {
+                plan.push(Retired { replica, last: part, offset: total });
+            }
+            // At most the total of the whole.
+            total += part;
+        }
+        Ok(Self { baseline: self.baseline, archive: self.archive, retired: plan, total })
     }
 
     /// Whether a state has all of each retired replica's changes and none beyond, given what it knows of a replica.

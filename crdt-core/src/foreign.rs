@@ -94,6 +94,14 @@ pub enum MergeError {
         /// Whose amounts they are.
         replica: ReplicaId,
     },
+    /// Both together, a replica spends more rights of a [`BoundedCounter`](crate::BoundedCounter) than it ever had.
+    #[error(
+        "{replica} spends more rights than it has: forged, or what pays for it has not arrived; nothing was merged"
+    )]
+    Overspent {
+        /// Whose rights they are.
+        replica: ReplicaId,
+    },
     /// The input belongs to another baseline: replicas have been retired that one side still counts.
     #[error(
         "baseline {theirs} cannot be merged into baseline {ours}: resynchronise by snapshot; nothing was merged"

@@ -12,9 +12,14 @@
 //! });
 //! ```
 
+mod arb_maps;
 mod arb_small;
 mod strategies;
 
+pub use arb_maps::{
+    arb_bounded_counters, arb_counter_maps, arb_dotted_maps, arb_histories, arb_lww_maps, arb_map_maps,
+    arb_or_maps, arb_reset_counters,
+};
 pub use arb_small::{
     arb_dw_flag, arb_ew_flag, arb_max_register, arb_min_register, arb_mv_register, arb_replicas, arb_rw_set,
     arb_two_phase_set,

@@ -8,6 +8,7 @@ mod baseline;
 pub mod clock;
 #[cfg(feature = "serde")]
 pub mod codec;
+pub mod compose;
 pub mod counter;
 mod crdt;
 mod dot;
@@ -23,6 +24,7 @@ mod journal;
 #[cfg(any(test, feature = "proptest"))]
 pub mod laws;
 mod limits;
+pub mod map;
 pub mod register;
 mod replica;
 pub mod set;
@@ -30,7 +32,7 @@ mod writer;
 
 pub use baseline::{InvalidRetirement, NotStable, Retire, Retirement};
 pub use clock::{CausalContext, Hlc, HlcClock, Observed, Stamp, VersionVector, WallTime};
-pub use counter::{CounterOverflow, GCounter, PnCounter};
+pub use counter::{BoundedCounter, CounterOverflow, GCounter, PnCounter, ResetCounter, SpendError};
 pub use crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
 pub use dot::Dot;
 pub use error::{ClockError, DotsExhausted, InvalidCausal};
@@ -41,6 +43,7 @@ pub use heap::HeapSize;
 pub use id::ReplicaId;
 pub use journal::{Cursor, CursorOutOfReach, Journaled};
 pub use limits::Limits;
+pub use map::{LwwMap, LwwMapDigest, OrMap};
 pub use register::{ClockAhead, LwwRegister, MaxRegister, MinRegister, MvRegister};
 #[cfg(feature = "serde")]
 pub use replica::ReceiveError;

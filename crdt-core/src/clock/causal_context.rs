@@ -144,6 +144,11 @@ impl CausalContext {
             .flat_map(|(replica, counters)| counters.filter_map(move |counter| Dot::new(replica, counter)))
     }
 
+    /// The first dot in here that is not in `other`, if there is one. O(r + g).
+    pub(crate) fn first_outside(&self, other: &Self) -> Option<Dot> {
+        if other.is_superset(self) { None } else { self.difference(other).dots().next() }
+    }
+
     /// The ranges of one replica, none if it was never heard of.
     pub(crate) fn ranges_of(&self, replica: ReplicaId) -> &[Range] {
         self.replicas.get(replica).map_or(&[], Ranges::as_slice)

@@ -1,10 +1,15 @@
-//! Counters: every replica counts in an entry of its own, and the value is their sum.
+//! Counters: every replica counts in entries of its own, and the value is their sum.
 
+mod bounded;
+mod bounded_row;
 mod g;
 mod pn;
+mod reset;
 
+pub use bounded::{BoundedCounter, SpendError};
 pub use g::GCounter;
 pub use pn::PnCounter;
+pub use reset::ResetCounter;
 
 use crate::ReplicaId;
 

@@ -8,7 +8,7 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Writes pairs rather than a serde map: formats such as JSON allow only strings as map keys.
-pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+pub(crate) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
     map: &BTreeMap<K, V>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -17,7 +17,7 @@ pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
 
 /// Deserialises what [`serialize`] wrote, and nothing else: a key out of order or
 /// twice is refused. Memory grows with what arrives, whatever length the input claims.
-pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     K: Deserialize<'de> + Ord,
     V: Deserialize<'de>,

@@ -93,7 +93,7 @@ impl<S> Causal<S> {
 }
 
 impl<S: DotStore> Causal<S> {
-    /// Puts together what came from elsewhere. O(n log n) in the live dots.
+    /// Puts together what came from elsewhere. O(n log n) in the ranges of live dots.
     ///
     /// Refuses a store that breaks the rules the joins rely on: a dot outside the context would
     /// come back after its removal, and a dot in two places could not be removed from one of them.
@@ -185,11 +185,16 @@ impl<S: DotStore> DeltaCrdt for Causal<S> {
         Self { store, context }
     }
 
-    /// One part per live dot, then one per range of removed dots.
+    /// One part per live dot (or run of dots, where the store keeps runs), then one per range of removed dots.
     fn split(&self) -> Vec<Self> {
-        let live = self.store.split().into_iter();
-        let mut parts: Vec<Self> =
-            live.map(|(dot, store)| Self { store, context: CausalContext::from(dot) }).collect();
+        let live = self.store.split().into_iter().map(|(_, store)| {
+            let mut context = CausalContext::new();
+            store.for_each_range(&mut |replica, counters| {
+                context.insert_range(replica, counters);
+            });
+            Self { store, context }
+        });
+        let mut parts: Vec<Self> = live.collect();
         parts.extend(self.removed().ranges().map(|(replica, counters)| {
             let mut context = CausalContext::new();
             context.insert_range(replica, counters);
@@ -214,8 +219,11 @@ impl<S: DotStore> TryMerge for Causal<S> {
 
     fn check_merge(&self, other: &Self, me: ReplicaId) -> Result<(), MergeError> {
         check_own_changes(self, other, me)?;
-        match self.store.find_fork(&self.context, &other.store) {
-            Some(dot) => Err(MergeError::ForkedReplica { dot }),
+        if let Some(dot) = self.store.find_fork(&self.context, &other.store) {
+            return Err(MergeError::ForkedReplica { dot });
+        }
+        match self.store.find_overflow(&other.store) {
+            Some(replica) => Err(MergeError::Overflow { replica }),
             None => Ok(()),
         }
     }

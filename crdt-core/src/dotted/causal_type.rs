@@ -31,9 +31,9 @@ impl<S: DotStore> CausalCrdt for Causal<S> {
 /// Implements the traits of a causal type for a struct with the one field `causal: Causal<Store>`.
 ///
 /// The struct itself derives `Clone`, `PartialEq`, `Eq` and, if the store's serde form is the type's, serde's traits
-/// transparently.
+/// transparently. A type without a tag has no envelope of its own.
 macro_rules! causal_type {
-    (impl[$($generics:tt)*] $name:ident $([$($parameter:ident),+])? over $store:ty, tagged $tag:literal) => {
+    (impl[$($generics:tt)*] $name:ident $([$($parameter:ident),+])? over $store:ty $(, tagged $tag:literal)?) => {
         /// Bottom: nothing happened yet.
         impl<$($generics)*> Default for $name $(<$($parameter),+>)? {
             fn default() -> Self {
@@ -134,6 +134,10 @@ macro_rules! causal_type {
             }
         }
 
+        $crate::dotted::causal_type! { @envelope [$($generics)*] $name $([$($parameter),+])? $(, $tag)? }
+    };
+    (@envelope [$($generics:tt)*] $name:ident $([$($parameter:ident),+])?) => {};
+    (@envelope [$($generics:tt)*] $name:ident $([$($parameter:ident),+])?, $tag:literal) => {
         #[cfg(feature = "serde")]
         impl<$($generics)*> $crate::codec::Encoded for $name $(<$($parameter),+>)?
         where

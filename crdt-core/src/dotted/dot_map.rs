@@ -4,9 +4,10 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use super::{DotSet, DotStore};
-use crate::{CausalContext, Change, Dot};
+use crate::{CausalContext, Change, Crdt, Dot, ReplicaId};
 
 /// A dot store under each key; a key is present while its store holds a live dot.
 ///
@@ -151,6 +152,12 @@ impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
         }
     }
 
+    fn for_each_range(&self, visit: &mut dyn FnMut(ReplicaId, RangeInclusive<u64>)) {
+        for store in self.entries.values() {
+            store.for_each_range(visit);
+        }
+    }
+
     fn unseen_by(&self, context: &CausalContext) -> Self {
         let unseen = self.iter().map(|(key, store)| (key, store.unseen_by(context)));
         let entries = unseen.filter(|(_, store)| !store.is_empty());
@@ -160,24 +167,26 @@ impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
     /// A fork within a key, or a dot that is alive under one key here and under another there.
     fn find_fork(&self, context: &CausalContext, other: &Self) -> Option<Dot> {
         let nothing = S::default();
-        let mut astray = Vec::new();
+        let mut astray = CausalContext::new();
         for (key, theirs) in other.iter() {
             let ours = self.get(key).unwrap_or(&nothing);
             if let Some(dot) = ours.find_fork(context, theirs) {
                 return Some(dot);
             }
-            let alive_here = ours.dots();
-            theirs.for_each_dot(&mut |dot| {
-                if context.contains(dot) && !alive_here.contains(dot) {
-                    astray.push(dot);
-                }
-            });
+            // A set: whether it grows does not matter.
+            let _ = astray.merge(&theirs.dots().intersection(context).difference(&ours.dots()));
         }
         if astray.is_empty() {
             return None;
         }
         // Usually removed here; else alive under another key.
-        self.dots().intersection(&astray.into_iter().collect()).dots().next()
+        self.dots().intersection(&astray).dots().next()
+    }
+
+    /// Key by key: each sums up on its own.
+    fn find_overflow(&self, other: &Self) -> Option<ReplicaId> {
+        let shared = other.iter().filter_map(|(key, theirs)| Some((self.get(key)?, theirs)));
+        shared.into_iter().find_map(|(ours, theirs)| ours.find_overflow(theirs))
     }
 
     fn renamed(&self, rename: &dyn Fn(Dot) -> Dot) -> Self {

@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`DotSet`] | live dots | flags, one element of a set |
 //! | [`DotFun`] | a value under each live dot | registers that keep concurrent values |
+//! | [`DotRuns`] | an amount under each live dot, runs in one piece | counters |
 //! | [`DotMap`] | a store under each key | sets, maps |
 //!
 //! Joins take both contexts by reference, so any number of stores can live under one shared
@@ -23,14 +24,19 @@
 //! Source: Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018), section 7.
 
 #[cfg(feature = "serde")]
-mod ascending;
+pub(crate) mod ascending;
 mod causal;
 mod causal_type;
 mod digest;
 mod dot_fun;
 mod dot_map;
+mod dot_runs;
+#[cfg(feature = "serde")]
+mod dot_runs_serde;
 mod dot_set;
+mod dotted_value;
 mod elements;
+mod spans;
 
 pub use causal::{Causal, CausalDigest};
 pub use causal_type::CausalCrdt;
@@ -39,12 +45,15 @@ pub use digest::StoreDigest;
 pub(crate) use digest::b_tree_bytes;
 pub use dot_fun::DotFun;
 pub use dot_map::DotMap;
+pub use dot_runs::DotRuns;
 pub use dot_set::DotSet;
+pub use dotted_value::Dotted;
 pub use elements::ElementStore;
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
-use crate::{CausalContext, Change, Dot, InvalidCausal};
+use crate::{CausalContext, Change, Dot, InvalidCausal, ReplicaId};
 
 /// A store whose content is filed under dots; see the [module](self) for the two rules.
 ///
@@ -79,29 +88,35 @@ pub trait DotStore: Clone + Default + PartialEq {
     fn is_empty(&self) -> bool;
 
     /// Visits every live dot, in the store's own canonical order.
+    ///
+    /// A store that keeps many dots in one piece can hold more of them than can be visited; whoever does not need them
+    /// one by one takes [`for_each_range`](Self::for_each_range).
     fn for_each_dot(&self, visit: &mut dyn FnMut(Dot));
+
+    /// Visits the live dots as ranges of counters, in pieces as the store keeps them and in its own canonical order. A
+    /// walk is as long as the store is large.
+    fn for_each_range(&self, visit: &mut dyn FnMut(ReplicaId, RangeInclusive<u64>)) {
+        self.for_each_dot(&mut |dot| visit(dot.replica, dot.counter()..=dot.counter()));
+    }
 
     /// The live dots as a set. O(n log n).
     fn dots(&self) -> CausalContext {
-        let mut dots = Vec::new();
-        self.for_each_dot(&mut |dot| dots.push(dot));
-        dots.into_iter().collect()
+        spans::union(&spans::ascending(self))
     }
 
     /// The part of this store whose dots `context` has not seen.
     #[must_use]
     fn unseen_by(&self, context: &CausalContext) -> Self;
 
-    /// Whether the store may live under `context`: refuses one that breaks the two rules. O(n log n).
+    /// Whether the store may live under `context`: refuses one that breaks the two rules. O(n log n) in the ranges of
+    /// live dots.
     fn check(&self, context: &CausalContext) -> Result<(), InvalidCausal> {
-        let mut dots = Vec::new();
-        self.for_each_dot(&mut |dot| dots.push(dot));
-        dots.sort_unstable();
-        if let Some(&dot) = dots.iter().find(|dot| !context.contains(**dot)) {
+        let spans = spans::ascending(self);
+        if let Some(dot) = spans::union(&spans).first_outside(context) {
             return Err(InvalidCausal::DotOutsideContext { dot });
         }
-        match dots.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(InvalidCausal::DotInTwoPlaces { dot: pair[0] }),
+        match spans::overlap(&spans) {
+            Some(dot) => Err(InvalidCausal::DotInTwoPlaces { dot }),
             None => Ok(()),
         }
     }
@@ -114,12 +129,20 @@ pub trait DotStore: Clone + Default + PartialEq {
     /// not alive under its own key, it may have to be looked for under all others.
     fn find_fork(&self, context: &CausalContext, other: &Self) -> Option<Dot>;
 
-    /// This store with other names for its dots. `rename` is injective.
+    /// A replica whose amounts in both stores together are more than a sum can hold, if there is one: only forged
+    /// amounts are. For stores whose content is added up; others have none.
+    fn find_overflow(&self, other: &Self) -> Option<ReplicaId> {
+        let _ = other;
+        None
+    }
+
+    /// This store with other names for its dots. `rename` is injective, and keeps the distance between live dots of
+    /// one replica, as numbering on from an offset does.
     #[must_use]
     fn renamed(&self, rename: &dyn Fn(Dot) -> Dot) -> Self;
 
     /// One store per live dot, each holding that dot alone, in the order of
-    /// [`for_each_dot`](Self::for_each_dot).
+    /// [`for_each_dot`](Self::for_each_dot). Dots that the store keeps in one piece stay together, under the first.
     fn split(&self) -> Vec<(Dot, Self)>;
 }
 

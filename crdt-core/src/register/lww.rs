@@ -192,6 +192,13 @@ impl<V> Retire for LwwRegister<V> {
     fn retire(&mut self, _: &Retirement) -> Result<(), NotStable> {
         Ok(())
     }
+
+    fn changes_to_retire(&self, _: ReplicaId) -> u128
+    where
+        Self: TryMerge,
+    {
+        0
+    }
 }
 
 impl<V: HeapSize> HeapSize for LwwRegister<V> {

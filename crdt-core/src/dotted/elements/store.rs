@@ -2,12 +2,15 @@
 
 use alloc::vec::Vec;
 use core::hash::Hash;
+use core::ops::RangeInclusive;
 
 use super::{ElementStore, digest_part};
 use crate::clock::Ranges;
 use crate::dotted::{DotStore, StoreDigest};
 use crate::fingerprint::sum;
-use crate::{CanonicalBytes, CausalContext, Change, Dot, FingerprintWriter, InvalidCausal, VersionDigest};
+use crate::{
+    CanonicalBytes, CausalContext, Change, Dot, FingerprintWriter, InvalidCausal, ReplicaId, VersionDigest,
+};
 
 /// Joins are made for deltas as for whole states: the cost is the ranges of the other context, the pages they meet (a
 /// word each for 64 dots) and the elements that come or go. Where both sides have seen the same of a replica and hold
@@ -43,6 +46,12 @@ impl<T: Eq + Hash + Clone> DotStore for ElementStore<T> {
         self.iter_dots().for_each(|(dot, _)| visit(dot));
     }
 
+    fn for_each_range(&self, visit: &mut dyn FnMut(ReplicaId, RangeInclusive<u64>)) {
+        for row in self.rows.iter() {
+            row.pages.ranges().iter().for_each(|range| visit(row.id, range.start..=range.end));
+        }
+    }
+
     /// O(live dots / 64), and O(holes) where there are such.
     fn dots(&self) -> CausalContext {
         let rows = self.rows.iter();
@@ -56,7 +65,7 @@ impl<T: Eq + Hash + Clone> DotStore for ElementStore<T> {
 
     /// A dot cannot be in two places here. O(live dots / 64), and O(holes) where there are such.
     fn check(&self, context: &CausalContext) -> Result<(), InvalidCausal> {
-        match self.dots().difference(context).dots().next() {
+        match self.dots().first_outside(context) {
             Some(dot) => Err(InvalidCausal::DotOutsideContext { dot }),
             None => Ok(()),
         }
