@@ -5,7 +5,7 @@
 
 use conflict_store::Document;
 use crdt_core::codec::{self, DecodeError};
-use crdt_core::dotted::{DotMap, DotSet, DotStore};
+use crdt_core::dotted::{DotStore, ElementStore};
 use crdt_core::{
     CausalContext, Change, Crdt, DeltaCrdt, Dot, GCounter, Hlc, LwwRegister, PnCounter, ReplicaId, Stamp,
     VersionDigest,
@@ -23,7 +23,7 @@ pub enum Cell {
     /// A tree of versions.
     Document(Document<Bytes>),
     /// Elements and the dots under which they live.
-    Set(DotMap<Bytes, DotSet>),
+    Set(ElementStore<Bytes>),
     /// Increments and decrements per replica.
     Counter(PnCounter),
     /// The last value written.
@@ -64,7 +64,7 @@ impl Cell {
     pub(crate) fn vacant(kind: Kind) -> Self {
         match kind {
             Kind::Document => Self::Document(Document::default()),
-            Kind::Set => Self::Set(DotMap::default()),
+            Kind::Set => Self::Set(tracked(ElementStore::new())),
             Kind::Counter => Self::Counter(PnCounter::default()),
             Kind::Register => Self::Register(LwwRegister::default()),
         }
@@ -172,7 +172,7 @@ impl Cell {
         }
         Ok(match kind {
             Kind::Document => Self::Document(Document::decode_for_key(key, bytes, limits)?),
-            Kind::Set => Self::Set(codec::decode_payload(bytes, limits)?),
+            Kind::Set => Self::Set(tracked(codec::decode_payload(bytes, limits)?)),
             Kind::Counter => Self::Counter(codec::decode_payload(bytes, limits)?),
             Kind::Register => Self::Register(codec::decode_payload(bytes, limits)?),
         })
@@ -191,7 +191,7 @@ pub(crate) fn effect_of(
     let cell = match (&entry.delta, kind) {
         (Delta::Document(versions), Kind::Document) => Cell::decode(kind, &entry.key, versions, limits)?,
         (Delta::SetAdd { element, superseded }, Kind::Set) => {
-            let mut elements = DotMap::default();
+            let mut elements = ElementStore::new();
             elements.add(dot, element.clone());
             cover(&mut context, superseded);
             Cell::Set(elements)
@@ -209,6 +209,12 @@ pub(crate) fn effect_of(
         _ => return Err(CellError::OtherKind { expected: kind }),
     };
     Ok((cell, context))
+}
+
+/// A set that lives on keeps its digest current, so that a write to a large one costs what it changes.
+fn tracked(mut elements: ElementStore<Bytes>) -> ElementStore<Bytes> {
+    elements.track_digest();
+    elements
 }
 
 fn cover(context: &mut CausalContext, dots: &[Dot]) {

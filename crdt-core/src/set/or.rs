@@ -209,9 +209,7 @@ impl<T> OrSet<T> {
 impl<T: Ord> OrSet<T> {
     /// The elements in ascending order. O(n log n).
     pub fn to_sorted(&self) -> Vec<&T> {
-        let mut elements: Vec<&T> = self.iter().collect();
-        elements.sort_unstable();
-        elements
+        self.causal.store().to_sorted()
     }
 }
 

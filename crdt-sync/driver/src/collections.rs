@@ -188,7 +188,7 @@ impl Sets {
     /// The elements, ascending.
     pub async fn elements(&self, key: impl Into<Bytes>) -> Result<Vec<Bytes>, NodeError> {
         Ok(match self.at.cell(key).await? {
-            Some(Cell::Set(elements)) => elements.iter().map(|(element, _)| element.clone()).collect(),
+            Some(Cell::Set(elements)) => elements.to_sorted().into_iter().cloned().collect(),
             _ => Vec::new(),
         })
     }

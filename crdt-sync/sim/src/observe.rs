@@ -48,7 +48,7 @@ fn item_of(write: &Write) -> ItemKey {
 pub(crate) fn live_elements(cell: Option<&Cell>) -> BTreeMap<Bytes, BTreeSet<Dot>> {
     match cell {
         Some(Cell::Set(elements)) => {
-            elements.iter().map(|(element, dots)| (element.clone(), dots.iter().collect())).collect()
+            elements.iter().map(|each| (each.clone(), elements.dots_of(each).iter().collect())).collect()
         }
         _ => BTreeMap::new(),
     }

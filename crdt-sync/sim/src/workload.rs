@@ -94,7 +94,7 @@ impl Workload {
 
     fn set_action(&mut self, cell: Option<&Cell>) -> Action {
         let present: Vec<Bytes> = match cell {
-            Some(Cell::Set(elements)) => elements.iter().map(|(element, _)| element.clone()).collect(),
+            Some(Cell::Set(elements)) => elements.to_sorted().into_iter().cloned().collect(),
             _ => Vec::new(),
         };
         match self.dice.below(10) {

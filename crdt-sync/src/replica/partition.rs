@@ -128,7 +128,7 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
-    use crdt_core::dotted::DotMap;
+    use crdt_core::dotted::ElementStore;
 
     use super::*;
     use crate::collection::Collection;
@@ -140,7 +140,7 @@ mod tests {
         let key = ItemKey { collection: Collection::sets("lists").id(), key: "groceries".into() };
         let dot = Dot::new(ReplicaId::from_u128(1), 1).unwrap();
         let set_of = |element: &str| {
-            let mut elements = DotMap::default();
+            let mut elements = ElementStore::new();
             elements.add(dot, element.into());
             Cell::Set(elements)
         };

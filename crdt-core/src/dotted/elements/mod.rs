@@ -8,6 +8,7 @@ mod store;
 #[cfg(feature = "serde")]
 mod wire;
 
+use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
 use core::hash::Hash;
@@ -105,6 +106,16 @@ impl<T> ElementStore<T> {
                 row.pages.iter().filter(move |&(counter, slot)| self.is_least(slot, (number, counter)));
             firsts.map(|(_, slot)| self.arena.element(slot))
         })
+    }
+
+    /// The elements in ascending order. O(n log n).
+    pub fn to_sorted(&self) -> Vec<&T>
+    where
+        T: Ord,
+    {
+        let mut elements: Vec<&T> = self.arena.elements().collect();
+        elements.sort_unstable();
+        elements
     }
 
     /// Live dots and the elements they keep alive, by replica, then by counter.

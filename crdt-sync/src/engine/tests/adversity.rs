@@ -8,7 +8,7 @@ use crate::wire::{self, Frontier, Greeting, Message, OriginStatus, Run};
 
 fn elements(cluster: &Cluster, node: usize, key: &str) -> Vec<Bytes> {
     match cluster.peek(node, &item(1, key)) {
-        Some(Cell::Set(elements)) => elements.iter().map(|(element, _)| element.clone()).collect(),
+        Some(Cell::Set(elements)) => elements.to_sorted().into_iter().cloned().collect(),
         _ => Vec::new(),
     }
 }
