@@ -15,6 +15,7 @@ pub mod dotted;
 mod error;
 mod fingerprint;
 mod foreign;
+mod hashing;
 mod heap;
 mod id;
 #[cfg(any(test, feature = "proptest"))]
