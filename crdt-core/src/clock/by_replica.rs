@@ -1,5 +1,6 @@
 //! A small map from replica to something, in replica order.
 
+use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use smallvec::SmallVec;
@@ -111,8 +112,7 @@ impl<V> ByReplica<V> {
     /// Folds every entry of `other` in. O(n + m), and O(m log n) for a few entries that bring no new replica.
     ///
     /// Replicas that have met before mostly know of the same others, so both are walked in lockstep for as long as
-    /// they do. From there on each of the other's entries is sought from where the last one was. New replicas are
-    /// only noted on the way, and everything moves once.
+    /// they do. From there on each of the other's entries is sought from where the last one was, until one is new.
     pub(super) fn merge_with(&mut self, other: &Self, mut join: impl FnMut(&mut V, &V) -> bool) -> Change
     where
         V: Clone,
@@ -129,19 +129,53 @@ impl<V> ByReplica<V> {
         }
         let mut at = met;
         let mut missing = SmallVec::<[Missing<'_, V>; 1]>::new();
-        for entry in &theirs[met..] {
+        for (index, entry) in theirs.iter().enumerate().skip(met) {
             at += count_below(&ours[at..], entry.0);
+            let few_are_left = (theirs.len() - index).saturating_mul(8) < ours.len() - at;
             match ours.get_mut(at) {
                 Some((replica, mine)) if *replica == entry.0 => {
                     changed |= join(mine, &entry.1);
                     at += 1;
                 }
-                _ => missing.push(Missing { at, entry }),
+                _ if few_are_left => missing.push(Missing { at, entry }),
+                _ => {
+                    // What is noted so far lies below, where nothing moves any more.
+                    at += missing.len();
+                    self.insert_all(&missing);
+                    self.weave(at, &theirs[index..], join);
+                    return Change::Changed;
+                }
             }
         }
         changed |= !missing.is_empty();
         self.insert_all(&missing);
         Change::from(changed)
+    }
+
+    /// Folds many entries in, of which the first is new and belongs in front of ours at `start`: each of ours moves
+    /// once.
+    fn weave(&mut self, start: usize, theirs: &[(ReplicaId, V)], mut join: impl FnMut(&mut V, &V) -> bool)
+    where
+        V: Clone,
+    {
+        let mut ours = core::mem::take(&mut self.entries).into_iter();
+        let mut woven = Vec::with_capacity(ours.len() + theirs.len());
+        woven.extend(ours.by_ref().take(start));
+        for entry in theirs {
+            while ours.as_slice().first().is_some_and(|(replica, _)| *replica < entry.0) {
+                woven.extend(ours.next());
+            }
+            match ours.as_mut_slice().first_mut() {
+                Some((replica, mine)) if *replica == entry.0 => {
+                    join(mine, &entry.1);
+                    woven.extend(ours.next());
+                }
+                _ => woven.push(entry.clone()),
+            }
+        }
+        woven.extend(ours);
+        woven.shrink_to_fit();
+        self.entries = SmallVec::from_vec(woven);
     }
 
     fn insert_all(&mut self, missing: &[Missing<'_, V>])

@@ -18,8 +18,10 @@ const PLACES: usize = if cfg!(test) { 300 } else { u32::MAX as usize };
 /// Nothing but its hash tells an element apart.
 const SALT: u64 = 0;
 
+/// How many elements are looked up at a time, so that the memory for one is fetched while that for others is.
+const BATCH: usize = 32;
+
 /// Different elements in the order they came, the first one inline.
-#[derive(Clone)]
 pub(super) struct Indexed<T> {
     elements: SmallVec<[T; 1]>,
     /// Where the first `places.len()` elements are, by hash; the rest is looked through.
@@ -53,9 +55,21 @@ impl<T> Indexed<T> {
         self.elements.len() == other.elements.len() && self.fingerprint == other.fingerprint
     }
 
-    /// Whether every element of a list of that length has its place in a table.
+    /// Whether every element has its place in the table.
     fn is_indexed(&self) -> bool {
         self.places.len() == self.elements.len()
+    }
+}
+
+/// In one piece where elements are plain bytes.
+impl<T: Clone> Clone for Indexed<T> {
+    fn clone(&self) -> Self {
+        let elements = if self.elements.spilled() {
+            SmallVec::from_vec(self.elements.to_vec())
+        } else {
+            self.elements.clone()
+        };
+        Self { elements, places: self.places.clone(), fingerprint: self.fingerprint }
     }
 }
 
@@ -95,13 +109,13 @@ impl<T: Eq + Hash> Indexed<T> {
         }
         let missing = self.missing_from(other);
         let theirs = &other.elements[..];
-        self.append(&missing, missing.places().map(|place| theirs[place].clone()));
+        self.append(missing.count(), missing.places().map(|place| theirs[place].clone()));
     }
 
     /// The same, moving the elements.
     pub(super) fn merge_owned(&mut self, other: Self) {
         let missing = self.missing_from(&other);
-        self.append(&missing, missing.pick(other.elements.into_iter()));
+        self.append(missing.count(), missing.pick(other.elements.into_iter()));
     }
 
     /// What the other lacks, in this order.
@@ -112,21 +126,20 @@ impl<T: Eq + Hash> Indexed<T> {
         let mut difference = Self::new();
         let missing = other.missing_from(self);
         let ours = &self.elements[..];
-        difference.append(&missing, missing.places().map(|place| ours[place].clone()));
+        difference.append(missing.count(), missing.places().map(|place| ours[place].clone()));
         difference
     }
 
     /// Whether the other has all of these elements, for certain.
     pub(super) fn is_subset(&self, other: &Self) -> bool {
-        self.elements.len() <= other.elements.len()
-            && self.walk(other, |_, element| other.find(hash_one(element), element).is_some())
+        self.elements.len() <= other.elements.len() && other.each_missing(self, |_| false)
     }
 
     /// Elements that are known to be different: what is read from an encoding.
     pub(super) fn from_different(elements: impl IntoIterator<Item = T>) -> Self {
         let mut list = Self::new();
         list.elements.extend(elements);
-        list.fingerprint = list.sum();
+        list.fingerprint = sum(&list.elements);
         if list.elements.len() > SCANNED {
             list.index(list.elements.len());
         }
@@ -136,12 +149,7 @@ impl<T: Eq + Hash> Indexed<T> {
     /// Whether fingerprint and table agree with the elements.
     pub(super) fn is_sound(&self) -> bool {
         let finds_itself = |(place, element)| self.find(hash_one(element), element) == Some(place);
-        self.fingerprint == self.sum() && self.elements.iter().enumerate().all(finds_itself)
-    }
-
-    fn sum(&self) -> u128 {
-        let parts = self.elements.iter().map(|element| fingerprint(hash_one(element), SALT));
-        parts.fold(0, u128::wrapping_add)
+        self.fingerprint == sum(&self.elements) && self.elements.iter().enumerate().all(finds_itself)
     }
 
     fn find<Q: Eq + ?Sized>(&self, hash: u64, element: &Q) -> Option<usize>
@@ -169,25 +177,19 @@ impl<T: Eq + Hash> Indexed<T> {
         }
     }
 
-    /// Adds the missing elements, which come in the order of their places, while the hashes may come in any.
-    fn append(&mut self, missing: &Missing, elements: impl Iterator<Item = T>) {
-        if missing.hashes.is_empty() {
+    /// Adds `count` elements that are not there.
+    fn append(&mut self, count: usize, elements: impl Iterator<Item = T>) {
+        if count == 0 {
             return;
         }
         let first = self.elements.len();
-        let total = first + missing.hashes.len();
-        if total > SCANNED {
-            // Before the new ones come: they know their hashes.
-            self.index(total);
-        }
-        self.elements.reserve(missing.hashes.len());
+        self.elements.reserve(count);
         self.elements.extend(elements);
-        for (hash, place) in &missing.hashes {
-            self.fingerprint = self.fingerprint.wrapping_add(fingerprint(*hash, SALT));
-            if total > SCANNED {
-                self.place(*hash, first + missing.rank(*place));
-            }
+        if first + count > SCANNED {
+            self.index(first + count);
         }
+        let new = &self.elements[first..];
+        self.fingerprint = self.fingerprint.wrapping_add(sum(new));
     }
 
     /// Makes room for the places of `total` elements, and enters those that are here and have none.
@@ -208,83 +210,102 @@ impl<T: Eq + Hash> Indexed<T> {
         }
     }
 
-    fn missing_from(&self, other: &Self) -> Missing {
-        let mut missing = Missing::default();
-        if self.seems_equal(other) {
-            return missing;
+    fn missing_from(&self, other: &Self) -> Places {
+        let mut missing = Places::default();
+        if !self.seems_equal(other) {
+            missing.words.resize(other.elements.len().div_ceil(64), 0);
+            self.each_missing(other, |place| {
+                missing.insert(place);
+                true
+            });
         }
-        other.walk(self, |place, element| {
-            let hash = hash_one(element);
-            if self.find(hash, element).is_none() {
-                missing.hashes.push((hash, place));
-            }
-            true
-        });
-        missing.rank_all(other.elements.len());
         missing
     }
 
-    /// Visits the elements, with their places, of which `beside` may not have the same in the same place, until one
-    /// does not pass; whether all do.
+    /// Visits the place of every element of the other that is missing here, until `go_on` says no; whether it never
+    /// did.
     ///
-    /// Two lists with a common past begin alike, which saves looking anything up. Beyond that they are walked in the
-    /// order of the table where both have one: it is the other's order, too, and looking up then reads memory
-    /// forwards.
-    fn walk(&self, beside: &Self, mut passes: impl FnMut(usize, &T) -> bool) -> bool {
-        let elements = &self.elements[..];
-        let alike =
-            elements.iter().zip(&beside.elements[..]).take_while(|(ours, theirs)| ours == theirs).count();
-        let by_table = self.is_indexed() && beside.is_indexed() && alike <= elements.len() / 2;
-        if by_table {
-            self.places
-                .iter()
-                .map(|place| index(*place))
-                .all(|place| place < alike || passes(place, &elements[place]))
-        } else {
-            elements.iter().enumerate().skip(alike).all(|(place, element)| passes(place, element))
+    /// Replicas mostly learn things in runs of the same order, so an element is first compared with the one behind the
+    /// last that was found, which takes no hash. Where the orders turn out to have little in common, the rest is walked
+    /// as the other's table has it: that is the order of the table here, too, and looking up reads memory forwards.
+    fn each_missing(&self, other: &Self, mut go_on: impl FnMut(usize) -> bool) -> bool {
+        let (ours, theirs) = (&self.elements[..], &other.elements[..]);
+        let has_tables = !self.places.is_empty() && self.is_indexed() && other.is_indexed();
+        let (mut next, mut looked_up) = (0, 0);
+        for (place, element) in theirs.iter().enumerate() {
+            if ours.get(next) == Some(element) {
+                next += 1;
+                continue;
+            }
+            if has_tables && looked_up > BATCH + place / 4 {
+                return self.each_missing_by_table(other, place, go_on);
+            }
+            looked_up += 1;
+            let hash = hash_one(element);
+            match self.find(hash, element) {
+                Some(found) => next = found + 1,
+                None if go_on(place) => {}
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The same for the elements from `start` on, in the order of tables that hold all.
+    fn each_missing_by_table(
+        &self,
+        other: &Self,
+        start: usize,
+        mut go_on: impl FnMut(usize) -> bool,
+    ) -> bool {
+        let (ours, theirs) = (&self.elements[..], &other.elements[..]);
+        let mut places = other.places.iter().map(|place| index(*place)).filter(|place| *place >= start);
+        let mut batch = [(0, 0); BATCH];
+        loop {
+            let mut len = 0;
+            for (slot, place) in batch.iter_mut().zip(places.by_ref()) {
+                *slot = (hash_one(&theirs[place]), place);
+                len += 1;
+            }
+            // Whatever has the same hash as far as the table knows is nearly always the element: to be seen below.
+            let likely = batch.map(|(hash, _)| self.places.find(hash, |_| true).map(|place| index(*place)));
+            for ((hash, place), likely) in batch[..len].iter().zip(likely) {
+                let is_here = likely.is_some_and(|likely| {
+                    ours[likely] == theirs[*place] || self.find(*hash, &theirs[*place]).is_some()
+                });
+                if !is_here && !go_on(*place) {
+                    return false;
+                }
+            }
+            if len < BATCH {
+                return true;
+            }
         }
     }
 }
 
-/// Which elements of a list another one lacks.
+/// Some of the places in a list: a bit for each.
 #[derive(Default)]
-struct Missing {
-    /// Their hashes and places, in the order they were found.
-    hashes: SmallVec<[(u64, usize); 2]>,
-    /// One bit for each place in the list, and how many are set in the words before.
-    words: SmallVec<[(u64, usize); 1]>,
+struct Places {
+    words: SmallVec<[u64; 2]>,
 }
 
-impl Missing {
-    /// To be called when all are found.
-    fn rank_all(&mut self, len: usize) {
-        if self.hashes.is_empty() {
-            return;
-        }
-        self.words.resize(len.div_ceil(64), (0, 0));
-        for (_, place) in &self.hashes {
-            self.words[place / 64].0 |= 1 << (place % 64);
-        }
-        let mut before = 0;
-        for (word, ones_before) in &mut self.words {
-            *ones_before = before;
-            before += ones(*word);
-        }
+impl Places {
+    fn insert(&mut self, place: usize) {
+        self.words[place / 64] |= 1 << (place % 64);
     }
 
-    /// How many missing elements have a lower place.
-    fn rank(&self, place: usize) -> usize {
-        let (word, before) = self.words[place / 64];
-        before + ones(word & ((1 << (place % 64)) - 1))
+    fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// The places of the missing elements, ascending.
+    /// Ascending.
     fn places(&self) -> impl Iterator<Item = usize> {
         let words = self.words.iter().zip((0..).step_by(64));
-        words.flat_map(|((word, _), first)| bits(*word).map(move |bit| first + bit))
+        words.flat_map(|(word, first)| bits(*word).map(move |bit| first + bit))
     }
 
-    /// The missing ones among all `items` of the list.
+    /// The items of the list that are in these places.
     fn pick<I: Iterator>(&self, items: I) -> impl Iterator<Item = I::Item> {
         let mut places = self.places().peekable();
         items.enumerate().filter_map(move |(place, item)| places.next_if_eq(&place).map(|_| item))
@@ -301,8 +322,10 @@ fn bits(mut word: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-const fn ones(word: u64) -> usize {
-    word.count_ones() as usize
+/// The fingerprint of these elements.
+fn sum<T: Hash>(elements: &[T]) -> u128 {
+    let parts = elements.iter().map(|element| fingerprint(hash_one(element), SALT));
+    parts.fold(0, u128::wrapping_add)
 }
 
 const fn index(place: u32) -> usize {

@@ -53,7 +53,7 @@ fn check(left: &BTreeMap<ReplicaId, u8>, right: &BTreeMap<ReplicaId, u8>) -> Res
 
 proptest! {
     #[test]
-    fn it_does_what_an_ordinary_map_does(left in arb_map(80), right in arb_map(80), few in arb_map(4)) {
+    fn it_does_what_an_ordinary_map_does(left in arb_map(80), right in arb_map(80), few in arb_map(12)) {
         check(&left, &right)?;
         check(&left, &few)?;
         check(&few, &left)?;
