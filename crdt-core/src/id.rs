@@ -1,5 +1,6 @@
 //! Who writes: the identity a replica signs its changes with.
 
+use core::cmp::Ordering;
 use core::fmt;
 
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 /// assert_eq!(id.to_string(), "67e55044-10b1-426f-9247-bb680e5fe0c8");
 /// assert_eq!(format!("{id:?}"), "67e55044");
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReplicaId(Uuid);
 
 impl ReplicaId {
@@ -53,6 +54,21 @@ impl ReplicaId {
     /// The 16 bytes of the id.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+}
+
+/// The order of the bytes, by one comparison of numbers.
+impl Ord for ReplicaId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.as_u128().cmp(&other.0.as_u128())
+    }
+}
+
+impl PartialOrd for ReplicaId {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -190,7 +190,9 @@ impl Crdt for CausalContext {
     }
 
     fn compare(&self, other: &Self) -> Option<Ordering> {
-        order_from(other.is_superset(self), self.is_superset(other))
+        self.replicas.compare_with(&other.replicas, |ours, theirs| {
+            order_from(theirs.is_superset(ours), ours.is_superset(theirs))
+        })
     }
 
     fn is_bottom(&self) -> bool {

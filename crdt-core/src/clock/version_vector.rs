@@ -4,8 +4,9 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::num::NonZeroU64;
 
+use smallvec::SmallVec;
+
 use super::by_replica::ByReplica;
-use crate::crdt::order_from;
 use crate::{Change, Crdt, Dot, HeapSize, ReplicaId};
 
 /// The highest counter per replica; an absent replica stands at 0.
@@ -79,10 +80,12 @@ impl VersionVector {
         self.counters.iter().map(|(replica, counter)| (replica, counter.get()))
     }
 
-    fn is_at_most(&self, other: &Self) -> bool {
-        self.counters
-            .beside(&other.counters)
-            .all(|(_, ours, theirs)| theirs.is_some_and(|theirs| ours <= theirs))
+    /// The highest dot of each replica that is further here than in `other`, ascending by replica. O(n + m).
+    pub(crate) fn ahead_of<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Dot> + 'a {
+        let beside = self.counters.beside(&other.counters);
+        beside
+            .filter(|(_, ours, theirs)| theirs.is_none_or(|theirs| *ours > theirs))
+            .filter_map(|(replica, ours, _)| Dot::new(replica, ours.get()))
     }
 }
 
@@ -93,7 +96,7 @@ impl Crdt for VersionVector {
     }
 
     fn compare(&self, other: &Self) -> Option<Ordering> {
-        order_from(self.is_at_most(other), other.is_at_most(self))
+        self.counters.compare_with(&other.counters, |mine, theirs| Some(mine.cmp(theirs)))
     }
 
     fn is_bottom(&self) -> bool {
@@ -107,13 +110,14 @@ impl HeapSize for VersionVector {
     }
 }
 
+/// Of several dots of one replica the highest counts. O(n log n), and O(n) when they come in order.
 impl FromIterator<Dot> for VersionVector {
     fn from_iter<I: IntoIterator<Item = Dot>>(dots: I) -> Self {
-        let mut vector = Self::new();
-        for dot in dots {
-            vector.advance(dot);
-        }
-        vector
+        let mut dots: SmallVec<[Dot; 1]> = dots.into_iter().collect();
+        dots.sort_unstable();
+        let highest = dots.chunk_by(|a, b| a.replica == b.replica).filter_map(<[Dot]>::last);
+        let counters = highest.filter_map(|dot| Some((dot.replica, NonZeroU64::new(dot.counter())?)));
+        Self { counters: ByReplica::from_ascending(counters) }
     }
 }
 

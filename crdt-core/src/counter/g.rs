@@ -108,7 +108,7 @@ impl GCounter {
 }
 
 impl Crdt for GCounter {
-    /// Takes the greater amount of each replica. O(n + m), O(m log n) when no replica is new.
+    /// Takes the greater amount of each replica. O(n + m), O(m log n) for a small delta.
     fn merge(&mut self, other: &Self) -> Change {
         self.counted.merge(&other.counted)
     }
@@ -130,9 +130,9 @@ impl DeltaCrdt for GCounter {
         self.counted.clone()
     }
 
-    /// The entries in which this counter is ahead. O(n log m).
+    /// The entries in which this counter is ahead. O(n + m).
     fn delta_since(&self, digest: &VersionVector) -> Self {
-        Self::of(self.last_dots().filter(|dot| !digest.contains(*dot)))
+        Self::of(self.counted.ahead_of(digest))
     }
 
     /// One part per replica.

@@ -133,7 +133,7 @@ impl DeltaCrdt for PnCounter {
         (self.increments.digest(), self.decrements.digest())
     }
 
-    /// The entries in which this counter is ahead. O(n log m).
+    /// The entries in which this counter is ahead. O(n + m).
     fn delta_since(&self, (increments, decrements): &Self::Digest) -> Self {
         Self {
             increments: self.increments.delta_since(increments),

@@ -1,21 +1,32 @@
 //! The grow-only set.
 
-use alloc::collections::BTreeSet;
-use alloc::collections::btree_set;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::cmp::Ordering;
+use core::fmt;
+use core::hash::Hash;
+use core::slice;
 
+use super::indexed::Indexed;
 use crate::fingerprint::sum;
 use crate::{
-    CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, MergeError, NotStable, ReplicaId, Retire,
-    Retirement, TryMerge, VersionDigest,
+    CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, HeapSize, MergeError, NotStable, ReplicaId,
+    Retire, Retirement, TryMerge, VersionDigest,
 };
 
 /// A set to which elements are added and from which none is ever removed; merging is union.
 ///
 /// It needs no replica ids and no counters. For elements that also go away use
 /// [`OrSet`](crate::OrSet).
+///
+/// Elements are found by hash and kept in the order in which they came, which differs from replica to replica and
+/// carries no meaning: equality, digests and encodings do not depend on it. The encoding is ascending, so it asks for
+/// `T: Ord`; nothing else does.
+///
+/// # Limits
+///
+/// The first 2³² − 1 elements are found by hash. A set that grows beyond stays correct, but looks through the rest one by
+/// one: divide it long before.
 ///
 /// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and
 /// Commutative Replicated Data Types", 2011, specification 11.
@@ -31,99 +42,183 @@ use crate::{
 /// assert!(peer.merge(&delta).is_changed());
 /// assert!(peer.contains("k42"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct GSet<T> {
-    elements: BTreeSet<T>,
+    list: Indexed<T>,
+    tracked: Option<Tracked<T>>,
 }
 
-impl<T: Ord + Clone> GSet<T> {
-    /// Adds `element` and returns the delta: bottom if it was there. O(log n).
+/// A version digest that is kept current.
+#[derive(Clone)]
+struct Tracked<T> {
+    digest: u128,
+    /// What an element adds to it.
+    part: fn(&T) -> u128,
+}
+
+impl<T: Eq + Hash + Clone> GSet<T> {
+    /// Adds `element` and returns the delta: bottom if it was there. O(1) expected.
     pub fn insert(&mut self, element: T) -> Self {
         self.insert_all([element])
     }
 
-    /// Adds all `elements` and returns one delta with those that were not there. O(k log n).
+    /// Adds all `elements` and returns one delta with those that were not there. O(k) expected.
     pub fn insert_all(&mut self, elements: impl IntoIterator<Item = T>) -> Self {
-        let elements = elements.into_iter().filter(|element| self.elements.insert(element.clone())).collect();
-        Self { elements }
+        let mut delta = Self::default();
+        let _ =
+            self.grow(|list| elements.into_iter().for_each(|element| list.insert(element, &mut delta.list)));
+        delta
     }
 }
 
-impl<T: Ord> GSet<T> {
-    /// Whether `element` is in the set. O(log n).
-    pub fn contains<Q: Ord + ?Sized>(&self, element: &Q) -> bool
+impl<T: Eq + Hash> GSet<T> {
+    /// Whether `element` is in the set. O(1) expected.
+    pub fn contains<Q: Eq + Hash + ?Sized>(&self, element: &Q) -> bool
     where
         T: Borrow<Q>,
     {
-        self.elements.contains(element)
+        self.list.contains(element)
+    }
+
+    /// Whether what the set keeps beside its elements (the table, its fingerprint, a tracked digest) agrees with them.
+    /// O(n).
+    ///
+    /// It always does unless memory was damaged, or the elements break the contract of `Eq` and `Hash`: for a service
+    /// that checks itself now and then.
+    pub fn scrub(&self) -> bool {
+        self.list.is_sound()
+            && self.tracked.as_ref().is_none_or(|tracked| tracked.digest == self.digest_by(tracked.part))
     }
 }
 
 impl<T> GSet<T> {
-    /// The elements in ascending order.
-    pub fn iter(&self) -> btree_set::Iter<'_, T> {
-        self.elements.iter()
+    /// The elements in the order they came here: the one in which they were inserted, then what a merge brought in
+    /// the other's order. A [`merge_owned`](Crdt::merge_owned) may put the other's first. Equal calls give equal
+    /// orders, in every process.
+    pub fn iter(&self) -> slice::Iter<'_, T> {
+        self.list.elements().iter()
+    }
+
+    /// The elements in ascending order. O(n log n), O(n) when they came so.
+    pub fn to_sorted(&self) -> Vec<&T>
+    where
+        T: Ord,
+    {
+        let mut elements: Vec<&T> = self.iter().collect();
+        elements.sort_unstable();
+        elements
     }
 
     /// How many elements there are.
     pub fn len(&self) -> usize {
-        self.elements.len()
+        self.list.elements().len()
     }
 
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
-        self.elements.is_empty()
+        self.list.elements().is_empty()
     }
+
+    /// Computes the [version digest](VersionDigest) once, O(n), and from now on keeps it current: asking for it is
+    /// O(1) then, and every new element costs one more hash of its canonical bytes.
+    ///
+    /// It holds for this set and its clones. Deltas and decoded sets do not track.
+    pub fn track_version_digest(&mut self)
+    where
+        T: CanonicalBytes,
+    {
+        self.tracked = Some(Tracked { digest: self.digest_by(part), part });
+    }
+
+    fn digest_by(&self, part: fn(&T) -> u128) -> u128 {
+        sum(self.iter().map(part))
+    }
+
+    /// Whatever adds elements goes through here.
+    fn grow(&mut self, add: impl FnOnce(&mut Indexed<T>)) -> Change {
+        let before = self.len();
+        add(&mut self.list);
+        let new = &self.list.elements()[before..];
+        if let Some(tracked) = &mut self.tracked {
+            tracked.digest = tracked.digest.wrapping_add(sum(new.iter().map(tracked.part)));
+        }
+        Change::from(!new.is_empty())
+    }
+}
+
+fn part<T: CanonicalBytes>(element: &T) -> u128 {
+    let mut part = FingerprintWriter::new(*b"g-set...");
+    part.write(element);
+    part.finish()
 }
 
 /// Bottom: the empty set.
 impl<T> Default for GSet<T> {
     fn default() -> Self {
-        Self { elements: BTreeSet::new() }
+        Self { list: Indexed::new(), tracked: None }
     }
 }
 
-impl<T: Ord> FromIterator<T> for GSet<T> {
+/// The same elements, in whatever order they came.
+impl<T: Eq + Hash> PartialEq for GSet<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.list.seems_equal(&other.list) && self.list.is_subset(&other.list)
+    }
+}
+
+impl<T: Eq + Hash> Eq for GSet<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for GSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self).finish()
+    }
+}
+
+impl<T: Eq + Hash + Clone> FromIterator<T> for GSet<T> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
-        Self { elements: elements.into_iter().collect() }
+        let mut set = Self::default();
+        set.insert_all(elements);
+        set
     }
 }
 
 impl<'a, T> IntoIterator for &'a GSet<T> {
     type Item = &'a T;
-    type IntoIter = btree_set::Iter<'a, T>;
+    type IntoIter = slice::Iter<'a, T>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl<T: Ord + Clone> Crdt for GSet<T> {
-    /// Union. O(m log n); elements already there are not cloned.
+impl<T: Eq + Hash + Clone> Crdt for GSet<T> {
+    /// Union. O(1) when both are equal, else O(m) expected, of which the common beginning of both orders takes a
+    /// comparison each; elements already there are not cloned.
+    ///
+    /// Equal sets are told by count and fingerprint. Sets of one size that differ have the same fingerprint with a
+    /// probability of about 2⁻⁶⁴, in this process and until it ends; a merge then finds nothing to do.
     fn merge(&mut self, other: &Self) -> Change {
-        let before = self.len();
-        for element in other {
-            if !self.elements.contains(element) {
-                self.elements.insert(element.clone());
-            }
-        }
-        Change::from(self.len() != before)
+        self.grow(|list| list.merge(&other.list))
     }
 
-    /// Union without cloning. O(min(n, m) log(n + m)): the smaller set moves into the larger.
+    /// Union without cloning: the smaller set moves into the larger, unless only this one tracks its digest.
     fn merge_owned(&mut self, mut other: Self) -> Change {
         let before = self.len();
-        if before < other.len() {
+        if before < other.len() && (self.tracked.is_none() || other.tracked.is_some()) {
             core::mem::swap(self, &mut other);
+            if other.tracked.is_none() {
+                self.tracked = None;
+            }
         }
-        self.elements.extend(other.elements);
+        let _ = self.grow(|list| list.merge_owned(other.list));
         Change::from(self.len() != before)
     }
 
+    /// Exact: no fingerprint decides that sets are equal. O(min(n, m)) expected.
     fn compare(&self, other: &Self) -> Option<Ordering> {
         let order = self.len().cmp(&other.len());
         let (small, large) = if order.is_gt() { (other, self) } else { (self, other) };
-        small.elements.is_subset(&large.elements).then_some(order)
+        small.list.is_subset(&large.list).then_some(order)
     }
 
     fn is_bottom(&self) -> bool {
@@ -131,7 +226,7 @@ impl<T: Ord + Clone> Crdt for GSet<T> {
     }
 }
 
-impl<T: Ord + Clone> DeltaCrdt for GSet<T> {
+impl<T: Eq + Hash + Clone> DeltaCrdt for GSet<T> {
     /// The elements themselves: no smaller summary is exact. To reconcile large sets, compare
     /// [version digests](VersionDigest) of parts.
     type Digest = Self;
@@ -140,9 +235,9 @@ impl<T: Ord + Clone> DeltaCrdt for GSet<T> {
         self.clone()
     }
 
-    /// The elements that are not in `digest`. O(n + m).
+    /// The elements that are not in `digest`. O(1) when both are equal (as merging has it), else O(n) expected.
     fn delta_since(&self, digest: &Self) -> Self {
-        self.elements.difference(&digest.elements).cloned().collect()
+        Self { list: self.list.difference(&digest.list), tracked: None }
     }
 
     /// One part per element.
@@ -152,7 +247,7 @@ impl<T: Ord + Clone> DeltaCrdt for GSet<T> {
 }
 
 /// Nobody's changes are named, so nothing can be claimed or forked.
-impl<T: Ord + Clone> TryMerge for GSet<T> {
+impl<T: Eq + Hash + Clone> TryMerge for GSet<T> {
     fn changes_of(&self, _: ReplicaId) -> u128 {
         0
     }
@@ -169,20 +264,23 @@ impl<T> Retire for GSet<T> {
     }
 }
 
+impl<T: HeapSize> HeapSize for GSet<T> {
+    fn heap_size(&self) -> usize {
+        self.list.heap_size()
+    }
+}
+
+/// O(1) when [tracked](GSet::track_version_digest), else O(n).
 impl<T: CanonicalBytes> VersionDigest for GSet<T> {
     fn version_digest(&self) -> u128 {
-        sum(self.iter().map(|element| {
-            let mut part = FingerprintWriter::new(*b"g-set...");
-            part.write(element);
-            part.finish()
-        }))
+        self.tracked.as_ref().map_or_else(|| self.digest_by(part), |tracked| tracked.digest)
     }
 }
 
 #[cfg(feature = "serde")]
 impl<T> crate::codec::Encoded for GSet<T>
 where
-    T: Ord + serde::Serialize + serde::de::DeserializeOwned,
+    T: Ord + Hash + serde::Serialize + serde::de::DeserializeOwned,
 {
     const TYPE_TAG: u16 = 0x0003;
     const NAME: &str = "GSet";
@@ -198,15 +296,15 @@ mod serde_impls {
     use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
     use serde::ser::{Serialize, Serializer};
 
-    use super::GSet;
+    use super::{GSet, Hash, Indexed};
 
-    impl<T: Serialize> Serialize for GSet<T> {
+    impl<T: Ord + Serialize> Serialize for GSet<T> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_seq(self)
+            serializer.collect_seq(self.to_sorted())
         }
     }
 
-    impl<'de, T: Ord + Deserialize<'de>> Deserialize<'de> for GSet<T> {
+    impl<'de, T: Ord + Hash + Deserialize<'de>> Deserialize<'de> for GSet<T> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             deserializer.deserialize_seq(Ascending(PhantomData))
         }
@@ -214,7 +312,7 @@ mod serde_impls {
 
     struct Ascending<T>(PhantomData<T>);
 
-    impl<'de, T: Ord + Deserialize<'de>> Visitor<'de> for Ascending<T> {
+    impl<'de, T: Ord + Hash + Deserialize<'de>> Visitor<'de> for Ascending<T> {
         type Value = GSet<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -229,7 +327,8 @@ mod serde_impls {
                 }
                 elements.push(element);
             }
-            Ok(elements.into_iter().collect())
+            // What ascends holds nothing twice.
+            Ok(GSet { list: Indexed::from_different(elements), tracked: None })
         }
     }
 }

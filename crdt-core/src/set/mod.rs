@@ -1,6 +1,7 @@
 //! Sets: one that only grows, one with a single removal, and two whose elements come and go.
 
 mod g;
+mod indexed;
 mod or;
 mod rw;
 mod rw_marks;
