@@ -1,39 +1,103 @@
-//! The family's own candidates.
+//! The family's own candidates. They merge by reference, so what was merged in is left whole.
 
-use crdt_core::{Crdt, GCounter, OrSet, ReplicaId, Writer};
+use crdt_core::{Crdt, GCounter, GSet, OrSet, PnCounter, ReplicaId, Writer};
 
-use crate::workloads::{MergingCounter, MergingSet};
+use crate::workloads::{DeltaSet, Merging, MergingCounter, MergingSet, RemovingSet};
 
-impl MergingSet for OrSet<u64> {
-    fn add(&mut self, replica: u128, element: u64) {
-        let delta = Self::add(self, Writer::unchecked(ReplicaId::from_u128(replica)), element);
-        delta.expect("no workload uses up the counters");
-    }
+macro_rules! merging {
+    ($($candidate:ty),*) => {$(
+        impl Merging for $candidate {
+            type Rest = Self;
 
-    fn remove(&mut self, element: u64) {
-        Self::remove(self, &element);
-    }
+            fn merge_with(&mut self, other: Self) -> Self {
+                let _ = self.merge(&other);
+                other
+            }
+        }
+    )*};
+}
 
-    fn merge_with(&mut self, other: Self) {
-        let _ = self.merge_owned(other);
-    }
+merging!(GCounter, PnCounter, GSet<u64>, OrSet<u64>);
 
-    fn elements(&self) -> Vec<u64> {
-        self.iter().copied().collect()
-    }
+fn writer(replica: u128) -> Writer<'static> {
+    Writer::unchecked(ReplicaId::from_u128(replica))
 }
 
 impl MergingCounter for GCounter {
-    fn increment(&mut self, replica: u128, amount: u64) {
-        let delta = Self::increment(self, Writer::unchecked(ReplicaId::from_u128(replica)), amount);
-        delta.expect("no workload counts that far");
-    }
-
-    fn merge_with(&mut self, other: Self) {
-        let _ = self.merge_owned(other);
+    fn count(&mut self, replica: u128, amount: u64) {
+        self.increment(writer(replica), amount).expect("no workload counts that far");
     }
 
     fn total(&self) -> u128 {
         self.value()
+    }
+}
+
+/// Counts both ways, so that both are merged.
+impl MergingCounter for PnCounter {
+    fn count(&mut self, replica: u128, amount: u64) {
+        self.increment(writer(replica), amount).expect("no workload counts that far");
+        self.decrement(writer(replica), amount / 2).expect("no workload counts that far");
+    }
+
+    fn total(&self) -> u128 {
+        self.value().try_into().expect("more was counted up than down")
+    }
+}
+
+impl MergingSet for GSet<u64> {
+    fn add(&mut self, _: u128, element: u64) {
+        self.insert(element);
+    }
+
+    fn has(&self, element: u64) -> bool {
+        self.contains(&element)
+    }
+
+    fn elements(&self) -> Vec<u64> {
+        self.to_sorted().into_iter().copied().collect()
+    }
+}
+
+impl MergingSet for OrSet<u64> {
+    fn add(&mut self, replica: u128, element: u64) {
+        Self::add(self, writer(replica), element).expect("no workload uses up the counters");
+    }
+
+    fn has(&self, element: u64) -> bool {
+        self.contains(&element)
+    }
+
+    fn elements(&self) -> Vec<u64> {
+        let mut elements: Vec<u64> = self.iter().copied().collect();
+        elements.sort_unstable();
+        elements
+    }
+}
+
+impl RemovingSet for OrSet<u64> {
+    fn remove(&mut self, element: u64) {
+        Self::remove(self, &element);
+    }
+}
+
+impl DeltaSet for OrSet<u64> {
+    type Delta = Self;
+
+    fn adding(&mut self, replica: u128, elements: &[u64]) -> Self {
+        let added = self.add_all(writer(replica), elements.iter().copied());
+        added.expect("no workload uses up the counters")
+    }
+
+    fn removing(&mut self, elements: &[u64]) -> Self {
+        let mut group = Self::default();
+        for element in elements {
+            let _ = group.merge(&Self::remove(self, element));
+        }
+        group
+    }
+
+    fn take_in(&mut self, delta: Self) {
+        let _ = self.merge(&delta);
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod family;
+pub mod paired;
 pub mod peers;
 pub mod sessions;
 pub mod workloads;

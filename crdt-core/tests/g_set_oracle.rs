@@ -63,7 +63,7 @@ fn run(pairs: &mut [Pair; REPLICAS], step: Step) {
     match step {
         Step::Insert { at, element } => pairs[at].insert(&[element], |set| set.insert(element)),
         Step::InsertAll { at, elements } => {
-            pairs[at].insert(&elements, |set| set.insert_all(elements.clone()))
+            pairs[at].insert(&elements, |set| set.insert_all(elements.clone()));
         }
         Step::Merge { from, to } => {
             let from = pairs[from].clone();
@@ -118,10 +118,9 @@ proptest! {
         left in vec(0_u16..400, 0..300), right in vec(0_u16..400, 0..300),
     ) {
         let merged = || {
-            let (mut left, right) =
-                (GSet::from_iter(left.iter().copied()), GSet::from_iter(right.iter().copied()));
-            let _ = left.merge(&right);
-            left
+            let mut merged: GSet<u16> = left.iter().copied().collect();
+            let _ = merged.merge(&right.iter().copied().collect());
+            merged
         };
         let mut seen = BTreeSet::new();
         let arrivals = left.iter().chain(&right).filter(|element| seen.insert(**element));

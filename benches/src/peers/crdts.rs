@@ -1,22 +1,69 @@
-//! `crdts` 7.3.2, with 16-byte actors like the family's replicas.
+//! `crdts` 7.3.2, with 16-byte actors like the family's replicas. Its merges use up what is merged in.
 
-use crdts::{CmRDT, CvRDT, GCounter, Orswot};
+use crdts::{CmRDT, CvRDT, GCounter, GSet, Orswot, PNCounter, orswot};
 
-use crate::workloads::{MergingCounter, MergingSet};
+use crate::workloads::{DeltaSet, Merging, MergingCounter, MergingSet, RemovingSet};
 
-impl MergingSet for Orswot<u64, u128> {
+/// Its OR-set.
+pub type OrSet = Orswot<u64, u128>;
+
+macro_rules! merging {
+    ($($candidate:ty),*) => {$(
+        impl Merging for $candidate {
+            type Rest = ();
+
+            fn merge_with(&mut self, other: Self) {
+                self.merge(other);
+            }
+        }
+    )*};
+}
+
+merging!(GCounter<u128>, PNCounter<u128>, GSet<u64>, OrSet);
+
+impl MergingCounter for GCounter<u128> {
+    fn count(&mut self, replica: u128, amount: u64) {
+        self.apply(self.inc_many(replica, amount));
+    }
+
+    fn total(&self) -> u128 {
+        self.read().try_into().expect("no workload counts that far")
+    }
+}
+
+impl MergingCounter for PNCounter<u128> {
+    fn count(&mut self, replica: u128, amount: u64) {
+        self.apply(self.inc_many(replica, amount));
+        self.apply(self.dec_many(replica, amount / 2));
+    }
+
+    fn total(&self) -> u128 {
+        self.read().try_into().expect("more was counted up than down")
+    }
+}
+
+impl MergingSet for GSet<u64> {
+    fn add(&mut self, _: u128, element: u64) {
+        self.insert(element);
+    }
+
+    fn has(&self, element: u64) -> bool {
+        self.contains(&element)
+    }
+
+    fn elements(&self) -> Vec<u64> {
+        self.read().into_iter().collect()
+    }
+}
+
+impl MergingSet for OrSet {
     fn add(&mut self, replica: u128, element: u64) {
         let add = self.read_ctx().derive_add_ctx(replica);
         self.apply(Self::add(self, element, add));
     }
 
-    fn remove(&mut self, element: u64) {
-        let remove = self.contains(&element).derive_rm_ctx();
-        self.apply(self.rm(element, remove));
-    }
-
-    fn merge_with(&mut self, other: Self) {
-        self.merge(other);
+    fn has(&self, element: u64) -> bool {
+        self.contains(&element).val
     }
 
     fn elements(&self) -> Vec<u64> {
@@ -26,17 +73,38 @@ impl MergingSet for Orswot<u64, u128> {
     }
 }
 
-impl MergingCounter for GCounter<u128> {
-    fn increment(&mut self, replica: u128, amount: u64) {
-        self.apply(self.inc_many(replica, amount));
+impl RemovingSet for OrSet {
+    fn remove(&mut self, element: u64) {
+        let remove = self.contains(&element).derive_rm_ctx();
+        self.apply(self.rm(element, remove));
+    }
+}
+
+/// It has no deltas: the operations travel one by one.
+impl DeltaSet for OrSet {
+    type Delta = Vec<orswot::Op<u64, u128>>;
+
+    fn adding(&mut self, replica: u128, elements: &[u64]) -> Self::Delta {
+        let add = |element: &u64| {
+            let op = Self::add(self, *element, self.read_ctx().derive_add_ctx(replica));
+            self.apply(op.clone());
+            op
+        };
+        elements.iter().map(add).collect()
     }
 
-    fn merge_with(&mut self, other: Self) {
-        self.merge(other);
+    fn removing(&mut self, elements: &[u64]) -> Self::Delta {
+        let remove = |element: &u64| {
+            let op = self.rm(*element, self.contains(element).derive_rm_ctx());
+            self.apply(op.clone());
+            op
+        };
+        elements.iter().map(remove).collect()
     }
 
-    fn total(&self) -> u128 {
-        let total = self.read().try_into();
-        total.expect("no workload counts that far")
+    fn take_in(&mut self, delta: Self::Delta) {
+        for op in delta {
+            self.apply(op);
+        }
     }
 }

@@ -18,9 +18,6 @@ const PLACES: usize = if cfg!(test) { 300 } else { u32::MAX as usize };
 /// Nothing but its hash tells an element apart.
 const SALT: u64 = 0;
 
-/// How many elements are looked up at a time, so that the memory for one is fetched while that for others is.
-const BATCH: usize = 32;
-
 /// Different elements in the order they came, the first one inline.
 pub(super) struct Indexed<T> {
     elements: SmallVec<[T; 1]>,
@@ -105,16 +102,22 @@ impl<T: Eq + Hash> Indexed<T> {
     {
         if self.elements.is_empty() {
             self.clone_from(other);
-            return;
+        } else if !self.seems_equal(other) {
+            let theirs = &other.elements[..];
+            let add = |ours: &mut Self, hash, place: usize| {
+                ours.push(hash, theirs[place].clone());
+                true
+            };
+            if let Progress::Strangers { from } = Self::look_up(self, other, add) {
+                let missing = self.missing_from(other, from);
+                self.append(missing.count(), missing.places().map(|place| theirs[place].clone()));
+            }
         }
-        let missing = self.missing_from(other);
-        let theirs = &other.elements[..];
-        self.append(missing.count(), missing.places().map(|place| theirs[place].clone()));
     }
 
     /// The same, moving the elements.
     pub(super) fn merge_owned(&mut self, other: Self) {
-        let missing = self.missing_from(&other);
+        let missing = self.all_missing_from(&other);
         self.append(missing.count(), missing.pick(other.elements.into_iter()));
     }
 
@@ -124,7 +127,7 @@ impl<T: Eq + Hash> Indexed<T> {
         T: Clone,
     {
         let mut difference = Self::new();
-        let missing = other.missing_from(self);
+        let missing = other.all_missing_from(self);
         let ours = &self.elements[..];
         difference.append(missing.count(), missing.places().map(|place| ours[place].clone()));
         difference
@@ -132,7 +135,12 @@ impl<T: Eq + Hash> Indexed<T> {
 
     /// Whether the other has all of these elements, for certain.
     pub(super) fn is_subset(&self, other: &Self) -> bool {
-        self.elements.len() <= other.elements.len() && other.each_missing(self, |_| false)
+        self.elements.len() <= other.elements.len()
+            && match Self::look_up(&mut &*other, self, |_, _, _| false) {
+                Progress::Done => true,
+                Progress::Stopped => false,
+                Progress::Strangers { from } => other.look_up_by_table(self, from, |_| false),
+            }
     }
 
     /// Elements that are known to be different: what is read from an encoding.
@@ -210,87 +218,106 @@ impl<T: Eq + Hash> Indexed<T> {
         }
     }
 
-    fn missing_from(&self, other: &Self) -> Places {
-        let mut missing = Places::default();
+    /// What is missing here of all the other's elements.
+    fn all_missing_from(&self, other: &Self) -> Places {
+        let mut missing = Places::among(&other.elements);
         if !self.seems_equal(other) {
-            missing.words.resize(other.elements.len().div_ceil(64), 0);
-            self.each_missing(other, |place| {
+            let note = |_: &mut &Self, _, place| {
                 missing.insert(place);
                 true
-            });
+            };
+            if let Progress::Strangers { from } = Self::look_up(&mut &*self, other, note) {
+                missing.extend(&self.missing_from(other, from));
+            }
         }
         missing
     }
 
-    /// Visits the place of every element of the other that is missing here, until `go_on` says no; whether it never
-    /// did.
-    ///
-    /// Replicas mostly learn things in runs of the same order, so an element is first compared with the one behind the
-    /// last that was found, which takes no hash. Where the orders turn out to have little in common, the rest is walked
-    /// as the other's table has it: that is the order of the table here, too, and looking up reads memory forwards.
-    fn each_missing(&self, other: &Self, mut go_on: impl FnMut(usize) -> bool) -> bool {
-        let (ours, theirs) = (&self.elements[..], &other.elements[..]);
-        let has_tables = !self.places.is_empty() && self.is_indexed() && other.is_indexed();
-        let (mut next, mut looked_up) = (0, 0);
-        for (place, element) in theirs.iter().enumerate() {
-            if ours.get(next) == Some(element) {
-                next += 1;
-                continue;
-            }
-            if has_tables && looked_up > BATCH + place / 4 {
-                return self.each_missing_by_table(other, place, go_on);
-            }
-            looked_up += 1;
-            let hash = hash_one(element);
-            match self.find(hash, element) {
-                Some(found) => next = found + 1,
-                None if go_on(place) => {}
-                None => return false,
-            }
-        }
-        true
+    /// What is missing here of the other's elements from a place on; both must have tables.
+    fn missing_from(&self, other: &Self, from: usize) -> Places {
+        let mut missing = Places::among(&other.elements);
+        self.look_up_by_table(other, from, |place| {
+            missing.insert(place);
+            true
+        });
+        missing
     }
 
-    /// The same for the elements from `start` on, in the order of tables that hold all.
-    fn each_missing_by_table(
-        &self,
+    /// Looks for the other's elements, one after another, and hands over the hash and place of each that is missing,
+    /// until told to stop.
+    ///
+    /// Replicas mostly learn things in runs of the same order, so an element is first compared with the one behind the
+    /// last that was found, which takes no hash. Where too few are found so, the lists are strangers, and there is a
+    /// better order to go on in.
+    fn look_up<L: Borrow<Self>>(
+        this: &mut L,
         other: &Self,
-        start: usize,
-        mut go_on: impl FnMut(usize) -> bool,
-    ) -> bool {
-        let (ours, theirs) = (&self.elements[..], &other.elements[..]);
-        let mut places = other.places.iter().map(|place| index(*place)).filter(|place| *place >= start);
-        let mut batch = [(0, 0); BATCH];
+        mut missing: impl FnMut(&mut L, u64, usize) -> bool,
+    ) -> Progress {
+        let theirs = &other.elements[..];
+        let have_tables = other.is_indexed() && (*this).borrow().is_indexed() && theirs.len() > SCANNED;
+        let (mut next, mut place, mut looked_up) = (0, 0, 0);
         loop {
-            let mut len = 0;
-            for (slot, place) in batch.iter_mut().zip(places.by_ref()) {
-                *slot = (hash_one(&theirs[place]), place);
-                len += 1;
+            let ours: &Self = (*this).borrow();
+            let pairs = ours.elements[next..].iter().zip(&theirs[place..]);
+            let run = pairs.take_while(|(our, their)| our == their).count();
+            next += run;
+            place += run;
+            let Some(element) = theirs.get(place) else {
+                return Progress::Done;
+            };
+            if have_tables && looked_up > 32 + place / 4 {
+                return Progress::Strangers { from: place };
             }
-            // Whatever has the same hash as far as the table knows is nearly always the element: to be seen below.
-            let likely = batch.map(|(hash, _)| self.places.find(hash, |_| true).map(|place| index(*place)));
-            for ((hash, place), likely) in batch[..len].iter().zip(likely) {
-                let is_here = likely.is_some_and(|likely| {
-                    ours[likely] == theirs[*place] || self.find(*hash, &theirs[*place]).is_some()
-                });
-                if !is_here && !go_on(*place) {
-                    return false;
-                }
+            let hash = hash_one(element);
+            if let Some(found) = ours.find(hash, element) {
+                looked_up += 1;
+                next = found + 1;
+            } else if !missing(this, hash, place) {
+                return Progress::Stopped;
             }
-            if len < BATCH {
-                return true;
-            }
+            place += 1;
         }
+    }
+
+    /// Looks for the other's elements from a place on, in the order of its table, which must hold all, and hands over
+    /// the place of each that is missing until told to stop; whether it never was.
+    ///
+    /// The order of the other's table is the order of this one, so that looking up reads memory forwards.
+    fn look_up_by_table(&self, other: &Self, from: usize, mut missing: impl FnMut(usize) -> bool) -> bool {
+        let (ours, theirs) = (&self.elements[..], &other.elements[..]);
+        other.places.iter().map(|place| index(*place)).filter(|place| *place >= from).all(|place| {
+            let element = &theirs[place];
+            let found = self.places.find(hash_one(element), |place| ours[index(*place)] == *element);
+            found.is_some() || missing(place)
+        })
     }
 }
 
+/// How far looking up came.
+enum Progress {
+    Done,
+    Stopped,
+    /// From this place on, the other's elements are still to be looked for.
+    Strangers {
+        from: usize,
+    },
+}
+
 /// Some of the places in a list: a bit for each.
-#[derive(Default)]
 struct Places {
     words: SmallVec<[u64; 2]>,
 }
 
 impl Places {
+    fn among<T>(elements: &[T]) -> Self {
+        Self { words: SmallVec::from_elem(0, elements.len().div_ceil(64)) }
+    }
+
+    fn extend(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, more)| *word |= more);
+    }
+
     fn insert(&mut self, place: usize) {
         self.words[place / 64] |= 1 << (place % 64);
     }

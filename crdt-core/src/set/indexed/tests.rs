@@ -110,8 +110,7 @@ fn borrowed_forms_find_owned_elements() {
 
 #[test]
 fn places_come_ascending_and_pick_their_items() {
-    let mut places = Places::default();
-    places.words.resize(4, 0);
+    let mut places = Places::among(&[(); 201]);
     for place in [200, 3, 64, 63, 130] {
         places.insert(place);
     }
