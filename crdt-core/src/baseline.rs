@@ -142,9 +142,11 @@ impl Retirement {
     /// Whether a state has all of each retired replica's changes and none beyond, given what it knows of a replica;
     /// and none of the archive's, which only forgers or whoever rewrote already could have made.
     pub fn check(&self, changes_of: impl Fn(ReplicaId) -> u128) -> Result<(), NotStable> {
-        self.retired().chain([(self.archive, 0)]).try_for_each(|(replica, expected)| match changes_of(replica) {
-            found if found == expected => Ok(()),
-            found => Err(NotStable { replica, expected, found }),
+        self.retired().chain([(self.archive, 0)]).try_for_each(|(replica, expected)| {
+            match changes_of(replica) {
+                found if found == expected => Ok(()),
+                found => Err(NotStable { replica, expected, found }),
+            }
         })
     }
 
