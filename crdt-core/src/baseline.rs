@@ -18,7 +18,8 @@ use crate::{CausalContext, Dot, ReplicaId, TryMerge};
 ///
 /// # Preconditions
 ///
-/// 1. *Nobody writes under a retired id again.* What it wrote beyond the decision is refused for ever.
+/// 1. *Nobody writes under a retired id again.* What it wrote beyond the decision is refused for ever. A member that is
+///    retired itself goes on under a [fresh id](crate::Replica::rename) first.
 /// 2. *Every member has all of it*: each member's state knows exactly the changes `1..=last` of each retired replica.
 ///    This is checked; the rewrite of a state that does not fails with [`NotStable`] and changes nothing.
 /// 3. *Every removal made by somebody who had not yet seen all of it has arrived everywhere.* A removal carries the old
@@ -167,11 +168,14 @@ impl Retirement {
         Ok(Self { baseline: self.baseline, archive: self.archive, retired: plan, total })
     }
 
-    /// Whether a state has all of each retired replica's changes and none beyond, given what it knows of a replica.
+    /// Whether a state has all of each retired replica's changes and none beyond, given what it knows of a replica;
+    /// and none of the archive's, which only forgers or whoever rewrote already could have made.
     pub fn check(&self, changes_of: impl Fn(ReplicaId) -> u128) -> Result<(), NotStable> {
-        self.retired().try_for_each(|(replica, expected)| match changes_of(replica) {
-            found if found == expected => Ok(()),
-            found => Err(NotStable { replica, expected, found }),
+        self.retired().chain([(self.archive, 0)]).try_for_each(|(replica, expected)| {
+            match changes_of(replica) {
+                found if found == expected => Ok(()),
+                found => Err(NotStable { replica, expected, found }),
+            }
         })
     }
 

@@ -31,7 +31,7 @@ pub mod set;
 mod writer;
 
 pub use baseline::{InvalidRetirement, NotStable, Retire, Retirement};
-pub use clock::{CausalContext, Hlc, HlcClock, Observed, Stamp, VersionVector, WallTime};
+pub use clock::{CausalContext, Hlc, HlcClock, Observed, Stamp, VersionVector, WallTime, stable_cut};
 pub use counter::{BoundedCounter, CounterOverflow, GCounter, PnCounter, ResetCounter, SpendError};
 pub use crdt::{Change, Crdt, DeltaCrdt, VersionDigest};
 pub use dot::Dot;

@@ -17,6 +17,11 @@ use crate::{Change, MergeError, NotStable, ReplicaId, Retire, Retirement, TryMer
 /// - *everything, seal included, is cloned or restored.* Nothing local can notice. The first peer that heard more can:
 ///   [`merge`](Self::merge) refuses to take in changes in this replica's own name.
 ///
+/// What `merge` notices it notices by what is still there to be compared: more changes in the own name than were made,
+/// or one dot with two contents. Two clones that made *equally many* changes and of which one has removed again what it
+/// wrote look like a removal. So the third accident is to be met before it happens: give a clone, and whatever was
+/// restored, a fresh id at once, by [`rename`](Self::rename).
+///
 /// Ids are cheap: an identity that is given up leaves 17 bytes in every context, until a
 /// [`Retirement`](crate::Retirement) folds it away.
 ///
@@ -49,7 +54,8 @@ pub struct Replica<T> {
 impl<T: TryMerge> Replica<T> {
     /// A replica that starts from `state` (bottom, or what a peer sent) under an id that was never used before.
     ///
-    /// Refuses an id that has written into the state already: whoever did may still do so. O(log replicas).
+    /// Refuses an id that has written into the state already: whoever did may still do so. It can tell only as far as
+    /// the state does: bottom has heard of nobody, and types that name no replicas never refuse. O(log replicas).
     pub fn new(id: ReplicaId, state: T) -> Result<Self, IdentityInUse> {
         Self::new_at(0, id, state)
     }
@@ -98,6 +104,9 @@ impl<T> Replica<T> {
     }
 
     /// Changes the state; hands back whatever the closure does, usually the delta to send.
+    ///
+    /// The writer is for this state alone. What came from elsewhere goes through [`merge`](Self::merge), which checks
+    /// it; merged in here it would not be.
     pub fn edit<R>(&mut self, change: impl FnOnce(&mut T, Writer<'_>) -> R) -> R {
         change(&mut self.state, Writer::unchecked(self.id))
     }

@@ -7,7 +7,7 @@ mod common;
 use core::mem::take;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crdt_core::{CausalContext, Crdt, DeltaCrdt, Dot, ReplicaId, RwSet};
+use crdt_core::{CausalContext, Crdt, DeltaCrdt, Dot, ReplicaId, RwSet, stable_cut};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -75,13 +75,16 @@ struct Rounds {
     round: usize,
     turns: BTreeSet<usize>,
     first: Twins,
+    /// In place of a first state that all merge: what each had seen at its turn.
+    contexts: Vec<CausalContext>,
     second: Twins,
 }
 
 impl Rounds {
     /// Collect; tell and collect; tell. After the last turn of the last round, what is forgotten then.
-    fn turn(&mut self, at: usize, state: &mut Twins) -> Option<Twins> {
+    fn turn(&mut self, at: usize, state: &mut Twins, by_cut: bool) -> Option<Twins> {
         match self.round {
+            0 if by_cut => self.contexts.push(state.forgetful.context().clone()),
             0 => self.first.merge(state),
             1 => {
                 state.merge(&self.first);
@@ -99,8 +102,9 @@ impl Rounds {
         if self.round < 3 {
             return None;
         }
-        let Self { first, mut second, .. } = take(self);
-        let forgetful = second.forgetful.forget_stable(first.forgetful.context());
+        let Self { first, contexts, mut second, .. } = take(self);
+        let stable = if by_cut { stable_cut(&contexts) } else { first.forgetful.context().clone() };
+        let forgetful = second.forgetful.forget_stable(&stable);
         Some(Twins { forgetful, remembering: RwSet::default(), deltas: second.deltas })
     }
 }
@@ -109,6 +113,8 @@ impl Rounds {
 struct World {
     /// Whether a delta waits for all that its maker knew.
     causal: bool,
+    /// Whether the first round is a cut of contexts that members tell anyway.
+    by_cut: bool,
     replicas: [Twins; REPLICAS],
     /// Each with the numbers of all deltas its maker knew, and its own.
     deltas: Vec<Twins>,
@@ -145,7 +151,7 @@ impl World {
                 self.replicas[to].merge(&message);
             }
             Step::Turn(at) => {
-                if let Some(mut forgotten) = self.rounds.turn(at, &mut self.replicas[at]) {
+                if let Some(mut forgotten) = self.rounds.turn(at, &mut self.replicas[at], self.by_cut) {
                     self.forgotten += usize::from(!forgotten.forgetful.is_bottom());
                     forgotten.deltas.insert(self.deltas.len());
                     self.deltas.push(forgotten);
@@ -179,6 +185,7 @@ impl World {
     /// Nobody writes any more, and everybody takes turns until all that can be forgotten is.
     fn settle(&mut self) {
         self.rounds = Rounds::default();
+        self.by_cut = false;
         for _ in 0..3 {
             (0..REPLICAS).for_each(|at| self.take(Step::Turn(at)));
         }
@@ -197,8 +204,10 @@ proptest! {
 
     /// What holds at any time, in any order, with anything lost.
     #[test]
-    fn an_add_that_did_not_know_of_a_forgotten_removal_never_takes_effect(steps in vec(step(), 0..120)) {
-        let mut world = World::default();
+    fn an_add_that_did_not_know_of_a_forgotten_removal_never_takes_effect(
+        steps in vec(step(), 0..120), by_cut in any::<bool>(),
+    ) {
+        let mut world = World { by_cut, ..World::default() };
         for step in steps {
             world.take(step);
             prop_assert!((0..REPLICAS).all(|at| world.removals_win(at)), "{:?}", world.replicas);
@@ -206,8 +215,8 @@ proptest! {
     }
 
     #[test]
-    fn where_deltas_arrive_in_causal_order_nobody_notices(steps in vec(step(), 0..120)) {
-        let mut world = World { causal: true, ..World::default() };
+    fn where_deltas_arrive_in_causal_order_nobody_notices(steps in vec(step(), 0..120), by_cut in any::<bool>()) {
+        let mut world = World { causal: true, by_cut, ..World::default() };
         for step in steps {
             world.take(step);
             prop_assert!(world.replicas.iter().all(Twins::look_alike), "{:?}", world.replicas);
@@ -230,6 +239,21 @@ proptest! {
             prop_assert!(contested, "a removal that nothing races with has left a mark");
         }
     }
+}
+
+#[test]
+fn what_all_have_seen_can_take_the_place_of_the_first_round() {
+    let mut world = World { by_cut: true, ..World::default() };
+    world.take(Step::Remove(0, 1));
+    world.take(Step::Deliver(0, 1));
+    world.take(Step::Deliver(0, 2));
+    // Not everybody has heard of this one.
+    world.take(Step::Remove(0, 2));
+    for _ in 0..3 {
+        (0..REPLICAS).for_each(|at| world.take(Step::Turn(at)));
+    }
+    let forgotten = &world.deltas.last().expect("three rounds end in a delta").forgetful;
+    assert_eq!(forgotten.context().ranges().collect::<Vec<_>>(), [(id(0), 1..=1)]);
 }
 
 #[test]

@@ -10,11 +10,13 @@ mod by_replica;
 mod causal_context;
 mod hlc;
 mod ranges;
+mod stability;
 mod version_vector;
 mod wall_time;
 
 pub use causal_context::CausalContext;
 pub use hlc::{Hlc, HlcClock, Observed, Stamp};
 pub(crate) use ranges::{Range, Ranges};
+pub use stability::stable_cut;
 pub use version_vector::VersionVector;
 pub use wall_time::WallTime;

@@ -87,8 +87,13 @@ impl DotStore for DotSet {
         let before = self.len();
         self.dots.retain(|dot| other.contains(*dot) || !other_context.contains(*dot));
         let mut change = Change::from(self.len() < before);
-        for dot in other.iter().filter(|dot| !context.contains(*dot)) {
-            change |= Change::from(self.insert(dot));
+        let kept = self.len();
+        // All at once: each by itself would move those behind it.
+        self.dots.extend(other.iter().filter(|dot| !context.contains(*dot)));
+        if self.len() > kept {
+            self.dots.sort_unstable();
+            self.dots.dedup();
+            change |= Change::from(self.len() > kept);
         }
         change
     }

@@ -5,7 +5,7 @@ use core::borrow::Borrow;
 use core::hash::Hash;
 
 use crate::dotted::{Causal, DotSet, ElementStore, causal_type};
-use crate::{CanonicalBytes, CausalContext, DotsExhausted, Writer};
+use crate::{CanonicalBytes, CausalContext, Crdt, DotsExhausted, Writer};
 
 /// A set in which a removal affects the adds it has seen and no others.
 ///
@@ -134,11 +134,11 @@ impl<T: Eq + Hash + Clone> OrSet<T> {
         let (store, context) = self.causal.parts_mut();
         let removed = store.take_dots(element, seen);
         // A dot that is known and not alive under this element was removed, or belongs to another one.
-        let unknown: Vec<_> = seen.iter().filter(|dot| !context.contains(*dot)).collect();
-        for dot in &unknown {
-            context.insert(*dot);
-        }
-        removal(removed.iter().chain(unknown).collect())
+        let mut named: CausalContext = seen.iter().filter(|dot| !context.contains(*dot)).collect();
+        // All at once: each by itself would move the ranges behind it.
+        let _ = context.merge(&named);
+        let _ = named.merge(&removed.iter().collect());
+        removal(named)
     }
 
     /// Removes every element seen here and returns the delta.

@@ -101,7 +101,9 @@ impl<T: Ord + Clone> RwSet<T> {
     /// Three rounds establish both. Collect and merge the states of all replicas; the context of that is
     /// `stable`. Send it to all, and once each has merged it, collect and merge their states once more: that
     /// is the state to forget on, kept aside. Send it to all, and once each has merged it, forget, and merge
-    /// the delta everywhere, in any order with whatever was written meanwhile.
+    /// the delta everywhere, in any order with whatever was written meanwhile. Where members tell their
+    /// contexts all the time, their [`stable_cut`](crate::stable_cut) at any moment can take the place of the
+    /// first round; the other two remain.
     ///
     /// The delta is to reach all replicas, like any other. Where deltas arrive in causal order, nobody can
     /// tell from the elements that something was forgotten. Out of order, an add that *knew* of the removal

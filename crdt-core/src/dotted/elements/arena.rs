@@ -1,6 +1,6 @@
 //! The elements of a set, each once, with the dots that keep it alive, found by value.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::hash::Hash;
@@ -55,8 +55,9 @@ pub(super) struct Arena<T> {
     entries: SmallVec<[Entry<T>; 1]>,
     /// The slots of all entries that are not free, once there are more than [`SCANNED`].
     table: HashTable<u32>,
-    /// Dots beyond the first, of the few elements that were added concurrently.
-    more: BTreeMap<u32, SmallVec<[RowDot; 1]>>,
+    /// Dots beyond the first, of the few elements that were added concurrently, filed under their slots. Ordered, as
+    /// whoever forges a state can give one element as many dots as there are bytes.
+    more: BTreeSet<(u32, RowDot)>,
     free: Option<u32>,
     used: usize,
 }
@@ -81,8 +82,12 @@ impl<T> Arena<T> {
     pub(super) fn dots(&self, slot: u32) -> impl Iterator<Item = RowDot> {
         let entry = &self.entries[slot as usize];
         let first = matches!(entry.state, State::One | State::Many).then_some((entry.row, entry.counter));
-        let more = self.more.get(&slot).filter(|_| entry.state == State::Many);
-        first.into_iter().chain(more.into_iter().flatten().copied())
+        let more = (entry.state == State::Many).then(|| self.more_of(slot));
+        first.into_iter().chain(more.into_iter().flatten())
+    }
+
+    fn more_of(&self, slot: u32) -> impl DoubleEndedIterator<Item = RowDot> {
+        self.more.range((slot, (0, 0))..=(slot, (u32::MAX, u64::MAX))).map(|(_, dot)| *dot)
     }
 
     /// Whether the element has exactly one dot: the usual case.
@@ -100,7 +105,7 @@ impl<T> Arena<T> {
             (entry.row, entry.counter, entry.state) = (row, counter, State::One);
         } else {
             entry.state = State::Many;
-            self.more.entry(slot).or_default().push((row, counter));
+            self.more.insert((slot, (row, counter)));
         }
     }
 
@@ -110,16 +115,15 @@ impl<T> Arena<T> {
             entry.state = State::Orphan;
             return;
         }
-        let Some(more) = self.more.get_mut(&slot) else { return };
-        if (entry.row, entry.counter) == dot {
-            if let Some((row, counter)) = more.pop() {
-                (entry.row, entry.counter) = (row, counter);
-            }
-        } else {
-            more.retain(|other| *other != dot);
+        let first = (entry.row, entry.counter);
+        let gone = if first == dot { self.more_of(slot).next_back().unwrap_or(dot) } else { dot };
+        self.more.remove(&(slot, gone));
+        let none_more = self.more_of(slot).next().is_none();
+        let entry = &mut self.entries[slot as usize];
+        if first == dot {
+            (entry.row, entry.counter) = gone;
         }
-        if more.is_empty() {
-            self.more.remove(&slot);
+        if none_more {
             entry.state = State::One;
         }
     }
@@ -153,7 +157,7 @@ impl<T> Arena<T> {
     pub(super) fn heap_bytes(&self) -> usize {
         let entries =
             if self.entries.spilled() { self.entries.capacity() * size_of::<Entry<T>>() } else { 0 };
-        let more = crate::dotted::b_tree_bytes(self.more.len(), size_of::<(u32, SmallVec<[RowDot; 1]>)>());
+        let more = crate::dotted::b_tree_bytes(self.more.len(), size_of::<(u32, RowDot)>());
         entries + self.table.allocation_size() + more
     }
 
@@ -217,8 +221,13 @@ impl<T: Eq + Hash> Arena<T> {
         slot
     }
 
+    /// Exactly as much as is needed, unless little is added to much, where to do so each time would move all each time.
     pub(super) fn reserve(&mut self, additional: usize) {
-        self.entries.reserve_exact(additional);
+        if additional > self.entries.len() / 4 {
+            self.entries.reserve_exact(additional);
+        } else {
+            self.entries.reserve(additional);
+        }
     }
 
     /// One past the highest slot.
@@ -299,7 +308,7 @@ impl<T> Arena<T> {
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { entries: SmallVec::new(), table: HashTable::new(), more: BTreeMap::new(), free: None, used: 0 }
+        Self { entries: SmallVec::new(), table: HashTable::new(), more: BTreeSet::new(), free: None, used: 0 }
     }
 }
 

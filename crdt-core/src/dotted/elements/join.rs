@@ -41,6 +41,9 @@ impl Plan {
 /// Gains beyond this number are indexed in the order of the table's buckets.
 const BULK: usize = 256;
 
+/// Rows and pages for fewer gains are made as they are met.
+const FEW: usize = 16;
+
 impl<T> ElementStore<T> {
     /// What joining `other` would change here.
     ///
@@ -145,6 +148,7 @@ impl<T: Eq + Hash + Clone> ElementStore<T> {
     /// Does what [`plan`](Self::plan) found.
     pub(super) fn apply(&mut self, plan: &Plan, other: &Self) {
         let orphans = self.lose(&plan.losses);
+        self.make_room(&plan.gains, other);
         if plan.gains.len() < BULK {
             self.gain_each(&plan.gains, other);
         } else {
@@ -181,6 +185,19 @@ impl<T: Eq + Hash + Clone> ElementStore<T> {
             }
         }
         orphans
+    }
+
+    /// Rows and pages for what is about to come, which is sorted by replica and counter.
+    fn make_room(&mut self, gains: &[Live], other: &Self) {
+        if gains.len() < FEW {
+            return;
+        }
+        let runs = || gains.chunk_by(|a, b| a.row == b.row);
+        self.rows.number_all(runs().map(|run| other.rows.get(run[0].row).id));
+        for run in runs() {
+            let number = self.rows.number_of(other.rows.get(run[0].row).id);
+            self.rows.get_mut(number).pages.make_room(run.iter().map(|gain| gain.counter));
+        }
     }
 
     fn gain_each(&mut self, gains: &[Live], other: &Self) {

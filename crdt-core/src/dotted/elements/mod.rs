@@ -8,6 +8,7 @@ mod store;
 #[cfg(feature = "serde")]
 mod wire;
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
@@ -101,11 +102,15 @@ impl<T> ElementStore<T> {
 
     /// The elements, each at its least dot: by replica, then by counter.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.rows.numbered().flat_map(move |(number, row)| {
-            let firsts =
-                row.pages.iter().filter(move |&(counter, slot)| self.is_least(slot, (number, counter)));
-            firsts.map(|(_, slot)| self.arena.element(slot))
-        })
+        self.slots().map(|slot| self.arena.element(slot))
+    }
+
+    /// The slots of the elements, each at its least dot.
+    fn slots(&self) -> impl Iterator<Item = u32> {
+        // Of an element with several dots the least comes first.
+        let mut met = BTreeSet::new();
+        let all = self.rows.iter().flat_map(|row| row.pages.iter().map(|(_, slot)| slot));
+        all.filter(move |&slot| self.arena.has_one_dot(slot) || met.insert(slot))
     }
 
     /// The elements in ascending order. O(n log n).
@@ -126,10 +131,6 @@ impl<T> ElementStore<T> {
                 Some((Dot::new(row.id, counter)?, self.arena.element(slot)))
             })
         })
-    }
-
-    fn is_least(&self, slot: u32, dot: RowDot) -> bool {
-        self.arena.has_one_dot(slot) || self.dots_at(slot).min() == self.dot(dot)
     }
 
     fn dots_at(&self, slot: u32) -> impl Iterator<Item = Dot> {
@@ -279,6 +280,11 @@ impl<T: Eq + Hash> ElementStore<T> {
 }
 
 impl<T> ElementStore<T> {
+    /// The digest of another store, if that of this one is tracked.
+    fn tracked_like(&self, other: &Self) -> Option<Tracked<T>> {
+        self.tracked.map(|tracked| Tracked { sum: other.sum_parts(tracked.part), ..tracked })
+    }
+
     fn sum_parts(&self, part: fn(Dot, &T) -> u128) -> u128 {
         crate::fingerprint::sum(self.iter_dots().map(|(dot, element)| part(dot, element)))
     }
@@ -373,14 +379,9 @@ impl<T> ElementStore<T> {
 /// `{"plum": {0a0a0a0a:2}, "fig": {0b0b0b0b:1}}`
 impl<T: fmt::Debug> fmt::Debug for ElementStore<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut map = f.debug_map();
-        for (number, row) in self.rows.numbered() {
-            for (counter, slot) in row.pages.iter().filter(|&(c, slot)| self.is_least(slot, (number, c))) {
-                let _ = counter;
-                map.entry(self.arena.element(slot), &self.dots_at(slot).collect::<DotSet>());
-            }
-        }
-        map.finish()
+        let elements =
+            self.slots().map(|slot| (self.arena.element(slot), self.dots_at(slot).collect::<DotSet>()));
+        f.debug_map().entries(elements).finish()
     }
 }
 

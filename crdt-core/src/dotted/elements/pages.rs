@@ -67,6 +67,24 @@ impl Pages {
         }
     }
 
+    /// Makes room for counters that are about to be filed, ascending: each page in the middle moves those behind it, so
+    /// many are better put in all at once.
+    pub(super) fn make_room(&mut self, counters: impl Iterator<Item = u64>) {
+        let Some(last) = self.pages.last().map(|last| last.key) else { return };
+        let known = self.pages.len();
+        for key in counters.map(|counter| split(counter).0).take_while(|key| *key < last) {
+            let met = self.pages[known..].last().is_some_and(|new| new.key == key);
+            if !met && search(&self.pages[..known], key).is_err() {
+                self.pages.push(Page { key, live: 0, place: 0, base: 0 });
+            }
+        }
+        if self.pages.len() > known {
+            self.empty += self.pages.len() - known;
+            // Two sorted runs, which a merge sort joins in linear time.
+            self.pages.sort_by_key(|page| page.key);
+        }
+    }
+
     /// Takes a live counter out.
     pub(super) fn remove(&mut self, counter: u64) {
         let (key, bit) = split(counter);
@@ -75,7 +93,9 @@ impl Pages {
             page.live &= !(1 << bit);
             self.live -= 1;
             self.empty += usize::from(page.live == 0);
-            if self.slots.len() > 2 * self.live + 64 || self.empty > self.pages.len() / 2 + 8 {
+            if self.live == 0 {
+                *self = Self::default();
+            } else if self.slots.len() > 2 * self.live + 64 || self.empty > self.pages.len() / 2 + 8 {
                 self.compact();
             }
         }
@@ -179,19 +199,7 @@ impl Pages {
     }
 
     fn search(&self, key: u64) -> Result<usize, usize> {
-        let Some(first) = self.pages.first().filter(|first| first.key <= key) else { return Err(0) };
-        // Keys ascend, so the page is where it would be without missing ones, or before that.
-        let guess = usize::try_from(key - first.key).unwrap_or(usize::MAX);
-        match self.pages.get(guess) {
-            Some(page) if page.key == key => Ok(guess),
-            _ => {
-                let end = guess.saturating_add(1).min(self.pages.len());
-                if self.pages[end - 1].key < key {
-                    return Err(end);
-                }
-                self.pages[..end].binary_search_by_key(&key, |page| page.key)
-            }
-        }
+        search(&self.pages, key)
     }
 
     /// Gives a page a block of its own at the end, with a place for every live dot.
@@ -313,6 +321,23 @@ fn bits_in(range: Range, key: u64) -> u64 {
     let low = range.start.max(first) - first;
     let high = range.end.min(last) - first;
     u64::MAX << low & u64::MAX >> (63 - high)
+}
+
+/// The place of a page among ascending ones, or where it would go.
+fn search(pages: &[Page], key: u64) -> Result<usize, usize> {
+    let Some(first) = pages.first().filter(|first| first.key <= key) else { return Err(0) };
+    // Keys ascend, so the page is where it would be without missing ones, or before that.
+    let guess = usize::try_from(key - first.key).unwrap_or(usize::MAX);
+    match pages.get(guess) {
+        Some(page) if page.key == key => Ok(guess),
+        _ => {
+            let end = guess.saturating_add(1).min(pages.len());
+            if pages[end - 1].key < key {
+                return Err(end);
+            }
+            pages[..end].binary_search_by_key(&key, |page| page.key)
+        }
+    }
 }
 
 /// The pages from `key` on, found by steps that double, as the next range is usually near.

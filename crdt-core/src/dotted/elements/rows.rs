@@ -54,6 +54,23 @@ impl Rows {
         }
     }
 
+    /// Gives numbers to those of these replicas, each named once, that have none: each by itself would move the numbers
+    /// of those behind it.
+    pub(super) fn number_all(&mut self, ids: impl Iterator<Item = ReplicaId>) {
+        let known = self.by_id.len();
+        for id in ids {
+            if self.by_id[..known].binary_search_by_key(&id, |&number| self.get(number).id).is_err() {
+                self.by_id.push(narrow(self.rows.len()));
+                self.rows.push(Row { id, pages: Pages::default(), fingerprint: 0 });
+            }
+        }
+        if self.by_id.len() > known {
+            // Two sorted runs, which a merge sort joins in linear time.
+            let Self { rows, by_id } = self;
+            by_id.sort_by_key(|&number| rows[number as usize].id);
+        }
+    }
+
     /// Rows with a live dot, ascending by id.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Row> + Clone {
         self.numbered().map(|(_, row)| row)

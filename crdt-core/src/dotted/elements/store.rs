@@ -18,11 +18,10 @@ use crate::{
 impl<T: Eq + Hash + Clone> DotStore for ElementStore<T> {
     fn join(&mut self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> Change {
         if self.is_empty() && context.is_empty() {
-            let tracked = self.tracked;
-            self.clone_from(other);
             // What is told about the own digest stays; the other may not have been told.
-            self.tracked =
-                tracked.map(|tracked| super::Tracked { sum: self.sum_parts(tracked.part), ..tracked });
+            let tracked = self.tracked_like(other);
+            self.clone_from(other);
+            self.tracked = tracked;
             return Change::from(!self.is_empty());
         }
         let plan = self.plan(context, other, other_context, true);
@@ -78,7 +77,10 @@ impl<T: Eq + Hash + Clone> DotStore for ElementStore<T> {
     }
 
     fn renamed(&self, rename: &dyn Fn(Dot) -> Dot) -> Self {
-        self.iter_dots().map(|(dot, element)| (rename(dot), element.clone())).collect()
+        let live = self.iter_dots().map(|(dot, element)| (rename(dot), element.clone()));
+        let mut renamed: Self = live.collect();
+        renamed.tracked = self.tracked_like(&renamed);
+        renamed
     }
 
     fn split(&self) -> Vec<(Dot, Self)> {

@@ -1,5 +1,7 @@
 //! The fast store beside its plain form, a map from element to dots.
 
+mod stress;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -206,4 +208,102 @@ fn a_replica_whose_dots_are_all_gone_can_bring_new_ones() {
     let seen_there: CausalContext = (1..9).map(|replica| dot(replica, 2)).collect();
     assert!(ours.join(&seen, &theirs, &seen_there).is_changed());
     assert!(ours.contains(&8));
+}
+
+/// A forger can give one element as many dots as there are bytes; work on it must not grow with their square.
+#[test]
+fn an_element_with_very_many_dots_is_walked_and_removed_in_reasonable_time() {
+    const DOTS: u64 = 200_000;
+    let mut context = CausalContext::new();
+    context.insert_range(id(1), 1..=DOTS / 2);
+    context.insert_range(id(2), 1..=DOTS / 2);
+    let store: ElementStore<u16> = context.dots().map(|dot| (dot, 7)).collect();
+    assert_eq!((store.len(), store.iter().count(), store.iter_dots().count()), (1, 1, DOTS as usize));
+    assert!(format!("{store:?}").starts_with("{7: {"));
+
+    let mut taken = store.clone();
+    assert_eq!(taken.take(&7).len(), DOTS as usize);
+    assert!(taken.is_empty() && taken.scrub());
+
+    let mut joined = store;
+    assert!(joined.join(&context, &taken, &context).is_changed());
+    assert!(joined.is_empty() && joined.scrub());
+}
+
+/// Pages and rows that arrive between others are put in together.
+#[test]
+fn very_many_late_dots_and_replicas_are_filed_in_reasonable_time() {
+    let far_apart = |first: u64| -> Causal<ElementStore<u64>> {
+        let mut context = CausalContext::new();
+        for page in 0..60_000 {
+            context.insert(Dot::new(id(1), first + page * 128).unwrap());
+        }
+        let store = context.dots().map(|dot| (dot, dot.counter())).collect();
+        Causal::from_parts(store, context).unwrap()
+    };
+    let (late, early) = (far_apart(1), far_apart(65));
+    let both = early.clone().merged(&late);
+    assert_eq!(both.store().len(), 120_000);
+    assert!(both.store().scrub());
+    assert_eq!(both, late.merged(&early));
+
+    let many = |low: u32| -> Causal<ElementStore<u32>> {
+        let dots = (0..30_000_u32).map(|n| {
+            let replica = ReplicaId::from_u128(u128::from(n * 2 + low) << 64);
+            (Dot::new(replica, 1).unwrap(), n * 2 + low)
+        });
+        let dots: Vec<_> = dots.collect();
+        Causal::from_parts(dots.iter().copied().collect(), dots.iter().map(|(dot, _)| *dot).collect())
+            .unwrap()
+    };
+    let both = many(0).merged(&many(1));
+    assert_eq!(both.store().len(), 60_000);
+    assert!(both.store().scrub());
+}
+
+/// Small batches and late ones meet the same pages; what is there stays where it is.
+#[test]
+fn pages_made_beforehand_are_pages_like_any_other() {
+    let of = |counters: &mut dyn Iterator<Item = u64>| -> Fast {
+        let dots: Vec<_> = counters.map(|counter| Dot::new(id(1), counter).unwrap()).collect();
+        let store = dots.iter().map(|dot| (*dot, element_of(*dot, false))).collect();
+        Causal::from_parts(store, dots.into_iter().collect()).unwrap()
+    };
+    let ends = of(&mut (1..5).chain(6_000..6_005));
+    for late in [of(&mut (64..6_000).step_by(300)), of(&mut (5..6_000).step_by(7)), of(&mut (5..6_000))] {
+        check_joins(&ends, &late);
+        check_joins(&late, &ends);
+        let mut both = ends.clone().merged(&late);
+        let (store, _) = both.clone().into_parts();
+        let elements: Vec<u16> = store.iter().copied().collect();
+        let (mut store, context) = (store, both.context().clone());
+        for element in &elements {
+            store.take(element);
+        }
+        assert!(store.is_empty() && store.heap_size() < 2_000);
+        let gone = Causal::from_parts(store, context).unwrap();
+        assert!(both.merge(&gone).is_changed());
+        assert!(both.store().is_empty() && both.store().scrub());
+    }
+}
+
+#[test]
+fn a_digest_that_is_tracked_stays_tracked() {
+    let dot = |replica, counter| Dot::new(id(replica), counter).unwrap();
+    let other: ElementStore<u16> = [(dot(1, 1), 7), (dot(1, 2), 8)].into_iter().collect();
+    let seen = other.dots();
+
+    let mut tracking = ElementStore::<u16>::new();
+    tracking.track_digest();
+    assert!(tracking.join(&CausalContext::new(), &other, &seen).is_changed());
+    assert_eq!(tracking.tracked.map(|tracked| tracked.sum), Some(other.store_digest()));
+    assert!(other.tracked.is_none());
+
+    let renamed = tracking.renamed(&|dot| Dot::new(id(9), dot.counter()).unwrap());
+    assert_eq!(renamed.tracked.map(|tracked| tracked.sum), Some(renamed.sum_parts(part_under_root)));
+
+    tracking.clear();
+    tracking.add(dot(1, 3), 9);
+    let fresh: ElementStore<u16> = [(dot(1, 3), 9)].into_iter().collect();
+    assert_eq!(tracking.clone().tracked.map(|tracked| tracked.sum), Some(fresh.store_digest()));
 }
