@@ -83,7 +83,10 @@ pub enum MergeError {
         dot: Dot,
     },
     /// One stamp has one content here and another in the input: its replica used a stamp twice.
-    #[error("{} of {} stamps two different writes: two writers use its id; nothing was merged", stamp.time, stamp.replica)]
+    #[error(
+        "{} of {} stamps two different writes: two writers use its id; nothing was merged",
+        stamp.time, stamp.replica
+    )]
     ForkedStamp {
         /// The stamp in question.
         stamp: Stamp,

@@ -149,7 +149,8 @@ impl<T: Crdt> Journaled<T> {
 impl<T: DeltaCrdt> Journaled<T> {
     /// Merges a whole state, or a delta that may hold much that is known, and notes only what was new.
     ///
-    /// Costs a [`digest`](DeltaCrdt::digest) and a [`delta_since`](DeltaCrdt::delta_since) of `other` besides the merge.
+    /// Costs a [`digest`](DeltaCrdt::digest) and a [`delta_since`](DeltaCrdt::delta_since) of `other` besides the
+    /// merge.
     pub fn merge_state(&mut self, other: &T, from: Option<ReplicaId>) -> Change {
         let news = other.delta_since(&self.state.digest());
         self.merge_delta(news, from)

@@ -51,7 +51,11 @@ fn retired<S: Retire + Clone>(state: &S, retirement: &Retirement) -> S {
 }
 
 macro_rules! subject {
-    ($type:ty, $value:ty, |$state:ident, $me:ident, $what:ident, $tick:ident| $change:expr, |$read:ident| $see:expr) => {
+    (
+        $type:ty, $value:ty,
+        |$state:ident, $me:ident, $what:ident, $tick:ident| $change:expr,
+        |$read:ident| $see:expr
+    ) => {
         impl Subject for $type {
             type Value = $value;
 

@@ -66,8 +66,8 @@ pub fn from_bytes<T: Encoded>(bytes: &[u8], limits: &Limits) -> Result<T, Decode
     from_bytes_at(FIRST_BASELINE, bytes, limits)
 }
 
-/// [`from_bytes`] for a receiver that is at this baseline. A value of any other is refused: it counts replicas that this
-/// side has retired, or the other way round.
+/// [`from_bytes`] for a receiver that is at this baseline. A value of any other is refused: it counts replicas that
+/// this side has retired, or the other way round.
 pub fn from_bytes_at<T: Encoded>(baseline: u64, bytes: &[u8], limits: &Limits) -> Result<T, DecodeError> {
     if bytes.len() > limits.max_bytes {
         return Err(DecodeError::TooLarge { found: bytes.len(), limit: limits.max_bytes });

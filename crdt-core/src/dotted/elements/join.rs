@@ -6,7 +6,7 @@ use core::hash::Hash;
 use smallvec::SmallVec;
 
 use super::ElementStore;
-use super::pages::{Beside, Masks, Pages, narrow};
+use super::pages::{Beside, LiveDots, Masks, narrow};
 use super::rows::Row;
 use crate::hashing::hash_one;
 use crate::{CausalContext, ReplicaId};
@@ -59,19 +59,19 @@ impl<T> ElementStore<T> {
     ) -> Plan {
         let mut plan = Plan::default();
         let mut look_at = |id: ReplicaId, ours: Option<(u32, &Row)>, theirs: Option<(u32, &Row)>| {
-            let (seen_here, seen_there) = (context.ranges_of(id), other_context.ranges_of(id));
+            let (known, claimed) = (context.ranges_of(id), other_context.ranges_of(id));
             let live =
                 |row: Option<(u32, &Row)>| row.map_or((0, 0), |(_, row)| (row.pages.len(), row.fingerprint));
-            if skip_equal && live(ours) == live(theirs) && seen_here == seen_there {
+            if skip_equal && live(ours) == live(theirs) && known == claimed {
                 return;
             }
-            let none = Pages::default();
+            let none = LiveDots::default();
             let pages = |row: Option<(u32, &'_ Row)>| row.map_or(0, |(number, _)| number);
             let (our_number, their_number) = (pages(ours), pages(theirs));
-            let mut seen = Masks::new(seen_here);
+            let mut seen = Masks::new(known);
             let our_pages = ours.map_or(&none, |(_, row)| &row.pages);
             let their_pages = theirs.map_or(&none, |(_, row)| &row.pages);
-            our_pages.beside(their_pages, seen_there, |page: Beside<'_>| {
+            our_pages.beside(their_pages, claimed, |page: Beside<'_>| {
                 let (ours, theirs) = (page.ours(), page.theirs());
                 let lost = ours & !theirs;
                 if lost != 0 {
@@ -106,7 +106,7 @@ impl<T> ElementStore<T> {
     /// The live dots that `context` has not seen.
     pub(super) fn unseen(&self, context: &CausalContext) -> Vec<Live> {
         let mut unseen = Vec::new();
-        let none = Pages::default();
+        let none = LiveDots::default();
         for (number, row) in self.rows.numbered() {
             for gap in gaps(context.ranges_of(row.id)) {
                 row.pages.beside(&none, &[gap], |page| {

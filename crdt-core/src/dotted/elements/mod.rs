@@ -291,8 +291,8 @@ impl<T> ElementStore<T> {
 }
 
 impl<T: CanonicalBytes> ElementStore<T> {
-    /// Keeps the [store digest](super::StoreDigest) current from now on, at the price of one hash for each dot that comes
-    /// or goes; asking for it is O(1) then. Copies keep it, too. O(elements) now.
+    /// Keeps the [store digest](super::StoreDigest) current from now on, at the price of one hash for each dot that
+    /// comes or goes; asking for it is O(1) then. Copies keep it, too. O(elements) now.
     pub fn track_digest(&mut self) {
         let part = part_under_root::<T>;
         self.tracked = Some(Tracked { sum: self.sum_parts(part), part });

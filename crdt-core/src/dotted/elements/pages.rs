@@ -22,7 +22,7 @@ struct Page {
 /// sets cheap. Dots in order are appended. A late dot, in the middle of history, does not move what comes after it: the
 /// block of its page is copied to the end of the slots, once, with places for the dots still missing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pages {
+pub(super) struct LiveDots {
     pages: SmallVec<[Page; 1]>,
     slots: SmallVec<[u32; 4]>,
     live: usize,
@@ -35,7 +35,7 @@ pub(super) struct Pages {
 /// From this many dots on a page that is copied gets places for all 64: they cost 256 bytes then.
 const DENSE: u32 = 16;
 
-impl Pages {
+impl LiveDots {
     /// How many dots are alive.
     pub(super) const fn len(&self) -> usize {
         self.live
@@ -367,5 +367,7 @@ const fn split(counter: u64) -> (u64, u32) {
 /// than 100 GB of entries.
 pub(super) fn narrow(index: usize) -> u32 {
     assert!(index < VACANT as usize, "capacity overflow: a set holds fewer than 2^32 - 1 dots of a replica");
-    index as u32
+    #[expect(clippy::cast_possible_truncation, reason = "just checked")]
+    let narrow = index as u32;
+    narrow
 }

@@ -2,14 +2,14 @@
 
 use smallvec::SmallVec;
 
-use super::pages::{Pages, narrow};
+use super::pages::{LiveDots, narrow};
 use crate::ReplicaId;
 
 /// What one replica contributed that is still alive.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) id: ReplicaId,
-    pub(super) pages: Pages,
+    pub(super) pages: LiveDots,
     /// The wrapping sum of the fingerprints of its live dots with their elements.
     pub(super) fingerprint: u128,
 }
@@ -47,7 +47,7 @@ impl Rows {
             Ok(index) => self.by_id[index],
             Err(index) => {
                 let number = narrow(self.rows.len());
-                self.rows.push(Row { id, pages: Pages::default(), fingerprint: 0 });
+                self.rows.push(Row { id, pages: LiveDots::default(), fingerprint: 0 });
                 self.by_id.insert(index, number);
                 number
             }
@@ -61,7 +61,7 @@ impl Rows {
         for id in ids {
             if self.by_id[..known].binary_search_by_key(&id, |&number| self.get(number).id).is_err() {
                 self.by_id.push(narrow(self.rows.len()));
-                self.rows.push(Row { id, pages: Pages::default(), fingerprint: 0 });
+                self.rows.push(Row { id, pages: LiveDots::default(), fingerprint: 0 });
             }
         }
         if self.by_id.len() > known {

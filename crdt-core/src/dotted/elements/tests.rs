@@ -1,5 +1,7 @@
 //! The fast store beside its plain form, a map from element to dots.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers")]
+
 mod stress;
 
 use proptest::collection::vec;
