@@ -319,8 +319,8 @@ fn hashes_of<T: Hash>(entries: &[Entry<T>]) -> impl Iterator<Item = (u64, u32)> 
 }
 
 /// Works on a large table a batch at a time, each of which is looked up to no end before it is worked on: lookups do
-/// not wait for each other, so their cache misses overlap, and the work then finds its place in the cache. It halves the
-/// time to fill a table of a million.
+/// not wait for each other, so their cache misses overlap, and the work then finds its place in the cache. It halves
+/// the time to fill a table of a million.
 ///
 /// Tried instead: sorting by bucket first, which fills the table a little faster and loses that by the memory it takes.
 fn in_touched_batches(
