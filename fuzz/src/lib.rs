@@ -6,14 +6,19 @@
 mod cluster;
 mod damage;
 mod decode;
+mod deltas;
 mod engine;
+mod histories;
 mod merkle;
+mod subject;
 mod tamper;
 
 pub use damage::a_damaged_log_opens_the_same_way_twice;
 pub use decode::{
     a_document_decodes_only_from_its_canonical_bytes, a_message_decodes_only_from_its_one_frame,
-    decodes_only_what_is_canonical,
+    a_state_decodes_only_from_its_canonical_bytes,
 };
+pub use deltas::a_delta_is_exactly_what_the_receiver_lacks;
 pub use engine::what_one_peer_says_does_not_cut_off_the_other;
+pub use histories::a_set_says_what_a_model_says_that_never_forgets;
 pub use merkle::a_session_ends_whatever_the_peer_says;

@@ -206,3 +206,17 @@ fn a_dot_with_two_values_is_found_and_orders_nothing() {
     assert_eq!(original.compare(&fork), None, "neither knows what the other knows");
     assert_eq!(original.clone().merged(&fork), original, "the value under a dot never changes");
 }
+
+/// Flags of which somebody says that very many replicas raised them: work on them must not grow with their square.
+#[test]
+fn very_many_live_dots_join_in_reasonable_time() {
+    let flag = |low: u64| -> Causal<DotSet> {
+        let replica = ReplicaId::from_bytes([A; 16]);
+        let live: DotSet = (0..200_000).filter_map(|n| Dot::new(replica, n * 2 + low)).collect();
+        let seen = live.iter().collect();
+        Causal::from_parts(live, seen).unwrap()
+    };
+    let both = flag(1).merged(&flag(2));
+    assert_eq!(both.store().len(), 400_000);
+    assert_eq!(both.context().range_count(), 1);
+}

@@ -1,0 +1,84 @@
+//! The types of crdt-core, each with something to do to it.
+
+use core::fmt::Debug;
+
+use crdt_core::codec::Encoded;
+use crdt_core::{
+    DeltaCrdt, DwFlag, EwFlag, GCounter, GSet, Hlc, LwwRegister, MaxRegister, MinRegister, MvRegister, OrSet,
+    PnCounter, ReplicaId, RwSet, Stamp, TryMerge, TwoPhaseSet, VersionDigest, Writer,
+};
+
+/// A type that a writer changes in one of 256 ways.
+pub(crate) trait Subject: TryMerge + DeltaCrdt + VersionDigest + Encoded + PartialEq + Debug {
+    /// The `tick`-th change of all; returns the delta.
+    fn change(&mut self, me: Writer<'_>, what: u8, tick: u64) -> Self;
+}
+
+/// Replicas are few, and numbered.
+pub(crate) fn id(number: usize) -> ReplicaId {
+    ReplicaId::from_u128(number as u128 + 1)
+}
+
+pub(crate) fn writer(number: usize) -> Writer<'static> {
+    Writer::unchecked(id(number))
+}
+
+macro_rules! subject {
+    ($type:ty, |$state:ident, $me:ident, $what:ident, $tick:ident| $change:expr) => {
+        impl Subject for $type {
+            fn change(&mut self, $me: Writer<'_>, $what: u8, $tick: u64) -> Self {
+                let $state = self;
+                $change
+            }
+        }
+    };
+}
+
+const SPACE: &str = "few changes are made here";
+
+subject!(GCounter, |counter, me, what, _tick| counter.increment(me, what.into()).expect(SPACE));
+subject!(PnCounter, |counter, me, what, _tick| match what % 2 {
+    0 => counter.increment(me, what.into()).expect(SPACE),
+    _ => counter.decrement(me, what.into()).expect(SPACE),
+});
+subject!(OrSet<u8>, |set, me, what, _tick| match what {
+    // Long runs fill pages, few elements make siblings.
+    0..=15 => set.add_all(me, what..what * 16).expect(SPACE),
+    16..=150 => set.add(me, what % 16).expect(SPACE),
+    151..=250 => set.remove(&(what % 16)),
+    _ => set.clear(),
+});
+subject!(RwSet<u8>, |set, me, what, _tick| match what % 3 {
+    0 => set.add(me, what % 8).expect(SPACE),
+    1 => set.remove(me, what % 8).expect(SPACE),
+    _ => {
+        let seen = set.context().clone();
+        if what > 240 { set.forget_stable(&seen) } else { set.add(me, what).expect(SPACE) }
+    }
+});
+subject!(MvRegister<u8>, |register, me, what, _tick| match what {
+    0..=200 => register.set(me, what).expect(SPACE),
+    _ => register.clear(),
+});
+subject!(EwFlag, |flag, me, what, _tick| if what < 128 {
+    flag.enable(me).expect(SPACE)
+} else {
+    flag.disable()
+});
+subject!(DwFlag, |flag, me, what, _tick| if what < 128 {
+    flag.disable(me).expect(SPACE)
+} else {
+    flag.enable()
+});
+subject!(LwwRegister<u8>, |register, me, what, tick| {
+    let stamp = Stamp { time: Hlc::new(tick + 1, 0), replica: me.id() };
+    let written = if what > 200 { register.clear(stamp) } else { register.set(stamp, what) };
+    written.expect("ticks ascend")
+});
+subject!(GSet<u8>, |set, _me, what, _tick| set.insert(what));
+subject!(TwoPhaseSet<u8>, |set, _me, what, _tick| match what % 3 {
+    0 => set.remove(&(what / 12)),
+    _ => set.insert(what / 12),
+});
+subject!(MaxRegister<u8>, |register, _me, what, _tick| register.raise(what));
+subject!(MinRegister<u8>, |register, _me, what, _tick| register.lower(what));
