@@ -126,13 +126,13 @@ subject!(
 subject!(
     EwFlag,
     bool,
-    |flag, me, what, _tick| if what % 2 == 0 { flag.enable(by(me)).unwrap() } else { flag.disable() },
+    |flag, me, what, _tick| if what < 5 { flag.enable(by(me)).unwrap() } else { flag.disable() },
     |flag| flag.is_enabled()
 );
 subject!(
     DwFlag,
     bool,
-    |flag, me, what, _tick| if what % 2 == 0 { flag.disable(by(me)).unwrap() } else { flag.enable() },
+    |flag, me, what, _tick| if what < 5 { flag.disable(by(me)).unwrap() } else { flag.enable() },
     |flag| flag.is_enabled()
 );
 subject!(
@@ -147,7 +147,7 @@ subject!(GSet<u8>, Vec<u8>, |set, _me, what, _tick| set.insert(what), |set| set.
 subject!(
     TwoPhaseSet<u8>,
     Vec<u8>,
-    |set, _me, what, _tick| if what % 3 > 0 { set.insert(what / 2) } else { set.remove(&(what / 2)) },
+    |set, _me, what, _tick| if what < 6 { set.insert(what) } else { set.remove(&(what - 6)) },
     |set| set.iter().copied().collect()
 );
 subject!(MaxRegister<u8>, Option<u8>, |register, _me, what, _tick| register.raise(what), |register| register
@@ -188,9 +188,10 @@ fn every_type_can_be_retired_and_reads_the_same() {
     fn check<S: Subject>() {
         let mut a = S::default();
         let mut b = S::default();
-        for tick in 0..12 {
-            a.change(A, tick as u8 % 10, tick * 2);
-            b.change(if tick % 2 == 0 { B } else { C }, (tick as u8 + 3) % 10, tick * 2 + 1);
+        for what in 0..10 {
+            let tick = u64::from(what) * 2;
+            a.change(A, what, tick);
+            b.change(if what < 5 { B } else { C }, 9 - what, tick + 1);
         }
         let whole = a.merged(&b);
         let retirement = Retirement::new(1, [A, B].map(|id| (id, whole.changes_of(id)))).unwrap();
@@ -551,7 +552,9 @@ mod over_histories {
                 assert_eq!(member.value(), twin.value());
             }
         }
-        members.iter_mut().for_each(|member| rewrite(member, &retirement));
+        for member in &mut members {
+            rewrite(member, &retirement);
+        }
         let [(a, _), (b, _)] = members;
         let [twin_a, twin_b] = twins;
         let both = a.clone().merged(&b);

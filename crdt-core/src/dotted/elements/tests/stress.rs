@@ -144,7 +144,7 @@ fn run(manner: Manner, seed: u64) {
 struct Dice(u64);
 
 impl Dice {
-    /// SplitMix64.
+    /// `SplitMix64`.
     fn below(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
