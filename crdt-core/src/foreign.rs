@@ -105,14 +105,4 @@ pub enum MergeError {
         /// Whose rights they are.
         replica: ReplicaId,
     },
-    /// The input belongs to another baseline: replicas have been retired that one side still counts.
-    #[error(
-        "baseline {theirs} cannot be merged into baseline {ours}: resynchronise by snapshot; nothing was merged"
-    )]
-    OtherBaseline {
-        /// The baseline of this side.
-        ours: u64,
-        /// The baseline of the input.
-        theirs: u64,
-    },
 }

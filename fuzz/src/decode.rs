@@ -5,8 +5,9 @@ use core::fmt::Debug;
 use conflict_store::Document;
 use crdt_core::dotted::{Causal, DotFun, DotMap, DotSet};
 use crdt_core::{
-    CausalContext, Change, DeltaCrdt, DwFlag, EwFlag, GCounter, GSet, LwwRegister, MaxRegister, MinRegister,
-    MvRegister, OrSet, PnCounter, RwSet, TryMerge, TwoPhaseSet, VersionDigest, VersionVector,
+    BoundedCounter, CausalContext, Change, DeltaCrdt, DwFlag, EwFlag, GCounter, GSet, LwwMap, LwwRegister,
+    MaxRegister, MinRegister, MvRegister, OrMap, OrSet, PnCounter, ResetCounter, RwSet, TryMerge,
+    TwoPhaseSet, VersionDigest, VersionVector,
 };
 use crdt_core::{Limits, codec};
 use crdt_sync::wire;
@@ -23,7 +24,7 @@ pub fn a_state_decodes_only_from_its_canonical_bytes(bytes: &[u8]) {
     enveloped::<RwSet<String>>(bytes);
     enveloped::<MvRegister<String>>(bytes);
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 24 {
+    match which % 31 {
         0 => states::<GCounter>(bytes),
         1 => states::<PnCounter>(bytes),
         2 => states::<GSet<String>>(bytes),
@@ -47,7 +48,14 @@ pub fn a_state_decodes_only_from_its_canonical_bytes(bytes: &[u8]) {
         20 => values::<VersionVector>(bytes),
         21 => values::<CausalContext>(bytes),
         22 => values::<crdt_core::dotted::CausalDigest>(bytes),
-        _ => values::<crdt_core::Seal>(bytes),
+        23 => values::<crdt_core::Seal>(bytes),
+        24 => states::<LwwMap<String, u64>>(bytes),
+        25 => states::<ResetCounter>(bytes),
+        26 => states::<OrMap<String, ResetCounter>>(bytes),
+        27 => states::<OrMap<u8, OrMap<String, OrSet<u64>>>>(bytes),
+        28 => states::<OrMap<u8, MvRegister<String>>>(bytes),
+        29 => states::<OrMap<u8, crdt_core::dotted::Dotted<GCounter>>>(bytes),
+        _ => states::<BoundedCounter>(bytes),
     }
 }
 

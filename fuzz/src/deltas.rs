@@ -3,8 +3,8 @@
 use core::cmp::Ordering;
 
 use crdt_core::{
-    Change, DwFlag, EwFlag, GCounter, GSet, Limits, LwwRegister, MaxRegister, MinRegister, MvRegister, OrSet,
-    PnCounter, RwSet, TwoPhaseSet, codec,
+    BoundedCounter, Change, DwFlag, EwFlag, GCounter, GSet, Limits, LwwMap, LwwRegister, MaxRegister,
+    MinRegister, MvRegister, OrMap, OrSet, PnCounter, ResetCounter, RwSet, TwoPhaseSet, codec,
 };
 
 use crate::subject::{Subject, writer};
@@ -15,7 +15,7 @@ const REPLICAS: usize = 3;
 /// says nothing its sender does not know, and is nothing for an equal. The first byte picks the type.
 pub fn a_delta_is_exactly_what_the_receiver_lacks(bytes: &[u8]) {
     let Some((which, steps)) = bytes.split_first() else { return };
-    match which % 12 {
+    match which % 17 {
         0 => hold::<OrSet<u8>>(steps),
         1 => hold::<MvRegister<u8>>(steps),
         2 => hold::<RwSet<u8>>(steps),
@@ -27,7 +27,12 @@ pub fn a_delta_is_exactly_what_the_receiver_lacks(bytes: &[u8]) {
         8 => hold::<TwoPhaseSet<u8>>(steps),
         9 => hold::<LwwRegister<u8>>(steps),
         10 => hold::<MaxRegister<u8>>(steps),
-        _ => hold::<MinRegister<u8>>(steps),
+        11 => hold::<MinRegister<u8>>(steps),
+        12 => hold::<LwwMap<u8, u8>>(steps),
+        13 => hold::<ResetCounter>(steps),
+        14 => hold::<OrMap<u8, ResetCounter>>(steps),
+        15 => hold::<OrMap<u8, OrMap<u8, OrSet<u8>>>>(steps),
+        _ => hold::<BoundedCounter>(steps),
     }
 }
 

@@ -4,8 +4,9 @@ use core::fmt::Debug;
 
 use crdt_core::codec::Encoded;
 use crdt_core::{
-    DeltaCrdt, DwFlag, EwFlag, GCounter, GSet, Hlc, LwwRegister, MaxRegister, MinRegister, MvRegister, OrSet,
-    PnCounter, ReplicaId, RwSet, Stamp, TryMerge, TwoPhaseSet, VersionDigest, Writer,
+    BoundedCounter, DeltaCrdt, DwFlag, EwFlag, GCounter, GSet, Hlc, LwwMap, LwwRegister, MaxRegister,
+    MinRegister, MvRegister, OrMap, OrSet, PnCounter, ReplicaId, ResetCounter, RwSet, Stamp, TryMerge,
+    TwoPhaseSet, VersionDigest, Writer,
 };
 
 /// A type that a writer changes in one of 256 ways.
@@ -82,3 +83,32 @@ subject!(TwoPhaseSet<u8>, |set, _me, what, _tick| match what % 3 {
 });
 subject!(MaxRegister<u8>, |register, _me, what, _tick| register.raise(what));
 subject!(MinRegister<u8>, |register, _me, what, _tick| register.lower(what));
+subject!(LwwMap<u8, u8>, |map, me, what, tick| {
+    let (stamp, key) = (Stamp { time: Hlc::new(tick + 1, 0), replica: me.id() }, what % 4);
+    let written = if what > 200 { map.remove(stamp, &key) } else { map.set(stamp, key, what) };
+    written.expect("ticks ascend")
+});
+subject!(ResetCounter, |counter, me, what, _tick| match what {
+    // Equal amounts make runs.
+    0..=100 => counter.increment(me, 1).expect(SPACE),
+    101..=230 => counter.add(me, i64::from(what % 7) - 3).expect(SPACE),
+    _ => counter.reset(),
+});
+subject!(OrMap<u8, ResetCounter>, |map, me, what, _tick| match what % 8 {
+    0 => map.remove(&(what / 64)),
+    _ => map.update(what / 64, |counter| counter.add(me, i64::from(what % 5) - 2)).expect(SPACE),
+});
+subject!(OrMap<u8, OrMap<u8, OrSet<u8>>>, |map, me, what, _tick| match what % 8 {
+    0 => map.remove(&(what / 128)),
+    1 => map.update(what / 128, |inner| Ok::<_, core::convert::Infallible>(inner.remove(&(what / 64)))).unwrap_or_default(),
+    2 => map
+        .update(what / 128, |inner| inner.update(what / 64, |set| Ok::<_, core::convert::Infallible>(set.clear())))
+        .unwrap_or_default(),
+    _ => map.update(what / 128, |inner| inner.update(what / 64, |set| set.add(me, what % 16))).expect(SPACE),
+});
+subject!(BoundedCounter, |counter, me, what, _tick| match what % 4 {
+    0 | 1 => counter.increment(me, u64::from(what)).expect(SPACE),
+    // Refusals are part of its life.
+    2 => counter.decrement(me, u64::from(what)).unwrap_or_default(),
+    _ => counter.transfer(me, id(usize::from(what) % 3), u64::from(what / 2)).unwrap_or_default(),
+});
