@@ -242,7 +242,7 @@ mod interleavings {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
+        #![proptest_config(ProptestConfig::default())]
 
         #[test]
         fn whatever_is_lost_late_or_repeated_nothing_is_spent_twice(steps in vec(arb_step(), 0..60)) {

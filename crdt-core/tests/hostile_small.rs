@@ -144,7 +144,7 @@ fn every_flipped_bit_is_refused_or_another_value() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn noise_is_refused_or_canonical(

@@ -148,7 +148,7 @@ fn arb_fours() -> impl Strategy<Value = [Four; 3]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn map_of_sets(states in arb_or_maps()) {

@@ -139,7 +139,7 @@ fn arb_forgetful() -> impl Strategy<Value = [RwSet<u8>; 3]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn mv_register(states in arb_mv_register(0..3_u8)) {

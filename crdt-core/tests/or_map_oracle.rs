@@ -304,7 +304,7 @@ fn check<T: Tree>(steps: Vec<Step>, seed: u128) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn a_map_of_sets_says_what_the_model_says(steps in vec(arb_step(), 0..40), seed in any::<u128>()) {

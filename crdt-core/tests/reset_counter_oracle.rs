@@ -167,7 +167,7 @@ fn run(steps: Vec<Step>) -> [Pair; 3] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn runs_say_what_single_amounts_say(steps in vec(arb_step(), 0..60)) {

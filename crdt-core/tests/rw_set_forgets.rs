@@ -200,7 +200,7 @@ fn id(at: usize) -> ReplicaId {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::default())]
 
     /// What holds at any time, in any order, with anything lost.
     #[test]

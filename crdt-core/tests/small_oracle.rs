@@ -266,7 +266,7 @@ fn check<T: Modelled>(pairs: &[Pair<T>; 3]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn the_register_says_what_the_model_says(pairs in arb_pairs::<MvRegister<u8>>()) {

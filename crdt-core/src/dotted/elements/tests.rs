@@ -85,7 +85,7 @@ fn check_joins(a: &Fast, b: &Fast) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn joins_are_those_of_the_plain_form(
