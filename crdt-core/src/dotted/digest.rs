@@ -2,7 +2,7 @@
 
 use core::mem::size_of;
 
-use super::{Causal, DotFun, DotMap, DotSet, DotStore};
+use super::{Causal, DotFun, DotSet, DotStore};
 use crate::fingerprint::sum;
 use crate::heap::owned_by;
 use crate::{CanonicalBytes, Dot, FingerprintWriter, HeapSize, VersionDigest};
@@ -41,22 +41,6 @@ impl<V: CanonicalBytes + Clone + Eq> StoreDigest for DotFun<V> {
     }
 }
 
-impl<K: CanonicalBytes + Ord + Clone, S: StoreDigest> StoreDigest for DotMap<K, S> {
-    fn digest_parts(&self, path: &FingerprintWriter) -> u128 {
-        sum(self.iter().map(|(key, store)| {
-            let mut inner = path.clone();
-            inner.write(key);
-            store.digest_parts(&inner)
-        }))
-    }
-}
-
-impl<K: CanonicalBytes + Ord + Clone, S: StoreDigest> VersionDigest for DotMap<K, S> {
-    fn version_digest(&self) -> u128 {
-        self.store_digest()
-    }
-}
-
 /// Store and context together: a removal changes one of them only.
 impl<S: StoreDigest> VersionDigest for Causal<S> {
     fn version_digest(&self) -> u128 {
@@ -73,14 +57,6 @@ impl HeapSize for DotSet {
 impl<V: HeapSize> HeapSize for DotFun<V> {
     fn heap_size(&self) -> usize {
         b_tree_bytes(self.len(), size_of::<(Dot, V)>()) + owned_by(self.iter().map(|(_, value)| value))
-    }
-}
-
-impl<K: HeapSize, S: HeapSize> HeapSize for DotMap<K, S> {
-    fn heap_size(&self) -> usize {
-        b_tree_bytes(self.len(), size_of::<(K, S)>())
-            + owned_by(self.iter().map(|(key, _)| key))
-            + owned_by(self.iter().map(|(_, store)| store))
     }
 }
 

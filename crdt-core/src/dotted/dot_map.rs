@@ -1,19 +1,32 @@
 //! A dot store under each key.
 
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
-use core::borrow::Borrow;
-use core::fmt;
-use core::ops::RangeInclusive;
+mod index;
+mod kept;
+mod store;
 
-use super::{DotSet, DotStore};
-use crate::{CausalContext, Change, Crdt, Dot, ReplicaId};
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use core::borrow::Borrow;
+use core::hash::{Hash, Hasher};
+use core::{fmt, mem};
+
+use index::Index;
+use kept::Kept;
+
+use super::{Causal, DotSet, DotStore};
+use crate::Dot;
 
 /// A dot store under each key; a key is present while its store holds a live dot.
 ///
 /// Keys whose store runs empty disappear, so a removed key leaves nothing behind. Stores nest to
-/// any depth, and all of them live under the one context of the outermost. Lookups O(log n), joins
-/// one walk over both maps.
+/// any depth, and all of them live under the one context of the outermost.
+///
+/// Lookups O(log n). Joins are made for deltas as for whole states: one that touches few keys costs
+/// O(log n) for each, however many there are, and one that touches many is a walk over both maps.
+/// To that end a map of more than a few dozen keys has an index of which key each live dot is
+/// under. The first small join makes it, O(n log n), and the first after a walk that changed
+/// something makes it anew. While it is there, a change costs O(log n) more for each piece of the
+/// store it replaces, and a key takes about twice the memory.
 ///
 /// ```
 /// use crdt_core::dotted::{DotMap, DotSet};
@@ -28,16 +41,28 @@ use crate::{CausalContext, Change, Crdt, Dot, ReplicaId};
 /// assert_eq!(fruits.take("plum"), DotSet::from(dot(2)));
 /// assert!(fruits.is_empty());
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct DotMap<K, S> {
     /// No store in here is empty.
     entries: BTreeMap<K, S>,
+    kept: Kept<K, S>,
 }
+
+/// Up to here a walk over all keys costs no more than looking some of them up.
+const INDEXED_ABOVE: usize = 32;
+
+/// Well below the other bound, so that a map about that size does not make and drop its index all the time.
+const UNINDEXED_BELOW: usize = 16;
 
 impl<K, S> DotMap<K, S> {
     /// The map without keys.
     pub const fn new() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self::of_entries(BTreeMap::new())
+    }
+
+    /// None of the stores is empty.
+    const fn of_entries(entries: BTreeMap<K, S>) -> Self {
+        Self { entries, kept: Kept::nothing() }
     }
 
     /// Whether no key is present.
@@ -54,6 +79,12 @@ impl<K, S> DotMap<K, S> {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&K, &S)> {
         self.entries.iter()
     }
+
+    /// Takes all keys out.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.kept.clear();
+    }
 }
 
 impl<K: Ord, S> DotMap<K, S> {
@@ -64,21 +95,116 @@ impl<K: Ord, S> DotMap<K, S> {
     {
         self.entries.get(key)
     }
+}
+
+impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
+    /// Puts a store under a key and hands back the one it replaced. An empty store takes the key
+    /// out.
+    pub fn insert(&mut self, key: K, store: S) -> Option<S> {
+        if store.is_empty() {
+            return self.remove(&key);
+        }
+        match self.entries.entry(key) {
+            Entry::Vacant(place) => {
+                self.kept.restate(place.key(), None, Some(&store));
+                place.insert(store);
+                None
+            }
+            Entry::Occupied(mut place) => {
+                let before = place.insert(store);
+                self.kept.restate(place.key(), Some(&before), Some(place.get()));
+                Some(before)
+            }
+        }
+    }
 
     /// Takes a key out and hands back its store.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<S>
     where
         K: Borrow<Q>,
     {
-        self.entries.remove(key)
+        let (key, store) = self.entries.remove_entry(key)?;
+        self.kept.restate(&key, Some(&store), None);
+        self.drop_index_if_small();
+        Some(store)
+    }
+
+    /// Recomputes what is kept beside the entries, an index and a tracked digest, and says whether
+    /// it was right: a guard against failing memory. O(n log n) in the pieces of all stores.
+    pub fn scrub(&self) -> bool {
+        let index = self.kept.index.as_ref();
+        let fresh = |index: &Index<K>| Index::of(self.iter()).is_some_and(|fresh| index.agrees_with(&fresh));
+        index.is_none_or(|index| fresh(index))
+            && self.kept.tracked.as_ref().is_none_or(|tracked| tracked.is_that_of(self))
+    }
+
+    fn drop_index_if_small(&mut self) {
+        if self.len() < UNINDEXED_BELOW {
+            self.kept.index = None;
+        }
     }
 }
 
-impl<K: Ord, S: DotStore> DotMap<K, S> {
-    /// Puts a store under a key and hands back the one it replaced. An empty store takes the key
-    /// out.
-    pub fn insert(&mut self, key: K, store: S) -> Option<S> {
-        if store.is_empty() { self.entries.remove(&key) } else { self.entries.insert(key, store) }
+/// What is known of a change of the store under one key.
+#[derive(Clone, Copy)]
+pub(crate) enum Told<'a, S> {
+    /// The delta of the change.
+    Delta(&'a Causal<S>),
+    /// The store before it.
+    Before(&'a S),
+    /// Nothing.
+    Nothing,
+}
+
+/// Changing a store in place, at the cost of the change and not of the store.
+impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
+    /// Hands out the store under a key, an empty one if there is none, until it is [settled](Self::settle).
+    pub(crate) fn lend(&mut self, key: &K) -> S {
+        let Some(store) = self.entries.get_mut(key) else { return S::default() };
+        if let Some(tracked) = &mut self.kept.tracked {
+            tracked.subtract(key, store);
+        }
+        mem::take(store)
+    }
+
+    /// Puts back a store that was lent under this key.
+    pub(crate) fn settle(&mut self, key: K, store: S, told: Told<'_, S>) {
+        let nothing = S::default();
+        let mut index = self.kept.index.take();
+        let sound = index.as_mut().is_some_and(|index| {
+            // What was not there before needs nobody to tell about it.
+            let told = if self.entries.contains_key(&key) { told } else { Told::Before(&nothing) };
+            match told {
+                Told::Delta(delta) => index.amend(&key, delta.context(), &delta.store().dots()),
+                Told::Before(before) => index.restate(&key, Some(before), Some(&store)),
+                Told::Nothing => {
+                    index.doubt(&key);
+                    true
+                }
+            }
+        });
+        let mut tracked = self.kept.tracked.take();
+        if store.is_empty() {
+            self.entries.remove(&key);
+            if let Some(index) = &mut index {
+                index.forget(&key);
+            }
+        } else {
+            let mut track =
+                |key: &K, store: &S| tracked.iter_mut().for_each(|tracked| tracked.add(key, store));
+            match self.entries.entry(key) {
+                Entry::Vacant(place) => {
+                    track(place.key(), &store);
+                    place.insert(store);
+                }
+                Entry::Occupied(mut place) => {
+                    place.insert(store);
+                    track(place.key(), place.get());
+                }
+            }
+        }
+        self.kept = Kept { index: index.filter(|_| sound), tracked };
+        self.drop_index_if_small();
     }
 }
 
@@ -86,10 +212,10 @@ impl<K: Ord, S: DotStore> DotMap<K, S> {
 ///
 /// The owner of the context mints the dots, and adds to the context every dot minted and every dot
 /// handed back here.
-impl<T: Ord> DotMap<T, DotSet> {
+impl<T: Ord + Clone> DotMap<T, DotSet> {
     /// Adds an element under a fresh dot, which replaces all dots the element had; hands those back.
     pub fn add(&mut self, dot: Dot, element: T) -> DotSet {
-        self.entries.insert(element, DotSet::from(dot)).unwrap_or_default()
+        self.insert(element, DotSet::from(dot)).unwrap_or_default()
     }
 
     /// Removes an element and hands back the dots it had, none if it was not there. A remote
@@ -98,106 +224,7 @@ impl<T: Ord> DotMap<T, DotSet> {
     where
         T: Borrow<Q>,
     {
-        self.entries.remove(element).unwrap_or_default()
-    }
-}
-
-/// Key by key; a key that one side lacks has the empty store there.
-impl<K: Ord + Clone, S: DotStore> DotStore for DotMap<K, S> {
-    fn join(&mut self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> Change {
-        let nothing = S::default();
-        let mut change = Change::Unchanged;
-        let mut theirs = other.iter().peekable();
-        let mut theirs_only = Vec::new();
-        self.entries.retain(|key, store| {
-            while let Some(only) = theirs.next_if(|(other, _)| *other < key) {
-                theirs_only.push(only);
-            }
-            let same = theirs.next_if(|(other, _)| *other == key).map_or(&nothing, |(_, store)| store);
-            change |= store.join(context, same, other_context);
-            !store.is_empty()
-        });
-        for (key, store) in theirs_only.into_iter().chain(theirs) {
-            let news = store.unseen_by(context);
-            if !news.is_empty() {
-                self.entries.insert(key.clone(), news);
-                change = Change::Changed;
-            }
-        }
-        change
-    }
-
-    fn absorbs(&self, context: &CausalContext, other: &Self, other_context: &CausalContext) -> bool {
-        let nothing = S::default();
-        let mut theirs = other.iter().peekable();
-        let brings_nothing = |store: &S| nothing.absorbs(context, store, other_context);
-        self.iter().all(|(key, store)| {
-            while let Some((_, only)) = theirs.next_if(|(other, _)| *other < key) {
-                if !brings_nothing(only) {
-                    return false;
-                }
-            }
-            let same = theirs.next_if(|(other, _)| *other == key).map_or(&nothing, |(_, store)| store);
-            store.absorbs(context, same, other_context)
-        }) && theirs.all(|(_, only)| brings_nothing(only))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.is_empty()
-    }
-
-    fn for_each_dot(&self, visit: &mut dyn FnMut(Dot)) {
-        for store in self.entries.values() {
-            store.for_each_dot(visit);
-        }
-    }
-
-    fn for_each_range(&self, visit: &mut dyn FnMut(ReplicaId, RangeInclusive<u64>)) {
-        for store in self.entries.values() {
-            store.for_each_range(visit);
-        }
-    }
-
-    fn unseen_by(&self, context: &CausalContext) -> Self {
-        let unseen = self.iter().map(|(key, store)| (key, store.unseen_by(context)));
-        let entries = unseen.filter(|(_, store)| !store.is_empty());
-        Self { entries: entries.map(|(key, store)| (key.clone(), store)).collect() }
-    }
-
-    /// A fork within a key, or a dot that is alive under one key here and under another there.
-    fn find_fork(&self, context: &CausalContext, other: &Self) -> Option<Dot> {
-        let nothing = S::default();
-        let mut astray = CausalContext::new();
-        for (key, theirs) in other.iter() {
-            let ours = self.get(key).unwrap_or(&nothing);
-            if let Some(dot) = ours.find_fork(context, theirs) {
-                return Some(dot);
-            }
-            // A set: whether it grows does not matter.
-            let _ = astray.merge(&theirs.dots().intersection(context).difference(&ours.dots()));
-        }
-        if astray.is_empty() {
-            return None;
-        }
-        // Usually removed here; else alive under another key.
-        self.dots().intersection(&astray).dots().next()
-    }
-
-    /// Key by key: each sums up on its own.
-    fn find_overflow(&self, other: &Self) -> Option<ReplicaId> {
-        let shared = other.iter().filter_map(|(key, theirs)| Some((self.get(key)?, theirs)));
-        shared.into_iter().find_map(|(ours, theirs)| ours.find_overflow(theirs))
-    }
-
-    fn renamed(&self, rename: &dyn Fn(Dot) -> Dot) -> Self {
-        let entries = self.iter().map(|(key, store)| (key.clone(), store.renamed(rename)));
-        Self { entries: entries.collect() }
-    }
-
-    fn split(&self) -> Vec<(Dot, Self)> {
-        let parts =
-            self.iter().flat_map(|(key, store)| store.split().into_iter().map(move |part| (key, part)));
-        parts.map(|(key, (dot, part))| (dot, Self { entries: [(key.clone(), part)].into() })).collect()
+        self.remove(element).unwrap_or_default()
     }
 }
 
@@ -210,11 +237,31 @@ impl<K, S> Default for DotMap<K, S> {
 /// The last store given for a key stays; empty stores are left out.
 impl<K: Ord, S: DotStore> FromIterator<(K, S)> for DotMap<K, S> {
     fn from_iter<I: IntoIterator<Item = (K, S)>>(entries: I) -> Self {
-        let mut map = Self::new();
+        let mut map = BTreeMap::new();
         for (key, store) in entries {
-            map.insert(key, store);
+            // An empty one that comes last takes out the one before.
+            if store.is_empty() {
+                map.remove(&key)
+            } else {
+                map.insert(key, store)
+            };
         }
-        map
+        Self::of_entries(map)
+    }
+}
+
+/// What is kept beside the entries makes no difference.
+impl<K: PartialEq, S: PartialEq> PartialEq for DotMap<K, S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl<K: Eq, S: Eq> Eq for DotMap<K, S> {}
+
+impl<K: Hash, S: Hash> Hash for DotMap<K, S> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.entries.hash(state);
     }
 }
 
@@ -245,7 +292,10 @@ mod serde_impls {
             if entries.values().any(S::is_empty) {
                 return Err(D::Error::custom("a key without a live dot"));
             }
-            Ok(Self { entries })
+            Ok(Self::of_entries(entries))
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ pub use digest::StoreDigest;
 pub(crate) use digest::b_tree_bytes;
 pub use dot_fun::DotFun;
 pub use dot_map::DotMap;
+pub(crate) use dot_map::Told;
 pub use dot_runs::DotRuns;
 pub use dot_set::DotSet;
 pub use dotted_value::Dotted;

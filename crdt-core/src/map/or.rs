@@ -4,8 +4,8 @@ use core::borrow::Borrow;
 use core::convert::Infallible;
 use core::mem;
 
-use crate::dotted::{Causal, CausalCrdt, DotMap, DotStore, causal_type};
-use crate::{CausalContext, Crdt};
+use crate::dotted::{Causal, CausalCrdt, DotMap, DotStore, StoreDigest, Told, causal_type};
+use crate::{CanonicalBytes, CausalContext, Crdt};
 
 /// A map from keys to values that merge, in which a removal resets what it has seen and no more.
 ///
@@ -21,7 +21,8 @@ use crate::{CausalContext, Crdt};
 /// All values, at any depth, share the one context of the outermost map and take their dots from it. So a key costs no
 /// context of its own, and a key that is removed and made anew never uses a dot twice.
 ///
-/// Lookups and removals O(log n), besides what is removed; merging is one walk over both maps.
+/// Lookups and removals O(log n), besides what is removed. Merging a delta costs O(log n) for each key it touches,
+/// however many there are; merging a whole state is one walk over both maps. See [`DotMap`].
 ///
 /// Source: Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018), section 7.5.
 ///
@@ -63,8 +64,9 @@ impl<K: Ord + Clone, C: CausalCrdt> OrMap<K, C> {
     /// The closure gets the value as one that stands alone, calls its mutators and returns the delta they gave (merged
     /// into one, if it calls several). It must change the value by its mutators and by nothing else: the value has
     /// the context of the whole map on loan, which replacing the value, or merging into it what did not come from
-    /// this map, would break. Should it return a clone of the value in place of a delta, the delta is larger than it
-    /// need be, and still says nothing about other keys.
+    /// this map, would break. The map, too, goes by the delta to know what is alive where: a change that the delta
+    /// does not tell may not be found here when others remove it. Should the closure return a clone of the value in
+    /// place of a delta, the delta is larger than it need be, and still says nothing about other keys.
     ///
     /// Mutators that fail change nothing, so an error leaves the map as it was; what a closure did *before* an error
     /// stays. The same holds for a panic: the value goes back into the map as the closure left it.
@@ -72,7 +74,8 @@ impl<K: Ord + Clone, C: CausalCrdt> OrMap<K, C> {
     /// Costs O(log n) besides the change: the value and the context are moved, not copied.
     pub fn update<E>(&mut self, key: K, change: impl FnOnce(&mut C) -> Result<C, E>) -> Result<Self, E> {
         let mut loan = Loan::of(&mut self.causal, key.clone());
-        let delta = change(&mut loan.value)?;
+        let delta = change(&mut loan.value)?.into();
+        loan.give_back(Told::Delta(&delta));
         drop(loan);
         Ok(self.under(key, delta))
     }
@@ -104,12 +107,13 @@ impl<K: Ord + Clone, C: CausalCrdt> OrMap<K, C> {
     pub fn replace<E>(&mut self, key: K, write: impl FnOnce(&mut C) -> Result<C, E>) -> Result<Self, E> {
         let mut loan = Loan::of(&mut self.causal, key.clone());
         loan.set_aside();
-        let delta = write(&mut loan.value)?;
-        let replaced = loan.aside.take().map(|store| store.dots());
+        let delta = write(&mut loan.value)?.into();
+        let replaced = loan.aside.take().unwrap_or_default();
+        loan.give_back(Told::Before(&replaced));
         drop(loan);
         let mut delta = self.under(key, delta);
         // What was replaced is removed, whether or not the delta says so already.
-        let _ = delta.causal.parts_mut().1.merge(&replaced.unwrap_or_default());
+        let _ = delta.causal.parts_mut().1.merge(&replaced.dots());
         Ok(delta)
     }
 
@@ -128,13 +132,12 @@ impl<K: Ord + Clone, C: CausalCrdt> OrMap<K, C> {
     pub fn clear(&mut self) -> Self {
         let removed = self.causal.live();
         let (entries, _) = self.causal.parts_mut();
-        *entries = DotMap::new();
+        entries.clear();
         Causal::delta(DotMap::new(), removed).into()
     }
 
     /// The delta of the map from that of a value.
-    fn under(&self, key: K, delta: C) -> Self {
-        let delta: Causal<C::Store> = delta.into();
+    fn under(&self, key: K, delta: Causal<C::Store>) -> Self {
         let (store, mut context) = delta.into_parts();
         if context == *self.context() {
             // Either all that is alive is under this key, or the delta is a clone of the value, with the context of
@@ -175,6 +178,24 @@ impl<K: Ord, C: CausalCrdt> OrMap<K, C> {
     }
 }
 
+impl<K: Ord + Clone, C: CausalCrdt> OrMap<K, C> {
+    /// Recomputes what is kept beside the values and says whether it was right: see [`DotMap::scrub`].
+    pub fn scrub(&self) -> bool {
+        self.causal.store().scrub()
+    }
+}
+
+impl<K: CanonicalBytes + Ord + Clone, C: CausalCrdt> OrMap<K, C>
+where
+    C::Store: StoreDigest,
+{
+    /// Keeps the digest of what is alive current from now on, which is what makes the
+    /// [version digest](crate::VersionDigest) slow: see [`DotMap::track_digest`].
+    pub fn track_digest(&mut self) {
+        self.causal.parts_mut().0.track_digest();
+    }
+}
+
 impl<K, C: CausalCrdt> OrMap<K, C> {
     /// Keys and what is alive under them, ascending by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&K, &C::Store)> {
@@ -209,7 +230,7 @@ impl<K, C: CausalCrdt> OrMap<K, C> {
 
 /// A value taken out of a map, with the map's context, which goes back in when this is dropped: also when what is done
 /// with it fails or panics. A map whose context is lost would use its dots twice.
-struct Loan<'a, K: Ord, C: CausalCrdt> {
+struct Loan<'a, K: Ord + Clone, C: CausalCrdt> {
     map: &'a mut Causal<DotMap<K, C::Store>>,
     /// Taken when the value goes back.
     key: Option<K>,
@@ -218,10 +239,10 @@ struct Loan<'a, K: Ord, C: CausalCrdt> {
     aside: Option<C::Store>,
 }
 
-impl<'a, K: Ord, C: CausalCrdt> Loan<'a, K, C> {
+impl<'a, K: Ord + Clone, C: CausalCrdt> Loan<'a, K, C> {
     fn of(map: &'a mut Causal<DotMap<K, C::Store>>, key: K) -> Self {
         let (entries, shared) = map.parts_mut();
-        let store = entries.remove(&key).unwrap_or_default();
+        let store = entries.lend(&key);
         let value = Causal::from_parts_unchecked(store, mem::take(shared)).into();
         Self { map, key: Some(key), value, aside: None }
     }
@@ -237,17 +258,23 @@ impl<'a, K: Ord, C: CausalCrdt> Loan<'a, K, C> {
         let value: Causal<C::Store> = mem::take(&mut self.value).into();
         value.into_parts()
     }
-}
 
-impl<K: Ord, C: CausalCrdt> Drop for Loan<'_, K, C> {
-    fn drop(&mut self) {
+    /// Puts the value back. Once.
+    fn give_back(&mut self, told: Told<'_, C::Store>) {
+        let Some(key) = self.key.take() else { return };
         let (store, context) = self.take_value();
-        let store = self.aside.take().unwrap_or(store);
         let (entries, shared) = self.map.parts_mut();
         *shared = context;
-        if let Some(key) = self.key.take() {
-            entries.insert(key, store);
-        }
+        entries.settle(key, store, told);
+    }
+}
+
+impl<K: Ord + Clone, C: CausalCrdt> Drop for Loan<'_, K, C> {
+    fn drop(&mut self) {
+        let Some(before) = self.aside.take() else { return self.give_back(Told::Nothing) };
+        let (_, context) = self.take_value();
+        self.value = Causal::from_parts_unchecked(before, context).into();
+        self.give_back(Told::Delta(&Causal::default()));
     }
 }
 
