@@ -399,3 +399,26 @@ fn any_causal_type_will_do() {
     assert!(holds(set));
     assert!(!holds(Sets::default()));
 }
+
+/// Two changes in one closure, and the delta of one: peers never hear of the other, but here nothing goes astray.
+#[test]
+fn a_change_that_was_not_told_can_still_be_removed_from_elsewhere() {
+    // A small delta from elsewhere makes a large map look for a quicker way from now on.
+    let mut many = OrMap::<u8, OrSet<u8>>::default();
+    (0..100).for_each(|key| drop(many.update(key, |set| set.add(by(A), 1)).unwrap()));
+    let mut elsewhere = OrMap::<u8, OrSet<u8>>::default();
+    let _ = many.merge(&elsewhere.update(7, |set| set.add(by(B), 2)).unwrap());
+
+    many.update(50, |set| {
+        set.add(by(A), 3).unwrap();
+        set.add(by(A), 4)
+    })
+    .unwrap();
+    let mut all_seen = many.clone();
+    let removal = all_seen.update_with(50, |set| set.remove(&3));
+
+    assert!(many.merge(&removal).is_changed());
+    assert!(!many.value(&50).unwrap().contains(&3), "what was not told is gone, too");
+    assert!(many.scrub());
+    assert_eq!(many, all_seen);
+}

@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::ops::RangeInclusive;
 
+use super::VersionVector;
 use super::by_replica::ByReplica;
 use super::ranges::{Range, Ranges};
 use crate::crdt::order_from;
@@ -142,6 +143,20 @@ impl CausalContext {
     pub fn dots(&self) -> impl Iterator<Item = Dot> {
         self.ranges()
             .flat_map(|(replica, counters)| counters.filter_map(move |counter| Dot::new(replica, counter)))
+    }
+
+    /// How far each replica has come, gaps or not.
+    pub(crate) fn heads(&self) -> VersionVector {
+        self.replicas.iter().filter_map(|(replica, ranges)| Dot::new(replica, ranges.highest())).collect()
+    }
+
+    /// Whether everything that `later` has seen of any replica beyond `before` is in here.
+    pub(crate) fn covers_since(&self, before: &VersionVector, later: &Self) -> bool {
+        later.replicas.iter().all(|(replica, ranges)| {
+            let (known, highest) = (before.get(replica), ranges.highest());
+            let new = Ranges::of(known.saturating_add(1)..=highest).filter(|_| highest > known);
+            new.is_none_or(|new| self.replicas.get(replica).is_some_and(|ours| ours.is_superset(&new)))
+        })
     }
 
     /// The first dot in here that is not in `other`, if there is one. O(r + g).

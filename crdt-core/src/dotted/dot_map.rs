@@ -158,6 +158,11 @@ pub(crate) enum Told<'a, S> {
 
 /// Changing a store in place, at the cost of the change and not of the store.
 impl<K: Ord + Clone, S: DotStore> DotMap<K, S> {
+    /// Whether what is alive where is kept in an index, which has to be told of every change.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.kept.index.is_some()
+    }
+
     /// Hands out the store under a key, an empty one if there is none, until it is [settled](Self::settle).
     pub(crate) fn lend(&mut self, key: &K) -> S {
         let Some(store) = self.entries.get_mut(key) else { return S::default() };

@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use core::mem;
 
 use crate::dotted::{Causal, CausalCrdt, DotMap, DotStore, StoreDigest, Told, causal_type};
-use crate::{CanonicalBytes, CausalContext, Crdt};
+use crate::{CanonicalBytes, CausalContext, Crdt, VersionVector};
 
 /// A map from keys to values that merge, in which a removal resets what it has seen and no more.
 ///
@@ -64,14 +64,14 @@ impl<K: Ord + Clone, C: CausalCrdt> OrMap<K, C> {
     /// The closure gets the value as one that stands alone, calls its mutators and returns the delta they gave (merged
     /// into one, if it calls several). It must change the value by its mutators and by nothing else: the value has
     /// the context of the whole map on loan, which replacing the value, or merging into it what did not come from
-    /// this map, would break. The map, too, goes by the delta to know what is alive where: a change that the delta
-    /// does not tell may not be found here when others remove it. Should the closure return a clone of the value in
-    /// place of a delta, the delta is larger than it need be, and still says nothing about other keys.
+    /// this map, would break. What the delta does not tell, peers will not hear of from it. Should the closure return a
+    /// clone of the value in place of a delta, the delta is larger than it need be, and still says nothing about other
+    /// keys.
     ///
     /// Mutators that fail change nothing, so an error leaves the map as it was; what a closure did *before* an error
     /// stays. The same holds for a panic: the value goes back into the map as the closure left it.
     ///
-    /// Costs O(log n) besides the change: the value and the context are moved, not copied.
+    /// Costs O(log n) besides the change, and O(replicas) in large maps: the value and the context are moved, not copied.
     pub fn update<E>(&mut self, key: K, change: impl FnOnce(&mut C) -> Result<C, E>) -> Result<Self, E> {
         let mut loan = Loan::of(&mut self.causal, key.clone());
         let delta = change(&mut loan.value)?.into();
@@ -237,14 +237,17 @@ struct Loan<'a, K: Ord + Clone, C: CausalCrdt> {
     value: C,
     /// What goes back in place of the value, while it is to be replaced.
     aside: Option<C::Store>,
+    /// How far each replica had come when the value was lent, where somebody has to know.
+    before: Option<VersionVector>,
 }
 
 impl<'a, K: Ord + Clone, C: CausalCrdt> Loan<'a, K, C> {
     fn of(map: &'a mut Causal<DotMap<K, C::Store>>, key: K) -> Self {
         let (entries, shared) = map.parts_mut();
+        let before = entries.is_indexed().then(|| shared.heads());
         let store = entries.lend(&key);
         let value = Causal::from_parts_unchecked(store, mem::take(shared)).into();
-        Self { map, key: Some(key), value, aside: None }
+        Self { map, key: Some(key), value, aside: None, before }
     }
 
     /// Keeps what is there apart and goes on with nothing.
@@ -263,6 +266,14 @@ impl<'a, K: Ord + Clone, C: CausalCrdt> Loan<'a, K, C> {
     fn give_back(&mut self, told: Told<'_, C::Store>) {
         let Some(key) = self.key.take() else { return };
         let (store, context) = self.take_value();
+        // A closure that made several changes and handed back the delta of one is caught here: its index would miss
+        // dots that are alive, and a removal from elsewhere would pass them by.
+        let told = match (told, &self.before) {
+            (Told::Delta(delta), Some(before)) if !delta.context().covers_since(before, &context) => {
+                Told::Nothing
+            }
+            (told, _) => told,
+        };
         let (entries, shared) = self.map.parts_mut();
         *shared = context;
         entries.settle(key, store, told);

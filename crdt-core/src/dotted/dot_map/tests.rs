@@ -16,10 +16,6 @@ fn dot(counter: u64) -> Dot {
 }
 
 impl<K, S> DotMap<K, S> {
-    fn is_indexed(&self) -> bool {
-        self.kept.index.is_some()
-    }
-
     fn without_index(mut self) -> Self {
         self.kept.index = None;
         self
