@@ -25,8 +25,8 @@ use crate::{
 ///
 /// # Limits
 ///
-/// The first 2³² − 1 elements are found by hash. A set that grows beyond stays correct, but looks through the rest one by
-/// one: divide it long before.
+/// The first 2³² − 1 elements are found by hash. A set that grows beyond stays correct, but looks through the rest one
+/// by one: divide it long before.
 ///
 /// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and
 /// Commutative Replicated Data Types", 2011, specification 11.
