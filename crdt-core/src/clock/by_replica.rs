@@ -128,16 +128,17 @@ impl<V> ByReplica<V> {
             met += 1;
         }
         let mut at = met;
+        // Up to so many are noted and inserted in the end: ours in between are not even looked at.
+        let few = ours.len() / 8 + 1;
         let mut missing = SmallVec::<[Missing<'_, V>; 1]>::new();
         for (index, entry) in theirs.iter().enumerate().skip(met) {
             at += count_below(&ours[at..], entry.0);
-            let few_are_left = (theirs.len() - index).saturating_mul(8) < ours.len() - at;
             match ours.get_mut(at) {
                 Some((replica, mine)) if *replica == entry.0 => {
                     changed |= join(mine, &entry.1);
                     at += 1;
                 }
-                _ if few_are_left => missing.push(Missing { at, entry }),
+                _ if theirs.len() - index <= few => missing.push(Missing { at, entry }),
                 _ => {
                     // What is noted so far lies below, where nothing moves any more.
                     at += missing.len();

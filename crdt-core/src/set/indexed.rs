@@ -144,6 +144,7 @@ impl<T: Eq + Hash> Indexed<T> {
     }
 
     /// Elements that are known to be different: what is read from an encoding.
+    #[cfg(any(feature = "serde", test))]
     pub(super) fn from_different(elements: impl IntoIterator<Item = T>) -> Self {
         let mut list = Self::new();
         list.elements.extend(elements);
@@ -255,7 +256,6 @@ impl<T: Eq + Hash> Indexed<T> {
         mut missing: impl FnMut(&mut L, u64, usize) -> bool,
     ) -> Progress {
         let theirs = &other.elements[..];
-        let have_tables = other.is_indexed() && (*this).borrow().is_indexed() && theirs.len() > SCANNED;
         let (mut next, mut place, mut looked_up) = (0, 0, 0);
         loop {
             let ours: &Self = (*this).borrow();
@@ -266,7 +266,7 @@ impl<T: Eq + Hash> Indexed<T> {
             let Some(element) = theirs.get(place) else {
                 return Progress::Done;
             };
-            if have_tables && looked_up > 32 + place / 4 {
+            if looked_up > 32 + place / 4 && ours.is_indexed() && other.is_indexed() {
                 return Progress::Strangers { from: place };
             }
             let hash = hash_one(element);
