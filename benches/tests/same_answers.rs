@@ -1,13 +1,14 @@
 //! Speed is compared only where the answers are the same.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use crdt_benches::maps;
 use crdt_benches::peers::{crdt_kit, crdts, dson};
 use crdt_benches::sessions::Replica;
 use crdt_benches::workloads::{
     Acquaintance, DeltaSet, Deltas, Divergence, MergingCounter, MergingSet, diverged_counters, diverged_sets,
     forked_sets, grown_sets, shuffled_sets,
 };
-use crdt_core::{GCounter, GSet, OrSet, PnCounter};
+use crdt_core::{Crdt, GCounter, GSet, OrSet, PnCounter};
 
 #[test]
 fn sets_hold_the_same_before_and_after_merging() {
@@ -30,6 +31,16 @@ fn sets_that_only_grow_hold_the_same() {
         assert_eq!(ours, merged(grown_sets::<crdt_kit::GSet>(800, divergence)), "{name}");
         assert_eq!(ours[0] == ours[1], divergence == Divergence::None, "{name}");
     }
+}
+
+#[test]
+fn maps_of_counters_count_everything_once() {
+    let [mut left, mut right] = maps::diverged(700);
+    let delta = maps::count(&mut right, 2, 7);
+    assert!(left.merge(&delta).is_changed());
+    assert!(left.merge(&right).is_changed());
+    let counted: i128 = maps::keys(700).map(|key| maps::total(&left, key)).sum();
+    assert_eq!((counted, maps::total(&left, 7)), (700 + 7 + 7, 1));
 }
 
 #[test]

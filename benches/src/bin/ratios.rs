@@ -8,13 +8,14 @@
     reason = "a command line program"
 )]
 
+use crdt_benches::maps::{CounterMap, count, diverged};
 use crdt_benches::paired::{Measure, measure, take_turns};
 use crdt_benches::peers::{crdt_kit, crdts, dson};
 use crdt_benches::workloads::{
     Acquaintance, DeltaSet, Deltas, Divergence, Merging, MergingCounter, MergingSet, RemovingSet,
     diverged_counters, diverged_sets, forked_sets, grown_sets, shuffled_sets,
 };
-use crdt_core::{DeltaCrdt, GCounter, GSet, OrSet, PnCounter};
+use crdt_core::{Crdt, DeltaCrdt, GCounter, GSet, OrSet, PnCounter};
 
 const OURS: &str = "crdt-core";
 
@@ -47,6 +48,7 @@ fn main() {
     or_sets(&table);
     or_set_changes(&table);
     or_set_steps(&table);
+    maps_of_counters(&table);
 }
 
 impl Table {
@@ -118,6 +120,27 @@ fn counters(table: &Table) {
                 ],
             );
         }
+    }
+}
+
+fn maps_of_counters(table: &Table) {
+    for len in [1_000_u64, 100_000] {
+        let size = usize::try_from(len).unwrap_or(usize::MAX);
+        let name = format!("map of {len} counters, 1 % counted on either side");
+        table.row(&name, vec![(OURS, merging(size, move || diverged(len)))]);
+        let name = format!("map of {len} counters, one key counted elsewhere");
+        let one_key: Box<dyn FnOnce() -> Measure> = Box::new(move || {
+            let [mut map, mut other] = diverged(len);
+            // The first delta makes a large map prepare for those that follow.
+            let _ = map.merge(&count(&mut other, 2, 8));
+            let delta = count(&mut other, 2, 7);
+            let merge = move |mut map: CounterMap| {
+                let _ = map.merge(&delta);
+                map
+            };
+            measure(copies(size), move || map.clone(), merge)
+        });
+        table.row(&name, vec![(OURS, one_key)]);
     }
 }
 
