@@ -26,6 +26,10 @@ pub fn keys(len: u64) -> impl Iterator<Item = u64> {
 }
 
 /// Counts one up under a key, and returns the delta.
+///
+/// # Panics
+///
+/// Never: no workload uses up the dots.
 pub fn count(map: &mut CounterMap, replica: u128, key: u64) -> CounterMap {
     let me = Writer::unchecked(ReplicaId::from_u128(replica));
     map.update(key, |counter| counter.increment(me, 1)).expect("no workload counts that far")

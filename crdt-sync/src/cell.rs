@@ -3,6 +3,8 @@
 //! Sets are held as bare dot stores: their causal context is the partition's one context, so a key whose last
 //! element is removed leaves nothing behind, and nothing late can bring it back.
 
+use alloc::boxed::Box;
+
 use conflict_store::Document;
 use crdt_core::codec::{self, DecodeError};
 use crdt_core::dotted::{DotStore, ElementStore};
@@ -22,8 +24,8 @@ use crate::entry::{Delta, Entry};
 pub enum Cell {
     /// A tree of versions.
     Document(Document<Bytes>),
-    /// Elements and the dots under which they live.
-    Set(ElementStore<Bytes>),
+    /// Elements and the dots under which they live. In a box: the other kinds are small, and many.
+    Set(Box<ElementStore<Bytes>>),
     /// Increments and decrements per replica.
     Counter(PnCounter),
     /// The last value written.
@@ -143,7 +145,7 @@ impl Cell {
         }
         match self {
             Self::Document(document) => document.encode_for_key(key).into(),
-            Self::Set(elements) => codec::encode_payload(elements).into(),
+            Self::Set(elements) => codec::encode_payload(&**elements).into(),
             Self::Counter(counter) => codec::encode_payload(counter).into(),
             Self::Register(register) => codec::encode_payload(register).into(),
         }
@@ -194,7 +196,7 @@ pub(crate) fn effect_of(
             let mut elements = ElementStore::new();
             elements.add(dot, element.clone());
             cover(&mut context, superseded);
-            Cell::Set(elements)
+            Cell::Set(Box::new(elements))
         }
         (Delta::SetRemove { dots }, Kind::Set) => {
             cover(&mut context, dots);
@@ -212,9 +214,9 @@ pub(crate) fn effect_of(
 }
 
 /// A set that lives on keeps its digest current, so that a write to a large one costs what it changes.
-fn tracked(mut elements: ElementStore<Bytes>) -> ElementStore<Bytes> {
+fn tracked(mut elements: ElementStore<Bytes>) -> Box<ElementStore<Bytes>> {
     elements.track_digest();
-    elements
+    Box::new(elements)
 }
 
 fn cover(context: &mut CausalContext, dots: &[Dot]) {

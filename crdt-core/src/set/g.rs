@@ -1,13 +1,12 @@
 //! The grow-only set.
 
-use alloc::vec::Vec;
+use alloc::vec::{self, Vec};
 use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::Hash;
-use core::slice;
 
-use super::indexed::Indexed;
+use super::table::Table;
 use crate::fingerprint::sum;
 use crate::{
     CanonicalBytes, Change, Crdt, DeltaCrdt, FingerprintWriter, HeapSize, MergeError, NotStable, ReplicaId,
@@ -19,14 +18,8 @@ use crate::{
 /// It needs no replica ids and no counters. For elements that also go away use
 /// [`OrSet`](crate::OrSet).
 ///
-/// Elements are found by hash and kept in the order in which they came, which differs from replica to replica and
-/// carries no meaning: equality, digests and encodings do not depend on it. The encoding is ascending, so it asks for
-/// `T: Ord`; nothing else does.
-///
-/// # Limits
-///
-/// The first 2³² − 1 elements are found by hash. A set that grows beyond stays correct, but looks through the rest one
-/// by one: divide it long before.
+/// Elements are found by hash and walked in ascending order, for which a walk sorts them first: the order of a hash table
+/// differs from process to process and never shows.
 ///
 /// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and
 /// Commutative Replicated Data Types", 2011, specification 11.
@@ -44,7 +37,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct GSet<T> {
-    list: Indexed<T>,
+    table: Table<T>,
     tracked: Option<Tracked<T>>,
 }
 
@@ -56,7 +49,7 @@ struct Tracked<T> {
     part: fn(&T) -> u128,
 }
 
-impl<T: Eq + Hash + Clone> GSet<T> {
+impl<T: Ord + Hash + Clone> GSet<T> {
     /// Adds `element` and returns the delta: bottom if it was there. O(1) expected.
     pub fn insert(&mut self, element: T) -> Self {
         self.insert_all([element])
@@ -65,8 +58,12 @@ impl<T: Eq + Hash + Clone> GSet<T> {
     /// Adds all `elements` and returns one delta with those that were not there. O(k) expected.
     pub fn insert_all(&mut self, elements: impl IntoIterator<Item = T>) -> Self {
         let mut delta = Self::default();
-        let _ =
-            self.grow(|list| elements.into_iter().for_each(|element| list.insert(element, &mut delta.list)));
+        for element in elements {
+            if self.table.insert(element.clone()) {
+                self.note(&element);
+                delta.table.insert(element);
+            }
+        }
         delta
     }
 }
@@ -77,7 +74,7 @@ impl<T: Eq + Hash> GSet<T> {
     where
         T: Borrow<Q>,
     {
-        self.list.contains(element)
+        self.table.contains(element)
     }
 
     /// Whether what the set keeps beside its elements (the table, its fingerprint, a tracked digest) agrees with them.
@@ -86,37 +83,38 @@ impl<T: Eq + Hash> GSet<T> {
     /// It always does unless memory was damaged, or the elements break the contract of `Eq` and `Hash`: for a service
     /// that checks itself now and then.
     pub fn scrub(&self) -> bool {
-        self.list.is_sound()
+        self.table.is_sound()
             && self.tracked.as_ref().is_none_or(|tracked| tracked.digest == self.digest_by(tracked.part))
     }
 }
 
 impl<T> GSet<T> {
-    /// The elements in the order they came here: the one in which they were inserted, then what a merge brought in
-    /// the other's order. A [`merge_owned`](Crdt::merge_owned) may put the other's first. Equal calls give equal
-    /// orders, in every process.
-    pub fn iter(&self) -> slice::Iter<'_, T> {
-        self.list.elements().iter()
+    /// The elements in ascending order. O(n log n).
+    pub fn iter(&self) -> vec::IntoIter<&T>
+    where
+        T: Ord,
+    {
+        self.to_sorted().into_iter()
     }
 
-    /// The elements in ascending order. O(n log n), O(n) when they came so.
+    /// The elements in ascending order, as a list. O(n log n).
     pub fn to_sorted(&self) -> Vec<&T>
     where
         T: Ord,
     {
-        let mut elements: Vec<&T> = self.iter().collect();
+        let mut elements: Vec<&T> = self.table.iter().collect();
         elements.sort_unstable();
         elements
     }
 
     /// How many elements there are.
     pub fn len(&self) -> usize {
-        self.list.elements().len()
+        self.table.len()
     }
 
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
-        self.list.elements().is_empty()
+        self.len() == 0
     }
 
     /// Computes the [version digest](VersionDigest) once, O(n), and from now on keeps it current: asking for it is
@@ -131,18 +129,20 @@ impl<T> GSet<T> {
     }
 
     fn digest_by(&self, part: fn(&T) -> u128) -> u128 {
-        sum(self.iter().map(part))
+        sum(self.table.iter().map(part))
     }
 
-    /// Whatever adds elements goes through here.
-    fn grow(&mut self, add: impl FnOnce(&mut Indexed<T>)) -> Change {
-        let before = self.len();
-        add(&mut self.list);
-        let new = &self.list.elements()[before..];
+    /// Whatever adds an element tells of it here.
+    fn note(&mut self, new: &T) {
         if let Some(tracked) = &mut self.tracked {
-            tracked.digest = tracked.digest.wrapping_add(sum(new.iter().map(tracked.part)));
+            tracked.note(new);
         }
-        Change::from(!new.is_empty())
+    }
+}
+
+impl<T> Tracked<T> {
+    fn note(&mut self, new: &T) {
+        self.digest = self.digest.wrapping_add((self.part)(new));
     }
 }
 
@@ -155,50 +155,54 @@ fn part<T: CanonicalBytes>(element: &T) -> u128 {
 /// Bottom: the empty set.
 impl<T> Default for GSet<T> {
     fn default() -> Self {
-        Self { list: Indexed::new(), tracked: None }
+        Self { table: Table::new(), tracked: None }
     }
 }
 
-/// The same elements, in whatever order they came.
+/// The same elements.
 impl<T: Eq + Hash> PartialEq for GSet<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.list.seems_equal(&other.list) && self.list.is_subset(&other.list)
+        self.table.seems_equal(&other.table) && self.table.is_subset(&other.table)
     }
 }
 
 impl<T: Eq + Hash> Eq for GSet<T> {}
 
-impl<T: fmt::Debug> fmt::Debug for GSet<T> {
+impl<T: Ord + fmt::Debug> fmt::Debug for GSet<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self).finish()
     }
 }
 
-impl<T: Eq + Hash + Clone> FromIterator<T> for GSet<T> {
+impl<T: Ord + Hash + Clone> FromIterator<T> for GSet<T> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
         let mut set = Self::default();
-        set.insert_all(elements);
+        for element in elements {
+            set.table.insert(element);
+        }
         set
     }
 }
 
-impl<'a, T> IntoIterator for &'a GSet<T> {
+impl<'a, T: Ord> IntoIterator for &'a GSet<T> {
     type Item = &'a T;
-    type IntoIter = slice::Iter<'a, T>;
+    type IntoIter = vec::IntoIter<&'a T>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl<T: Eq + Hash + Clone> Crdt for GSet<T> {
-    /// Union. O(1) when both are equal, else O(m) expected, of which the common beginning of both orders takes a
-    /// comparison each; elements already there are not cloned.
+impl<T: Ord + Hash + Clone> Crdt for GSet<T> {
+    /// Union. O(1) when both are equal, else O(m) expected; elements already there are not cloned.
     ///
     /// Equal sets are told by count and fingerprint. Sets of one size that differ have the same fingerprint with a
     /// probability of about 2⁻⁶⁴, in this process and until it ends; a merge then finds nothing to do.
     fn merge(&mut self, other: &Self) -> Change {
-        self.grow(|list| list.merge(&other.list))
+        let before = self.len();
+        let Self { table, tracked } = self;
+        table.merge(&other.table, |new| tracked.iter_mut().for_each(|tracked| tracked.note(new)));
+        Change::from(self.len() != before)
     }
 
     /// Union without cloning: the smaller set moves into the larger, unless only this one tracks its digest.
@@ -210,7 +214,8 @@ impl<T: Eq + Hash + Clone> Crdt for GSet<T> {
                 self.tracked = None;
             }
         }
-        let _ = self.grow(|list| list.merge_owned(other.list));
+        let Self { table, tracked } = self;
+        table.merge_owned(other.table, |new| tracked.iter_mut().for_each(|tracked| tracked.note(new)));
         Change::from(self.len() != before)
     }
 
@@ -218,7 +223,7 @@ impl<T: Eq + Hash + Clone> Crdt for GSet<T> {
     fn compare(&self, other: &Self) -> Option<Ordering> {
         let order = self.len().cmp(&other.len());
         let (small, large) = if order.is_gt() { (other, self) } else { (self, other) };
-        small.list.is_subset(&large.list).then_some(order)
+        small.table.is_subset(&large.table).then_some(order)
     }
 
     fn is_bottom(&self) -> bool {
@@ -226,7 +231,7 @@ impl<T: Eq + Hash + Clone> Crdt for GSet<T> {
     }
 }
 
-impl<T: Eq + Hash + Clone> DeltaCrdt for GSet<T> {
+impl<T: Ord + Hash + Clone> DeltaCrdt for GSet<T> {
     /// The elements themselves: no smaller summary is exact. To reconcile large sets, compare
     /// [version digests](VersionDigest) of parts.
     type Digest = Self;
@@ -237,7 +242,7 @@ impl<T: Eq + Hash + Clone> DeltaCrdt for GSet<T> {
 
     /// The elements that are not in `digest`. O(1) when both are equal (as merging has it), else O(n) expected.
     fn delta_since(&self, digest: &Self) -> Self {
-        Self { list: self.list.difference(&digest.list), tracked: None }
+        Self { table: self.table.difference(&digest.table), tracked: None }
     }
 
     /// One part per element.
@@ -247,7 +252,7 @@ impl<T: Eq + Hash + Clone> DeltaCrdt for GSet<T> {
 }
 
 /// Nobody's changes are named, so nothing can be claimed or forked.
-impl<T: Eq + Hash + Clone> TryMerge for GSet<T> {
+impl<T: Ord + Hash + Clone> TryMerge for GSet<T> {
     fn changes_of(&self, _: ReplicaId) -> u128 {
         0
     }
@@ -266,7 +271,7 @@ impl<T> Retire for GSet<T> {
 
 impl<T: HeapSize> HeapSize for GSet<T> {
     fn heap_size(&self) -> usize {
-        self.list.heap_size()
+        self.table.heap_size()
     }
 }
 
@@ -296,7 +301,7 @@ mod serde_impls {
     use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
     use serde::ser::{Serialize, Serializer};
 
-    use super::{GSet, Hash, Indexed};
+    use super::{GSet, Hash, Table};
 
     impl<T: Ord + Serialize> Serialize for GSet<T> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -328,7 +333,7 @@ mod serde_impls {
                 elements.push(element);
             }
             // What ascends holds nothing twice.
-            Ok(GSet { list: Indexed::from_different(elements), tracked: None })
+            Ok(GSet { table: Table::from_different(elements), tracked: None })
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Sets: one that only grows, one with a single removal, and two whose elements come and go.
 
 mod g;
-mod indexed;
 mod or;
 mod rw;
 mod rw_marks;
+mod table;
 mod two_phase;
 
 pub use g::GSet;

@@ -128,6 +128,8 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
+
     use crdt_core::dotted::ElementStore;
 
     use super::*;
@@ -142,7 +144,7 @@ mod tests {
         let set_of = |element: &str| {
             let mut elements = ElementStore::new();
             elements.add(dot, element.into());
-            Cell::Set(elements)
+            Cell::Set(Box::new(elements))
         };
         let (truth, lie) = (set_of("milk"), set_of("soap"));
         // Joined as it arrives, and as the journal would replay it.
