@@ -1,7 +1,7 @@
 //! Maps of counters.
 //!
-//! Without a peer: `crdts` 7.3.2 has counters in maps, but loses increments of one key made on both sides of a merge, and
-//! speed is compared only where the answers are the same.
+//! Without a peer: `crdts` 7.3.2 has counters in maps, but loses increments of one key made on both sides of a merge,
+//! and speed is compared only where the answers are the same.
 
 use crdt_core::dotted::DotRuns;
 use crdt_core::{Crdt, OrMap, ReplicaId, ResetCounter, Writer};
@@ -40,8 +40,8 @@ pub fn total(map: &CounterMap, key: u64) -> i128 {
     map.get(&key).map_or(0, DotRuns::total)
 }
 
-/// Two replicas of a map of `len` counters that were one, written by eight, and then each counted under a hundredth of the
-/// keys.
+/// Two replicas of a map of `len` counters that were one, written by eight, and then each counted under a hundredth of
+/// the keys.
 pub fn diverged(len: u64) -> [CounterMap; 2] {
     let mut common = CounterMap::default();
     for (key, replica) in keys(len).zip((1..=8).cycle()) {

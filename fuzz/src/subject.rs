@@ -100,10 +100,8 @@ subject!(OrMap<u8, ResetCounter>, |map, me, what, _tick| match what % 8 {
 });
 subject!(OrMap<u8, OrMap<u8, OrSet<u8>>>, |map, me, what, _tick| match what % 8 {
     0 => map.remove(&(what / 128)),
-    1 => map.update(what / 128, |inner| Ok::<_, core::convert::Infallible>(inner.remove(&(what / 64)))).unwrap_or_default(),
-    2 => map
-        .update(what / 128, |inner| inner.update(what / 64, |set| Ok::<_, core::convert::Infallible>(set.clear())))
-        .unwrap_or_default(),
+    1 => map.update_with(what / 128, |inner| inner.remove(&(what / 64))),
+    2 => map.update_with(what / 128, |inner| inner.update_with(what / 64, OrSet::clear)),
     _ => map.update(what / 128, |inner| inner.update(what / 64, |set| set.add(me, what % 16))).expect(SPACE),
 });
 subject!(BoundedCounter, |counter, me, what, _tick| match what % 4 {

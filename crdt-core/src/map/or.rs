@@ -71,7 +71,8 @@ impl<K: Ord + Clone, C: CausalCrdt> OrMap<K, C> {
     /// Mutators that fail change nothing, so an error leaves the map as it was; what a closure did *before* an error
     /// stays. The same holds for a panic: the value goes back into the map as the closure left it.
     ///
-    /// Costs O(log n) besides the change, and O(replicas) in large maps: the value and the context are moved, not copied.
+    /// Costs O(log n) besides the change, and O(replicas) in large maps: the value and the context are moved, not
+    /// copied.
     pub fn update<E>(&mut self, key: K, change: impl FnOnce(&mut C) -> Result<C, E>) -> Result<Self, E> {
         let mut loan = Loan::of(&mut self.causal, key.clone());
         let delta = change(&mut loan.value)?.into();

@@ -18,8 +18,8 @@ use crate::{
 /// It needs no replica ids and no counters. For elements that also go away use
 /// [`OrSet`](crate::OrSet).
 ///
-/// Elements are found by hash and walked in ascending order, for which a walk sorts them first: the order of a hash table
-/// differs from process to process and never shows.
+/// Elements are found by hash and walked in ascending order, for which a walk sorts them first: the order of a hash
+/// table differs from process to process and never shows.
 ///
 /// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of Convergent and
 /// Commutative Replicated Data Types", 2011, specification 11.

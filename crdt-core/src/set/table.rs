@@ -22,9 +22,10 @@ const SALT: u64 = 0;
 
 /// A set that keeps its elements in the table itself.
 ///
-/// All tables of the process hash alike, so a walk over one of two finds its way through the other from the beginning to
-/// the end: merging large sets reads memory forwards, which is most of its speed. A list of the elements beside the table
-/// would keep the order of their arrival, and was tried: it costs a cache miss on either side for nearly every element.
+/// All tables of the process hash alike, so a walk over one of two finds its way through the other from the beginning
+/// to the end: merging large sets reads memory forwards, which is most of its speed. A list of the elements beside the
+/// table would keep the order of their arrival, and was tried: it costs a cache miss on either side for nearly every
+/// element.
 #[derive(Clone)]
 pub(super) struct Table<T> {
     /// All elements while there are at most [`SCANNED`].
