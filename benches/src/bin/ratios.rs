@@ -15,7 +15,7 @@ use crdt_benches::workloads::{
     Acquaintance, DeltaSet, Deltas, Divergence, Merging, MergingCounter, MergingSet, RemovingSet,
     diverged_counters, diverged_sets, forked_sets, grown_sets, shuffled_sets,
 };
-use crdt_core::{Crdt, DeltaCrdt, GCounter, GSet, OrSet, PnCounter};
+use crdt_core::{Crdt, DeltaCrdt, GCounter, GSet, Journaled, OrSet, PnCounter, ReplicaId, Writer};
 
 const OURS: &str = "crdt-core";
 
@@ -325,6 +325,22 @@ fn or_set_steps(table: &Table) {
                     let (behind, ahead) = behind_and_ahead();
                     let digest = behind.digest();
                     measure(1_000, || (), move |()| ahead.delta_since(&digest))
+                }),
+            )],
+        );
+        table.row(
+            &format!("OR-set of {len}, journal since 10 adds ago"),
+            vec![(
+                OURS,
+                Box::new(move || {
+                    let (behind, _) = behind_and_ahead();
+                    let mut journal = Journaled::new(behind, 100);
+                    let cursor = journal.cursor();
+                    let me = Writer::unchecked(ReplicaId::from_u128(1));
+                    for element in 0..10 {
+                        journal.change(|set| set.add(me, element)).expect("dots are left");
+                    }
+                    measure(1_000, || (), move |()| journal.since(cursor, None))
                 }),
             )],
         );

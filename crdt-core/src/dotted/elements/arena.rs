@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as TableEntry;
 use smallvec::SmallVec;
 
-use super::pages::narrow;
+use super::pages::{grow_by_half, narrow};
 use crate::hashing::hash_one;
 
 /// A dot, its replica by number.
@@ -217,6 +217,7 @@ impl<T: Eq + Hash> Arena<T> {
     /// Appends elements without asking whether they are here; to be followed by [`index_from`](Self::index_from).
     pub(super) fn push(&mut self, element: T, (row, counter): RowDot) -> u32 {
         let slot = narrow(self.entries.len());
+        grow_by_half(&mut self.entries);
         self.entries.push(Entry { element, counter, row, state: State::One });
         slot
     }

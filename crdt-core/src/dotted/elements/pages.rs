@@ -57,6 +57,7 @@ impl LiveDots {
         page.live |= 1 << bit;
         if page.place >> bit == 0 && self.growing == key {
             page.place |= 1 << bit;
+            grow_by_half(&mut self.slots);
             self.slots.push(slot);
         } else if page.place >> bit & 1 == 1 {
             self.slots[page.position(bit)] = slot;
@@ -370,4 +371,13 @@ pub(super) fn narrow(index: usize) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "just checked")]
     let narrow = index as u32;
     narrow
+}
+
+/// Makes room for one more, in long lists for half as many again and not for twice as many: spare room is what a large
+/// set wastes most memory on.
+pub(super) fn grow_by_half<A: smallvec::Array>(list: &mut SmallVec<A>) {
+    const LONG: usize = 1_024;
+    if list.len() == list.capacity() && list.len() >= LONG {
+        list.reserve_exact(list.len() / 2);
+    }
 }
