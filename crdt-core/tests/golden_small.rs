@@ -7,41 +7,20 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
 mod common;
+#[path = "common/golden.rs"]
+mod exact;
 
 use std::fmt::Debug;
 
-use crdt_core::codec::{self, Encoded};
-use crdt_core::{
-    Crdt, DwFlag, EwFlag, Limits, MaxRegister, MinRegister, MvRegister, ReplicaId, RwSet, TwoPhaseSet,
-    VersionDigest,
-};
+use crdt_core::{Crdt, DwFlag, EwFlag, MaxRegister, MinRegister, MvRegister, ReplicaId, RwSet, TwoPhaseSet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use common::by;
+use exact::assert_golden;
 
 const A: ReplicaId = ReplicaId::from_u128(0xa0a1_a2a3_a4a5_a6a7_a8a9_aaab_acad_aeaf);
 const B: ReplicaId = ReplicaId::from_u128(0xb0b1_b2b3_b4b5_b6b7_b8b9_babb_bcbd_bebf);
-
-/// Envelope, payload (blanks are for the eye) and version digest.
-fn assert_golden<T>(value: &T, envelope: &str, payload: &str, digest: u128)
-where
-    T: Encoded + VersionDigest + PartialEq + Debug,
-{
-    let bytes = unhex(&[envelope, payload].concat());
-    assert_eq!(hex(&codec::to_bytes(value)), hex(&bytes));
-    assert_eq!(codec::from_bytes::<T>(&bytes, &Limits::default()).as_ref(), Ok(value));
-    assert_eq!(format!("{:#034x}", value.version_digest()), format!("{digest:#034x}"));
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect()
-}
 
 /// The envelope of a payload this long.
 fn envelope(tag: &str, length: &str) -> String {

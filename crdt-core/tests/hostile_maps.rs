@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
 mod common;
+#[path = "common/hostile.rs"]
+mod hostile;
 
 use std::fmt::Debug;
 
-use crdt_core::codec::{self, DecodeError, Encoded, HEADER_LEN};
+use crdt_core::codec::{self, DecodeError, Encoded};
 use crdt_core::dotted::Dotted;
 use crdt_core::{
     BoundedCounter, Crdt, GSet, Hlc, Limits, LwwMap, OrMap, OrSet, ReplicaId, ResetCounter, Stamp,
@@ -18,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use common::by;
+use hostile::{check_additions, check_cuts, check_flipped_bits, check_noise};
 
 const A: ReplicaId = ReplicaId::from_bytes([0xa; 16]);
 const B: ReplicaId = ReplicaId::from_bytes([0xb; 16]);
@@ -103,37 +106,14 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
-fn every_cut_is_refused() {
-    fn check<T: Encoded + PartialEq + Debug>(value: &T) {
-        let bytes = codec::to_bytes(value);
-        for end in 0..bytes.len() {
-            assert!(decode::<T>(&bytes[..end]).is_err());
-        }
-        let payload = &bytes[HEADER_LEN..];
-        for end in 0..payload.len() {
-            assert!(codec::decode_payload::<T>(&payload[..end], &Limits::default()).is_err());
-        }
-        let longer = [payload, &[0]].concat();
-        assert!(codec::decode_payload::<T>(&longer, &Limits::default()).is_err());
-    }
-    for_every_type!(check);
+fn every_cut_and_every_addition_is_refused() {
+    for_every_type!(check_cuts);
+    for_every_type!(check_additions);
 }
 
 #[test]
 fn every_flipped_bit_is_refused_or_another_value() {
-    fn check<T: Encoded + PartialEq + Debug>(value: &T) {
-        let mut bytes = codec::to_bytes(value);
-        for bit in 0..bytes.len() * 8 {
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(other) = decode::<T>(&bytes) {
-                assert!(bit / 8 >= HEADER_LEN, "a flip in the envelope is never another value");
-                assert_ne!(&other, value);
-                assert_eq!(codec::to_bytes(&other), bytes);
-            }
-            bytes[bit / 8] ^= 1 << (bit % 8);
-        }
-    }
-    for_every_type!(check);
+    for_every_type!(check_flipped_bits);
 }
 
 proptest! {
@@ -143,17 +123,11 @@ proptest! {
     fn noise_is_refused_or_canonical(
         noise in prop::collection::vec(prop_oneof![Just(0_u8), Just(1), any::<u8>()], 0..64)
     ) {
-        fn check<T: Encoded + Debug>(noise: &[u8]) -> Result<(), TestCaseError> {
-            if let Ok(value) = codec::decode_payload::<T>(noise, &Limits::default()) {
-                prop_assert_eq!(codec::encode_payload(&value), noise);
-            }
-            Ok(())
-        }
-        check::<LwwMap<u8, u8>>(&noise)?;
-        check::<ResetCounter>(&noise)?;
-        check::<OrMap<u8, ResetCounter>>(&noise)?;
-        check::<OrMap<u8, OrMap<u8, OrSet<u8>>>>(&noise)?;
-        check::<BoundedCounter>(&noise)?;
+        check_noise::<LwwMap<u8, u8>>(&noise);
+        check_noise::<ResetCounter>(&noise);
+        check_noise::<OrMap<u8, ResetCounter>>(&noise);
+        check_noise::<OrMap<u8, OrMap<u8, OrSet<u8>>>>(&noise);
+        check_noise::<BoundedCounter>(&noise);
     }
 
     /// A map of one type of value read as one of another: an error, or something that is written the same.

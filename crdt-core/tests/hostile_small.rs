@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
 mod common;
+#[path = "common/hostile.rs"]
+mod hostile;
 
 use std::fmt::Debug;
 
-use crdt_core::codec::{self, DecodeError, Encoded, HEADER_LEN};
+use crdt_core::codec::{self, DecodeError, Encoded};
 use crdt_core::dotted::{Causal, DotFun, DotMap, DotSet};
 use crdt_core::set::RwMarks;
 use crdt_core::{
@@ -19,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use common::by;
+use hostile::{check_additions, check_cuts, check_flipped_bits, check_noise};
 
 const A: ReplicaId = ReplicaId::from_bytes([0xa; 16]);
 const B: ReplicaId = ReplicaId::from_bytes([0xb; 16]);
@@ -110,37 +113,13 @@ macro_rules! for_every_type {
 
 #[test]
 fn every_cut_and_every_addition_is_refused() {
-    fn check<T: Encoded + PartialEq + Debug>(value: &T) {
-        let bytes = codec::to_bytes(value);
-        assert_eq!(decode::<T>(&bytes).as_ref(), Ok(value));
-        for end in 0..bytes.len() {
-            assert!(decode::<T>(&bytes[..end]).is_err());
-        }
-        let content = &bytes[HEADER_LEN..];
-        for end in 0..content.len() {
-            assert!(payload::<T>(&content[..end]).is_err());
-        }
-        let longer = [content, &[0]].concat();
-        assert_eq!(payload::<T>(&longer), Err(DecodeError::TrailingBytes { extra: 1 }));
-    }
-    for_every_type!(check);
+    for_every_type!(check_cuts);
+    for_every_type!(check_additions);
 }
 
 #[test]
 fn every_flipped_bit_is_refused_or_another_value() {
-    fn check<T: Encoded + PartialEq + Debug>(value: &T) {
-        let mut bytes = codec::to_bytes(value);
-        for bit in 0..bytes.len() * 8 {
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(other) = decode::<T>(&bytes) {
-                assert!(bit / 8 >= HEADER_LEN, "a flip in the envelope is never another value");
-                assert_ne!(&other, value);
-                assert_eq!(codec::to_bytes(&other), bytes);
-            }
-            bytes[bit / 8] ^= 1 << (bit % 8);
-        }
-    }
-    for_every_type!(check);
+    for_every_type!(check_flipped_bits);
 }
 
 proptest! {
@@ -150,19 +129,13 @@ proptest! {
     fn noise_is_refused_or_canonical(
         noise in prop::collection::vec(prop_oneof![Just(0_u8), Just(1), any::<u8>()], 0..64)
     ) {
-        fn check<T: Encoded + Debug>(noise: &[u8]) -> Result<(), TestCaseError> {
-            if let Ok(value) = payload::<T>(noise) {
-                prop_assert_eq!(codec::encode_payload(&value), noise);
-            }
-            Ok(())
-        }
-        check::<MvRegister<u8>>(&noise)?;
-        check::<MaxRegister<String>>(&noise)?;
-        check::<MinRegister<u64>>(&noise)?;
-        check::<EwFlag>(&noise)?;
-        check::<DwFlag>(&noise)?;
-        check::<TwoPhaseSet<u8>>(&noise)?;
-        check::<RwSet<u8>>(&noise)?;
+        check_noise::<MvRegister<u8>>(&noise);
+        check_noise::<MaxRegister<String>>(&noise);
+        check_noise::<MinRegister<u64>>(&noise);
+        check_noise::<EwFlag>(&noise);
+        check_noise::<DwFlag>(&noise);
+        check_noise::<TwoPhaseSet<u8>>(&noise);
+        check_noise::<RwSet<u8>>(&noise);
     }
 }
 
