@@ -34,8 +34,39 @@ const LOCK_NAME: &str = "lock";
 #[derive(Clone, Debug)]
 pub struct FileStorage {
     directory: PathBuf,
-    /// Released by the operating system when the last clone closes it, also when the process is killed.
-    _lock: Arc<File>,
+    _lock: Arc<DirectoryLock>,
+}
+
+/// The lock on a directory. The operating system releases it when the process is killed.
+#[derive(Debug)]
+struct DirectoryLock(File);
+
+impl DirectoryLock {
+    fn take(directory: &Path, name: &str) -> Result<Self, StorageError> {
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join(LOCK_NAME))
+            .map_err(|error| failure(StorageOperation::Lock, LOCK_NAME, &error))?;
+        // Spelt out because newer standard libraries have a method of the same name.
+        FileExt::try_lock(&lock).map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                StorageError::new(StorageErrorKind::Locked, StorageOperation::Lock, name)
+            }
+            TryLockError::Error(error) => failure(StorageOperation::Lock, LOCK_NAME, &error),
+        })?;
+        Ok(Self(lock))
+    }
+}
+
+/// Given back and not merely closed: a process that was just started elsewhere in this one shares the open file for a
+/// moment, and would keep the lock that long.
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing the file is what remains if this fails, and what the next statement does.
+        let _ = FileExt::unlock(&self.0);
+    }
 }
 
 impl FileStorage {
@@ -47,19 +78,7 @@ impl FileStorage {
         let name = directory.to_string_lossy().into_owned();
         let create = || create_directory(&directory);
         create().map_err(|error| failure(StorageOperation::Open, &name, &error))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(directory.join(LOCK_NAME))
-            .map_err(|error| failure(StorageOperation::Lock, LOCK_NAME, &error))?;
-        // Spelt out because newer standard libraries have a method of the same name.
-        FileExt::try_lock(&lock).map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                StorageError::new(StorageErrorKind::Locked, StorageOperation::Lock, &name)
-            }
-            TryLockError::Error(error) => failure(StorageOperation::Lock, LOCK_NAME, &error),
-        })?;
+        let lock = DirectoryLock::take(&directory, &name)?;
         Ok(Self { directory, _lock: Arc::new(lock) })
     }
 
@@ -270,5 +289,23 @@ mod positioned {
             file.seek(SeekFrom::Start(offset))?;
             file.write_all(bytes)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DirectoryLock;
+
+    /// A process that was just started has, until its first instruction, all open files of its parent: as does a copy
+    /// of the handle.
+    #[test]
+    fn a_directory_is_free_once_it_is_closed_whoever_else_has_the_lock_file_open() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let take = || DirectoryLock::take(directory.path(), "here").expect("free");
+        let lock = take();
+        let still_open = lock.0.try_clone().expect("a copy");
+        drop(lock);
+        drop(take());
+        drop(still_open);
     }
 }
