@@ -9,7 +9,7 @@ use super::ElementStore;
 use super::pages::{Beside, LiveDots, Masks, narrow};
 use super::rows::Row;
 use crate::hashing::hash_one;
-use crate::{CausalContext, ReplicaId};
+use crate::{CausalContext, Change, Dot, ReplicaId};
 
 /// A dot that is alive, and the slot of its element.
 #[derive(Clone, Copy, Debug)]
@@ -120,27 +120,48 @@ impl<T> ElementStore<T> {
 }
 
 impl<T: PartialEq> ElementStore<T> {
-    /// Whether every dot alive on both sides has the same element on both; else one that has not.
-    pub(super) fn disagreement(&self, other: &Self) -> Option<crate::Dot> {
+    /// A dot that is alive on both sides with different elements, if there is one.
+    pub(super) fn disagreement(&self, other: &Self) -> Option<Dot> {
+        let forked = self.forked(other, 1);
+        forked.first().and_then(|live| Dot::new(self.rows.get(live.row).id, live.counter))
+    }
+
+    /// The dots that are alive on both sides with different elements, up to a limit.
+    fn forked(&self, other: &Self, limit: usize) -> Changes {
         let everything = [crate::clock::Range { start: 1, end: u64::MAX }];
+        let mut forked = Changes::new();
         for row in other.rows.iter() {
-            let Some((_, ours)) = self.rows.numbered_at(row.id) else { continue };
+            let Some((number, ours)) = self.rows.numbered_at(row.id) else { continue };
             // A small side against a large one: only the pages of the small one.
             let ranges = row.pages.ranges();
             let ranges = if row.pages.len() < ours.pages.len() { &ranges[..] } else { &everything };
-            let mut found = None;
             ours.pages.beside(&row.pages, ranges, |page| {
-                let both = page.ours() & page.theirs();
-                let mut pairs = page.our_slots(both).zip(page.their_slots(both));
-                if found.is_none() {
-                    found = pairs.find(|&((_, ours), (_, theirs))| !self.same_element(ours, other, theirs));
+                if forked.len() < limit {
+                    let both = page.ours() & page.theirs();
+                    let pairs = page.our_slots(both).zip(page.their_slots(both));
+                    let differ =
+                        pairs.filter(|&((_, ours), (_, theirs))| !self.same_element(ours, other, theirs));
+                    forked.extend(differ.map(|((counter, slot), _)| Live { row: number, counter, slot }));
                 }
             });
-            if let Some(((counter, _), _)) = found {
-                return crate::Dot::new(row.id, counter);
-            }
         }
-        None
+        forked
+    }
+}
+
+impl<T: Eq + Hash + Clone> ElementStore<T> {
+    /// Drops the dots that have one element here and another in `other`, and says whether there were any.
+    ///
+    /// No honest replica uses a dot twice, and a join does not look for such: it keeps what each side has, so that they
+    /// never agree. Where a state may be forged, call this before joining it: both sides then drop the dot, and agree.
+    /// Costs a comparison for each dot that is alive on both sides.
+    pub fn drop_forks(&mut self, other: &Self) -> Change {
+        let forked = self.forked(other, usize::MAX);
+        if forked.is_empty() {
+            return Change::Unchanged;
+        }
+        self.apply(&Plan { losses: forked, gains: Changes::new() }, other);
+        Change::Changed
     }
 }
 

@@ -196,6 +196,11 @@ fn a_fork_is_found_and_equal_fingerprints_are_not_trusted() {
     assert_eq!(of(1).store().find_fork(of(1).context(), of(1).store()), None);
     assert_eq!(of(1).compare(&of(2)), None);
     assert_ne!(of(1), of(2));
+    let (mut one, mut other) = (of(1).into_parts().0, of(2).into_parts().0);
+    let before = one.clone();
+    assert!(one.drop_forks(&other).is_changed() && other.drop_forks(&before).is_changed());
+    assert!(one.is_empty() && one == other && one.scrub());
+    assert!(!one.drop_forks(&before).is_changed());
 }
 
 /// A row stays when its last dot goes, and must not be taken for one that was looked at already.
