@@ -96,7 +96,7 @@ impl Cell {
         match (self, other) {
             (Self::Document(ours), Self::Document(theirs)) => ours.merge(theirs),
             (Self::Set(ours), Self::Set(theirs)) => {
-                // A peer may claim a dot for another element; then neither side keeps it, or they would compare for ever.
+                // A peer may claim a dot for another element. Neither side keeps such, or they would compare for ever.
                 ours.drop_forks(theirs) | ours.join(context, theirs, other_context)
             }
             (Self::Counter(ours), Self::Counter(theirs)) => ours.merge(theirs),
