@@ -38,7 +38,7 @@ impl Plan {
     }
 }
 
-/// Gains beyond this number are indexed in the order of the table's buckets.
+/// From this many gains on, elements are appended first and indexed together.
 const BULK: usize = 256;
 
 /// Rows and pages for fewer gains are made as they are met.
@@ -66,8 +66,8 @@ impl<T> ElementStore<T> {
                 return;
             }
             let none = LiveDots::default();
-            let pages = |row: Option<(u32, &'_ Row)>| row.map_or(0, |(number, _)| number);
-            let (our_number, their_number) = (pages(ours), pages(theirs));
+            let number = |row: Option<(u32, &Row)>| row.map_or(0, |(number, _)| number);
+            let (our_number, their_number) = (number(ours), number(theirs));
             let mut seen = Masks::new(known);
             let our_pages = ours.map_or(&none, |(_, row)| &row.pages);
             let their_pages = theirs.map_or(&none, |(_, row)| &row.pages);
@@ -163,9 +163,7 @@ impl<T: Eq + Hash + Clone> ElementStore<T> {
         self.apply(&Plan { losses: forked, gains: Changes::new() }, other);
         Change::Changed
     }
-}
 
-impl<T: Eq + Hash + Clone> ElementStore<T> {
     /// Does what [`plan`](Self::plan) found.
     pub(super) fn apply(&mut self, plan: &Plan, other: &Self) {
         let orphans = self.lose(&plan.losses);
@@ -238,7 +236,7 @@ impl<T: Eq + Hash + Clone> ElementStore<T> {
         }
     }
 
-    /// The same for many: appended in the order of their dots, then indexed in the order of the table.
+    /// The same for many: appended in the order of their dots, then indexed in batches.
     fn gain_all(&mut self, gains: &[Live], other: &Self) {
         let from = self.arena.end();
         self.arena.reserve(gains.len());
