@@ -15,6 +15,8 @@ fn encoding(criterion: &mut Criterion) {
         let [set, _] = diverged_sets::<OrSet<u64>>(len, Divergence::None);
         both_ways(criterion, len, &set);
     }
+    let [set, _] = diverged_sets::<OrSet<u64>>(1_000_000, Divergence::None);
+    both_ways(criterion, 1_000_000, &set);
 }
 
 fn both_ways<T: Encoded + PartialEq>(criterion: &mut Criterion, len: usize, state: &T) {

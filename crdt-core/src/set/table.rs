@@ -5,6 +5,7 @@ use core::borrow::Borrow;
 use core::hash::Hash;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use smallvec::SmallVec;
 
 use crate::HeapSize;
@@ -14,8 +15,11 @@ use crate::heap::owned_by;
 /// So many elements are looked through one by one: as fast as hashing, and one element needs no memory of its own.
 const SCANNED: usize = 8;
 
-/// One in so many that is missing is few enough to remember, rather than to walk the whole table again.
-const FEW_OF: usize = 8;
+/// One in so many elements is looked at to guess how many are new.
+const SAMPLED_OF: usize = 32;
+
+/// More elements than these tell no more.
+const MAX_SAMPLE: usize = 1_024;
 
 /// Nothing but its hash tells an element apart.
 const SALT: u64 = 0;
@@ -101,29 +105,24 @@ impl<T: Eq + Hash> Table<T> {
             self.clone_from(other);
             return;
         }
-        let missing = self.missing(other);
-        self.reserve(missing.count);
-        if let Some(few) = missing.few() {
-            for &(hash, element) in few {
-                added(element);
-                self.add(hash, element.clone());
-            }
-        } else {
-            for element in missing.bits.pick(other.iter()) {
-                added(element);
-                self.add(hash_one(element), element.clone());
-            }
+        self.reserve(self.lacking(other));
+        for element in other.iter() {
+            self.add_if_new(element, |new| {
+                added(new);
+                new.clone()
+            });
         }
     }
 
     /// The same, moving the elements.
     pub(super) fn merge_owned(&mut self, other: Self, mut added: impl FnMut(&T)) {
         if !self.seems_equal(&other) {
-            let Missing { bits, count, .. } = self.missing(&other);
-            self.reserve(count);
-            for element in bits.pick(other.few.into_iter().chain(other.many)) {
-                added(&element);
-                self.add(hash_one(&element), element);
+            self.reserve(self.lacking(&other));
+            for element in other.few.into_iter().chain(other.many) {
+                self.add_if_new(element, |new| {
+                    added(&new);
+                    new
+                });
             }
         }
     }
@@ -135,12 +134,13 @@ impl<T: Eq + Hash> Table<T> {
     {
         let mut difference = Self::new();
         if !self.seems_equal(other) {
-            let missing = other.missing(self);
-            difference.reserve(missing.count);
-            missing
-                .bits
-                .pick(self.iter())
-                .for_each(|element| difference.add(hash_one(element), element.clone()));
+            difference.reserve(other.lacking(self));
+            for element in self.iter() {
+                let hash = hash_one(element);
+                if !other.has(hash, element) {
+                    difference.add(hash, element.clone());
+                }
+            }
         }
         difference
     }
@@ -168,24 +168,15 @@ impl<T: Eq + Hash> Table<T> {
             && self.iter().all(|element| self.contains(element))
     }
 
-    /// Which of the other's elements are not here.
+    /// About how many of the other's elements are not here, judged by those that come first.
     ///
-    /// All are found before any is added: to fill a table in the order of another while it grows would crowd them into
-    /// its lower half, over and over.
-    fn missing<'a>(&self, other: &'a Self) -> Missing<'a, T> {
-        let limit = SCANNED.max(other.len() / FEW_OF);
-        let mut missing = Missing { few: Vec::new(), bits: Bits::of(other.len()), count: 0 };
-        for (place, element) in other.iter().enumerate() {
-            let hash = hash_one(element);
-            if !self.has(hash, element) {
-                missing.bits.set(place);
-                missing.count += 1;
-                if missing.few.len() < limit {
-                    missing.few.push((hash, element));
-                }
-            }
-        }
-        missing
+    /// Room for them is made beforehand. To fill a table in the order of another while it grows would crowd all of
+    /// them into its lower half, over and over; what is missing here and there does no such harm, so that a guess
+    /// will do.
+    fn lacking(&self, other: &Self) -> usize {
+        let sample = (other.len() / SAMPLED_OF).clamp(1, MAX_SAMPLE);
+        let missing = other.iter().take(sample).filter(|element| !self.has(hash_one(*element), element));
+        missing.count() * (other.len() / sample)
     }
 
     fn has(&self, hash: u64, element: &T) -> bool {
@@ -193,6 +184,21 @@ impl<T: Eq + Hash> Table<T> {
             self.few.contains(element)
         } else {
             self.many.find(hash, |known| known == element).is_some()
+        }
+    }
+
+    /// Adds what `owned` makes of an element, unless that is there.
+    fn add_if_new<Q: Borrow<T>>(&mut self, element: Q, owned: impl FnOnce(Q) -> T) {
+        let hash = hash_one(element.borrow());
+        if self.many.is_empty() {
+            if !self.few.contains(element.borrow()) {
+                self.add(hash, owned(element));
+            }
+        } else if let Entry::Vacant(place) =
+            self.many.entry(hash, |known| known == element.borrow(), hash_one)
+        {
+            place.insert(owned(element));
+            self.fingerprint = self.fingerprint.wrapping_add(fingerprint(hash, SALT));
         }
     }
 
@@ -215,42 +221,5 @@ impl<T: Eq + Hash> Table<T> {
                 self.many.insert_unique(hash_one(&element), element, hash_one);
             }
         }
-    }
-}
-
-/// Elements of one table that another lacks.
-struct Missing<'a, T> {
-    /// With their hashes, as long as they were few.
-    few: Vec<(u64, &'a T)>,
-    /// Which ones, in the order of the table.
-    bits: Bits,
-    count: usize,
-}
-
-impl<'a, T> Missing<'a, T> {
-    /// All of them, if there are few.
-    fn few(&self) -> Option<&[(u64, &'a T)]> {
-        (self.few.len() == self.count).then_some(&self.few[..])
-    }
-}
-
-/// Some of the places in a table: a bit for each.
-struct Bits(SmallVec<[u64; 2]>);
-
-impl Bits {
-    fn of(places: usize) -> Self {
-        Self(SmallVec::from_elem(0, places.div_ceil(64)))
-    }
-
-    fn set(&mut self, place: usize) {
-        self.0[place / 64] |= 1 << (place % 64);
-    }
-
-    /// Those of the table's items that are in these places.
-    fn pick<I: Iterator>(&self, items: I) -> impl Iterator<Item = I::Item> {
-        items
-            .enumerate()
-            .filter(|(place, _)| self.0[place / 64] >> (place % 64) & 1 == 1)
-            .map(|(_, item)| item)
     }
 }
