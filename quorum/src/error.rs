@@ -1,5 +1,7 @@
 //! What can go wrong, one enum per operation. All of it is the caller's to fix: this crate does no IO.
 
+use alloc::vec::Vec;
+
 use thiserror::Error;
 
 /// Why three numbers are not a quorum configuration. Nothing was constructed.
@@ -56,5 +58,63 @@ pub enum AckError<N> {
     NeverAsked {
         /// Who answered.
         node: N,
+    },
+}
+
+/// Why a number is not a probability. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ProbabilityError {
+    /// Below 0, above 1, or not a number.
+    #[error("a probability lies between 0 and 1, {given} does not")]
+    OutOfRange {
+        /// The number given.
+        given: f64,
+    },
+}
+
+/// Why parts do not make an expression. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ExprError {
+    /// There are no parts to choose from.
+    #[error("an expression needs at least one part")]
+    NoParts,
+    /// A part has no votes, so that nothing depends on it.
+    #[error("a part has no votes")]
+    NoVotes,
+    /// The votes of all parts do not fit in 64 bits.
+    #[error("the votes of all parts together exceed 2^64 - 1")]
+    TooManyVotes,
+    /// Nothing is needed, so that nobody would be a quorum.
+    #[error("a quorum must need at least one part")]
+    NeedsNothing,
+    /// More is needed than there is, so that nothing could be a quorum.
+    #[error("a quorum needs {need} votes but all parts together have {total}")]
+    NeedsTooMuch {
+        /// The votes needed.
+        need: u64,
+        /// The votes there are.
+        total: u64,
+    },
+}
+
+/// Why expressions do not make a quorum system. Nothing was constructed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SystemError<N> {
+    /// More nodes than a [`NodeSet`](crate::NodeSet) can hold.
+    #[error("a quorum system has at most 128 nodes, these expressions name {given}")]
+    TooManyNodes {
+        /// How many different nodes were named.
+        given: usize,
+    },
+    /// A read quorum and a write quorum have no node in common: such a read misses such a write.
+    #[error("a read quorum and a write quorum have no node in common")]
+    Disjoint {
+        /// The nodes of the read quorum.
+        read: Vec<N>,
+        /// The nodes of the write quorum.
+        write: Vec<N>,
     },
 }

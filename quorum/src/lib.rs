@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
@@ -8,10 +9,14 @@ mod config;
 mod describe;
 mod error;
 mod overlap;
+mod probability;
+mod system;
 mod tally;
 
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
-pub use error::{AckError, ConfigError, TallyError};
+pub use error::{AckError, ConfigError, ExprError, ProbabilityError, SystemError, TallyError};
 pub use overlap::{Classification, majority, overlap};
+pub use probability::Probability;
+pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
 pub use tally::{AckTally, Answer, Outcome, Role};

@@ -1,0 +1,61 @@
+//! Numbers between zero and one.
+
+use core::fmt;
+
+use crate::ProbabilityError;
+
+/// A probability: a number from 0 to 1, both included, and never NaN.
+///
+/// Parsed once, so that no formula has to ask again.
+///
+/// ```
+/// use quorum::{Probability, ProbabilityError};
+///
+/// let failure = Probability::new(0.1)?;
+/// assert_eq!(failure.complement().get(), 0.9);
+/// assert!(matches!(Probability::new(1.5), Err(ProbabilityError::OutOfRange { .. })));
+/// # Ok::<(), ProbabilityError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Probability(f64);
+
+impl Probability {
+    /// What never happens.
+    pub const ZERO: Self = Self(0.0);
+    /// What always happens.
+    pub const ONE: Self = Self(1.0);
+
+    /// The probability `p`, unless it is below 0, above 1 or NaN.
+    pub const fn new(p: f64) -> Result<Self, ProbabilityError> {
+        if p >= 0.0 && p <= 1.0 { Ok(Self(p)) } else { Err(ProbabilityError::OutOfRange { given: p }) }
+    }
+
+    /// What a formula gave, which rounding may have carried past either end.
+    pub(crate) const fn clamped(p: f64) -> Self {
+        Self(p.clamp(0.0, 1.0))
+    }
+
+    /// The number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+
+    /// The probability of the opposite.
+    pub const fn complement(self) -> Self {
+        Self(1.0 - self.0)
+    }
+}
+
+impl fmt::Display for Probability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl TryFrom<f64> for Probability {
+    type Error = ProbabilityError;
+
+    fn try_from(p: f64) -> Result<Self, ProbabilityError> {
+        Self::new(p)
+    }
+}
