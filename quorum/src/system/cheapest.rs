@@ -30,34 +30,55 @@ impl Priced {
 /// stand in several places are tried both in and out, with what the formula would cost if each place paid its share
 /// as the bound below which no try can come. `None` if no quorum has a finite cost.
 pub(crate) fn cheapest(formula: &Formula, costs: &[f64]) -> Option<Priced> {
+    cheapest_within(formula, costs, u32::MAX).ok().flatten()
+}
+
+/// The same, giving up after so many tries.
+pub(crate) fn cheapest_within(
+    formula: &Formula,
+    costs: &[f64],
+    tries: u32,
+) -> Result<Option<Priced>, OutOfTries> {
     let repeated: Vec<(usize, f64)> = {
         let places = count_places(formula, costs.len());
         formula.repeated().iter().map(|node| (node, places[node])).collect()
     };
-    let mut search = Search { formula, best: None };
-    search.decide(&repeated, &mut costs.to_vec(), Priced::NOTHING);
-    search.best
+    let mut search = Search { formula, best: None, tries };
+    search.decide(&repeated, &mut costs.to_vec(), Priced::NOTHING)?;
+    Ok(search.best)
 }
+
+/// More would have had to be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutOfTries;
 
 struct Search<'a> {
     formula: &'a Formula,
     best: Option<Priced>,
+    /// How many more may be made.
+    tries: u32,
 }
 
 impl Search<'_> {
     /// Decides about the repeated nodes one by one; `paid` is what those in the quorum cost, which cost nothing more.
-    fn decide(&mut self, undecided: &[(usize, f64)], costs: &mut Vec<f64>, paid: Priced) {
+    fn decide(
+        &mut self,
+        undecided: &[(usize, f64)],
+        costs: &mut Vec<f64>,
+        paid: Priced,
+    ) -> Result<(), OutOfTries> {
+        self.tries = self.tries.checked_sub(1).ok_or(OutOfTries)?;
         let Some((&(node, _), rest)) = undecided.split_first() else {
             let total = independent(self.formula, costs).map(|quorum| quorum.and(paid));
             self.keep(total);
-            return;
+            return Ok(());
         };
         let shares: Vec<f64> = share(costs, undecided);
         let Some(bound) = independent(self.formula, &shares) else {
-            return;
+            return Ok(());
         };
         if self.best.is_some_and(|best| bound.cost + paid.cost >= best.cost) {
-            return;
+            return Ok(());
         }
         let cost = costs[node];
         // What the bound uses is likely in the quorum.
@@ -68,9 +89,10 @@ impl Search<'_> {
             }
             let paid = if present { paid.and(Priced { cost, set: NodeSet::EMPTY.with(node) }) } else { paid };
             costs[node] = if present { 0.0 } else { f64::INFINITY };
-            self.decide(rest, costs, paid);
+            self.decide(rest, costs, paid)?;
         }
         costs[node] = cost;
+        Ok(())
     }
 
     fn keep(&mut self, candidate: Option<Priced>) {

@@ -1,10 +1,11 @@
 //! Quorum systems: which sets of nodes may read, and which may write.
 
-mod cheapest;
+pub(crate) mod cheapest;
 mod expr;
-mod formula;
+pub(crate) mod formula;
 mod node_set;
 mod quorum_system;
+mod resilient;
 
 pub use expr::{Expr, Shape};
 pub use node_set::{MAX_NODES, NodeSet};
