@@ -210,3 +210,28 @@ pub enum PlanError {
         reason: String,
     },
 }
+
+/// Why the search found no system. Nothing was constructed; the search is as it was.
+#[cfg(feature = "lp")]
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    /// There are no nodes to build a system of.
+    #[error("a search needs at least one node")]
+    NoNodes,
+    /// A node was given twice.
+    #[error("a node was given twice")]
+    NodeTwice,
+    /// More nodes than a [`NodeSet`] can hold.
+    #[error("a quorum system has at most 128 nodes")]
+    TooManyNodes,
+    /// None of the systems that were looked at does what is wanted.
+    #[error("none of {examined} systems does what is wanted")]
+    NothingFound {
+        /// How many were looked at.
+        examined: u64,
+    },
+    /// The best strategy of a system could not be found.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}

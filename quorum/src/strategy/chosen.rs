@@ -91,7 +91,7 @@ impl<N: Ord + Clone> Strategy<N> {
 
     /// How many nodes an operation asks, on average.
     pub fn network_load(&self, reads: &ReadFraction) -> f64 {
-        let size = |quorums: &[(NodeSet, f64)]| mean(quorums, |set| set.len() as f64);
+        let size = |quorums: &[(NodeSet, f64)]| mean(quorums, count);
         mixed(reads.mean(), size(&self.reads), size(&self.writes))
     }
 
@@ -161,6 +161,12 @@ pub(super) fn quorum_latency(formula: &Formula, set: NodeSet, profiles: &[NodePr
     f64::INFINITY
 }
 
+/// How many nodes a set has, to calculate with.
+pub(super) fn count(set: NodeSet) -> f64 {
+    // No set has more than 128.
+    f64::from(u8::try_from(set.len()).unwrap_or(u8::MAX))
+}
+
 fn normalised(
     weighted: impl IntoIterator<Item = (f64, NodeSet)>,
     is_quorum: impl Fn(NodeSet) -> bool,
@@ -192,7 +198,9 @@ fn normalised(
     if !total.is_finite() {
         return Err(StrategyError::Weight { given: total });
     }
-    quorums.iter_mut().for_each(|(_, weight)| *weight /= total);
+    for (_, weight) in &mut quorums {
+        *weight /= total;
+    }
     Ok(quorums)
 }
 

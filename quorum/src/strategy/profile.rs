@@ -96,7 +96,7 @@ impl ReadFraction {
         }
         sorted.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         sorted.dedup_by(|(later, weight), (kept, sum)| {
-            let is_same = later == kept;
+            let is_same = later.total_cmp(kept).is_eq();
             if is_same {
                 *sum += *weight;
             }

@@ -15,7 +15,9 @@ use alloc::vec::Vec;
 
 use microlp::{ComparisonOp, OptimizationDirection, Problem, Solution, Variable};
 
+use super::chosen::count;
 use super::columns::{Column, Columns};
+use super::dual::{Dual, Goal};
 use super::{Metric, NodeProfile};
 use crate::{NodeSet, PlanError};
 
@@ -109,7 +111,7 @@ impl Program<'_> {
                 (&self.reads, &mut rows.reads, prices.reads),
                 (&self.writes, &mut rows.writes, prices.writes),
             ] {
-                let nodes = dual.node_prices(operation, &prices);
+                let nodes = prices.of_nodes(operation);
                 let latency = operation.mean_share * prices.latency;
                 let offer = operation.columns.cheapest(&nodes, latency).map_err(|_| PlanError::TooComplex)?;
                 let Some(offer) = offer else {
@@ -204,7 +206,7 @@ impl Program<'_> {
     }
 
     /// What asking this quorum adds to the objective by itself. The load is what nodes add to it together.
-    fn objective_of(&self, operation: &Operation<'_>, column: &Column) -> f64 {
+    pub(super) fn objective_of(&self, operation: &Operation<'_>, column: &Column) -> f64 {
         match self.objective {
             Metric::Load => 0.0,
             Metric::Network => operation.mean_share * size(column),
@@ -213,162 +215,22 @@ impl Program<'_> {
     }
 }
 
-fn size(column: &Column) -> f64 {
-    column.set.len() as f64
+pub(super) fn size(column: &Column) -> f64 {
+    count(column.set)
 }
 
 /// What satisfies a limit to within rounding satisfies it.
-fn relaxed(limit: f64) -> f64 {
+pub(super) fn relaxed(limit: f64) -> f64 {
     limit + TOLERANCE * limit.abs().max(1.0)
 }
 
 /// The quorums that have a row.
-struct Rows {
-    reads: Vec<Column>,
-    writes: Vec<Column>,
+pub(super) struct Rows {
+    pub(super) reads: Vec<Column>,
+    pub(super) writes: Vec<Column>,
 }
 
-/// What the dual is asked for.
-#[derive(Clone, Copy, PartialEq)]
-enum Goal {
-    /// By how much the limits must be exceeded, relative to each.
-    Feasible,
-    /// The smallest value of the objective.
-    Optimal,
-}
-
-/// The dual: prices, chosen such that operations cost as much as can be claimed.
-struct Dual<'a> {
-    program: &'a Program<'a>,
-    goal: Goal,
-    problem: Problem,
-    /// What a read and a write cost together is the objective.
-    reads: Variable,
-    writes: Variable,
-    /// For each read fraction, the price of keeping each node busy.
-    busy: Vec<Vec<Variable>>,
-    network: Option<Variable>,
-    latency: Option<Variable>,
-}
-
-/// What a solution of the dual says.
-struct Prices {
-    reads: f64,
-    writes: f64,
-    busy: Vec<Vec<f64>>,
-    network: f64,
-    latency: f64,
-}
-
-impl<'a> Dual<'a> {
-    fn new(program: &'a Program<'a>, goal: Goal) -> Self {
-        let mut problem = Problem::new(OptimizationDirection::Maximize);
-        let anything = (f64::NEG_INFINITY, f64::INFINITY);
-        let positive = (0.0, f64::INFINITY);
-        let reads = problem.add_var(1.0, anything);
-        let writes = problem.add_var(1.0, anything);
-        let mut limit = |limit: Option<f64>| {
-            limit.map(|limit| {
-                let limit = if goal == Goal::Optimal { relaxed(limit) } else { limit };
-                (problem.add_var(-limit, positive), limit)
-            })
-        };
-        let load = limit(program.limits.load);
-        let network = limit(program.limits.network);
-        let latency = limit(program.limits.latency);
-        let is_objective = goal == Goal::Optimal && program.objective == Metric::Load;
-        let mut busy = Vec::new();
-        if is_objective || load.is_some() {
-            for weight in &program.weights {
-                let prices: Vec<Variable> =
-                    program.reads.work.iter().map(|_| problem.add_var(0.0, positive)).collect();
-                let mut sum: Vec<(Variable, f64)> = prices.iter().map(|price| (*price, 1.0)).collect();
-                if let Some((price, _)) = load {
-                    sum.push((price, -weight));
-                }
-                problem.add_constraint(&sum[..], ComparisonOp::Le, if is_objective { *weight } else { 0.0 });
-                busy.push(prices);
-            }
-        }
-        if goal == Goal::Feasible {
-            let limits = [load, network, latency];
-            let prices: Vec<(Variable, f64)> =
-                limits.into_iter().flatten().map(|(price, limit)| (price, limit + 1.0)).collect();
-            problem.add_constraint(&prices[..], ComparisonOp::Le, 1.0);
-        }
-        let [network, latency] = [network, latency].map(|limited| limited.map(|(price, _)| price));
-        Self { program, goal, problem, reads, writes, busy, network, latency }
-    }
-
-    fn begin(&self, rows: &Rows) -> Result<Solution, PlanError> {
-        let mut problem = self.problem.clone();
-        for (operation, columns) in [(&self.program.reads, &rows.reads), (&self.program.writes, &rows.writes)]
-        {
-            for column in columns {
-                let (row, bound) = self.row(operation, column);
-                problem.add_constraint(&row[..], ComparisonOp::Le, bound);
-            }
-        }
-        solved(problem.solve())
-    }
-
-    fn with_row(
-        &self,
-        solution: Solution,
-        operation: &Operation<'_>,
-        column: &Column,
-    ) -> Result<Solution, PlanError> {
-        let (row, bound) = self.row(operation, column);
-        solved(solution.add_constraint(&row[..], ComparisonOp::Le, bound))
-    }
-
-    /// No more may be claimed for an operation than this quorum costs.
-    fn row(&self, operation: &Operation<'_>, column: &Column) -> (Vec<(Variable, f64)>, f64) {
-        let is_read = core::ptr::eq(operation, &raw const self.program.reads);
-        let mut row = vec![(if is_read { self.reads } else { self.writes }, 1.0)];
-        for (prices, share) in self.busy.iter().zip(&operation.shares) {
-            let nodes =
-                column.set.iter().filter_map(|node| Some((prices.get(node)?, operation.work.get(node)?)));
-            row.extend(nodes.map(|(price, work)| (*price, -share * work)));
-        }
-        if let Some(price) = self.network {
-            row.push((price, -operation.mean_share * size(column)));
-        }
-        if let Some(price) = self.latency {
-            row.push((price, -operation.mean_share * column.latency));
-        }
-        let bound = match self.goal {
-            Goal::Feasible => 0.0,
-            Goal::Optimal => self.program.objective_of(operation, column),
-        };
-        (row, bound)
-    }
-
-    fn prices(&self, solution: &Solution) -> Prices {
-        let price = |variable: &Variable| solution.var_value(*variable).max(0.0);
-        let is_objective =
-            |metric| f64::from(u8::from(self.goal == Goal::Optimal && self.program.objective == metric));
-        Prices {
-            reads: solution.var_value(self.reads),
-            writes: solution.var_value(self.writes),
-            busy: self.busy.iter().map(|prices| prices.iter().map(price).collect()).collect(),
-            network: self.network.as_ref().map_or(0.0, price) + is_objective(Metric::Network),
-            latency: self.latency.as_ref().map_or(0.0, price) + is_objective(Metric::Latency),
-        }
-    }
-
-    /// What one operation pays for asking each node.
-    fn node_prices(&self, operation: &Operation<'_>, prices: &Prices) -> Vec<f64> {
-        let message = operation.mean_share * prices.network;
-        let busy = |node: usize| -> f64 {
-            let at = prices.busy.iter().zip(&operation.shares);
-            at.map(|(prices, share)| share * prices.get(node).copied().unwrap_or(0.0)).sum()
-        };
-        operation.work.iter().enumerate().map(|(node, work)| work * busy(node) + message).collect()
-    }
-}
-
-fn solved(outcome: Result<microlp::SolveOutcome, microlp::Error>) -> Result<Solution, PlanError> {
+pub(super) fn solved(outcome: Result<microlp::SolveOutcome, microlp::Error>) -> Result<Solution, PlanError> {
     let failed = |reason: &str| PlanError::Solver { reason: reason.to_string() };
     match outcome {
         Ok(outcome) => outcome.into_solution().map_err(|_| failed("interrupted")),

@@ -1,0 +1,153 @@
+//! Every system in which each node stands once, nodes that are alike counted once.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+/// An expression over kinds of nodes: which of several equal nodes stands where makes no difference.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Candidate {
+    Node(usize),
+    Choose(u64, Vec<Candidate>),
+}
+
+/// How many nodes there are of each kind.
+type Counts = Vec<usize>;
+
+/// Shows every candidate of exactly this height over all these nodes, until `visit` breaks off.
+///
+/// Height 1 is a choice among nodes, height 2 a choice among such choices and nodes, and so on. A choice of one among
+/// choices of one is left out, as is one of all among choices of all: each says the same as a flatter one.
+pub(super) fn each_of_height(
+    counts: &[usize],
+    height: usize,
+    visit: &mut dyn FnMut(&Candidate) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    each(counts, height, &mut |candidate| {
+        if candidate.height() == height { visit(candidate) } else { ControlFlow::Continue(()) }
+    })
+}
+
+fn each(
+    counts: &[usize],
+    height: usize,
+    visit: &mut dyn FnMut(&Candidate) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if let Some(kind) = only(counts) {
+        return visit(&Candidate::Node(kind));
+    }
+    if height == 0 {
+        return ControlFlow::Continue(());
+    }
+    partitions(counts, &mut Vec::new(), &mut |parts| {
+        // A part that is the whole would never become smaller.
+        if parts.len() < 2 {
+            return ControlFlow::Continue(());
+        }
+        fill(parts, height - 1, &mut Vec::new(), &mut |filled| {
+            let all = filled.len() as u64;
+            for need in 1..=all {
+                let is_flat = filled.iter().all(|part| !part.is_like(need, all));
+                if is_flat {
+                    visit(&Candidate::Choose(need, filled.to_vec()))?;
+                }
+            }
+            ControlFlow::Continue(())
+        })
+    })
+}
+
+/// The ways to deal out `rest`, each once: every part is at most as large as the one before, the more numerous kinds of
+/// lower number being larger.
+fn partitions(
+    rest: &[usize],
+    parts: &mut Vec<Counts>,
+    visit: &mut dyn FnMut(&[Counts]) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let Some(first) = rest.iter().position(|count| *count > 0) else {
+        return visit(parts);
+    };
+    let mut part: Counts = rest.to_vec();
+    loop {
+        let is_in_order = parts.last().is_none_or(|before| part <= *before);
+        if is_in_order {
+            let left: Counts = rest.iter().zip(&part).map(|(rest, part)| rest - part).collect();
+            parts.push(part.clone());
+            partitions(&left, parts, visit)?;
+            parts.pop();
+        }
+        if !count_down(&mut part, rest, first) {
+            return ControlFlow::Continue(());
+        }
+    }
+}
+
+/// The next smaller part that still has one of the first kind.
+fn count_down(part: &mut [usize], rest: &[usize], first: usize) -> bool {
+    for kind in (first..part.len()).rev() {
+        let least = usize::from(kind == first);
+        if part[kind] > least {
+            part[kind] -= 1;
+            part[kind + 1..].copy_from_slice(&rest[kind + 1..]);
+            return true;
+        }
+    }
+    false
+}
+
+/// Every choice of a candidate for each part. Equal parts take theirs in descending order.
+fn fill(
+    parts: &[Counts],
+    height: usize,
+    filled: &mut Vec<Candidate>,
+    visit: &mut dyn FnMut(&[Candidate]) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let Some(part) = parts.get(filled.len()) else {
+        return visit(filled);
+    };
+    let before = filled.len().checked_sub(1).filter(|before| parts[*before] == *part);
+    let most = before.map(|before| filled[before].clone());
+    each(part, height, &mut |candidate| {
+        if most.as_ref().is_some_and(|most| candidate > most) {
+            return ControlFlow::Continue(());
+        }
+        filled.push(candidate.clone());
+        let went_on = fill(parts, height, filled, visit);
+        filled.pop();
+        went_on
+    })
+}
+
+fn only(counts: &[usize]) -> Option<usize> {
+    (counts.iter().sum::<usize>() == 1).then(|| counts.iter().position(|count| *count == 1))?
+}
+
+impl Candidate {
+    fn height(&self) -> usize {
+        match self {
+            Self::Node(_) => 0,
+            Self::Choose(_, parts) => 1 + parts.iter().map(Self::height).max().unwrap_or(0),
+        }
+    }
+
+    /// Whether it could be dissolved in a choice of `need` out of `all`.
+    fn is_like(&self, need: u64, all: u64) -> bool {
+        match self {
+            Self::Node(_) => false,
+            Self::Choose(own, parts) => {
+                (need == 1 && *own == 1) || (need == all && *own == parts.len() as u64)
+            }
+        }
+    }
+
+    /// The kinds of its nodes, in the order in which they stand.
+    pub(super) fn kinds(&self) -> Vec<usize> {
+        match self {
+            Self::Node(kind) => vec![*kind],
+            Self::Choose(_, parts) => parts.iter().flat_map(Self::kinds).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
