@@ -15,7 +15,10 @@ mod tally;
 
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
-pub use error::{AckError, ConfigError, ExprError, ProbabilityError, SystemError, TallyError};
+pub use error::{
+    AckError, ConfigError, ExprError, MinimalError, ParseExprError, ProbabilityError, ShapeError,
+    SystemAvailabilityError, SystemError, SystemLatencyError, TallyError, TooComplex,
+};
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};

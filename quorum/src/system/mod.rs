@@ -1,10 +1,21 @@
 //! Quorum systems: which sets of nodes may read, and which may write.
 
+mod availability;
 mod cheapest;
+mod describe;
 mod expr;
 mod formula;
+mod latency;
+mod minimal;
 mod node_set;
+mod parse;
 mod quorum_system;
+mod residual;
+mod resilience;
+mod shapes;
+mod sweep;
+mod validity;
+
 
 pub use expr::{Expr, Shape};
 pub use node_set::{MAX_NODES, NodeSet};
