@@ -21,5 +21,5 @@ pub use error::{
 };
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
-pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
+pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape, SystemDescription, SystemPicture};
 pub use tally::{AckTally, Answer, Outcome, Role};

@@ -43,12 +43,18 @@ impl<N: Ord + Clone> QuorumSystem<N> {
 
     /// The same as [`read_availability`](Self::read_availability) with one probability of failure per node, in the
     /// order of [`nodes`](Self::nodes).
-    pub fn read_availability_of(&self, failures: &[Probability]) -> Result<Probability, SystemAvailabilityError> {
+    pub fn read_availability_of(
+        &self,
+        failures: &[Probability],
+    ) -> Result<Probability, SystemAvailabilityError> {
         Ok(holds(self.read_formula(), &self.each(failures)?)?)
     }
 
     /// The same as [`write_availability`](Self::write_availability) with one probability of failure per node.
-    pub fn write_availability_of(&self, failures: &[Probability]) -> Result<Probability, SystemAvailabilityError> {
+    pub fn write_availability_of(
+        &self,
+        failures: &[Probability],
+    ) -> Result<Probability, SystemAvailabilityError> {
         Ok(holds(self.write_formula(), &self.each(failures)?)?)
     }
 

@@ -93,11 +93,13 @@ fn is_minimal(formula: &Formula, quorum: NodeSet) -> bool {
     quorum.iter().all(|node| !formula.is_quorum(quorum.without(node)))
 }
 
-type Visited = ControlFlow<MinimalError>;
-
 /// Calls `found` with sets among which every minimal quorum is, each together with `so_far`. Where nodes stand once,
 /// these are all, each comes once, and no more work is done than they need.
-fn visit(formula: &Formula, so_far: NodeSet, found: &mut dyn FnMut(NodeSet) -> Visited) -> Visited {
+pub(super) fn visit<B>(
+    formula: &Formula,
+    so_far: NodeSet,
+    found: &mut dyn FnMut(NodeSet) -> ControlFlow<B>,
+) -> ControlFlow<B> {
     pick(&choices(formula), formula.need, so_far, found)
 }
 
@@ -116,12 +118,12 @@ fn choices(formula: &Formula) -> Vec<(u64, Choice<'_>)> {
     choices
 }
 
-fn pick(
+fn pick<B>(
     mut choices: &[(u64, Choice<'_>)],
     mut need: u64,
     so_far: NodeSet,
-    found: &mut dyn FnMut(NodeSet) -> Visited,
-) -> Visited {
+    found: &mut dyn FnMut(NodeSet) -> ControlFlow<B>,
+) -> ControlFlow<B> {
     let mut on_offer: u64 = choices.iter().map(|(votes, _)| votes).sum();
     // Where there is not enough on offer, nothing comes of it: so every path taken leads to a set.
     while need > 0 && on_offer >= need {

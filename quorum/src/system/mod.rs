@@ -16,7 +16,7 @@ mod shapes;
 mod sweep;
 mod validity;
 
-
+pub use describe::{SystemDescription, SystemPicture};
 pub use expr::{Expr, Shape};
 pub use node_set::{MAX_NODES, NodeSet};
 pub use quorum_system::QuorumSystem;

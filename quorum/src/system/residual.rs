@@ -106,7 +106,12 @@ impl Table {
             _ if first == second => true,
             (Some(false), _) | (_, Some(true)) => true,
             (Some(true), _) | (_, Some(false)) => false,
-            (None, None) => self.threshold(first).implies(self.threshold(second)),
+            (None, None) => {
+                let (one, other) = (self.threshold(first), self.threshold(second));
+                other.is_any() && other.has_part(first)
+                    || one.is_all() && one.has_part(second)
+                    || one.implies(other)
+            }
         }
     }
 
@@ -197,7 +202,8 @@ impl Table {
         for &(votes, part) in &left.parts {
             let looked_at = self.threshold(part);
             let beside_leaves = !leaves.leaves.is_empty() && adds_nothing(looked_at, &leaves);
-            if beside_leaves || kept.iter().any(|(_, other)| adds_nothing(looked_at, self.threshold(*other))) {
+            if beside_leaves || kept.iter().any(|(_, other)| adds_nothing(looked_at, self.threshold(*other)))
+            {
                 continue;
             }
             kept.retain(|(_, other)| !adds_nothing(self.threshold(*other), looked_at));
@@ -215,8 +221,10 @@ impl Table {
         }
         // A table stays far below 2^32 formulas: whoever fills it counts its steps.
         let number = Residual(u32::try_from(self.thresholds.len()).unwrap_or(u32::MAX));
-        let nodes =
-            threshold.parts.iter().fold(threshold.leaves, |nodes, (_, part)| nodes.union(self.nodes_of(*part)));
+        let nodes = threshold
+            .parts
+            .iter()
+            .fold(threshold.leaves, |nodes, (_, part)| nodes.union(self.nodes_of(*part)));
         self.nodes.push(nodes);
         self.thresholds.push(threshold.clone());
         self.known.insert(threshold, number);
@@ -258,7 +266,8 @@ impl Threshold {
 
     /// If no part can be spared, votes do not matter.
     fn spell_out_all(&mut self) {
-        let fewest = self.parts.iter().map(|(votes, _)| *votes).chain((!self.leaves.is_empty()).then_some(1)).min();
+        let fewest =
+            self.parts.iter().map(|(votes, _)| *votes).chain((!self.leaves.is_empty()).then_some(1)).min();
         if fewest.is_some_and(|fewest| self.total() - fewest < self.need) {
             self.parts.iter_mut().for_each(|(votes, _)| *votes = 1);
             self.need = self.count();
@@ -279,6 +288,10 @@ impl Threshold {
 
     fn is_all(&self) -> bool {
         self.need == self.count() && self.parts.iter().all(|(votes, _)| *votes == 1)
+    }
+
+    fn has_part(&self, part: Residual) -> bool {
+        self.parts.iter().any(|(_, known)| *known == part)
     }
 
     /// Looks at leaves only, and takes parts for equal or for unknown. Exact where there are no parts.

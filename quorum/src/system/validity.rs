@@ -1,8 +1,10 @@
 //! Must every read meet every write?
 
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use super::formula::Formula;
+use super::minimal::visit;
 use super::residual::{Residual, Table};
 use super::sweep::{Sweep, sweep};
 use super::{Expr, NodeSet, QuorumSystem};
@@ -11,10 +13,12 @@ use crate::{SystemError, TooComplex};
 impl<N: Ord + Clone> QuorumSystem<N> {
     /// These reads and these writes, if every read quorum has a node in common with every write quorum.
     ///
-    /// If not, [`SystemError::Disjoint`] names two quorums that do not meet, neither of which can spare a node. The
-    /// answer is exact. It is immediate for thresholds of the same nodes and wherever the writes are the dual of the
-    /// reads; otherwise the nodes are divided between a read and a write one by one, all ways side by side, and ways
-    /// of which the same is left are one. [`SystemError::TooComplex`] says that there are more than a million.
+    /// If not, [`SystemError::Disjoint`] names two quorums that do not meet, neither of which can spare a node.
+    ///
+    /// The answer is exact. Where reads or writes have few minimal quorums, each is tried. Otherwise the nodes are
+    /// divided between a read and a write one by one, all ways side by side, and ways of which the same is left are
+    /// one: for thresholds of the same nodes, and where the writes are the dual of the reads, that ends where it
+    /// begins. [`SystemError::TooComplex`] says that there are more than a million ways.
     ///
     /// ```
     /// use quorum::{Expr, QuorumSystem, SystemError};
@@ -47,10 +51,36 @@ fn disjoint(
     writes: &Formula,
     nodes: usize,
 ) -> Result<Option<(NodeSet, NodeSet)>, TooComplex> {
-    // What a read took is lost to a write, and the dual of the writes holds just where no write is left.
-    let read = sweep(&ReadWithoutWrite, [reads, &writes.dual()], NodeSet::EMPTY)?;
+    let read = match (beside(reads, writes, nodes), beside(writes, reads, nodes)) {
+        (Ok(read), _) => read,
+        (_, Ok(write)) => write.map(|write| NodeSet::first(nodes).difference(write)),
+        // What a read took is lost to a write, and the dual of the writes holds just where no write is left.
+        _ => sweep(&ReadWithoutWrite, [reads, &writes.dual()], NodeSet::EMPTY)?,
+    };
     Ok(read.map(|read| (spare(reads, read), spare(writes, NodeSet::first(nodes).difference(read)))))
 }
+
+/// A quorum of the first that leaves one of the second, if the first has so few that they can be tried.
+fn beside(first: &Formula, second: &Formula, nodes: usize) -> Result<Option<NodeSet>, TooComplex> {
+    let mut looked_at = 0;
+    let visited = visit(first, NodeSet::EMPTY, &mut |quorum| {
+        looked_at += 1;
+        if second.is_quorum(NodeSet::first(nodes).difference(quorum)) {
+            ControlFlow::Break(Ok(Some(quorum)))
+        } else if looked_at == FEW_QUORUMS {
+            ControlFlow::Break(Err(TooComplex { steps: FEW_QUORUMS }))
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    match visited {
+        ControlFlow::Break(stopped) => stopped,
+        ControlFlow::Continue(()) => Ok(None),
+    }
+}
+
+/// So many quorums are tried before the nodes are swept through.
+const FEW_QUORUMS: usize = 1 << 12;
 
 /// The set without whatever it can spare.
 fn spare(formula: &Formula, set: NodeSet) -> NodeSet {

@@ -14,8 +14,7 @@ fn formula() -> impl Strategy<Value = Formula> {
     leaf().prop_recursive(3, 24, 4, |part| {
         (prop::collection::vec((1..4_u64, part), 1..5), 0..100_u64).prop_map(|(parts, need)| {
             let total: u64 = parts.iter().map(|(votes, _)| votes).sum();
-            let mut formula =
-                Formula { need: need % total + 1, leaves: NodeSet::EMPTY, parts: Vec::new() };
+            let mut formula = Formula { need: need % total + 1, leaves: NodeSet::EMPTY, parts: Vec::new() };
             parts.into_iter().for_each(|(votes, part)| formula.push(votes, part));
             formula
         })
