@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::formula::Formula;
 use super::residual::{Residual, Table};
-use super::sweep::{MOST_CASES, Sweep, sweep};
+use super::sweep::{MOST_STEPS, Sweep, sweep};
 use super::{NodeSet, QuorumSystem};
 use crate::{Probability, SystemAvailabilityError, TooComplex};
 
@@ -15,7 +15,7 @@ use crate::{Probability, SystemAvailabilityError, TooComplex};
 ///
 /// Where parts share no nodes they are independent too, and how many of them hold is counted part by part: O(parts ×
 /// need), with unequal votes O(parts × different sums of votes). Parts that share nodes are swept through node by
-/// node, which gives up after a million cases with [`TooComplex`].
+/// node, which gives up after four million steps with [`TooComplex`].
 impl<N: Ord + Clone> QuorumSystem<N> {
     /// The probability that the nodes that are up can serve a read, when each is down with probability `failure`.
     ///
@@ -124,7 +124,7 @@ fn enough_parts(choices: &[(u64, f64)], need: u64) -> f64 {
 
 fn enough_votes(choices: &[(u64, f64)], need: u64) -> Result<f64, TooComplex> {
     let mut missing = BTreeMap::from([(need, 1.0)]);
-    let mut enough = 0.0;
+    let (mut enough, mut steps) = (0.0, 0);
     for &(votes, holds) in choices {
         let mut next = BTreeMap::new();
         for (still, likelihood) in missing {
@@ -134,8 +134,9 @@ fn enough_votes(choices: &[(u64, f64)], need: u64) -> Result<f64, TooComplex> {
                 Some(fewer) => *next.entry(fewer).or_insert(0.0) += likelihood * holds,
             }
         }
-        if next.len() > MOST_CASES {
-            return Err(TooComplex { steps: MOST_CASES });
+        steps += next.len();
+        if steps > MOST_STEPS {
+            return Err(TooComplex { steps });
         }
         missing = next;
     }

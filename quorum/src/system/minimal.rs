@@ -8,7 +8,7 @@ use core::ops::ControlFlow;
 
 use super::cheapest::cheapest_within;
 use super::formula::Formula;
-use super::sweep::MOST_CASES;
+use super::sweep::MOST_STEPS;
 use super::{NodeSet, QuorumSystem};
 use crate::{MinimalError, TooComplex};
 
@@ -16,7 +16,7 @@ impl<N: Ord + Clone> QuorumSystem<N> {
     /// The read quorums that cannot spare a node, if there are at most `limit`: the smaller ones first.
     ///
     /// O(quorums × size) where nodes stand once in the reads. Otherwise sets come up that can spare a node, or come
-    /// up twice; after a million of them [`MinimalError::TooComplex`] gives up.
+    /// up twice; after four million of them [`MinimalError::TooComplex`] gives up.
     ///
     /// ```
     /// use quorum::{Expr, MinimalError, QuorumSystem};
@@ -72,8 +72,8 @@ fn minimal(formula: &Formula, limit: usize) -> Result<Vec<NodeSet>, MinimalError
     let mut looked_at = 0;
     let visited = visit(formula, NodeSet::EMPTY, &mut |set| {
         looked_at += 1;
-        if looked_at > MOST_CASES {
-            return ControlFlow::Break(MinimalError::TooComplex(TooComplex { steps: MOST_CASES }));
+        if looked_at > MOST_STEPS {
+            return ControlFlow::Break(MinimalError::TooComplex(TooComplex { steps: MOST_STEPS }));
         }
         if surely_minimal || is_minimal(formula, set) {
             found.insert((set.len(), set));
@@ -160,7 +160,7 @@ fn count_independent(formula: &Formula) -> Result<u128, TooComplex> {
     // By the votes still needed: in how many ways parts seen so far leave that need. No number overflows: sets none
     // of which contains another are at most as many as those of 64 out of 128 nodes (Sperner, 1928), fewer than 2^125.
     let mut open = BTreeMap::from([(formula.need, 1_u128)]);
-    let mut enough = 0_u128;
+    let (mut enough, mut steps) = (0_u128, 0);
     for (votes, choice) in choices(formula) {
         let quorums = match choice {
             Choice::Node(_) => 1,
@@ -176,8 +176,9 @@ fn count_independent(formula: &Formula) -> Result<u128, TooComplex> {
                 }
             }
         }
-        if open.len() > MOST_CASES {
-            return Err(TooComplex { steps: MOST_CASES });
+        steps += open.len();
+        if steps > MOST_STEPS {
+            return Err(TooComplex { steps });
         }
     }
     Ok(enough)

@@ -12,6 +12,8 @@ mod parse;
 mod quorum_system;
 mod residual;
 mod resilience;
+#[cfg(test)]
+mod samples;
 mod shapes;
 mod sweep;
 mod validity;

@@ -50,6 +50,7 @@ pub(crate) struct Table {
     /// What became of each formula with the node that is being decided, up or down.
     assigned: BTreeMap<(Residual, bool), Residual>,
     deciding: Option<usize>,
+    steps: usize,
 }
 
 impl Table {
@@ -62,7 +63,13 @@ impl Table {
             known: BTreeMap::new(),
             assigned: BTreeMap::new(),
             deciding: None,
+            steps: 0,
         }
+    }
+
+    /// How many parts have been looked at so far, alone or beside another: what all of it has cost.
+    pub(crate) const fn steps(&self) -> usize {
+        self.steps
     }
 
     /// The formula in normal form.
@@ -116,6 +123,7 @@ impl Table {
     }
 
     fn normalise(&mut self, mut left: Threshold) -> Residual {
+        self.steps += 1 + left.parts.len();
         left.forget_decided();
         if left.need == 0 {
             return Residual::ALWAYS;
@@ -184,10 +192,11 @@ impl Table {
     }
 
     /// Of two parts of an any, one that implies the other adds nothing; of two parts of an all, one that is implied.
-    fn absorb(&self, left: &mut Threshold) {
+    fn absorb(&mut self, left: &mut Threshold) {
         if left.parts.len() > ABSORBING {
             return;
         }
+        let mut steps = 0;
         // An any of one is an all of one too, and has nothing to absorb.
         let any = left.is_any();
         let adds_nothing = |part: &Threshold, beside: &Threshold| {
@@ -201,6 +210,7 @@ impl Table {
         let mut kept: Vec<(u64, Residual)> = Vec::with_capacity(left.parts.len());
         for &(votes, part) in &left.parts {
             let looked_at = self.threshold(part);
+            steps += 1 + kept.len();
             let beside_leaves = !leaves.leaves.is_empty() && adds_nothing(looked_at, &leaves);
             if beside_leaves || kept.iter().any(|(_, other)| adds_nothing(looked_at, self.threshold(*other)))
             {
@@ -213,6 +223,7 @@ impl Table {
         if !any {
             left.need = left.count();
         }
+        self.steps += steps;
     }
 
     fn intern(&mut self, threshold: Threshold) -> Residual {
@@ -301,3 +312,6 @@ impl Threshold {
         self.need.saturating_sub(from_parts).saturating_sub(elsewhere) >= other.need
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,8 @@ use super::formula::Formula;
 use super::residual::{Residual, Table};
 use crate::TooComplex;
 
-/// A sweep gives up after looking at so many cases.
-pub(crate) const MOST_CASES: usize = 1 << 20;
+/// What is asked of an expression gives up after so many steps: a few seconds at the most.
+pub(crate) const MOST_STEPS: usize = 1 << 22;
 
 /// What a sweep carries along, and which cases it follows.
 pub(crate) trait Sweep<const K: usize> {
@@ -32,7 +32,7 @@ pub(crate) trait Sweep<const K: usize> {
 /// left are one: this builds a decision diagram layer by layer, and keeps only one layer. Nodes come in the order in
 /// which the formulas name them, so that what is written together is decided together.
 ///
-/// O(cases × size × log cases). Of a grid whose quorums are a row and a column, that is 2^columns cases per node and
+/// A step is a part of a case that is looked at: cases × size of them, each O(log cases). Of a grid whose quorums are a row and a column, that is 2^columns cases per node and
 /// not 2^nodes in all.
 ///
 /// Source: frontier-based construction of binary decision diagrams; Bryant, "Graph-Based Algorithms for Boolean
@@ -47,13 +47,11 @@ pub(crate) fn sweep<const K: usize, S: Sweep<K>>(
     let mut layer = BTreeMap::new();
     let start = formulas.map(|formula| table.insert(formula));
     settle(rules, &table, start, nothing_decided, &mut layer, &mut outcome);
-    let mut steps = 0;
     for node in order_of_writing(&formulas) {
         let mut next = BTreeMap::new();
         for (case, carried) in layer {
-            steps += 1;
-            if steps > MOST_CASES {
-                return Err(TooComplex { steps: MOST_CASES });
+            if table.steps() > MOST_STEPS {
+                return Err(TooComplex { steps: table.steps() });
             }
             for up in [true, false] {
                 if let Some(carried) = rules.decide(carried, node, up) {
@@ -101,3 +99,6 @@ fn order_of_writing(formulas: &[&Formula]) -> Vec<usize> {
     }
     order
 }
+
+#[cfg(test)]
+mod tests;

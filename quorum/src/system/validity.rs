@@ -18,7 +18,7 @@ impl<N: Ord + Clone> QuorumSystem<N> {
     /// The answer is exact. Where reads or writes have few minimal quorums, each is tried. Otherwise the nodes are
     /// divided between a read and a write one by one, all ways side by side, and ways of which the same is left are
     /// one: for thresholds of the same nodes, and where the writes are the dual of the reads, that ends where it
-    /// begins. [`SystemError::TooComplex`] says that there are more than a million ways.
+    /// begins. [`SystemError::TooComplex`] says that it does not end within four million steps.
     ///
     /// ```
     /// use quorum::{Expr, QuorumSystem, SystemError};
@@ -110,3 +110,6 @@ impl Sweep<2> for ReadWithoutWrite {
         table.implies(read, no_write_left)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,23 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-
-const NODES: usize = 8;
-
-fn leaf() -> impl Strategy<Value = Formula> {
-    (0..NODES).prop_map(Formula::leaf)
-}
-
-fn formula() -> impl Strategy<Value = Formula> {
-    leaf().prop_recursive(3, 24, 4, |part| {
-        (prop::collection::vec((1..4_u64, part), 1..5), 0..100_u64).prop_map(|(parts, need)| {
-            let total: u64 = parts.iter().map(|(votes, _)| votes).sum();
-            let mut formula = Formula { need: need % total + 1, leaves: NodeSet::EMPTY, parts: Vec::new() };
-            parts.into_iter().for_each(|(votes, part)| formula.push(votes, part));
-            formula
-        })
-    })
-}
+use crate::system::samples::{NODES, formula, row_and_column, sets};
 
 /// Small whole numbers, so that sums are exact, and nodes that are out of the question.
 fn costs() -> impl Strategy<Value = Vec<f64>> {
@@ -32,8 +16,7 @@ fn cost_of(set: NodeSet, costs: &[f64]) -> f64 {
 }
 
 fn by_looking_everywhere(formula: &Formula, costs: &[f64]) -> Option<f64> {
-    (0..1_u32 << NODES)
-        .map(|bits| (0..NODES).filter(|node| bits >> node & 1 == 1).collect::<NodeSet>())
+    sets()
         .filter(|set| formula.is_quorum(*set))
         .map(|set| cost_of(set, costs))
         .filter(|cost| cost.is_finite())
@@ -58,22 +41,6 @@ proptest! {
             }
         }
     }
-}
-
-/// A row and a column of a square: every node stands in two places.
-fn row_and_column(side: usize) -> Formula {
-    let all = |nodes: NodeSet| Formula { need: nodes.len() as u64, leaves: nodes, parts: Vec::new() };
-    let any = |lines: Vec<Formula>| {
-        let mut formula = Formula { need: 1, leaves: NodeSet::EMPTY, parts: Vec::new() };
-        lines.into_iter().for_each(|line| formula.push(1, line));
-        formula
-    };
-    let row = |row| all((0..side).map(|column| row * side + column).collect());
-    let column = |column| all((0..side).map(|row| row * side + column).collect());
-    let mut both = Formula { need: 2, leaves: NodeSet::EMPTY, parts: Vec::new() };
-    both.push(1, any((0..side).map(row).collect()));
-    both.push(1, any((0..side).map(column).collect()));
-    both
 }
 
 #[test]
