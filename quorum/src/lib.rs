@@ -17,8 +17,9 @@ mod tally;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, ConfigError, ExprError, FractionError, ProbabilityError, ProfileError, StrategyError,
-    SystemError, TallyError,
+    AckError, ConfigError, ExprError, FractionError, MinimalError, ParseExprError, ProbabilityError,
+    ProfileError, ShapeError, StrategyError, SystemAvailabilityError, SystemError, SystemLatencyError,
+    TallyError, TooComplex,
 };
 #[cfg(feature = "lp")]
 pub use error::{PlanError, SearchError};
@@ -27,5 +28,5 @@ pub use probability::Probability;
 #[cfg(feature = "lp")]
 pub use strategy::{Found, Metric, Plan, SystemSearch};
 pub use strategy::{NodeProfile, ReadFraction, Strategy};
-pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
+pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape, SystemDescription, SystemPicture};
 pub use tally::{AckTally, Answer, Outcome, Role};

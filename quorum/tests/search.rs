@@ -5,7 +5,8 @@
 
 use proptest::prelude::*;
 use quorum::{
-    Expr, Metric, NodeProfile, Plan, PlanError, Probability, QuorumSystem, ReadFraction, SearchError, SystemSearch,
+    Expr, Metric, NodeProfile, Plan, PlanError, Probability, QuorumSystem, ReadFraction, SearchError,
+    SystemSearch,
 };
 
 fn always(reads: f64) -> ReadFraction {
@@ -77,7 +78,7 @@ proptest! {
         let values = all_expressions(&nodes).into_iter().filter_map(|expr| {
             let system = QuorumSystem::from_reads(expr).unwrap();
             let strategy = Plan::new(&system).profiles(profile).read_fraction(reads.clone()).minimise(metric).unwrap();
-            (system.resilience() >= resilience).then(|| match metric {
+            (system.resilience().unwrap() >= resilience).then(|| match metric {
                 Metric::Load => strategy.load(&reads),
                 Metric::Network => strategy.network_load(&reads),
                 Metric::Latency => strategy.latency(&reads),

@@ -39,11 +39,8 @@ fn each(
     if height == 0 {
         return ControlFlow::Continue(());
     }
-    partitions(counts, &mut Vec::new(), &mut |parts| {
-        // A part that is the whole would never become smaller.
-        if parts.len() < 2 {
-            return ControlFlow::Continue(());
-        }
+    let total: usize = counts.iter().sum();
+    let mut choices = |parts: &[Counts]| {
         fill(parts, height - 1, &mut Vec::new(), &mut |filled| {
             let all = filled.len() as u64;
             for need in 1..=all {
@@ -54,45 +51,67 @@ fn each(
             }
             ControlFlow::Continue(())
         })
+    };
+    // Even parts first: grids and hierarchies are what is most often best. No part is the whole: it would never end.
+    for size in (1..=total / 2).filter(|size| total.is_multiple_of(*size)) {
+        partitions(counts, Some(size), &mut Vec::new(), &mut choices)?;
+    }
+    partitions(counts, None, &mut Vec::new(), &mut |parts| {
+        if parts.len() < 2 || are_even(parts) { ControlFlow::Continue(()) } else { choices(parts) }
     })
 }
 
-/// The ways to deal out `rest`, each once: every part is at most as large as the one before, the more numerous kinds of
-/// lower number being larger.
+fn are_even(parts: &[Counts]) -> bool {
+    let mut sizes = parts.iter().map(|part| part.iter().sum::<usize>());
+    let first = sizes.next();
+    sizes.all(|size| Some(size) == first)
+}
+
+/// The ways to deal out `rest` to parts, of one size if that is given, each way once: every part is at most as large as
+/// the one before, and the more there is of the kinds of lower number, the larger is a part.
 fn partitions(
     rest: &[usize],
+    size: Option<usize>,
     parts: &mut Vec<Counts>,
     visit: &mut dyn FnMut(&[Counts]) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let Some(first) = rest.iter().position(|count| *count > 0) else {
         return visit(parts);
     };
-    let mut part: Counts = rest.to_vec();
-    loop {
-        let is_in_order = parts.last().is_none_or(|before| part <= *before);
-        if is_in_order {
-            let left: Counts = rest.iter().zip(&part).map(|(rest, part)| rest - part).collect();
-            parts.push(part.clone());
-            partitions(&left, parts, visit)?;
-            parts.pop();
-        }
-        if !count_down(&mut part, rest, first) {
+    let mut part: Counts = vec![0; rest.len()];
+    each_part(rest, first, first, size, &mut part, &mut |part| {
+        if parts.last().is_some_and(|before| part > &before[..]) {
             return ControlFlow::Continue(());
         }
-    }
+        let left: Counts = rest.iter().zip(part).map(|(rest, part)| rest - part).collect();
+        parts.push(part.to_vec());
+        let went_on = partitions(&left, size, parts, visit);
+        parts.pop();
+        went_on
+    })
 }
 
-/// The next smaller part that still has one of the first kind.
-fn count_down(part: &mut [usize], rest: &[usize], first: usize) -> bool {
-    for kind in (first..part.len()).rev() {
-        let least = usize::from(kind == first);
-        if part[kind] > least {
-            part[kind] -= 1;
-            part[kind + 1..].copy_from_slice(&rest[kind + 1..]);
-            return true;
-        }
+/// Every part of `rest` that has one of the first kind, large ones first: what to take of `kind` and those after it.
+fn each_part(
+    rest: &[usize],
+    first: usize,
+    kind: usize,
+    size: Option<usize>,
+    part: &mut Counts,
+    visit: &mut dyn FnMut(&[usize]) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let Some(&there) = rest.get(kind) else {
+        return if size.is_none_or(|left| left == 0) { visit(part) } else { ControlFlow::Continue(()) };
+    };
+    let after: usize = rest.iter().skip(kind + 1).sum();
+    let most = size.map_or(there, |left| left.min(there));
+    let least = size.map_or(0, |left| left.saturating_sub(after)).max(usize::from(kind == first));
+    for count in (least..=most).rev() {
+        part[kind] = count;
+        each_part(rest, first, kind + 1, size.map(|left| left - count), part, visit)?;
     }
-    false
+    part[kind] = 0;
+    ControlFlow::Continue(())
 }
 
 /// Every choice of a candidate for each part. Equal parts take theirs in descending order.

@@ -4,12 +4,9 @@ use alloc::vec::Vec;
 
 use super::NodeProfile;
 use super::chosen::quorum_latency;
-use crate::NodeSet;
-use crate::system::cheapest::{OutOfTries, cheapest_within};
+use crate::system::cheapest::cheapest_within;
 use crate::system::formula::Formula;
-
-/// So many tries may be made to find one quorum whose nodes stand in several places.
-const TRIES: u32 = 200_000;
+use crate::{NodeSet, TooComplex};
 
 /// A quorum that a strategy may ask.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,9 +50,9 @@ impl<'a> Columns<'a> {
     }
 
     /// The quorum that costs least at these prices of nodes and of latency.
-    pub(super) fn cheapest(&self, prices: &[f64], latency_price: f64) -> Result<Option<Offer>, OutOfTries> {
+    pub(super) fn cheapest(&self, prices: &[f64], latency_price: f64) -> Result<Option<Offer>, TooComplex> {
         if latency_price == 0.0 {
-            let offer = cheapest_within(&self.asked, prices, TRIES)?;
+            let offer = cheapest_within(&self.asked, prices)?;
             return Ok(offer.map(|offer| Offer { column: self.column(offer.set), cost: offer.cost }));
         }
         let mut deadlines: Vec<f64> = self.profiles.iter().map(NodeProfile::latency).collect();
@@ -77,7 +74,7 @@ impl<'a> Columns<'a> {
     }
 
     /// The cheapest of those that have answered by `deadline`.
-    fn cheapest_by(&self, deadline: f64, prices: &[f64]) -> Result<Option<NodeSet>, OutOfTries> {
+    fn cheapest_by(&self, deadline: f64, prices: &[f64]) -> Result<Option<NodeSet>, TooComplex> {
         let late: NodeSet = (0..self.profiles.len())
             .filter(|place| self.profiles.get(*place).is_some_and(|profile| profile.latency() > deadline))
             .collect();
@@ -90,7 +87,7 @@ impl<'a> Columns<'a> {
             // Those that may answer late are there for the failures.
             Formula { need: 2, leaves: NodeSet::EMPTY, parts: [(1, in_time), (1, self.asked.clone())].into() }
         };
-        Ok(cheapest_within(&both, prices, TRIES)?.map(|offer| offer.set))
+        Ok(cheapest_within(&both, prices)?.map(|offer| offer.set))
     }
 
     fn column(&self, set: NodeSet) -> Column {

@@ -5,11 +5,7 @@ use core::ops::ControlFlow;
 
 use super::candidates::{Candidate, each_of_height};
 use super::{Metric, NodeProfile, Plan, ReadFraction, Strategy};
-use crate::system::cheapest::cheapest_within;
 use crate::{Expr, PlanError, QuorumSystem, SearchError};
-
-/// So many tries tell how many failures a candidate survives. Its nodes stand once, so that one is enough.
-const TRIES: u32 = 10;
 
 /// What is wanted of a system, said step by step; then [`best`](Self::best) looks for it.
 ///
@@ -30,7 +26,7 @@ const TRIES: u32 = 10;
 ///     .resilience(1)
 ///     .best(Metric::Load, |_| start.elapsed() < Duration::from_secs(1))?;
 /// assert!(found.is_complete, "there are few systems of four equal nodes");
-/// assert!(found.strategy.system().resilience_of_both() >= 1);
+/// assert!(found.strategy.system().resilience()? >= 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -162,7 +158,7 @@ impl<N: Ord + Clone> SystemSearch<N> {
         let Ok(system) = QuorumSystem::from_reads(reads) else {
             return Ok(None);
         };
-        if system.resilience_of_both() < self.resilience {
+        if system.resilience().is_ok_and(|survived| survived < self.resilience) {
             return Ok(None);
         }
         let mut plan = Plan::new(&system)
@@ -207,19 +203,5 @@ fn expression<N>(candidate: &Candidate, node: &mut impl FnMut(usize) -> Option<N
             let parts: Option<Vec<Expr<N>>> = parts.iter().map(|part| expression(part, node)).collect();
             Expr::choose(*need, parts?).ok()
         }
-    }
-}
-
-impl<N: Ord + Clone> QuorumSystem<N> {
-    /// TEMP
-    pub fn resilience_of_both(&self) -> usize {
-        let units = alloc::vec![1.0; self.nodes().len()];
-        let of = |formula: &crate::system::formula::Formula| {
-            cheapest_within(&formula.dual(), &units, TRIES)
-                .ok()
-                .flatten()
-                .map_or(0, |hit| hit.set.len().saturating_sub(1))
-        };
-        of(self.read_formula()).min(of(self.write_formula()))
     }
 }

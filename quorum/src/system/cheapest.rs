@@ -8,6 +8,9 @@ use alloc::vec::Vec;
 
 use super::NodeSet;
 use super::formula::Formula;
+use super::residual::{Residual, Table};
+use super::sweep::{Sweep, sweep};
+use crate::TooComplex;
 
 /// A quorum and what its nodes cost together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,56 +32,61 @@ impl Priced {
 /// Where nodes stand once, O(size log size), and with unequal votes O(parts × different sums of votes). Nodes that
 /// stand in several places are tried both in and out, with what the formula would cost if each place paid its share
 /// as the bound below which no try can come. `None` if no quorum has a finite cost.
+///
+/// A few tries settle most formulas. Where they do not, the nodes are swept through instead, with the best quorum
+/// that was found as the price to beat; where even that has too many cases, it is tries again until all are made.
 pub(crate) fn cheapest(formula: &Formula, costs: &[f64]) -> Option<Priced> {
-    cheapest_within(formula, costs, u32::MAX).ok().flatten()
+    cheapest_within(formula, costs).unwrap_or_else(|_| try_both_ways(formula, costs, usize::MAX).best)
 }
 
-/// The same, giving up after so many tries.
-pub(crate) fn cheapest_within(
-    formula: &Formula,
-    costs: &[f64],
-    tries: u32,
-) -> Result<Option<Priced>, OutOfTries> {
+/// The same, but giving up where all tries would have to be made.
+pub(crate) fn cheapest_within(formula: &Formula, costs: &[f64]) -> Result<Option<Priced>, TooComplex> {
+    let search = try_both_ways(formula, costs, FEW_TRIES);
+    if search.tries_left > 0 {
+        return Ok(search.best);
+    }
+    let to_beat = search.best.map_or(f64::INFINITY, |best| best.cost);
+    let better = sweep(&Cheaper { costs, to_beat }, [formula], Priced::NOTHING)?;
+    Ok(better.or(search.best))
+}
+
+/// After so many tries the other way is likely shorter.
+const FEW_TRIES: usize = 1 << 10;
+
+fn try_both_ways<'a>(formula: &'a Formula, costs: &[f64], tries: usize) -> Search<'a> {
     let repeated: Vec<(usize, f64)> = {
         let places = count_places(formula, costs.len());
         formula.repeated().iter().map(|node| (node, places[node])).collect()
     };
-    let mut search = Search { formula, best: None, tries };
-    search.decide(&repeated, &mut costs.to_vec(), Priced::NOTHING)?;
-    Ok(search.best)
+    let mut search = Search { formula, best: None, tries_left: tries };
+    search.decide(&repeated, &mut costs.to_vec(), Priced::NOTHING);
+    search
 }
-
-/// More would have had to be tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OutOfTries;
 
 struct Search<'a> {
     formula: &'a Formula,
     best: Option<Priced>,
-    /// How many more may be made.
-    tries: u32,
+    tries_left: usize,
 }
 
 impl Search<'_> {
     /// Decides about the repeated nodes one by one; `paid` is what those in the quorum cost, which cost nothing more.
-    fn decide(
-        &mut self,
-        undecided: &[(usize, f64)],
-        costs: &mut Vec<f64>,
-        paid: Priced,
-    ) -> Result<(), OutOfTries> {
-        self.tries = self.tries.checked_sub(1).ok_or(OutOfTries)?;
+    fn decide(&mut self, undecided: &[(usize, f64)], costs: &mut Vec<f64>, paid: Priced) {
+        let Some(tries_left) = self.tries_left.checked_sub(1) else {
+            return;
+        };
+        self.tries_left = tries_left;
         let Some((&(node, _), rest)) = undecided.split_first() else {
             let total = independent(self.formula, costs).map(|quorum| quorum.and(paid));
             self.keep(total);
-            return Ok(());
+            return;
         };
         let shares: Vec<f64> = share(costs, undecided);
         let Some(bound) = independent(self.formula, &shares) else {
-            return Ok(());
+            return;
         };
         if self.best.is_some_and(|best| bound.cost + paid.cost >= best.cost) {
-            return Ok(());
+            return;
         }
         let cost = costs[node];
         // What the bound uses is likely in the quorum.
@@ -89,10 +97,9 @@ impl Search<'_> {
             }
             let paid = if present { paid.and(Priced { cost, set: NodeSet::EMPTY.with(node) }) } else { paid };
             costs[node] = if present { 0.0 } else { f64::INFINITY };
-            self.decide(rest, costs, paid)?;
+            self.decide(rest, costs, paid);
         }
         costs[node] = cost;
-        Ok(())
     }
 
     fn keep(&mut self, candidate: Option<Priced>) {
@@ -101,6 +108,32 @@ impl Search<'_> {
         {
             self.best = Some(candidate);
         }
+    }
+}
+
+/// The sweep for quorums that cost less than another.
+struct Cheaper<'a> {
+    costs: &'a [f64],
+    to_beat: f64,
+}
+
+impl Sweep<1> for Cheaper<'_> {
+    type Carried = Priced;
+
+    fn decide(&self, carried: Priced, node: usize, up: bool) -> Option<Priced> {
+        if !up {
+            return Some(carried);
+        }
+        let with = carried.and(Priced { cost: self.costs[node], set: NodeSet::EMPTY.with(node) });
+        (with.cost < self.to_beat).then_some(with)
+    }
+
+    fn join(&self, one: Priced, other: Priced) -> Priced {
+        if other.cost < one.cost { other } else { one }
+    }
+
+    fn is_hopeless(&self, _: &Table, [formula]: [Residual; 1]) -> bool {
+        formula == Residual::NEVER
     }
 }
 
@@ -167,3 +200,6 @@ fn cheapest_of_unequal(choices: &[(u64, Priced)], need: u64) -> Option<Priced> {
     }
     sums.into_iter().find(|(votes, _)| *votes >= need).map(|(_, sum)| sum)
 }
+
+#[cfg(test)]
+mod tests;

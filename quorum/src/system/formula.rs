@@ -98,4 +98,15 @@ impl Formula {
         walk(self, &mut seen, &mut repeated);
         repeated
     }
+
+    /// Whether no node stands in two of its parts, or beside a part and in it.
+    pub(crate) fn has_independent_parts(&self) -> bool {
+        let mut seen = self.leaves;
+        self.parts.iter().all(|(_, part)| {
+            let nodes = part.nodes();
+            let independent = seen.is_disjoint(nodes);
+            seen = seen.union(nodes);
+            independent
+        })
+    }
 }

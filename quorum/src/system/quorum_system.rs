@@ -47,7 +47,7 @@ impl<N: Ord + Clone> QuorumSystem<N> {
         Self::compile(reads, writes)
     }
 
-    fn compile(reads: Expr<N>, writes: Expr<N>) -> Result<Self, SystemError<N>> {
+    pub(super) fn compile(reads: Expr<N>, writes: Expr<N>) -> Result<Self, SystemError<N>> {
         let mut nodes: Vec<N> = reads.nodes().chain(writes.nodes()).cloned().collect();
         nodes.sort_unstable();
         nodes.dedup();

@@ -52,7 +52,7 @@ fn no_candidate_could_be_flatter() {
 fn partitions_are_as_many_as_they_should_be() {
     let count = |counts: &[usize]| {
         let mut seen = 0;
-        let _ = partitions(counts, &mut Vec::new(), &mut |_| {
+        let _ = partitions(counts, None, &mut Vec::new(), &mut |_| {
             seen += 1;
             ControlFlow::Continue(())
         });
