@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::NodeSet;
 use super::formula::Formula;
+use super::sweep::LOOKS_PER_STEP;
 
 /// A formula in a [`Table`], known by its number: equal numbers are equal formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +68,7 @@ impl Table {
         }
     }
 
-    /// How many parts have been looked at so far, alone or beside another: what all of it has cost.
+    /// How many parts have been looked at so far: what all of it has cost.
     pub(crate) const fn steps(&self) -> usize {
         self.steps
     }
@@ -196,7 +197,7 @@ impl Table {
         if left.parts.len() > ABSORBING {
             return;
         }
-        let mut steps = 0;
+        let mut comparisons = 0;
         // An any of one is an all of one too, and has nothing to absorb.
         let any = left.is_any();
         let adds_nothing = |part: &Threshold, beside: &Threshold| {
@@ -210,7 +211,7 @@ impl Table {
         let mut kept: Vec<(u64, Residual)> = Vec::with_capacity(left.parts.len());
         for &(votes, part) in &left.parts {
             let looked_at = self.threshold(part);
-            steps += 1 + kept.len();
+            comparisons += 1 + kept.len();
             let beside_leaves = !leaves.leaves.is_empty() && adds_nothing(looked_at, &leaves);
             if beside_leaves || kept.iter().any(|(_, other)| adds_nothing(looked_at, self.threshold(*other)))
             {
@@ -223,7 +224,7 @@ impl Table {
         if !any {
             left.need = left.count();
         }
-        self.steps += steps;
+        self.steps += comparisons / LOOKS_PER_STEP;
     }
 
     fn intern(&mut self, threshold: Threshold) -> Residual {
@@ -261,7 +262,6 @@ impl Table {
 
 /// Parts are compared pair by pair only up to so many.
 const ABSORBING: usize = 128;
-
 impl Threshold {
     fn forget_decided(&mut self) {
         let Self { need, parts, .. } = self;

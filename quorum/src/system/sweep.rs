@@ -11,6 +11,9 @@ use crate::TooComplex;
 /// What is asked of an expression gives up after so many steps: a few seconds at the most.
 pub(crate) const MOST_STEPS: usize = 1 << 22;
 
+/// A step changes a part and finds what became of it. Only to look at one is some instructions.
+pub(crate) const LOOKS_PER_STEP: usize = 16;
+
 /// What a sweep carries along, and which cases it follows.
 pub(crate) trait Sweep<const K: usize> {
     /// What is known about the decisions that led to a case: their probability, their price, one of them.

@@ -65,7 +65,9 @@ fn formulas_that_mean_the_same_are_the_same() {
     };
     let any = |parts: &[Formula]| {
         let mut any = Formula { need: 1, leaves: NodeSet::EMPTY, parts: Vec::new() };
-        parts.iter().for_each(|part| any.push(1, part.clone()));
+        for part in parts {
+            any.push(1, part.clone());
+        }
         any
     };
     let plain = table.insert(&any(&[all(&[0, 1]), all(&[2])]));
