@@ -372,14 +372,31 @@ fn large_grids_are_settled() {
     }
 }
 
-#[test]
-fn a_row_and_a_column_written_out_are_settled() {
-    let (rows, columns) = lines(8, 8);
+/// Every row with every column of a square, each written out as a quorum of its own.
+fn crosses(side: usize) -> Expr<usize> {
+    let (rows, columns) = lines(side, side);
     let crosses = rows.iter().flat_map(|row| {
         columns.iter().map(move |column| Expr::all(row.iter().chain(column).copied()).expect("a cross"))
     });
-    let crosses: Expr<usize> = Expr::any(crosses).expect("crosses");
-    assert!(QuorumSystem::new(crosses.clone(), crosses).is_ok());
+    Expr::any::<Expr<usize>>(crosses).expect("crosses")
+}
+
+#[test]
+fn what_is_written_out_means_the_same() {
+    assert!(QuorumSystem::new(crosses(8), crosses(8)).is_ok());
+    let (rows, columns) = lines(6, 6);
+    let written_out = system(crosses(6));
+    let composed = system(any_whole(&rows) * any_whole(&columns));
+    let failure = probability(0.2);
+    for (one, other) in [
+        (written_out.read_availability(failure), composed.read_availability(failure)),
+        (written_out.write_availability(failure), composed.write_availability(failure)),
+    ] {
+        let [one, other] = [one, other].map(|availability| availability.expect("few cases").get());
+        assert!((one - other).abs() < 1e-12, "{one} is not {other}");
+    }
+    assert_eq!(written_out.resilience(), composed.resilience());
+    assert_eq!(written_out.minimal_read_quorums(36), composed.minimal_read_quorums(36));
 }
 
 #[test]

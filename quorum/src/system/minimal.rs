@@ -16,7 +16,7 @@ impl<N: Ord + Clone> QuorumSystem<N> {
     /// The read quorums that cannot spare a node, if there are at most `limit`: the smaller ones first.
     ///
     /// O(quorums × size) where nodes stand once in the reads. Otherwise sets come up that can spare a node, or come
-    /// up twice; after some four million of them [`MinimalError::TooComplex`] gives up.
+    /// up twice; after a quarter of a million sets at most [`MinimalError::TooComplex`] gives up.
     ///
     /// ```
     /// use quorum::{Expr, MinimalError, QuorumSystem};
@@ -69,7 +69,8 @@ impl<N: Ord + Clone> QuorumSystem<N> {
 fn minimal(formula: &Formula, limit: usize) -> Result<Vec<NodeSet>, MinimalError> {
     let surely_minimal = formula.repeated().is_empty();
     let mut found = BTreeSet::new();
-    let steps_per_set = if surely_minimal { 1 } else { 1 + formula.size() / LOOKS_PER_STEP };
+    // To keep a set takes memory besides.
+    let steps_per_set = LOOKS_PER_STEP + formula.size();
     let mut steps = 0;
     let visited = visit(formula, NodeSet::EMPTY, &mut |set| {
         steps += steps_per_set;
