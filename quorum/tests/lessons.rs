@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use quorum::{AckTally, QuorumConfig};
+use quorum::{AckTally, Expr, QuorumConfig, QuorumSystem, SystemError};
 
 #[test]
 fn every_lesson_prints_what_it_says() {
@@ -59,6 +59,7 @@ fn retell(lesson: &str) -> String {
 #[derive(Default)]
 struct Student {
     tally: Option<AckTally<u32>>,
+    system: Option<QuorumSystem<String>>,
 }
 
 impl Student {
@@ -69,6 +70,8 @@ impl Student {
             "config" => describe(&options(words)),
             "tally" => self.open(&options(words)),
             "ask-fallback" | "ack" | "fail" => self.answer(verb, words),
+            "system" => self.build(command),
+            "answered" => self.picture(words),
             _ => panic!("no such command: {command}"),
         }
     }
@@ -95,6 +98,34 @@ impl Student {
             }
         }
         refused + &tally.describe().to_string()
+    }
+}
+
+/// Quorum systems: `system READS` with the best writes, or `system READS | WRITES`, and who has `answered`.
+impl Student {
+    fn build(&mut self, command: &str) -> String {
+        let exprs = command.trim_start_matches("system ").split('|').map(str::parse::<Expr<String>>);
+        let exprs: Vec<_> = match exprs.collect() {
+            Ok(exprs) => exprs,
+            Err(error) => return format!("refused: {error}\n"),
+        };
+        let system = match &exprs[..] {
+            [reads] => QuorumSystem::from_reads(reads.clone()),
+            [reads, writes] => QuorumSystem::new(reads.clone(), writes.clone()),
+            _ => panic!("reads, or reads | writes: {command}"),
+        };
+        match system {
+            Ok(system) => self.system.insert(system).describe().to_string(),
+            Err(SystemError::Disjoint { read, write }) => {
+                format!("refused: a read of {} misses a write of {}\n", read.join(" "), write.join(" "))
+            }
+            Err(error) => format!("refused: {error}\n"),
+        }
+    }
+
+    fn picture<'a>(&self, nodes: impl Iterator<Item = &'a str>) -> String {
+        let system = self.system.as_ref().expect("a system is built");
+        system.picture(system.set(nodes.map(str::to_owned))).to_string()
     }
 }
 

@@ -52,9 +52,11 @@ impl<N: Ord + Clone + fmt::Display> fmt::Display for SystemDescription<'_, N> {
             if count == 1 { "node" } else { "nodes" },
             Members(system, NodeSet::first(count))
         )?;
-        writeln!(f, "every read meets every write\n")?;
+        writeln!(f, "every read meets every write")?;
+        if system.reads() == system.writes() {
+            return self.side(f, "reads and writes", system.reads(), system.read_formula());
+        }
         self.side(f, "reads", system.reads(), system.read_formula())?;
-        f.write_str("\n")?;
         self.side(f, "writes", system.writes(), system.write_formula())
     }
 }
@@ -98,8 +100,12 @@ pub struct SystemPicture<'a, N> {
 
 impl<N: Ord + Clone + fmt::Display> fmt::Display for SystemPicture<'_, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.side(f, "read", self.system.reads(), self.system.read_formula())?;
-        self.side(f, "write", self.system.writes(), self.system.write_formula())
+        let system = self.system;
+        if system.reads() == system.writes() {
+            return self.side(f, "read and write", system.reads(), system.read_formula());
+        }
+        self.side(f, "read", system.reads(), system.read_formula())?;
+        self.side(f, "write", system.writes(), system.write_formula())
     }
 }
 
@@ -205,10 +211,10 @@ impl<N: Ord + Clone + fmt::Display> Drawing<'_, N> {
 fn choice<N>(f: &mut fmt::Formatter<'_>, need: u64, parts: &[(u64, Expr<N>)]) -> fmt::Result {
     let votes: u64 = parts.iter().map(|(votes, _)| votes).sum();
     match need {
-        _ if votes > parts.len() as u64 => write!(f, "{need} of {votes} votes of"),
+        _ if votes > parts.len() as u64 => write!(f, "{need} of {votes} votes:"),
         1 => f.write_str("any of"),
         _ if need == votes => f.write_str("all of"),
-        _ => write!(f, "{need} of {votes} of"),
+        _ => write!(f, "{need} of {votes}:"),
     }
 }
 

@@ -156,6 +156,22 @@ impl<N> Expr<N> {
         })
     }
 
+    /// `+` over at least two at once. O(parts), where one after the other takes the square of that.
+    pub(super) fn sum(terms: Vec<Self>) -> Self {
+        let parts = Self::flattened(terms, |need, _| need == 1);
+        Self { shape: Owned::Threshold { need: 1, parts } }
+    }
+
+    /// `*` over at least two at once.
+    pub(super) fn product(factors: Vec<Self>) -> Self {
+        let parts = Self::flattened(factors, |need, parts| need == parts.len() as u64);
+        Self { shape: Owned::Threshold { need: parts.len() as u64, parts } }
+    }
+
+    fn flattened(parts: Vec<Self>, of: impl Fn(u64, &[(u64, Self)]) -> bool) -> Vec<(u64, Self)> {
+        parts.into_iter().flat_map(|part| part.into_parts(&of)).collect()
+    }
+
     /// The parts of a `+` or of a `*`, so that `a + b + c` is one choice and not two; anything else is one part.
     fn into_parts(self, of: impl Fn(u64, &[(u64, Self)]) -> bool) -> Vec<(u64, Self)> {
         match self.shape {

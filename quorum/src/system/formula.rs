@@ -80,6 +80,11 @@ impl Formula {
         }
     }
 
+    /// How many formulas it is made of, itself among them.
+    pub(crate) fn size(&self) -> usize {
+        1 + self.parts.iter().map(|(_, part)| part.size()).sum::<usize>()
+    }
+
     /// Every node in it.
     pub(crate) fn nodes(&self) -> NodeSet {
         self.parts.iter().fold(self.leaves, |nodes, (_, part)| nodes.union(part.nodes()))

@@ -37,7 +37,7 @@ impl<N: Ord + Clone> QuorumSystem<N> {
     /// The probability that a read that asks every node is done within `time`, when `answered(node, time)` is the
     /// probability that a node has answered by then: its cumulative distribution function.
     ///
-    /// Nodes answer independently of each other; what it takes is what [availability](Self::read_availability_of) takes.
+    /// Nodes answer independently of each other. It takes what [`read_availability`](Self::read_availability) takes.
     ///
     /// ```
     /// use quorum::{Expr, QuorumSystem};

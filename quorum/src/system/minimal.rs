@@ -8,7 +8,7 @@ use core::ops::ControlFlow;
 
 use super::cheapest::cheapest_within;
 use super::formula::Formula;
-use super::sweep::MOST_STEPS;
+use super::sweep::{LOOKS_PER_STEP, MOST_STEPS};
 use super::{NodeSet, QuorumSystem};
 use crate::{MinimalError, TooComplex};
 
@@ -16,7 +16,7 @@ impl<N: Ord + Clone> QuorumSystem<N> {
     /// The read quorums that cannot spare a node, if there are at most `limit`: the smaller ones first.
     ///
     /// O(quorums × size) where nodes stand once in the reads. Otherwise sets come up that can spare a node, or come
-    /// up twice; after four million of them [`MinimalError::TooComplex`] gives up.
+    /// up twice; after a quarter of a million sets at most [`MinimalError::TooComplex`] gives up.
     ///
     /// ```
     /// use quorum::{Expr, MinimalError, QuorumSystem};
@@ -69,11 +69,13 @@ impl<N: Ord + Clone> QuorumSystem<N> {
 fn minimal(formula: &Formula, limit: usize) -> Result<Vec<NodeSet>, MinimalError> {
     let surely_minimal = formula.repeated().is_empty();
     let mut found = BTreeSet::new();
-    let mut looked_at = 0;
+    // To keep a set takes memory besides.
+    let steps_per_set = LOOKS_PER_STEP + formula.size();
+    let mut steps = 0;
     let visited = visit(formula, NodeSet::EMPTY, &mut |set| {
-        looked_at += 1;
-        if looked_at > MOST_STEPS {
-            return ControlFlow::Break(MinimalError::TooComplex(TooComplex { steps: MOST_STEPS }));
+        steps += steps_per_set;
+        if steps > MOST_STEPS {
+            return ControlFlow::Break(MinimalError::TooComplex(TooComplex { steps }));
         }
         if surely_minimal || is_minimal(formula, set) {
             found.insert((set.len(), set));

@@ -49,19 +49,28 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn sum(&mut self) -> Result<Expr<String>, ParseExprError> {
-        let mut sum = self.product()?;
-        while self.skip('+') {
-            sum = sum + self.product()?;
-        }
-        Ok(sum)
+        self.operands('+', Self::product, Expr::sum)
     }
 
     fn product(&mut self) -> Result<Expr<String>, ParseExprError> {
-        let mut product = self.factor()?;
-        while self.skip('*') {
-            product = product * self.factor()?;
+        self.operands('*', Self::factor, Expr::product)
+    }
+
+    fn operands(
+        &mut self,
+        operator: char,
+        operand: impl Fn(&mut Self) -> Result<Expr<String>, ParseExprError>,
+        joined: impl FnOnce(Vec<Expr<String>>) -> Expr<String>,
+    ) -> Result<Expr<String>, ParseExprError> {
+        let first = operand(self)?;
+        if !self.skip(operator) {
+            return Ok(first);
         }
-        Ok(product)
+        let mut operands = vec![first, operand(self)?];
+        while self.skip(operator) {
+            operands.push(operand(self)?);
+        }
+        Ok(joined(operands))
     }
 
     fn factor(&mut self) -> Result<Expr<String>, ParseExprError> {

@@ -1,11 +1,13 @@
 //! What is left of formulas once some nodes are decided.
 
 use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::NodeSet;
 use super::formula::Formula;
+use super::sweep::LOOKS_PER_STEP;
 
 /// A formula in a [`Table`], known by its number: equal numbers are equal formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,10 +45,10 @@ struct Threshold {
 /// not always, the same afterwards, which saves work where it succeeds and costs no correctness where it does not.
 #[derive(Debug)]
 pub(crate) struct Table {
-    thresholds: Vec<Threshold>,
+    thresholds: Vec<Rc<Threshold>>,
     /// The nodes that each formula depends on.
     nodes: Vec<NodeSet>,
-    known: BTreeMap<Threshold, Residual>,
+    known: BTreeMap<Rc<Threshold>, Residual>,
     /// What became of each formula with the node that is being decided, up or down.
     assigned: BTreeMap<(Residual, bool), Residual>,
     deciding: Option<usize>,
@@ -56,7 +58,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new() -> Self {
         // Never and always stand for themselves; nobody looks at their thresholds.
-        let decided = Threshold { need: 0, leaves: NodeSet::EMPTY, parts: Vec::new() };
+        let decided = Rc::new(Threshold { need: 0, leaves: NodeSet::EMPTY, parts: Vec::new() });
         Self {
             thresholds: vec![decided.clone(), decided],
             nodes: vec![NodeSet::EMPTY; 2],
@@ -67,7 +69,7 @@ impl Table {
         }
     }
 
-    /// How many parts have been looked at so far, alone or beside another: what all of it has cost.
+    /// How many parts have been looked at so far: what all of it has cost.
     pub(crate) const fn steps(&self) -> usize {
         self.steps
     }
@@ -75,7 +77,8 @@ impl Table {
     /// The formula in normal form.
     pub(crate) fn insert(&mut self, formula: &Formula) -> Residual {
         let parts = formula.parts.iter().map(|(votes, part)| (*votes, self.insert(part))).collect();
-        self.normalise(Threshold { need: formula.need, leaves: formula.leaves, parts })
+        let nothing = Threshold { need: 0, leaves: NodeSet::EMPTY, parts: Vec::new() };
+        self.normalise(Threshold { need: formula.need, leaves: formula.leaves, parts }, &nothing)
     }
 
     /// What is left of the formula when `node` is up or down.
@@ -91,10 +94,12 @@ impl Table {
         if !self.nodes_of(formula).contains(node) {
             return formula;
         }
+        self.steps += 1;
         if let Some(known) = self.assigned.get(&(formula, up)) {
             return *known;
         }
-        let mut left = self.threshold(formula).clone();
+        let before = Rc::clone(&self.thresholds[formula.0 as usize]);
+        let mut left = Threshold::clone(&before);
         if left.leaves.contains(node) {
             left.leaves.remove(node);
             left.need = left.need.saturating_sub(u64::from(up));
@@ -102,7 +107,7 @@ impl Table {
         for (_, part) in &mut left.parts {
             *part = self.assign_in(*part, node, up);
         }
-        let left = self.normalise(left);
+        let left = self.normalise(left, &before);
         self.assigned.insert((formula, up), left);
         left
     }
@@ -122,8 +127,9 @@ impl Table {
         }
     }
 
-    fn normalise(&mut self, mut left: Threshold) -> Residual {
-        self.steps += 1 + left.parts.len();
+    /// The normal form of what is left of `before`.
+    fn normalise(&mut self, mut left: Threshold, before: &Threshold) -> Residual {
+        self.steps += 1 + left.parts.len() / LOOKS_PER_STEP;
         left.forget_decided();
         if left.need == 0 {
             return Residual::ALWAYS;
@@ -135,7 +141,7 @@ impl Table {
         left.spell_out_all();
         if left.is_any() || left.is_all() {
             self.flatten(&mut left);
-            self.absorb(&mut left);
+            self.absorb(&mut left, before);
         }
         match &left.parts[..] {
             [(_, only)] if left.leaves.is_empty() => *only,
@@ -192,12 +198,11 @@ impl Table {
     }
 
     /// Of two parts of an any, one that implies the other adds nothing; of two parts of an all, one that is implied.
-    fn absorb(&mut self, left: &mut Threshold) {
+    /// Those that stood side by side in `before` have been compared.
+    fn absorb(&mut self, left: &mut Threshold, before: &Threshold) {
         if left.parts.len() > ABSORBING {
             return;
         }
-        let mut steps = 0;
-        // An any of one is an all of one too, and has nothing to absorb.
         let any = left.is_any();
         let adds_nothing = |part: &Threshold, beside: &Threshold| {
             if any { part.implies(beside) } else { beside.implies(part) }
@@ -207,23 +212,27 @@ impl Table {
             leaves: left.leaves,
             parts: Vec::new(),
         };
-        let mut kept: Vec<(u64, Residual)> = Vec::with_capacity(left.parts.len());
-        for &(votes, part) in &left.parts {
-            let looked_at = self.threshold(part);
-            steps += 1 + kept.len();
-            let beside_leaves = !leaves.leaves.is_empty() && adds_nothing(looked_at, &leaves);
-            if beside_leaves || kept.iter().any(|(_, other)| adds_nothing(looked_at, self.threshold(*other)))
-            {
-                continue;
-            }
-            kept.retain(|(_, other)| !adds_nothing(self.threshold(*other), looked_at));
-            kept.push((votes, part));
+        if !leaves.leaves.is_empty() {
+            left.parts.retain(|(_, part)| !adds_nothing(self.threshold(*part), &leaves));
         }
+        let alike = if any { before.is_any() } else { before.is_all() };
+        let is_known = |part: &(u64, Residual)| alike && before.parts.binary_search(part).is_ok();
+        let (mut kept, fresh): (Vec<_>, Vec<_>) = left.parts.iter().copied().partition(is_known);
+        let mut comparisons = 0;
+        for part in fresh {
+            let looked_at = self.threshold(part.1);
+            comparisons += kept.len();
+            if !kept.iter().any(|(_, other)| adds_nothing(looked_at, self.threshold(*other))) {
+                kept.retain(|(_, other)| !adds_nothing(self.threshold(*other), looked_at));
+                kept.push(part);
+            }
+        }
+        kept.sort_unstable();
         left.parts = kept;
         if !any {
             left.need = left.count();
         }
-        self.steps += steps;
+        self.steps += comparisons / LOOKS_PER_STEP;
     }
 
     fn intern(&mut self, threshold: Threshold) -> Residual {
@@ -236,8 +245,9 @@ impl Table {
             .parts
             .iter()
             .fold(threshold.leaves, |nodes, (_, part)| nodes.union(self.nodes_of(*part)));
+        let threshold = Rc::new(threshold);
         self.nodes.push(nodes);
-        self.thresholds.push(threshold.clone());
+        self.thresholds.push(Rc::clone(&threshold));
         self.known.insert(threshold, number);
         number
     }
@@ -261,7 +271,6 @@ impl Table {
 
 /// Parts are compared pair by pair only up to so many.
 const ABSORBING: usize = 128;
-
 impl Threshold {
     fn forget_decided(&mut self) {
         let Self { need, parts, .. } = self;

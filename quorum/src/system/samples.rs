@@ -16,7 +16,9 @@ pub(super) fn formula() -> impl Strategy<Value = Formula> {
         (prop::collection::vec((1..4_u64, part), 1..5), 0..100_u64).prop_map(|(parts, need)| {
             let total: u64 = parts.iter().map(|(votes, _)| votes).sum();
             let mut formula = Formula { need: need % total + 1, leaves: NodeSet::EMPTY, parts: Vec::new() };
-            parts.into_iter().for_each(|(votes, part)| formula.push(votes, part));
+            for (votes, part) in parts {
+                formula.push(votes, part);
+            }
             formula
         })
     })
@@ -32,7 +34,9 @@ pub(super) fn row_and_column(side: usize) -> Formula {
     let all = |nodes: NodeSet| Formula { need: nodes.len() as u64, leaves: nodes, parts: Vec::new() };
     let of = |need, lines: Vec<Formula>| {
         let mut formula = Formula { need, leaves: NodeSet::EMPTY, parts: Vec::new() };
-        lines.into_iter().for_each(|line| formula.push(1, line));
+        for line in lines {
+            formula.push(1, line);
+        }
         formula
     };
     let row = |row| all((0..side).map(|column| row * side + column).collect());

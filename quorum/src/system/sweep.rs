@@ -11,6 +11,9 @@ use crate::TooComplex;
 /// What is asked of an expression gives up after so many steps: a few seconds at the most.
 pub(crate) const MOST_STEPS: usize = 1 << 22;
 
+/// A step changes a part and finds what became of it. Only to look at one is some instructions.
+pub(crate) const LOOKS_PER_STEP: usize = 16;
+
 /// What a sweep carries along, and which cases it follows.
 pub(crate) trait Sweep<const K: usize> {
     /// What is known about the decisions that led to a case: their probability, their price, one of them.
@@ -32,8 +35,8 @@ pub(crate) trait Sweep<const K: usize> {
 /// left are one: this builds a decision diagram layer by layer, and keeps only one layer. Nodes come in the order in
 /// which the formulas name them, so that what is written together is decided together.
 ///
-/// A step is a part of a case that is looked at: cases × size of them, each O(log cases). Of a grid whose quorums are a row and a column, that is 2^columns cases per node and
-/// not 2^nodes in all.
+/// A step is a part of a case that is looked at: cases × size of them, each O(log cases). Of a grid whose quorums are a
+/// row and a column, that is some 2^columns cases per node and not 2^nodes in all.
 ///
 /// Source: frontier-based construction of binary decision diagrams; Bryant, "Graph-Based Algorithms for Boolean
 /// Function Manipulation", 1986.

@@ -10,13 +10,13 @@ struct Count;
 
 impl Sweep<2> for Count {
     /// Sets of decided nodes, and how many nodes that is: nodes that are not decided double the sets.
-    type Carried = (u64, u32);
+    type Carried = (usize, usize);
 
-    fn decide(&self, (sets, decided): (u64, u32), _: usize, _: bool) -> Option<(u64, u32)> {
+    fn decide(&self, (sets, decided): (usize, usize), _: usize, _: bool) -> Option<(usize, usize)> {
         Some((sets, decided + 1))
     }
 
-    fn join(&self, (one, decided): (u64, u32), (other, also_decided): (u64, u32)) -> (u64, u32) {
+    fn join(&self, (one, decided): (usize, usize), (other, also_decided): (usize, usize)) -> (usize, usize) {
         let most = decided.max(also_decided);
         ((one << (most - decided)) + (other << (most - also_decided)), most)
     }
@@ -35,9 +35,9 @@ proptest! {
         let expected = sets()
             .filter(|set| set.is_subset(nodes))
             .filter(|set| first.is_quorum(*set) && !second.is_quorum(*set))
-            .count() as u64;
+            .count();
         let counted = sweep(&Count, [&first, &second], (1, 0)).expect("few nodes");
-        let counted = counted.map_or(0, |(sets, decided)| sets << (nodes.len() as u32 - decided));
+        let counted = counted.map_or(0, |(sets, decided)| sets << (nodes.len() - decided));
         prop_assert_eq!(counted, expected);
     }
 }
