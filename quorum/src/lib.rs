@@ -8,6 +8,7 @@ extern crate std;
 mod config;
 mod describe;
 mod error;
+mod latency;
 mod overlap;
 mod probability;
 mod system;
@@ -15,7 +16,10 @@ mod tally;
 
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
-pub use error::{AckError, ConfigError, ExprError, ProbabilityError, SystemError, TallyError};
+pub use error::{
+    AckError, ConfigError, DistributionError, ExprError, ProbabilityError, SystemError, TallyError,
+};
+pub use latency::LatencyDistribution;
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
