@@ -168,3 +168,17 @@ pub enum DistributionError {
     #[error("an empirical distribution needs at least one sample")]
     NoSamples,
 }
+
+/// Why failure probabilities do not give an availability. Nothing was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AvailabilityError {
+    /// There is not one failure probability for each of the N replicas.
+    #[error("{given} failure probabilities were given for {n} replicas")]
+    WrongNumber {
+        /// How many were given.
+        given: usize,
+        /// The number of replicas of the configuration.
+        n: u32,
+    },
+}

@@ -5,6 +5,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod availability;
 mod config;
 mod describe;
 mod error;
@@ -14,10 +15,12 @@ mod probability;
 mod system;
 mod tally;
 
+pub use availability::downtime_per_year;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, ConfigError, DistributionError, ExprError, ProbabilityError, SystemError, TallyError,
+    AckError, AvailabilityError, ConfigError, DistributionError, ExprError, ProbabilityError, SystemError,
+    TallyError,
 };
 pub use latency::LatencyDistribution;
 pub use overlap::{Classification, majority, overlap};
