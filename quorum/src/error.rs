@@ -182,3 +182,28 @@ pub enum AvailabilityError {
         n: u32,
     },
 }
+
+/// Why there is no time by which enough nodes have answered. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OrderStatisticError {
+    /// No answer is waited for.
+    #[error("at least one answer must be waited for")]
+    NothingAwaited,
+    /// More answers are waited for than nodes are asked.
+    #[error("{k} answers are waited for but only {given} nodes are asked")]
+    TooFewNodes {
+        /// How many answers are waited for.
+        k: u32,
+        /// How many nodes are asked.
+        given: usize,
+    },
+    /// There is not one distribution for each of the N replicas.
+    #[error("{given} distributions were given for {n} replicas")]
+    WrongNumber {
+        /// How many were given.
+        given: usize,
+        /// The number of replicas of the configuration.
+        n: u32,
+    },
+}

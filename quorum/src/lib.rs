@@ -19,10 +19,10 @@ pub use availability::downtime_per_year;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, AvailabilityError, ConfigError, DistributionError, ExprError, ProbabilityError, SystemError,
-    TallyError,
+    AckError, AvailabilityError, ConfigError, DistributionError, ExprError, OrderStatisticError,
+    ProbabilityError, SystemError, TallyError,
 };
-pub use latency::LatencyDistribution;
+pub use latency::{LatencyDistribution, OrderStatistic};
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};

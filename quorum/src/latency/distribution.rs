@@ -3,7 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::search::smallest;
 use super::shape::Shape;
+use crate::probability::Chance;
 use crate::{DistributionError, Probability};
 
 /// The distribution of a time: how long a message, an answer or a disk takes.
@@ -117,26 +119,22 @@ impl LatencyDistribution {
 
     /// How likely it is to take at most `t`. O(parts), for samples O(log n). Nothing takes NaN: 0.
     pub fn cdf(&self, t: f64) -> f64 {
-        if let [only] = &self.parts[..] {
-            return only.shape.cdf(t);
-        }
-        let (within, beyond) = self.both(t);
-        if within < beyond { within } else { 1.0 - beyond }
+        self.chance(t).yes
     }
 
-    /// How likely it is to take more than `t`, precise also where that is next to nothing.
-    pub(crate) fn survival(&self, t: f64) -> f64 {
+    /// How likely it is to take at most `t`, and more.
+    pub(super) fn chance(&self, t: f64) -> Chance {
         if let [only] = &self.parts[..] {
-            return only.shape.survival(t);
+            return Chance { yes: only.shape.cdf(t), no: only.shape.survival(t) };
         }
-        let (within, beyond) = self.both(t);
-        if beyond < within { beyond } else { 1.0 - within }
-    }
-
-    /// At most `t`, and more. The smaller one is the more precise, and only it is exact at the ends, since weights
-    /// add up to 1 but for their rounding.
-    fn both(&self, t: f64) -> (f64, f64) {
-        (self.weigh(|shape| shape.cdf(t)), self.weigh(|shape| shape.survival(t)))
+        let (within, beyond) = (self.weigh(|shape| shape.cdf(t)), self.weigh(|shape| shape.survival(t)));
+        // The smaller one is the more precise, and only it is exact at the ends: weights add up to 1 but for their
+        // rounding.
+        if within < beyond {
+            Chance { yes: within, no: 1.0 - within }
+        } else {
+            Chance { yes: 1.0 - beyond, no: beyond }
+        }
     }
 
     /// The smallest `t` with `cdf(t) >= p`; for 0, the shortest possible time.
@@ -183,6 +181,24 @@ impl LatencyDistribution {
         self.weigh(Shape::mean)
     }
 
+    /// From and rate, if it is exponential from some time on.
+    pub(super) fn as_exponential(&self) -> Option<(f64, f64)> {
+        match &self.parts[..] {
+            [Part { shape: Shape::Exponential { from, rate }, .. }] => Some((*from, *rate)),
+            _ => None,
+        }
+    }
+
+    /// The times between which the cdf is smooth, in no order; at least one, and the first of them the shortest time.
+    pub(super) fn breaks(&self) -> impl Iterator<Item = f64> {
+        self.parts.iter().flat_map(|part| part.shape.breaks())
+    }
+
+    /// The power of `t` with which what survives falls in the end; infinite if it falls faster than any.
+    pub(super) fn tail_index(&self) -> f64 {
+        self.parts.iter().map(|part| part.shape.tail_index()).fold(f64::INFINITY, f64::min)
+    }
+
     fn weigh(&self, of: impl Fn(&Shape) -> f64) -> f64 {
         self.parts.iter().map(|part| part.weight * of(&part.shape)).sum()
     }
@@ -190,23 +206,6 @@ impl LatencyDistribution {
 
 /// The largest number below 1.
 const BELOW_ONE: f64 = 1.0 - f64::EPSILON / 2.0;
-
-/// The smallest number from `low` to `high` that is enough, if `high` is.
-///
-/// The bits of numbers that are not negative are in the order of the numbers: halving them ends after 64 steps at two
-/// neighbours, whatever the numbers, infinity included.
-fn smallest(low: f64, high: f64, is_enough: impl Fn(f64) -> bool) -> f64 {
-    let (mut low, mut high) = (low.to_bits(), high.to_bits());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if is_enough(f64::from_bits(middle)) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    f64::from_bits(high)
-}
 
 /// Divided by the largest first, since a sum of large weights may leave the range of numbers.
 fn normalised(mut parts: Vec<Part>) -> Vec<Part> {

@@ -102,6 +102,23 @@ impl Shape {
         if from < to { Self::Uniform { from, to } } else { Self::Constant(from) }
     }
 
+    /// Where the cdf jumps or bends.
+    pub(super) fn breaks(&self) -> impl Iterator<Item = f64> {
+        let (ends, samples): ([Option<f64>; 2], &[f64]) = match *self {
+            Self::Constant(time) => ([Some(time), None], &[]),
+            Self::Uniform { from, to } => ([Some(from), Some(to)], &[]),
+            Self::Exponential { from, .. } => ([Some(from), None], &[]),
+            Self::Pareto { from, scale, .. } => ([Some(from + scale), None], &[]),
+            Self::Empirical(ref samples) => ([None, None], samples),
+        };
+        ends.into_iter().flatten().chain(samples.iter().copied())
+    }
+
+    /// The power of `t` with which what survives falls in the end.
+    pub(super) fn tail_index(&self) -> f64 {
+        if let Self::Pareto { shape, .. } = *self { shape } else { f64::INFINITY }
+    }
+
     /// The largest of the times that it is made of.
     pub(super) fn largest_parameter(&self) -> f64 {
         match *self {

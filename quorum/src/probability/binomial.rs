@@ -114,7 +114,8 @@ fn log_of_complement(chance: Chance) -> f64 {
 fn deviance(x: f64, mean: f64, excess: f64) -> f64 {
     let v = excess / (x + mean);
     if fabs(v) >= 0.1 {
-        return x * log(x / mean) - excess;
+        // This way round, means that are next to nothing stay in the range of numbers.
+        return -x * log(mean / x) - excess;
     }
     let mut power = 2.0 * x * v;
     let mut sum = excess * v;

@@ -69,9 +69,9 @@ proptest! {
     fn a_cdf_rises_from_0_to_1_and_is_the_complement_of_what_survives(d in any(), a in 0.0..99.0, b in 0.0..99.0) {
         let (a, b): (f64, f64) = if a < b { (a, b) } else { (b, a) };
         prop_assert!(d.cdf(a) <= d.cdf(b) + 1e-15);
-        prop_assert!((d.cdf(a) + d.survival(a) - 1.0).abs() < 1e-14);
+        prop_assert!((d.cdf(a) + d.chance(a).no - 1.0).abs() < 1e-14);
         prop_assert_eq!((d.cdf(-1.0), d.cdf(f64::INFINITY)), (0.0, 1.0));
-        prop_assert_eq!((d.cdf(f64::NAN), d.survival(f64::NAN)), (0.0, 1.0));
+        prop_assert_eq!((d.cdf(f64::NAN), d.chance(f64::NAN).no), (0.0, 1.0));
     }
 
     #[test]
@@ -117,9 +117,9 @@ fn unit(random: &mut ChaCha8Rng) -> f64 {
 fn area_above_the_cdf(d: &LatencyDistribution) -> f64 {
     const STEPS: u32 = 20_000;
     let (mut area, mut from, mut to) = (0.0, 0.0, 1e-3);
-    while d.survival(from) > 0.0 && to < 1e40 {
+    while d.chance(from).no > 0.0 && to < 1e40 {
         let width = (to - from) / f64::from(STEPS);
-        let at = |half: u32| d.survival(from + width * f64::from(half) / 2.0);
+        let at = |half: u32| d.chance(from + width * f64::from(half) / 2.0).no;
         let strip = |step: u32| (at(2 * step) + 4.0 * at(2 * step + 1) + at(2 * step + 2)) * width / 6.0;
         area += (0..STEPS).map(strip).sum::<f64>();
         (from, to) = (to, to * 10.0);

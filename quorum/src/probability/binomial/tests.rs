@@ -222,6 +222,8 @@ fn what_is_next_to_nothing_keeps_its_digits() {
     assert!(fabs(failures.at_least(2) / (3e-24 - 2e-36) - 1.0) < 1e-12);
     let successes = Binomial::new(3, Chance { yes: 1.0 - 1e-12, no: 1e-12 });
     assert_eq!(successes.at_most(1), failures.at_least(2));
+    let never = Binomial::new(3, Chance { yes: 1e-310, no: 1.0 });
+    assert!(fabs(never.at_least(1) / 3e-310 - 1.0) < 1e-12);
 }
 
 #[test]
