@@ -250,6 +250,24 @@ fn nodes_with_rates_of_their_own_have_closed_forms_too() {
 }
 
 #[test]
+fn the_unit_of_time_does_not_matter_from_one_end_of_numbers_to_the_other() {
+    let in_units_of = |unit: f64| {
+        let each = mixture(vec![
+            (3.0, exponential(1.0 / unit)),
+            (1.0, pareto(unit, 2.5)),
+            (1.0, uniform(0.0, 2.0 * unit)),
+        ]);
+        [1, 3, 5].map(|k| alike(k, 5, &each).mean() / unit)
+    };
+    let expected = in_units_of(1.0);
+    for unit in [1e-307, 1e-200, 1e-9, 1e9, 1e200, 1e300] {
+        for (computed, expected) in in_units_of(unit).into_iter().zip(expected) {
+            assert_close(computed, expected, 1e-9);
+        }
+    }
+}
+
+#[test]
 fn where_it_begins_and_ends() {
     let wait = |k| of(k, &[uniform(1.0, 2.0), constant(3.0), exponential(1.0)]);
     let ends = |k| (wait(k).quantile(Probability::ZERO), wait(k).quantile(Probability::ONE));

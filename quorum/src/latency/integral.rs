@@ -16,6 +16,9 @@ pub(super) struct Survival<F> {
 /// The error that one panel may have, as a share of it.
 const PRECISION: f64 = 1e-11;
 
+/// The smallest area that is looked at: a thousand times the smallest number, below which all is rounding.
+const FINEST: f64 = 1024.0 * f64::EPSILON * f64::MIN_POSITIVE;
+
 /// By how much one panel is longer than the next one towards where a piece begins.
 const RATIO: f64 = 8.0;
 
@@ -36,7 +39,7 @@ impl<F: Fn(f64) -> f64> Survival<F> {
         if self.tail_index <= 1.0 {
             return f64::INFINITY;
         }
-        let negligible = self.negligible(first) / count(breaks.len());
+        let negligible = (self.negligible(first) / count(breaks.len())).max(FINEST);
         let pieces = breaks.windows(2).map(|ends| match ends {
             [from, to] => self.piece(*from, *to, negligible),
             _ => 0.0,
@@ -44,10 +47,15 @@ impl<F: Fn(f64) -> f64> Survival<F> {
         first + pieces.sum::<f64>() + self.tail(last, negligible)
     }
 
-    /// What cannot be seen in the mean, which is at least what half of those above `first` take at least.
+    /// What cannot be seen in the mean, which is at least `p` times what is exceeded with the probability `p`.
     fn negligible(&self, first: f64) -> f64 {
-        let typical = self.half_life(first) - first;
-        (first + typical * (self.beyond)(first) / 2.0) * PRECISION / 10.0
+        let begin = (self.beyond)(first);
+        // More than one share, as half of it may be over in no time.
+        let least = [0.5, 0.25, 0.0625, 0.000_1].map(|share| {
+            let typical = smallest(first, f64::MAX, |t| (self.beyond)(t) <= begin * share) - first;
+            typical * begin * share
+        });
+        (first + least.into_iter().fold(0.0, f64::max)) * PRECISION / 10.0
     }
 
     /// The area from one break to the next.
@@ -67,16 +75,16 @@ impl<F: Fn(f64) -> f64> Survival<F> {
             return 0.0;
         }
         let falling = self.begin_of_fall(from, f64::MAX);
-        let mut to = self.half_life(falling);
+        let mut to = smallest(falling.next_up(), f64::MAX, |t| (self.beyond)(t) <= begin / 2.0);
         let mut area = (falling - from) * begin + self.falling(falling, to, negligible);
         loop {
-            let width = to - falling;
-            let rest = width * (self.beyond)(to);
-            let next = falling + RATIO * width;
-            if rest <= negligible * (self.tail_index - 1.0).min(1.0) || next.is_infinite() {
-                return area + rest / (self.tail_index - 1.0);
+            let rest = (self.beyond)(to);
+            let next = falling + RATIO * (to - falling);
+            if rest <= 0.0 || next.is_infinite() {
+                return area + (to - falling) * rest / (self.tail_index - 1.0);
             }
-            area += self.panel(to, next, negligible);
+            // That little is left does not mean that it is soon over: it is passed over panel by panel.
+            area += if (next - to) * rest > negligible { self.panel(to, next, negligible) } else { 0.0 };
             to = next;
         }
     }
@@ -102,7 +110,8 @@ impl<F: Fn(f64) -> f64> Survival<F> {
     fn panel(&self, from: f64, to: f64, negligible: f64) -> f64 {
         let (area, check) = gauss_kronrod(&self.beyond, from, to);
         let middle = from + (to - from) / 2.0;
-        if fabs(area - check) <= area * PRECISION || middle <= from || middle >= to {
+        let error = fabs(area - check);
+        if error <= negligible.max(area * PRECISION) || middle <= from || middle >= to {
             return area;
         }
         let fall = (self.beyond)(from) - (self.beyond)(to.next_down());
@@ -116,12 +125,6 @@ impl<F: Fn(f64) -> f64> Survival<F> {
     fn begin_of_fall(&self, from: f64, to: f64) -> f64 {
         let whole = (self.beyond)(from) * (1.0 - 2.0 * f64::EPSILON);
         smallest(from, to, |t| (self.beyond)(t) < whole).next_down().max(from)
-    }
-
-    /// When half of what there is at `from` is left, and later than that.
-    fn half_life(&self, from: f64) -> f64 {
-        let half = (self.beyond)(from) / 2.0;
-        smallest(from.next_up(), f64::MAX, |t| (self.beyond)(t) <= half)
     }
 }
 

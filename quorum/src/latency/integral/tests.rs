@@ -59,4 +59,7 @@ fn tails_that_are_powers_are_followed_to_the_end_of_numbers_and_beyond() {
 fn what_rarely_takes_long_is_not_overlooked() {
     let beyond = |t: f64| 1e-12 * libm::exp(-t / 1e6);
     assert_close(mean(beyond, f64::INFINITY, &[0.0]), 1e-6);
+    // Next to nothing is left for a long time, and then it is what counts.
+    let rarely = |t: f64| libm::exp(-t) + 1e-15 * libm::exp(-t * 1e-20);
+    assert_close(mean(|t| rarely(t).min(1.0), f64::INFINITY, &[0.0]), 1e5 + 1.0);
 }
