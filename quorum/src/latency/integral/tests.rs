@@ -26,9 +26,11 @@ fn what_is_short_beside_what_is_long_is_seen() {
         let mixed = mean(|t| beyond(t).min(1.0), f64::INFINITY, &[from, 1e13]);
         assert_close(mixed, from + 0.5 + 0.5e12);
     }
-    // A step that is steep and not marked, before a break that is far away.
-    let steep = |t: f64| if t < 1.0 { 1.0 } else { libm::exp((1.0 - t) * 1e9) };
-    assert_close(mean(steep, f64::INFINITY, &[0.0, 1e12]), 1.0 + 1e-9);
+    // A fall that is steep and not marked, before a break that is far away; also just after where a panel would begin.
+    for at in [1.0, 64.0 * 1.000_1, 0.125 * 1.000_1] {
+        let steep = |t: f64| if t < at { 1.0 } else { libm::exp((at - t) * 1e9) };
+        assert_close(mean(steep, f64::INFINITY, &[0.0, libm::pow(RATIO, 14.0)]), at + 1e-9);
+    }
 }
 
 #[test]
