@@ -5,24 +5,28 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod availability;
 mod config;
 mod describe;
 mod error;
+mod latency;
 mod overlap;
 mod probability;
 mod strategy;
 mod system;
 mod tally;
 
+pub use availability::downtime_per_year;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, ConfigError, ExprError, FractionError, MinimalError, ParseExprError, ProbabilityError,
-    ProfileError, ShapeError, StrategyError, SystemAvailabilityError, SystemError, SystemLatencyError,
-    TallyError, TooComplex,
+    AckError, AvailabilityError, ConfigError, DistributionError, ExprError, FractionError, MinimalError,
+    OrderStatisticError, ParseExprError, ProbabilityError, ProfileError, ShapeError, StrategyError,
+    SystemAvailabilityError, SystemError, SystemLatencyError, TallyError, TooComplex,
 };
 #[cfg(feature = "lp")]
 pub use error::{PlanError, SearchError};
+pub use latency::{LatencyDistribution, OrderStatistic};
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
 #[cfg(feature = "lp")]
