@@ -118,3 +118,81 @@ pub enum SystemError<N> {
         write: Vec<N>,
     },
 }
+
+/// Why a number of primaries cannot be demanded of a sloppy quorum. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SloppyError {
+    /// PR exceeds N, so that no read could ever finish.
+    #[error("a read demands {pr} primaries but there are only {n}")]
+    TooManyReadPrimaries {
+        /// The primaries demanded of a read.
+        pr: u32,
+        /// The number of replicas.
+        n: u32,
+    },
+    /// PW exceeds N, so that no write could ever finish.
+    #[error("a write demands {pw} primaries but there are only {n}")]
+    TooManyWritePrimaries {
+        /// The primaries demanded of a write.
+        pw: u32,
+        /// The number of replicas.
+        n: u32,
+    },
+}
+
+/// Why a text is not a level, or a level does not fit the replicas there are. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LevelError {
+    /// The text is neither the name of a level nor a number that fits in 32 bits.
+    #[error("a level is ONE, QUORUM, ALL or a number")]
+    NotALevel,
+    /// A level of zero waits for nobody.
+    #[error("a level waits for at least one replica")]
+    Zero,
+    /// There is no replica to wait for.
+    #[error("there are no replicas to wait for")]
+    NoReplicas,
+    /// The level waits for more replicas than there are.
+    #[error("the level waits for {count} replicas but there are only {n}")]
+    TooMany {
+        /// How many it waits for.
+        count: u32,
+        /// The number of replicas.
+        n: u32,
+    },
+}
+
+/// Why replicas could not be placed in regions, or a regional level not resolved there. Nothing was constructed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PlacementError<K> {
+    /// There is no region.
+    #[error("replicas need at least one region to be in")]
+    NoRegions,
+    /// A region without replicas is not part of a placement.
+    #[error("region {region} has no replicas")]
+    EmptyRegion {
+        /// Which region.
+        region: K,
+    },
+    /// A region was named twice.
+    #[error("region {region} is named twice")]
+    RepeatedRegion {
+        /// Which region.
+        region: K,
+    },
+    /// The replicas of all regions do not fit in 32 bits.
+    #[error("the replicas of all regions together exceed 2^32 - 1")]
+    TooManyReplicas,
+    /// The level names a region in which there are no replicas.
+    #[error("no replica is in region {region}")]
+    UnknownRegion {
+        /// Which region.
+        region: K,
+    },
+    /// The level does not fit the replicas of a region, or of all regions.
+    #[error(transparent)]
+    Level(#[from] LevelError),
+}

@@ -9,14 +9,21 @@ mod config;
 mod describe;
 mod error;
 mod overlap;
+mod presets;
 mod probability;
+mod sloppy;
 mod system;
 mod tally;
 
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
-pub use error::{AckError, ConfigError, ExprError, ProbabilityError, SystemError, TallyError};
+pub use error::{
+    AckError, ConfigError, ExprError, LevelError, PlacementError, ProbabilityError, SloppyError, SystemError,
+    TallyError,
+};
 pub use overlap::{Classification, majority, overlap};
+pub use presets::{Level, Placement, Preset, RegionalLevel, RegionalQuorum};
 pub use probability::Probability;
+pub use sloppy::{Durability, SloppyDescription, SloppyQuorum};
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
 pub use tally::{AckTally, Answer, Outcome, Role};
