@@ -1,6 +1,8 @@
 //! What can go wrong, one enum per operation. All of it is the caller's to fix: this crate does no IO.
 
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use thiserror::Error;
 
@@ -195,4 +197,80 @@ pub enum PlacementError<K> {
     /// The level does not fit the replicas of a region, or of all regions.
     #[error(transparent)]
     Level(#[from] LevelError),
+}
+
+/// Why times do not make distances between regions. Nothing was constructed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DistancesError {
+    /// There is no region.
+    #[error("distances need at least one region")]
+    NoRegions,
+    /// More regions than [`MAX_REGIONS`](crate::advisor::MAX_REGIONS).
+    #[error("there can be at most 64 regions")]
+    TooManyRegions,
+    /// A region was named twice.
+    #[error("region {region} is named twice")]
+    RepeatedRegion {
+        /// Which region.
+        region: String,
+    },
+    /// A distance names a region that was not listed.
+    #[error("there is no region {region}")]
+    UnknownRegion {
+        /// Which region.
+        region: String,
+    },
+    /// The matrix is not as wide and as high as there are regions.
+    #[error("a matrix for {regions} regions has {regions} rows of {regions} times each")]
+    NotSquare {
+        /// The number of regions.
+        regions: usize,
+    },
+    /// A distance was given twice, or from a region to itself.
+    #[error("the distance from {from} to {to} is given twice, or is none")]
+    RepeatedPair {
+        /// One region.
+        from: String,
+        /// The other.
+        to: String,
+    },
+    /// A distance was not given.
+    #[error("the distance from {from} to {to} is not given")]
+    MissingPair {
+        /// One region.
+        from: String,
+        /// The other.
+        to: String,
+    },
+    /// A time longer than [`LONGEST`](crate::advisor::LONGEST).
+    #[error("a message takes at most a day, not {given:?}")]
+    TooLong {
+        /// The time given.
+        given: Duration,
+    },
+}
+
+/// Why numbers are not requirements that advice can be given for. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequirementsError {
+    /// There is no replica anywhere.
+    #[error("there must be at least one replica")]
+    NoReplicas,
+    /// More replicas than [`MAX_REPLICAS`](crate::advisor::MAX_REPLICAS).
+    #[error("advice is given for at most 128 replicas, not for {given}")]
+    TooManyReplicas {
+        /// How many there would be.
+        given: u64,
+    },
+    /// There must be exactly one number for each region.
+    #[error("there are {regions} regions, which need one number each")]
+    NotOnePerRegion {
+        /// The number of regions.
+        regions: usize,
+    },
+    /// No region has any client.
+    #[error("some region must have clients")]
+    NoClients,
 }

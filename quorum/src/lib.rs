@@ -5,6 +5,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod advisor;
 mod config;
 mod describe;
 mod error;
@@ -18,8 +19,8 @@ mod tally;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, ConfigError, ExprError, LevelError, PlacementError, ProbabilityError, SloppyError, SystemError,
-    TallyError,
+    AckError, ConfigError, DistancesError, ExprError, LevelError, PlacementError, ProbabilityError,
+    RequirementsError, SloppyError, SystemError, TallyError,
 };
 pub use overlap::{Classification, majority, overlap};
 pub use presets::{Level, Placement, Preset, RegionalLevel, RegionalQuorum};

@@ -14,7 +14,7 @@ use crate::{ConfigError, QuorumConfig};
 ///
 /// All three keep as much write tolerance as their promise allows. They differ in what a read may miss.
 ///
-/// | N | [`Consistent`](Self::Consistent) | [`AvailableReads`](Self::AvailableReads) | [`BestEffort`](Self::BestEffort) |
+/// | N | `Consistent` | `AvailableReads` | `BestEffort` |
 /// |---|---|---|---|
 /// | 1 | R=1 W=1 | R=1 W=1 | R=1 W=1 |
 /// | 2 | R=1 W=2 | R=1 W=2 | R=1 W=1 |

@@ -30,7 +30,7 @@ fn the_guarantee_is_the_worst_case_over_all_primaries() {
                     "{sloppy}"
                 );
                 assert_eq!(sloppy.is_strict(), pr + pw > n, "{sloppy}");
-                let least = (0..).find(|more| pr + pw + more > n).expect("some number is enough");
+                let least = (0..=n + 1).find(|more| pr + pw + more > n).expect("some number is enough");
                 assert_eq!(sloppy.missing_primaries(), least, "{sloppy}");
             }
         }

@@ -40,7 +40,7 @@ pub enum RegionalLevel<K> {
     Each(Level),
 }
 
-/// What a [`RegionalLevel`] comes to in one [`Placement`]: at least so many replicas of some regions, and so many in all.
+/// What a [`RegionalLevel`] comes to in one [`Placement`]: so many replicas of some regions, and so many in all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionalQuorum<K> {
     /// Only what the level demands: a region without an entry owes nothing.
