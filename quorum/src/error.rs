@@ -274,3 +274,92 @@ pub enum RequirementsError {
     #[error("some region must have clients")]
     NoClients,
 }
+
+/// Why numbers do not make a distribution of latencies. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
+pub enum DistributionError {
+    /// A time is negative, infinite or not a number, or became infinite when it was shifted.
+    #[error("a time is finite and not negative, {given} is not")]
+    InvalidTime {
+        /// The time given.
+        given: f64,
+    },
+    /// A rate is not a finite number above 0.
+    #[error("a rate is finite and above 0, {given} is not")]
+    InvalidRate {
+        /// The rate given.
+        given: f64,
+    },
+    /// The scale of a Pareto distribution, its smallest value, is not a finite number above 0.
+    #[error("a scale is finite and above 0, {given} is not")]
+    InvalidScale {
+        /// The scale given.
+        given: f64,
+    },
+    /// The shape of a Pareto distribution is not a finite number above 0.
+    #[error("a shape is finite and above 0, {given} is not")]
+    InvalidShape {
+        /// The shape given.
+        given: f64,
+    },
+    /// A range ends before it begins.
+    #[error("a range from {from} to {to} is empty")]
+    ReversedRange {
+        /// Where it begins.
+        from: f64,
+        /// Where it ends.
+        to: f64,
+    },
+    /// A weight is negative, infinite or not a number.
+    #[error("a weight is finite and not negative, {given} is not")]
+    InvalidWeight {
+        /// The weight given.
+        given: f64,
+    },
+    /// A mixture has no part, or none that has any weight.
+    #[error("a mixture needs a part with a weight above 0")]
+    NoWeight,
+    /// There are no samples to learn from.
+    #[error("an empirical distribution needs at least one sample")]
+    NoSamples,
+}
+
+/// Why failure probabilities do not give an availability. Nothing was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AvailabilityError {
+    /// There is not one failure probability for each of the N replicas.
+    #[error("{given} failure probabilities were given for {n} replicas")]
+    WrongNumber {
+        /// How many were given.
+        given: usize,
+        /// The number of replicas of the configuration.
+        n: u32,
+    },
+}
+
+/// Why there is no time by which enough nodes have answered. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OrderStatisticError {
+    /// No answer is waited for.
+    #[error("at least one answer must be waited for")]
+    NothingAwaited,
+    /// More answers are waited for than nodes are asked.
+    #[error("{k} answers are waited for but only {given} nodes are asked")]
+    TooFewNodes {
+        /// How many answers are waited for.
+        k: u32,
+        /// How many nodes are asked.
+        given: usize,
+    },
+    /// There is not one distribution for each of the N replicas.
+    #[error("{given} distributions were given for {n} replicas")]
+    WrongNumber {
+        /// How many were given.
+        given: usize,
+        /// The number of replicas of the configuration.
+        n: u32,
+    },
+}

@@ -6,9 +6,11 @@ extern crate alloc;
 extern crate std;
 
 pub mod advisor;
+mod availability;
 mod config;
 mod describe;
 mod error;
+mod latency;
 mod overlap;
 mod presets;
 mod probability;
@@ -16,12 +18,15 @@ mod sloppy;
 mod system;
 mod tally;
 
+pub use availability::downtime_per_year;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, ConfigError, DistancesError, ExprError, LevelError, PlacementError, ProbabilityError,
-    RequirementsError, SloppyError, SystemError, TallyError,
+    AckError, AvailabilityError, ConfigError, DistancesError, DistributionError, ExprError, LevelError,
+    OrderStatisticError, PlacementError, ProbabilityError, RequirementsError, SloppyError, SystemError,
+    TallyError,
 };
+pub use latency::{LatencyDistribution, OrderStatistic};
 pub use overlap::{Classification, majority, overlap};
 pub use presets::{Level, Placement, Preset, RegionalLevel, RegionalQuorum};
 pub use probability::Probability;

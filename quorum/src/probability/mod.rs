@@ -1,6 +1,12 @@
 //! Numbers between zero and one.
 
+mod binomial;
+mod poisson_binomial;
+
 use core::fmt;
+
+pub(crate) use binomial::Binomial;
+pub(crate) use poisson_binomial::PoissonBinomial;
 
 use crate::ProbabilityError;
 
@@ -58,4 +64,29 @@ impl TryFrom<f64> for Probability {
     fn try_from(p: f64) -> Result<Self, ProbabilityError> {
         Self::new(p)
     }
+}
+
+/// How likely something is and how likely its opposite, each as precise as can be.
+///
+/// One number is not enough: that of what is nearly certain has no digits left for what it leaves out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Chance {
+    pub(crate) yes: f64,
+    pub(crate) no: f64,
+}
+
+impl Chance {
+    pub(crate) const fn of(p: Probability) -> Self {
+        Self { yes: p.get(), no: p.complement().get() }
+    }
+
+    pub(crate) const fn opposite(self) -> Self {
+        Self { yes: self.no, no: self.yes }
+    }
+}
+
+/// A number of things as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "what fits into memory is counted exactly up to 2^53")]
+pub(crate) const fn count(things: usize) -> f64 {
+    things as f64
 }
