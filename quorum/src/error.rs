@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
+use crate::Probability;
+
 /// Why three numbers are not a quorum configuration. Nothing was constructed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -116,5 +118,52 @@ pub enum SystemError<N> {
         read: Vec<N>,
         /// The nodes of the write quorum.
         write: Vec<N>,
+    },
+}
+
+/// Why rates say nothing about monotonic reads. Nothing was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
+pub enum RateError {
+    /// The rate of writes is negative, infinite or not a number.
+    #[error("a rate of writes is finite and not negative, {given} is not")]
+    InvalidWriteRate {
+        /// The rate given.
+        given: f64,
+    },
+    /// The rate of reads is not a finite number above 0: a client that never reads has no order of reads.
+    #[error("a rate of reads is finite and above 0, {given} is not")]
+    InvalidReadRate {
+        /// The rate given.
+        given: f64,
+    },
+}
+
+/// Why counts do not make an estimate. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EstimateError {
+    /// There were no trials, which say nothing.
+    #[error("an estimate needs at least one trial")]
+    NoTrials,
+    /// More successes than trials: one of the two was counted wrongly.
+    #[error("{successes} successes in {trials} trials are too many")]
+    TooManySuccesses {
+        /// The successes counted.
+        successes: u32,
+        /// The trials counted.
+        trials: u32,
+    },
+}
+
+/// Why a probability is no level of confidence. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ConfidenceError {
+    /// No trust at all leaves no interval, and complete trust leaves everything from 0 to 1.
+    #[error("a level of confidence lies strictly between 0 and 1, {given} does not")]
+    InvalidLevel {
+        /// The level given.
+        given: Probability,
     },
 }

@@ -10,13 +10,18 @@ mod describe;
 mod error;
 mod overlap;
 mod probability;
+mod staleness;
 mod system;
 mod tally;
 
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
-pub use error::{AckError, ConfigError, ExprError, ProbabilityError, SystemError, TallyError};
+pub use error::{
+    AckError, ConfidenceError, ConfigError, EstimateError, ExprError, ProbabilityError, RateError,
+    SystemError, TallyError,
+};
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
+pub use staleness::{Confidence, Estimate};
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
 pub use tally::{AckTally, Answer, Outcome, Role};
