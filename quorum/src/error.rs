@@ -121,6 +121,56 @@ pub enum SystemError<N> {
     },
 }
 
+/// Why numbers do not make a distribution of latencies. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
+pub enum DistributionError {
+    /// A time is negative, infinite or not a number, or became infinite when it was shifted.
+    #[error("a time is finite and not negative, {given} is not")]
+    InvalidTime {
+        /// The time given.
+        given: f64,
+    },
+    /// A rate is not a finite number above 0.
+    #[error("a rate is finite and above 0, {given} is not")]
+    InvalidRate {
+        /// The rate given.
+        given: f64,
+    },
+    /// The scale of a Pareto distribution, its smallest value, is not a finite number above 0.
+    #[error("a scale is finite and above 0, {given} is not")]
+    InvalidScale {
+        /// The scale given.
+        given: f64,
+    },
+    /// The shape of a Pareto distribution is not a finite number above 0.
+    #[error("a shape is finite and above 0, {given} is not")]
+    InvalidShape {
+        /// The shape given.
+        given: f64,
+    },
+    /// A range ends before it begins.
+    #[error("a range from {from} to {to} is empty")]
+    ReversedRange {
+        /// Where it begins.
+        from: f64,
+        /// Where it ends.
+        to: f64,
+    },
+    /// A weight is negative, infinite or not a number.
+    #[error("a weight is finite and not negative, {given} is not")]
+    InvalidWeight {
+        /// The weight given.
+        given: f64,
+    },
+    /// A mixture has no part, or none that has any weight.
+    #[error("a mixture needs a part with a weight above 0")]
+    NoWeight,
+    /// There are no samples to learn from.
+    #[error("an empirical distribution needs at least one sample")]
+    NoSamples,
+}
+
 /// Why rates say nothing about monotonic reads. Nothing was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 #[non_exhaustive]

@@ -8,6 +8,7 @@ extern crate std;
 mod config;
 mod describe;
 mod error;
+mod latency;
 mod overlap;
 mod probability;
 mod staleness;
@@ -17,9 +18,10 @@ mod tally;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, ConfidenceError, ConfigError, EstimateError, ExprError, ProbabilityError, RateError,
-    SystemError, TallyError,
+    AckError, ConfidenceError, ConfigError, DistributionError, EstimateError, ExprError, ProbabilityError,
+    RateError, SystemError, TallyError,
 };
+pub use latency::LatencyDistribution;
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
 pub use staleness::{Confidence, Estimate};

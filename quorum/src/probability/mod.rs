@@ -59,3 +59,9 @@ impl TryFrom<f64> for Probability {
         Self::new(p)
     }
 }
+
+/// A number of things as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "what fits into memory is counted exactly up to 2^53")]
+pub(crate) const fn count(things: usize) -> f64 {
+    things as f64
+}

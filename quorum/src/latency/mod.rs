@@ -1,0 +1,6 @@
+//! How long it takes.
+
+mod distribution;
+mod shape;
+
+pub use distribution::LatencyDistribution;
