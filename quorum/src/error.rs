@@ -217,3 +217,38 @@ pub enum ConfidenceError {
         given: Probability,
     },
 }
+
+/// Why a configuration and delays do not make a model to simulate. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WarsError {
+    /// N is above [`Wars::MAX_REPLICAS`](crate::Wars::MAX_REPLICAS).
+    #[error("a simulation has at most {} replicas, not {n}", crate::Wars::MAX_REPLICAS)]
+    TooManyReplicas {
+        /// The number of replicas of the configuration.
+        n: u32,
+    },
+    /// Delays were given for each replica, but not as many as there are replicas.
+    #[error("delays of {given} replicas were given for {n}")]
+    WrongNumberOfDelays {
+        /// How many replicas have delays.
+        given: usize,
+        /// The number of replicas of the configuration.
+        n: u32,
+    },
+}
+
+/// Why a simulation did not run. Nothing was drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// No trials, which would say nothing.
+    #[error("a simulation needs at least one trial")]
+    NoTrials,
+    /// More trials than [`Wars::MAX_TRIALS`](crate::Wars::MAX_TRIALS), whose results would take too much memory.
+    #[error("a simulation runs at most {} trials, not {given}", crate::Wars::MAX_TRIALS)]
+    TooManyTrials {
+        /// How many were asked for.
+        given: u32,
+    },
+}

@@ -19,11 +19,11 @@ pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
     AckError, ConfidenceError, ConfigError, DistributionError, EstimateError, ExprError, ProbabilityError,
-    RateError, SystemError, TallyError,
+    RateError, SimulationError, SystemError, TallyError, WarsError,
 };
 pub use latency::LatencyDistribution;
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
-pub use staleness::{Confidence, Estimate};
+pub use staleness::{Confidence, Delays, Estimate, ReplicaDelays, Simulation, Wars};
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
 pub use tally::{AckTally, Answer, Outcome, Role};

@@ -7,5 +7,11 @@
 
 mod closed_form;
 mod confidence;
+mod delays;
+mod simulation;
+mod wars;
 
 pub use confidence::{Confidence, Estimate};
+pub use delays::{Delays, ReplicaDelays};
+pub use simulation::Simulation;
+pub use wars::Wars;
