@@ -52,7 +52,7 @@ proptest! {
         let confidence = confidence(level);
         let found = Estimate::new(successes, trials, confidence).expect("sound counts");
         let share = f64::from(successes) / f64::from(trials);
-        prop_assert_eq!(found.value().get(), share);
+        prop_assert_eq!(found.value(), Probability::new(share).expect("a probability"));
         prop_assert!(found.contains(found.value()));
         for end in [found.low().get(), found.high().get()].into_iter().filter(|end| *end < 1.0) {
             let deviation = (end * (1.0 - end) / f64::from(trials)).sqrt();

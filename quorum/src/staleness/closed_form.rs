@@ -28,7 +28,7 @@ impl QuorumConfig {
         Probability::clamped(disjoint(self.n(), few, many))
     }
 
-    /// The chance that a read returns one of the last `k` versions: `1 - p_s^k`, with p_s as in
+    /// The chance that a read returns one of the last `k` versions: `1 - p_s^k`, with `p_s` as in
     /// [`miss_probability`](Self::miss_probability). O(1) beyond that.
     ///
     /// The last version is the first of them, so `k = 1` asks for a fresh read, and `k = 0` asks for the impossible.

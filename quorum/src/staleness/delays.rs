@@ -71,19 +71,19 @@ impl Delays {
         Self { replicas: replicas.into_iter().collect(), alike: false }
     }
 
-    /// Yammer's Riak cluster (YMMR in the paper): one write in sixteen is in a tail of a third of a second on average.
+    /// YMMR, the Riak cluster of Yammer: one write in sixteen is in a tail of a third of a second on average.
     pub fn yammer() -> Result<Self, DistributionError> {
         let other = body_and_tail(0.982, (1.5, 3.8), 0.0217)?;
         let write = body_and_tail(0.939, (3.0, 3.35), 0.0028)?;
         Ok(Self::alike(ReplicaDelays { write, ..ReplicaDelays::symmetric(other) }))
     }
 
-    /// LinkedIn's Voldemort on solid state disks (LNKD-SSD): all four messages alike.
+    /// LNKD-SSD, a Voldemort cluster of `LinkedIn` on solid state disks: all four messages alike.
     pub fn linkedin_ssd() -> Result<Self, DistributionError> {
         Ok(Self::alike(ReplicaDelays::symmetric(solid_state()?)))
     }
 
-    /// LinkedIn's Voldemort on spinning disks (LNKD-DISK): writes wait for the disk, the rest is as on solid state.
+    /// LNKD-DISK, a Voldemort cluster of `LinkedIn` on spinning disks: only writes wait for the disk.
     pub fn linkedin_disk() -> Result<Self, DistributionError> {
         let write = body_and_tail(0.38, (1.05, 1.51), 0.183)?;
         Ok(Self::alike(ReplicaDelays { write, ..ReplicaDelays::symmetric(solid_state()?) }))
@@ -94,7 +94,7 @@ impl Delays {
         (!self.alike).then_some(self.replicas.len())
     }
 
-    /// Replica after replica, without end if all are alike; otherwise, again from the first.
+    /// Replica after replica and again from the first, for whoever takes N of them.
     pub(super) fn each(&self) -> impl Iterator<Item = &ReplicaDelays> {
         self.replicas.iter().cycle()
     }

@@ -70,10 +70,11 @@ impl Simulation {
         Estimate::wilson(u32::try_from(fresh).unwrap_or(self.trials), self.trials, self.confidence)
     }
 
-    /// `<k, t>`-staleness: how likely a read that starts the time `t` after the commit of the last of `k` writes returns
-    /// one of them: `1 - (1 - p)^k` with the t-visibility p.
+    /// `<k, t>`-staleness: how likely a read that starts the time `t` after the last of `k` commits returns one of the
+    /// `k` versions: `1 - (1 - p)^k` with the t-visibility p.
     ///
-    /// It takes the worst case, that all of them were committed at once. `k = 0` asks for the impossible.
+    /// As in the paper, all of them are taken to be committed at once, which is the worst case, and to be missed
+    /// independently of each other. `k = 0` asks for the impossible.
     pub fn k_visibility(&self, k: u32, t: f64) -> Estimate {
         self.visibility(t).through(|fresh| {
             let missed = pow(fresh.complement().get(), f64::from(k));

@@ -12,11 +12,11 @@ use crate::{Delays, QuorumConfig, SimulationError, WarsError};
 /// The WARS model: a coordinator writes to all N replicas and is done after W acknowledgements; some time later another
 /// reads from all N and takes the first R responses. Did one of them know of the write?
 ///
-/// Bailis et al., *Probabilistically bounded staleness for practical partial quorums* (VLDB 2012). For each replica i
-/// a trial draws how long the write takes to get there (`W_i`), its acknowledgement back (`A_i`), the read to get there
-/// (`R_i`) and its response back (`S_i`). The write commits at the W-th smallest `W_i + A_i`. A read that starts the time
-/// `t` later takes the R replicas with the smallest `R_i + S_i`, and is fresh if the write had arrived in one of them
-/// when it looked: `commit + t + R_i >= W_i`. Equal times count in the order of the replicas.
+/// Bailis et al., *Probabilistically bounded staleness for practical partial quorums* (VLDB 2012). For each replica
+/// `i` a trial draws how long the write takes to get there (`W_i`), its acknowledgement back (`A_i`), the read to get
+/// there (`R_i`) and its response back (`S_i`). The write commits at the W-th smallest `W_i + A_i`. A read that starts
+/// the time `t` later takes the R replicas with the smallest `R_i + S_i`, and is fresh if the write had arrived in one
+/// of them when the read looked: `commit + t + R_i >= W_i`. Equal times count in the order of the replicas.
 ///
 /// The model has one write and one read, independent delays, no failures and no repair, so a real system with read
 /// repair or hinted handoff is fresher. If `R + W > N`, every trial is fresh from `t = 0` on.

@@ -1,3 +1,9 @@
+#![expect(
+    clippy::excessive_precision,
+    clippy::float_cmp,
+    reason = "digits as they were computed, zero as it is"
+)]
+
 use super::*;
 use proptest::prelude::*;
 

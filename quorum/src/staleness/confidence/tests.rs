@@ -1,3 +1,5 @@
+#![expect(clippy::excessive_precision, reason = "the digits are those that were computed")]
+
 use super::*;
 
 /// Computed with 40 decimal digits.
