@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::Probability;
 use thiserror::Error;
 
 /// Why three numbers are not a quorum configuration. Nothing was constructed.
@@ -361,5 +362,87 @@ pub enum OrderStatisticError {
         given: usize,
         /// The number of replicas of the configuration.
         n: u32,
+    },
+}
+
+/// Why rates say nothing about monotonic reads. Nothing was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
+pub enum RateError {
+    /// The rate of writes is negative, infinite or not a number.
+    #[error("a rate of writes is finite and not negative, {given} is not")]
+    InvalidWriteRate {
+        /// The rate given.
+        given: f64,
+    },
+    /// The rate of reads is not a finite number above 0: a client that never reads has no order of reads.
+    #[error("a rate of reads is finite and above 0, {given} is not")]
+    InvalidReadRate {
+        /// The rate given.
+        given: f64,
+    },
+}
+
+/// Why counts do not make an estimate. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EstimateError {
+    /// There were no trials, which say nothing.
+    #[error("an estimate needs at least one trial")]
+    NoTrials,
+    /// More successes than trials: one of the two was counted wrongly.
+    #[error("{successes} successes in {trials} trials are too many")]
+    TooManySuccesses {
+        /// The successes counted.
+        successes: u32,
+        /// The trials counted.
+        trials: u32,
+    },
+}
+
+/// Why a probability is no level of confidence. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ConfidenceError {
+    /// No trust at all leaves no interval, and complete trust leaves everything from 0 to 1.
+    #[error("a level of confidence lies strictly between 0 and 1, {given} does not")]
+    InvalidLevel {
+        /// The level given.
+        given: Probability,
+    },
+}
+
+/// Why a configuration and delays do not make a model to simulate. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WarsError {
+    /// N is above [`Wars::MAX_REPLICAS`](crate::Wars::MAX_REPLICAS).
+    #[error("a simulation has at most {} replicas, not {n}", crate::Wars::MAX_REPLICAS)]
+    TooManyReplicas {
+        /// The number of replicas of the configuration.
+        n: u32,
+    },
+    /// Delays were given for each replica, but not as many as there are replicas.
+    #[error("delays of {given} replicas were given for {n}")]
+    WrongNumberOfDelays {
+        /// How many replicas have delays.
+        given: usize,
+        /// The number of replicas of the configuration.
+        n: u32,
+    },
+}
+
+/// Why a simulation did not run. Nothing was drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// No trials, which would say nothing.
+    #[error("a simulation needs at least one trial")]
+    NoTrials,
+    /// More trials than [`Wars::MAX_TRIALS`](crate::Wars::MAX_TRIALS), whose results would take too much memory.
+    #[error("a simulation runs at most {} trials, not {given}", crate::Wars::MAX_TRIALS)]
+    TooManyTrials {
+        /// How many were asked for.
+        given: u32,
     },
 }

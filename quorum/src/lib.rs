@@ -15,6 +15,7 @@ mod overlap;
 mod presets;
 mod probability;
 mod sloppy;
+mod staleness;
 mod system;
 mod tally;
 
@@ -22,14 +23,15 @@ pub use availability::downtime_per_year;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, AvailabilityError, ConfigError, DistancesError, DistributionError, ExprError, LevelError,
-    OrderStatisticError, PlacementError, ProbabilityError, RequirementsError, SloppyError, SystemError,
-    TallyError,
+    AckError, AvailabilityError, ConfidenceError, ConfigError, DistancesError, DistributionError,
+    EstimateError, ExprError, LevelError, OrderStatisticError, PlacementError, ProbabilityError, RateError,
+    RequirementsError, SimulationError, SloppyError, SystemError, TallyError, WarsError,
 };
 pub use latency::{LatencyDistribution, OrderStatistic};
 pub use overlap::{Classification, majority, overlap};
 pub use presets::{Level, Placement, Preset, RegionalLevel, RegionalQuorum};
 pub use probability::Probability;
 pub use sloppy::{Durability, SloppyDescription, SloppyQuorum};
+pub use staleness::{Confidence, Delays, Estimate, ReplicaDelays, Simulation, Wars};
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
 pub use tally::{AckTally, Answer, Outcome, Role};
