@@ -446,3 +446,32 @@ pub enum SimulationError {
         given: u32,
     },
 }
+
+/// Why targets cannot be tuned for. Nothing was constructed.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
+pub enum TargetsError {
+    /// The range begins at 0 replicas, which are no configuration.
+    #[error("a configuration has at least one replica")]
+    NoReplicas,
+    /// The range has no number in it.
+    #[error("no number of replicas is from {from} to {to}")]
+    EmptyRange {
+        /// Where the range begins.
+        from: u32,
+        /// Where it ends.
+        to: u32,
+    },
+    /// The range goes beyond [`MAX_TUNED`](crate::tune::MAX_TUNED).
+    #[error("at most 32 replicas are tuned for, not {given}")]
+    TooManyReplicas {
+        /// Where the range ends.
+        given: u32,
+    },
+    /// A latency to stay below is negative, infinite or not a number.
+    #[error("a latency to stay below is finite and not negative, {given} is not")]
+    InvalidLatency {
+        /// The latency given.
+        given: f64,
+    },
+}

@@ -24,7 +24,7 @@ pub use topology::Topology;
 
 /// What each topology would do under these requirements, and which one to take.
 ///
-/// Deterministic. O(regions^2 * replicas + regions * replicas^2 * log replicas).
+/// Deterministic. O(regions * replicas * (regions + replicas) * log replicas).
 ///
 /// ```
 /// use core::time::Duration;

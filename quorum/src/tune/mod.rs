@@ -31,8 +31,8 @@ use crate::QuorumConfig;
 /// let targets = Targets::new(1..=5)?.surviving(1, 1).freshness(Freshness::Strict);
 /// assert_eq!(tune(&targets).best(), Some(QuorumConfig::new(3, 2, 2)?));
 ///
-/// // One node in ten is down, and of ten thousand operations one may fail.
-/// let (one_in_ten, wanted) = (Probability::new(0.1)?, Probability::new(0.9999)?);
+/// // One node in ten is down, and of a thousand operations one may fail.
+/// let (one_in_ten, wanted) = (Probability::new(0.1)?, Probability::new(0.999)?);
 /// let available = Targets::new(1..=9)?.availability(one_in_ten, wanted, wanted).freshness(Freshness::Strict);
 /// assert_eq!(tune(&available).best(), Some(QuorumConfig::new(9, 5, 5)?));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -132,7 +132,11 @@ impl fmt::Display for Tuning {
             write!(f, "{:14}", format!("{config}"))?;
             let latency = |time: Option<f64>| time.map_or_else(|| "-".into(), |time| format!("{time:.4}"));
             for likely in [figures.read_availability, figures.write_availability, Some(figures.misses)] {
-                write!(f, "  {:11}", likely.map_or_else(|| "-".into(), |likely| format!("{:.9}", likely.get())))?;
+                write!(
+                    f,
+                    "  {:11}",
+                    likely.map_or_else(|| "-".into(), |likely| format!("{:.9}", likely.get()))
+                )?;
             }
             write!(f, "  {:11}  {:11}", latency(figures.read_latency), latency(figures.write_latency))?;
             writeln!(f, "  {}, {}", config.tolerated_read_failures(), config.tolerated_write_failures())?;

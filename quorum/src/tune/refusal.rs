@@ -28,7 +28,7 @@ pub enum Refusal {
     /// A read may miss a completed write, as `R + W <= N`.
     NotStrict {
         /// R and W together.
-        waited: u64,
+        together: u64,
         /// The number of replicas.
         n: u32,
     },
@@ -124,8 +124,8 @@ fn too_few(actual: u32, wanted: u32) -> Option<(u32, u32)> {
 fn too_stale(config: QuorumConfig, figures: &Figures, wanted: Freshness) -> Option<Refusal> {
     match wanted {
         Freshness::Strict => {
-            let waited = u64::from(config.r()) + u64::from(config.w());
-            (!config.is_strict()).then(|| Refusal::NotStrict { waited, n: config.n() })
+            let together = u64::from(config.r()) + u64::from(config.w());
+            (!config.is_strict()).then(|| Refusal::NotStrict { together, n: config.n() })
         }
         Freshness::MissesAtMost(wanted) => {
             let actual = figures.misses;
@@ -154,8 +154,8 @@ impl fmt::Display for Refusal {
                 let (actual, wanted) = (Replicas(*actual), Replicas(*wanted));
                 write!(f, "writes survive the failure of {actual}, not of {wanted}")
             }
-            Self::NotStrict { waited, n } => {
-                write!(f, "a read may miss a write, R and W together are {waited} of {n}")
+            Self::NotStrict { together, n } => {
+                write!(f, "a read may miss a write, R and W together are {together}, not above {n}")
             }
             Self::WritesMayNotMeet { w, n } => write!(f, "two writes of {w} out of {n} need not meet"),
             Self::MissesTooOften { actual, wanted } => {
@@ -163,7 +163,10 @@ impl fmt::Display for Refusal {
             }
             Self::TooManyVersionsBehind { versions, actual, wanted } => {
                 let actual = actual.get();
-                write!(f, "a read returns one of the last {versions} versions with {actual:.6}, below {wanted}")
+                write!(
+                    f,
+                    "a read returns one of the last {versions} versions with {actual:.6}, below {wanted}"
+                )
             }
             Self::ReadsTooSeldom { actual, wanted } => {
                 write!(f, "reads are available with {:.9}, below {wanted}", actual.get())
