@@ -240,6 +240,17 @@ fn a_heavy_tail_has_no_mean_unless_somebody_is_not_waited_for() {
 }
 
 #[test]
+fn what_is_met_exactly_is_met() {
+    let [tenth, wanted] = [0.1, 0.972].map(probability);
+    let constant = LatencyDistribution::constant(2.0).expect("a time");
+    let limit = || LatencyTarget::mean(constant.clone(), 2.0).expect("a limit");
+    let targets = Targets::new(3..=3).expect("a range").surviving(1, 1).availability(tenth, wanted, wanted);
+    let targets = targets.freshness(Freshness::MissesAtMost(Probability::ZERO));
+    let tuning = tune(&targets.read_latency(limit()).write_latency(limit()));
+    assert_eq!(tuning.best(), Some(config(3, 2, 2)));
+}
+
+#[test]
 fn the_table_shows_the_best_first_and_why_the_rest_is_not_there() {
     let tenth = probability(0.1);
     let targets = Targets::new(2..=3).expect("a range").freshness(Freshness::Strict).surviving(1, 1);
