@@ -83,7 +83,7 @@ fn not_promised(classification: Classification) -> &'static str {
 }
 
 /// A number of replicas in words that agree with it.
-struct Replicas(u32);
+pub(crate) struct Replicas(pub(crate) u32);
 
 impl fmt::Display for Replicas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

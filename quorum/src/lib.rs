@@ -5,30 +5,42 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod advisor;
 mod availability;
 mod config;
 mod describe;
 mod error;
 mod latency;
 mod overlap;
+mod presets;
 mod probability;
+mod report;
+mod sloppy;
+mod staleness;
 mod strategy;
 mod system;
 mod tally;
+pub mod tune;
 
 pub use availability::downtime_per_year;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, AvailabilityError, ConfigError, DistributionError, ExprError, FractionError, MinimalError,
-    OrderStatisticError, ParseExprError, ProbabilityError, ProfileError, ShapeError, StrategyError,
-    SystemAvailabilityError, SystemError, SystemLatencyError, TallyError, TooComplex,
+    AckError, AvailabilityError, ConfidenceError, ConfigError, DistancesError, DistributionError,
+    EstimateError, ExprError, FractionError, LevelError, MinimalError, OrderStatisticError, ParseExprError,
+    PlacementError, ProbabilityError, ProfileError, RateError, RequirementsError, ShapeError,
+    SimulationError, SloppyError, StrategyError, SystemAvailabilityError, SystemError, SystemLatencyError,
+    TallyError, TargetsError, TooComplex, WarsError,
 };
 #[cfg(feature = "lp")]
 pub use error::{PlanError, SearchError};
 pub use latency::{LatencyDistribution, OrderStatistic};
 pub use overlap::{Classification, majority, overlap};
+pub use presets::{Level, Placement, Preset, RegionalLevel, RegionalQuorum};
 pub use probability::Probability;
+pub use report::Report;
+pub use sloppy::{Durability, SloppyDescription, SloppyQuorum};
+pub use staleness::{Confidence, Delays, Estimate, ReplicaDelays, Simulation, Wars};
 #[cfg(feature = "lp")]
 pub use strategy::{Found, Metric, Plan, SystemSearch};
 pub use strategy::{NodeProfile, ReadFraction, Strategy};
