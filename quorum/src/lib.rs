@@ -15,8 +15,14 @@ mod tally;
 
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
-pub use error::{AckError, ConfigError, ExprError, ProbabilityError, SystemError, TallyError};
+pub use error::{
+    AckError, CommitError, ConfigError, ExprError, ProbabilityError, SystemError, TallyError, VoteError,
+    VotesError,
+};
 pub use overlap::{Classification, majority, overlap};
 pub use probability::Probability;
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape};
-pub use tally::{AckTally, Answer, Outcome, Role};
+pub use tally::{
+    AckTally, Answer, CommitTally, JointCommitTally, JointVoteTally, Outcome, Progress, Role, SystemTally,
+    Vote, VoteOutcome, VoteTally,
+};
