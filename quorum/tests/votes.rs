@@ -74,7 +74,9 @@ fn expected(votes: &mut [Naive], node: u8, vote: Vote) -> Result<VoteOutcome, Vo
     if let Some(first) = votes.iter().find_map(|naive| naive.first(node)).filter(|first| *first != vote) {
         return Err(VoteError::Changed { node, first });
     }
-    votes.iter_mut().for_each(|naive| naive.cast(node, vote));
+    for naive in votes.iter_mut() {
+        naive.cast(node, vote);
+    }
     // A membership of nobody asks for nothing, unless there is no other.
     let asked: Vec<&Naive> = votes.iter().filter(|naive| !naive.votes.is_empty()).collect();
     Ok(outcome(&asked))

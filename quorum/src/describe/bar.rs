@@ -14,7 +14,7 @@ pub(super) fn bar<M: fmt::Display>(
     between: &str,
     marks: impl IntoIterator<Item = (u64, M)>,
 ) -> fmt::Result {
-    let mut row = Row { f, between, in_a_row: false };
+    let mut row = Row { f, between, after_mark: false };
     let mut missing = need;
     row.f.write_str("[")?;
     for (votes, mark) in marks {
@@ -46,20 +46,20 @@ struct Row<'a, 'f> {
     f: &'a mut fmt::Formatter<'f>,
     between: &'a str,
     /// Whether the last thing drawn was a mark.
-    in_a_row: bool,
+    after_mark: bool,
 }
 
 impl Row<'_, '_> {
     fn draw(&mut self, mark: impl fmt::Display) -> fmt::Result {
-        if self.in_a_row {
+        if self.after_mark {
             self.f.write_str(self.between)?;
         }
-        self.in_a_row = true;
+        self.after_mark = true;
         write!(self.f, "{mark}")
     }
 
     fn stand(&mut self) -> fmt::Result {
-        self.in_a_row = false;
+        self.after_mark = false;
         self.f.write_str("|")
     }
 }

@@ -31,9 +31,9 @@ use crate::{AckError, NodeSet, Outcome, QuorumSystem};
 pub struct SystemTally<S> {
     system: S,
     side: Side,
+    asked: NodeSet,
     acknowledged: NodeSet,
     waiting: NodeSet,
-    failed: NodeSet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
     }
 
     fn open(system: S, side: Side) -> Self {
-        let waiting = NodeSet::first(system.nodes().len());
-        Self { system, side, acknowledged: NodeSet::EMPTY, waiting, failed: NodeSet::EMPTY }
+        let asked = NodeSet::first(system.nodes().len());
+        Self { system, side, asked, acknowledged: NodeSet::EMPTY, waiting: asked }
     }
 
     /// The same request, of which only the nodes in `asked` know: the quorum that a strategy chose, say.
@@ -70,16 +70,17 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn asking_only(mut self, asked: NodeSet) -> Self {
+        self.asked = self.asked.intersection(asked);
         self.acknowledged = self.acknowledged.intersection(asked);
         self.waiting = self.waiting.intersection(asked);
-        self.failed = self.failed.intersection(asked);
         self
     }
 
     /// Notes that these nodes were asked, too. Those that were asked before gain nothing.
     pub fn ask(&mut self, more: NodeSet) -> Outcome {
-        let known = NodeSet::first(self.system.nodes().len());
-        self.waiting = self.waiting.union(more.intersection(known).difference(self.asked()));
+        let more = more.intersection(NodeSet::first(self.system.nodes().len()));
+        self.waiting = self.waiting.union(more.difference(self.asked));
+        self.asked = self.asked.union(more);
         self.outcome()
     }
 
@@ -97,24 +98,20 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
 
     /// [`ack`](Self::ack) for the node at `place` in [`QuorumSystem::nodes`], which need not be looked for.
     pub fn ack_at(&mut self, place: usize) -> Result<Outcome, AckError<usize>> {
-        if !self.asked().contains(place) {
+        if !self.asked.contains(place) {
             return Err(AckError::NeverAsked { node: place });
         }
         self.acknowledged.insert(place);
         self.waiting.remove(place);
-        self.failed.remove(place);
         Ok(self.outcome())
     }
 
     /// [`fail`](Self::fail) for the node at `place` in [`QuorumSystem::nodes`].
     pub fn fail_at(&mut self, place: usize) -> Result<Outcome, AckError<usize>> {
-        if !self.asked().contains(place) {
+        if !self.asked.contains(place) {
             return Err(AckError::NeverAsked { node: place });
         }
-        if self.waiting.contains(place) {
-            self.waiting.remove(place);
-            self.failed.insert(place);
-        }
+        self.waiting.remove(place);
         Ok(self.outcome())
     }
 
@@ -141,7 +138,7 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
 
     /// Who was asked.
     pub fn asked(&self) -> NodeSet {
-        self.acknowledged.union(self.waiting).union(self.failed)
+        self.asked
     }
 
     /// Who acknowledged.
