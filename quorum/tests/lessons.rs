@@ -70,9 +70,10 @@ enum Votes {
     Joint(JointVoteTally<u32>),
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Log {
     One(CommitTally<u32>),
-    Joint(Box<JointCommitTally<u32>>),
+    Joint(JointCommitTally<u32>),
 }
 
 impl Student {
@@ -154,7 +155,7 @@ impl Student {
     fn change(&mut self, verb: &str, options: &BTreeMap<&str, &str>) -> String {
         let changed = match (verb, self.log.take().expect("a log is open")) {
             ("leave", Log::Joint(joint)) => Log::One(joint.into_new()),
-            ("joint", Log::One(old)) => Log::Joint(Box::new(JointCommitTally::new(old, log(options)))),
+            ("joint", Log::One(old)) => Log::Joint(JointCommitTally::new(old, log(options))),
             ("reconfigure", Log::One(mut changed)) => {
                 changed.reconfigure(log(options));
                 Log::One(changed)
