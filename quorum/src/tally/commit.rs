@@ -228,11 +228,13 @@ impl<N: Ord + Copy> CommitTally<N> {
 
     /// Moves the index up while the members beyond it suffice without those at it.
     fn advance(&mut self) {
-        while self.beyond >= self.need
-            && let Some(lowest) = self.positions.iter().copied().filter(|at| *at > self.index).min()
-        {
-            self.index = lowest;
-            self.beyond = self.votes_beyond(lowest);
+        while self.beyond >= self.need {
+            // How far each member is past the next position. Those who are not even there wrap around to the far end,
+            // so that the least is looked for without a branch.
+            let next = self.index.wrapping_add(1);
+            let least = self.positions.iter().map(|position| position.wrapping_sub(next)).min();
+            self.index = next.wrapping_add(least.unwrap_or(0));
+            self.beyond = self.votes_beyond(self.index);
         }
     }
 

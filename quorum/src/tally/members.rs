@@ -27,15 +27,18 @@ impl<N: Ord + Copy> Members<N> {
 
     /// Where `node` is.
     ///
-    /// Few members are looked through: comparing for equality is cheaper than for order, and no step waits for the one
-    /// before. Of 9 nodes one is found so in 3.1 ns where halving takes 3.8 ns, and 14.6 ns instead of 48 ns if nodes
-    /// are strings; from 33 on, halving wins.
+    /// Few members are all compared, the right one or not: who answers next is not to be guessed, and a loop that ends at
+    /// a hit is guessed wrong each time. Of 9 members in random order one is found so in 4 ns, by halving in 4 ns and by
+    /// a loop with an exit in 12 ns; of 9 names of 16 bytes, in 6, 22 to 28 and 14 ns.
     pub(super) fn place(&self, node: N) -> Option<usize> {
-        if self.0.len() <= INLINE_NODES {
-            self.0.iter().position(|member| *member == node)
-        } else {
-            self.0.binary_search(&node).ok()
+        if self.0.len() > INLINE_NODES {
+            return self.0.binary_search(&node).ok();
         }
+        let mut found = None;
+        for (place, member) in self.0.iter().enumerate() {
+            found = if *member == node { Some(place) } else { found };
+        }
+        found
     }
 
     /// Adds `node` and says at which place what is known of it is to be inserted. `None` if it is a member already.

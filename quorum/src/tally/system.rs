@@ -12,8 +12,7 @@ use crate::{AckError, NodeSet, Outcome, QuorumSystem};
 /// nothing takes it back.
 ///
 /// The system is held by whatever points to one: a reference for a request on the stack, an `Arc` for one that outlives
-/// it. An answer is one question to the expression, or two while undecided: O(size), for flat ones O(1). Nothing is
-/// allocated.
+/// it. An answer is one question to the expression: O(size), for flat ones O(1). Nothing is allocated.
 ///
 /// ```
 /// use quorum::{Expr, Outcome, QuorumSystem, SystemTally};
@@ -34,6 +33,7 @@ pub struct SystemTally<S> {
     asked: NodeSet,
     acknowledged: NodeSet,
     waiting: NodeSet,
+    outcome: Outcome,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,8 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
 
     fn open(system: S, side: Side) -> Self {
         let asked = NodeSet::first(system.nodes().len());
-        Self { system, side, asked, acknowledged: NodeSet::EMPTY, waiting: asked }
+        // Nobody is no quorum and everybody is one, whatever the expression.
+        Self { system, side, asked, acknowledged: NodeSet::EMPTY, waiting: asked, outcome: Outcome::Pending }
     }
 
     /// The same request, of which only the nodes in `asked` know: the quorum that a strategy chose, say.
@@ -73,6 +74,7 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
         self.asked = self.asked.intersection(asked);
         self.acknowledged = self.acknowledged.intersection(asked);
         self.waiting = self.waiting.intersection(asked);
+        self.decide();
         self
     }
 
@@ -81,7 +83,8 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
         let more = more.intersection(NodeSet::first(self.system.nodes().len()));
         self.waiting = self.waiting.union(more.difference(self.asked));
         self.asked = self.asked.union(more);
-        self.outcome()
+        self.decide();
+        self.outcome
     }
 
     /// Counts the acknowledgement of `node`, once.
@@ -101,9 +104,16 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
         if !self.asked.contains(place) {
             return Err(AckError::NeverAsked { node: place });
         }
+        let was_given_up = !self.waiting.contains(place);
         self.acknowledged.insert(place);
         self.waiting.remove(place);
-        Ok(self.outcome())
+        if self.outcome == Outcome::Reached || self.is_quorum(self.acknowledged) {
+            self.outcome = Outcome::Reached;
+        } else if was_given_up {
+            self.decide();
+        }
+        // Else those who acknowledged or still may are the same as before.
+        Ok(self.outcome)
     }
 
     /// [`fail`](Self::fail) for the node at `place` in [`QuorumSystem::nodes`].
@@ -112,18 +122,15 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
             return Err(AckError::NeverAsked { node: place });
         }
         self.waiting.remove(place);
-        Ok(self.outcome())
+        if self.outcome == Outcome::Pending && !self.is_quorum(self.acknowledged.union(self.waiting)) {
+            self.outcome = Outcome::Impossible;
+        }
+        Ok(self.outcome)
     }
 
-    /// Whether a quorum acknowledged, still can, or cannot.
+    /// Whether a quorum acknowledged, still can, or cannot. O(1).
     pub fn outcome(&self) -> Outcome {
-        if self.is_quorum(self.acknowledged) {
-            Outcome::Reached
-        } else if self.is_quorum(self.acknowledged.union(self.waiting)) {
-            Outcome::Pending
-        } else {
-            Outcome::Impossible
-        }
+        self.outcome
     }
 
     /// The system asked.
@@ -149,6 +156,16 @@ impl<N: Ord + Clone, S: Deref<Target = QuorumSystem<N>>> SystemTally<S> {
     /// Who still owes an answer.
     pub fn waiting(&self) -> NodeSet {
         self.waiting
+    }
+
+    fn decide(&mut self) {
+        self.outcome = if self.is_quorum(self.acknowledged) {
+            Outcome::Reached
+        } else if self.is_quorum(self.acknowledged.union(self.waiting)) {
+            Outcome::Pending
+        } else {
+            Outcome::Impossible
+        };
     }
 
     fn is_quorum(&self, set: NodeSet) -> bool {
