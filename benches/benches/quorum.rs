@@ -9,8 +9,9 @@ use crdt_benches::peers::{quoracle, quorum_set};
 use crdt_benches::quorums::{Decision, Majority, Pace, Positions, Quorums, Shape};
 use quorum::{CommitTally, QuorumSystem};
 
-const QUESTIONS: usize = 64;
-const STEPS: usize = 2_000;
+/// So many that no processor learns the answers by heart.
+const QUESTIONS: usize = 512;
+const STEPS: usize = 5_000;
 
 fn questions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("is it a quorum");

@@ -7,11 +7,11 @@ use super::bar::bar;
 use crate::{CommitTally, JointCommitTally};
 
 impl<N: Ord + Copy + fmt::Display> CommitTally<N> {
-    /// The tally as a picture: the positions, furthest first, and the bar after the last one needed. The index is what
-    /// stands left of the bar; what stands left of that is ahead, what stands right of the bar has yet to follow.
+    /// The tally as a picture: the positions, furthest first, and the bar after the last one needed. The index is
+    /// what stands left of the bar; what stands left of that is ahead, what stands right of the bar has to follow.
     ///
-    /// `_` is a place for which there is no member. Members that were given votes are drawn with them: `9:2` is position
-    /// 9 with two votes.
+    /// `_` is a place for which there is no member. Members that were given votes are drawn with them: `9:2` is
+    /// position 9 with two votes.
     ///
     /// ```
     /// let mut log = quorum::CommitTally::majority(["a", "b", "c"]);

@@ -7,24 +7,24 @@ use crate::{CommitError, VotesError};
 
 /// The position of a log up to which enough members have acknowledged it: its commit index.
 ///
-/// Each member acknowledges positions, and with one it acknowledges all before it. The index is the highest position at
-/// or beyond which the members have the votes needed; with one vote each and `k` needed, that is the `k`-th largest of
-/// their positions. Position 0 stands for nothing: it is where a member is that has not acknowledged, and where the
-/// index is while too few have.
+/// Each member acknowledges positions, and with one it acknowledges all before it. The index is the highest position
+/// at or beyond which the members have the votes needed; with one vote each and `k` needed, that is the `k`-th
+/// largest of their positions. Position 0 stands for nothing: it is where a member is that has not acknowledged, and
+/// where the index is while too few have.
 ///
-/// The index is a function of the members and their positions, never of the order of arrival. It does not go back while
-/// the members stay the same, for no member does: an older position is a late message, and is ignored.
+/// The index is a function of the members and their positions, never of the order of arrival. It does not go back
+/// while the members stay the same, for no member does: an older position is a late message, and is ignored.
 ///
-/// That a majority holds an entry commits it in a log with terms only if the entry is of the leader's own term (Raft,
-/// §5.4.2). Terms are not known here.
+/// That a majority holds an entry commits it in a log with terms only if the entry is of the leader's own term
+/// (Raft, §5.4.2). Terms are not known here.
 ///
-/// Without members there is nobody to hold anything, and the index is 0. Raft libraries say "everything" instead, for
-/// the sake of joint configurations, which [`JointCommitTally`](crate::JointCommitTally) takes care of itself.
+/// Without members there is nobody to hold anything, and the index is 0. Raft libraries say "everything" instead,
+/// for the sake of joint configurations, which [`JointCommitTally`](crate::JointCommitTally) takes care of itself.
 ///
-/// An acknowledgement is O(log n) until it moves the index; then each member that the index comes to or passes is looked
-/// for once, in O(n). No member is passed more often than it acknowledged. Up to 16 members that is O(1), and nothing is
-/// allocated. Positions are deliberately not kept in order: to move one up past those that it overtakes costs as much
-/// as looking for the index, and would have to be done also when the index does not move.
+/// An acknowledgement is O(log n) until it moves the index; then each position that the index comes to or passes is
+/// looked for once, in O(n). No member is passed more often than it acknowledged. Up to 16 members that is O(1), and
+/// nothing is allocated. Positions are deliberately not kept in order: to move one up past those that it overtakes
+/// costs as much as looking for the index, and would have to be done also when the index does not move.
 ///
 /// ```
 /// use quorum::{CommitError, CommitTally, Progress};

@@ -8,14 +8,15 @@ use crate::{VoteError, majority};
 
 /// Who voted for and who against one proposal, and whether that decides it.
 ///
-/// With `need` votes needed, it is won once `granted >= need`, pending while `granted + silent >= need`, and
-/// lost otherwise: the count of etcd's Raft library, where `need` is a majority. Once decided it stays so, because no vote is
-/// ever changed or taken back: the first vote of a voter stands, its repetition counts nothing, and another vote of the
-/// same voter is refused. A voter that could be talked round might help two candidates into one term.
+/// With `need` votes needed, it is won once `granted >= need`, pending while `granted + silent >= need`, and lost
+/// otherwise: the count of etcd's Raft library, where `need` is a majority. Once decided it stays so, because no
+/// vote is ever changed or taken back: the first vote of a voter stands, its repetition counts nothing, and another
+/// vote of the same voter is refused. A voter that could be talked round might help two candidates into one term.
 ///
-/// Without voters nobody can grant anything, and the vote is lost from the start: [`majority`] of nobody is one. Raft
-/// libraries call such a vote won, because in a joint configuration an absent half must not object;
-/// [`JointVoteTally`](crate::JointVoteTally) sees to that itself, so that no node without a membership elects itself.
+/// Without voters nobody can grant anything, and the vote is lost from the start: [`majority`] of nobody is one.
+/// Raft libraries call such a vote won, because in a joint configuration an absent half must not object;
+/// [`JointVoteTally`](crate::JointVoteTally) sees to that itself, so that no node without a membership elects
+/// itself.
 ///
 /// Opening is O(n log n), a vote O(log n), the outcome O(1). Up to 16 voters nothing is allocated.
 ///
