@@ -1,7 +1,9 @@
 //! The family's own candidates. They merge by reference, so what was merged in is left whole.
 
 use crdt_core::{Crdt, GCounter, GSet, OrSet, PnCounter, ReplicaId, Writer};
+use quorum::{AckTally, CommitTally, Expr, NodeSet, Outcome, QuorumSystem, SystemTally, majority};
 
+use crate::quorums::{Decision, Majority, Positions, Quorums, Shape};
 use crate::workloads::{DeltaSet, Merging, MergingCounter, MergingSet, RemovingSet};
 
 macro_rules! merging {
@@ -99,5 +101,54 @@ impl DeltaSet for OrSet<u64> {
 
     fn take_in(&mut self, delta: Self) {
         let _ = self.merge(&delta);
+    }
+}
+
+impl Quorums for QuorumSystem<u64> {
+    type Set = NodeSet;
+
+    fn build(shape: Shape) -> Self {
+        let majority = |nodes: Vec<u64>| Expr::majority(nodes).expect("no shape is empty");
+        let expr = match shape {
+            Shape::Majority(nodes) => Expr::majority(0..nodes),
+            Shape::Grid => Expr::any(shape.groups().into_iter().map(|row| Expr::all(row).expect("a row"))),
+            Shape::Hierarchy => Expr::majority(shape.groups().into_iter().map(majority)),
+            Shape::Joint(_) => Expr::all(shape.groups().into_iter().map(majority)),
+        };
+        Self::from_reads(expr.expect("no shape is empty")).expect("no shape has more than 128 nodes")
+    }
+
+    fn set(&self, nodes: &[u64]) -> NodeSet {
+        Self::set(self, nodes)
+    }
+
+    fn is_quorum(&self, set: &NodeSet) -> bool {
+        self.is_read_quorum(*set)
+    }
+}
+
+impl Decision for QuorumSystem<u64> {
+    fn decided_after(&self, answers: &[u64]) -> Option<usize> {
+        let mut tally = SystemTally::read(self);
+        answers.iter().position(|node| tally.ack(node) == Ok(Outcome::Reached))
+    }
+}
+
+impl Decision for Majority {
+    fn decided_after(&self, answers: &[u64]) -> Option<usize> {
+        let need = majority(self.0).try_into().expect("a majority is not zero");
+        let mut tally = AckTally::new(need, 0..u64::from(self.0));
+        answers.iter().position(|node| tally.ack(*node) == Ok(Outcome::Reached))
+    }
+}
+
+impl Positions for CommitTally<u64> {
+    fn build(members: u64) -> Self {
+        Self::majority(0..members)
+    }
+
+    fn acknowledge(&mut self, node: u64, position: u64) -> u64 {
+        let _ = Self::acknowledge(self, node, position);
+        self.index()
     }
 }

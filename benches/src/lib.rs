@@ -4,5 +4,6 @@ mod family;
 pub mod maps;
 pub mod paired;
 pub mod peers;
+pub mod quorums;
 pub mod sessions;
 pub mod workloads;

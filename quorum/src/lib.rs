@@ -26,11 +26,11 @@ pub use availability::downtime_per_year;
 pub use config::QuorumConfig;
 pub use describe::{Description, Picture};
 pub use error::{
-    AckError, AvailabilityError, ConfidenceError, ConfigError, DistancesError, DistributionError,
-    EstimateError, ExprError, FractionError, LevelError, MinimalError, OrderStatisticError, ParseExprError,
-    PlacementError, ProbabilityError, ProfileError, RateError, RequirementsError, ShapeError,
-    SimulationError, SloppyError, StrategyError, SystemAvailabilityError, SystemError, SystemLatencyError,
-    TallyError, TargetsError, TooComplex, WarsError,
+    AckError, AvailabilityError, CommitError, ConfidenceError, ConfigError, DistancesError,
+    DistributionError, EstimateError, ExprError, FractionError, LevelError, MinimalError,
+    OrderStatisticError, ParseExprError, PlacementError, ProbabilityError, ProfileError, RateError,
+    RequirementsError, ShapeError, SimulationError, SloppyError, StrategyError, SystemAvailabilityError,
+    SystemError, SystemLatencyError, TallyError, TargetsError, TooComplex, VoteError, VotesError, WarsError,
 };
 #[cfg(feature = "lp")]
 pub use error::{PlanError, SearchError};
@@ -45,4 +45,7 @@ pub use staleness::{Confidence, Delays, Estimate, ReplicaDelays, Simulation, War
 pub use strategy::{Found, Metric, Plan, SystemSearch};
 pub use strategy::{NodeProfile, ReadFraction, Strategy};
 pub use system::{Expr, MAX_NODES, NodeSet, QuorumSystem, Shape, SystemDescription, SystemPicture};
-pub use tally::{AckTally, Answer, Outcome, Role};
+pub use tally::{
+    AckTally, Answer, CommitTally, JointCommitTally, JointVoteTally, Outcome, Progress, Role, SystemTally,
+    Vote, VoteOutcome, VoteTally,
+};

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use thiserror::Error;
 
-use crate::{NodeSet, TooComplex};
+use crate::NodeSet;
 
 /// Why numbers do not describe a node. Nothing was constructed.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
