@@ -158,14 +158,6 @@ impl Candidate {
             }
         }
     }
-
-    /// The kinds of its nodes, in the order in which they stand.
-    pub(super) fn kinds(&self) -> Vec<usize> {
-        match self {
-            Self::Node(kind) => vec![*kind],
-            Self::Choose(_, parts) => parts.iter().flat_map(Self::kinds).collect(),
-        }
-    }
 }
 
 #[cfg(test)]

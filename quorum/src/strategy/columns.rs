@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::NodeProfile;
 use super::chosen::quorum_latency;
-use crate::system::cheapest::cheapest_within;
+use crate::system::cheapest::cheapest;
 use crate::system::formula::Formula;
 use crate::{NodeSet, TooComplex};
 
@@ -52,7 +52,7 @@ impl<'a> Columns<'a> {
     /// The quorum that costs least at these prices of nodes and of latency.
     pub(super) fn cheapest(&self, prices: &[f64], latency_price: f64) -> Result<Option<Offer>, TooComplex> {
         if latency_price == 0.0 {
-            let offer = cheapest_within(&self.asked, prices)?;
+            let offer = cheapest(&self.asked, prices)?;
             return Ok(offer.map(|offer| Offer { column: self.column(offer.set), cost: offer.cost }));
         }
         let mut deadlines: Vec<f64> = self.profiles.iter().map(NodeProfile::latency).collect();
@@ -87,7 +87,7 @@ impl<'a> Columns<'a> {
             // Those that may answer late are there for the failures.
             Formula { need: 2, leaves: NodeSet::EMPTY, parts: [(1, in_time), (1, self.asked.clone())].into() }
         };
-        Ok(cheapest_within(&both, prices)?.map(|offer| offer.set))
+        Ok(cheapest(&both, prices)?.map(|offer| offer.set))
     }
 
     fn column(&self, set: NodeSet) -> Column {

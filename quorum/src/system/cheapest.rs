@@ -34,13 +34,8 @@ impl Priced {
 /// as the bound below which no try can come. `None` if no quorum has a finite cost.
 ///
 /// A few tries settle most formulas. Where they do not, the nodes are swept through instead, with the best quorum
-/// that was found as the price to beat; where even that has too many cases, it is tries again until all are made.
-pub(crate) fn cheapest(formula: &Formula, costs: &[f64]) -> Option<Priced> {
-    cheapest_within(formula, costs).unwrap_or_else(|_| try_both_ways(formula, costs, usize::MAX).best)
-}
-
-/// The same, but giving up where all tries would have to be made.
-pub(crate) fn cheapest_within(formula: &Formula, costs: &[f64]) -> Result<Option<Priced>, TooComplex> {
+/// that was found as the price to beat; where even that has too many cases, it is given up.
+pub(crate) fn cheapest(formula: &Formula, costs: &[f64]) -> Result<Option<Priced>, TooComplex> {
     let search = try_both_ways(formula, costs, FEW_TRIES);
     if search.tries_left > 0 {
         return Ok(search.best);

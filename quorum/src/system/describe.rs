@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::cheapest::cheapest_within;
+use super::cheapest::cheapest;
 use super::formula::Formula;
 use super::{Expr, NodeSet, QuorumSystem, Shape};
 use crate::TooComplex;
@@ -134,7 +134,7 @@ impl<N: Ord + Clone + fmt::Display> SystemPicture<'_, N> {
         let nodes = self.system.nodes().len();
         let costs: Vec<f64> =
             (0..nodes).map(|node| if self.acknowledged.contains(node) { 0.0 } else { 1.0 }).collect();
-        let quorum = cheapest_within(formula, &costs)?.map_or(NodeSet::first(nodes), |quorum| quorum.set);
+        let quorum = cheapest(formula, &costs)?.map_or(NodeSet::first(nodes), |quorum| quorum.set);
         Ok(quorum.difference(self.acknowledged))
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::ops::ControlFlow;
 
-use super::cheapest::cheapest_within;
+use super::cheapest::cheapest;
 use super::formula::Formula;
 use super::sweep::{LOOKS_PER_STEP, MOST_STEPS};
 use super::{NodeSet, QuorumSystem};
@@ -61,7 +61,7 @@ impl<N: Ord + Clone> QuorumSystem<N> {
     /// A quorum of the fewest nodes; all of them are one, so there is always a smallest.
     pub(super) fn smallest(&self, formula: &Formula) -> Result<NodeSet, TooComplex> {
         let nodes = self.nodes().len();
-        let found = cheapest_within(formula, &vec![1.0; nodes])?;
+        let found = cheapest(formula, &vec![1.0; nodes])?;
         Ok(found.map_or(NodeSet::first(nodes), |quorum| quorum.set))
     }
 }

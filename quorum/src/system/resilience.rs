@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::cheapest::cheapest_within;
+use super::cheapest::cheapest;
 use super::formula::Formula;
 use super::{NodeSet, QuorumSystem};
 use crate::TooComplex;
@@ -70,7 +70,7 @@ impl<N: Ord + Clone> QuorumSystem<N> {
         // Nodes outside the set are as good as failed, so only those inside cost anything.
         let costs: Vec<f64> =
             (0..self.nodes().len()).map(|node| if set.contains(node) { 1.0 } else { 0.0 }).collect();
-        let fewest = cheapest_within(&formula.dual(), &costs)?;
+        let fewest = cheapest(&formula.dual(), &costs)?;
         // Fewer than 2^53 nodes: the sum of their costs is exact.
         #[expect(clippy::cast_precision_loss, reason = "no set has more than 128 nodes")]
         Ok(fewest.is_none_or(|fewest| fewest.cost > failures as f64))

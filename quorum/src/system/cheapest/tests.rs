@@ -33,7 +33,7 @@ proptest! {
     #[test]
     fn nothing_is_cheaper_than_the_cheapest(formula in formula(), costs in costs()) {
         let expected = by_looking_everywhere(&formula, &costs);
-        for found in [cheapest(&formula, &costs), swept(&formula, &costs)] {
+        for found in [cheapest(&formula, &costs).expect("few cases"), swept(&formula, &costs)] {
             prop_assert_eq!(found.map(|found| found.cost), expected);
             if let Some(found) = found {
                 prop_assert!(formula.is_quorum(found.set));
@@ -46,7 +46,7 @@ proptest! {
 #[test]
 fn tries_that_do_not_end_give_way_to_a_sweep() {
     let grid = row_and_column(8);
-    let found = cheapest_within(&grid, &[1.0; 64]).expect("a sweep settles it").expect("there is one");
+    let found = cheapest(&grid, &[1.0; 64]).expect("a sweep settles it").expect("there is one");
     assert!((found.cost - 15.0).abs() < 1e-9);
     assert_eq!(found.set.len(), 15);
     assert!(grid.is_quorum(found.set));
@@ -54,12 +54,13 @@ fn tries_that_do_not_end_give_way_to_a_sweep() {
 
 #[test]
 fn a_node_in_two_places_is_paid_once() {
-    let found = cheapest(&row_and_column(2), &[5.0, 1.0, 1.0, 5.0]).expect("there is one");
+    let found =
+        cheapest(&row_and_column(2), &[5.0, 1.0, 1.0, 5.0]).expect("few cases").expect("there is one");
     assert!((found.cost - 7.0).abs() < 1e-9);
     assert_eq!(found.set, [0, 1, 2].into_iter().collect());
 }
 
 #[test]
 fn no_quorum_without_nodes_that_are_out_of_the_question() {
-    assert_eq!(cheapest(&row_and_column(2), &[f64::INFINITY, 1.0, 1.0, f64::INFINITY]), None);
+    assert_eq!(cheapest(&row_and_column(2), &[f64::INFINITY, 1.0, 1.0, f64::INFINITY]), Ok(None));
 }
