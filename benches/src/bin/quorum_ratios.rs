@@ -11,6 +11,7 @@ use crdt_benches::quorums::{Decision, Majority, Pace, Positions, Quorums, Shape}
 use quorum::{CommitTally, QuorumSystem};
 
 const OURS: &str = "quorum";
+const PEERS: [&str; 2] = ["quorum-set", "quoracle"];
 /// So many that no processor learns the answers by heart.
 const QUESTIONS: usize = 512;
 const STEPS: usize = 5_000;
@@ -80,7 +81,7 @@ impl Table {
         if !name.contains(&self.filter) {
             return;
         }
-        let candidates = candidates.into_iter().filter(|(name, _)| !self.ours || name.starts_with(OURS));
+        let candidates = candidates.into_iter().filter(|(name, _)| !self.ours || !PEERS.contains(name));
         let (names, mut measures): (Vec<_>, Vec<_>) = candidates.unzip();
         let outcome = take_turns(self.rounds, &mut measures);
         for ((candidate, time), ratio) in names.iter().zip(outcome.medians).zip(outcome.ratios) {

@@ -34,11 +34,14 @@ impl<N: Ord + Copy> Members<N> {
         if self.0.len() > INLINE_NODES {
             return self.0.binary_search(&node).ok();
         }
-        let mut found = None;
+        let nowhere = self.0.len();
+        let mut found = nowhere;
         for (place, member) in self.0.iter().enumerate() {
-            found = if *member == node { Some(place) } else { found };
+            if *member == node {
+                found = place;
+            }
         }
-        found
+        (found < nowhere).then_some(found)
     }
 
     /// Adds `node` and says at which place what is known of it is to be inserted. `None` if it is a member already.
