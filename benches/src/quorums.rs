@@ -96,6 +96,9 @@ pub trait Decision {
 #[derive(Clone, Copy, Debug)]
 pub struct Majority(pub u32);
 
+/// A system whose nodes are known by their places, as they are to an engine that keeps a place with each connection.
+pub struct ByPlace<S>(pub S);
+
 /// A log of which each member acknowledges positions, and a majority commits.
 pub trait Positions: Clone + 'static {
     /// Nobody has anything.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use crdt_benches::peers::{quoracle, quorum_set};
+use crdt_benches::planning::{Layout, Metric, Planning};
 use crdt_benches::quorums::{Decision, Majority, Pace, Positions, Quorums, Shape};
 use quorum::{CommitTally, QuorumSystem};
 
@@ -52,4 +53,19 @@ fn indexes<P: Positions>(pace: Pace, members: u64) -> Vec<u64> {
     let mut log = P::build(members);
     let steps = pace.acknowledgements(members, 1_000);
     steps.into_iter().map(|(node, position)| log.acknowledge(node, position)).collect()
+}
+
+/// What is best is the same value, whoever finds it and however.
+#[test]
+fn the_best_strategies_are_equally_good() {
+    let small = Layout::LISTED.into_iter().filter(|(layout, _)| *layout != Layout::Majority(13));
+    for (layout, name) in small {
+        let (ours, theirs) = (QuorumSystem::lay_out(layout), quoracle::System::lay_out(layout));
+        for metric in [Metric::Load, Metric::Network, Metric::Latency] {
+            let [ours, theirs] = [ours.least(metric, 0.7), theirs.least(metric, 0.7)];
+            assert!((ours - theirs).abs() <= 1e-6 * theirs, "{metric:?} of a {name}: {ours} and {theirs}");
+        }
+        assert_eq!(ours.survived(), theirs.survived(), "{name}");
+        assert_eq!(ours.listed(), theirs.listed(), "{name}");
+    }
 }

@@ -7,7 +7,8 @@ use std::hint::black_box;
 
 use crdt_benches::paired::{Measure, measure, take_turns};
 use crdt_benches::peers::{quoracle, quorum_set};
-use crdt_benches::quorums::{Decision, Majority, Pace, Positions, Quorums, Shape};
+use crdt_benches::planning::{Layout, Metric, Planning};
+use crdt_benches::quorums::{ByPlace, Decision, Majority, Pace, Positions, Quorums, Shape};
 use quorum::{CommitTally, QuorumSystem};
 
 const OURS: &str = "quorum";
@@ -61,6 +62,9 @@ fn main() {
         {
             candidates.insert(1, ("quorum, AckTally", decided(Majority(nodes), shape)));
         }
+        if !matches!(shape, Shape::Joint(_)) {
+            candidates.insert(1, ("quorum, by place", decided(ByPlace(QuorumSystem::build(shape)), shape)));
+        }
         table.row(&format!("{name}, an answer until decided"), candidates);
     }
     for (pace, name) in Pace::ALL {
@@ -74,9 +78,42 @@ fn main() {
             );
         }
     }
+    table.plans();
 }
 
 impl Table {
+    fn plans(&self) {
+        for (layout, name) in Layout::LISTED {
+            for (metric, least) in [(Metric::Load, "least load"), (Metric::Latency, "least latency")] {
+                self.row(
+                    &format!("{name}, {least}"),
+                    vec![
+                        (OURS, planned::<QuorumSystem<u64>>(layout, metric)),
+                        ("quoracle", planned::<quoracle::System>(layout, metric)),
+                    ],
+                );
+            }
+            self.row(
+                &format!("{name}, all minimal read quorums"),
+                vec![
+                    (OURS, of::<QuorumSystem<u64>>(layout, Planning::listed)),
+                    ("quoracle", of::<quoracle::System>(layout, Planning::listed)),
+                ],
+            );
+            self.row(
+                &format!("{name}, failures survived"),
+                vec![
+                    (OURS, of::<QuorumSystem<u64>>(layout, Planning::survived)),
+                    ("quoracle", of::<quoracle::System>(layout, Planning::survived)),
+                ],
+            );
+        }
+        for (layout, name) in Layout::LARGE {
+            let ours = planned::<QuorumSystem<u64>>(layout, Metric::Load);
+            self.row(&format!("{name}, least load"), vec![(OURS, ours)]);
+        }
+    }
+
     fn row(&self, name: &str, candidates: Vec<(&'static str, Measure)>) {
         if !name.contains(&self.filter) {
             return;
@@ -129,6 +166,17 @@ fn advanced<P: Positions>(pace: Pace, members: u64) -> Measure {
         (last.fold(0, u64::wrapping_add), log)
     };
     per(STEPS, measure(50, move || P::build(members), advance))
+}
+
+/// Per strategy.
+fn planned<P: Planning>(layout: Layout, metric: Metric) -> Measure {
+    let system = P::lay_out(layout);
+    measure(50, || (), move |()| system.least(metric, 0.7))
+}
+
+fn of<P: Planning>(layout: Layout, question: fn(&P) -> usize) -> Measure {
+    let system = P::lay_out(layout);
+    measure(50, || (), move |()| question(black_box(&system)))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]

@@ -6,7 +6,11 @@ use super::NodeProfile;
 use super::chosen::quorum_latency;
 use crate::system::cheapest::cheapest;
 use crate::system::formula::Formula;
+use crate::system::minimal::minimal;
 use crate::{NodeSet, TooComplex};
+
+/// So few quorums are quicker listed than found one by one.
+const FEW: usize = 40;
 
 /// A quorum that a strategy may ask.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,12 +32,28 @@ pub(super) struct Columns<'a> {
     quorum: &'a Formula,
     /// What may be asked: a quorum after failures, without the nodes to avoid.
     asked: Formula,
+    survives_failures: bool,
     profiles: &'a [NodeProfile],
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn new(quorum: &'a Formula, asked: Formula, profiles: &'a [NodeProfile]) -> Self {
-        Self { quorum, asked, profiles }
+    pub(super) fn new(
+        quorum: &'a Formula,
+        asked: Formula,
+        survives_failures: bool,
+        profiles: &'a [NodeProfile],
+    ) -> Self {
+        Self { quorum, asked, survives_failures, profiles }
+    }
+
+    /// All that a best strategy could ask, if they are few. Larger ones cost more nodes and are no sooner complete, unless
+    /// they have to be larger for the failures that they survive.
+    pub(super) fn listed(&self, does_latency_matter: bool) -> Option<Vec<Column>> {
+        if self.survives_failures && does_latency_matter {
+            return None;
+        }
+        let sets = minimal(&self.asked, FEW).ok()?;
+        Some(sets.into_iter().map(|set| self.column(set)).collect())
     }
 
     /// Quorums to begin with. From threshold to threshold, each begins its choice one part further than the one before:
@@ -84,7 +104,7 @@ impl<'a> Columns<'a> {
         let both = if self.asked == *self.quorum {
             in_time
         } else {
-            // Those that may answer late are there for the failures.
+            // Those that answer late are there for the failures; those to avoid are not there.
             Formula { need: 2, leaves: NodeSet::EMPTY, parts: [(1, in_time), (1, self.asked.clone())].into() }
         };
         Ok(cheapest(&both, prices)?.map(|offer| offer.set))

@@ -151,7 +151,8 @@ impl<'a, N: Ord + Clone> Plan<'a, N> {
     fn columns<'b>(&'b self, formula: &'b Formula) -> Result<Columns<'b>, PlanError> {
         let live = formula.without(self.avoided).ok_or(PlanError::NoQuorum)?;
         let asked = live.resilient(self.failures).map_err(|_| PlanError::TooComplex)?;
-        Ok(Columns::new(formula, asked.ok_or(PlanError::NoQuorum)?, &self.profiles))
+        let asked = asked.ok_or(PlanError::NoQuorum)?;
+        Ok(Columns::new(formula, asked, self.failures > 0, &self.profiles))
     }
 
     fn profile_of(&self, node: &N) -> NodeProfile {

@@ -66,7 +66,8 @@ impl<N: Ord + Clone> QuorumSystem<N> {
     }
 }
 
-fn minimal(formula: &Formula, limit: usize) -> Result<Vec<NodeSet>, MinimalError> {
+/// The minimal quorums, if there are at most `limit`.
+pub(crate) fn minimal(formula: &Formula, limit: usize) -> Result<Vec<NodeSet>, MinimalError> {
     let surely_minimal = formula.repeated().is_empty();
     let mut found = BTreeSet::new();
     // To keep a set takes memory besides.

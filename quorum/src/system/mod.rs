@@ -6,13 +6,15 @@ mod describe;
 mod expr;
 pub(crate) mod formula;
 mod latency;
-mod minimal;
+pub(crate) mod minimal;
 mod node_set;
 mod parse;
 mod quorum_system;
 mod residual;
 mod resilience;
+#[cfg(feature = "lp")]
 mod resilient;
+mod rule;
 #[cfg(test)]
 mod samples;
 mod shapes;

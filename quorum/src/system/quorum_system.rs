@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 
 use super::formula::Formula;
+use super::rule::Rule;
 use super::{Expr, MAX_NODES, NodeSet};
 use crate::SystemError;
 
@@ -32,6 +33,7 @@ pub struct QuorumSystem<N> {
 struct Side<N> {
     expr: Expr<N>,
     formula: Formula,
+    rule: Rule,
 }
 
 impl<N: Ord + Clone> QuorumSystem<N> {
@@ -54,7 +56,10 @@ impl<N: Ord + Clone> QuorumSystem<N> {
         if nodes.len() > MAX_NODES {
             return Err(SystemError::TooManyNodes { given: nodes.len() });
         }
-        let compiled = |expr: Expr<N>| Side { formula: Formula::compile(&expr, &nodes), expr };
+        let compiled = |expr: Expr<N>| {
+            let formula = Formula::compile(&expr, &nodes);
+            Side { rule: Rule::new(&formula), formula, expr }
+        };
         let (reads, writes) = (compiled(reads), compiled(writes));
         Ok(Self { nodes, reads, writes })
     }
@@ -86,12 +91,12 @@ impl<N: Ord + Clone> QuorumSystem<N> {
 
     /// Whether these nodes contain a read quorum. O(size of the expression), for flat ones O(1); allocates nothing.
     pub fn is_read_quorum(&self, set: NodeSet) -> bool {
-        self.reads.formula.is_quorum(set)
+        self.reads.rule.is_quorum(set)
     }
 
     /// Whether these nodes contain a write quorum. O(size of the expression), for flat ones O(1); allocates nothing.
     pub fn is_write_quorum(&self, set: NodeSet) -> bool {
-        self.writes.formula.is_quorum(set)
+        self.writes.rule.is_quorum(set)
     }
 
     pub(crate) fn read_formula(&self) -> &Formula {
