@@ -29,18 +29,22 @@ pub use error::{
     AckError, AvailabilityError, CommitError, ConfidenceError, ConfigError, DistancesError,
     DistributionError, EstimateError, ExprError, FractionError, LevelError, MinimalError,
     OrderStatisticError, ParseExprError, PlacementError, ProbabilityError, ProfileError, RateError,
-    RequirementsError, ShapeError, SimulationError, SloppyError, StrategyError, SystemAvailabilityError,
-    SystemError, SystemLatencyError, TallyError, TargetsError, TooComplex, VoteError, VotesError, WarsError,
+    RequirementsError, ShapeError, SloppyError, StrategyError, SystemAvailabilityError, SystemError,
+    SystemLatencyError, TallyError, TargetsError, TooComplex, VoteError, VotesError,
 };
 #[cfg(feature = "lp")]
 pub use error::{PlanError, SearchError};
+#[cfg(feature = "simulation")]
+pub use error::{SimulationError, WarsError};
 pub use latency::{LatencyDistribution, OrderStatistic};
 pub use overlap::{Classification, majority, overlap};
 pub use presets::{Level, Placement, Preset, RegionalLevel, RegionalQuorum};
 pub use probability::Probability;
 pub use report::Report;
 pub use sloppy::{Durability, SloppyDescription, SloppyQuorum};
-pub use staleness::{Confidence, Delays, Estimate, ReplicaDelays, Simulation, Wars};
+pub use staleness::{Confidence, Estimate};
+#[cfg(feature = "simulation")]
+pub use staleness::{Delays, ReplicaDelays, Simulation, Wars};
 #[cfg(feature = "lp")]
 pub use strategy::{Found, Metric, Plan, SystemSearch};
 pub use strategy::{NodeProfile, ReadFraction, Strategy};

@@ -25,7 +25,7 @@ fn all_expressions(nodes: &[u8]) -> Vec<Expr<u8>> {
             let choices = all_expressions(&part);
             filled = filled
                 .iter()
-                .flat_map(|before| choices.iter().map(|choice| [&before[..], &[choice.clone()]].concat()))
+                .flat_map(|before| choices.iter().map(|choice| [&before[..], core::slice::from_ref(choice)].concat()))
                 .collect();
         }
         for parts in filled {

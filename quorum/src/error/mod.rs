@@ -11,8 +11,10 @@ pub use config::{
 };
 pub use probability::{
     AvailabilityError, ConfidenceError, DistributionError, EstimateError, OrderStatisticError,
-    ProbabilityError, RateError, SimulationError, WarsError,
+    ProbabilityError, RateError,
 };
+#[cfg(feature = "simulation")]
+pub use probability::{SimulationError, WarsError};
 pub use strategy::{FractionError, ProfileError, StrategyError};
 #[cfg(feature = "lp")]
 pub use strategy::{PlanError, SearchError};

@@ -153,6 +153,7 @@ pub enum ConfidenceError {
 }
 
 /// Why a configuration and delays do not make a model to simulate. Nothing was constructed.
+#[cfg(feature = "simulation")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WarsError {
@@ -173,6 +174,7 @@ pub enum WarsError {
 }
 
 /// Why a simulation did not run. Nothing was drawn.
+#[cfg(feature = "simulation")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SimulationError {

@@ -81,6 +81,7 @@ impl Estimate {
         (self.low..=self.high).contains(&probability)
     }
 
+    #[cfg(feature = "simulation")]
     /// The estimate of a probability that grows with the one estimated here.
     pub(super) fn through(self, growing: impl Fn(Probability) -> Probability) -> Self {
         Self { value: growing(self.value), low: growing(self.low), high: growing(self.high), ..self }

@@ -7,11 +7,17 @@
 
 mod closed_form;
 mod confidence;
+#[cfg(feature = "simulation")]
 mod delays;
+#[cfg(feature = "simulation")]
 mod simulation;
+#[cfg(feature = "simulation")]
 mod wars;
 
 pub use confidence::{Confidence, Estimate};
+#[cfg(feature = "simulation")]
 pub use delays::{Delays, ReplicaDelays};
+#[cfg(feature = "simulation")]
 pub use simulation::Simulation;
+#[cfg(feature = "simulation")]
 pub use wars::Wars;

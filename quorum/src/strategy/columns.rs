@@ -46,8 +46,8 @@ impl<'a> Columns<'a> {
         Self { quorum, asked, survives_failures, profiles }
     }
 
-    /// All that a best strategy could ask, if they are few. Larger ones cost more nodes and are no sooner complete, unless
-    /// they have to be larger for the failures that they survive.
+    /// All that a best strategy could ask, if they are few. Larger ones cost more nodes and are no sooner complete,
+    /// unless they have to be larger for the failures that they survive.
     pub(super) fn listed(&self, does_latency_matter: bool) -> Option<Vec<Column>> {
         if self.survives_failures && does_latency_matter {
             return None;
@@ -56,8 +56,8 @@ impl<'a> Columns<'a> {
         Some(sets.into_iter().map(|set| self.column(set)).collect())
     }
 
-    /// Quorums to begin with. From threshold to threshold, each begins its choice one part further than the one before:
-    /// where nodes are alike, these are all that an optimal strategy needs.
+    /// Quorums to begin with. From threshold to threshold, each begins its choice one part further than the one
+    /// before: where nodes are alike, these are all that an optimal strategy needs.
     pub(super) fn rotated(&self) -> Vec<Column> {
         let mut columns: Vec<Column> = Vec::new();
         for turn in 0..self.profiles.len().max(1) {

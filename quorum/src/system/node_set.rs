@@ -59,9 +59,7 @@ impl NodeSet {
 
     /// How many nodes are in the set.
     pub const fn len(self) -> usize {
-        // Without an instruction for it, counting bits is a dozen steps a word, and few systems need the second.
-        let (low, high) = (self.0 as u64, (self.0 >> 64) as u64);
-        (if high == 0 { low.count_ones() } else { low.count_ones() + high.count_ones() }) as usize
+        self.0.count_ones() as usize
     }
 
     /// Whether no node is in the set.

@@ -11,8 +11,8 @@ const MOST_FAILURES: usize = 4_096;
 impl Formula {
     /// The formula of the sets that are still quorums after any `failures` of their nodes have failed.
     ///
-    /// `None` if there is no such set. `Err` if it would take too large a formula: some node stands in several places or
-    /// has several votes, and there are more than 4,096 ways for so many nodes to fail.
+    /// `None` if there is no such set. `Err` if it would take too large a formula: some node stands in several
+    /// places or has several votes, and there are more than 4,096 ways for so many nodes to fail.
     pub(crate) fn resilient(&self, failures: usize) -> Result<Option<Self>, TooManyWays> {
         if failures == 0 {
             return Ok(Some(self.clone()));
@@ -29,11 +29,11 @@ impl Formula {
 
     /// The sets of which more than `failures` nodes must fail before they are no quorum, for independent parts.
     ///
-    /// Breaking `k` of `m` parts means breaking the `m - k + 1` that break most easily. Let `r` failures not suffice
-    /// for that, and let part `i` break at `r_i`: the smallest `m - k + 1` of the `r_i` must add up to `r` or more. Their
-    /// sum is the largest value, over all `t`, of `(m - k + 1) t` minus what each `r_i` lacks to `t`; hence for some `t`
-    /// the sum of `min(t, r_i)` must reach `(k - 1) t + r`. And `min(t, r_i)` counts for how many `j` up to `t` part `i`
-    /// withstands `j - 1` failures, which makes a threshold again.
+    /// Breaking `k` of `m` parts means breaking the `m - k + 1` that break most easily. Let `r` failures not
+    /// suffice for that, and let part `i` break at `r_i`: the smallest `m - k + 1` of the `r_i` must add up to `r`
+    /// or more. Their sum is the largest value, over all `t`, of `(m - k + 1) t` minus what each `r_i` lacks to
+    /// `t`; hence for some `t` the sum of `min(t, r_i)` must reach `(k - 1) t + r`. And `min(t, r_i)` counts for
+    /// how many `j` up to `t` part `i` withstands `j - 1` failures, which makes a threshold again.
     fn costing_more_than(&self, failures: u64) -> Option<Self> {
         if failures == 0 {
             return Some(self.clone());

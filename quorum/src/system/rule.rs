@@ -8,8 +8,8 @@ use super::formula::Formula;
 
 /// What a formula says, each kind of threshold in the form that is quickest to ask.
 ///
-/// Bits are only counted where a count decides: "all of these" and "any of these" are one operation on a word. Systems of
-/// up to 64 nodes are asked in words of 64 bits.
+/// Bits are only counted where a count decides: "all of these" and "any of these" are one operation on a word.
+/// Systems of up to 64 nodes are asked in words of 64 bits.
 #[derive(Debug, Clone)]
 pub(crate) enum Rule {
     Narrow(Words<u64>),
