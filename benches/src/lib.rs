@@ -4,5 +4,7 @@ mod family;
 pub mod maps;
 pub mod paired;
 pub mod peers;
+pub mod planning;
+pub mod quorums;
 pub mod sessions;
 pub mod workloads;

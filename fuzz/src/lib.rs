@@ -10,6 +10,7 @@ mod deltas;
 mod engine;
 mod histories;
 mod merkle;
+mod quorums;
 mod subject;
 mod tamper;
 
@@ -22,3 +23,4 @@ pub use deltas::a_delta_is_exactly_what_the_receiver_lacks;
 pub use engine::what_one_peer_says_does_not_cut_off_the_other;
 pub use histories::a_set_says_what_a_model_says_that_never_forgets;
 pub use merkle::a_session_ends_whatever_the_peer_says;
+pub use quorums::a_text_is_a_quorum_system_or_is_refused;

@@ -2,8 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use smallvec::SmallVec;
-
+use super::members::{Members, PerMember};
 use crate::AckError;
 
 /// Who answered one request, and whether that is enough.
@@ -17,7 +16,8 @@ use crate::AckError;
 /// Both count towards the total of a *sloppy* quorum; [`requiring_primaries`](Self::requiring_primaries) demands
 /// a number of primaries among them, as `pw` and `pr` do in Riak, and restores the overlap.
 ///
-/// Opening is O(n log n), an answer O(log n), the outcome O(1). Up to 16 nodes nothing is allocated.
+/// Opening is O(n log n), an answer O(log n), the outcome O(1). Up to 16 nodes nothing is allocated, and an answer is
+/// one look along them.
 ///
 /// ```
 /// use quorum::{AckTally, Outcome, QuorumConfig};
@@ -34,14 +34,12 @@ use crate::AckError;
 pub struct AckTally<N> {
     required: NonZeroU32,
     required_primaries: u32,
-    /// Sorted by node, each node once.
-    nodes: SmallVec<[Asked<N>; INLINE_NODES]>,
+    nodes: Members<N>,
+    /// What is known of each node.
+    asked: PerMember<Asked>,
     primaries: Count,
     fallbacks: Count,
 }
-
-/// More replicas than this per key are rare enough to pay for an allocation.
-const INLINE_NODES: usize = 16;
 
 /// Whether the requirement is met, can still be met, or cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,8 +75,7 @@ pub enum Answer {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Asked<N> {
-    node: N,
+struct Asked {
     role: Role,
     answer: Answer,
 }
@@ -93,17 +90,10 @@ struct Count {
 impl<N: Ord + Copy> AckTally<N> {
     /// A tally that needs `required` acknowledgements and has asked `primaries`. A primary named twice is one node.
     pub fn new(required: NonZeroU32, primaries: impl IntoIterator<Item = N>) -> Self {
-        let mut tally = Self {
-            required,
-            required_primaries: 0,
-            nodes: SmallVec::new(),
-            primaries: Count::default(),
-            fallbacks: Count::default(),
-        };
-        for node in primaries {
-            tally.ask(node, Role::Primary);
-        }
-        tally
+        let nodes: Members<N> = primaries.into_iter().collect();
+        let asked = PerMember::from_elem(Asked { role: Role::Primary, answer: Answer::Waiting }, nodes.len());
+        let primaries = Count { acknowledged: 0, waiting: nodes.len() };
+        Self { required, required_primaries: 0, nodes, asked, primaries, fallbacks: Count::default() }
     }
 
     /// The same tally, demanding that at least `primaries` of the acknowledgements come from primaries.
@@ -117,7 +107,10 @@ impl<N: Ord + Copy> AckTally<N> {
     /// Notes that `node` was asked in place of a primary. A node that was already asked, in either role, gains
     /// nothing: it cannot be two copies.
     pub fn ask_fallback(&mut self, node: N) -> Outcome {
-        self.ask(node, Role::Fallback);
+        if let Some(place) = self.nodes.insert(node) {
+            self.asked.insert(place, Asked { role: Role::Fallback, answer: Answer::Waiting });
+            self.fallbacks.waiting += 1;
+        }
         self.outcome()
     }
 
@@ -192,39 +185,21 @@ impl<N: Ord + Copy> AckTally<N> {
 
     /// Every node that was asked, in node order.
     pub fn nodes(&self) -> impl Iterator<Item = (N, Role, Answer)> + '_ {
-        self.nodes.iter().map(|asked| (asked.node, asked.role, asked.answer))
-    }
-
-    fn ask(&mut self, node: N, role: Role) {
-        if let Err(place) = self.place(node) {
-            self.nodes.insert(place, Asked { node, role, answer: Answer::Waiting });
-            self.count(role).waiting += 1;
-        }
+        self.nodes.iter().zip(&self.asked).map(|(node, asked)| (node, asked.role, asked.answer))
     }
 
     fn is_enough(&self, acks: usize, primary_acks: usize) -> bool {
         at_least(acks, self.required.get()) && at_least(primary_acks, self.required_primaries)
     }
 
-    fn find(&mut self, node: N) -> Result<(&mut Asked<N>, &mut Count), AckError<N>> {
-        let place = self.place(node).map_err(|_| AckError::NeverAsked { node })?;
-        let asked = &mut self.nodes[place];
+    fn find(&mut self, node: N) -> Result<(&mut Asked, &mut Count), AckError<N>> {
+        let place = self.nodes.place(node).ok_or(AckError::NeverAsked { node })?;
+        let asked = &mut self.asked[place];
         let count = match asked.role {
             Role::Primary => &mut self.primaries,
             Role::Fallback => &mut self.fallbacks,
         };
         Ok((asked, count))
-    }
-
-    fn place(&self, node: N) -> Result<usize, usize> {
-        self.nodes.binary_search_by(|asked| asked.node.cmp(&node))
-    }
-
-    fn count(&mut self, role: Role) -> &mut Count {
-        match role {
-            Role::Primary => &mut self.primaries,
-            Role::Fallback => &mut self.fallbacks,
-        }
     }
 }
 
