@@ -64,7 +64,7 @@ pub trait Planning: 'static {
     fn listed(&self) -> usize;
 }
 
-/// How likely nodes that fail one time in ten leave a quorum: all sets of them are looked at, as nobody else does better.
+/// How likely nodes that fail one time in ten leave a quorum. All sets of them are looked at: no peer does better.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "at most 20 nodes")]
 pub fn availability_by_looking(nodes: u32, is_quorum: impl Fn(NodeSet) -> bool) -> f64 {
     let mut available = 0.0;
