@@ -129,6 +129,10 @@ impl Quorums for QuorumSystem<u64> {
     fn is_quorum(&self, set: &NodeSet) -> bool {
         self.is_read_quorum(*set)
     }
+
+    fn meets_itself(&self) -> bool {
+        Self::new(self.reads().clone(), self.reads().clone()).is_ok()
+    }
 }
 
 impl Decision for QuorumSystem<u64> {

@@ -84,6 +84,9 @@ pub trait Quorums: 'static {
     fn set(&self, nodes: &[u64]) -> Self::Set;
     /// Whether they contain a quorum.
     fn is_quorum(&self, set: &Self::Set) -> bool;
+
+    /// Whether any two quorums have a node in common.
+    fn meets_itself(&self) -> bool;
 }
 
 /// Answers that come in one by one, with the question after each whether they are enough.

@@ -17,6 +17,15 @@ fn the_same_sets_are_quorums() {
 }
 
 #[test]
+fn the_same_rules_meet() {
+    for (shape, name) in Shape::ALL.into_iter().filter(|(shape, _)| shape.nodes().len() <= 14) {
+        let ours = QuorumSystem::build(shape).meets_itself();
+        assert_eq!(ours, quorum_set::Rule::build(shape).meets_itself(), "{name}");
+        assert_eq!(ours, quoracle::System::build(shape).meets_itself(), "{name}");
+    }
+}
+
+#[test]
 fn the_same_answer_decides() {
     for (shape, name) in Shape::ALL {
         let ours = decisions(&QuorumSystem::build(shape), shape);

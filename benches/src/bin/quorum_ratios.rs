@@ -78,6 +78,19 @@ fn main() {
             );
         }
     }
+    for (shape, name) in Shape::ALL {
+        // Two of the peers try every set of nodes.
+        if shape.nodes().len() <= 14 {
+            table.row(
+                &format!("{name}, do all quorums meet"),
+                vec![
+                    (OURS, met::<QuorumSystem<u64>>(shape)),
+                    ("quorum-set", met::<quorum_set::Rule>(shape)),
+                    ("quoracle", met::<quoracle::System>(shape)),
+                ],
+            );
+        }
+    }
     table.plans();
 }
 
@@ -178,6 +191,11 @@ fn advanced<P: Positions>(pace: Pace, members: u64) -> Measure {
         (last.fold(0, u64::wrapping_add), log)
     };
     per(STEPS, measure(50, move || P::build(members), advance))
+}
+
+fn met<Q: Quorums>(shape: Shape) -> Measure {
+    let rule = Q::build(shape);
+    measure(50, || (), move |()| black_box(&rule).meets_itself())
 }
 
 /// Per strategy.

@@ -37,6 +37,10 @@ impl Quorums for System {
     fn is_quorum(&self, set: &HashSet<u64>) -> bool {
         self.0.is_read_quorum(set)
     }
+
+    fn meets_itself(&self) -> bool {
+        QuorumSystem::new(self.0.reads().clone(), self.0.reads().clone()).is_ok()
+    }
 }
 
 impl Decision for System {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use quorum_set::{Node, QuorumSet, QuorumTree, VecProgress};
+use quorum_set::{Node, QuorumSet, QuorumTree, VecProgress, verify_intersection};
 
 use crate::quorums::{Decision, Positions, Quorums, Shape};
 
@@ -53,6 +53,14 @@ impl Quorums for Rule {
 
     fn is_quorum(&self, set: &Vec<u64>) -> bool {
         self.ask(set)
+    }
+
+    fn meets_itself(&self) -> bool {
+        match self {
+            Self::Majority(rule) => verify_intersection(rule, rule),
+            Self::Joint(rule) => verify_intersection(rule, rule),
+            Self::Tree(rule) => verify_intersection(rule, rule),
+        }
     }
 }
 
