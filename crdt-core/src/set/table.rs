@@ -1,5 +1,6 @@
 //! Different elements, found by hash.
 
+#[cfg(feature = "serde")]
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::hash::Hash;
