@@ -10,7 +10,9 @@ pub mod backend;
 pub mod limits;
 pub mod resolve;
 pub mod revision;
+pub mod siblings;
 mod store;
+pub mod token;
 
 pub use backend::{ApplyError, Backend, MemoryBackend};
 pub use resolve::{
@@ -20,4 +22,6 @@ pub use revision::{
     DecodeTreeError, Document, InsertError, ParseVersionIdError, PutError, RevisionTree, Version, VersionId,
     Written,
 };
+pub use siblings::{Crowding, SiblingWrite, SiblingWriteError, Siblings};
 pub use store::{KeyedReading, ReadError, Store, Strategy, WriteError};
+pub use token::{OpenTokenError, ParseTokenError, SealTokenError, Seen, Token, TokenKey, TokenScope, Tokens};

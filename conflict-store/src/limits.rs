@@ -14,3 +14,20 @@ pub const REVISION_LIMIT: usize = 1_000;
 ///
 /// A document with more open leaves is closed in several steps.
 pub const MAX_PARENTS: usize = 1_024;
+
+/// From how many concurrent values on [`Siblings`](crate::Siblings) report that they are
+/// [crowded](crate::Crowding::Crowded).
+///
+/// Clients that read before they write leave two or three. This many mean that one does not.
+pub const CROWDED_SIBLINGS: usize = 25;
+
+/// At how many concurrent values [`Siblings`](crate::Siblings) refuse a write that adds another.
+///
+/// What peers send is merged beyond it, and what is there can be read and resolved.
+pub const MAX_SIBLINGS: usize = 100;
+
+/// The longest [`Token`](crate::Token) in bytes, as text twice as many characters.
+///
+/// Room for a conflict of [`MAX_PARENTS`] versions, or for a context of 1 500 writers. With
+/// three writers it has about 120 bytes.
+pub const MAX_TOKEN_BYTES: usize = 32 << 10;
