@@ -14,3 +14,13 @@ pub const REVISION_LIMIT: usize = 1_000;
 ///
 /// A document with more open leaves is closed in several steps.
 pub const MAX_PARENTS: usize = 1_024;
+
+/// How many bytes one blob may have: 64 MiB. It is held in memory as a whole and sent in one piece
+/// or as a whole sequence of pieces; a larger file is several blobs.
+pub const MAX_BLOB_BYTES: usize = 64 << 20;
+
+/// How many attachments one [`Manifest`](crate::blob::Manifest) may have.
+pub const MAX_ATTACHMENTS: usize = 1_024;
+
+/// How many bytes the name of an attachment may have.
+pub const MAX_ATTACHMENT_NAME_BYTES: usize = 1_024;
