@@ -267,7 +267,10 @@ where
         let mut incoming = BTreeMap::<&[u8], Document<V>>::new();
         for (key, document) in documents {
             let with_content = |version: &&Version<V>| !version.is_stub();
-            document.versions().filter(with_content).try_for_each(|version| self.check_stamp(version.stamp()))?;
+            document
+                .versions()
+                .filter(with_content)
+                .try_for_each(|version| self.check_stamp(version.stamp()))?;
             // What counts is whether the whole is new to the store.
             let _ = incoming.entry(key).or_default().merge_owned(document);
         }

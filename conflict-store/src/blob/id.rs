@@ -54,8 +54,8 @@ impl fmt::Display for BlobId {
 /// The first seven hex digits.
 impl fmt::Debug for BlobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "{:07x}", u32::from_be_bytes([a, b, c, d]) >> 4)
+        self.0[..3].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, "{:x}", self.0[3] >> 4)
     }
 }
 
@@ -81,7 +81,11 @@ impl FromStr for BlobId {
 /// The text in formats people read, the bare bytes in all others.
 impl Serialize for BlobId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 

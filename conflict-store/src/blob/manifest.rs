@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for MediaType {
 /// use conflict_store::blob::{BlobRef, Manifest};
 /// use crdt_core::Limits;
 ///
-/// let mut manifest = Manifest { value: b"Laptop".to_vec(), ..Manifest::default() };
+/// let mut manifest = Manifest::new(b"Laptop".to_vec());
 /// manifest.attach("front.png", BlobRef::of(b"\x89PNG...").with_media_type("image/png")?)?;
 /// let body = manifest.encode();
 /// assert_eq!(Manifest::decode(&body, &Limits::default())?, manifest);
@@ -88,6 +88,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// A body that says this, without attachments.
+    pub const fn new(value: Vec<u8>) -> Self {
+        Self { value, attachments: BTreeMap::new() }
+    }
+
     /// Attaches a blob under this name, in place of what has it. O(log n).
     pub fn attach(&mut self, name: &str, blob: BlobRef) -> Result<(), ManifestError> {
         check_name(name)?;

@@ -17,7 +17,7 @@
 //! let photo = blobs.put(b"\x89PNG...".to_vec())?;
 //! blobs.put(b"an earlier photo".to_vec())?;
 //!
-//! let mut manifest = Manifest { value: b"Laptop".to_vec(), ..Manifest::default() };
+//! let mut manifest = Manifest::new(b"Laptop".to_vec());
 //! manifest.attach("front.png", BlobRef::of(b"\x89PNG...").with_media_type("image/png")?)?;
 //! let mut product = Document::<Vec<u8>>::default();
 //! product.put(b"product-1", None, Some(manifest.encode()), None)?;

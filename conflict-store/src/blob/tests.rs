@@ -171,7 +171,7 @@ fn manifests_are_bounded() {
 
 #[test]
 fn bytes_are_golden() {
-    let mut manifest = Manifest { value: b"Hi".to_vec(), ..Manifest::default() };
+    let mut manifest = Manifest::new(b"Hi".to_vec());
     assert_eq!(manifest.encode(), b"\x02Hi\x00");
     manifest.attach("a", BlobRef::of(b"")).unwrap();
     manifest.attach("b", BlobRef::of(b"").with_media_type("text/plain").unwrap()).unwrap();
@@ -202,7 +202,7 @@ proptest! {
 
     #[test]
     fn manifests_read_back(value in any::<Vec<u8>>(), names in proptest::collection::btree_set("[a-c]{1,3}", 0..5)) {
-        let mut manifest = Manifest { value, ..Manifest::default() };
+        let mut manifest = Manifest::new(value);
         for name in &names {
             manifest.attach(name, BlobRef::of(name.as_bytes())).unwrap();
         }

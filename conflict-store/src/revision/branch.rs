@@ -71,7 +71,7 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
     /// Inserts a leaf that was written elsewhere together with the versions it was written on,
     /// newest first; of those only the places need be told.
     ///
-    /// It is what CouchDB does for a write with `new_edits=false` and its list of `_revisions`. The
+    /// It is what `CouchDB` does for a write with `new_edits=false` and its list of `_revisions`. The
     /// ancestry joins the leaf to what is known here although nobody sends the bodies between: a
     /// known leaf that is among the ancestors becomes one of them, and no conflict arises. Whatever
     /// was forgotten here re-attaches.

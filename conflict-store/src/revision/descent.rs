@@ -30,7 +30,7 @@ impl<V> RevisionTree<V> {
     }
 
     /// The id of this version, of its highest parent, of that one's, and so on, newest first, as far
-    /// back as is known. It is what CouchDB tells as `_revisions`; where versions were merged,
+    /// back as is known. It is what `CouchDB` tells as `_revisions`; where versions were merged,
     /// [`history`](Self::history) has the others, too.
     ///
     /// O(log n) per version.

@@ -70,10 +70,10 @@ impl<V: AsRef<[u8]> + Clone + Eq> DeltaCrdt for RevisionTree<V> {
 
     fn delta_since(&self, digest: &KnownVersions) -> Self {
         let lists = |ids: &[VersionId], version: &Version<V>| ids.binary_search(version.id()).is_ok();
-        let unknown = |version: &&Version<V>| {
-            !lists(&digest.whole, version) && !(version.is_stub() && lists(&digest.stubs, version))
+        let known = |version: &Version<V>| {
+            lists(&digest.whole, version) || version.is_stub() && lists(&digest.stubs, version)
         };
-        Self::from_sorted(self.versions().filter(unknown).cloned().collect())
+        Self::from_sorted(self.versions().filter(|version| !known(version)).cloned().collect())
     }
 
     fn split(&self) -> Vec<Self> {
@@ -147,10 +147,11 @@ impl<V> RevisionTree<V> {
         match new.len() {
             0 => Change::Unchanged,
             1 => new.pop().map_or(Change::Unchanged, |version| self.insert_version(version)),
-            _ if new.iter().all(|version| self.is_above_all(version)) => {
+            _ if new.iter().all(|version| self.is_above_all(version) && !self.is_beside_stub(version)) => {
                 // One after another, parents first, so that each is the newest when its turn comes.
                 new.sort_by(|a, b| a.id().cmp(b.id()));
-                new.into_iter().fold(Change::Unchanged, |change, version| change | self.insert_version(version))
+                new.into_iter()
+                    .fold(Change::Unchanged, |change, version| change | self.insert_version(version))
             }
             _ => self.rebuild(new),
         }
@@ -177,6 +178,12 @@ impl<V> RevisionTree<V> {
         lies_below(self.leaves.last()) && lies_below(self.ancestors.last())
     }
 
+    /// Whether the version is a stub, is known as one, or was written on one.
+    fn is_beside_stub(&self, version: &Version<V>) -> bool {
+        let is_stub = |id: &VersionId| self.get(id).is_some_and(Version::is_stub);
+        version.is_stub() || is_stub(version.id()) || version.parents().iter().any(is_stub)
+    }
+
     /// Whether a version that is not known is the parent of a known one; `None` when that cannot be
     /// told from its neighbours alone, because the version or one of them is a stub.
     ///
@@ -184,8 +191,7 @@ impl<V> RevisionTree<V> {
     /// highest version of all is a leaf, so the newest version is decided at once.
     fn is_superseded_plainly(&self, version: &Version<V>) -> Option<bool> {
         let id = version.id();
-        let is_stub = |id: &VersionId| self.get(id).is_some_and(Version::is_stub);
-        if version.is_stub() || is_stub(id) || version.parents().iter().any(is_stub) {
+        if self.is_beside_stub(version) {
             return None;
         }
         let cannot_be_child = |other: &Version<V>| {

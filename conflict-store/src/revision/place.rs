@@ -1,4 +1,4 @@
-//! Where merged branches came to lie: what CouchDB's `merge` answers beside the tree.
+//! Where merged branches came to lie: what `CouchDB`'s `merge` answers beside the tree.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -11,8 +11,8 @@ use super::version::Version;
 
 /// Where a replicated leaf lies in the tree it was merged into.
 ///
-/// The three cases are those of CouchDB's `couch_key_tree:merge`. PouchDB answers
-/// [`InternalNode`](Self::InternalNode) for a branch with a root of its own; here, as in CouchDB,
+/// The three cases are those of `CouchDB`'s `couch_key_tree:merge`. `PouchDB` answers
+/// [`InternalNode`](Self::InternalNode) for a branch with a root of its own; here, as in `CouchDB`,
 /// that is a [`NewBranch`](Self::NewBranch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {

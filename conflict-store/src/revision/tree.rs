@@ -277,7 +277,7 @@ impl<V> RevisionTree<V> {
     /// than the highest of them. A peer that knows one of these need not tell what lies below it,
     /// see [`branch`](Self::branch). O(leaves + missing).
     ///
-    /// With [`missing`](Self::missing) it is what CouchDB answers to `_revs_diff`.
+    /// With [`missing`](Self::missing) it is what `CouchDB` answers to `_revs_diff`.
     pub fn possible_ancestors(&self, missing: &[VersionId]) -> Vec<VersionId> {
         let highest = missing.iter().map(VersionId::generation).max().unwrap_or(0);
         let ids = self.leaves.iter().map(|leaf| *leaf.id());

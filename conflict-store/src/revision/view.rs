@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::id::VersionId;
 use super::tree::RevisionTree;
 
-/// A document as a reader sees it who asks for one version and is told of the others: what CouchDB
+/// A document as a reader sees it who asks for one version and is told of the others: what `CouchDB`
 /// answers to a read with `conflicts=true`.
 ///
 /// Replicas that know the same leaves show the same, byte for byte. In formats people read, `id`
@@ -145,6 +145,7 @@ mod text_or_bytes {
 
         use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+        #[expect(clippy::ref_option, reason = "this is how serde calls it")]
         pub(crate) fn serialize<V: AsRef<[u8]>, S: Serializer>(
             value: &Option<V>,
             serializer: S,
