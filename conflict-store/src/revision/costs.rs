@@ -68,14 +68,14 @@ fn long_histories_cost_in_proportion_to_their_length() {
             Cost::of("history", || assert_eq!(tree.history(&tip).count(), revisions)),
             Cost::of("lineage", || assert_eq!(tree.lineage(&tip).count(), revisions)),
             Cost::of("delta", || {
-                assert_eq!(tree.delta_since(&half.digest()).len(), revisions - revisions / 2)
+                assert_eq!(tree.delta_since(&half.digest()).len(), revisions - revisions / 2);
             }),
             Cost::of("branch", || assert!(tree.branch(&tip, &[]).is_some())),
             Cost::of("insert branch", || {
                 assert!(behind().insert_branch(KEY, branch.history(&tip).map(Claim::from)).is_ok());
             }),
             Cost::of("missing", || {
-                assert_eq!(half.missing(&ids(tree.versions())).len(), revisions - revisions / 2)
+                assert_eq!(half.missing(&ids(tree.versions())).len(), revisions - revisions / 2);
             }),
         ]
     });
@@ -90,7 +90,9 @@ fn small_batches_cost_in_proportion_to_what_they_bring() {
         let batches: Vec<_> = versions.chunks(4).map(|batch| Tree::from_sorted(batch.to_vec())).collect();
         let merge = || {
             let mut arrived = Tree::default();
-            batches.iter().for_each(|batch| assert!(arrived.merge(batch).is_changed()));
+            for batch in &batches {
+                assert!(arrived.merge(batch).is_changed());
+            }
             assert_eq!(arrived.len(), revisions);
         };
         vec![Cost::of("merge in batches", merge)]
@@ -116,7 +118,7 @@ fn wide_conflicts_cost_in_proportion_to_their_width() {
             Cost::of("branch off", || drop(grow())),
             Cost::of("merge", || assert!(trunk.clone().merge(&tree).is_changed())),
             Cost::of("merge and place", || {
-                assert_eq!(trunk.clone().merge_placed(&tree).places.len(), branches)
+                assert_eq!(trunk.clone().merge_placed(&tree).places.len(), branches);
             }),
             Cost::of("stem", || assert_eq!(tree.clone().stem(5), 5)),
             Cost::of("decode", || assert!(Tree::decode_for_key(KEY, &bytes, &Limits::default()).is_ok())),
