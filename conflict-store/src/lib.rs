@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod backend;
+pub mod blob;
 pub mod limits;
 pub mod resolve;
 pub mod revision;
@@ -15,12 +16,13 @@ mod store;
 pub mod token;
 
 pub use backend::{ApplyError, Backend, MemoryBackend};
+pub use blob::{BlobError, BlobId, BlobRef, Blobs, Manifest, MemoryBlobs};
 pub use resolve::{
     Conflict, Custom, KeepAll, LastWriterWins, Reading, Resolution, ResolveError, Resolver, SettleError,
 };
 pub use revision::{
-    DecodeTreeError, Document, InsertError, ParseVersionIdError, PutError, RevisionTree, Version, VersionId,
-    Written,
+    Claim, Content, DecodeTreeError, Document, DocumentView, InsertError, Inserted, Merged,
+    ParseVersionIdError, Place, PutError, RevisionTree, Version, VersionId, Written,
 };
 pub use siblings::{Crowding, SiblingWrite, SiblingWriteError, Siblings};
 pub use store::{KeyedReading, ReadError, Store, Strategy, WriteError};

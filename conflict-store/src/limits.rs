@@ -31,3 +31,13 @@ pub const MAX_SIBLINGS: usize = 100;
 /// Room for a conflict of [`MAX_PARENTS`] versions, or for a context of 1 500 writers. With
 /// three writers it has about 120 bytes.
 pub const MAX_TOKEN_BYTES: usize = 32 << 10;
+
+/// How many bytes one blob may have: 64 MiB. It is held in memory as a whole and sent in one piece
+/// or as a whole sequence of pieces; a larger file is several blobs.
+pub const MAX_BLOB_BYTES: usize = 64 << 20;
+
+/// How many attachments one [`Manifest`](crate::blob::Manifest) may have.
+pub const MAX_ATTACHMENTS: usize = 1_024;
+
+/// How many bytes the name of an attachment may have.
+pub const MAX_ATTACHMENT_NAME_BYTES: usize = 1_024;

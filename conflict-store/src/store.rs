@@ -14,7 +14,7 @@ use crate::limits::REVISION_LIMIT;
 use crate::resolve::{
     Conflict, KeepAll, LastWriterWins, Reading, Resolution, ResolveError, Resolver, SettleError,
 };
-use crate::revision::{Document, PutError, VersionId, Written};
+use crate::revision::{Document, PutError, Version, VersionId, Written};
 
 /// What a collection does about concurrent writes. It is chosen once: under
 /// [`LastWriterWins`](Self::LastWriterWins) versions carry stamps, which enter their ids, and
@@ -266,7 +266,11 @@ where
     ) -> Result<Change, WriteError<B::Error>> {
         let mut incoming = BTreeMap::<&[u8], Document<V>>::new();
         for (key, document) in documents {
-            document.versions().try_for_each(|version| self.check_stamp(version.stamp()))?;
+            let with_content = |version: &&Version<V>| !version.is_stub();
+            document
+                .versions()
+                .filter(with_content)
+                .try_for_each(|version| self.check_stamp(version.stamp()))?;
             // What counts is whether the whole is new to the store.
             let _ = incoming.entry(key).or_default().merge_owned(document);
         }

@@ -13,7 +13,7 @@ use crate::limits::MAX_PARENTS;
 
 impl<V> RevisionTree<V> {
     /// The version with this id and everything it was written on, newest first, as far back as is
-    /// known.
+    /// known: its lineage and, where versions were merged, theirs.
     ///
     /// Visits each version once; O(log n) per version.
     pub fn history(&self, id: &VersionId) -> impl Iterator<Item = &Version<V>> {
@@ -26,6 +26,21 @@ impl<V> RevisionTree<V> {
                     return Some(version);
                 }
             }
+        })
+    }
+
+    /// The id of this version, of its highest parent, of that one's, and so on, newest first, as far
+    /// back as is known. It is what `CouchDB` tells as `_revisions`; where versions were merged,
+    /// [`history`](Self::history) has the others, too.
+    ///
+    /// O(log n) per version.
+    pub fn lineage(&self, id: &VersionId) -> impl Iterator<Item = &VersionId> {
+        let mut next = self.get(id);
+        core::iter::from_fn(move || {
+            let version = next?;
+            let parent = version.parent().filter(|parent| *parent < version.id());
+            next = parent.and_then(|parent| self.get(parent));
+            Some(version.id())
         })
     }
 
@@ -63,14 +78,14 @@ impl<V> RevisionTree<V> {
 
 /// What several versions have in common.
 pub(crate) struct CommonAncestor<'a, V> {
-    /// The highest version that all of them were written on.
+    /// The highest version with content that all of them were written on.
     pub(crate) version: Option<&'a Version<V>>,
-    /// Whether the walk met no version that is named but not known. If it did, an ancestor may have
-    /// been forgotten.
+    /// Whether the walk met no version that is named but not known, and no common one of which the
+    /// content is not known. If it did, a higher ancestor may have been forgotten.
     pub(crate) is_history_complete: bool,
 }
 
-/// The highest known version that all of `ids` were written on.
+/// The highest version with content that all of `ids` were written on.
 ///
 /// Visits each version above the answer once. More than [`MAX_PARENTS`] ids, which no write could
 /// close at once, are not searched.
@@ -83,10 +98,13 @@ pub(crate) fn common_ancestor<'a, V>(tree: &'a RevisionTree<V>, ids: &[VersionId
     let mut is_history_complete = true;
     while let Some((_, version, reach)) = descent.step() {
         match version {
-            Some(version) if reach.count() == ids.len() => {
+            Some(version) if reach.count() == ids.len() && !version.is_stub() => {
                 return CommonAncestor { version: Some(version), is_history_complete };
             }
-            Some(version) => descent.descend(version, &reach),
+            Some(version) => {
+                is_history_complete &= reach.count() < ids.len();
+                descent.descend(version, &reach);
+            }
             None => is_history_complete = false,
         }
     }
@@ -98,31 +116,31 @@ pub(crate) fn common_ancestor<'a, V>(tree: &'a RevisionTree<V>, ids: &[VersionId
 ///
 /// Only parents with a lower id than their child are followed. That is all of them, except under a
 /// hostile version of the very last generation, where following others could take for ever.
-struct Descent<'a, V, M> {
+pub(super) struct Descent<'a, V, M> {
     tree: &'a RevisionTree<V>,
     ahead: BTreeMap<VersionId, M>,
 }
 
 impl<'a, V, M: Mark> Descent<'a, V, M> {
-    fn new(tree: &'a RevisionTree<V>, starts: impl IntoIterator<Item = (VersionId, M)>) -> Self {
+    pub(super) fn new(tree: &'a RevisionTree<V>, starts: impl IntoIterator<Item = (VersionId, M)>) -> Self {
         Self { tree, ahead: starts.into_iter().collect() }
     }
 
     /// The next version named, and the version itself if it is known.
-    fn step(&mut self) -> Option<(VersionId, Option<&'a Version<V>>, M)> {
+    pub(super) fn step(&mut self) -> Option<(VersionId, Option<&'a Version<V>>, M)> {
         let (id, mark) = self.ahead.pop_last()?;
         Some((id, self.tree.get(&id), mark))
     }
 
     /// Goes on to the parents of `version`.
-    fn descend(&mut self, version: &Version<V>, mark: &M) {
+    pub(super) fn descend(&mut self, version: &Version<V>, mark: &M) {
         for parent in version.parents().iter().filter(|parent| *parent < version.id()) {
             self.ahead.entry(*parent).and_modify(|known| known.join(mark)).or_insert_with(|| mark.clone());
         }
     }
 }
 
-trait Mark: Clone {
+pub(super) trait Mark: Clone {
     fn join(&mut self, other: &Self);
 }
 

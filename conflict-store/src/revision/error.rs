@@ -33,7 +33,7 @@ pub enum PutError {
     },
 }
 
-/// A replicated version was refused. Whoever sent it is at fault, or what carried it. The tree is
+/// A replicated version or branch was refused. Whoever sent it is at fault, or what carried it. The tree is
 /// as it was.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,21 @@ pub enum InsertError {
         given: usize,
         /// The limit.
         limit: usize,
+    },
+    /// A branch came without any version.
+    #[error("a branch has at least its leaf, and this one has nothing; nothing was inserted")]
+    NoLeaf,
+    /// Of the first version of a branch, its leaf, only the place was told.
+    #[error("the leaf {leaf:?} came without its content; nothing was inserted")]
+    LeafWithoutContent {
+        /// The leaf.
+        leaf: VersionId,
+    },
+    /// A branch holds a version that none of the newer ones before it was written on.
+    #[error("{given:?} is no ancestor of the branch it came with; nothing was inserted")]
+    NotAnAncestor {
+        /// The version.
+        given: VersionId,
     },
 }
 

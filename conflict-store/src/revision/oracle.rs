@@ -7,6 +7,7 @@ use crdt_core::{Crdt, Hlc, ReplicaId, Stamp};
 use proptest::prelude::*;
 
 use super::id::VersionId;
+use super::place::Place;
 use super::tree::RevisionTree;
 use super::version::Version;
 
@@ -20,13 +21,57 @@ pub(crate) struct Oracle(pub(crate) BTreeMap<VersionId, Version<Body>>);
 
 impl Oracle {
     pub(crate) fn of<'a>(trees: impl IntoIterator<Item = &'a Tree>) -> Self {
-        let versions = trees.into_iter().flat_map(RevisionTree::versions);
-        Self(versions.map(|version| (*version.id(), version.clone())).collect())
+        let mut oracle = Self(BTreeMap::new());
+        trees.into_iter().flat_map(RevisionTree::versions).for_each(|version| oracle.learn(version));
+        oracle
     }
 
+    /// A version known whole is more than its stub.
+    pub(crate) fn learn(&mut self, version: &Version<Body>) {
+        if !version.is_stub() || !self.0.contains_key(version.id()) {
+            self.0.insert(*version.id(), version.clone());
+        }
+    }
+
+    pub(crate) fn has_content(&self, id: &VersionId) -> bool {
+        self.0.get(id).is_some_and(|version| !version.is_stub())
+    }
+
+    /// What has content, and from what else with content no path leads to.
     pub(crate) fn leaves(&self) -> Vec<VersionId> {
-        let has_child = |id| self.0.values().any(|version| version.parents().contains(id));
-        self.0.keys().filter(|id| !has_child(id)).copied().collect()
+        let with_content: Vec<_> = self.0.keys().filter(|id| self.has_content(id)).copied().collect();
+        let mut superseded = BTreeSet::new();
+        for id in &with_content {
+            superseded.extend(self.steps_below(*id).into_keys().filter(|below| below != id));
+        }
+        with_content.into_iter().filter(|id| !superseded.contains(id)).collect()
+    }
+
+    /// Where the leaves of `other` come to lie: its branches are merged one by one, then the rest.
+    pub(crate) fn places(&self, other: &Tree) -> Vec<(VersionId, Place)> {
+        let (whole, told) = (Self::of([other]), other.leaves().iter().map(|leaf| *leaf.id()));
+        let mut now = Self(self.0.clone());
+        let mut places = Vec::new();
+        for leaf in told {
+            let (before, was_known) = (now.leaves(), now.has_content(&leaf));
+            whole.steps_below(leaf).keys().for_each(|id| now.learn(&whole.0[id]));
+            let (after, below) = (now.leaves(), now.steps_below(leaf));
+            let continues = before.iter().any(|id| !after.contains(id) && below.contains_key(id));
+            places.push((
+                leaf,
+                match () {
+                    () if was_known => Place::InternalNode,
+                    () if before.is_empty() || continues => Place::NewLeaf,
+                    () => Place::NewBranch,
+                },
+            ));
+        }
+        whole.0.values().for_each(|version| now.learn(version));
+        let leaves = now.leaves();
+        for (_, place) in places.iter_mut().filter(|(id, _)| !leaves.contains(id)) {
+            *place = Place::InternalNode;
+        }
+        places
     }
 
     pub(crate) fn winner(&self) -> Option<VersionId> {
@@ -58,7 +103,7 @@ impl Oracle {
     pub(crate) fn common_ancestor(&self, ids: &[VersionId]) -> Option<VersionId> {
         let below = |id: &VersionId| self.steps_below(*id).into_keys().collect::<BTreeSet<_>>();
         let common = ids.iter().map(below).reduce(|a, b| &a & &b)?;
-        common.last().copied()
+        common.into_iter().rfind(|id| self.has_content(id))
     }
 }
 
@@ -70,6 +115,8 @@ enum Step {
     Supersede { at: usize, body: Option<u8> },
     Send { from: usize, to: usize },
     SendOneVersion { from: usize, to: usize, version: usize },
+    SendStub { from: usize, to: usize, version: usize },
+    SendBranch { from: usize, to: usize, leaf: usize, known: usize },
     Stem { at: usize, limit: usize },
 }
 
@@ -85,12 +132,16 @@ fn arb_step() -> impl Strategy<Value = Step> {
         3 => (at(), at()).prop_map(|(from, to)| Step::Send { from, to }),
         2 => (at(), at(), any_index())
             .prop_map(|(from, to, version)| Step::SendOneVersion { from, to, version }),
+        1 => (at(), at(), any_index())
+            .prop_map(|(from, to, version)| Step::SendStub { from, to, version }),
+        2 => (at(), at(), any_index(), any_index())
+            .prop_map(|(from, to, leaf, known)| Step::SendBranch { from, to, leaf, known }),
         1 => (at(), 0..4_usize).prop_map(|(at, limit)| Step::Stem { at, limit }),
     ]
 }
 
-/// The states of three replicas after a history of writes, branches, resolutions, exchanges,
-/// partial exchanges and stemming.
+/// The states of three replicas after a history of writes, branches, resolutions, exchanges, partial
+/// exchanges, some of them of places without content, and stemming.
 pub(crate) fn arb_replicas() -> impl Strategy<Value = [Tree; 3]> {
     proptest::collection::vec(arb_step(), 0..40).prop_map(|steps| {
         let mut replicas = [Tree::default(), Tree::default(), Tree::default()];
@@ -128,6 +179,15 @@ fn perform(replicas: &mut [Tree; 3], step: Step) {
         Step::SendOneVersion { from, to, version } => {
             let sent = nth(&replicas[from], version).and_then(|id| replicas[from].get(&id).cloned());
             let _ = sent.map(|version| replicas[to].insert_version(version));
+        }
+        Step::SendStub { from, to, version } => {
+            let sent = nth(&replicas[from], version).and_then(|id| replicas[from].get(&id));
+            let _ = sent.map(Version::to_stub).map(|stub| replicas[to].insert_version(stub));
+        }
+        Step::SendBranch { from, to, leaf, known } => {
+            let known: Vec<_> = nth(&replicas[to], known).into_iter().collect();
+            let sent = nth(&replicas[from], leaf).and_then(|leaf| replicas[from].branch(&leaf, &known));
+            let _ = sent.map(|branch| replicas[to].merge(&branch));
         }
         Step::Stem { at, limit } => {
             replicas[at].stem(limit);

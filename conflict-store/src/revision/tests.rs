@@ -3,27 +3,31 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crdt_core::codec::{decode_payload, encode_payload};
 use crdt_core::laws::{check_delta_laws, check_laws};
 use crdt_core::{Change, Crdt, Hlc, Limits, ReplicaId, Stamp, VersionDigest};
 use proptest::prelude::*;
 
 use super::oracle::{KEY, Oracle, Tree, arb_replicas};
 use super::version::visits;
-use super::{DecodeTreeError, InsertError, PutError, Version, VersionId, common_ancestor};
+use super::{
+    Claim, Content, DecodeTreeError, DocumentView, InsertError, Inserted, Place, PutError, Version,
+    VersionId, common_ancestor,
+};
 use crate::limits::MAX_PARENTS;
 
-fn ids<'a>(versions: impl IntoIterator<Item = &'a Version<Vec<u8>>>) -> Vec<VersionId> {
+pub(super) fn ids<'a>(versions: impl IntoIterator<Item = &'a Version<Vec<u8>>>) -> Vec<VersionId> {
     versions.into_iter().map(|version| *version.id()).collect()
 }
 
 /// A tree of `revisions` versions, each on top of the one before.
-fn chain(revisions: usize) -> Tree {
+pub(super) fn chain(revisions: usize) -> Tree {
     let mut tree = Tree::default();
     extend(&mut tree, revisions);
     tree
 }
 
-fn extend(tree: &mut Tree, revisions: usize) {
+pub(super) fn extend(tree: &mut Tree, revisions: usize) {
     for _ in 0..revisions {
         let parent = tree.winner().map(|winner| *winner.id());
         tree.put(KEY, parent.as_ref(), Some(b"text".to_vec()), None).expect("on top of the winner");
@@ -57,6 +61,71 @@ proptest! {
     }
 
     #[test]
+    fn branches_come_to_lie_where_the_oracle_says([a, b, _] in arb_replicas()) {
+        let mut merged = a.clone();
+        let outcome = merged.merge_placed(&b);
+        prop_assert_eq!(&outcome.places, &Oracle::of([&a]).places(&b));
+        prop_assert_eq!(outcome.change.is_changed(), merged != a);
+        prop_assert_eq!(merged, a.merged(&b));
+    }
+
+    #[test]
+    fn a_branch_tells_a_leaf_and_the_places_below_it([a, b, _] in arb_replicas()) {
+        let known = ids(b.versions());
+        for leaf in a.leaves() {
+            let branch = a.branch(leaf.id(), &[]).unwrap();
+            prop_assert_eq!(branch.leaves(), std::slice::from_ref(leaf));
+            let told: BTreeSet<_> = ids(branch.versions()).into_iter().collect();
+            prop_assert_eq!(told, Oracle::of([&a]).steps_below(*leaf.id()).into_keys().collect());
+            prop_assert!(branch.versions().all(|version| version.is_stub() == (version != leaf)));
+            prop_assert!(a.contains_all(&branch));
+
+            // It is as good as the whole history, and so is what is cut at what the receiver knows.
+            let mut receiver = b.clone();
+            let claims = branch.history(leaf.id()).map(Claim::from);
+            let inserted = receiver.insert_branch(KEY, claims).unwrap();
+            prop_assert_eq!(Some(inserted.place), Oracle::of([&b]).places(&branch).pop().map(|(_, place)| place));
+            prop_assert_eq!(&receiver, &b.clone().merged(&branch));
+            let cut = a.branch(leaf.id(), &known).unwrap();
+            prop_assert!(branch.contains_all(&cut));
+            let whole = a.branch(leaf.id(), &[]).unwrap();
+            let chained = b.clone().merged(&cut);
+            let lower = whole.versions().filter(|version| chained.get(version.id()).is_none());
+            // What the cut leaves out lies below something the receiver knows.
+            let below_known: BTreeSet<_> =
+                known.iter().flat_map(|id| Oracle::of([&a]).steps_below(*id).into_keys()).collect();
+            for version in lower {
+                prop_assert!(below_known.contains(version.id()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_peer_is_asked_for_is_what_the_oracle_says([a, b, _] in arb_replicas()) {
+        let oracle = Oracle::of([&a]);
+        let missing = a.missing(&ids(b.versions()));
+        let unknown = b.versions().map(Version::id).filter(|id| !oracle.has_content(id)).copied();
+        prop_assert_eq!(&missing, &unknown.collect::<Vec<_>>());
+        let highest = missing.iter().map(VersionId::generation).max();
+        let lower = |id: &VersionId| Some(id.generation()) < highest;
+        let possible: Vec<_> = oracle.leaves().into_iter().filter(lower).collect();
+        prop_assert_eq!(a.possible_ancestors(&missing), possible);
+    }
+
+    #[test]
+    fn the_lineage_goes_from_parent_to_parent([tree, ..] in arb_replicas()) {
+        for version in tree.versions() {
+            let lineage: Vec<_> = tree.lineage(version.id()).copied().collect();
+            prop_assert_eq!(lineage[0], *version.id());
+            for pair in lineage.windows(2) {
+                prop_assert_eq!(tree.get(&pair[0]).unwrap().parent(), Some(&pair[1]));
+            }
+            let last = tree.get(lineage.last().unwrap()).unwrap();
+            prop_assert!(last.parent().is_none_or(|parent| tree.get(parent).is_none()));
+        }
+    }
+
+    #[test]
     fn stemming_keeps_what_the_oracle_says(
         [tree, whole, _] in arb_replicas(),
         limit in 0..5_usize,
@@ -80,9 +149,13 @@ proptest! {
         let mut arrived = Tree::default();
         for version in versions {
             let (id, body) = (version.id(), version.body().cloned());
+            if version.is_stub() {
+                prop_assert!(arrived.insert_version(version).is_changed());
+                continue;
+            }
             let inserted =
                 arrived.insert(KEY, id, version.parents(), body, version.stamp(), version.rule());
-            prop_assert_eq!(inserted, Ok(Change::Changed));
+            prop_assert_eq!(inserted.map(|inserted| inserted.change), Ok(Change::Changed));
         }
         prop_assert_eq!(arrived, tree);
     }
@@ -90,7 +163,7 @@ proptest! {
     #[test]
     fn equal_leaves_have_equal_digests_and_no_others([a, b, _] in arb_replicas()) {
         prop_assert_eq!(a.version_digest() == b.version_digest(), ids(a.leaves()) == ids(b.leaves()));
-        prop_assert_eq!(a.version_digest() == 0, a.is_bottom());
+        prop_assert_eq!(a.version_digest() == 0, a.leaves().is_empty());
     }
 
     #[test]
@@ -211,8 +284,9 @@ fn a_forged_id_is_refused() {
     assert!(tree.is_bottom());
     let refused = tree.insert(b"other key", &honest, &[], Some(b"honest".to_vec()), None, None);
     assert!(matches!(refused, Err(InsertError::Forged { .. })));
-    assert_eq!(tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None), Ok(Change::Changed));
-    assert_eq!(tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None), Ok(Change::Unchanged));
+    let mut insert = || tree.insert(KEY, &honest, &[], Some(b"honest".to_vec()), None, None);
+    assert_eq!(insert(), Ok(Inserted { change: Change::Changed, place: Place::NewLeaf }));
+    assert_eq!(insert(), Ok(Inserted { change: Change::Unchanged, place: Place::InternalNode }));
 }
 
 #[test]
@@ -377,23 +451,92 @@ fn a_document_of_one_version_is_small() {
     assert!(size_of::<Tree>() <= 168, "{}", size_of::<Tree>());
 }
 
-/// Peers were reported to need minutes for documents of thousands of revisions, almost all of it in
-/// stemming.
 #[test]
-fn long_histories_cost_in_proportion_to_their_length() {
-    let cost = |revisions: usize| {
-        let tree = chain(revisions);
-        let mut behind = chain(revisions / 2);
-        [
-            visits::of(|| drop(chain(revisions))),
-            visits::of(|| assert!(behind.merge(&tree).is_changed())),
-            visits::of(|| assert!(tree.clone().stem(1_000) > 0)),
-            visits::of(|| drop(tree.encode_for_key(KEY))),
-            visits::of(|| assert!(tree.history(tree.leaves()[0].id()).count() == revisions)),
-        ]
-    };
-    // Twice the length, twice the cost, and a little for the logarithm.
-    for (short, long) in cost(5_000).into_iter().zip(cost(10_000)) {
-        assert!(long * 2 <= short * 5 + 1_000, "{short} visits became {long}");
-    }
+fn a_branch_must_hang_together() {
+    let told = chain(3);
+    let [first, second, third] = told.versions().map(Claim::from).collect::<Vec<_>>().try_into().unwrap();
+    let mut tree = Tree::default();
+    let mut insert = |claims: &[&Claim<Vec<u8>>]| tree.insert_branch(KEY, claims.iter().copied().cloned());
+    assert_eq!(insert(&[]), Err(InsertError::NoLeaf));
+    let stub = Claim { content: Content::Digest(third.content.digest()), ..third.clone() };
+    assert_eq!(insert(&[&stub, &second]), Err(InsertError::LeafWithoutContent { leaf: third.id }));
+    assert_eq!(insert(&[&third, &first]), Err(InsertError::NotAnAncestor { given: first.id }));
+    assert_eq!(insert(&[&first, &second]), Err(InsertError::NotAnAncestor { given: second.id }));
+    let forged = Claim { content: Content::Digest([7; 16]), ..second.clone() };
+    assert!(
+        matches!(insert(&[&third, &forged]), Err(InsertError::Forged { claimed, .. }) if claimed == second.id)
+    );
+    let told_twice = [&third, &second, &first, &first];
+    assert_eq!(insert(&told_twice), Ok(Inserted { change: Change::Changed, place: Place::NewLeaf }));
+    assert_eq!(tree, told);
+}
+
+/// A place without content is a rumour. It shows nothing and hides nothing.
+#[test]
+fn a_stub_supersedes_nothing_by_itself() {
+    let whole = chain(3);
+    let [first, second, third] = whole.versions().collect::<Vec<_>>().try_into().unwrap();
+    let mut tree = Tree::default();
+    let _ = tree.insert_version(third.to_stub());
+    assert!(tree.winner().is_none() && tree.view(KEY).is_none() && !tree.is_deleted());
+    assert!(!tree.is_empty() && !tree.is_bottom());
+    let _ = tree.insert_version(second.to_stub());
+    let _ = tree.insert_version(first.clone());
+    assert_eq!(ids(tree.leaves()), [*first.id()]);
+    assert_eq!(tree.missing(&ids(whole.versions())), [*second.id(), *third.id()]);
+    let placed = tree.merge_placed(&Tree::from_sorted(vec![third.clone()]));
+    assert_eq!(placed.places, [(*third.id(), Place::NewLeaf)]);
+    assert_eq!(ids(tree.leaves()), [*third.id()]);
+    assert_eq!(tree.clone().stem(1), 1);
+    assert_eq!(tree.merged(&whole), whole);
+}
+
+#[test]
+fn stubs_have_golden_bytes_and_one_encoding() {
+    let mut tree = Tree::default();
+    let (first, _) = tree.put(b"greeting", None, Some(b"Hello".to_vec()), None).unwrap();
+    let (second, _) = tree.put(b"greeting", Some(&first), Some(b"Hi".to_vec()), None).unwrap();
+    let (third, _) = tree.put(b"greeting", Some(&second), Some(b"Hey".to_vec()), None).unwrap();
+    let branch = tree.branch(&third, &[]).unwrap();
+    let digests = tree.versions().map(|version| version.content().digest()).collect::<Vec<_>>();
+    let golden =
+        [b"\x03\x03\x00".as_slice(), &digests[0], b"\x03\x01\x00\x01", &digests[1], b"\x01\x00\x01\x03Hey"]
+            .concat();
+    assert_eq!(branch.encode_for_key(b"greeting"), golden);
+    assert_eq!(digests[0], [74, 15, 3, 124, 252, 150, 1, 119, 122, 250, 98, 108, 51, 11, 49, 31]);
+    let decode = |bytes: &[u8]| Tree::decode_for_key(b"greeting", bytes, &Limits::default());
+    assert_eq!(decode(&golden), Ok(branch));
+
+    let beside_its_content = [b"\x02\x00\x05Hello\x03\x00".as_slice(), &digests[0]].concat();
+    assert_eq!(decode(&beside_its_content), Err(DecodeTreeError::NotCanonical { version: 1 }));
+    let parent_named_twice = [b"\x02\x00\x05Hello\x03\x02\x00\x01\x00\x01".as_slice(), &digests[1]].concat();
+    assert_eq!(decode(&parent_named_twice), Err(DecodeTreeError::NotCanonical { version: 1 }));
+}
+
+#[test]
+fn a_view_is_the_same_in_json_and_in_bytes() {
+    let mut tree = Tree::default();
+    let (first, _) = tree.put(KEY, None, Some(b"text".to_vec()), None).unwrap();
+    let view = tree.view(KEY).unwrap();
+    let json =
+        std::format!(r#"{{"id":"key","rev":"{first}","value":"text","conflicts":[],"deleted":false}}"#);
+    assert_eq!(serde_json::to_string(&view).unwrap(), json);
+    assert_eq!(serde_json::from_str::<DocumentView<Vec<u8>>>(&json).unwrap(), view);
+
+    tree.put_branch(KEY, None, Some(b"\xff".to_vec()), None);
+    let (gone, _) = tree.put(KEY, Some(&first), None, None).unwrap();
+    let view = tree.view(KEY).unwrap();
+    assert_eq!((view.value.as_deref(), view.deleted), (Some(&b"\xff"[..]), false));
+    let json = serde_json::to_string(&view).unwrap();
+    assert!(json.contains(r#""value":[255]"#), "{json}");
+    assert_eq!(serde_json::from_str::<DocumentView<Vec<u8>>>(&json).unwrap(), view);
+    let bytes = encode_payload(&view);
+    assert_eq!(decode_payload::<DocumentView<Vec<u8>>>(&bytes, &Limits::default()).unwrap(), view);
+
+    tree.put(KEY, Some(&view.rev), None, None).unwrap();
+    let view = tree.view(KEY).unwrap();
+    assert_eq!((&view.value, view.deleted, view.rev >= gone), (&None, true, true));
+    let text = std::format!("{{id: \"key\", rev: \"{}\", deleted: true, conflicts: []}}", view.rev);
+    assert_eq!(view.to_string(), text);
+    assert_eq!(Tree::default().view(KEY), None);
 }

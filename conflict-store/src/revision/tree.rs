@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crdt_core::{Change, Crdt, Stamp};
+use crdt_core::{Crdt, Stamp};
 use smallvec::{SmallVec, smallvec};
 
-use super::error::{InsertError, PutError};
+use super::error::PutError;
 use super::id::VersionId;
 use super::version::{Parents, Version};
 use crate::limits::MAX_PARENTS;
@@ -64,9 +64,10 @@ pub type Written<V> = (VersionId, Document<V>);
 /// the number of versions; the winner and the conflicts are O(leaves).
 #[derive(Clone, PartialEq, Eq)]
 pub struct RevisionTree<V> {
-    /// Versions that no known version names as parent; ascending by id.
+    /// Versions with content that no known version with content was written on, directly or over
+    /// stubs; ascending by id.
     pub(super) leaves: SmallVec<[Version<V>; 1]>,
-    /// All other known versions; ascending by id.
+    /// All other known versions, stubs among them; ascending by id.
     pub(super) ancestors: Vec<Version<V>>,
 }
 
@@ -135,31 +136,6 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         Ok(self.add(written))
     }
 
-    /// Inserts a version that was written elsewhere, wherever it belongs; its parents need not be
-    /// known.
-    ///
-    /// The id it came with must be the digest of its content as a version of `key`, else
-    /// [`InsertError::Forged`]. Whole trees travel without ids, see
-    /// [`decode_for_key`](Self::decode_for_key).
-    pub fn insert(
-        &mut self,
-        key: &[u8],
-        claimed: &VersionId,
-        parents: &[VersionId],
-        body: Option<V>,
-        stamp: Option<Stamp>,
-        rule: Option<&str>,
-    ) -> Result<Change, InsertError> {
-        if parents.len() > MAX_PARENTS {
-            return Err(InsertError::TooManyParents { given: parents.len(), limit: MAX_PARENTS });
-        }
-        let version = Version::new(key, parents.into(), body, stamp, rule.map(Box::from));
-        if version.id() != claimed {
-            return Err(InsertError::Forged { claimed: *claimed, actual: *version.id() });
-        }
-        Ok(self.insert_version(version))
-    }
-
     pub(crate) fn add(&mut self, (id, delta): Written<V>) -> Written<V> {
         // Whether it is new shows in the delta.
         let _ = self.merge(&delta);
@@ -220,7 +196,7 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
 
     fn delta(&self, version: Version<V>) -> Written<V> {
         let id = *version.id();
-        let leaves = if self.get(&id).is_none() { smallvec![version] } else { SmallVec::new() };
+        let leaves = if self.knows(&version) { SmallVec::new() } else { smallvec![version] };
         (id, Self { leaves, ancestors: Vec::new() })
     }
 
@@ -242,7 +218,8 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
 
 /// Reading.
 impl<V> RevisionTree<V> {
-    /// The versions nobody has written on, deletions included, ascending by id.
+    /// The versions nobody has written on, deletions included, ascending by id. Never
+    /// [stubs](Version::is_stub).
     pub fn leaves(&self) -> &[Version<V>] {
         &self.leaves
     }
@@ -252,7 +229,8 @@ impl<V> RevisionTree<V> {
         self.leaves.iter().filter(|leaf| !leaf.is_deleted())
     }
 
-    /// The version a reader sees who asks for one, `None` when nothing is known of the document.
+    /// The version a reader sees who asks for one, `None` when nothing is known of the document
+    /// (or nothing but stubs).
     ///
     /// Live leaves win over deletions, then the higher generation as a number, then the higher
     /// digest, so every replica that knows the same leaves has the same winner. The winner of a
@@ -288,13 +266,32 @@ impl<V> RevisionTree<V> {
 
     /// Which of `ids` are not known here, in the order given: what to ask a peer for. O(ids · log
     /// n).
+    ///
+    /// A [stub](Version::is_stub) is among them: what it says may be the base that a later conflict
+    /// is resolved on. ([CouchDB](https://docs.couchdb.org)'s `_revs_diff` does not ask for it.)
     pub fn missing(&self, ids: &[VersionId]) -> Vec<VersionId> {
-        ids.iter().filter(|id| self.get(id).is_none()).copied().collect()
+        ids.iter().filter(|id| self.get(id).is_none_or(Version::is_stub)).copied().collect()
+    }
+
+    /// The leaves that may be ancestors of one of `missing`, ascending: those of a lower generation
+    /// than the highest of them. A peer that knows one of these need not tell what lies below it,
+    /// see [`branch`](Self::branch). O(leaves + missing).
+    ///
+    /// With [`missing`](Self::missing) it is what `CouchDB` answers to `_revs_diff`.
+    pub fn possible_ancestors(&self, missing: &[VersionId]) -> Vec<VersionId> {
+        let highest = missing.iter().map(VersionId::generation).max().unwrap_or(0);
+        let ids = self.leaves.iter().map(|leaf| *leaf.id());
+        ids.take_while(|id| id.generation() < highest).collect()
     }
 
     /// Whether every version of `other` is known here. O(m log n).
     pub fn contains_all(&self, other: &Self) -> bool {
-        other.len() <= self.len() && other.versions().all(|version| self.get(version.id()).is_some())
+        other.len() <= self.len() && other.versions().all(|version| self.knows(version))
+    }
+
+    /// Whether as much as `version` says is known here. O(log n).
+    pub(super) fn knows(&self, version: &Version<V>) -> bool {
+        self.get(version.id()).is_some_and(|known| version.is_stub() || !known.is_stub())
     }
 
     /// How many versions are known.
@@ -304,7 +301,7 @@ impl<V> RevisionTree<V> {
 
     /// Whether nothing is known of the document, not even that it was deleted.
     pub fn is_empty(&self) -> bool {
-        self.leaves.is_empty()
+        self.leaves.is_empty() && self.ancestors.is_empty()
     }
 
     /// All known versions, ascending by id, so that parents come before their children.

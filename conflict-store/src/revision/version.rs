@@ -14,13 +14,52 @@ pub(crate) type Parents = SmallVec<[VersionId; 1]>;
 /// One version of a document: what was written, and on top of which versions.
 ///
 /// Versions are immutable. Their [`id`](Self::id) is a digest of the rest, see [`VersionId`].
+///
+/// Of a version that others were written on, only the place may be known: which id it has and where
+/// it hangs. It is a [stub](Self::is_stub) then.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Version<V> {
     id: VersionId,
     parents: Parents,
-    body: Option<V>,
-    stamp: Option<Stamp>,
-    rule: Option<Box<str>>,
+    content: Content<V>,
+}
+
+/// What a version says, apart from where it hangs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<V> {
+    /// All of it.
+    Whole {
+        /// What was written; `None` deletes the document.
+        body: Option<V>,
+        /// When and by whom, where stamps are kept.
+        stamp: Option<Stamp>,
+        /// The rule that wrote it, if a rule did.
+        rule: Option<Box<str>>,
+    },
+    /// Only its digest. It proves the id, and with it where the version hangs.
+    Digest([u8; DIGEST_BYTES]),
+}
+
+impl<V> Content<V> {
+    /// Something written, without stamp or rule; `None` deletes the document.
+    pub const fn of(body: Option<V>) -> Self {
+        Self::Whole { body, stamp: None, rule: None }
+    }
+}
+
+impl<V: AsRef<[u8]>> Content<V> {
+    /// The digest that enters the id of the version. O(length of the body).
+    ///
+    /// The body enters the id through this digest and not directly, so that a history stays
+    /// verifiable where bodies are kept elsewhere or not at all.
+    pub fn digest(&self) -> [u8; DIGEST_BYTES] {
+        match self {
+            Self::Whole { body, stamp, rule } => {
+                content_digest(body.as_ref().map(AsRef::as_ref), *stamp, rule.as_deref())
+            }
+            Self::Digest(digest) => *digest,
+        }
+    }
 }
 
 impl<V> Version<V> {
@@ -44,19 +83,36 @@ impl<V> Version<V> {
         &self.parents
     }
 
-    /// What was written; `None` when the version deletes the document.
+    /// What was written; `None` when the version deletes the document or is a
+    /// [stub](Self::is_stub).
     pub fn body(&self) -> Option<&V> {
-        self.body.as_ref()
+        match &self.content {
+            Content::Whole { body, .. } => body.as_ref(),
+            Content::Digest(_) => None,
+        }
     }
 
-    /// Whether the version deletes the document.
+    /// Whether the version deletes the document. Of a [stub](Self::is_stub) nobody knows.
     pub fn is_deleted(&self) -> bool {
-        self.body.is_none()
+        matches!(self.content, Content::Whole { body: None, .. })
+    }
+
+    /// Whether only the place of the version is known, not what it says. Leaves never are stubs.
+    pub fn is_stub(&self) -> bool {
+        matches!(self.content, Content::Digest(_))
+    }
+
+    /// What the version says.
+    pub fn content(&self) -> &Content<V> {
+        &self.content
     }
 
     /// When and by whom it was written. Only collections that order versions by time keep stamps.
     pub fn stamp(&self) -> Option<Stamp> {
-        self.stamp
+        match &self.content {
+            Content::Whole { stamp, .. } => *stamp,
+            Content::Digest(_) => None,
+        }
     }
 
     /// The rule that wrote the version, if a rule and not a writer did. See
@@ -64,7 +120,10 @@ impl<V> Version<V> {
     ///
     /// [`RevisionTree::settle`]: crate::RevisionTree::settle
     pub fn rule(&self) -> Option<&str> {
-        self.rule.as_deref()
+        match &self.content {
+            Content::Whole { rule, .. } => rule.as_deref(),
+            Content::Digest(_) => None,
+        }
     }
 
     /// The order in which versions win: not deleted first, then the generation as a number, then
@@ -80,22 +139,32 @@ impl<V: AsRef<[u8]>> Version<V> {
     /// `parents` may come in any order and repeat.
     pub(crate) fn new(
         key: &[u8],
-        mut parents: Parents,
+        parents: Parents,
         body: Option<V>,
         stamp: Option<Stamp>,
         rule: Option<Box<str>>,
     ) -> Self {
+        Self::with_content(key, parents, Content::Whole { body, stamp, rule })
+    }
+
+    /// The version of the document `key` that says this, of which the content may be known only by
+    /// its digest.
+    pub(crate) fn with_content(key: &[u8], mut parents: Parents, content: Content<V>) -> Self {
         parents.sort_unstable();
         parents.dedup();
-        let content = content_digest(body.as_ref().map(AsRef::as_ref), stamp, rule.as_deref());
-        let id = VersionId::below(&parents, id_digest(key, &parents, &content));
-        Self { id, parents, body, stamp, rule }
+        let id = VersionId::below(&parents, id_digest(key, &parents, &content.digest()));
+        Self { id, parents, content }
+    }
+
+    /// The place of this version without what it says.
+    pub(crate) fn to_stub(&self) -> Self {
+        let content = Content::Digest(self.content.digest());
+        Self { id: self.id, parents: self.parents.clone(), content }
     }
 
     /// Whether the id is the one this version has as a version of `key`.
     pub(crate) fn belongs_to(&self, key: &[u8]) -> bool {
-        let content = content_digest(self.body().map(AsRef::as_ref), self.stamp, self.rule());
-        self.id == VersionId::below(&self.parents, id_digest(key, &self.parents, &content))
+        self.id == VersionId::below(&self.parents, id_digest(key, &self.parents, &self.content.digest()))
     }
 }
 
@@ -105,9 +174,12 @@ impl<V: AsRef<[u8]>> fmt::Debug for Version<V> {
         if !self.parents.is_empty() {
             write!(f, " on {:?}", self.parents.as_slice())?;
         }
-        match &self.body {
-            Some(body) => write!(f, " \"{}\"", body.as_ref().escape_ascii()),
-            None => f.write_str(" deleted"),
+        match &self.content {
+            Content::Whole { body: Some(body), .. } => {
+                write!(f, " \"{}\"", body.as_ref().escape_ascii())
+            }
+            Content::Whole { body: None, .. } => f.write_str(" deleted"),
+            Content::Digest(_) => f.write_str(" stub"),
         }
     }
 }
@@ -116,10 +188,6 @@ const LIVE: u8 = 1 << 0;
 const STAMPED: u8 = 1 << 1;
 const RULED: u8 = 1 << 2;
 
-/// What a version says, apart from where it hangs.
-///
-/// The body enters the id through this digest and not directly, so that a history stays verifiable
-/// where bodies are kept elsewhere or not at all.
 fn content_digest(body: Option<&[u8]>, stamp: Option<Stamp>, rule: Option<&str>) -> [u8; DIGEST_BYTES] {
     let mut hasher = blake3::Hasher::new_keyed(b"conflict-store version content 1");
     let flag = |present: bool, flag: u8| if present { flag } else { 0 };

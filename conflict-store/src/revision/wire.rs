@@ -12,9 +12,9 @@ use crdt_core::{Limits, Stamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::DecodeTreeError;
-use super::id::VersionId;
+use super::id::{DIGEST_BYTES, VersionId};
 use super::tree::RevisionTree;
-use super::version::{Parents, Version};
+use super::version::{Content, Parents, Version};
 use crate::limits::MAX_PARENTS;
 
 impl<V: AsRef<[u8]>> RevisionTree<V> {
@@ -87,6 +87,8 @@ enum WireVersion<B> {
         stamp: Option<Stamp>,
         rule: Option<Box<str>>,
     },
+    /// A version of which only the place is known.
+    Stub { parents: Vec<WireParent>, content: [u8; DIGEST_BYTES] },
 }
 
 /// Where a parent is found.
@@ -107,6 +109,12 @@ impl<'a> WireVersion<&'a [u8]> {
                 Ok(place) => WireParent::Back((earlier.len() - place) as u64),
                 Err(_) => WireParent::Elsewhere(*parent),
             };
+        if let Content::Digest(content) = version.content() {
+            return Self::Stub {
+                parents: version.parents().iter().map(parent_of).collect(),
+                content: *content,
+            };
+        }
         match (body, version.parents(), version.stamp(), version.rule()) {
             (Some(body), [], None, None) => Self::Root(body),
             (Some(body), [parent], None, None) => Self::Child(parent_of(parent), body),
@@ -136,21 +144,29 @@ impl WireVersion<Vec<u8>> {
                 Err(not_canonical)
             }
             Self::Full { parents, body, stamp, rule } => {
-                if parents.len() > MAX_PARENTS {
-                    let (version, given) = (earlier.len(), parents.len());
-                    return Err(DecodeTreeError::TooManyParents { version, given, limit: MAX_PARENTS });
-                }
-                let parents = parents
-                    .into_iter()
-                    .map(|parent| parent.resolve(earlier))
-                    .collect::<Result<Parents, _>>()?;
-                if !parents.is_sorted_by(|a, b| a < b) {
-                    return Err(not_canonical);
-                }
+                let parents = resolve_all(parents, earlier)?;
                 Ok(Version::new(key, parents, body.map(|body| body.0.into()), stamp, rule))
+            }
+            Self::Stub { parents, content } => {
+                let parents = resolve_all(parents, earlier)?;
+                Ok(Version::with_content(key, parents, Content::Digest(content)))
             }
         }
     }
+}
+
+/// The parents, which must be few enough and ascending.
+fn resolve_all<V>(parents: Vec<WireParent>, earlier: &[Version<V>]) -> Result<Parents, DecodeTreeError> {
+    let version = earlier.len();
+    if parents.len() > MAX_PARENTS {
+        return Err(DecodeTreeError::TooManyParents { version, given: parents.len(), limit: MAX_PARENTS });
+    }
+    let parents =
+        parents.into_iter().map(|parent| parent.resolve(earlier)).collect::<Result<Parents, _>>()?;
+    if !parents.is_sorted_by(|a, b| a < b) {
+        return Err(DecodeTreeError::NotCanonical { version });
+    }
+    Ok(parents)
 }
 
 impl WireParent {
