@@ -14,7 +14,9 @@ mod store;
 
 pub use backend::{ApplyError, Backend, MemoryBackend};
 pub use resolve::{
-    Conflict, Custom, KeepAll, LastWriterWins, Reading, Resolution, ResolveError, Resolver, SettleError,
+    AskUser, AuditEntry, Chain, Conflict, CrdtMerge, Custom, FieldBase, FieldConflict, FieldMap, FieldMerge,
+    FieldResolution, FieldRule, FieldValue, Fields, KeepAll, LastWriterWins, Lines, LinesError, Reading,
+    Resolution, ResolveError, Resolver, SettleError, SuspendReason, SuspendedConflict,
 };
 pub use revision::{
     DecodeTreeError, Document, InsertError, ParseVersionIdError, PutError, RevisionTree, Version, VersionId,

@@ -14,3 +14,12 @@ pub const REVISION_LIMIT: usize = 1_000;
 ///
 /// A document with more open leaves is closed in several steps.
 pub const MAX_PARENTS: usize = 1_024;
+
+/// How many competing versions a [`FieldMerge`](crate::FieldMerge) looks at.
+///
+/// It compares each two of them. A document with more is suspended, for somebody to close in
+/// several steps.
+pub const MAX_FIELD_MERGE_VERSIONS: usize = 32;
+
+/// How many fields a body of [`Lines`](crate::Lines) may have.
+pub const MAX_FIELDS: usize = 16_384;

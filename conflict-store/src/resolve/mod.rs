@@ -6,16 +6,29 @@
 //! [`supersede`](crate::RevisionTree::supersede), or the rule itself by
 //! [`settle`](crate::RevisionTree::settle).
 
+mod audit;
+mod chain;
 mod conflict;
+mod crdt_merge;
+mod fields;
 mod reading;
 mod rules;
+mod suspended;
 
 #[cfg(test)]
 mod tests;
 
+pub use audit::AuditEntry;
+pub use chain::Chain;
 pub use conflict::Conflict;
+pub use crdt_merge::CrdtMerge;
+pub use fields::{
+    FieldBase, FieldConflict, FieldMap, FieldMerge, FieldResolution, FieldRule, FieldValue, Fields, Lines,
+    LinesError,
+};
 pub use reading::{Reading, ResolveError, SettleError};
-pub use rules::{Custom, KeepAll, LastWriterWins};
+pub use rules::{AskUser, Custom, KeepAll, LastWriterWins};
+pub use suspended::{SuspendReason, SuspendedConflict};
 
 use crate::revision::VersionId;
 
@@ -38,6 +51,14 @@ pub trait Resolver<V> {
     /// giving way to them.
     fn orders_by_time(&self) -> bool {
         false
+    }
+
+    /// This rule, and for what it keeps or suspends the rule `next`. See [`Chain`].
+    fn or_else<N: Resolver<V>>(self, next: N) -> Chain<V, Self, N>
+    where
+        Self: Sized,
+    {
+        Chain::new(self, next)
     }
 }
 
@@ -64,6 +85,6 @@ pub enum Resolution<V> {
     Choose(VersionId),
     /// Show this value, which the rule made of them.
     Merge(V),
-    /// Show the winner and mark the document as waiting for somebody to decide.
-    Suspend,
+    /// Show the winner and mark the document as waiting for somebody to decide, for this reason.
+    Suspend(SuspendReason),
 }

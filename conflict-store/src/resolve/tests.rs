@@ -6,7 +6,9 @@ use core::cell::Cell;
 use crdt_core::{Crdt, Hlc, ReplicaId, Stamp};
 use proptest::prelude::*;
 
-use super::{Conflict, Custom, KeepAll, LastWriterWins, Resolution, ResolveError, SettleError};
+use super::{
+    AskUser, Conflict, Custom, KeepAll, LastWriterWins, Resolution, ResolveError, SettleError, SuspendReason,
+};
 use crate::revision::oracle::{Body, KEY, Tree, arb_replicas};
 use crate::revision::{RevisionTree, VersionId};
 
@@ -128,13 +130,13 @@ fn a_rule_sees_the_versions_and_what_they_were_written_on() {
 #[test]
 fn a_suspended_conflict_waits_for_somebody() {
     let (mut tree, _) = beside([(Some("a"), None), (Some("b"), None)]);
-    let ask = Custom::new("ask the user", |_: &Conflict<'_, Body>| Resolution::Suspend);
+    let ask = AskUser;
     let reading = tree.read(KEY, &ask).unwrap();
-    assert!(reading.is_suspended);
+    assert_eq!(reading.suspended, Some(SuspendReason::LeftToPeople));
     assert_eq!((reading.value.is_some(), reading.conflicts.len()), (true, 1));
     assert_eq!(tree.settle(KEY, &ask), Ok(None));
     tree.supersede(KEY, &reading.seen, Some(b"a".to_vec()), None).unwrap();
-    assert!(!tree.read(KEY, &ask).unwrap().is_suspended);
+    assert_eq!(tree.read(KEY, &ask).unwrap().suspended, None);
 }
 
 #[test]

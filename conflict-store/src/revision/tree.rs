@@ -218,7 +218,7 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
         Ok(self.delta(version))
     }
 
-    fn delta(&self, version: Version<V>) -> Written<V> {
+    pub(crate) fn delta(&self, version: Version<V>) -> Written<V> {
         let id = *version.id();
         let leaves = if self.get(&id).is_none() { smallvec![version] } else { SmallVec::new() };
         (id, Self { leaves, ancestors: Vec::new() })
