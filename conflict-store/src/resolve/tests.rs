@@ -60,6 +60,43 @@ proptest! {
         let after = tree.read(KEY, &KeepAll).unwrap();
         prop_assert_eq!((after.version, after.conflicts, after.seen), (Some(id), vec![], vec![id]));
     }
+
+    #[test]
+    fn the_trail_is_that_of_the_versions_known([a, b, c] in arb_replicas()) {
+        let one = a.clone().merged(&b).merged(&c);
+        let other = c.merged(&b).merged(&a);
+        prop_assert!(one.audit().eq(other.audit()));
+        prop_assert!(one.audit().is_sorted_by_key(|entry| entry.result));
+        let resolutions = one.versions().filter(|version| version.parents().len() > 1);
+        prop_assert!(one.audit().map(|entry| entry.result).eq(resolutions.map(|version| *version.id())));
+        for entry in one.audit() {
+            let body = |id: &VersionId| one.get(id).map(|version| version.body());
+            let result = body(&entry.result);
+            let mut superseded = [&entry.kept[..], &entry.dropped, &entry.unknown].concat();
+            superseded.sort();
+            prop_assert_eq!(superseded, entry.superseded);
+            prop_assert!(entry.kept.iter().all(|id| body(id) == result));
+            prop_assert!(entry.dropped.iter().all(|id| body(id).is_some() && body(id) != result));
+            prop_assert!(entry.unknown.iter().all(|id| body(id).is_none()));
+        }
+    }
+
+    #[test]
+    fn a_suspended_conflict_is_what_the_reading_rests_on([a, b, c] in arb_replicas()) {
+        let tree = a.merged(&b).merged(&c);
+        let reading = tree.read(KEY, &AskUser).unwrap();
+        let question = tree.suspended(KEY, &AskUser).unwrap();
+        prop_assert_eq!(reading.suspended, question.as_ref().map(|question| question.reason.clone()));
+        if let Some(question) = question {
+            prop_assert_eq!(reading.version, Some(*question.versions[0].id()));
+            let mut versions: Vec<_> = question.versions.iter().map(|version| *version.id()).collect();
+            versions.sort();
+            prop_assert_eq!(&versions, &question.seen);
+            let mut answered = tree.clone();
+            answered.resolve_suspended(KEY, &question.seen, Some(b"answer".to_vec()), None).unwrap();
+            prop_assert!(answered.suspended(KEY, &AskUser).unwrap().is_none());
+        }
+    }
 }
 
 #[test]
