@@ -154,9 +154,10 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
             return Err(PutError::TooManyParents { given: seen.len(), limit: MAX_PARENTS });
         }
         let decision = Version::new(key, seen.into(), body, stamp, None);
+        let is_repeated = self.is_leaf(decision.id());
         let is_open = seen.iter().any(|id| self.is_leaf(id));
         let is_known = seen.iter().all(|id| self.get(id).is_some());
-        if !self.is_leaf(decision.id()) && !(is_open && is_known) {
+        if !is_repeated && (!is_open || !is_known) {
             return Err(PutError::Conflict { leaves: self.leaves().iter().map(|leaf| *leaf.id()).collect() });
         }
         let written = self.delta(decision);
