@@ -15,7 +15,8 @@ pub const REVISION_LIMIT: usize = 1_000;
 /// A document with more open leaves is closed in several steps.
 pub const MAX_PARENTS: usize = 1_024;
 
-/// How many competing versions a [`FieldMerge`](crate::FieldMerge) looks at.
+/// How many competing versions a [`FieldMerge`](crate::FieldMerge) looks at, and how many that two
+/// of them have in common side by side.
 ///
 /// It compares each two of them. A document with more is suspended, for somebody to close in
 /// several steps.

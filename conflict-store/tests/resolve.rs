@@ -73,6 +73,14 @@ fn a_body_that_knows_all_the_others_is_chosen_as_it_is() {
 }
 
 #[test]
+fn whoever_wrote_a_body_it_merges() {
+    let rule = CrdtMerge::<GCounter>::new();
+    let (document, _) = beside([likes(0, 1), likes(u128::MAX, 2)]);
+    let merged = document.read(KEY, &rule).unwrap().value.unwrap();
+    assert_eq!(codec::from_bytes::<GCounter>(&merged, &Limits::default()).unwrap().value(), 3);
+}
+
+#[test]
 fn a_body_that_does_not_decode_is_named_and_kept() {
     let rule = CrdtMerge::<GCounter>::new();
     for strange in [text("no counter"), Some(codec::to_bytes(&GSet::from_iter(["plum".to_string()])))] {

@@ -11,8 +11,9 @@ use crdt_core::{Limits, ReplicaId, TryMerge};
 use super::{Conflict, Resolution, Resolver, SuspendReason};
 use crate::revision::Version;
 
-/// In whose name a merge checks what it merges: nobody's, so every writer is a foreign one.
-const NOBODY: ReplicaId = ReplicaId::from_bytes([0; 16]);
+/// In whose name a merge checks what it merges: nobody's, so every writer is a foreign one. Not the
+/// id of zeros, which somebody may write under.
+const NOBODY: ReplicaId = ReplicaId::from_bytes(*b"merged by nobody");
 
 /// Makes one value of bodies that are encodings of a CRDT, by merging them.
 ///

@@ -33,7 +33,12 @@
 //! type Failure = Box<dyn core::error::Error>;
 //!
 //! /// There is a list. Ann and Bob change it apart from each other, Bob a second later. Then they meet.
-//! fn apart(list: &Body, anns: Body, bobs: Body, rule: &dyn Resolver<Body>) -> Result<Reading<Body>, Failure> {
+//! fn apart(
+//!     list: &Body,
+//!     anns: Body,
+//!     bobs: Body,
+//!     rule: &dyn Resolver<Body>,
+//! ) -> Result<Reading<Body>, Failure> {
 //!     let stamp = |who, millis| {
 //!         let stamp = Stamp { time: Hlc::new(millis, 0), replica: who };
 //!         rule.orders_by_time().then_some(stamp)

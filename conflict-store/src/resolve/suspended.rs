@@ -56,10 +56,10 @@ pub enum SuspendReason {
     /// added may have been removed by the other side.
     #[error("the history of the versions is not known back to where they parted; all versions are kept")]
     HistoryIncomplete,
-    /// More versions compete than the rule looks at.
-    #[error("{given} versions compete, more than the limit of {limit}; all versions are kept")]
+    /// More versions compete than the rule looks at, or lie side by side at the base of two of them.
+    #[error("{given} versions compete or are a base, more than the limit of {limit}; all versions are kept")]
     TooManyVersions {
-        /// How many compete.
+        /// How many there are.
         given: usize,
         /// The limit.
         limit: usize,
@@ -147,8 +147,20 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         body: Option<V>,
         stamp: Option<Stamp>,
     ) -> Result<Written<V>, PutError> {
+        let written = self.resolve_suspended_delta(key, seen, body, stamp)?;
+        Ok(self.add(written))
+    }
+
+    /// What [`resolve_suspended`](Self::resolve_suspended) would add, without adding it.
+    pub(crate) fn resolve_suspended_delta(
+        &self,
+        key: &[u8],
+        seen: &[VersionId],
+        body: Option<V>,
+        stamp: Option<Stamp>,
+    ) -> Result<Written<V>, PutError> {
         if seen.is_empty() || seen.iter().all(|id| self.is_leaf(id)) {
-            return self.supersede(key, seen, body, stamp);
+            return self.supersede_delta(key, seen, body, stamp, None);
         }
         if seen.len() > MAX_PARENTS {
             return Err(PutError::TooManyParents { given: seen.len(), limit: MAX_PARENTS });
@@ -160,7 +172,6 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         if !is_repeated && (!is_open || !is_known) {
             return Err(PutError::Conflict { leaves: self.leaves().iter().map(|leaf| *leaf.id()).collect() });
         }
-        let written = self.delta(decision);
-        Ok(self.add(written))
+        Ok(self.delta(decision))
     }
 }

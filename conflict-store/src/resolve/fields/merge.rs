@@ -105,10 +105,7 @@ impl<F> FieldMerge<F> {
     where
         F: Fields<V>,
     {
-        let given = conflict.versions().len();
-        if given > MAX_FIELD_MERGE_VERSIONS {
-            return Err(SuspendReason::TooManyVersions { given, limit: MAX_FIELD_MERGE_VERSIONS });
-        }
+        check_number(conflict.versions().len())?;
         let sides = Sides::decode(&self.fields, conflict)?;
         if !sides.is_history_complete && !self.guesses {
             return Err(SuspendReason::HistoryIncomplete);
@@ -196,6 +193,7 @@ impl<'a, V> Sides<'a, V> {
         for (place, right) in versions.iter().enumerate() {
             for left in &versions[..place] {
                 let common = bases(conflict.tree(), left.id(), right.id());
+                check_number(common.versions.len())?;
                 sides.is_history_complete &= common.is_history_complete;
                 sides.bases.push(common.versions.iter().map(|base| *base.id()).collect());
                 for base in common.versions {
@@ -245,6 +243,13 @@ impl<'a, V> Sides<'a, V> {
         };
         FieldBase::common(self.bases[pair(left, right)].iter().map(value))
     }
+}
+
+fn check_number(given: usize) -> Result<(), SuspendReason> {
+    if given > MAX_FIELD_MERGE_VERSIONS {
+        return Err(SuspendReason::TooManyVersions { given, limit: MAX_FIELD_MERGE_VERSIONS });
+    }
+    Ok(())
 }
 
 /// The place of two sides, `left` before `right`, among all such pairs.

@@ -1,5 +1,5 @@
 use alloc::collections::BTreeSet;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -19,6 +19,11 @@ use crate::revision::oracle::{Body, KEY, Oracle, Tree, arb_replicas};
 /// Few names and few values, so that they meet.
 fn arb_fields() -> impl Strategy<Value = FieldMap> {
     btree_map("[a-d]", vec_of(0..3_u8, 0..2), 0..4)
+}
+
+/// The bytes that mean something in a body of lines, and others.
+fn arb_byte_of_lines() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(b'='), Just(b'\n'), Just(b'\\'), Just(b'n'), any::<u8>()]
 }
 
 fn body(fields: &FieldMap) -> Body {
@@ -76,7 +81,10 @@ fn distinct(base: &FieldMap, sides: Vec<FieldMap>) -> Vec<FieldMap> {
 
 proptest! {
     #[test]
-    fn two_versions_merge_as_the_definition_says(base in arb_fields(), sides in [arb_fields(), arb_fields()]) {
+    fn two_versions_merge_as_the_definition_says(
+        base in arb_fields(),
+        sides in [arb_fields(), arb_fields()],
+    ) {
         let (tree, _) = on_one_base(&base, &sides);
         prop_assert_eq!(read(&tree, &rule()), naive(&base, &sides));
     }
@@ -142,7 +150,8 @@ proptest! {
         const VALUES: [&[u8]; 3] = [b"x", b"y", b"z"];
         let value = |place: Option<usize>| place.map(|place| VALUES[place]);
         let base = |a: usize, b: usize| {
-            between[a.min(b) * 6 + a.max(b)].map_or(FieldBase::Ambiguous, |base| FieldBase::Known(value(base)))
+            let base = between[a.min(b) * 6 + a.max(b)];
+            base.map_or(FieldBase::Ambiguous, |base| FieldBase::Known(value(base)))
         };
         let values: Vec<_> = values.into_iter().map(value).collect();
         let order: Vec<_> = order.into_iter().filter(|place| *place < values.len()).collect();
@@ -175,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn fields_have_one_body(bytes in vec_of(prop_oneof![Just(b'='), Just(b'\n'), Just(b'\\'), Just(b'n'), any::<u8>()], 0..24)) {
+    fn fields_have_one_body(bytes in vec_of(arb_byte_of_lines(), 0..24)) {
         if let Ok(fields) = Lines.decode(&bytes) {
             prop_assert_eq!(body(&fields), bytes);
         }
@@ -208,7 +217,7 @@ fn a_body_of_lines_is_these_bytes() {
         ("a=b".into(), b"1=2".to_vec()),
         ("back\\slash".into(), b"\\n".to_vec()),
         ("new\nline".into(), b"\n\xff".to_vec()),
-        ("".into(), vec![]),
+        (String::new(), vec![]),
     ]);
     assert_eq!(body(&golden), b"=\na\\=b=1=2\nback\\\\slash=\\\\n\nnew\\nline=\\n\xff\n");
     assert_eq!(body(&FieldMap::new()), b"");
@@ -243,12 +252,12 @@ fn a_body_of_lines_has_a_most_number_of_fields() {
 
 /// A conflict between these values, the winner's first, that started from `base`.
 fn between<'a>(base: FieldBase<'a>, values: &[Option<&'a str>]) -> FieldConflict<'a> {
-    let side = |(place, value): (usize, &Option<&'a str>)| FieldValue {
+    let side = |(place, value): (usize, Option<&'a str>)| FieldValue {
         value: value.map(str::as_bytes),
         version: VersionId::new(1, [u8::MAX - u8::try_from(place).unwrap(); 16]).unwrap(),
         stamp: None,
     };
-    FieldConflict { name: "field", base, values: values.iter().enumerate().map(side).collect() }
+    FieldConflict { name: "field", base, values: values.iter().copied().enumerate().map(side).collect() }
 }
 
 fn set(value: &str) -> FieldResolution {
@@ -332,6 +341,22 @@ fn more_versions_than_the_limit_are_suspended() {
     let (tree, _) = on_one_base(&FieldMap::new(), &sides);
     let (given, limit) = (MAX_FIELD_MERGE_VERSIONS + 1, MAX_FIELD_MERGE_VERSIONS);
     assert_eq!(read(&tree, &rule()), Err(SuspendReason::TooManyVersions { given, limit }));
+}
+
+#[test]
+fn more_versions_in_common_than_the_limit_are_suspended() {
+    let resolved_twice = |roots: usize| {
+        let mut tree = Tree::default();
+        let root = |n: usize| body(&FieldMap::from([(n.to_string(), vec![])]));
+        let roots: Vec<_> = (0..roots).map(|n| tree.put_branch(KEY, None, Some(root(n)), None).0).collect();
+        let mut other = tree.clone();
+        tree.supersede(KEY, &roots, Some(b"a=1\n".to_vec()), None).unwrap();
+        other.supersede(KEY, &roots, Some(b"a=1\nb=1\n".to_vec()), None).unwrap();
+        read(&tree.merged(&other), &rule())
+    };
+    assert_eq!(resolved_twice(MAX_FIELD_MERGE_VERSIONS), Ok(fields("a=1\nb=1\n")));
+    let (given, limit) = (MAX_FIELD_MERGE_VERSIONS + 1, MAX_FIELD_MERGE_VERSIONS);
+    assert_eq!(resolved_twice(given), Err(SuspendReason::TooManyVersions { given, limit }));
 }
 
 #[test]
