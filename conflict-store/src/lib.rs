@@ -18,7 +18,9 @@ pub mod token;
 pub use backend::{ApplyError, Backend, MemoryBackend};
 pub use blob::{BlobError, BlobId, BlobRef, Blobs, Manifest, MemoryBlobs};
 pub use resolve::{
-    Conflict, Custom, KeepAll, LastWriterWins, Reading, Resolution, ResolveError, Resolver, SettleError,
+    AskUser, AuditEntry, Chain, Conflict, CrdtMerge, Custom, FieldBase, FieldConflict, FieldMap, FieldMerge,
+    FieldResolution, FieldRule, FieldValue, Fields, KeepAll, LastWriterWins, Lines, LinesError, Reading,
+    Resolution, ResolveError, Resolver, SettleError, SuspendReason, SuspendedConflict,
 };
 pub use revision::{
     Claim, Content, DecodeTreeError, Document, DocumentView, InsertError, Inserted, Merged,

@@ -41,3 +41,13 @@ pub const MAX_ATTACHMENTS: usize = 1_024;
 
 /// How many bytes the name of an attachment may have.
 pub const MAX_ATTACHMENT_NAME_BYTES: usize = 1_024;
+
+/// How many competing versions a [`FieldMerge`](crate::FieldMerge) looks at, and how many that two
+/// of them have in common side by side.
+///
+/// It compares each two of them. A document with more is suspended, for somebody to close in
+/// several steps.
+pub const MAX_FIELD_MERGE_VERSIONS: usize = 32;
+
+/// How many fields a body of [`Lines`](crate::Lines) may have.
+pub const MAX_FIELDS: usize = 16_384;

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::Resolution;
 use crate::revision::{RevisionTree, Version, VersionId, common_ancestor};
 
 /// Several current versions of one document.
@@ -18,6 +19,20 @@ impl<'a, V> Conflict<'a, V> {
         let mut versions: SmallVec<[_; 4]> = tree.leaves().iter().filter(competes).collect();
         versions.sort_unstable_by_key(|version| core::cmp::Reverse(version.rank()));
         Self { key, tree, versions }
+    }
+
+    /// The conflict among the live versions only, for a rule that does not ask for deletions.
+    pub(super) fn without_deletions(&self) -> Self {
+        let live = |version: &&&'a Version<V>| !version.is_deleted();
+        Self {
+            key: self.key,
+            tree: self.tree,
+            versions: self.versions.iter().filter(live).copied().collect(),
+        }
+    }
+
+    pub(super) fn tree(&self) -> &'a RevisionTree<V> {
+        self.tree
     }
 
     /// The key of the document.
@@ -53,6 +68,19 @@ impl<'a, V> Conflict<'a, V> {
     /// false one.
     pub fn is_history_complete(&self) -> bool {
         common_ancestor(self.tree, &self.ids()).is_history_complete
+    }
+
+    /// This body as the result: as the version that says exactly this, if one does.
+    pub(super) fn choose_or_merge(&self, body: V) -> Resolution<V>
+    where
+        V: AsRef<[u8]>,
+    {
+        let says_this =
+            |version: &&&Version<V>| version.body().is_some_and(|known| known.as_ref() == body.as_ref());
+        match self.versions.iter().find(says_this) {
+            Some(version) => Resolution::Choose(*version.id()),
+            None => Resolution::Merge(body),
+        }
     }
 
     pub(super) fn ids(&self) -> SmallVec<[VersionId; 4]> {

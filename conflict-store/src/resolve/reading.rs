@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crdt_core::Stamp;
 
-use super::{Conflict, Resolution, Resolver};
+use super::{Conflict, Resolution, Resolver, SuspendReason};
 use crate::revision::{PutError, RevisionTree, Version, VersionId, Written};
 
 /// What a reader sees of a document under a rule.
@@ -22,8 +22,9 @@ pub struct Reading<V> {
     pub seen: Vec<VersionId>,
     /// The versions that still compete with the one shown, ascending; none when the rule decided.
     pub conflicts: Vec<VersionId>,
-    /// Whether the rule wants somebody to decide.
-    pub is_suspended: bool,
+    /// Why the rule wants somebody to decide, if it does. See
+    /// [`suspended`](crate::RevisionTree::suspended).
+    pub suspended: Option<SuspendReason>,
 }
 
 /// A rule broke its contract. The rule is at fault; the document is as it was, and can be read
@@ -77,15 +78,16 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         let Some(winner) = self.winner() else {
             return Ok(Reading::default());
         };
-        let is_suspended = resolution == Resolution::Suspend;
+        let undecided = |suspended| Reading {
+            conflicts: self.conflicts().map(|version| *version.id()).collect(),
+            suspended,
+            ..Reading::of(winner)
+        };
         let reading = match resolution {
             Resolution::Merge(value) => Reading { value: Some(value), ..Reading::default() },
             Resolution::Choose(chosen) => Reading::of(self.get(&chosen).unwrap_or(winner)),
-            Resolution::Keep | Resolution::Suspend => Reading {
-                conflicts: self.conflicts().map(|version| *version.id()).collect(),
-                is_suspended,
-                ..Reading::of(winner)
-            },
+            Resolution::Keep => undecided(None),
+            Resolution::Suspend(reason) => undecided(Some(reason)),
         };
         let mut seen = if winner.is_deleted() { self.leaf_ids() } else { conflict.ids().to_vec() };
         seen.sort_unstable();
@@ -116,7 +118,7 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         let body = match evaluate(resolver, &conflict)? {
             Resolution::Choose(chosen) => self.get(&chosen).and_then(Version::body).cloned(),
             Resolution::Merge(value) => Some(value),
-            Resolution::Keep | Resolution::Suspend => return Ok(None),
+            Resolution::Keep | Resolution::Suspend(_) => return Ok(None),
         };
         let seen = conflict.ids();
         let stamp = if resolver.orders_by_time() { self.highest_stamp(&seen) } else { None };
@@ -141,12 +143,12 @@ impl<V: Clone> Reading<V> {
 /// Nothing is known of the document.
 impl<V> Default for Reading<V> {
     fn default() -> Self {
-        Self { value: None, version: None, seen: Vec::new(), conflicts: Vec::new(), is_suspended: false }
+        Self { value: None, version: None, seen: Vec::new(), conflicts: Vec::new(), suspended: None }
     }
 }
 
 /// What the rule says, if there is anything to say: several versions, not all of them deletions.
-fn evaluate<V: Eq, R: Resolver<V> + ?Sized>(
+pub(super) fn evaluate<V: Eq, R: Resolver<V> + ?Sized>(
     resolver: &R,
     conflict: &Conflict<'_, V>,
 ) -> Result<Resolution<V>, ResolveError> {

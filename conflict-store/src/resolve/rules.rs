@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::{Conflict, Resolution, Resolver};
+use super::{Conflict, Resolution, Resolver, SuspendReason};
 
 /// Shows the winner and reports the others: nothing is decided for the user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,12 +19,30 @@ impl<V> Resolver<V> for KeepAll {
     }
 }
 
+/// Leaves every conflict to people: shows the winner, and marks the document as
+/// [suspended](crate::RevisionTree::suspended).
+///
+/// Behind another rule it makes what that one keeps wait for somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AskUser;
+
+impl<V> Resolver<V> for AskUser {
+    fn rule(&self) -> &'static str {
+        "ask-user"
+    }
+
+    fn resolve(&self, _: &Conflict<'_, V>) -> Resolution<V> {
+        Resolution::Suspend(SuspendReason::LeftToPeople)
+    }
+}
+
 /// Shows the version with the highest stamp, be it a deletion, and drops the others from sight.
 ///
 /// Stamps are ordered by time, then replica. Versions without a stamp are older than all with one.
 /// Where stamps are equal, or missing on both, the winner order of
 /// [`RevisionTree::winner`](crate::RevisionTree::winner) decides, so the order is total and the
-/// same everywhere.
+/// same everywhere: of two versions with one stamp a live one comes after a deletion, and of two
+/// live ones the deeper, then the one with the higher digest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastWriterWins;
 
@@ -52,7 +70,7 @@ impl<V> Resolver<V> for LastWriterWins {
 /// let rule = Custom::new("highest price", |conflict: &Conflict<'_, Vec<u8>>| {
 ///     let price = |body: &&Vec<u8>| str::from_utf8(body).ok()?.parse::<u32>().ok();
 ///     let highest = conflict.bodies().max_by_key(price);
-///     highest.map_or(Resolution::Suspend, |body| Resolution::Merge(body.clone()))
+///     highest.map_or(Resolution::Keep, |body| Resolution::Merge(body.clone()))
 /// });
 ///
 /// let mut price = Document::default();

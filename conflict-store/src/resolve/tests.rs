@@ -6,7 +6,9 @@ use core::cell::Cell;
 use crdt_core::{Crdt, Hlc, ReplicaId, Stamp};
 use proptest::prelude::*;
 
-use super::{Conflict, Custom, KeepAll, LastWriterWins, Resolution, ResolveError, SettleError};
+use super::{
+    AskUser, Conflict, Custom, KeepAll, LastWriterWins, Resolution, ResolveError, SettleError, SuspendReason,
+};
 use crate::revision::oracle::{Body, KEY, Tree, arb_replicas};
 use crate::revision::{RevisionTree, VersionId};
 
@@ -57,6 +59,43 @@ proptest! {
         let (id, _) = tree.supersede(KEY, &reading.seen, Some(b"decided".to_vec()), None).unwrap();
         let after = tree.read(KEY, &KeepAll).unwrap();
         prop_assert_eq!((after.version, after.conflicts, after.seen), (Some(id), vec![], vec![id]));
+    }
+
+    #[test]
+    fn the_trail_is_that_of_the_versions_known([a, b, c] in arb_replicas()) {
+        let one = a.clone().merged(&b).merged(&c);
+        let other = c.merged(&b).merged(&a);
+        prop_assert!(one.audit().eq(other.audit()));
+        prop_assert!(one.audit().is_sorted_by_key(|entry| entry.result));
+        let resolutions = one.versions().filter(|version| version.parents().len() > 1);
+        prop_assert!(one.audit().map(|entry| entry.result).eq(resolutions.map(|version| *version.id())));
+        for entry in one.audit() {
+            let body = |id: &VersionId| one.get(id).map(|version| version.body());
+            let result = body(&entry.result);
+            let mut superseded = [&entry.kept[..], &entry.dropped, &entry.unknown].concat();
+            superseded.sort();
+            prop_assert_eq!(superseded, entry.superseded);
+            prop_assert!(entry.kept.iter().all(|id| body(id) == result));
+            prop_assert!(entry.dropped.iter().all(|id| body(id).is_some() && body(id) != result));
+            prop_assert!(entry.unknown.iter().all(|id| body(id).is_none()));
+        }
+    }
+
+    #[test]
+    fn a_suspended_conflict_is_what_the_reading_rests_on([a, b, c] in arb_replicas()) {
+        let tree = a.merged(&b).merged(&c);
+        let reading = tree.read(KEY, &AskUser).unwrap();
+        let question = tree.suspended(KEY, &AskUser).unwrap();
+        prop_assert_eq!(reading.suspended, question.as_ref().map(|question| question.reason.clone()));
+        if let Some(question) = question {
+            prop_assert_eq!(reading.version, Some(*question.versions[0].id()));
+            let mut versions: Vec<_> = question.versions.iter().map(|version| *version.id()).collect();
+            versions.sort();
+            prop_assert_eq!(&versions, &question.seen);
+            let mut answered = tree.clone();
+            answered.resolve_suspended(KEY, &question.seen, Some(b"answer".to_vec()), None).unwrap();
+            prop_assert!(answered.suspended(KEY, &AskUser).unwrap().is_none());
+        }
     }
 }
 
@@ -128,13 +167,13 @@ fn a_rule_sees_the_versions_and_what_they_were_written_on() {
 #[test]
 fn a_suspended_conflict_waits_for_somebody() {
     let (mut tree, _) = beside([(Some("a"), None), (Some("b"), None)]);
-    let ask = Custom::new("ask the user", |_: &Conflict<'_, Body>| Resolution::Suspend);
+    let ask = AskUser;
     let reading = tree.read(KEY, &ask).unwrap();
-    assert!(reading.is_suspended);
+    assert_eq!(reading.suspended, Some(SuspendReason::LeftToPeople));
     assert_eq!((reading.value.is_some(), reading.conflicts.len()), (true, 1));
     assert_eq!(tree.settle(KEY, &ask), Ok(None));
     tree.supersede(KEY, &reading.seen, Some(b"a".to_vec()), None).unwrap();
-    assert!(!tree.read(KEY, &ask).unwrap().is_suspended);
+    assert_eq!(tree.read(KEY, &ask).unwrap().suspended, None);
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
         Ok(self.delta(version))
     }
 
-    fn delta(&self, version: Version<V>) -> Written<V> {
+    pub(crate) fn delta(&self, version: Version<V>) -> Written<V> {
         let id = *version.id();
         let leaves = if self.knows(&version) { SmallVec::new() } else { smallvec![version] };
         (id, Self { leaves, ancestors: Vec::new() })
