@@ -203,22 +203,21 @@ impl<'a, V> Sides<'a, V> {
             fields.insert(*version.id(), decode(version)?);
         }
         let mut ahead: VecDeque<Pair> = pairs(&conflict.ids()).collect();
-        let (mut sides, mut bases_of) = (ahead.len(), BTreeMap::new());
+        let sides = ahead.len();
+        let mut bases_of = BTreeMap::new();
         let mut is_history_complete = true;
-        while let Some(pair) = ahead.pop_front() {
-            let is_side = sides > 0;
-            sides = sides.saturating_sub(1);
-            if bases_of.contains_key(&pair) || bases_of.len() == MAX_FIELD_MERGE_PAIRS {
+        for walk in 0..MAX_FIELD_MERGE_PAIRS {
+            let Some(pair) = ahead.pop_front() else { break };
+            if bases_of.contains_key(&pair) {
                 continue;
             }
             let common = bases(conflict.tree(), &pair.0, &pair.1);
-            check_number(common.versions.len())?;
-            if !common.is_history_complete {
-                is_history_complete &= !is_side;
-                // Among bases, not knowing makes a field ambiguous, no more.
-                if !is_side {
-                    continue;
-                }
+            if walk < sides {
+                check_number(common.versions.len())?;
+                is_history_complete &= common.is_history_complete;
+            } else if check_number(common.versions.len()).is_err() || !common.is_history_complete {
+                // Between bases, not knowing makes a field ambiguous, no more.
+                continue;
             }
             for base in &common.versions {
                 if !fields.contains_key(base.id()) {
@@ -226,7 +225,9 @@ impl<'a, V> Sides<'a, V> {
                 }
             }
             let ids: SmallVec<[_; 1]> = common.versions.iter().map(|base| *base.id()).collect();
-            ahead.extend(pairs(&ids));
+            if ahead.len() < MAX_FIELD_MERGE_PAIRS {
+                ahead.extend(pairs(&ids));
+            }
             bases_of.insert(pair, ids);
         }
         let bases = bases_of.into_iter().collect();
