@@ -49,5 +49,11 @@ pub const MAX_ATTACHMENT_NAME_BYTES: usize = 1_024;
 /// several steps.
 pub const MAX_FIELD_MERGE_VERSIONS: usize = 32;
 
+/// For how many pairs of versions a [`FieldMerge`](crate::FieldMerge) looks for what they have in
+/// common: the competing ones, and where these have several in common, those again.
+///
+/// Beyond it, what a field was before is [ambiguous](crate::FieldBase::Ambiguous).
+pub const MAX_FIELD_MERGE_PAIRS: usize = 1_024;
+
 /// How many fields a body of [`Lines`](crate::Lines) may have.
 pub const MAX_FIELDS: usize = 16_384;

@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 pub enum FieldBase<'a> {
     /// It had this value; `None` when it was not there.
     Known(Option<&'a [u8]>),
-    /// There is no one value the changes started from: earlier conflicts were resolved in more than
-    /// one way, or more than two values stand that were changed at different times.
+    /// There is no one value the changes started from: an earlier question about this field was
+    /// answered in more than one way, or more than two values stand that started from different
+    /// ones.
     Ambiguous,
 }
 

@@ -1,7 +1,7 @@
 //! The rule that merges field by field.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -11,7 +11,7 @@ use super::bases::bases;
 use super::contest::{FieldBase, standing};
 use super::rule::{FieldConflict, FieldResolution, FieldRule, FieldValue};
 use super::{FieldMap, Fields};
-use crate::limits::MAX_FIELD_MERGE_VERSIONS;
+use crate::limits::{MAX_FIELD_MERGE_PAIRS, MAX_FIELD_MERGE_VERSIONS};
 use crate::resolve::{Conflict, Resolution, Resolver, SuspendReason};
 use crate::revision::{Version, VersionId};
 
@@ -27,7 +27,10 @@ use crate::revision::{Version, VersionId};
 ///
 /// Among more than two versions, a value stands unless it gives way to another by the first rule,
 /// each two versions compared with what these two have in common. So the result depends on no
-/// order.
+/// order. Where two versions have several in common, because earlier conflicts were resolved in more
+/// than one place, that is what those merge to by the same rules, as in the recursive merge of git.
+/// As long as history is known, a field that only one replica ever changes is never in question, and
+/// is what that replica last wrote.
 ///
 /// Versions with nothing in common (two first versions) are merged as if written on one without
 /// fields. Where history that is needed is not known any more, or not yet, that would be a guess: a
@@ -53,7 +56,7 @@ use crate::revision::{Version, VersionId};
 ///
 /// # Cost
 ///
-/// For each reading of a conflict of `n` versions: O(size of the bodies · n) and one walk over the
+/// For each reading of a conflict of `n` versions: O(fields · n² · log n), and one walk over the
 /// versions above the common ones for each two. More than [`MAX_FIELD_MERGE_VERSIONS`] versions are
 /// suspended; [`settle`](crate::RevisionTree::settle) as they come.
 #[derive(Clone, Debug)]
@@ -163,13 +166,26 @@ enum Contest<'a> {
     Open(FieldConflict<'a>),
 }
 
+/// Two versions, the higher id first.
+type Pair = (VersionId, VersionId);
+
+fn pair(a: VersionId, b: VersionId) -> Pair {
+    (a.max(b), a.min(b))
+}
+
+/// Each two of these.
+fn pairs(ids: &[VersionId]) -> impl Iterator<Item = Pair> {
+    ids.iter().enumerate().flat_map(|(place, right)| ids[..place].iter().map(|left| pair(*left, *right)))
+}
+
 /// The competing versions taken apart, and what each two of them have in common.
 struct Sides<'a, V> {
     versions: &'a [&'a Version<V>],
-    fields: Vec<FieldMap>,
-    /// The ids of the bases of each two sides, by their [place](pair).
-    bases: Vec<SmallVec<[VersionId; 1]>>,
-    base_fields: BTreeMap<VersionId, FieldMap>,
+    /// The fields of the competing versions and of all bases.
+    fields: BTreeMap<VersionId, FieldMap>,
+    /// The bases of each two competing versions, and of each two versions that are a base together;
+    /// ascending, so that what a base rests on comes before it.
+    bases: Vec<(Pair, SmallVec<[VersionId; 1]>)>,
     is_history_complete: bool,
 }
 
@@ -182,67 +198,102 @@ impl<'a, V> Sides<'a, V> {
             }),
             None => Ok(FieldMap::new()),
         };
-        let versions = conflict.versions();
-        let mut sides = Self {
-            versions,
-            fields: versions.iter().map(|version| decode(version)).collect::<Result<_, _>>()?,
-            bases: Vec::new(),
-            base_fields: BTreeMap::new(),
-            is_history_complete: true,
-        };
-        for (place, right) in versions.iter().enumerate() {
-            for left in &versions[..place] {
-                let common = bases(conflict.tree(), left.id(), right.id());
+        let mut fields = BTreeMap::new();
+        for version in conflict.versions() {
+            fields.insert(*version.id(), decode(version)?);
+        }
+        let mut ahead: VecDeque<Pair> = pairs(&conflict.ids()).collect();
+        let sides = ahead.len();
+        let mut bases_of = BTreeMap::new();
+        let mut is_history_complete = true;
+        for walk in 0..MAX_FIELD_MERGE_PAIRS {
+            let Some(pair) = ahead.pop_front() else { break };
+            if bases_of.contains_key(&pair) {
+                continue;
+            }
+            let common = bases(conflict.tree(), &pair.0, &pair.1);
+            if walk < sides {
                 check_number(common.versions.len())?;
-                sides.is_history_complete &= common.is_history_complete;
-                sides.bases.push(common.versions.iter().map(|base| *base.id()).collect());
-                for base in common.versions {
-                    if !sides.base_fields.contains_key(base.id()) {
-                        sides.base_fields.insert(*base.id(), decode(base)?);
-                    }
+                is_history_complete &= common.is_history_complete;
+            } else if check_number(common.versions.len()).is_err() || !common.is_history_complete {
+                // Between bases, not knowing makes a field ambiguous, no more.
+                continue;
+            }
+            for base in &common.versions {
+                if !fields.contains_key(base.id()) {
+                    fields.insert(*base.id(), decode(base)?);
                 }
             }
+            let ids: SmallVec<[_; 1]> = common.versions.iter().map(|base| *base.id()).collect();
+            if ahead.len() < MAX_FIELD_MERGE_PAIRS {
+                ahead.extend(pairs(&ids));
+            }
+            bases_of.insert(pair, ids);
         }
-        Ok(sides)
+        let bases = bases_of.into_iter().collect();
+        Ok(Self { versions: conflict.versions(), fields, bases, is_history_complete })
     }
 
     /// Every field that any side has. What no side has any more is gone.
     fn names(&self) -> BTreeSet<&str> {
-        self.fields.iter().flat_map(FieldMap::keys).map(String::as_str).collect()
+        let fields = self.versions.iter().filter_map(|version| self.fields.get(version.id()));
+        fields.flat_map(FieldMap::keys).map(String::as_str).collect()
     }
 
     fn contest<'s>(&'s self, name: &'s str) -> Contest<'s> {
-        let values: SmallVec<[_; 4]> =
-            self.fields.iter().map(|fields| fields.get(name).map(Vec::as_slice)).collect();
-        if values.iter().all(|value| *value == values[0]) {
-            return Contest::Agreed(values[0]);
+        let value = |version: &&Version<V>| self.value(name, version.id());
+        let values: SmallVec<[_; 4]> = self.versions.iter().map(value).collect();
+        if let FieldBase::Known(agreed) = agreed(values.iter().copied()) {
+            return Contest::Agreed(agreed);
         }
-        let standing = standing(&values, |left, right| self.base(name, left, right));
-        let first = values[standing[0]];
-        if standing.iter().all(|side| values[*side] == first) {
-            return Contest::Agreed(first);
+        let known = self.bases(name);
+        let base = |left: usize, right: usize| {
+            self.base(&known, self.versions[left].id(), self.versions[right].id())
+        };
+        let standing = standing(&values, base);
+        if let FieldBase::Known(agreed) = agreed(standing.iter().map(|side| values[*side])) {
+            return Contest::Agreed(agreed);
         }
         let differing = standing.iter().enumerate().flat_map(|(place, right)| {
             let left = standing[..place].iter().filter(|left| values[**left] != values[*right]);
-            left.map(|left| self.base(name, *left, *right)).collect::<SmallVec<[_; 4]>>()
+            left.map(|left| base(*left, *right)).collect::<SmallVec<[_; 4]>>()
         });
-        let base = FieldBase::common(differing);
         let side = |side: &usize| FieldValue {
             value: values[*side],
             version: *self.versions[*side].id(),
             stamp: self.versions[*side].stamp(),
         };
+        let base = FieldBase::common(differing);
         Contest::Open(FieldConflict { name, base, values: standing.iter().map(side).collect() })
     }
 
-    /// What a field was in all that two sides have in common; not there, if that is nothing.
-    fn base(&self, name: &str, left: usize, right: usize) -> FieldBase<'_> {
-        let value = |id| {
-            let fields = self.base_fields.get(id);
-            FieldBase::Known(fields.and_then(|fields| fields.get(name)).map(Vec::as_slice))
-        };
-        FieldBase::common(self.bases[pair(left, right)].iter().map(value))
+    /// What a field was in the bases of each pair, in their order.
+    ///
+    /// Where a pair has several bases, that is what these merge to, by the same rules: the base of
+    /// git's recursive merge, for each field.
+    fn bases<'s>(&'s self, name: &str) -> Vec<FieldBase<'s>> {
+        let mut known = Vec::with_capacity(self.bases.len());
+        for (_, ids) in &self.bases {
+            let values: SmallVec<[_; 1]> = ids.iter().map(|id| self.value(name, id)).collect();
+            let standing = standing(&values, |left, right| self.base(&known, &ids[left], &ids[right]));
+            known.push(agreed(standing.iter().map(|base| values[*base])));
+        }
+        known
     }
+
+    fn base<'s>(&self, known: &[FieldBase<'s>], a: &VersionId, b: &VersionId) -> FieldBase<'s> {
+        let place = self.bases.binary_search_by_key(&pair(*a, *b), |(pair, _)| *pair);
+        place.ok().and_then(|place| known.get(place)).copied().unwrap_or(FieldBase::Ambiguous)
+    }
+
+    fn value(&self, name: &str, id: &VersionId) -> Option<&[u8]> {
+        self.fields.get(id)?.get(name).map(Vec::as_slice)
+    }
+}
+
+/// The one value that all of these are.
+fn agreed<'a>(values: impl Iterator<Item = Option<&'a [u8]>>) -> FieldBase<'a> {
+    FieldBase::common(values.map(FieldBase::Known))
 }
 
 fn check_number(given: usize) -> Result<(), SuspendReason> {
@@ -250,9 +301,4 @@ fn check_number(given: usize) -> Result<(), SuspendReason> {
         return Err(SuspendReason::TooManyVersions { given, limit: MAX_FIELD_MERGE_VERSIONS });
     }
     Ok(())
-}
-
-/// The place of two sides, `left` before `right`, among all such pairs.
-const fn pair(left: usize, right: usize) -> usize {
-    right * right.saturating_sub(1) / 2 + left
 }
