@@ -12,7 +12,7 @@ pub mod resolve;
 pub mod revision;
 mod store;
 
-pub use backend::{ApplyError, Backend, MemoryBackend};
+pub use backend::{ApplyError, Backend, ChangedKey, FillError, KeyVersion, MemoryBackend, StoredState};
 pub use resolve::{
     Conflict, Custom, KeepAll, LastWriterWins, Reading, Resolution, ResolveError, Resolver, SettleError,
 };
@@ -20,4 +20,7 @@ pub use revision::{
     DecodeTreeError, Document, InsertError, ParseVersionIdError, PutError, RevisionTree, Version, VersionId,
     Written,
 };
-pub use store::{KeyedReading, ReadError, Store, Strategy, WriteError};
+pub use store::{
+    Changes, CollectError, Collected, Cursor, ExportError, FeedError, ImportError, KeyedReading, ReadError,
+    Store, Strategy, WriteError,
+};

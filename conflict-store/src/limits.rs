@@ -14,3 +14,11 @@ pub const REVISION_LIMIT: usize = 1_000;
 ///
 /// A document with more open leaves is closed in several steps.
 pub const MAX_PARENTS: usize = 1_024;
+
+/// The longest key a snapshot holds.
+pub const MAX_KEY_BYTES: usize = 64 << 10;
+
+/// How far the sequences of a feed jump when a store becomes another one: by a copy, a restore, a crash
+/// that lost something. Further than the store it was can have come meanwhile, so that none of its cursors
+/// fits.
+pub const SEQUENCE_JUMP: u64 = 1 << 40;
