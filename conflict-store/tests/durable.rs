@@ -191,6 +191,21 @@ fn clones_and_restored_backups_write_under_their_own_names() {
 }
 
 #[test]
+fn what_could_not_be_read_back_is_not_written() {
+    let (_folder, path) = place();
+    let small = Limits { max_bytes: 8, ..Limits::default() };
+    let (backend, _) = File::open(&path, RedbOptions::new(id(1)).limits(small)).unwrap();
+    let mut store = Store::<Text, _>::new(Strategy::KeepAll, backend);
+    store.put(b"milk", None, b"12345".to_vec(), None).unwrap();
+    let refused = store.put(b"rice", None, b"123456".to_vec(), None).unwrap_err();
+    assert!(matches!(
+        refused,
+        WriteError::Apply(ApplyError::Backend(RedbError::TooLarge { found: 9, limit: 8, .. }))
+    ));
+    assert_eq!((store.backend().len().unwrap(), store.backend().applied_lsn()), (1, 1));
+}
+
+#[test]
 fn a_file_is_open_once() {
     let (_folder, path) = place();
     let (_store, _) = open(&path, 1);

@@ -23,6 +23,19 @@ pub enum RedbError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A state has more bytes than this store would read back. The caller is at fault, or its limits are.
+    #[error(
+        "the state of \"{}\" has {found} bytes, over the limit of {limit}; nothing was written",
+        key.escape_ascii()
+    )]
+    TooLarge {
+        /// The key.
+        key: Vec<u8>,
+        /// How many bytes the state has.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// What the file says about itself is not what was written.
     #[error("the file's own notes are damaged: {reason}; restore a copy")]
     DamagedFile {

@@ -22,6 +22,11 @@ pub(super) fn encode<S: StoredState>(key: &[u8], version: KeyVersion, state: &S)
     record
 }
 
+/// How many bytes of a record are the state's.
+pub(super) fn state_len(record: &[u8]) -> usize {
+    record.len().saturating_sub(HEADER_LEN)
+}
+
 /// What a record says in front, and the bytes of the state.
 pub(super) fn split<'a>(key: &[u8], record: &'a [u8]) -> Result<(KeyVersion, &'a [u8]), RedbError> {
     let parts = record.split_first_chunk().and_then(|(sequence, rest)| {

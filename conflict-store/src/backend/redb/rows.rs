@@ -94,6 +94,10 @@ impl<'t> Tables<'t> {
     ) -> Result<(), RedbError> {
         let version = KeyVersion { sequence: meta.next_sequence()?, digest: state.version_digest() };
         let record = record::encode(key, version, state);
+        let (found, limit) = (record::state_len(&record), self.limits.max_bytes);
+        if found > limit {
+            return Err(RedbError::TooLarge { key: key.to_vec(), found, limit });
+        }
         let before = match self.states.insert(key, record.as_slice())? {
             None => None,
             Some(before) => Some(record::split(key, before.value())?.0.sequence),
