@@ -15,7 +15,7 @@ pub mod siblings;
 mod store;
 pub mod token;
 
-pub use backend::{ApplyError, Backend, MemoryBackend};
+pub use backend::{ApplyError, Backend, ChangedKey, FillError, KeyVersion, MemoryBackend, StoredState};
 pub use blob::{BlobError, BlobId, BlobRef, Blobs, Manifest, MemoryBlobs};
 pub use resolve::{
     AskUser, AuditEntry, Chain, Conflict, CrdtMerge, Custom, FieldBase, FieldConflict, FieldMap, FieldMerge,
@@ -27,5 +27,8 @@ pub use revision::{
     ParseVersionIdError, Place, PutError, RevisionTree, Version, VersionId, Written,
 };
 pub use siblings::{Crowding, SiblingWrite, SiblingWriteError, Siblings};
-pub use store::{KeyedReading, ReadError, Store, Strategy, WriteError};
+pub use store::{
+    Changes, CollectError, Collected, Cursor, ExportError, FeedError, ImportError, KeyedReading, ReadError,
+    Store, Strategy, WriteError,
+};
 pub use token::{OpenTokenError, ParseTokenError, SealTokenError, Seen, Token, TokenKey, TokenScope, Tokens};

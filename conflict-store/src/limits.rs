@@ -57,3 +57,11 @@ pub const MAX_FIELD_MERGE_PAIRS: usize = 1_024;
 
 /// How many fields a body of [`Lines`](crate::Lines) may have.
 pub const MAX_FIELDS: usize = 16_384;
+
+/// The longest key a snapshot holds.
+pub const MAX_KEY_BYTES: usize = 64 << 10;
+
+/// How far the sequences of a feed jump when a store becomes another one: by a copy, a restore, a crash
+/// that lost something. Further than the store it was can have come meanwhile, so that none of its cursors
+/// fits.
+pub const SEQUENCE_JUMP: u64 = 1 << 40;

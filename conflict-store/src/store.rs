@@ -1,5 +1,9 @@
 //! A collection of documents under one strategy.
 
+mod collect;
+mod feed;
+mod snapshot;
+
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -15,6 +19,10 @@ use crate::resolve::{
     Conflict, KeepAll, LastWriterWins, Reading, Resolution, ResolveError, Resolver, SettleError,
 };
 use crate::revision::{Document, PutError, Version, VersionId, Written};
+
+pub use collect::{CollectError, Collected};
+pub use feed::{Changes, Cursor, FeedError};
+pub use snapshot::{ExportError, ImportError};
 
 /// What a collection does about concurrent writes. It is chosen once: under
 /// [`LastWriterWins`](Self::LastWriterWins) versions carry stamps, which enter their ids, and
@@ -282,6 +290,11 @@ where
         let change = Change::from(!batch.is_empty());
         self.backend.apply(lsn, batch).map_err(WriteError::Apply)?;
         Ok(change)
+    }
+
+    /// Gives the backend back, to be closed.
+    pub fn into_backend(self) -> B {
+        self.backend
     }
 
     /// The strategy of the collection.

@@ -7,9 +7,9 @@ use core::convert::Infallible;
 use core::fmt;
 use core::ops::Bound;
 
-use crdt_core::Crdt;
+use crdt_core::{Change, Crdt, VersionDigest};
 
-use super::{ApplyError, Backend, Batch, Entry, Write};
+use super::{ApplyError, Backend, Batch, ChangedKey, Entry, FillError, KeyVersion, Write};
 
 /// A [`Backend`] that forgets everything when dropped.
 ///
@@ -30,26 +30,64 @@ use super::{ApplyError, Backend, Batch, Entry, Write};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct MemoryBackend<K: ?Sized + ToOwned, S> {
-    states: BTreeMap<K::Owned, S>,
+    states: BTreeMap<K::Owned, Kept<S>>,
+    /// The keys by the sequences of their last changes.
+    changes: BTreeMap<u64, K::Owned>,
     applied_lsn: u64,
+    last_sequence: u64,
+    floor: u64,
+}
+
+#[derive(Clone)]
+struct Kept<S> {
+    sequence: u64,
+    state: S,
 }
 
 impl<K: ?Sized + ToOwned, S> Default for MemoryBackend<K, S> {
     fn default() -> Self {
-        Self { states: BTreeMap::new(), applied_lsn: 0 }
+        Self { states: BTreeMap::new(), changes: BTreeMap::new(), applied_lsn: 0, last_sequence: 0, floor: 0 }
+    }
+}
+
+impl<K, S> MemoryBackend<K, S>
+where
+    K: ?Sized + ToOwned<Owned: Ord + Clone> + Ord,
+    S: Crdt,
+{
+    /// Gives `key` the next sequence and lets `change` change its state; nothing moves if that changes nothing.
+    fn change(&mut self, key: K::Owned, change: impl FnOnce(&mut S) -> Change) {
+        let next = self.last_sequence + 1;
+        let kept =
+            self.states.entry(key.clone()).or_insert_with(|| Kept { sequence: 0, state: S::default() });
+        let is_new = kept.sequence == 0;
+        if !change(&mut kept.state).is_changed() && !is_new {
+            return;
+        }
+        let before = core::mem::replace(&mut kept.sequence, next);
+        self.last_sequence = next;
+        let key = self.changes.remove(&before).unwrap_or(key);
+        self.changes.insert(next, key);
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some(kept) = self.states.remove(key) {
+            self.changes.remove(&kept.sequence);
+            self.floor = self.floor.max(kept.sequence);
+        }
     }
 }
 
 impl<K, S> Backend<K, S> for MemoryBackend<K, S>
 where
-    K: ?Sized + ToOwned<Owned: Ord> + Ord,
-    S: Crdt,
+    K: ?Sized + ToOwned<Owned: Ord + Clone> + Ord,
+    S: Crdt + VersionDigest,
 {
     type Error = Infallible;
 
     /// O(log n).
     fn get(&self, key: &K) -> Result<Option<Cow<'_, S>>, Infallible> {
-        Ok(self.states.get(key).map(Cow::Borrowed))
+        Ok(self.states.get(key).map(|kept| Cow::Borrowed(&kept.state)))
     }
 
     fn scan<'a>(&'a self, from: Bound<&K>) -> impl Iterator<Item = Result<Entry<'a, K, S>, Infallible>>
@@ -59,7 +97,35 @@ where
     {
         self.states
             .range((from, Bound::Unbounded))
-            .map(|(key, state)| Ok((Cow::Borrowed(key.borrow()), Cow::Borrowed(state))))
+            .map(|(key, kept)| Ok((Cow::Borrowed(key.borrow()), Cow::Borrowed(&kept.state))))
+    }
+
+    /// O(log n), and what the state takes to say its digest.
+    fn version(&self, key: &K) -> Result<Option<KeyVersion>, Infallible> {
+        Ok(self.states.get(key).map(Kept::version))
+    }
+
+    fn changed_past<'a>(
+        &'a self,
+        sequence: u64,
+    ) -> impl Iterator<Item = Result<ChangedKey<K::Owned>, Infallible>> + 'a
+    where
+        K: 'a,
+        S: 'a,
+    {
+        let past = (Bound::Excluded(sequence), Bound::Unbounded);
+        self.changes.range(past).filter_map(|(_, key)| {
+            let version = self.states.get(key.borrow())?.version();
+            Some(Ok(ChangedKey { key: key.clone(), version }))
+        })
+    }
+
+    fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    fn floor(&self) -> u64 {
+        self.floor
     }
 
     /// O(batch · log n).
@@ -69,13 +135,37 @@ where
         }
         for (key, write) in batch {
             match write {
-                Write::Put(state) => drop(self.states.insert(key, state)),
-                // Nobody asks whether the merge changed anything.
-                Write::Merge(delta) => drop(self.states.entry(key).or_default().merge_owned(delta)),
-                Write::Remove => drop(self.states.remove(key.borrow())),
+                Write::Put(state) => self.change(key, |old| {
+                    *old = state;
+                    Change::Changed
+                }),
+                Write::Merge(delta) => self.change(key, |state| state.merge_owned(delta)),
+                Write::Remove => self.remove(key.borrow()),
             }
         }
         self.applied_lsn = lsn;
+        Ok(())
+    }
+
+    /// O(n · log n).
+    fn fill<X>(
+        &mut self,
+        lsn: u64,
+        floor: u64,
+        states: impl Iterator<Item = Result<(K::Owned, S), X>>,
+    ) -> Result<(), FillError<Infallible, X>> {
+        if self.applied_lsn > 0 || self.last_sequence > 0 {
+            return Err(FillError::NotNew);
+        }
+        let mut filled = Self { applied_lsn: lsn, last_sequence: floor, floor, ..Self::default() };
+        for entry in states {
+            let (key, state) = entry.map_err(FillError::Source)?;
+            filled.change(key, |old| {
+                *old = state;
+                Change::Changed
+            });
+        }
+        *self = filled;
         Ok(())
     }
 
@@ -88,12 +178,30 @@ where
     }
 }
 
+impl<S: VersionDigest> Kept<S> {
+    fn version(&self) -> KeyVersion {
+        KeyVersion { sequence: self.sequence, digest: self.state.version_digest() }
+    }
+}
+
 impl<K: ?Sized + ToOwned, S: Clone> Clone for MemoryBackend<K, S>
 where
     K::Owned: Clone,
 {
     fn clone(&self) -> Self {
-        Self { states: self.states.clone(), applied_lsn: self.applied_lsn }
+        Self {
+            states: self.states.clone(),
+            changes: self.changes.clone(),
+            applied_lsn: self.applied_lsn,
+            last_sequence: self.last_sequence,
+            floor: self.floor,
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Kept<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state.fmt(f)
     }
 }
 
@@ -101,7 +209,8 @@ impl<K: ?Sized + ToOwned<Owned: fmt::Debug>, S: fmt::Debug> fmt::Debug for Memor
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryBackend")
             .field("applied_lsn", &self.applied_lsn)
+            .field("last_sequence", &self.last_sequence)
             .field("states", &self.states)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

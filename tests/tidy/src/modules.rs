@@ -46,12 +46,13 @@ const EDGES: [Edges; 5] = [
 ];
 
 /// Where clocks, disks, sockets, threads and chance are at home.
-const EDGE_FILES: [&str; 7] = [
+const EDGE_FILES: [&str; 8] = [
     "crdt-sync/driver/",
     "crdt-sync/adapters/",
     "crdt-sync/sim/src/bin/",
     "replication-log/src/storage/file",
     "replication-log/src/handle",
+    "conflict-store/src/backend/redb/",
     "benches/",
     "tests/tidy/",
 ];
