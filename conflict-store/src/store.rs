@@ -250,6 +250,36 @@ where
         self.write(key, |document| document.supersede_delta(key, seen, body, stamp, None))
     }
 
+    /// Writes what somebody decided about a suspended conflict (`None` deletes) on top of all they had seen; see
+    /// [`Document::resolve_suspended`]. The question itself is [`Document::suspended`], asked of
+    /// [`document`](Self::document) under the [`strategy`](Self::strategy).
+    ///
+    /// ```
+    /// use conflict_store::{AskUser, Store, Strategy};
+    ///
+    /// let mut here = Store::in_memory(Strategy::custom(AskUser));
+    /// let mut there = Store::in_memory(Strategy::custom(AskUser));
+    /// here.put(b"title", None, b"Hello".to_vec(), None)?;
+    /// let (_, delta) = there.put(b"title", None, b"Bonjour".to_vec(), None)?;
+    /// assert!(here.merge(b"title", delta)?.is_changed());
+    ///
+    /// let document = here.document(b"title")?.expect("it was written").into_owned();
+    /// let question = document.suspended(b"title", here.strategy())?.expect("nobody has decided");
+    /// here.resolve_suspended(b"title", &question.seen, Some(b"Hello, bonjour".to_vec()), None)?;
+    /// assert_eq!(here.get(b"title")?.value, Some(b"Hello, bonjour".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resolve_suspended(
+        &mut self,
+        key: &[u8],
+        seen: &[VersionId],
+        body: Option<V>,
+        stamp: Option<Stamp>,
+    ) -> Result<Written<V>, WriteError<B::Error>> {
+        self.check_stamp(stamp)?;
+        self.write(key, |document| document.resolve_suspended_delta(key, seen, body, stamp))
+    }
+
     /// Writes what the strategy makes of the conflict of `key`, if it has one and decides it; see
     /// [`Document::settle`].
     pub fn settle(&mut self, key: &[u8]) -> Result<Option<Written<V>>, WriteError<B::Error>> {

@@ -11,8 +11,10 @@ mod engine;
 mod histories;
 mod merkle;
 mod quorums;
+mod stores;
 mod subject;
 mod tamper;
+mod tokens;
 
 pub use damage::a_damaged_log_opens_the_same_way_twice;
 pub use decode::{
@@ -24,3 +26,5 @@ pub use engine::what_one_peer_says_does_not_cut_off_the_other;
 pub use histories::a_set_says_what_a_model_says_that_never_forgets;
 pub use merkle::a_session_ends_whatever_the_peer_says;
 pub use quorums::a_text_is_a_quorum_system_or_is_refused;
+pub use stores::stores_say_what_follows_from_the_versions_they_know;
+pub use tokens::a_token_opens_only_as_it_was_sealed;
