@@ -3,8 +3,8 @@
 use conflict_store::{Seen, Siblings, Token, TokenKey, TokenScope, Tokens};
 use crdt_core::{Limits, codec};
 
-/// Foreign tokens are refused. Foreign bytes of a token's payload or of siblings are refused, or are the one encoding of
-/// what they say. What was sealed is opened again, but not once a digit of it was changed.
+/// Foreign tokens are refused. Foreign bytes of a token's payload or of siblings are refused, or are the one encoding
+/// of what they say. What was sealed is opened again, but not once a digit of it was changed.
 pub fn a_token_opens_only_as_it_was_sealed(bytes: &[u8]) {
     let tokens = Tokens::new(TokenKey::new(&[7; 32]));
     let scope = TokenScope { cluster: b"shop", collection: b"carts", key: b"ann" };
