@@ -1,6 +1,5 @@
 //! Best strategies, beside a linear program in which every set of nodes that may be asked is written down.
 
-#![cfg(feature = "lp")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::cast_precision_loss, reason = "sets of at most six nodes")]
 

@@ -1,6 +1,5 @@
 //! When writes become visible: the simulation against closed forms, a naive second one, and what must always hold.
 
-#![cfg(feature = "simulation")]
 #![expect(clippy::float_cmp, reason = "the same draws give the same numbers, to the last bit")]
 
 use proptest::prelude::*;

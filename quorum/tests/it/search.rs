@@ -1,6 +1,5 @@
 //! The search for systems, beside a naive one that tries every way to bracket the nodes.
 
-#![cfg(feature = "lp")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;

@@ -1,0 +1,29 @@
+//! Everything that is promised of the crate, a topic per module. It is one program, as linking a dozen would take longer
+//! than running them.
+
+mod advisor;
+mod advisor_lessons;
+mod allocations;
+mod availability;
+mod calculator;
+mod commit;
+mod estimates;
+mod expressions;
+mod known_systems;
+mod latency;
+mod lessons;
+mod overlap;
+mod presets;
+mod published;
+#[cfg(feature = "lp")]
+mod search;
+mod sloppy;
+mod staleness;
+#[cfg(feature = "lp")]
+mod strategies;
+mod system_tally;
+mod systems;
+mod tune;
+#[cfg(feature = "simulation")]
+mod visibility;
+mod votes;
