@@ -1,5 +1,5 @@
-//! Everything that is promised of the crate, a topic per module. It is one program, as linking a dozen takes longer than
-//! running them.
+//! Everything that is promised of the crate, a topic per module. It is one program: to link a dozen takes longer than to
+//! run them.
 
 mod advisor;
 mod advisor_lessons;
