@@ -1,5 +1,6 @@
-//! Everything that is promised of the crate, a topic per module. It is one program: to link a dozen takes longer than to
-//! run them.
+//! Everything that is promised of the crate, a topic per module.
+//!
+//! It is one program: to link a dozen takes longer than to run them.
 
 mod advisor;
 mod advisor_lessons;
