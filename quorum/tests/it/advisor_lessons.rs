@@ -1,15 +1,5 @@
-//! Runs the lesson on topologies: requirements as commands, advice as the tables that they must print.
-//!
-//! A command ends at `----`, its table at the next empty line; everything else is prose. Set `UPDATE_LESSONS` to
-//! write what the code prints into the file, then read the difference as a reviewer.
+//! The commands of the lesson on topologies: requirements, which are answered by tables of advice.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the lesson is a file, and rewriting it is asked for by variable"
-)]
-
-use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use quorum::Probability;
@@ -17,32 +7,12 @@ use quorum::advisor::{
     AcceptableLoss, ConflictHandling, Distances, LeaderAim, ReadNeed, Requirements, advise,
 };
 
+use crate::lessons::{TOPOLOGIES, assert_tells, testdata};
+
 #[test]
 fn the_lesson_prints_what_it_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata/7_topologies.txt");
-    let written = std::fs::read_to_string(&path).expect("a readable lesson");
-    let told = retell(&written);
-    if std::env::var_os("UPDATE_LESSONS").is_some() {
-        std::fs::write(&path, &told).expect("a writable lesson");
-    } else {
-        let differing = told.lines().zip(written.lines()).find(|(told, written)| told != written);
-        assert!(told == written, "{} prints otherwise than it says: {differing:?}", path.display());
-    }
-}
-
-/// The lesson with every table drawn afresh.
-fn retell(lesson: &str) -> String {
     let mut distances = Distances::single("here");
-    let mut told = String::new();
-    let mut lines = lesson.lines().peekable();
-    while let Some(line) = lines.next() {
-        let _ = writeln!(told, "{line}");
-        if lines.next_if_eq(&"----").is_some() {
-            while lines.next_if(|printed| !printed.is_empty()).is_some() {}
-            let _ = write!(told, "----\n{}", obey(line, &mut distances));
-        }
-    }
-    told
+    assert_tells(&testdata().join(TOPOLOGIES), |command| obey(command, &mut distances));
 }
 
 fn obey(command: &str, distances: &mut Distances) -> String {

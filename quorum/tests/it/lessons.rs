@@ -23,23 +23,32 @@ fn every_lesson_prints_what_it_says() {
     let lessons = lessons();
     assert!(!lessons.is_empty(), "tests/testdata holds no lesson");
     for path in lessons {
-        let written = std::fs::read_to_string(&path).expect("a readable lesson");
-        let told = retell(&written);
-        if std::env::var_os("UPDATE_LESSONS").is_some() {
-            std::fs::write(&path, &told).expect("a writable lesson");
-        } else {
-            let differing = told.lines().zip(written.lines()).find(|(told, written)| told != written);
-            assert!(told == written, "{} prints otherwise than it says: {differing:?}", path.display());
-        }
+        let mut student = Student::default();
+        assert_tells(&path, |command| student.obey(command));
     }
 }
 
+/// Compares the lesson with the same one in which every picture is what `obey` says to its command, or writes that.
+pub(crate) fn assert_tells(path: &Path, obey: impl FnMut(&str) -> String) {
+    let written = std::fs::read_to_string(path).expect("a readable lesson");
+    let told = retell(&written, obey);
+    if std::env::var_os("UPDATE_LESSONS").is_some() {
+        std::fs::write(path, &told).expect("a writable lesson");
+    } else {
+        let differing = told.lines().zip(written.lines()).find(|(told, written)| told != written);
+        assert!(told == written, "{} prints otherwise than it says: {differing:?}", path.display());
+    }
+}
+
+pub(crate) fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata")
+}
+
 /// Told by `advisor_lessons.rs`, in commands of its own.
-const TOPOLOGIES: &str = "7_topologies.txt";
+pub(crate) const TOPOLOGIES: &str = "7_topologies.txt";
 
 fn lessons() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata");
-    let mut lessons: Vec<PathBuf> = std::fs::read_dir(folder)
+    let mut lessons: Vec<PathBuf> = std::fs::read_dir(testdata())
         .expect("tests/testdata exists")
         .map(|entry| entry.expect("a readable folder").path())
         .filter(|path| !path.ends_with(TOPOLOGIES))
@@ -49,15 +58,14 @@ fn lessons() -> Vec<PathBuf> {
 }
 
 /// The lesson with every picture drawn afresh.
-fn retell(lesson: &str) -> String {
-    let mut student = Student::default();
+fn retell(lesson: &str, mut obey: impl FnMut(&str) -> String) -> String {
     let mut told = String::new();
     let mut lines = lesson.lines().peekable();
     while let Some(line) = lines.next() {
         let _ = writeln!(told, "{line}");
         if lines.next_if_eq(&"----").is_some() {
             while lines.next_if(|printed| !printed.is_empty()).is_some() {}
-            let _ = write!(told, "----\n{}", student.obey(line));
+            let _ = write!(told, "----\n{}", obey(line));
         }
     }
     told
