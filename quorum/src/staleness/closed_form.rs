@@ -2,6 +2,7 @@
 
 use libm::{exp, log1p, pow};
 
+use super::least;
 use crate::{Probability, QuorumConfig, RateError};
 
 /// How stale a read is, in versions.
@@ -67,16 +68,7 @@ impl QuorumConfig {
         if !is_enough(u32::MAX) {
             return None;
         }
-        let (mut low, mut high) = (0, u32::MAX);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if is_enough(middle) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        Some(high)
+        Some(least(0, u32::MAX, is_enough))
     }
 
     /// The chance that a client does not read an older version than it read before:

@@ -21,3 +21,16 @@ pub use delays::{Delays, ReplicaDelays};
 pub use simulation::Simulation;
 #[cfg(feature = "simulation")]
 pub use wars::Wars;
+
+/// The least number from `low` to `high` that is enough, if all above it are; `high` if none below it is.
+fn least(mut low: u32, mut high: u32, is_enough: impl Fn(u32) -> bool) -> u32 {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_enough(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    high
+}

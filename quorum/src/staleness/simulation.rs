@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use libm::pow;
 
+use super::least;
 use super::wars::Outcome;
 use crate::{Confidence, Estimate, Probability};
 
@@ -109,15 +110,7 @@ impl Simulation {
     /// so that both agree to the last bit.
     fn percentile(&self, times: &[f64], share: Probability) -> f64 {
         let is_enough = |count: u32| f64::from(count) / f64::from(self.trials) >= share.get();
-        let (mut low, mut high) = (1, self.trials);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if is_enough(middle) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        times.get(high as usize - 1).copied().unwrap_or(f64::INFINITY)
+        let count = least(1, self.trials, is_enough);
+        times.get(count as usize - 1).copied().unwrap_or(f64::INFINITY)
     }
 }

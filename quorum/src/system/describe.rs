@@ -53,11 +53,8 @@ impl<N: Ord + Clone + fmt::Display> fmt::Display for SystemDescription<'_, N> {
             Members(system, NodeSet::first(count))
         )?;
         writeln!(f, "every read meets every write")?;
-        if system.reads() == system.writes() {
-            return self.side(f, "reads and writes", system.reads(), system.read_formula());
-        }
-        self.side(f, "reads", system.reads(), system.read_formula())?;
-        self.side(f, "writes", system.writes(), system.write_formula())
+        sides(system, ["reads and writes", "reads", "writes"])
+            .try_for_each(|(title, expr, formula)| self.side(f, title, expr, formula))
     }
 }
 
@@ -100,12 +97,8 @@ pub struct SystemPicture<'a, N> {
 
 impl<N: Ord + Clone + fmt::Display> fmt::Display for SystemPicture<'_, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let system = self.system;
-        if system.reads() == system.writes() {
-            return self.side(f, "read and write", system.reads(), system.read_formula());
-        }
-        self.side(f, "read", system.reads(), system.read_formula())?;
-        self.side(f, "write", system.writes(), system.write_formula())
+        sides(self.system, ["read and write", "read", "write"])
+            .try_for_each(|(title, expr, formula)| self.side(f, title, expr, formula))
     }
 }
 
@@ -137,6 +130,17 @@ impl<N: Ord + Clone + fmt::Display> SystemPicture<'_, N> {
         let quorum = cheapest(formula, &costs)?.map_or(NodeSet::first(nodes), |quorum| quorum.set);
         Ok(quorum.difference(self.acknowledged))
     }
+}
+
+/// Reads and writes under their titles; under one, if they are the same.
+fn sides<'a, N: Ord + Clone>(
+    system: &'a QuorumSystem<N>,
+    [both, reads, writes]: [&'a str; 3],
+) -> impl Iterator<Item = (&'a str, &'a Expr<N>, &'a Formula)> {
+    let are_same = system.reads() == system.writes();
+    let first = (if are_same { both } else { reads }, system.reads(), system.read_formula());
+    let second = (writes, system.writes(), system.write_formula());
+    core::iter::once(first).chain((!are_same).then_some(second))
 }
 
 /// An expression as a tree, one line per part that is not a mere list of nodes.
