@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its premise fails")]
 
 mod common;
+#[path = "common/orders.rs"]
+mod orders;
 
 use core::cmp::Ordering;
 
@@ -12,6 +14,7 @@ use crdt_core::{
 };
 
 use common::by;
+use orders::merged_in_every_order;
 
 const A: ReplicaId = ReplicaId::from_bytes([0xa; 16]);
 const B: ReplicaId = ReplicaId::from_bytes([0xb; 16]);
@@ -25,16 +28,6 @@ fn dot(replica: ReplicaId, counter: u64) -> Dot {
 
 fn elements(set: &Set) -> Vec<&'static str> {
     set.to_sorted().into_iter().copied().collect()
-}
-
-/// Merges in all six orders and returns what they agree on.
-fn merged_in_every_order(sets: [&Set; 3]) -> Set {
-    let [a, b, c] = sets;
-    let merged = a.clone().merged(b).merged(c);
-    for [first, second, third] in [[a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
-        assert_eq!(first.clone().merged(second).merged(third), merged);
-    }
-    merged
 }
 
 #[test]
