@@ -23,7 +23,7 @@ pub use resolve::{
     Resolution, ResolveError, Resolver, SettleError, SuspendReason, SuspendedConflict,
 };
 pub use revision::{
-    Claim, Content, DecodeTreeError, Document, DocumentView, InsertError, Inserted, Merged,
+    Attribution, Claim, Content, DecodeTreeError, Document, DocumentView, InsertError, Inserted, Merged,
     ParseVersionIdError, Place, PutError, RevisionTree, Version, VersionId, Written,
 };
 pub use siblings::{Crowding, SiblingWrite, SiblingWriteError, Siblings};

@@ -5,10 +5,10 @@ mod feed;
 mod snapshot;
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem;
 use core::ops::Bound;
 
 use crdt_core::{Change, Crdt, Stamp};
@@ -302,17 +302,18 @@ where
         lsn: u64,
         documents: impl IntoIterator<Item = (&'k [u8], Document<V>)>,
     ) -> Result<Change, WriteError<B::Error>> {
-        let mut incoming = BTreeMap::<&[u8], Document<V>>::new();
-        for (key, document) in documents {
-            let with_content = |version: &&Version<V>| !version.is_stub();
-            document
-                .versions()
-                .filter(with_content)
-                .try_for_each(|version| self.check_stamp(version.stamp()))?;
-            // What counts is whether the whole is new to the store.
-            let _ = incoming.entry(key).or_default().merge_owned(document);
-        }
-        let mut batch = Batch::<[u8], _>::new();
+        let mut incoming: Vec<_> = documents.into_iter().collect();
+        incoming.iter().try_for_each(|(_, document)| self.check_stamps(document))?;
+        incoming.sort_by_key(|(key, _)| *key);
+        incoming.dedup_by(|(later, document), (earlier, joined)| {
+            let same = later == earlier;
+            if same {
+                // What counts is whether the whole is new to the store.
+                let _ = joined.merge_owned(mem::take(document));
+            }
+            same
+        });
+        let mut batch = Batch::<[u8], _>::with_capacity(incoming.len());
         for (key, document) in incoming {
             let write = self.plan(key, document)?;
             batch.extend(write.map(|write| (key.to_vec(), write)));
@@ -380,6 +381,11 @@ where
     /// takes it at least half the limit below, so its cost is spread over as many writes.
     fn most_versions(&self, leaves: usize) -> usize {
         self.revision_limit.saturating_add(1).saturating_mul(leaves).saturating_add(self.revision_limit / 2)
+    }
+
+    fn check_stamps(&self, document: &Document<V>) -> Result<(), WriteError<B::Error>> {
+        let with_content = |version: &&Version<V>| !version.is_stub();
+        document.versions().filter(with_content).try_for_each(|version| self.check_stamp(version.stamp()))
     }
 
     fn check_stamp(&self, stamp: Option<Stamp>) -> Result<(), WriteError<B::Error>> {

@@ -422,20 +422,31 @@ fn answers<B: Backend<[u8], Document<Text>>>(store: &Store<Text, B>, cursor: Cur
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    // Twice as many where nothing waits for the disk.
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_file_answers_what_memory_answers(steps in prop::collection::vec(arb_step(), 1..40)) {
+    fn a_file_answers_what_memory_answers(
+        steps in prop::collection::vec(arb_step(), 1..40),
+        policy in prop_oneof![1 => Just(FsyncPolicy::EveryBatch), 2 => Just(FsyncPolicy::OnDemand)],
+    ) {
         let (_folder, path) = place();
+        let open = |fresh| {
+            let (backend, opened) = File::open(&path, RedbOptions::new(id(fresh)).fsync(policy)).unwrap();
+            (Store::new(Strategy::KeepAll, backend), opened)
+        };
         let mut memory = Store::<Text>::in_memory(Strategy::KeepAll);
-        let (mut file, _) = open(&path, 1);
+        let (mut file, _) = open(1);
         let mut cursor = Cursor::START;
         for step in steps {
             match step {
                 Step::Reopen { close } => {
-                    let backend = file.into_backend();
+                    let mut backend = file.into_backend();
+                    // Left open under the weak policy it would go back to its last sync, which is tested elsewhere.
+                    let close = close || policy == FsyncPolicy::OnDemand;
+                    backend.sync().unwrap();
                     if close { backend.close().unwrap() } else { drop(backend) }
-                    let (reopened, opened) = open(&path, 2);
+                    let (reopened, opened) = open(2);
                     prop_assert_eq!((opened.minted, opened.was_closed), (None, close));
                     file = reopened;
                 }

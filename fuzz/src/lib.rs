@@ -19,7 +19,7 @@ mod tokens;
 pub use damage::a_damaged_log_opens_the_same_way_twice;
 pub use decode::{
     a_document_decodes_only_from_its_canonical_bytes, a_message_decodes_only_from_its_one_frame,
-    a_state_decodes_only_from_its_canonical_bytes,
+    a_snapshot_imports_only_as_what_it_exports, a_state_decodes_only_from_its_canonical_bytes,
 };
 pub use deltas::a_delta_is_exactly_what_the_receiver_lacks;
 pub use engine::what_one_peer_says_does_not_cut_off_the_other;

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
+use conflict_store::backend::Write;
 use conflict_store::backend::redb::{RedbBackend, RedbOptions};
 use conflict_store::{Backend, Cursor, Document, MemoryBackend, Store, Strategy};
 use crdt_core::ReplicaId;
@@ -44,6 +45,10 @@ fn main() {
         "load, memory (the versions hashed beside it)",
         turns(&|| hashed_memory(documents), &|| load_memory(documents)),
     );
+    row(
+        "load, memory (its backend beside it)",
+        turns(&|| load_bare(&mut MemoryBackend::default(), documents), &|| load_memory(documents)),
+    );
     let beside = |feed: bool| {
         turns(&|| in_folder(|path| bare_redb(path, documents, feed)), &|| {
             in_folder(|path| load(&mut durable(path), documents))
@@ -51,6 +56,12 @@ fn main() {
     };
     row("load, durable (one table beside it)", beside(false));
     row("load, durable (two tables: a feed beside it)", beside(true));
+    row(
+        "load, durable (its backend beside it)",
+        turns(&|| in_folder(|path| load_bare(&mut backend(path), documents)), &|| {
+            in_folder(|path| load(&mut durable(path), documents))
+        }),
+    );
     feeds(documents);
     memory(documents);
 }
@@ -93,19 +104,35 @@ fn load<B: Backend<[u8], Document<Bytes>>>(store: &mut Store<Bytes, B>, document
     start.elapsed()
 }
 
+/// The same documents, put without asking what is there.
+fn load_bare(backend: &mut impl Backend<[u8], Document<Bytes>>, documents: u64) -> Duration {
+    let start = Instant::now();
+    for (lsn, batch) in (1..).zip(batches(documents)) {
+        let writes = batch.map(|number| (key(number).to_vec(), Write::Put(document(number)))).collect();
+        backend.apply(lsn, writes).unwrap();
+    }
+    start.elapsed()
+}
+
 fn load_memory(documents: u64) -> Duration {
     load(&mut Store::new(Strategy::KeepAll, MemoryBackend::default()), documents)
 }
 
 fn durable(path: &Path) -> Store<Bytes, RedbBackend<Document<Bytes>>> {
-    let (backend, _) = RedbBackend::open(path, RedbOptions::new(ReplicaId::from_u128(1))).unwrap();
-    Store::new(Strategy::KeepAll, backend)
+    Store::new(Strategy::KeepAll, backend(path))
+}
+
+fn backend(path: &Path) -> RedbBackend<Document<Bytes>> {
+    RedbBackend::open(path, RedbOptions::new(ReplicaId::from_u128(1))).unwrap().0
 }
 
 fn bare_memory(documents: u64) -> Duration {
     let start = Instant::now();
-    let map: BTreeMap<Bytes, Bytes> =
-        (0..documents).map(|number| (key(number).to_vec(), body(number))).collect();
+    // One by one, as they arrive; collecting would sort them first.
+    let mut map = BTreeMap::<Bytes, Bytes>::new();
+    for number in 0..documents {
+        map.insert(key(number).to_vec(), body(number));
+    }
     let took = start.elapsed();
     assert_eq!(map.len() as u64, documents);
     took

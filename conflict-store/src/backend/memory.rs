@@ -1,7 +1,10 @@
 //! Documents in memory.
 
+mod feed;
+
 use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::convert::Infallible;
 use core::fmt;
@@ -9,6 +12,7 @@ use core::ops::Bound;
 
 use crdt_core::{Change, Crdt, VersionDigest};
 
+use self::feed::Feed;
 use super::{ApplyError, Backend, Batch, ChangedKey, Entry, FillError, KeyVersion, Write};
 
 /// A [`Backend`] that forgets everything when dropped.
@@ -29,10 +33,10 @@ use super::{ApplyError, Backend, Batch, ChangedKey, Entry, FillError, KeyVersion
 /// assert_eq!(replayed, Err(ApplyError::Stale { applied: 2, given: 2 }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct MemoryBackend<K: ?Sized + ToOwned, S> {
-    states: BTreeMap<K::Owned, Kept<S>>,
-    /// The keys by the sequences of their last changes.
-    changes: BTreeMap<u64, K::Owned>,
+pub struct MemoryBackend<K: ?Sized, S> {
+    /// Keys are shared with the feed.
+    states: BTreeMap<Arc<K>, Kept<S>>,
+    feed: Feed<K>,
     applied_lsn: u64,
     last_sequence: u64,
     floor: u64,
@@ -44,35 +48,37 @@ struct Kept<S> {
     state: S,
 }
 
-impl<K: ?Sized + ToOwned, S> Default for MemoryBackend<K, S> {
+impl<K: ?Sized, S> Default for MemoryBackend<K, S> {
     fn default() -> Self {
-        Self { states: BTreeMap::new(), changes: BTreeMap::new(), applied_lsn: 0, last_sequence: 0, floor: 0 }
+        Self { states: BTreeMap::new(), feed: Feed::default(), applied_lsn: 0, last_sequence: 0, floor: 0 }
     }
 }
 
 impl<K, S> MemoryBackend<K, S>
 where
-    K: ?Sized + ToOwned<Owned: Ord + Clone> + Ord,
+    K: ?Sized + ToOwned<Owned: Into<Arc<K>>> + Ord,
     S: Crdt,
 {
     /// Gives `key` the next sequence and lets `change` change its state; nothing moves if that changes nothing.
     fn change(&mut self, key: K::Owned, change: impl FnOnce(&mut S) -> Change) {
         let next = self.last_sequence + 1;
-        let kept =
-            self.states.entry(key.clone()).or_insert_with(|| Kept { sequence: 0, state: S::default() });
+        let entry = self.states.entry(key.into());
+        let key = Arc::clone(entry.key());
+        let kept = entry.or_insert_with(|| Kept { sequence: 0, state: S::default() });
         let is_new = kept.sequence == 0;
         if !change(&mut kept.state).is_changed() && !is_new {
             return;
         }
-        let before = core::mem::replace(&mut kept.sequence, next);
-        self.last_sequence = next;
-        let key = self.changes.remove(&before).unwrap_or(key);
-        self.changes.insert(next, key);
+        if !is_new {
+            self.feed.remove(kept.sequence);
+        }
+        (kept.sequence, self.last_sequence) = (next, next);
+        self.feed.push(next, key);
     }
 
     fn remove(&mut self, key: &K) {
         if let Some(kept) = self.states.remove(key) {
-            self.changes.remove(&kept.sequence);
+            self.feed.remove(kept.sequence);
             self.floor = self.floor.max(kept.sequence);
         }
     }
@@ -80,7 +86,7 @@ where
 
 impl<K, S> Backend<K, S> for MemoryBackend<K, S>
 where
-    K: ?Sized + ToOwned<Owned: Ord + Clone> + Ord,
+    K: ?Sized + ToOwned<Owned: Into<Arc<K>>> + Ord,
     S: Crdt + VersionDigest,
 {
     type Error = Infallible;
@@ -96,8 +102,8 @@ where
         S: 'a,
     {
         self.states
-            .range((from, Bound::Unbounded))
-            .map(|(key, kept)| Ok((Cow::Borrowed(key.borrow()), Cow::Borrowed(&kept.state))))
+            .range::<K, _>((from, Bound::Unbounded))
+            .map(|(key, kept)| Ok((Cow::Borrowed(&**key), Cow::Borrowed(&kept.state))))
     }
 
     /// O(log n), and what the state takes to say its digest.
@@ -113,10 +119,9 @@ where
         K: 'a,
         S: 'a,
     {
-        let past = (Bound::Excluded(sequence), Bound::Unbounded);
-        self.changes.range(past).filter_map(|(_, key)| {
-            let version = self.states.get(key.borrow())?.version();
-            Some(Ok(ChangedKey { key: key.clone(), version }))
+        self.feed.past(sequence).filter_map(|key| {
+            let version = self.states.get(key)?.version();
+            Some(Ok(ChangedKey { key: key.to_owned(), version }))
         })
     }
 
@@ -184,18 +189,9 @@ impl<S: VersionDigest> Kept<S> {
     }
 }
 
-impl<K: ?Sized + ToOwned, S: Clone> Clone for MemoryBackend<K, S>
-where
-    K::Owned: Clone,
-{
+impl<K: ?Sized + Ord, S: Clone> Clone for MemoryBackend<K, S> {
     fn clone(&self) -> Self {
-        Self {
-            states: self.states.clone(),
-            changes: self.changes.clone(),
-            applied_lsn: self.applied_lsn,
-            last_sequence: self.last_sequence,
-            floor: self.floor,
-        }
+        Self { states: self.states.clone(), feed: self.feed.clone(), ..*self }
     }
 }
 
@@ -205,7 +201,7 @@ impl<S: fmt::Debug> fmt::Debug for Kept<S> {
     }
 }
 
-impl<K: ?Sized + ToOwned<Owned: fmt::Debug>, S: fmt::Debug> fmt::Debug for MemoryBackend<K, S> {
+impl<K: ?Sized + fmt::Debug, S: fmt::Debug> fmt::Debug for MemoryBackend<K, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryBackend")
             .field("applied_lsn", &self.applied_lsn)

@@ -7,12 +7,13 @@ use alloc::vec::Vec;
 use crdt_core::Stamp;
 use smallvec::SmallVec;
 
+use super::content::Content;
 use super::descent::Descent;
 use super::error::InsertError;
 use super::id::VersionId;
 use super::place::{Inserted, Place};
 use super::tree::RevisionTree;
-use super::version::{Content, Parents, Version};
+use super::version::Version;
 use crate::limits::MAX_PARENTS;
 
 /// A version as somebody else tells it, not checked yet: [`RevisionTree::insert_branch`] checks.
@@ -32,7 +33,7 @@ impl<V: AsRef<[u8]>> Claim<V> {
         if self.parents.len() > MAX_PARENTS {
             return Err(InsertError::TooManyParents { given: self.parents.len(), limit: MAX_PARENTS });
         }
-        let version = Version::with_content(key, Parents::from_vec(self.parents), self.content);
+        let version = Version::with_content(key, self.parents, self.content);
         if *version.id() != self.id {
             return Err(InsertError::Forged { claimed: self.id, actual: *version.id() });
         }
@@ -43,7 +44,7 @@ impl<V: AsRef<[u8]>> Claim<V> {
 /// What a replica tells another about a version.
 impl<V: Clone> From<&Version<V>> for Claim<V> {
     fn from(version: &Version<V>) -> Self {
-        Self { id: *version.id(), parents: version.parents().to_vec(), content: version.content().clone() }
+        Self { id: *version.id(), parents: version.parents().to_vec(), content: version.content() }
     }
 }
 
@@ -64,7 +65,7 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
         stamp: Option<Stamp>,
         rule: Option<&str>,
     ) -> Result<Inserted, InsertError> {
-        let content = Content::Whole { body, stamp, rule: rule.map(Box::from) };
+        let content = Content::attributed(body, stamp, rule.map(Box::from));
         self.insert_branch(key, [Claim { id: *claimed, parents: parents.to_vec(), content }])
     }
 

@@ -6,6 +6,7 @@ use core::cmp::min;
 
 use smallvec::SmallVec;
 
+use super::held::Branches;
 use super::id::VersionId;
 use super::tree::RevisionTree;
 use super::version::Version;
@@ -58,7 +59,7 @@ impl<V> RevisionTree<V> {
     /// elsewhere brings that leaf back as a conflict,
     /// [flagged](crate::Conflict::is_history_complete) as possibly a false one.
     pub fn stem(&mut self, limit: usize) -> usize {
-        let mut descent = Descent::new(self, self.leaves.iter().map(|leaf| (*leaf.id(), Steps(0))));
+        let mut descent = Descent::new(self, self.leaves().iter().map(|leaf| (*leaf.id(), Steps(0))));
         let mut keep = Vec::new();
         while let Some((id, version, steps)) = descent.step() {
             let Some(version) = version else { continue };
@@ -69,10 +70,12 @@ impl<V> RevisionTree<V> {
                 descent.descend(version, &Steps(steps.0 + 1));
             }
         }
-        let before = self.ancestors.len();
-        // Both are sorted, in opposite directions.
-        self.ancestors.retain(|ancestor| keep.pop_if(|id| id == ancestor.id()).is_some());
-        before - self.ancestors.len()
+        self.held.edit(|Branches { ancestors, .. }| {
+            let before = ancestors.len();
+            // Both are sorted, in opposite directions.
+            ancestors.retain(|ancestor| keep.pop_if(|id| id == ancestor.id()).is_some());
+            before - ancestors.len()
+        })
     }
 }
 

@@ -4,8 +4,7 @@ use core::fmt;
 use core::num::NonZeroU64;
 use core::str::FromStr;
 
-/// The length of the digest in bytes.
-pub const DIGEST_BYTES: usize = 16;
+use super::digest::{DIGEST_BYTES, Digest};
 
 /// The identity of one version of one document: `generation-digest`, as in
 /// `2-9f86d081884c7d659a2feaa0c55ad015`.
@@ -35,12 +34,12 @@ pub const DIGEST_BYTES: usize = 16;
 pub struct VersionId {
     // The order of the fields is the order of ids.
     generation: NonZeroU64,
-    digest: [u8; DIGEST_BYTES],
+    digest: Digest,
 }
 
 impl VersionId {
     /// The id with these parts, or `None` for generation 0, which no version has.
-    pub const fn new(generation: u64, digest: [u8; DIGEST_BYTES]) -> Option<Self> {
+    pub const fn new(generation: u64, digest: Digest) -> Option<Self> {
         match NonZeroU64::new(generation) {
             Some(generation) => Some(Self { generation, digest }),
             None => None,
@@ -51,7 +50,7 @@ impl VersionId {
     ///
     /// The generation saturates. A hostile version of the last generation can therefore still be
     /// superseded.
-    pub(crate) fn below(parents: &[Self], digest: [u8; DIGEST_BYTES]) -> Self {
+    pub(crate) fn below(parents: &[Self], digest: Digest) -> Self {
         let generation = parents
             .iter()
             .map(|parent| parent.generation)
@@ -66,7 +65,7 @@ impl VersionId {
     }
 
     /// What the version says, as 16 bytes.
-    pub const fn digest(&self) -> &[u8; DIGEST_BYTES] {
+    pub const fn digest(&self) -> &Digest {
         &self.digest
     }
 
@@ -133,7 +132,7 @@ fn parse_generation(text: &str) -> Result<NonZeroU64, ParseVersionIdError> {
     text.parse().map_err(|_| ParseVersionIdError::Generation)
 }
 
-fn parse_digest(text: &str) -> Result<[u8; DIGEST_BYTES], ParseVersionIdError> {
+fn parse_digest(text: &str) -> Result<Digest, ParseVersionIdError> {
     let (digits, []) = text.as_bytes().as_chunks::<2>() else {
         return Err(ParseVersionIdError::Digest);
     };
@@ -160,7 +159,7 @@ mod serde_impls {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{DIGEST_BYTES, NonZeroU64, VersionId};
+    use super::{Digest, NonZeroU64, VersionId};
 
     impl Serialize for VersionId {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -177,7 +176,7 @@ mod serde_impls {
             if deserializer.is_human_readable() {
                 String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
             } else {
-                let (generation, digest) = <(NonZeroU64, [u8; DIGEST_BYTES])>::deserialize(deserializer)?;
+                let (generation, digest) = <(NonZeroU64, Digest)>::deserialize(deserializer)?;
                 Ok(Self { generation, digest })
             }
         }

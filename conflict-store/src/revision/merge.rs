@@ -3,10 +3,12 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::mem;
 
 use crdt_core::{Change, Crdt, DeltaCrdt, VersionDigest};
 use smallvec::{SmallVec, smallvec};
 
+use super::held::{Branches, Held};
 use super::id::VersionId;
 use super::tree::RevisionTree;
 use super::version::Version;
@@ -24,10 +26,14 @@ impl<V: AsRef<[u8]> + Clone + Eq> Crdt for RevisionTree<V> {
             *self = other;
             return change;
         }
-        let mut new: SmallVec<[Version<V>; 1]> = other.leaves;
-        new.extend(other.ancestors);
-        new.retain(|version| !self.knows(version));
-        self.absorb(new)
+        let new: SmallVec<[Version<V>; 1]> = match other.held {
+            Held::Leaf(leaf) => smallvec![leaf],
+            branches @ Held::Branches(_) => {
+                let Branches { leaves, ancestors } = branches.into();
+                leaves.into_iter().chain(ancestors).collect()
+            }
+        };
+        self.absorb(new.into_iter().filter(|version| !self.knows(version)).collect())
     }
 
     /// By the versions known, not only the leaves: a replica that stemmed its history knows less,
@@ -85,7 +91,7 @@ impl<V: AsRef<[u8]> + Clone + Eq> DeltaCrdt for RevisionTree<V> {
 /// history has nothing to exchange with one that did not. O(leaves).
 impl<V> VersionDigest for RevisionTree<V> {
     fn version_digest(&self) -> u128 {
-        self.leaves.iter().fold(0, |sum, leaf| sum.wrapping_add(u128::from_le_bytes(*leaf.id().digest())))
+        self.leaves().iter().fold(0, |sum, leaf| sum.wrapping_add(u128::from_le_bytes(*leaf.id().digest())))
     }
 }
 
@@ -105,15 +111,15 @@ impl<V> RevisionTree<V> {
                 is_superseded[place] = true;
             }
         }
-        let mut tree = Self::default();
+        let mut branches = Branches::default();
         for (version, is_superseded) in versions.into_iter().zip(is_superseded) {
             if is_superseded || version.is_stub() {
-                tree.ancestors.push(version);
+                branches.ancestors.push(version);
             } else {
-                tree.leaves.push(version);
+                branches.leaves.push(version);
             }
         }
-        tree
+        Self { held: branches.into() }
     }
 
     /// Adds one version. O(log n) when it is the newest, as it mostly is; O(n) otherwise, and O(n
@@ -125,20 +131,18 @@ impl<V> RevisionTree<V> {
         let Some(is_superseded) = self.is_superseded_plainly(&version) else {
             return self.rebuild(smallvec![version]);
         };
-        for parent in version.parents() {
-            if let Ok(place) = self.leaves.binary_search_by(|leaf| leaf.id().cmp(parent)) {
-                let parent = self.leaves.remove(place);
-                let place = self.ancestors.partition_point(|ancestor| ancestor.id() < parent.id());
-                self.ancestors.insert(place, parent);
+        if self.is_empty() {
+            self.held = Held::Leaf(version);
+            return Change::Changed;
+        }
+        self.held.edit(|Branches { leaves, ancestors }| {
+            for parent in version.parents() {
+                if let Ok(place) = leaves.binary_search_by(|leaf| leaf.id().cmp(parent)) {
+                    insert_sorted(ancestors, leaves.remove(place));
+                }
             }
-        }
-        if is_superseded {
-            let place = self.ancestors.partition_point(|ancestor| ancestor.id() < version.id());
-            self.ancestors.insert(place, version);
-        } else {
-            let place = self.leaves.partition_point(|leaf| leaf.id() < version.id());
-            self.leaves.insert(place, version);
-        }
+            insert_sorted(if is_superseded { ancestors } else { leaves }, version);
+        });
         Change::Changed
     }
 
@@ -159,8 +163,8 @@ impl<V> RevisionTree<V> {
 
     /// Adds versions in any order, at the cost of looking at all. O(n log n).
     pub(super) fn rebuild(&mut self, new: SmallVec<[Version<V>; 1]>) -> Change {
-        let mut versions = core::mem::take(&mut self.ancestors);
-        versions.extend(self.leaves.drain(..));
+        let Branches { leaves, ancestors: mut versions } = mem::replace(&mut self.held, Held::NOTHING).into();
+        versions.extend(leaves);
         versions.extend(new);
         // A few ascending runs, which a merge sort takes as they are.
         versions.sort_by(|a, b| a.id().cmp(b.id()).then(a.is_stub().cmp(&b.is_stub())));
@@ -175,7 +179,7 @@ impl<V> RevisionTree<V> {
         let lies_below = |known: Option<&Version<V>>| {
             known.is_none_or(|known| known.id().generation() < version.id().generation())
         };
-        lies_below(self.leaves.last()) && lies_below(self.ancestors.last())
+        lies_below(self.leaves().last()) && lies_below(self.ancestors().last())
     }
 
     /// Whether the version is a stub, is known as one, or was written on one.
@@ -198,7 +202,7 @@ impl<V> RevisionTree<V> {
             other.id().generation() <= id.generation() && other.id().generation() < u64::MAX
         };
         let mut is_superseded = false;
-        for versions in [self.ancestors.as_slice(), self.leaves.as_slice()] {
+        for versions in [self.ancestors(), self.leaves()] {
             let first = versions.partition_point(cannot_be_child);
             for child in versions[first..].iter().filter(|child| child.parents().contains(id)) {
                 if child.is_stub() {
@@ -209,4 +213,9 @@ impl<V> RevisionTree<V> {
         }
         Some(is_superseded)
     }
+}
+
+fn insert_sorted<V>(versions: &mut Vec<Version<V>>, version: Version<V>) {
+    let place = versions.partition_point(|other| other.id() < version.id());
+    versions.insert(place, version);
 }

@@ -7,8 +7,11 @@
 //! bytes.
 
 mod branch;
+mod content;
 mod descent;
+mod digest;
 mod error;
+mod held;
 mod id;
 mod merge;
 mod place;
@@ -25,12 +28,14 @@ pub(crate) mod oracle;
 mod tests;
 
 pub use branch::Claim;
+pub use content::{Attribution, Content};
+pub use digest::{DIGEST_BYTES, Digest};
 pub use error::{DecodeTreeError, InsertError, PutError};
-pub use id::{DIGEST_BYTES, ParseVersionIdError, VersionId};
+pub use id::{ParseVersionIdError, VersionId};
 pub use merge::KnownVersions;
 pub use place::{Inserted, Merged, Place};
 pub use tree::{Document, RevisionTree, Written};
-pub use version::{Content, Version};
+pub use version::Version;
 pub use view::DocumentView;
 
 pub(crate) use descent::common_ancestor;

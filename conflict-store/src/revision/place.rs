@@ -69,9 +69,9 @@ impl<V: AsRef<[u8]> + Clone + Eq> RevisionTree<V> {
     /// ```
     pub fn merge_placed(&mut self, other: &Self) -> Merged {
         let mut walk = Walk { before: self, other, met: BTreeSet::new() };
-        let mut is_first = self.leaves.is_empty();
-        let mut places: Vec<(VersionId, Place)> = Vec::with_capacity(other.leaves.len());
-        for leaf in &other.leaves {
+        let mut is_first = self.leaves().is_empty();
+        let mut places: Vec<(VersionId, Place)> = Vec::with_capacity(other.leaves().len());
+        for leaf in other.leaves() {
             let continues_a_leaf = walk.meets_a_leaf_below(leaf);
             let place = match self.knows(leaf) {
                 true => Place::InternalNode,

@@ -1,15 +1,16 @@
 //! All versions of one document.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crdt_core::{Crdt, Stamp};
-use smallvec::{SmallVec, smallvec};
 
 use super::error::PutError;
+use super::held::Held;
 use super::id::VersionId;
-use super::version::{Parents, Version};
+use super::version::Version;
 use crate::limits::MAX_PARENTS;
 
 /// A document is all versions of it that are known.
@@ -60,20 +61,17 @@ pub type Written<V> = (VersionId, Document<V>);
 ///
 /// # Cost
 ///
-/// A document of one version is stored inline, without any map. Looking a version up is O(log n) in
+/// A document of one version is four words and what the version says. Versions are shared between a tree, its clones
+/// and deltas. Looking a version up is O(log n) in
 /// the number of versions; the winner and the conflicts are O(leaves).
 #[derive(Clone, PartialEq, Eq)]
 pub struct RevisionTree<V> {
-    /// Versions with content that no known version with content was written on, directly or over
-    /// stubs; ascending by id.
-    pub(super) leaves: SmallVec<[Version<V>; 1]>,
-    /// All other known versions, stubs among them; ascending by id.
-    pub(super) ancestors: Vec<Version<V>>,
+    pub(super) held: Held<V>,
 }
 
 impl<V> Default for RevisionTree<V> {
     fn default() -> Self {
-        Self { leaves: SmallVec::new(), ancestors: Vec::new() }
+        Self { held: Held::NOTHING }
     }
 }
 
@@ -153,8 +151,8 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
         body: Option<V>,
         stamp: Option<Stamp>,
     ) -> Result<Written<V>, PutError> {
-        let parents: Parents = match parent {
-            Some(parent) => smallvec![*parent],
+        let parents = match parent {
+            Some(parent) => vec![*parent],
             None => self.deletions(),
         };
         let version = Version::new(key, parents, body, stamp, None);
@@ -187,7 +185,7 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
         if seen.len() > MAX_PARENTS {
             return Err(PutError::TooManyParents { given: seen.len(), limit: MAX_PARENTS });
         }
-        let version = Version::new(key, seen.into(), body, stamp, rule.map(Box::from));
+        let version = Version::new(key, seen.to_vec(), body, stamp, rule.map(Box::from));
         if !self.is_leaf(version.id()) && !seen.iter().all(|id| self.is_leaf(id)) {
             return Err(self.conflict());
         }
@@ -196,23 +194,18 @@ impl<V: AsRef<[u8]>> RevisionTree<V> {
 
     pub(crate) fn delta(&self, version: Version<V>) -> Written<V> {
         let id = *version.id();
-        let leaves = if self.knows(&version) { SmallVec::new() } else { smallvec![version] };
-        (id, Self { leaves, ancestors: Vec::new() })
+        let held = if self.knows(&version) { Held::NOTHING } else { Held::Leaf(version) };
+        (id, Self { held })
     }
 
     /// What a write that names no parent stands on: every deletion, as far as one version can.
-    fn deletions(&self) -> Parents {
-        self.leaves
-            .iter()
-            .rev()
-            .filter(|leaf| leaf.is_deleted())
-            .map(|leaf| *leaf.id())
-            .take(MAX_PARENTS)
-            .collect()
+    fn deletions(&self) -> Vec<VersionId> {
+        let leaves = self.leaves().iter().rev();
+        leaves.filter(|leaf| leaf.is_deleted()).map(|leaf| *leaf.id()).take(MAX_PARENTS).collect()
     }
 
     fn conflict(&self) -> PutError {
-        PutError::Conflict { leaves: self.leaves.iter().map(|leaf| *leaf.id()).collect() }
+        PutError::Conflict { leaves: self.leaves().iter().map(|leaf| *leaf.id()).collect() }
     }
 }
 
@@ -221,12 +214,17 @@ impl<V> RevisionTree<V> {
     /// The versions nobody has written on, deletions included, ascending by id. Never
     /// [stubs](Version::is_stub).
     pub fn leaves(&self) -> &[Version<V>] {
-        &self.leaves
+        self.held.leaves()
+    }
+
+    /// All other known versions, stubs among them, ascending by id.
+    pub(super) fn ancestors(&self) -> &[Version<V>] {
+        self.held.ancestors()
     }
 
     /// The leaves that do not delete, ascending by id.
     pub fn live_leaves(&self) -> impl DoubleEndedIterator<Item = &Version<V>> {
-        self.leaves.iter().filter(|leaf| !leaf.is_deleted())
+        self.leaves().iter().filter(|leaf| !leaf.is_deleted())
     }
 
     /// The version a reader sees who asks for one, `None` when nothing is known of the document
@@ -236,7 +234,7 @@ impl<V> RevisionTree<V> {
     /// digest, so every replica that knows the same leaves has the same winner. The winner of a
     /// deleted document is its highest deletion.
     pub fn winner(&self) -> Option<&Version<V>> {
-        self.leaves.iter().max_by_key(|leaf| leaf.rank())
+        self.leaves().iter().max_by_key(|leaf| leaf.rank())
     }
 
     /// The live leaves that are not the winner: what somebody should resolve. Ascending by id.
@@ -247,21 +245,21 @@ impl<V> RevisionTree<V> {
 
     /// Whether the document is known and all its leaves delete it.
     pub fn is_deleted(&self) -> bool {
-        !self.leaves.is_empty() && self.live_leaves().next().is_none()
+        !self.leaves().is_empty() && self.live_leaves().next().is_none()
     }
 
     /// The version with this id, leaf or not. O(log n).
     pub fn get(&self, id: &VersionId) -> Option<&Version<V>> {
         let find = |versions: &[Version<V>]| versions.binary_search_by(|version| version.id().cmp(id));
-        match find(&self.leaves) {
-            Ok(leaf) => self.leaves.get(leaf),
-            Err(_) => self.ancestors.get(find(&self.ancestors).ok()?),
+        match find(self.leaves()) {
+            Ok(leaf) => self.leaves().get(leaf),
+            Err(_) => self.ancestors().get(find(self.ancestors()).ok()?),
         }
     }
 
     /// Whether the version with this id is known and nobody has written on it. O(log leaves).
     pub fn is_leaf(&self, id: &VersionId) -> bool {
-        self.leaves.binary_search_by(|leaf| leaf.id().cmp(id)).is_ok()
+        self.leaves().binary_search_by(|leaf| leaf.id().cmp(id)).is_ok()
     }
 
     /// Which of `ids` are not known here, in the order given: what to ask a peer for. O(ids · log
@@ -280,7 +278,7 @@ impl<V> RevisionTree<V> {
     /// With [`missing`](Self::missing) it is what `CouchDB` answers to `_revs_diff`.
     pub fn possible_ancestors(&self, missing: &[VersionId]) -> Vec<VersionId> {
         let highest = missing.iter().map(VersionId::generation).max().unwrap_or(0);
-        let ids = self.leaves.iter().map(|leaf| *leaf.id());
+        let ids = self.leaves().iter().map(|leaf| *leaf.id());
         ids.take_while(|id| id.generation() < highest).collect()
     }
 
@@ -296,18 +294,18 @@ impl<V> RevisionTree<V> {
 
     /// How many versions are known.
     pub fn len(&self) -> usize {
-        self.leaves.len() + self.ancestors.len()
+        self.leaves().len() + self.ancestors().len()
     }
 
     /// Whether nothing is known of the document, not even that it was deleted.
     pub fn is_empty(&self) -> bool {
-        self.leaves.is_empty() && self.ancestors.is_empty()
+        self.leaves().is_empty() && self.ancestors().is_empty()
     }
 
     /// All known versions, ascending by id, so that parents come before their children.
     pub fn versions(&self) -> impl Iterator<Item = &Version<V>> {
-        let mut leaves = self.leaves.iter().peekable();
-        let mut ancestors = self.ancestors.iter().peekable();
+        let mut leaves = self.leaves().iter().peekable();
+        let mut ancestors = self.ancestors().iter().peekable();
         core::iter::from_fn(move || match (leaves.peek(), ancestors.peek()) {
             (Some(leaf), Some(ancestor)) if leaf.id() < ancestor.id() => leaves.next(),
             (_, Some(_)) => ancestors.next(),

@@ -1,15 +1,16 @@
 //! One version of a document, and how its id follows from what it says.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crdt_core::Stamp;
 use smallvec::SmallVec;
 
-use super::id::{DIGEST_BYTES, VersionId};
-
-/// The parents of a version, ascending. Almost every version has at most one.
-pub(crate) type Parents = SmallVec<[VersionId; 1]>;
+use super::content::{Attribution, Content, whole_digest};
+use super::digest::{Digest, Digester};
+use super::id::VersionId;
 
 /// One version of a document: what was written, and on top of which versions.
 ///
@@ -17,48 +18,70 @@ pub(crate) type Parents = SmallVec<[VersionId; 1]>;
 ///
 /// Of a version that others were written on, only the place may be known: which id it has and where
 /// it hangs. It is a [stub](Self::is_stub) then.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Cloning one is cheap: what it says is shared. Ids are held in place, so that searching among
+/// versions reads nothing else.
+#[derive(PartialEq, Eq)]
 pub struct Version<V> {
     id: VersionId,
-    parents: Parents,
-    content: Content<V>,
+    told: Arc<Told<V>>,
 }
 
-/// What a version says, apart from where it hangs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content<V> {
-    /// All of it.
-    Whole {
-        /// What was written; `None` deletes the document.
-        body: Option<V>,
-        /// When and by whom, where stamps are kept.
-        stamp: Option<Stamp>,
-        /// The rule that wrote it, if a rule did.
-        rule: Option<Box<str>>,
-    },
-    /// Only its digest. It proves the id, and with it where the version hangs.
-    Digest([u8; DIGEST_BYTES]),
+#[derive(PartialEq, Eq)]
+struct Told<V> {
+    said: Said<V>,
+    /// Where there is any.
+    circumstances: Option<Box<Circumstances>>,
 }
 
-impl<V> Content<V> {
-    /// Something written, without stamp or rule; `None` deletes the document.
-    pub const fn of(body: Option<V>) -> Self {
-        Self::Whole { body, stamp: None, rule: None }
+#[derive(PartialEq, Eq)]
+enum Said<V> {
+    /// What was written; `None` deletes the document.
+    Whole(Option<V>),
+    /// Only the digest of the content is known.
+    Digest(Digest),
+}
+
+/// What most first versions have nothing of: they pay one word for it.
+#[derive(PartialEq, Eq)]
+struct Circumstances {
+    /// Ascending; almost always one.
+    parents: SmallVec<[VersionId; 1]>,
+    attribution: Option<Attribution>,
+}
+
+impl<V> Told<V> {
+    fn new(parents: &[VersionId], content: Content<V>) -> Self {
+        let (said, attribution) = match content {
+            Content::Whole { body, attribution } => (Said::Whole(body), attribution),
+            Content::Digest(digest) => (Said::Digest(digest), None),
+        };
+        let has_any = !parents.is_empty() || attribution.is_some();
+        let circumstances = has_any.then(|| Box::new(Circumstances { parents: parents.into(), attribution }));
+        Self { said, circumstances }
+    }
+
+    fn parents(&self) -> &[VersionId] {
+        self.circumstances.as_ref().map_or(&[], |circumstances| &circumstances.parents)
+    }
+
+    fn attribution(&self) -> Option<&Attribution> {
+        self.circumstances.as_ref()?.attribution.as_ref()
     }
 }
 
-impl<V: AsRef<[u8]>> Content<V> {
-    /// The digest that enters the id of the version. O(length of the body).
-    ///
-    /// The body enters the id through this digest and not directly, so that a history stays
-    /// verifiable where bodies are kept elsewhere or not at all.
-    pub fn digest(&self) -> [u8; DIGEST_BYTES] {
-        match self {
-            Self::Whole { body, stamp, rule } => {
-                content_digest(body.as_ref().map(AsRef::as_ref), *stamp, rule.as_deref())
-            }
-            Self::Digest(digest) => *digest,
+impl<V: AsRef<[u8]>> Told<V> {
+    fn content_digest(&self) -> Digest {
+        match &self.said {
+            Said::Whole(body) => whole_digest(body.as_ref().map(AsRef::as_ref), self.attribution()),
+            Said::Digest(digest) => *digest,
         }
+    }
+}
+
+impl<V> Clone for Version<V> {
+    fn clone(&self) -> Self {
+        Self { id: self.id, told: Arc::clone(&self.told) }
     }
 }
 
@@ -73,46 +96,38 @@ impl<V> Version<V> {
     /// The version this one was written on, the highest of them when it merges several; `None` for
     /// a first version.
     pub fn parent(&self) -> Option<&VersionId> {
-        self.parents.last()
+        self.told.parents().last()
     }
 
     /// All versions this one supersedes, ascending. None for a first version, several for a merge.
     pub fn parents(&self) -> &[VersionId] {
         #[cfg(test)]
         visits::count();
-        &self.parents
+        self.told.parents()
     }
 
     /// What was written; `None` when the version deletes the document or is a
     /// [stub](Self::is_stub).
     pub fn body(&self) -> Option<&V> {
-        match &self.content {
-            Content::Whole { body, .. } => body.as_ref(),
-            Content::Digest(_) => None,
+        match &self.told.said {
+            Said::Whole(body) => body.as_ref(),
+            Said::Digest(_) => None,
         }
     }
 
     /// Whether the version deletes the document. Of a [stub](Self::is_stub) nobody knows.
     pub fn is_deleted(&self) -> bool {
-        matches!(self.content, Content::Whole { body: None, .. })
+        matches!(self.told.said, Said::Whole(None))
     }
 
     /// Whether only the place of the version is known, not what it says. Leaves never are stubs.
     pub fn is_stub(&self) -> bool {
-        matches!(self.content, Content::Digest(_))
-    }
-
-    /// What the version says.
-    pub fn content(&self) -> &Content<V> {
-        &self.content
+        matches!(self.told.said, Said::Digest(_))
     }
 
     /// When and by whom it was written. Only collections that order versions by time keep stamps.
     pub fn stamp(&self) -> Option<Stamp> {
-        match &self.content {
-            Content::Whole { stamp, .. } => *stamp,
-            Content::Digest(_) => None,
-        }
+        self.told.attribution().and_then(Attribution::stamp)
     }
 
     /// The rule that wrote the version, if a rule and not a writer did. See
@@ -120,9 +135,27 @@ impl<V> Version<V> {
     ///
     /// [`RevisionTree::settle`]: crate::RevisionTree::settle
     pub fn rule(&self) -> Option<&str> {
-        match &self.content {
-            Content::Whole { rule, .. } => rule.as_deref(),
-            Content::Digest(_) => None,
+        self.told.attribution().and_then(Attribution::rule)
+    }
+
+    /// What the version says, with a copy of its body.
+    pub fn content(&self) -> Content<V>
+    where
+        V: Clone,
+    {
+        match &self.told.said {
+            Said::Whole(body) => {
+                Content::Whole { body: body.clone(), attribution: self.told.attribution().cloned() }
+            }
+            Said::Digest(digest) => Content::Digest(*digest),
+        }
+    }
+
+    /// The digest of what the version says, where only that is known.
+    pub(crate) fn stub_digest(&self) -> Option<&Digest> {
+        match &self.told.said {
+            Said::Whole(_) => None,
+            Said::Digest(digest) => Some(digest),
         }
     }
 
@@ -139,94 +172,61 @@ impl<V: AsRef<[u8]>> Version<V> {
     /// `parents` may come in any order and repeat.
     pub(crate) fn new(
         key: &[u8],
-        parents: Parents,
+        parents: Vec<VersionId>,
         body: Option<V>,
         stamp: Option<Stamp>,
         rule: Option<Box<str>>,
     ) -> Self {
-        Self::with_content(key, parents, Content::Whole { body, stamp, rule })
+        Self::with_content(key, parents, Content::attributed(body, stamp, rule))
     }
 
     /// The version of the document `key` that says this, of which the content may be known only by
     /// its digest.
-    pub(crate) fn with_content(key: &[u8], mut parents: Parents, content: Content<V>) -> Self {
+    pub(crate) fn with_content(key: &[u8], mut parents: Vec<VersionId>, content: Content<V>) -> Self {
         parents.sort_unstable();
         parents.dedup();
         let id = VersionId::below(&parents, id_digest(key, &parents, &content.digest()));
-        Self { id, parents, content }
+        Self { id, told: Arc::new(Told::new(&parents, content)) }
     }
 
     /// The place of this version without what it says.
     pub(crate) fn to_stub(&self) -> Self {
-        let content = Content::Digest(self.content.digest());
-        Self { id: self.id, parents: self.parents.clone(), content }
+        let content = Content::Digest(self.told.content_digest());
+        Self { id: self.id, told: Arc::new(Told::new(self.told.parents(), content)) }
     }
 
     /// Whether the id is the one this version has as a version of `key`.
     pub(crate) fn belongs_to(&self, key: &[u8]) -> bool {
-        self.id == VersionId::below(&self.parents, id_digest(key, &self.parents, &self.content.digest()))
+        let parents = self.told.parents();
+        self.id == VersionId::below(parents, id_digest(key, parents, &self.told.content_digest()))
     }
 }
 
 impl<V: AsRef<[u8]>> fmt::Debug for Version<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.id)?;
-        if !self.parents.is_empty() {
-            write!(f, " on {:?}", self.parents.as_slice())?;
+        if let parents @ [_, ..] = self.told.parents() {
+            write!(f, " on {parents:?}")?;
         }
-        match &self.content {
-            Content::Whole { body: Some(body), .. } => {
-                write!(f, " \"{}\"", body.as_ref().escape_ascii())
-            }
-            Content::Whole { body: None, .. } => f.write_str(" deleted"),
-            Content::Digest(_) => f.write_str(" stub"),
+        match &self.told.said {
+            Said::Whole(Some(body)) => write!(f, " \"{}\"", body.as_ref().escape_ascii()),
+            Said::Whole(None) => f.write_str(" deleted"),
+            Said::Digest(_) => f.write_str(" stub"),
         }
     }
 }
 
-const LIVE: u8 = 1 << 0;
-const STAMPED: u8 = 1 << 1;
-const RULED: u8 = 1 << 2;
-
-fn content_digest(body: Option<&[u8]>, stamp: Option<Stamp>, rule: Option<&str>) -> [u8; DIGEST_BYTES] {
-    let mut hasher = blake3::Hasher::new_keyed(b"conflict-store version content 1");
-    let flag = |present: bool, flag: u8| if present { flag } else { 0 };
-    hasher
-        .update(&[flag(body.is_some(), LIVE) | flag(stamp.is_some(), STAMPED) | flag(rule.is_some(), RULED)]);
-    if let Some(Stamp { time, replica }) = stamp {
-        hasher.update(&time.millis().to_le_bytes());
-        hasher.update(&time.counter().to_le_bytes());
-        hasher.update(replica.as_bytes());
-    }
-    if let Some(rule) = rule {
-        hasher.update(&length(rule.len()));
-        hasher.update(rule.as_bytes());
-    }
-    hasher.update(body.unwrap_or_default());
-    truncated(&hasher)
-}
-
-fn id_digest(key: &[u8], parents: &[VersionId], content: &[u8; DIGEST_BYTES]) -> [u8; DIGEST_BYTES] {
-    let mut hasher = blake3::Hasher::new_keyed(b"conflict-store version identity1");
-    hasher.update(&length(key.len()));
-    hasher.update(key);
-    hasher.update(&length(parents.len()));
+fn id_digest(key: &[u8], parents: &[VersionId], content: &Digest) -> Digest {
+    let mut digester = Digester::new(b"conflict-store version identity1");
+    digester.write_length(key.len());
+    digester.write(key);
+    digester.write_length(parents.len());
     for parent in parents {
-        hasher.update(&parent.generation().to_le_bytes());
-        hasher.update(parent.digest());
+        digester.write(&parent.generation().to_le_bytes());
+        digester.write(parent.digest());
     }
-    hasher.update(content);
-    truncated(&hasher)
-}
-
-fn length(bytes: usize) -> [u8; 8] {
-    (bytes as u64).to_le_bytes()
-}
-
-fn truncated(hasher: &blake3::Hasher) -> [u8; DIGEST_BYTES] {
-    let mut digest = [0; DIGEST_BYTES];
-    hasher.finalize_xof().fill(&mut digest);
-    digest
+    digester.write(content);
+    digester.finish()
 }
 
 /// How often versions are looked at, by the current thread: the cost of an operation, without a

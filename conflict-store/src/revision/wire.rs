@@ -5,16 +5,19 @@
 //! are described in `docs/formats.md`.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crdt_core::codec::{bytes, decode_payload, encode_payload};
 use crdt_core::{Limits, Stamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::content::Content;
+use super::digest::Digest;
 use super::error::DecodeTreeError;
-use super::id::{DIGEST_BYTES, VersionId};
+use super::id::VersionId;
 use super::tree::RevisionTree;
-use super::version::{Content, Parents, Version};
+use super::version::Version;
 use crate::limits::MAX_PARENTS;
 
 impl<V: AsRef<[u8]>> RevisionTree<V> {
@@ -88,7 +91,7 @@ enum WireVersion<B> {
         rule: Option<Box<str>>,
     },
     /// A version of which only the place is known.
-    Stub { parents: Vec<WireParent>, content: [u8; DIGEST_BYTES] },
+    Stub { parents: Vec<WireParent>, content: Digest },
 }
 
 /// Where a parent is found.
@@ -109,7 +112,7 @@ impl<'a> WireVersion<&'a [u8]> {
                 Ok(place) => WireParent::Back((earlier.len() - place) as u64),
                 Err(_) => WireParent::Elsewhere(*parent),
             };
-        if let Content::Digest(content) = version.content() {
+        if let Some(content) = version.stub_digest() {
             return Self::Stub {
                 parents: version.parents().iter().map(parent_of).collect(),
                 content: *content,
@@ -135,9 +138,9 @@ impl WireVersion<Vec<u8>> {
     {
         let not_canonical = DecodeTreeError::NotCanonical { version: earlier.len() };
         match self {
-            Self::Root(body) => Ok(Version::new(key, Parents::new(), Some(body.0.into()), None, None)),
+            Self::Root(body) => Ok(Version::new(key, Vec::new(), Some(body.0.into()), None, None)),
             Self::Child(parent, body) => {
-                let parents = Parents::from_elem(parent.resolve(earlier)?, 1);
+                let parents = vec![parent.resolve(earlier)?];
                 Ok(Version::new(key, parents, Some(body.0.into()), None, None))
             }
             Self::Full { parents, body: Some(_), stamp: None, rule: None } if parents.len() <= 1 => {
@@ -156,13 +159,15 @@ impl WireVersion<Vec<u8>> {
 }
 
 /// The parents, which must be few enough and ascending.
-fn resolve_all<V>(parents: Vec<WireParent>, earlier: &[Version<V>]) -> Result<Parents, DecodeTreeError> {
+fn resolve_all<V>(
+    parents: Vec<WireParent>,
+    earlier: &[Version<V>],
+) -> Result<Vec<VersionId>, DecodeTreeError> {
     let version = earlier.len();
     if parents.len() > MAX_PARENTS {
         return Err(DecodeTreeError::TooManyParents { version, given: parents.len(), limit: MAX_PARENTS });
     }
-    let parents =
-        parents.into_iter().map(|parent| parent.resolve(earlier)).collect::<Result<Parents, _>>()?;
+    let parents = parents.into_iter().map(|parent| parent.resolve(earlier)).collect::<Result<Vec<_>, _>>()?;
     if !parents.is_sorted_by(|a, b| a < b) {
         return Err(DecodeTreeError::NotCanonical { version });
     }
