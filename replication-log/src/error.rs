@@ -197,6 +197,20 @@ pub enum OpenError {
         /// The version this build reads and writes.
         supported: u32,
     },
+    /// The log ends before the place it was to begin behind, so a gap would open between the two.
+    /// Remove the old log first.
+    #[error(
+        "the log ends at record {last}, before record {start} behind which it was to begin; no file was touched"
+    )]
+    EndsBeforeStart {
+        /// The last record of the log.
+        last: Lsn,
+        /// The record of [`LogOptions::starts_after`](crate::LogOptions::starts_after).
+        start: Lsn,
+    },
+    /// The log was to begin behind the last number there is.
+    #[error("no record number is left behind the place where the log was to begin; nothing was created")]
+    Exhausted,
     /// Something that was durable is damaged or missing.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
@@ -216,6 +230,42 @@ pub enum ReadError {
         asked: Lsn,
         /// The oldest record the log still holds.
         oldest: Lsn,
+    },
+    /// What was intact when the log was opened or written no longer is.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    /// The storage failed.
+    #[error("could not read the log: {0}")]
+    Storage(#[from] StorageError),
+}
+
+/// Why a log has no position at a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// The record is not durable, so a crash may yet take it back.
+    #[error("record {asked} is not durable; the last durable one is {durable}")]
+    NotDurable {
+        /// The record asked for.
+        asked: Lsn,
+        /// The last durable record of the log.
+        durable: Lsn,
+    },
+    /// The record was dropped together with its segment.
+    #[error("record {asked} was truncated away; the oldest is {oldest}")]
+    Truncated {
+        /// The record asked for.
+        asked: Lsn,
+        /// The oldest record the log still holds.
+        oldest: Lsn,
+    },
+    /// Batches are atomic: there is no place between two records of one.
+    #[error("record {asked} is not the last of its batch, which is {last}")]
+    InsideBatch {
+        /// The record asked for.
+        asked: Lsn,
+        /// The last record of its batch.
+        last: Lsn,
     },
     /// What was intact when the log was opened or written no longer is.
     #[error(transparent)]

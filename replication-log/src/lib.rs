@@ -20,16 +20,17 @@ mod segments;
 #[cfg(feature = "std")]
 pub mod handle;
 pub mod limits;
+pub mod snapshot;
 pub mod storage;
 
 pub use batch::Batch;
 pub use error::{
-    AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PromiseError,
-    ReadError, SyncError, TruncateError,
+    AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PositionError,
+    PromiseError, ReadError, SyncError, TruncateError,
 };
 #[cfg(feature = "std")]
 pub use handle::LogHandle;
-pub use log::{Log, PendingSync};
+pub use log::{Log, PendingSync, Position};
 pub use lsn::{Epoch, Lsn, SegmentId};
 pub use options::{FsyncPolicy, LogOptions};
 pub use reader::{Reader, Records};

@@ -1,7 +1,9 @@
 //! The log itself: appending, syncing, rotating, closing.
 
+mod position;
 mod rotate;
 
+pub use position::Position;
 pub(crate) use rotate::{CreateError, create_segment};
 
 use alloc::{sync::Arc, vec::Vec};
@@ -232,6 +234,11 @@ impl<S: Storage> Log<S> {
     /// same batches agree on it, also when one of them has dropped its oldest segments.
     pub fn checksum(&self) -> u32 {
         self.segments.end().chain
+    }
+
+    /// The id the log was created with.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The failure after which the log refuses everything, if there was one.

@@ -124,7 +124,8 @@ impl<'a, S: Storage> Reader<'a, S> {
     }
 }
 
-fn damage(segment: &Segment, offset: u64, lsn: Lsn, stated_durable: Lsn) -> Corruption {
+/// What was intact when the log was opened or written, and no longer is.
+pub(crate) fn damage(segment: &Segment, offset: u64, lsn: Lsn, stated_durable: Lsn) -> Corruption {
     Corruption { segment: segment.id, offset, lsn, damage: Damage::Batch, stated_durable, batches_behind: 0 }
 }
 
