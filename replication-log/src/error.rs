@@ -51,6 +51,8 @@ pub enum PoisonedBy {
     Sync,
     /// The start of a new segment.
     Rotation,
+    /// The sealing of a batch, which reached no file.
+    Sealing,
 }
 
 impl core::fmt::Display for PoisonedBy {
@@ -59,6 +61,7 @@ impl core::fmt::Display for PoisonedBy {
             Self::Write => "a write",
             Self::Sync => "a sync",
             Self::Rotation => "starting a new segment",
+            Self::Sealing => "sealing a batch",
         })
     }
 }
@@ -196,6 +199,64 @@ pub enum OpenError {
         found: u32,
         /// The version this build reads and writes.
         supported: u32,
+    },
+    /// A batch is intact but of a kind, or sealed in a way, that this version of the format does not
+    /// have. No file was touched.
+    #[error(
+        "segment {segment} has a batch of unknown kind {kind:#04x} at offset {offset}; no file was touched"
+    )]
+    UnsupportedBatch {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+        /// Its kind and flags.
+        kind: u8,
+    },
+    /// A batch is compressed or encrypted, and this build cannot read that. No file was touched.
+    #[error(
+        "the batch at offset {offset} of segment {segment} needs a build with the feature `{feature}`; no file \
+         was touched"
+    )]
+    FeatureMissing {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+        /// The feature.
+        feature: &'static str,
+    },
+    /// A batch is encrypted, and no key was given. No file was touched.
+    #[error(
+        "the batch at offset {offset} of segment {segment} is encrypted and no key was given; no file was touched"
+    )]
+    KeyRequired {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+    },
+    /// A batch is encrypted with a key that is none of those given. No file was touched.
+    #[error(
+        "the batch at offset {offset} of segment {segment} is encrypted with another key; no file was touched"
+    )]
+    WrongKey {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+    },
+    /// The bytes that were to be drawn for this opening were used for an earlier one: writing with
+    /// them would use a nonce twice. No file was touched.
+    #[error(
+        "the fresh bytes were used for the batch at offset {offset} of segment {segment} before; draw others; \
+         no file was touched"
+    )]
+    FreshBytesReused {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
     },
     /// The log ends before the place it was to begin behind, so a gap would open between the two.
     /// Remove the old log first.

@@ -20,6 +20,7 @@ mod segments;
 #[cfg(feature = "std")]
 pub mod handle;
 pub mod limits;
+pub mod seal;
 pub mod snapshot;
 pub mod storage;
 
@@ -36,4 +37,4 @@ pub use options::{FsyncPolicy, LogOptions};
 pub use reader::{Reader, Records};
 pub use record::{OwnedRecord, Record, RecordKind};
 pub use recover::{Cut, RecoveryReport};
-pub use repair::{RepairReport, repair};
+pub use repair::{RepairReport, repair, repair_sealed};

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{Lsn, Position};
+use crate::{Lsn, Position, seal::Sealing};
 
 /// How a log is opened.
 ///
@@ -30,6 +30,8 @@ pub struct LogOptions {
     /// Where a log begins when it is created: behind a snapshot, for example. An existing log keeps
     /// its beginning, and is refused if it ends before this.
     pub starts_after: Position,
+    /// How batches are written at rest, and with which keys they are read.
+    pub sealing: Sealing,
 }
 
 impl LogOptions {
@@ -41,6 +43,7 @@ impl LogOptions {
             preallocate_bytes: 1 << 20,
             known_durable: Lsn::ZERO,
             starts_after: Position::ORIGIN,
+            sealing: Sealing::plain(),
         }
     }
 
@@ -65,6 +68,12 @@ impl LogOptions {
     /// Lets a new log begin behind `position`, which a snapshot stands for.
     pub const fn starts_after(mut self, position: Position) -> Self {
         self.starts_after = position;
+        self
+    }
+
+    /// Sets how batches are written at rest, and with which keys they are read.
+    pub fn seal(mut self, sealing: Sealing) -> Self {
+        self.sealing = sealing;
         self
     }
 }

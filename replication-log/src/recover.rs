@@ -68,7 +68,7 @@ pub(crate) fn open<S: Storage>(
     // What lies before the beginning of a log that is yet to be created cannot be missing from it.
     let start = options.starts_after.lsn;
     let known_durable = if options.known_durable > start { options.known_durable } else { Lsn::ZERO };
-    let survey = survey(&storage, known_durable)?;
+    let survey = survey(&storage, known_durable, &options.sealing)?;
     if let Some(corruption) = survey.corruption {
         return Err(corruption.into());
     }
@@ -203,6 +203,7 @@ fn keep_promise<F: StorageFile>(segments: &mut Segments, file: &F, epoch: Epoch)
     let end = segments.end();
     let header = BatchHeader {
         kind: BatchKind::Promise,
+        flags: 0,
         length: 0,
         count: 0,
         first: end.next,

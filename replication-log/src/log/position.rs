@@ -4,6 +4,7 @@ use super::{Arc, Log, Lsn, Storage, file_name};
 use crate::{
     Epoch, PositionError,
     reader::damage,
+    seal::Unsealer,
     segment::{Step, Walk},
 };
 
@@ -56,7 +57,8 @@ impl<S: Storage> Log<S> {
         }
         let segment = self.segments.get(self.segments.find(lsn)).unwrap_or(self.segments.active());
         let file = Arc::new(self.storage.open(&file_name(segment.id))?);
-        let mut walk = Walk::new(file, segment.identity, segment.seek(lsn), segment.end().offset);
+        let walk = Walk::new(file, segment.identity, segment.seek(lsn), segment.end().offset);
+        let mut walk = walk.unseal_with(Unsealer::new(self.sealer.sealing().clone()));
         loop {
             let place = walk.place();
             if place.next == next {
@@ -66,7 +68,7 @@ impl<S: Storage> Log<S> {
                 let last = place.next.previous().unwrap_or(lsn);
                 return Err(PositionError::InsideBatch { asked: lsn, last });
             }
-            if walk.step()? == Step::Hole {
+            if !matches!(walk.step()?, Step::Batch(_)) {
                 return Err(damage(segment, place.offset, place.next, self.durable).into());
             }
         }
