@@ -215,8 +215,8 @@ pub enum OpenError {
     },
     /// A batch is compressed or encrypted, and this build cannot read that. No file was touched.
     #[error(
-        "the batch at offset {offset} of segment {segment} needs a build with the feature `{feature}`; no file \
-         was touched"
+        "the batch at offset {offset} of segment {segment} needs a build with the feature `{feature}`; \
+         no file was touched"
     )]
     FeatureMissing {
         /// The segment.
@@ -228,7 +228,8 @@ pub enum OpenError {
     },
     /// A batch is encrypted, and no key was given. No file was touched.
     #[error(
-        "the batch at offset {offset} of segment {segment} is encrypted and no key was given; no file was touched"
+        "the batch at offset {offset} of segment {segment} is encrypted and no key was given; no file was \
+         touched"
     )]
     KeyRequired {
         /// The segment.
@@ -238,7 +239,8 @@ pub enum OpenError {
     },
     /// A batch is encrypted with a key that is none of those given. No file was touched.
     #[error(
-        "the batch at offset {offset} of segment {segment} is encrypted with another key; no file was touched"
+        "the batch at offset {offset} of segment {segment} is encrypted with another key; no file was \
+         touched"
     )]
     WrongKey {
         /// The segment.
@@ -249,8 +251,8 @@ pub enum OpenError {
     /// The bytes that were to be drawn for this opening were used for an earlier one: writing with
     /// them would use a nonce twice. No file was touched.
     #[error(
-        "the fresh bytes were used for the batch at offset {offset} of segment {segment} before; draw others; \
-         no file was touched"
+        "the fresh bytes were used for the batch at offset {offset} of segment {segment} before; draw \
+         others; no file was touched"
     )]
     FreshBytesReused {
         /// The segment.
@@ -261,7 +263,8 @@ pub enum OpenError {
     /// The log ends before the place it was to begin behind, so a gap would open between the two.
     /// Remove the old log first.
     #[error(
-        "the log ends at record {last}, before record {start} behind which it was to begin; no file was touched"
+        "the log ends at record {last}, before record {start} behind which it was to begin; no file was \
+         touched"
     )]
     EndsBeforeStart {
         /// The last record of the log.

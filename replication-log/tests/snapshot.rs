@@ -10,9 +10,7 @@ use replication_log::{
     Batch, Epoch, Log, LogOptions, Lsn, OpenError, OwnedRecord, Position, PositionError,
     limits::MAX_SNAPSHOT_CHUNK_BYTES,
     snapshot::{BeginError, SnapshotDamage, SnapshotError, SnapshotIdentity, Snapshots, UnusableSnapshot},
-    storage::{
-        FaultStorage, Keep, MemoryStorage, Storage, StorageError, StorageErrorKind, StorageFile, Survivors,
-    },
+    storage::{FaultStorage, Keep, MemoryStorage, Storage, StorageError, StorageErrorKind, Survivors},
 };
 
 const AT_2: &str = "0000000000000002.snapshot";
@@ -464,7 +462,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300), kept in 0_usize..60) {
+    fn any_bytes_are_read_without_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..300),
+        kept in 0_usize..60,
+    ) {
         let storage = MemoryStorage::new();
         let files = snapshots(storage.clone());
         write(&files, 2, b"state").expect("healthy");
@@ -473,7 +474,6 @@ proptest! {
         bytes[..kept].copy_from_slice(&intact[..kept]);
         storage.set_bytes(AT_2, bytes.clone());
         prop_assert!(bytes == intact || read(&files, Lsn::new(2)).is_err());
-        drop(storage.open(AT_2).and_then(|file| file.set_len(0)));
     }
 
     #[test]

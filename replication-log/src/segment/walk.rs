@@ -181,7 +181,7 @@ pub(crate) fn find_headers<F: StorageFile>(
                 let header = window
                     .first_chunk()
                     .and_then(|bytes| BatchHeader::decode(bytes, identity, offset + at as u64));
-                if let Some(header) = header {
+                if let Some(header) = header.filter(is_evidence) {
                     behind.add(&header);
                 }
             }
@@ -189,6 +189,16 @@ pub(crate) fn find_headers<F: StorageFile>(
         offset += CHUNK_BYTES as u64;
     }
     Ok(behind)
+}
+
+/// Whether a header found by searching is taken for one.
+///
+/// Among random bytes, which is what encrypted records look like, one offset in 64 could be a kind of
+/// a later version but for its checksum. No log numbers records that high, and chance hardly ever
+/// numbers them lower.
+fn is_evidence(header: &BatchHeader) -> bool {
+    const HIGHEST_UNKNOWN: Lsn = Lsn::new(1 << 48);
+    !matches!(header.kind, BatchKind::Unknown(_)) || header.first < HIGHEST_UNKNOWN
 }
 
 impl Behind {
