@@ -51,6 +51,8 @@ pub enum PoisonedBy {
     Sync,
     /// The start of a new segment.
     Rotation,
+    /// The sealing of a batch, which reached no file.
+    Sealing,
 }
 
 impl core::fmt::Display for PoisonedBy {
@@ -59,6 +61,7 @@ impl core::fmt::Display for PoisonedBy {
             Self::Write => "a write",
             Self::Sync => "a sync",
             Self::Rotation => "starting a new segment",
+            Self::Sealing => "sealing a batch",
         })
     }
 }
@@ -197,6 +200,81 @@ pub enum OpenError {
         /// The version this build reads and writes.
         supported: u32,
     },
+    /// A batch is intact but of a kind, or sealed in a way, that this version of the format does not
+    /// have. No file was touched.
+    #[error(
+        "segment {segment} has a batch of unknown kind {kind:#04x} at offset {offset}; no file was touched"
+    )]
+    UnsupportedBatch {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+        /// Its kind and flags.
+        kind: u8,
+    },
+    /// A batch is compressed or encrypted, and this build cannot read that. No file was touched.
+    #[error(
+        "the batch at offset {offset} of segment {segment} needs a build with the feature `{feature}`; \
+         no file was touched"
+    )]
+    FeatureMissing {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+        /// The feature.
+        feature: &'static str,
+    },
+    /// A batch is encrypted, and no key was given. No file was touched.
+    #[error(
+        "the batch at offset {offset} of segment {segment} is encrypted and no key was given; no file was \
+         touched"
+    )]
+    KeyRequired {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+    },
+    /// A batch is encrypted with a key that is none of those given. No file was touched.
+    #[error(
+        "the batch at offset {offset} of segment {segment} is encrypted with another key; no file was \
+         touched"
+    )]
+    WrongKey {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+    },
+    /// The bytes that were to be drawn for this opening were used for an earlier one: writing with
+    /// them would use a nonce twice. No file was touched.
+    #[error(
+        "the fresh bytes were used for the batch at offset {offset} of segment {segment} before; draw \
+         others; no file was touched"
+    )]
+    FreshBytesReused {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it the batch begins.
+        offset: u64,
+    },
+    /// The log ends before the place it was to begin behind, so a gap would open between the two.
+    /// Remove the old log first.
+    #[error(
+        "the log ends at record {last}, before record {start} behind which it was to begin; no file was \
+         touched"
+    )]
+    EndsBeforeStart {
+        /// The last record of the log.
+        last: Lsn,
+        /// The record of [`LogOptions::starts_after`](crate::LogOptions::starts_after).
+        start: Lsn,
+    },
+    /// The log was to begin behind the last number there is.
+    #[error("no record number is left behind the place where the log was to begin; nothing was created")]
+    Exhausted,
     /// Something that was durable is damaged or missing.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
@@ -216,6 +294,42 @@ pub enum ReadError {
         asked: Lsn,
         /// The oldest record the log still holds.
         oldest: Lsn,
+    },
+    /// What was intact when the log was opened or written no longer is.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    /// The storage failed.
+    #[error("could not read the log: {0}")]
+    Storage(#[from] StorageError),
+}
+
+/// Why a log has no position at a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// The record is not durable, so a crash may yet take it back.
+    #[error("record {asked} is not durable; the last durable one is {durable}")]
+    NotDurable {
+        /// The record asked for.
+        asked: Lsn,
+        /// The last durable record of the log.
+        durable: Lsn,
+    },
+    /// The record was dropped together with its segment.
+    #[error("record {asked} was truncated away; the oldest is {oldest}")]
+    Truncated {
+        /// The record asked for.
+        asked: Lsn,
+        /// The oldest record the log still holds.
+        oldest: Lsn,
+    },
+    /// Batches are atomic: there is no place between two records of one.
+    #[error("record {asked} is not the last of its batch, which is {last}")]
+    InsideBatch {
+        /// The record asked for.
+        asked: Lsn,
+        /// The last record of its batch.
+        last: Lsn,
     },
     /// What was intact when the log was opened or written no longer is.
     #[error(transparent)]

@@ -20,19 +20,21 @@ mod segments;
 #[cfg(feature = "std")]
 pub mod handle;
 pub mod limits;
+pub mod seal;
+pub mod snapshot;
 pub mod storage;
 
 pub use batch::Batch;
 pub use error::{
-    AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PromiseError,
-    ReadError, SyncError, TruncateError,
+    AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PositionError,
+    PromiseError, ReadError, SyncError, TruncateError,
 };
 #[cfg(feature = "std")]
 pub use handle::LogHandle;
-pub use log::{Log, PendingSync};
+pub use log::{Log, PendingSync, Position};
 pub use lsn::{Epoch, Lsn, SegmentId};
 pub use options::{FsyncPolicy, LogOptions};
 pub use reader::{Reader, Records};
 pub use record::{OwnedRecord, Record, RecordKind};
 pub use recover::{Cut, RecoveryReport};
-pub use repair::{RepairReport, repair};
+pub use repair::{RepairReport, repair, repair_sealed};

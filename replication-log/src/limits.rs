@@ -13,6 +13,9 @@ pub const MAX_BATCH_RECORDS: usize = (1 << 24) - 1;
 /// The largest batch, framing included.
 pub const MAX_BATCH_BYTES: usize = 64 << 20;
 
+/// The most bytes of state one chunk of a snapshot may hold; a reader holds one in memory.
+pub const MAX_SNAPSHOT_CHUNK_BYTES: u32 = 1 << 20;
+
 /// The smallest size bound a segment may be given: header, one batch header and room for a few records.
 pub const MIN_SEGMENT_BYTES: u64 = 512;
 

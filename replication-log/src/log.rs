@@ -1,7 +1,9 @@
 //! The log itself: appending, syncing, rotating, closing.
 
+mod position;
 mod rotate;
 
+pub use position::Position;
 pub(crate) use rotate::{CreateError, create_segment};
 
 use alloc::{sync::Arc, vec::Vec};
@@ -10,6 +12,7 @@ use core::ops::RangeInclusive;
 use crate::{
     AppendError, Batch, CloseError, Epoch, LogOptions, Lsn, OpenError, Poison, PoisonedBy, PromiseError,
     ReadError, Reader, RecoveryReport, SyncError, TruncateError, recover,
+    seal::Sealer,
     segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name},
     segments::{Segment, Segments},
     storage::{Storage, StorageError, StorageErrorKind, StorageFile},
@@ -51,6 +54,7 @@ pub struct Log<S: Storage> {
     sync_under_way: bool,
     poison: Option<Poison>,
     scratch: Vec<u8>,
+    sealer: Sealer,
 }
 
 impl<S: Storage> Log<S> {
@@ -85,7 +89,7 @@ impl<S: Storage> Log<S> {
         // One number stays free behind the last record, so that every place in the log has a next one.
         let last = first.advance(u64::from(batch.count()) - 1).ok_or(AppendError::Exhausted)?;
         last.next().ok_or(AppendError::Exhausted)?;
-        self.make_room(batch.encoded_bytes() as u64)?;
+        self.make_room(batch.encoded_bytes() as u64 + self.sealer.overhead_bytes())?;
         self.write_batch(BatchKind::Records, epoch, batch.count(), batch.body())?;
         Ok(first..=last)
     }
@@ -197,7 +201,7 @@ impl<S: Storage> Log<S> {
     /// O(log segments) to find the place, then O(bytes) to read. Asking for what is not there yet
     /// gives an empty reader; asking for what was truncated is an error.
     pub fn read_from(&self, lsn: Lsn) -> Result<Reader<'_, S>, ReadError> {
-        Reader::new(&self.storage, &self.segments, lsn, self.durable)
+        Reader::new(&self.storage, &self.segments, self.sealer.sealing(), lsn, self.durable)
     }
 
     /// Reads like [`read_from`](Log::read_from), and on to the last record written, durable or not.
@@ -205,7 +209,7 @@ impl<S: Storage> Log<S> {
     /// What it returns above [`durable`](Log::durable) may be gone after a crash. Never send it to
     /// anyone.
     pub fn read_written_from(&self, lsn: Lsn) -> Result<Reader<'_, S>, ReadError> {
-        Reader::new(&self.storage, &self.segments, lsn, self.written())
+        Reader::new(&self.storage, &self.segments, self.sealer.sealing(), lsn, self.written())
     }
 
     /// The last record handed to the storage.
@@ -234,6 +238,11 @@ impl<S: Storage> Log<S> {
         self.segments.end().chain
     }
 
+    /// The id the log was created with.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// The failure after which the log refuses everything, if there was one.
     pub fn poison(&self) -> Option<&Poison> {
         self.poison.as_ref()
@@ -260,7 +269,7 @@ impl<S: Storage> Log<S> {
     /// A log whose every record and whose epoch are durable.
     pub(crate) fn from_recovered(recovered: Recovered<S>) -> Self {
         let Recovered { storage, options, id, segments, file, zeroed, closed } = recovered;
-        let end = segments.end();
+        let (end, sealing) = (segments.end(), options.sealing.clone());
         Self {
             storage,
             options,
@@ -273,6 +282,7 @@ impl<S: Storage> Log<S> {
             sync_under_way: false,
             poison: None,
             scratch: Vec::new(),
+            sealer: Sealer::new(sealing),
             segments,
         }
     }
@@ -283,10 +293,11 @@ impl<S: Storage> Log<S> {
         let end = self.segments.end();
         let chain = match kind {
             BatchKind::Records => BatchHeader::chain_over(end.chain, end.next, epoch, body),
-            BatchKind::Promise | BatchKind::Close => end.chain,
+            BatchKind::Promise | BatchKind::Close | BatchKind::Unknown(_) => end.chain,
         };
-        let header = BatchHeader {
+        let mut header = BatchHeader {
             kind,
+            flags: 0,
             length: body.len() as u32,
             count,
             first: end.next,
@@ -294,8 +305,13 @@ impl<S: Storage> Log<S> {
             durable: self.durable,
             chain,
         };
+        let identity = self.segments.active().identity;
+        let body = match self.sealer.seal(&mut header, identity, end.offset, body) {
+            Ok(body) => body,
+            Err(error) => return Err(self.poison.insert(Poison { by: PoisonedBy::Sealing, error }).clone()),
+        };
         self.scratch.clear();
-        self.scratch.extend_from_slice(&header.encode(self.segments.active().identity, end.offset));
+        self.scratch.extend_from_slice(&header.encode(identity, end.offset));
         self.scratch.extend_from_slice(body);
         self.file
             .write_at(end.offset, &self.scratch)

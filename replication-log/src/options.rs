@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::Lsn;
+use crate::{Lsn, Position, seal::Sealing};
 
 /// How a log is opened.
 ///
@@ -27,12 +27,24 @@ pub struct LogOptions {
     pub preallocate_bytes: u64,
     /// What the caller's own checkpoint says was durable. Opening refuses a log that ends before it.
     pub known_durable: Lsn,
+    /// Where a log begins when it is created: behind a snapshot, for example. An existing log keeps
+    /// its beginning, and is refused if it ends before this.
+    pub starts_after: Position,
+    /// How batches are written at rest, and with which keys they are read.
+    pub sealing: Sealing,
 }
 
 impl LogOptions {
-    /// Segments of 64 MiB, zero-filled 1 MiB ahead, nothing known to be durable.
+    /// Segments of 64 MiB, zero-filled 1 MiB ahead, nothing known to be durable, from record 1 on.
     pub const fn new(log_id: u64) -> Self {
-        Self { log_id, segment_bytes: 64 << 20, preallocate_bytes: 1 << 20, known_durable: Lsn::ZERO }
+        Self {
+            log_id,
+            segment_bytes: 64 << 20,
+            preallocate_bytes: 1 << 20,
+            known_durable: Lsn::ZERO,
+            starts_after: Position::ORIGIN,
+            sealing: Sealing::plain(),
+        }
     }
 
     /// Sets the size bound of segments that are created from now on.
@@ -50,6 +62,18 @@ impl LogOptions {
     /// States what a checkpoint outside the log knows to be durable.
     pub const fn known_durable(mut self, lsn: Lsn) -> Self {
         self.known_durable = lsn;
+        self
+    }
+
+    /// Lets a new log begin behind `position`, which a snapshot stands for.
+    pub const fn starts_after(mut self, position: Position) -> Self {
+        self.starts_after = position;
+        self
+    }
+
+    /// Sets how batches are written at rest, and with which keys they are read.
+    pub fn seal(mut self, sealing: Sealing) -> Self {
+        self.sealing = sealing;
         self
     }
 }

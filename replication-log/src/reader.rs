@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use crate::{
     Corruption, Damage, Lsn, OwnedRecord, ReadError, Record,
+    seal::{Sealing, Unsealer},
     segment::{FramedRecords, Step, Walk, file_name},
     segments::{Segment, Segments},
     storage::Storage,
@@ -31,6 +32,7 @@ use crate::{
 pub struct Reader<'a, S: Storage> {
     storage: &'a S,
     segments: &'a Segments,
+    sealing: &'a Sealing,
     segment: usize,
     walk: Option<Walk<S::File>>,
     records: FramedRecords,
@@ -46,6 +48,7 @@ impl<'a, S: Storage> Reader<'a, S> {
     pub(crate) fn new(
         storage: &'a S,
         segments: &'a Segments,
+        sealing: &'a Sealing,
         from: Lsn,
         limit: Lsn,
     ) -> Result<Self, ReadError> {
@@ -56,7 +59,18 @@ impl<'a, S: Storage> Reader<'a, S> {
         }
         let segment = segments.find(from);
         let records = FramedRecords::default();
-        Ok(Self { storage, segments, segment, walk: None, records, next: from, left: 0, from, limit })
+        Ok(Self {
+            storage,
+            segments,
+            sealing,
+            segment,
+            walk: None,
+            records,
+            next: from,
+            left: 0,
+            from,
+            limit,
+        })
     }
 
     /// The next record, or `None` at the watermark. After an error it returns that error again.
@@ -87,7 +101,8 @@ impl<'a, S: Storage> Reader<'a, S> {
         if self.walk.is_none() {
             let file = Arc::new(self.storage.open(&file_name(segment.id))?);
             let place = segment.seek(self.from.max(self.next));
-            self.walk = Some(Walk::new(file, segment.identity, place, segment.end().offset));
+            let walk = Walk::new(file, segment.identity, place, segment.end().offset);
+            self.walk = Some(walk.unseal_with(Unsealer::new(self.sealing.clone())));
         }
         let Some(walk) = &mut self.walk else {
             return Ok(false);
@@ -104,7 +119,10 @@ impl<'a, S: Storage> Reader<'a, S> {
                 (self.next, self.left) = (header.first, header.count);
                 Ok(true)
             }
-            Step::Hole => Err(damage(segment, place.offset, place.next, self.limit).into()),
+            // What can be read at all was when the log was opened.
+            Step::Hole | Step::Unreadable(_) => {
+                Err(damage(segment, place.offset, place.next, self.limit).into())
+            }
         }
     }
 
@@ -124,7 +142,8 @@ impl<'a, S: Storage> Reader<'a, S> {
     }
 }
 
-fn damage(segment: &Segment, offset: u64, lsn: Lsn, stated_durable: Lsn) -> Corruption {
+/// What was intact when the log was opened or written, and no longer is.
+pub(crate) fn damage(segment: &Segment, offset: u64, lsn: Lsn, stated_durable: Lsn) -> Corruption {
     Corruption { segment: segment.id, offset, lsn, damage: Damage::Batch, stated_durable, batches_behind: 0 }
 }
 

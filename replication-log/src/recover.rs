@@ -14,7 +14,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 pub(crate) use survey::survey;
 
 use crate::{
-    Epoch, Log, LogOptions, Lsn, OpenError, SegmentId,
+    Epoch, Log, LogOptions, Lsn, OpenError, Position, SegmentId,
     limits::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES},
     log::{CreateError, Recovered, create_segment},
     segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, Place, SegmentHeader, file_name},
@@ -65,9 +65,16 @@ pub(crate) fn open<S: Storage>(
     if !(min..=max).contains(&options.segment_bytes) {
         return Err(OpenError::SegmentSize { bytes: options.segment_bytes, min, max });
     }
-    let survey = survey(&storage, options.known_durable)?;
+    // What lies before the beginning of a log that is yet to be created cannot be missing from it.
+    let start = options.starts_after.lsn;
+    let known_durable = if options.known_durable > start { options.known_durable } else { Lsn::ZERO };
+    let survey = survey(&storage, known_durable, &options.sealing)?;
     if let Some(corruption) = survey.corruption {
         return Err(corruption.into());
+    }
+    let last = survey.found.as_ref().map(|found| found.segments.end().next.previous().unwrap_or(Lsn::ZERO));
+    if let Some(last) = last.filter(|&last| last < start) {
+        return Err(OpenError::EndsBeforeStart { last, start });
     }
     remove_unborn(&storage, &survey.unborn)?;
     let (recovered, cut) = match survey.found {
@@ -97,13 +104,16 @@ pub(crate) fn remove_unborn<S: Storage>(storage: &S, unborn: &[String]) -> Resul
 }
 
 fn create<S: Storage>(storage: S, options: LogOptions) -> Result<Recovered<S>, OpenError> {
+    let Position { lsn, epoch, checksum } = options.starts_after;
+    // Behind the last number there is none to begin with.
+    let first = lsn.next().filter(|first| first.next().is_some()).ok_or(OpenError::Exhausted)?;
     let header = SegmentHeader {
         log_id: options.log_id,
         segment: SegmentId::FIRST,
-        first: Lsn::FIRST,
-        epoch: Epoch::ZERO,
-        durable: Lsn::ZERO,
-        chain: 0,
+        first,
+        epoch,
+        durable: lsn,
+        chain: checksum,
     };
     let preallocate = options.preallocate_bytes.min(options.segment_bytes);
     let (file, zeroed) = create_segment(&storage, &header, preallocate).map_err(CreateError::into_inner)?;
@@ -193,6 +203,7 @@ fn keep_promise<F: StorageFile>(segments: &mut Segments, file: &F, epoch: Epoch)
     let end = segments.end();
     let header = BatchHeader {
         kind: BatchKind::Promise,
+        flags: 0,
         length: 0,
         count: 0,
         first: end.next,

@@ -5,6 +5,7 @@ use alloc::{format, string::String, vec, vec::Vec};
 use crate::{
     Corruption, Lsn, OpenError,
     recover::{remove_unborn, survey},
+    seal::Sealing,
     segment::file_name,
     storage::{Storage, StorageError, StorageErrorKind, StorageFile, StorageOperation, write_zeros},
 };
@@ -37,7 +38,21 @@ pub struct RepairReport {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn repair<S: Storage>(storage: &S) -> Result<RepairReport, OpenError> {
-    let survey = survey(storage, Lsn::ZERO)?;
+    repair_sealed(storage, &Sealing::plain())
+}
+
+/// Repairs like [`repair()`] a log whose batches are encrypted, with the keys to read them.
+///
+/// ```
+/// use replication_log::{LogOptions, Log, repair_sealed, seal::Sealing, storage::MemoryStorage};
+///
+/// let storage = MemoryStorage::new();
+/// Log::open(storage.clone(), LogOptions::new(0x5eed))?.0.close()?;
+/// assert_eq!(repair_sealed(&storage, &Sealing::plain())?.corruption, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn repair_sealed<S: Storage>(storage: &S, sealing: &Sealing) -> Result<RepairReport, OpenError> {
+    let survey = survey(storage, Lsn::ZERO, sealing)?;
     let end = survey.found.as_ref().map(|found| found.segments.end());
     let last = end.and_then(|end| end.next.previous()).unwrap_or(Lsn::ZERO);
     let Some(corruption) = survey.corruption else {

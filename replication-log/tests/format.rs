@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::crc32c;
 use replication_log::{
     Batch, Epoch, Log, LogOptions, Lsn, RecordKind,
     storage::{FaultStorage, Storage, StorageFile},
@@ -42,19 +43,8 @@ fn a_log_of_version_1_can_be_read() {
     assert_eq!(payloads, [(1, b"milk".to_vec()), (2, Vec::new()), (255, vec![b'x'; 200])]);
 }
 
-/// The golden segment; its file shows eight bytes in a row, as the document does.
 fn golden_bytes() -> Vec<u8> {
-    let digits = include_str!("golden/segment_v1.hex").lines().collect::<String>();
-    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
-    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect()
-}
-
-/// CRC32C bit by bit, from its definition.
-fn crc32c(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| {
-        if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }
-    };
-    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+    common::hex(include_str!("golden/segment_v1.hex"))
 }
 
 fn le<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {

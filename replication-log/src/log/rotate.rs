@@ -35,7 +35,7 @@ impl<S: Storage> Log<S> {
     /// Whether appending this many bytes starts a new segment.
     #[cfg(feature = "std")]
     pub(crate) fn needs_new_segment(&self, bytes: u64) -> bool {
-        self.segments.end().offset + bytes > self.options.segment_bytes
+        self.segments.end().offset + bytes + self.sealer.overhead_bytes() > self.options.segment_bytes
     }
 
     /// Fills with zeros until at least `end` is. A failure costs nothing: what was written is zeros

@@ -4,9 +4,10 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 
 use crate::{
     Corruption, Damage, Lsn, OpenError, SegmentId,
+    seal::{Sealing, Unsealer},
     segment::{
-        BatchKind, Behind, FORMAT_VERSION, FramedRecords, HEADER_BYTES, HeaderError, SegmentHeader, Step,
-        Walk, file_name, find_headers, is_unborn_file_name, parse_file_name,
+        BatchKind, Behind, FORMAT_VERSION, FramedRecords, HEADER_BYTES, HeaderError, Place, SegmentHeader,
+        Step, Walk, file_name, find_headers, is_unborn_file_name, parse_file_name,
     },
     segments::{Segment, Segments},
     storage::{Storage, StorageError, StorageFile},
@@ -39,13 +40,17 @@ pub(crate) struct Found<F> {
 }
 
 /// Reads the whole log. O(bytes).
-pub(crate) fn survey<S: Storage>(storage: &S, known_durable: Lsn) -> Result<Survey<S::File>, OpenError> {
+pub(crate) fn survey<S: Storage>(
+    storage: &S,
+    known_durable: Lsn,
+    sealing: &Sealing,
+) -> Result<Survey<S::File>, OpenError> {
     let names = storage.list()?;
     let mut present: Vec<SegmentId> = names.iter().filter_map(|name| parse_file_name(name)).collect();
     present.sort_unstable();
     let unborn = names.into_iter().filter(|name| is_unborn_file_name(name)).collect();
 
-    let mut scan = Scan { storage, stated: known_durable, found: None, closed: false };
+    let mut scan = Scan { storage, sealing, stated: known_durable, found: None, closed: false };
     let mut stop = None;
     let mut read = 0;
     for &segment in &present {
@@ -61,6 +66,7 @@ pub(crate) fn survey<S: Storage>(storage: &S, known_durable: Lsn) -> Result<Surv
 
 struct Scan<'a, S: Storage> {
     storage: &'a S,
+    sealing: &'a Sealing,
     /// The highest durable record stated so far.
     stated: Lsn,
     found: Option<Found<S::File>>,
@@ -111,15 +117,17 @@ impl<S: Storage> Scan<'_, S> {
         Ok(None)
     }
 
-    fn read_batches(&mut self, file: Arc<S::File>, header: &SegmentHeader) -> Result<(), StorageError> {
+    fn read_batches(&mut self, file: Arc<S::File>, header: &SegmentHeader) -> Result<(), OpenError> {
         let length = file.len()?;
         let mut segment = Segment::new(header);
-        let mut walk = Walk::new(Arc::clone(&file), segment.identity, segment.end(), length);
+        let mut walk = self.walk(Arc::clone(&file), segment.identity, segment.end(), length);
         self.closed = false;
-        while let Step::Batch(batch) = walk.step()? {
-            if !holds_records(walk.body(), batch.count) {
-                break;
-            }
+        loop {
+            let batch = match walk.step()? {
+                Step::Batch(batch) if holds_records(walk.body(), batch.count) => batch,
+                Step::Batch(_) | Step::Hole => break,
+                Step::Unreadable(reason) => return Err(reason.at(header.segment, walk.place().offset)),
+            };
             segment.extend(walk.place());
             self.stated = self.stated.max(batch.durable);
             self.closed = batch.kind == BatchKind::Close;
@@ -207,11 +215,15 @@ impl<S: Storage> Scan<'_, S> {
         Ok(behind)
     }
 
+    fn walk(&self, file: Arc<S::File>, identity: u64, place: Place, end: u64) -> Walk<S::File> {
+        Walk::new(file, identity, place, end).unseal_with(Unsealer::before_writing(self.sealing.clone()))
+    }
+
     /// Where the first batch begins that may be in the operating system's cache only.
     fn first_unproven(&self, found: &Found<S::File>) -> Result<Option<u64>, StorageError> {
         let segment = found.segments.active();
         let place = segment.seek(self.stated);
-        let mut walk = Walk::new(Arc::clone(&found.file), segment.identity, place, segment.end().offset);
+        let mut walk = self.walk(Arc::clone(&found.file), segment.identity, place, segment.end().offset);
         loop {
             let offset = walk.place().offset;
             let Step::Batch(batch) = walk.step()? else {
@@ -219,7 +231,7 @@ impl<S: Storage> Scan<'_, S> {
             };
             let proven = match batch.kind {
                 BatchKind::Records => batch.next().is_some_and(|next| next.previous() <= Some(self.stated)),
-                BatchKind::Promise => batch.first <= self.stated,
+                BatchKind::Promise | BatchKind::Unknown(_) => batch.first <= self.stated,
                 // It says nothing that was not durable before it was written.
                 BatchKind::Close => true,
             };

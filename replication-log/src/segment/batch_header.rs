@@ -1,10 +1,17 @@
 //! The first bytes of a batch.
 
 use super::read_le;
-use crate::{Epoch, Lsn, checksum, limits::MAX_BATCH_BYTES};
+use crate::{
+    Epoch, Lsn, checksum,
+    limits::MAX_BATCH_BYTES,
+    seal::{COMPRESSED, ENCRYPTED, MAX_OVERHEAD_BYTES},
+};
 
 /// The size of a batch header.
 pub(crate) const BATCH_HEADER_BYTES: usize = 40;
+
+/// The longest body there can be.
+const MAX_SEALED_BYTES: usize = MAX_BATCH_BYTES + MAX_OVERHEAD_BYTES;
 
 /// What stands in front of the records of a batch.
 ///
@@ -14,7 +21,9 @@ pub(crate) const BATCH_HEADER_BYTES: usize = 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchHeader {
     pub(crate) kind: BatchKind,
-    /// How many bytes of records follow the header.
+    /// How the records are sealed; 0 when they are written as they are.
+    pub(crate) flags: u8,
+    /// How many bytes of records, sealed or not, follow the header.
     pub(crate) length: u32,
     /// How many records they are; 24 bits.
     pub(crate) count: u32,
@@ -31,11 +40,13 @@ pub(crate) struct BatchHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BatchKind {
     /// It holds records.
-    Records = 1,
+    Records,
     /// It holds none: it raises the epoch.
-    Promise = 2,
+    Promise,
     /// It holds none: the log was closed, and everything before it was durable.
-    Close = 3,
+    Close,
+    /// Another version of this crate wrote it: the kind, or a flag, is not known.
+    Unknown(u8),
 }
 
 impl BatchHeader {
@@ -46,7 +57,8 @@ impl BatchHeader {
         bytes[16..24].copy_from_slice(&self.epoch.get().to_le_bytes());
         bytes[24..32].copy_from_slice(&self.durable.get().to_le_bytes());
         bytes[32..36].copy_from_slice(&self.chain.to_le_bytes());
-        bytes[36..40].copy_from_slice(&(self.count << 8 | self.kind as u32).to_le_bytes());
+        bytes[36..40]
+            .copy_from_slice(&(self.count << 8 | u32::from(self.kind.to_byte() | self.flags)).to_le_bytes());
         let checksum = bound_checksum(identity, offset, &bytes);
         bytes[0..4].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -57,17 +69,23 @@ impl BatchHeader {
         // Before the checksum, because a scan asks at every offset and these few comparisons answer
         // nearly always.
         let tail = read_le!(u32, bytes, 36);
-        let (kind, count) = (BatchKind::from_byte(bytes[36])?, tail >> 8);
+        let (kind, flags) = BatchKind::from_byte(bytes[36])?;
+        let count = tail >> 8;
         let length = read_le!(u32, bytes, 4);
         let plausible = match kind {
-            BatchKind::Records => count > 0 && length >= 2 * count && length as usize <= MAX_BATCH_BYTES,
+            BatchKind::Records if flags == 0 => {
+                count > 0 && length >= 2 * count && length as usize <= MAX_BATCH_BYTES
+            }
+            BatchKind::Records => count > 0 && length > 0 && length as usize <= MAX_SEALED_BYTES,
             BatchKind::Promise | BatchKind::Close => count == 0 && length == 0,
+            BatchKind::Unknown(_) => length as usize <= MAX_SEALED_BYTES,
         };
         if !plausible || read_le!(u32, bytes, 0) != bound_checksum(identity, offset, bytes) {
             return None;
         }
         let header = Self {
             kind,
+            flags,
             length,
             count,
             first: Lsn::new(read_le!(u64, bytes, 8)),
@@ -97,12 +115,23 @@ impl BatchHeader {
 }
 
 impl BatchKind {
-    fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Records),
-            2 => Some(Self::Promise),
-            3 => Some(Self::Close),
-            _ => None,
+    /// The kind and the flags in this byte.
+    fn from_byte(byte: u8) -> Option<(Self, u8)> {
+        match (byte, byte & (COMPRESSED | ENCRYPTED)) {
+            (0, _) => None,
+            (2, _) => Some((Self::Promise, 0)),
+            (3, _) => Some((Self::Close, 0)),
+            (byte, flags) if byte == 1 | flags => Some((Self::Records, flags)),
+            (unknown, _) => Some((Self::Unknown(unknown), 0)),
+        }
+    }
+
+    const fn to_byte(self) -> u8 {
+        match self {
+            Self::Records => 1,
+            Self::Promise => 2,
+            Self::Close => 3,
+            Self::Unknown(byte) => byte,
         }
     }
 }

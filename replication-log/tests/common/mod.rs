@@ -88,3 +88,18 @@ impl Model {
         assert!(log.epoch() <= self.attempted, "{context}: invented epoch {}", log.epoch());
     }
 }
+
+/// The bytes a golden file shows, eight in a row.
+pub(crate) fn hex(text: &str) -> Vec<u8> {
+    let digits = text.lines().collect::<String>();
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect()
+}
+
+/// CRC32C bit by bit, from its definition.
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| {
+        if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }
+    };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}
