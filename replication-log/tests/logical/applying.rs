@@ -229,3 +229,16 @@ fn a_stream_that_contradicts_itself_or_the_copy_is_refused() {
     assert!(matches!(refused, Err(ApplyError::UnknownSchema { declared: None, .. })), "{refused:?}");
     assert_eq!(follower.apply(&transaction(2, [declaration(&schema())])), Ok(Outcome::Applied), "said again");
 }
+
+#[test]
+fn a_schema_that_came_with_a_refused_transaction_is_forgotten_with_it() {
+    let mut follower = follower(&schema(), &schema_v2());
+    let entries = [
+        declaration(&schema_v2()),
+        v2(upsert("milk", row_v2("milk", 99, 3))).into(),
+        v2(update("nobody has this", Row::new())).into(),
+    ];
+    follower.apply(&transaction(2, entries)).expect_err("there is no such row");
+    follower.apply(&transaction(2, [upsert("milk", row("milk", 99, "fresh"))])).expect("version 1 still");
+    assert_eq!(rows(follower.target()), [("milk".into(), row_v2("milk", 99, 10))]);
+}

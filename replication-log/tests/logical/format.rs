@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use replication_log::{
+    Lsn,
     entry::logical::{
         Before, Cell, Change, CollectionId, Column, ColumnId, ColumnType, Comparison, Decoded, Entry,
         EntryError, Filter, LogicalEntry, Malformed, Operations, Predicate, ReplicaIdentity, Row, Rule,
-        Schema, SchemaChange, SchemaError, SchemaId, TotalF64, Value,
+        Schema, SchemaChange, SchemaError, SchemaId, TotalF64, Transaction, Value,
     },
     limits::{MAX_COLUMNS, MAX_KEY_BYTES, MAX_PREDICATE_DEPTH, MAX_PREDICATE_NODES},
 };
@@ -57,6 +58,18 @@ fn entries() -> Vec<(&'static str, Entry, bool)> {
     ]
 }
 
+/// What is left of records 300 to 305.
+fn shown() -> Transaction {
+    let customers = |key| LogicalEntry { collection: CollectionId(2), ..delete(key) };
+    let entries = ["a", "b", "c", "d", "e", "f"].map(customers);
+    let mut entries: Vec<Entry> = entries.into_iter().map(Into::into).collect();
+    entries[1] = delete("milk").into();
+    entries[4] = delete("bread").into();
+    let all = Transaction::numbered(Lsn::new(300), entries).expect("six entries");
+    let goods = Filter::nothing().with(GOODS, Rule::all()).expect("one rule");
+    goods.apply(&all).expect("no predicate")
+}
+
 fn filter() -> Filter {
     let predicate = Predicate::compare(PRICE, Comparison::Less, 100_i64)
         .and(Predicate::is_null(NOTE))
@@ -78,6 +91,8 @@ fn the_bytes_of_version_1() {
     }
     assert_eq!(filter().encode(), golden("filter"), "{:02x?}", filter().encode());
     assert_eq!(Filter::decode(&golden("filter")), Ok(filter()));
+    assert_eq!(shown().encode(), Ok(golden("transaction")));
+    assert_eq!(Transaction::decode(&golden("transaction")), Ok(shown()));
 }
 
 #[test]
@@ -161,6 +176,25 @@ fn filters_have_one_encoding_and_match_their_operands() {
 }
 
 #[test]
+fn transactions_have_one_encoding_and_hold_what_they_cover() {
+    let bytes = golden("transaction");
+    assert!((0..bytes.len()).all(|end| Transaction::decode(&bytes[..end]).is_err()));
+    let refused = |bytes: &[u8]| Transaction::decode(bytes).expect_err("malformed");
+    assert_eq!(refused(&[bytes.as_slice(), &[0]].concat()), Malformed::Trailing(1).into());
+    assert_eq!(refused(&[2, 5, 0, 0]), Malformed::Tag(2).into());
+    let last = [&[1][..], &[0xff; 9], &[1, 1, 0]].concat();
+    assert_eq!(refused(&last), Malformed::Number.into(), "no record comes after the last one");
+    let ends = |place, flags| [1, 5, 1, 1, place, 7, 1, 3, flags, 1, 7, 1, 0];
+    assert!(Transaction::decode(&ends(1, 1)).is_ok());
+    assert_eq!(refused(&ends(2, 1)), Malformed::Number.into(), "record 7 of 5 to 6");
+    let open = shape("the last entry ends the transaction");
+    assert_eq!(refused(&ends(1, 0)), open.into());
+
+    let newer = Transaction::decode(&[1, 5, 1, 1, 0, 3, 9, 0x86, 1]).expect("optional");
+    assert_eq!((newer.entries().len(), newer.skipped(), newer.last()), (0, 1, Lsn::new(6)));
+}
+
+#[test]
 fn no_count_is_believed_before_what_it_counts() {
     // 4096 columns, and none of them there; then one more than a row may have.
     assert_eq!(Entry::decode(&[1, 2, 1, 1, 7, 1, 0, 0x80, 0x20]), Err(Malformed::Short.into()));
@@ -184,6 +218,13 @@ fn what_could_not_be_read_is_not_written() {
     let same = LogicalEntry { old_key: Some("milk".into()), ..update("milk", Row::new()) };
     assert_eq!(refused(same), shape("a row that moves gets another key").into());
     let newborn = entry("milk", Before::Absent, Change::Update(Row::new()));
+    let grown = entry(
+        "milk",
+        Before::Whole(Row::new().with(NAME, "milk")),
+        Change::Update(Row::new().with(PRICE, 1_i64)),
+    );
+    let columns = shape("an update changes columns that the whole row before it has");
+    assert_eq!(refused(grown), columns.into());
     assert_eq!(refused(newborn), shape("this change cannot have this row before it").into());
 }
 

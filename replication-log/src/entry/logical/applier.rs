@@ -19,8 +19,9 @@ use crate::Lsn;
 /// ```
 /// use replication_log::Lsn;
 /// use replication_log::entry::logical::{
-///     Before, Change, CollectionId, Column, ColumnId, ColumnType, LogicalApplier, LogicalEntry, MemoryTarget,
-///     Outcome, ReplicaIdentity, Row, Schema, SchemaChange, SchemaId, SchemaRegistry, Transaction,
+///     Before, Change, CollectionId, Column, ColumnId, ColumnType, LogicalApplier, LogicalEntry,
+///     MemoryTarget, Outcome, ReplicaIdentity, Row, Schema, SchemaChange, SchemaId, SchemaRegistry,
+///     Transaction,
 /// };
 ///
 /// let (goods, name) = (CollectionId(1), ColumnId(1));

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Malformed, Row, Schema, SchemaId, bytes::within};
+use super::{Cell, Malformed, Row, Schema, SchemaId, bytes::within};
 use crate::limits::{MAX_COLUMNS, MAX_KEY_BYTES};
 
 /// A collection's identity.
@@ -177,6 +177,11 @@ impl LogicalEntry {
             }
             (Change::Delete | Change::Delta { .. }, Before::Unknown) => {}
             _ => return Err(Malformed::Shape("this change cannot have this row before it")),
+        }
+        if let (Change::Update(row), Before::Whole(before)) = (&self.change, &self.before)
+            && row.cells().any(|(column, _)| *before.get(column) == Cell::Unchanged)
+        {
+            return Err(Malformed::Shape("an update changes columns that the whole row before it has"));
         }
         match &self.change {
             Change::Delete | Change::Delta { .. } if old_key.is_some() => {

@@ -91,11 +91,11 @@ impl Rule {
 /// What a stream shows of each collection.
 ///
 /// A filtered stream keeps one promise: whoever applies it has, of each collection whose operations
-/// are all shown, exactly the rows for which the predicate is true. A row that an update moves out of the predicate therefore
-/// arrives as a delete, and one that it moves in as an upsert of the whole row, as in
-/// `PostgreSQL`'s publications. Where the writer does not tell what the row was before, a change
-/// that leaves it outside the predicate arrives as a delete, which is nothing new to a follower
-/// that does not have the row, and one that needs the old row is an error.
+/// are all shown, exactly the rows for which the predicate is true. A row that an update moves out
+/// of the predicate therefore arrives as a delete, and one that it moves in as an upsert of the
+/// whole row, as in `PostgreSQL`'s publications. Where the writer does not tell what the row was
+/// before, a change that leaves it outside the predicate arrives as a delete, which is nothing new
+/// to a follower that does not have the row, and one that needs the old row is an error.
 ///
 /// Rows are judged when they are written: adding a column, with a default that makes rows pass which
 /// did not, moves none of them. A follower whose predicate reads a new column starts anew.

@@ -2,10 +2,13 @@
 
 use alloc::vec::Vec;
 
-use super::{Entry, EntryError};
+use super::{
+    Entry, EntryError, FORMAT_VERSIONS, Malformed,
+    bytes::{Ascending, Input, put_blob, put_count, put_number},
+};
 use crate::{
     Batch, BatchError, Lsn, Record, RecordKind,
-    limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_RECORD_BYTES},
 };
 
 /// The kind of records whose payloads are logical entries.
@@ -64,6 +67,75 @@ impl Transaction {
         let last = first.advance(entries.len() as u64)?.previous().filter(|last| *last >= first)?;
         let entries = (first.get()..).map(Lsn::new).zip(entries).collect();
         Some(Self { first, last, entries, skipped: 0 })
+    }
+
+    /// The transaction as bytes, for a follower that is not sent the records themselves because a
+    /// filter left out some of them. O(bytes).
+    ///
+    /// What was skipped here is not told.
+    pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
+        let mut bytes = [FORMAT_VERSIONS.min].to_vec();
+        put_number(&mut bytes, self.first.get());
+        put_number(&mut bytes, self.last.get() - self.first.get());
+        put_count(&mut bytes, self.entries.len());
+        let mut places = Ascending::default();
+        for (at, (lsn, entry)) in self.entries.iter().enumerate() {
+            places.put(&mut bytes, lsn.get() - self.first.get());
+            put_blob(&mut bytes, &entry.encode(at + 1 == self.entries.len())?);
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a transaction back, and counts what is optional and of a newer version of the format
+    /// as skipped. Allocates a small multiple of the bytes that are there.
+    ///
+    /// ```
+    /// use replication_log::Lsn;
+    /// use replication_log::entry::logical::{Filter, Transaction};
+    /// # use replication_log::entry::logical::{Before, Change, CollectionId, Entry, LogicalEntry};
+    /// # use replication_log::entry::logical::SchemaId;
+    /// # let gone = |key: &[u8]| Entry::Row(LogicalEntry {
+    /// #     schema: SchemaId(7),
+    /// #     version: 1,
+    /// #     collection: CollectionId(1),
+    /// #     key: key.to_vec(),
+    /// #     old_key: None,
+    /// #     before: Before::Unknown,
+    /// #     change: Change::Delete,
+    /// # });
+    ///
+    /// let transaction = Transaction::numbered(Lsn::new(5), vec![gone(b"milk"), gone(b"bread")]);
+    /// let nothing = Filter::nothing().apply(&transaction.expect("two entries"))?;
+    /// let received = Transaction::decode(&nothing.encode()?)?;
+    /// assert_eq!((received.first(), received.last()), (Lsn::new(5), Lsn::new(6)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
+        let mut input = Input::new(bytes);
+        let version = input.byte()?;
+        if version != FORMAT_VERSIONS.min {
+            return Err(Malformed::Tag(version).into());
+        }
+        let first = Lsn::new(input.number()?);
+        let distance = input.number()?;
+        let last = first.advance(distance).ok_or(Malformed::Number)?;
+        let count = input.count(MAX_BATCH_RECORDS, "entries of a transaction")?;
+        let mut transaction = Self { first, last, entries: Vec::new(), skipped: 0 };
+        let mut places = Ascending::default();
+        for at in 1..=count {
+            let place = places.take(&mut input)?;
+            let lsn = first.advance(place).filter(|lsn| *lsn <= last).ok_or(Malformed::Number)?;
+            let decoded = Entry::decode(input.blob(MAX_RECORD_BYTES, "bytes of an entry")?)?;
+            if decoded.last != (at == count) {
+                return Err(Malformed::Shape("the last entry ends the transaction").into());
+            }
+            match decoded.entry {
+                Some(entry) => transaction.entries.push((lsn, entry)),
+                None => transaction.skipped += 1,
+            }
+        }
+        input.end()?;
+        Ok(transaction)
     }
 
     /// The first record it covers.
