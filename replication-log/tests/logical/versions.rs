@@ -1,10 +1,11 @@
 //! Lessons on versions of the format: what peers speak, and what an old one makes of a new one.
 
 use replication_log::{
-    Batch, Epoch, Log, LogOptions, Lsn, Record, RecordKind,
+    Batch, BatchError, Epoch, Log, LogOptions, Lsn, Record, RecordKind,
     entry::logical::{
         Before, Change, Decoded, Entry, EntryError, FORMAT_VERSIONS, FormatVersions, LOGICAL, LogicalApplier,
-        MemoryTarget, NoCommonVersion, Outcome, StreamError, Transaction, Transactions, WriteError,
+        Malformed, MemoryTarget, NoCommonVersion, Outcome, StreamError, Transaction, Transactions,
+        WriteError,
     },
     limits::{MAX_BATCH_BYTES, MAX_RECORD_BYTES},
     storage::MemoryStorage,
@@ -142,8 +143,13 @@ fn a_transaction_without_an_end_does_not_fill_the_memory() {
 fn what_cannot_be_written_is_refused() {
     let mut batch = Batch::new(Epoch::ZERO);
     assert_eq!(Transaction::write(&[], &mut batch), Err(WriteError::Empty));
-    let huge = entry("milk", Before::Unknown, Change::Delta { tag: 0, bytes: vec![0; MAX_RECORD_BYTES] });
-    assert!(matches!(Transaction::write(&[huge.into()], &mut batch), Err(WriteError::Batch(_))));
+    let large = |bytes| entry("milk", Before::Unknown, Change::Delta { tag: 0, bytes: vec![0; bytes] });
+    let refused = Transaction::write(&[large(MAX_RECORD_BYTES).into()], &mut batch);
+    let malformed = Malformed::TooMuch { what: "bytes of an entry", limit: MAX_RECORD_BYTES };
+    assert_eq!(refused, Err(WriteError::Entry(malformed.into())));
+    let half = Entry::from(large(MAX_RECORD_BYTES / 2));
+    let refused = Transaction::write(&vec![half; 9], &mut batch);
+    assert!(matches!(refused, Err(WriteError::Batch(BatchError::BatchTooLarge { .. }))), "{refused:?}");
     let long = delete(&"k".repeat(1 << 17));
     assert!(matches!(Transaction::write(&[long.into()], &mut batch), Err(WriteError::Entry(_))));
     assert_eq!(Transaction::numbered(Lsn::FIRST, Vec::new()), None);

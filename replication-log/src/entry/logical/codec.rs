@@ -5,7 +5,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use super::{
     Before, Cell, Change, CollectionId, Column, ColumnId, ColumnType, Entry, FORMAT_VERSIONS, LogicalEntry,
     Malformed, ReplicaIdentity, Row, Schema, SchemaChange, SchemaError, SchemaId, TotalF64, Value,
-    bytes::{Ascending, Input, put_blob, put_count, put_number, put_signed},
+    bytes::{Ascending, Input, put_blob, put_count, put_number, put_signed, within},
 };
 use crate::limits::{MAX_COLUMN_NAME_BYTES, MAX_COLUMNS, MAX_KEY_BYTES, MAX_RECORD_BYTES};
 
@@ -94,6 +94,7 @@ impl Entry {
                 put_schema(&mut bytes, schema);
             }
         }
+        within(bytes.len(), MAX_RECORD_BYTES, "bytes of an entry")?;
         Ok(bytes)
     }
 
