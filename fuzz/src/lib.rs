@@ -8,6 +8,7 @@ mod damage;
 mod decode;
 mod deltas;
 mod engine;
+mod entries;
 mod histories;
 mod merkle;
 mod quorums;
@@ -23,6 +24,7 @@ pub use decode::{
 };
 pub use deltas::a_delta_is_exactly_what_the_receiver_lacks;
 pub use engine::what_one_peer_says_does_not_cut_off_the_other;
+pub use entries::an_entry_decodes_only_from_its_one_encoding;
 pub use histories::a_set_says_what_a_model_says_that_never_forgets;
 pub use merkle::a_session_ends_whatever_the_peer_says;
 pub use quorums::a_text_is_a_quorum_system_or_is_refused;

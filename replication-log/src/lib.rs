@@ -17,6 +17,7 @@ mod repair;
 mod segment;
 mod segments;
 
+pub mod entry;
 #[cfg(feature = "std")]
 pub mod handle;
 pub mod limits;

@@ -21,3 +21,24 @@ pub const MIN_SEGMENT_BYTES: u64 = 512;
 
 /// The largest size bound a segment may be given.
 pub const MAX_SEGMENT_BYTES: u64 = 4 << 30;
+
+/// The longest key of a logical entry.
+pub const MAX_KEY_BYTES: usize = 64 << 10;
+
+/// The most columns of a row, a schema or a column list.
+pub const MAX_COLUMNS: usize = 4096;
+
+/// The longest name of a column.
+pub const MAX_COLUMN_NAME_BYTES: usize = 255;
+
+/// The most collections whose schemas a registry holds.
+pub const MAX_SCHEMAS: usize = 64 << 10;
+
+/// The most comparisons and operators of a predicate.
+pub const MAX_PREDICATE_NODES: usize = 1024;
+
+/// The deepest nesting of a predicate.
+pub const MAX_PREDICATE_DEPTH: usize = 64;
+
+/// The most collections a filter has rules for.
+pub const MAX_FILTER_RULES: usize = 4096;

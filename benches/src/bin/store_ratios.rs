@@ -1,6 +1,6 @@
 //! What a store costs beside the bare engine beneath it, and how much memory a document takes.
 //!
-//! `cargo run --release -p crdt-benches --bin store_ratios -- [documents]`
+//! `cargo run --release -p crdt-benches --bin store_ratios -- [documents] [rounds]`
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -27,18 +27,21 @@ const FEED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
 const BATCH: u64 = 1_000;
 const PAGE: usize = 1_000;
 const BODY: usize = 100;
-const ROUNDS: usize = 3;
 
 fn main() {
-    let documents = std::env::args().nth(1).and_then(|number| number.parse().ok()).unwrap_or(100_000);
+    let argument = |place, default: u64| {
+        std::env::args().nth(place).and_then(|number| number.parse().ok()).unwrap_or(default)
+    };
+    let documents = argument(1, 100_000);
+    let rounds = usize::try_from(argument(2, 3)).unwrap().max(1);
     println!(
-        "{documents} documents, keys of 16 bytes in random order, bodies of {BODY}, batches of {BATCH}.\n"
+        "{documents} documents, keys of 16 bytes in random order, bodies of {BODY}, batches of {BATCH}; medians of {rounds} rounds.\n"
     );
     println!("| what | bare engine | store | ratio |\n|---|---:|---:|---:|");
     let turns = |bare: &dyn Fn() -> Duration, store: &dyn Fn() -> Duration| {
-        let mut times: Vec<_> = (0..ROUNDS).map(|_| (bare(), store())).collect();
+        let mut times: Vec<_> = (0..rounds).map(|_| (bare(), store())).collect();
         times.sort_by(|a, b| ratio(*a).total_cmp(&ratio(*b)));
-        times[ROUNDS / 2]
+        times[rounds / 2]
     };
     row("load, memory (a BTreeMap beside it)", turns(&|| bare_memory(documents), &|| load_memory(documents)));
     row(
@@ -62,7 +65,7 @@ fn main() {
             in_folder(|path| load(&mut durable(path), documents))
         }),
     );
-    feeds(documents);
+    feeds(documents, rounds);
     memory(documents);
 }
 
@@ -175,7 +178,7 @@ fn in_folder(work: impl FnOnce(&Path) -> Duration) -> Duration {
 }
 
 /// How fast the feed is read, page by page, beside a walk over the engine's rows.
-fn feeds(documents: u64) {
+fn feeds(documents: u64, rounds: usize) {
     let mut memory = Store::new(Strategy::KeepAll, MemoryBackend::default());
     load(&mut memory, documents);
     println!("| feed, memory | | {:.1} M keys/s | |", documents as f64 / walk(&memory).as_secs_f64() / 1e6);
@@ -193,9 +196,9 @@ fn feeds(documents: u64) {
         assert_eq!(keys.len() as u64, documents);
         start.elapsed()
     };
-    let mut times: Vec<_> = (0..ROUNDS).map(|_| (scan(), walk(&store))).collect();
+    let mut times: Vec<_> = (0..rounds).map(|_| (scan(), walk(&store))).collect();
     times.sort_by(|a, b| ratio(*a).total_cmp(&ratio(*b)));
-    row("feed, durable", times[ROUNDS / 2]);
+    row("feed, durable", times[rounds / 2]);
 }
 
 fn walk<B: Backend<[u8], Document<Bytes>>>(store: &Store<Bytes, B>) -> Duration {
