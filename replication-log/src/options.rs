@@ -25,14 +25,24 @@ pub struct LogOptions {
     /// write file metadata and a full disk is noticed before a batch is half written. 0 turns it
     /// off.
     pub preallocate_bytes: u64,
+    /// How many encoded bytes are gathered in memory before they are handed to the storage in one
+    /// write. [`flush`](crate::Log::flush) and [`sync`](crate::Log::sync) hand them over earlier. 0
+    /// writes every append at once, so that it survives the process, if not the machine.
+    pub staging_bytes: usize,
     /// What the caller's own checkpoint says was durable. Opening refuses a log that ends before it.
     pub known_durable: Lsn,
 }
 
 impl LogOptions {
-    /// Segments of 64 MiB, zero-filled 1 MiB ahead, nothing known to be durable.
+    /// Segments of 64 MiB, zero-filled 1 MiB ahead, 64 KiB staged, nothing known to be durable.
     pub const fn new(log_id: u64) -> Self {
-        Self { log_id, segment_bytes: 64 << 20, preallocate_bytes: 1 << 20, known_durable: Lsn::ZERO }
+        Self {
+            log_id,
+            segment_bytes: 64 << 20,
+            preallocate_bytes: 1 << 20,
+            staging_bytes: 64 << 10,
+            known_durable: Lsn::ZERO,
+        }
     }
 
     /// Sets the size bound of segments that are created from now on.
@@ -44,6 +54,12 @@ impl LogOptions {
     /// Sets how far ahead a segment is filled with zeros.
     pub const fn preallocate_bytes(mut self, bytes: u64) -> Self {
         self.preallocate_bytes = bytes;
+        self
+    }
+
+    /// Sets how much is gathered in memory before it is written.
+    pub const fn staging_bytes(mut self, bytes: usize) -> Self {
+        self.staging_bytes = bytes;
         self
     }
 

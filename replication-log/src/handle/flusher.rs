@@ -64,10 +64,10 @@ fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<S::File> {
         if let Some(poison) = log.poison() {
             return Task::Report(Err(poison.clone()));
         }
-        let (written, durable) = (log.written(), log.durable());
+        let (last, durable) = (log.last(), log.durable());
         let due = match shared.policy {
-            FsyncPolicy::Group => written > durable,
-            FsyncPolicy::Interval(_) => (paused || stopping) && written > durable,
+            FsyncPolicy::Group => last > durable,
+            FsyncPolicy::Interval(_) => (paused || stopping) && last > durable,
             FsyncPolicy::Always | FsyncPolicy::Never => false,
         };
         if (due || state.requested > durable)
@@ -79,7 +79,7 @@ fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<S::File> {
             return Task::Stop;
         }
         state = match shared.policy {
-            FsyncPolicy::Interval(pause) if written > durable && !paused => {
+            FsyncPolicy::Interval(pause) if last > durable && !paused => {
                 paused = true;
                 wait_out(shared, state, pause)
             }

@@ -110,11 +110,11 @@ where
     /// Waits while a new segment is due and a sync is under way.
     pub fn append(&self, batch: &Batch) -> Result<Ticket, SubmitError> {
         let shared = self.shared();
-        let bytes = batch.encoded_bytes() as u64;
+        let bytes = batch.encoded_bytes();
         let always = shared.policy == FsyncPolicy::Always;
         let mut state = shared.wait_while(|state| {
-            let turns = |log: &Log<S>| always || log.needs_new_segment(bytes);
-            state.sync_under_way && state.log.as_ref().is_some_and(turns)
+            let waits = |log: &Log<S>| state.sync_under_way && always || log.has_to_wait(bytes);
+            state.log.as_ref().is_some_and(waits)
         });
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
         let outcome = log.append(batch);
@@ -143,11 +143,11 @@ where
     /// durable record.
     pub fn sync(&self) -> Result<Lsn, WaitError> {
         let mut state = self.shared().lock();
-        let written = state.log.as_ref().ok_or(WaitError::Closed)?.written();
-        state.requested = state.requested.max(written);
+        let last = state.log.as_ref().ok_or(WaitError::Closed)?.last();
+        state.requested = state.requested.max(last);
         drop(state);
         self.shared().wake_all();
-        self.wait_for(written, false)
+        self.wait_for(last, false)
     }
 
     /// Promises to refuse every epoch below `epoch`; see [`Log::promise_epoch`].
@@ -175,7 +175,12 @@ where
         self.shared().lock().log.as_ref().map(Log::durable)
     }
 
-    /// The last record written; `None` once the log is closed.
+    /// The last record appended; `None` once the log is closed.
+    pub fn last(&self) -> Option<Lsn> {
+        self.shared().lock().log.as_ref().map(Log::last)
+    }
+
+    /// The last record handed to the storage; `None` once the log is closed.
     pub fn written(&self) -> Option<Lsn> {
         self.shared().lock().log.as_ref().map(Log::written)
     }

@@ -21,20 +21,30 @@ pub(super) enum NoRoom {
 impl<S: Storage> Log<S> {
     /// Sees to it that `bytes` can be written at the end of the active segment, with a new segment
     /// if need be.
-    pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), NoRoom> {
+    pub(super) fn make_room(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        let has_room = !self.in_flight || self.stage.has_room(bytes);
+        let bytes = bytes as u64;
         let limit = self.options.segment_bytes - HEADER_BYTES as u64;
         if bytes > limit {
             return Err(NoRoom::TooLarge { bytes, limit });
         }
-        if self.segments.end().offset + bytes > self.options.segment_bytes {
+        if self.needs_new_segment(bytes) {
             self.rotate()?;
+        }
+        if !has_room {
+            return Err(NoRoom::SyncUnderWay);
         }
         self.zero_ahead(self.segments.end().offset + bytes).map_err(NoRoom::Storage)
     }
 
-    /// Whether appending this many bytes starts a new segment.
+    /// Whether an append of this many bytes has to wait for the sync under way.
     #[cfg(feature = "std")]
-    pub(crate) fn needs_new_segment(&self, bytes: u64) -> bool {
+    pub(crate) fn has_to_wait(&self, bytes: usize) -> bool {
+        let turns = self.sync_under_way && self.needs_new_segment(bytes as u64);
+        turns || self.in_flight && !self.stage.has_room(bytes)
+    }
+
+    fn needs_new_segment(&self, bytes: u64) -> bool {
         self.segments.end().offset + bytes > self.options.segment_bytes
     }
 
@@ -60,9 +70,10 @@ impl<S: Storage> Log<S> {
             return Err(NoRoom::SyncUnderWay);
         }
         let segment = self.segments.active().id.next().ok_or(NoRoom::Exhausted)?;
+        self.write_staged().map_err(NoRoom::Poisoned)?;
         let outcome = self.file.sync_data();
         outcome.map_err(|error| NoRoom::Poisoned(self.poisoned(PoisonedBy::Sync, error)))?;
-        self.durable = self.written();
+        self.durable = self.last();
         self.durable_epoch = self.epoch();
 
         let end = self.segments.end();
