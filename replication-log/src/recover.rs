@@ -110,8 +110,8 @@ fn create<S: Storage>(storage: S, options: LogOptions) -> Result<Recovered<S>, O
     Ok(Recovered {
         storage,
         id: options.log_id,
+        segments: Segments::new(Segment::new(&header).reserve(options.segment_bytes)),
         options,
-        segments: Segments::new(Segment::new(&header)),
         file: Arc::new(file),
         zeroed,
         closed: false,

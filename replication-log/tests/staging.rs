@@ -248,6 +248,43 @@ fn a_batch_that_cannot_be_committed_leaves_no_trace() {
     assert_eq!((image(&disk), log.last(), log.epoch(), log.checksum()), before);
 }
 
+#[test]
+fn a_log_that_has_warmed_up_appends_without_allocating() {
+    const APPENDS: u64 = 10_000;
+    let options = LogOptions::new(1).segment_bytes(8 << 20).preallocate_bytes(8 << 20);
+    let (mut log, _) = Log::open(MemoryStorage::new(), options).expect("new");
+    let batch = batch(0, 1, &[100]);
+    let allocations = |work: &mut dyn FnMut()| allocation_counter::measure(work).count_total;
+    assert!(
+        allocations(&mut || log.append(&batch).map(drop).expect("fits")) > 0,
+        "the counter counts, and the first append takes the buffer"
+    );
+    for _ in 0..1000 {
+        log.append(&batch).expect("fits");
+    }
+    let ways: [&mut dyn FnMut(&mut Log<MemoryStorage>); 3] = [
+        &mut |log| log.append(&batch).map(drop).expect("fits"),
+        &mut |log| log.append_record(Epoch::ZERO, KIND, &[7; 100]).map(drop).expect("fits"),
+        &mut |log| {
+            let mut open = log.begin_batch(Epoch::ZERO).expect("not older");
+            open.push(KIND, &[7; 100]).expect("small");
+            open.commit().map(drop).expect("fits");
+        },
+    ];
+    for append in ways {
+        let all = allocations(&mut || (0..APPENDS).for_each(|_| append(&mut log)));
+        assert_eq!(all, 0, "{APPENDS} appends");
+    }
+    // Two buffers take turns, and both have warmed up after two syncs.
+    for round in 0..4 {
+        let synced = allocations(&mut || {
+            (0..APPENDS / 10).for_each(|_| log.append(&batch).map(drop).expect("fits"));
+            log.sync().map(drop).expect("healthy");
+        });
+        assert!(round < 2 || synced == 0, "round {round} took {synced} allocations");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::default())]
 

@@ -93,7 +93,7 @@ impl<S: Storage> Log<S> {
             Ok((file, zeroed)) => {
                 self.file = Arc::new(file);
                 self.zeroed = zeroed;
-                self.segments.push(Segment::new(&header));
+                self.segments.push(Segment::new(&header).reserve(self.options.segment_bytes));
                 Ok(())
             }
             Err(CreateError::Unborn(error)) => Err(NoRoom::Storage(error)),
