@@ -1,18 +1,18 @@
-//! The thread that waits for the disk on behalf of all others.
+//! The thread that waits for the disk on behalf of those who do not.
 
 use std::{
     sync::{MutexGuard, PoisonError},
     time::Duration,
 };
 
-use super::{Shared, State};
-use crate::{FsyncPolicy, Log, Lsn, PendingSync, Poison, storage::Storage};
+use super::shared::{Farewell, Shared, State};
+use crate::{FsyncPolicy, Log, Lsn, Poison, storage::Storage};
 
 /// Told every advance of the durable watermark, and at last the failure if there is one.
 pub type OnDurable = Box<dyn FnMut(Result<Lsn, Poison>) + Send>;
 
 /// Syncs and reports until the handle stops or the log fails.
-pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: OnDurable) {
+pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: Option<OnDurable>) {
     // Also when the callback panics: whoever waits would wait for ever.
     let _farewell = Farewell(shared);
     let mut reported = shared.lock().log.as_ref().map_or(Lsn::ZERO, Log::durable);
@@ -21,77 +21,62 @@ pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: OnDurable) {
             Task::Report(outcome) => {
                 let failed = outcome.is_err();
                 reported = *outcome.as_ref().unwrap_or(&reported);
-                on_durable(outcome);
+                if let Some(on_durable) = &mut on_durable {
+                    on_durable(outcome);
+                }
                 if failed {
                     return;
                 }
             }
-            Task::Sync(pending) => {
-                let outcome = pending.run();
-                let mut state = shared.lock();
-                state.sync_under_way = false;
-                if let Some(log) = &mut state.log {
-                    // Its failure poisons the log, which is where everyone, and the next task,
-                    // finds it.
-                    log.finish_sync(pending, outcome).ok();
-                }
-                drop(state);
-                shared.done.notify_all();
-            }
+            Task::Sync(state) => shared.lead(state),
             Task::Stop => return,
         }
     }
 }
 
-enum Task<F> {
+enum Task<'a, S: Storage> {
     Report(Result<Lsn, Poison>),
-    Sync(PendingSync<F>),
+    Sync(MutexGuard<'a, State<S>>),
     Stop,
 }
 
 /// Waits for something to do. News are told before the next sync begins.
-fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<S::File> {
+fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<'_, S> {
     let mut state = shared.lock();
     let mut paused = false;
     loop {
-        let stopping = state.stopping;
-        let Some(log) = &mut state.log else {
-            return Task::Stop;
-        };
-        if log.durable() > reported {
-            return Task::Report(Ok(log.durable()));
+        let Some(log) = state.log.as_ref().filter(|_| !state.ended) else { return Task::Stop };
+        let (last, durable) = (log.last(), log.durable());
+        if durable > reported && shared.watched {
+            return Task::Report(Ok(durable));
         }
         if let Some(poison) = log.poison() {
             return Task::Report(Err(poison.clone()));
         }
-        let (last, durable) = (log.last(), log.durable());
         let due = match shared.policy {
-            FsyncPolicy::Group => last > durable,
-            FsyncPolicy::Interval(_) => (paused || stopping) && last > durable,
+            FsyncPolicy::Group => state.unattended > durable || state.stopping && last > durable,
+            FsyncPolicy::Interval(_) => (paused || state.stopping) && last > durable,
             FsyncPolicy::Always | FsyncPolicy::Never => false,
         };
-        if (due || state.requested > durable)
-            && let Some(pending) = begin(&mut state)
-        {
-            return Task::Sync(pending);
+        if due && !state.sync_under_way {
+            return Task::Sync(state);
         }
-        if stopping {
+        if state.stopping && !due {
             return Task::Stop;
         }
         state = match shared.policy {
             FsyncPolicy::Interval(pause) if last > durable && !paused => {
                 paused = true;
-                wait_out(shared, state, pause)
+                wait_out(shared, state, pause, reported)
             }
-            _ => shared.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            _ => {
+                state.flusher_idle = true;
+                let mut state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.flusher_idle = false;
+                state
+            }
         };
     }
-}
-
-fn begin<S: Storage>(state: &mut State<S>) -> Option<PendingSync<S::File>> {
-    let pending = state.log.as_mut()?.begin_sync().ok()?;
-    state.sync_under_way = true;
-    Some(pending)
 }
 
 /// Lets the interval pass, unless something cannot wait for its end.
@@ -99,23 +84,12 @@ fn wait_out<'a, S: Storage>(
     shared: &'a Shared<S>,
     state: MutexGuard<'a, State<S>>,
     pause: Duration,
+    reported: Lsn,
 ) -> MutexGuard<'a, State<S>> {
     let waited = shared.work.wait_timeout_while(state, pause, |state| {
         let Some(log) = &state.log else { return false };
-        !state.stopping && log.poison().is_none() && state.requested <= log.durable()
+        let news = shared.watched && log.durable() > reported;
+        !state.stopping && !state.ended && !news && log.poison().is_none()
     });
     waited.unwrap_or_else(PoisonError::into_inner).0
-}
-
-/// Releases everyone who waits when the flusher ends, however it ends.
-struct Farewell<'a, S: Storage>(&'a Shared<S>);
-
-impl<S: Storage> Drop for Farewell<'_, S> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.ended = true;
-        state.sync_under_way = false;
-        drop(state);
-        self.0.wake_all();
-    }
 }
