@@ -92,8 +92,8 @@ pub enum AppendError {
     Exhausted,
     /// A new segment is due, or as much is staged as may be
     /// ([`MAX_STAGED_BYTES`](crate::limits::MAX_STAGED_BYTES)), and either has to wait until the sync
-    /// under way is finished.
-    #[error("there is no room until the sync under way is finished; nothing was written")]
+    /// under way, or the preparation of that segment, is finished.
+    #[error("there is no room until the sync or preparation under way is finished; nothing was written")]
     SyncUnderWay,
     /// The record cannot be part of any batch.
     #[error("not appended: {0}")]
@@ -134,8 +134,8 @@ pub enum PromiseError {
     /// The log has run out of segment numbers.
     #[error("the log has no numbers left; nothing was promised")]
     Exhausted,
-    /// A sync has begun and not finished.
-    #[error("a sync is under way; nothing was done")]
+    /// A sync has begun and not finished, or the preparation of a segment that is needed.
+    #[error("a sync or preparation is under way; nothing was done")]
     SyncUnderWay,
     /// The storage refused to make room. The log can be used further; nothing was promised.
     #[error("no room for the promise; the log is as it was: {0}")]
@@ -168,8 +168,8 @@ pub enum CloseError {
     /// There was no room for the closing mark; all records are durable.
     #[error("no room for the closing mark; all records are durable: {0}")]
     NoRoom(#[source] StorageError),
-    /// A sync has begun and not finished.
-    #[error("a sync is under way; the log was dropped without a closing mark")]
+    /// A sync has begun and not finished, or the preparation of a segment that is needed.
+    #[error("a sync or preparation is under way; the log was dropped without a closing mark")]
     SyncUnderWay,
     /// The log was poisoned, now or earlier.
     #[error("the log is poisoned: {0}")]

@@ -29,7 +29,7 @@ pub use error::{
 };
 #[cfg(feature = "std")]
 pub use handle::LogHandle;
-pub use log::{BatchWriter, Log, PendingSync};
+pub use log::{BatchWriter, Log, PendingSegment, PendingSync};
 pub use lsn::{Epoch, Lsn, SegmentId};
 pub use options::{FsyncPolicy, LogOptions};
 pub use reader::{Reader, Records};

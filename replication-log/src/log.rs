@@ -1,22 +1,25 @@
 //! The log itself: appending, syncing, rotating, closing.
 
 mod append;
+mod prepare;
 mod rotate;
 mod stage;
 mod sync;
 
 pub use append::BatchWriter;
+pub use prepare::PendingSegment;
 pub(crate) use rotate::{CreateError, create_segment};
 pub use sync::PendingSync;
 
 use alloc::{sync::Arc, vec::Vec};
 
+use prepare::Ahead;
 use stage::Stage;
 
 use crate::{
     AppendError, Batch, CloseError, Epoch, LogOptions, Lsn, OpenError, Poison, PoisonedBy, PromiseError,
-    ReadError, Reader, RecoveryReport, SyncError, TruncateError, recover,
-    segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name},
+    ReadError, Reader, RecoveryReport, SegmentId, SyncError, TruncateError, recover,
+    segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name, spare_file_name},
     segments::{Segment, Segments},
     storage::{Storage, StorageError, StorageErrorKind, StorageFile},
 };
@@ -46,7 +49,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Log<S: Storage> {
-    storage: S,
+    storage: Arc<S>,
     options: LogOptions,
     id: u64,
     segments: Segments,
@@ -63,6 +66,7 @@ pub struct Log<S: Storage> {
     in_flight: bool,
     poison: Option<Poison>,
     stage: Stage,
+    ahead: Ahead<S::File>,
 }
 
 impl<S: Storage> Log<S> {
@@ -114,6 +118,7 @@ impl<S: Storage> Log<S> {
             let outcome = self.file.sync_data();
             outcome.map_err(|error| self.poisoned(PoisonedBy::Sync, error))?;
         }
+        self.discard_ahead();
         Ok(self.durable)
     }
 
@@ -121,11 +126,17 @@ impl<S: Storage> Log<S> {
     /// oldest record left.
     ///
     /// Never drops the active segment. One directory sync for each segment: after a crash in
-    /// between, what is left is without gaps.
+    /// between, what is left is without gaps. Up to [`LogOptions::recycle`] of the files are kept
+    /// and become segments again; their records are gone all the same.
     pub fn truncate_before(&mut self, lsn: Lsn) -> Result<Lsn, TruncateError> {
         self.check_poison()?;
         while let Some(segment) = self.segments.droppable(lsn) {
-            self.storage.remove(&file_name(segment))?;
+            if self.ahead.spares.len() < self.options.recycle {
+                self.storage.rename(&file_name(segment), &spare_file_name(segment))?;
+                self.ahead.spares.push_back(segment);
+            } else {
+                self.storage.remove(&file_name(segment))?;
+            }
             self.segments.drop_first();
             // A removal that is not durable could be undone by a crash after a later one that is: a
             // gap.
@@ -212,7 +223,7 @@ impl<S: Storage> Log<S> {
         let end = segments.end();
         let last = end.next.previous().unwrap_or(Lsn::ZERO);
         Self {
-            storage,
+            storage: Arc::new(storage),
             options,
             id,
             file,
@@ -225,6 +236,7 @@ impl<S: Storage> Log<S> {
             in_flight: false,
             poison: None,
             stage: Stage::default(),
+            ahead: Ahead::default(),
             segments,
         }
     }

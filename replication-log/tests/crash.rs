@@ -39,7 +39,13 @@ fn workload<S: Storage>(open: impl Fn() -> Result<Log<S>, OpenError>, model: &mu
     append(&mut log, model, 9, &[900, 2])?;
     sync(&mut log, model)?;
     append(&mut log, model, 9, &[5, 5])?;
-    Some(())
+    model.truncated = log.last();
+    log.truncate_before(model.truncated).ok()?;
+    for _ in 0..4 {
+        append(&mut log, model, 9, &[1200])?;
+    }
+    sync(&mut log, model)?;
+    append(&mut log, model, 9, &[60])
 }
 
 fn append<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64, sizes: &[usize]) -> Option<()> {
@@ -51,7 +57,12 @@ fn append<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64, sizes: &[
         .collect();
     let batch = batch(epoch, label, sizes);
     model.append(&batch, &records);
-    log.append(&batch).ok().map(drop)
+    log.append(&batch).ok()?;
+    if let Some(mut pending) = log.begin_prepare() {
+        let outcome = pending.run();
+        log.finish_prepare(pending, outcome).ok()?;
+    }
+    Some(())
 }
 
 fn sync<S: Storage>(log: &mut Log<S>, model: &mut Model) -> Option<()> {
@@ -67,9 +78,18 @@ fn promise<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64) -> Optio
     Some(())
 }
 
-/// Every append written at once, some together, and as many as there are between two syncs.
-fn variants() -> [LogOptions; 3] {
-    [0, 900, 64 << 10].map(|bytes| options().staging_bytes(bytes))
+/// Every append written at once, some together, and as many as there are between two syncs; segments
+/// made when they are due and prepared before; dropped ones removed and used again.
+fn variants() -> [LogOptions; 6] {
+    let made_when_due = options().prepare_bytes(0);
+    [
+        made_when_due.clone(),
+        made_when_due.clone().staging_bytes(900),
+        made_when_due.clone().staging_bytes(64 << 10),
+        made_when_due.recycle(2),
+        options().prepare_bytes(1500).staging_bytes(900),
+        options().recycle(2).staging_bytes(64 << 10),
+    ]
 }
 
 /// Runs the workload on a fresh disk that stops after `operations`.
@@ -122,7 +142,7 @@ fn power_cut_after_every_operation_leaves_a_prefix_of_whole_batches() {
             cuts += usize::from(report.cut.is_some());
         }
     }
-    assert!(stops.len() > 180, "the workloads have shrunk to {} operations", stops.len());
+    assert!(stops.len() > 500, "the workloads have shrunk to {} operations", stops.len());
     assert!(cuts > 150, "only {cuts} tails were torn: the disk is too kind");
 }
 

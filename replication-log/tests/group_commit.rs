@@ -167,7 +167,7 @@ fn every_commit_that_was_acknowledged_survives_the_power_cut() {
 #[test]
 fn after_one_failed_sync_everyone_hears_of_it_and_nothing_is_acknowledged_any_more() {
     for healthy_syncs in 0..6 {
-        let (disk, handle) = start(FsyncPolicy::Group, || thread::yield_now());
+        let (disk, handle) = start(FsyncPolicy::Group, thread::yield_now);
         let failed = AtomicBool::new(false);
         let (acknowledged, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
         for label in 0..healthy_syncs {
@@ -274,11 +274,7 @@ fn poll_once<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output
 
 #[test]
 fn a_future_is_ready_when_its_batch_is_durable() {
-    let policies = [
-        FsyncPolicy::Always,
-        FsyncPolicy::Group,
-        FsyncPolicy::Interval(Duration::from_millis(1)),
-    ];
+    let policies = [FsyncPolicy::Always, FsyncPolicy::Group, FsyncPolicy::Interval(Duration::from_millis(1))];
     for policy in policies {
         let (_, handle) = start(policy, || {});
         for label in 0..20 {
@@ -312,7 +308,8 @@ fn a_future_answers_what_a_waiting_thread_would() {
     let (disk, handle) = start(FsyncPolicy::Group, || thread::sleep(Duration::from_millis(1)));
     disk.fail_syncs(1);
     let append = |label| handle.append(&batch(0, label, &[1]));
-    let futures: Vec<_> = (0..9).filter_map(|label| append(label).ok()).map(|t| handle.when_durable(t)).collect();
+    let futures: Vec<_> =
+        (0..9).filter_map(|label| append(label).ok()).map(|t| handle.when_durable(t)).collect();
     for future in futures {
         assert!(matches!(block_on(future), Err(WaitError::Poisoned(_))));
     }

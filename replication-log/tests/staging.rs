@@ -7,7 +7,7 @@ mod common;
 use common::{batch, image, options, payload, records};
 use proptest::prelude::*;
 use replication_log::{
-    AppendError, BatchError, Epoch, Log, LogOptions, Lsn, PoisonedBy, RecordKind, SyncError,
+    AppendError, Batch, BatchError, Epoch, Log, LogOptions, Lsn, PoisonedBy, RecordKind, SyncError,
     limits::{MAX_RECORD_BYTES, MAX_STAGED_BYTES},
     storage::{FaultStorage, MemoryStorage, StorageErrorKind, Survivors},
 };
@@ -238,7 +238,7 @@ fn a_batch_that_cannot_be_committed_leaves_no_trace() {
     let open = log.begin_batch(Epoch::new(1)).expect("not older");
     assert_eq!(open.commit(), Err(AppendError::Empty));
     let mut open = log.begin_batch(Epoch::new(2)).expect("not older");
-    open.push(KIND, &[0; 65 << 10]).expect("a batch may be larger than a segment");
+    open.push(KIND, &vec![0; 65 << 10]).expect("a batch may be larger than a segment");
     let (bytes, limit) = (40 + 4 + (65 << 10), (64 << 10) - 80);
     assert_eq!(open.commit(), Err(AppendError::TooLarge { bytes, limit }));
     let bytes = MAX_RECORD_BYTES + 1;
@@ -262,17 +262,17 @@ fn a_log_that_has_warmed_up_appends_without_allocating() {
     for _ in 0..1000 {
         log.append(&batch).expect("fits");
     }
-    let ways: [&mut dyn FnMut(&mut Log<MemoryStorage>); 3] = [
-        &mut |log| log.append(&batch).map(drop).expect("fits"),
-        &mut |log| log.append_record(Epoch::ZERO, KIND, &[7; 100]).map(drop).expect("fits"),
-        &mut |log| {
+    let ways: [fn(&mut Log<MemoryStorage>, &Batch); 3] = [
+        |log, batch| log.append(batch).map(drop).expect("fits"),
+        |log, _| log.append_record(Epoch::ZERO, KIND, &[7; 100]).map(drop).expect("fits"),
+        |log, _| {
             let mut open = log.begin_batch(Epoch::ZERO).expect("not older");
             open.push(KIND, &[7; 100]).expect("small");
             open.commit().map(drop).expect("fits");
         },
     ];
     for append in ways {
-        let all = allocations(&mut || (0..APPENDS).for_each(|_| append(&mut log)));
+        let all = allocations(&mut || (0..APPENDS).for_each(|_| append(&mut log, &batch)));
         assert_eq!(all, 0, "{APPENDS} appends");
     }
     // Two buffers take turns, and both have warmed up after two syncs.

@@ -5,8 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::shared::{Farewell, Shared, State};
-use crate::{FsyncPolicy, Log, Lsn, Poison, storage::Storage};
+use super::shared::{Farewell, Life, Shared, State};
+use crate::{
+    FsyncPolicy, Log, Lsn, PendingSegment, Poison,
+    storage::{Storage, StorageError},
+};
 
 /// Told every advance of the durable watermark, and at last the failure if there is one.
 pub type OnDurable = Box<dyn FnMut(Result<Lsn, Poison>) + Send>;
@@ -16,8 +19,9 @@ pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: Option<OnDurab
     // Also when the callback panics: whoever waits would wait for ever.
     let _farewell = Farewell(shared);
     let mut reported = shared.lock().log.as_ref().map_or(Lsn::ZERO, Log::durable);
+    let mut preparation = Preparation { shared, pending: None };
     loop {
-        match next_task(shared, reported) {
+        match next_task(shared, reported, preparation.pending.is_some()) {
             Task::Report(outcome) => {
                 let failed = outcome.is_err();
                 reported = *outcome.as_ref().unwrap_or(&reported);
@@ -29,6 +33,7 @@ pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: Option<OnDurab
                 }
             }
             Task::Sync(state) => shared.lead(state),
+            Task::Prepare(begun) => preparation.step(begun),
             Task::Stop => return,
         }
     }
@@ -37,16 +42,21 @@ pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: Option<OnDurab
 enum Task<'a, S: Storage> {
     Report(Result<Lsn, Poison>),
     Sync(MutexGuard<'a, State<S>>),
+    /// A step of the preparation of the next segment, which may begin with it.
+    Prepare(Option<PendingSegment<S>>),
     Stop,
 }
 
-/// Waits for something to do. News are told before the next sync begins.
-fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<'_, S> {
+/// Waits for something to do. News are told before the next sync begins, and syncs come before the
+/// next segment, which is prepared in steps for their sake.
+fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn, preparing: bool) -> Task<'_, S> {
     let mut state = shared.lock();
-    let mut paused = false;
+    // A step of a preparation counts as an interval, so that it does not make one longer.
+    let mut paused = preparing;
     loop {
-        let Some(log) = state.log.as_ref().filter(|_| !state.ended) else { return Task::Stop };
+        let Some(log) = state.log.as_ref().filter(|_| state.life < Life::Ended) else { return Task::Stop };
         let (last, durable) = (log.last(), log.durable());
+        let stopping = state.life == Life::Stopping;
         if durable > reported && shared.watched {
             return Task::Report(Ok(durable));
         }
@@ -54,15 +64,21 @@ fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<'_, S> {
             return Task::Report(Err(poison.clone()));
         }
         let due = match shared.policy {
-            FsyncPolicy::Group => state.unattended > durable || state.stopping && last > durable,
-            FsyncPolicy::Interval(_) => (paused || state.stopping) && last > durable,
+            FsyncPolicy::Group => state.unattended > durable || stopping && last > durable,
+            FsyncPolicy::Interval(_) => (paused || stopping) && last > durable,
             FsyncPolicy::Always | FsyncPolicy::Never => false,
         };
         if due && !state.sync_under_way {
             return Task::Sync(state);
         }
-        if state.stopping && !due {
+        if stopping && !due {
             return Task::Stop;
+        }
+        if preparing {
+            return Task::Prepare(None);
+        }
+        if let Some(begun) = state.log.as_mut().and_then(Log::begin_prepare) {
+            return Task::Prepare(Some(begun));
         }
         state = match shared.policy {
             FsyncPolicy::Interval(pause) if last > durable && !paused => {
@@ -89,7 +105,43 @@ fn wait_out<'a, S: Storage>(
     let waited = shared.work.wait_timeout_while(state, pause, |state| {
         let Some(log) = &state.log else { return false };
         let news = shared.watched && log.durable() > reported;
-        !state.stopping && !state.ended && !news && log.poison().is_none()
+        state.life == Life::Running && !news && log.poison().is_none()
     });
     waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// The segment that the flusher is preparing, if it is.
+struct Preparation<'a, S: Storage> {
+    shared: &'a Shared<S>,
+    pending: Option<PendingSegment<S>>,
+}
+
+impl<S: Storage> Preparation<'_, S> {
+    fn step(&mut self, begun: Option<PendingSegment<S>>) {
+        let pending = begun.or_else(|| self.pending.take());
+        // Kept where it is found if the storage panics.
+        let Some(pending) = pending.map(|pending| self.pending.insert(pending)) else { return };
+        match pending.step() {
+            Ok(false) => {}
+            Ok(true) => self.finish(Ok(())),
+            Err(error) => self.finish(Err(error)),
+        }
+    }
+
+    fn finish(&mut self, outcome: Result<(), StorageError>) {
+        let Some(pending) = self.pending.take() else { return };
+        let mut state = self.shared.lock();
+        if let Some(log) = &mut state.log {
+            // What failed is tried again when the segment is due, and whoever needs it is told then.
+            log.finish_prepare(pending, outcome).ok();
+        }
+        self.shared.release(state);
+    }
+}
+
+/// What is not done when the flusher ends is given up, so that nobody waits for it.
+impl<S: Storage> Drop for Preparation<'_, S> {
+    fn drop(&mut self) {
+        self.finish(Ok(()));
+    }
 }

@@ -29,11 +29,11 @@ use std::{
 pub use error::{AppendDurableError, SubmitError, WaitError};
 pub use flusher::OnDurable;
 pub use future::DurableFuture;
-use shared::Shared;
+use shared::{Life, Shared};
 
 use crate::{
     Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PromiseError, ReadError, SyncError,
-    TruncateError, storage::Storage,
+    TruncateError, segment::BATCH_HEADER_BYTES, storage::Storage,
 };
 
 /// A log shared between threads, with one flusher thread for all who do not wait themselves.
@@ -86,7 +86,7 @@ impl Ticket {
 
 impl<S> LogHandle<S>
 where
-    S: Storage + Send + 'static,
+    S: Storage + Send + Sync + 'static,
     S::File: Send + Sync,
 {
     /// Shares `log`. Fails when the operating system gives no thread.
@@ -245,9 +245,12 @@ where
         log.map(Log::close).transpose()
     }
 
-    /// Runs `action` when no sync is under way.
+    /// Runs `action` when nothing is under way that could be in its way.
     fn alone<R>(&self, action: impl FnOnce(&mut Log<S>) -> R) -> Option<R> {
-        let mut state = self.shared().wait_while(|state| state.sync_under_way);
+        let mut state = self.shared().wait_while(|state| {
+            let marks_wait = |log: &Log<S>| log.has_to_wait(2 * BATCH_HEADER_BYTES);
+            state.sync_under_way || state.log.as_ref().is_some_and(marks_wait)
+        });
         let outcome = state.log.as_mut().map(action);
         self.shared().release(state);
         outcome
@@ -282,7 +285,7 @@ impl<S: Storage> Owner<S> {
     /// Ends the flusher and waits for it.
     fn stop(&self) {
         let mut state = self.shared.lock();
-        state.stopping = true;
+        state.life = state.life.max(Life::Stopping);
         self.shared.release(state);
         let flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A callback can hold the last handle; the flusher must not wait for itself.
@@ -295,5 +298,10 @@ impl<S: Storage> Owner<S> {
 impl<S: Storage> Drop for Owner<S> {
     fn drop(&mut self) {
         self.stop();
+        // Futures may outlive all handles, and shall not keep the directory locked.
+        let mut state = self.shared.lock();
+        let log = state.log.take();
+        self.shared.release(state);
+        drop(log);
     }
 }

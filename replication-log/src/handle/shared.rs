@@ -35,9 +35,17 @@ pub(super) struct State<S: Storage> {
     /// Whether the flusher sleeps until it is woken.
     pub(super) flusher_idle: bool,
     pub(super) wakers: Wakers,
-    pub(super) stopping: bool,
-    /// Whether the flusher has ended, or a sync never will, after which nobody is told anything.
-    pub(super) ended: bool,
+    pub(super) life: Life,
+}
+
+/// How far the handle has come. It never goes back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Life {
+    Running,
+    /// The flusher is to make durable what the policy wants to be, and to end.
+    Stopping,
+    /// The flusher has ended, or a sync never will, and nobody is told anything any more.
+    Ended,
 }
 
 impl<S: Storage> Shared<S> {
@@ -50,8 +58,7 @@ impl<S: Storage> Shared<S> {
             last_group: 0,
             flusher_idle: false,
             wakers: Wakers::default(),
-            stopping: false,
-            ended: false,
+            life: Life::Running,
         };
         Self { policy, watched, state: Mutex::new(state), work: Condvar::new(), done: Condvar::new() }
     }
@@ -61,7 +68,10 @@ impl<S: Storage> Shared<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn wait_while(&self, mut condition: impl FnMut(&State<S>) -> bool) -> MutexGuard<'_, State<S>> {
+    pub(super) fn wait_while(
+        &self,
+        mut condition: impl FnMut(&State<S>) -> bool,
+    ) -> MutexGuard<'_, State<S>> {
         let waited = self.done.wait_while(self.lock(), |state| condition(state));
         waited.unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,7 +151,8 @@ impl<S: Storage> Shared<S> {
             FsyncPolicy::Interval(_) => log.last() > log.durable(),
             FsyncPolicy::Always | FsyncPolicy::Never => false,
         };
-        due || self.watched || state.stopping || state.ended || log.poison().is_some()
+        let news = self.watched || log.poison().is_some();
+        due || news || state.life > Life::Running || log.wants_prepare()
     }
 }
 
@@ -154,7 +165,7 @@ impl<S: Storage> State<S> {
         }
         match log.poison() {
             Some(poison) => Some(Err(WaitError::Poisoned(poison.clone()))),
-            None if self.ended => Some(Err(WaitError::Closed)),
+            None if self.life == Life::Ended => Some(Err(WaitError::Closed)),
             None if never => Some(Err(WaitError::NeverSynced)),
             None => None,
         }
@@ -162,7 +173,9 @@ impl<S: Storage> State<S> {
 
     fn due_wakers(&mut self) -> Vec<Waker> {
         match &self.log {
-            Some(log) if log.poison().is_none() && !self.ended => self.wakers.take_up_to(log.durable()),
+            Some(log) if log.poison().is_none() && self.life < Life::Ended => {
+                self.wakers.take_up_to(log.durable())
+            }
             _ => self.wakers.take_all(),
         }
     }
@@ -174,7 +187,7 @@ pub(super) struct Farewell<'a, S: Storage>(pub(super) &'a Shared<S>);
 impl<S: Storage> Drop for Farewell<'_, S> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.ended = true;
+        state.life = Life::Ended;
         state.sync_under_way = false;
         self.0.release(state);
     }

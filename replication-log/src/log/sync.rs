@@ -1,8 +1,6 @@
 //! From the staging buffer to the storage, and from there to the disk.
 
-use super::{
-    Arc, Epoch, Log, Lsn, Poison, PoisonedBy, Storage, StorageError, StorageFile, SyncError, Vec,
-};
+use super::{Arc, Epoch, Log, Lsn, Poison, PoisonedBy, Storage, StorageError, StorageFile, SyncError, Vec};
 use crate::storage::StorageOperation;
 
 impl<S: Storage> Log<S> {
