@@ -32,7 +32,7 @@ fn append_all(log: &mut Log<MemoryStorage>, per_batch: u64) {
         }
         log.append(&batch).expect("memory takes a batch");
     }
-    assert_eq!(log.written(), Lsn::new(RECORDS));
+    assert_eq!(log.last(), Lsn::new(RECORDS));
 }
 
 /// With its first segment in place, large enough for all.

@@ -10,8 +10,9 @@ use crate::{
 
 /// Records that enter the log together or not at all, under one epoch.
 ///
-/// A batch is encoded as it is built, so appending it costs one checksum, one copy and one write.
-/// It can be cleared and used again, or appended a second time.
+/// A batch is encoded as it is built, so appending it costs one checksum and one copy. It can be
+/// cleared and used again, or appended a second time. Where neither is wanted,
+/// [`Log::begin_batch`](crate::Log::begin_batch) saves the copy.
 ///
 /// ```
 /// use replication_log::{Batch, Epoch, RecordKind};
@@ -44,16 +45,7 @@ impl Batch {
 
     /// Adds a record at the end; O(length of the payload).
     pub fn push(&mut self, kind: RecordKind, payload: &[u8]) -> Result<(), BatchError> {
-        if payload.len() > MAX_RECORD_BYTES {
-            return Err(BatchError::RecordTooLarge { bytes: payload.len(), limit: MAX_RECORD_BYTES });
-        }
-        if self.len() == MAX_BATCH_RECORDS {
-            return Err(BatchError::TooManyRecords { limit: MAX_BATCH_RECORDS });
-        }
-        let bytes = self.encoded_bytes() + framed_bytes(payload.len());
-        if bytes > MAX_BATCH_BYTES {
-            return Err(BatchError::BatchTooLarge { bytes, limit: MAX_BATCH_BYTES });
-        }
+        check_push(self.count, self.encoded_bytes(), payload)?;
         frame_record(&mut self.body, kind, payload);
         self.count += 1;
         Ok(())
@@ -92,4 +84,19 @@ impl Batch {
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
+}
+
+/// Whether one more record may join a batch that has `count` of them in `bytes`, framing included.
+pub(crate) fn check_push(count: u32, bytes: usize, payload: &[u8]) -> Result<(), BatchError> {
+    if payload.len() > MAX_RECORD_BYTES {
+        return Err(BatchError::RecordTooLarge { bytes: payload.len(), limit: MAX_RECORD_BYTES });
+    }
+    if count as usize == MAX_BATCH_RECORDS {
+        return Err(BatchError::TooManyRecords { limit: MAX_BATCH_RECORDS });
+    }
+    let bytes = bytes + framed_bytes(payload.len());
+    if bytes > MAX_BATCH_BYTES {
+        return Err(BatchError::BatchTooLarge { bytes, limit: MAX_BATCH_BYTES });
+    }
+    Ok(())
 }

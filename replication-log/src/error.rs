@@ -45,7 +45,7 @@ pub struct Poison {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoisonedBy {
-    /// A write of a batch, which may have reached the file in part.
+    /// A write of staged batches, which may have reached the file in part.
     Write,
     /// A sync: the operating system may have dropped the bytes and will not report it twice.
     Sync,
@@ -93,9 +93,14 @@ pub enum AppendError {
     /// The log has run out of record or segment numbers.
     #[error("the log has no numbers left; nothing was written")]
     Exhausted,
-    /// A new segment is due, which has to wait until the sync under way is finished.
-    #[error("a new segment is due and has to wait for the sync under way; nothing was written")]
+    /// A new segment is due, or as much is staged as may be
+    /// ([`MAX_STAGED_BYTES`](crate::limits::MAX_STAGED_BYTES)), and either has to wait until the sync
+    /// under way, or the preparation of that segment, is finished.
+    #[error("there is no room until the sync or preparation under way is finished; nothing was written")]
     SyncUnderWay,
+    /// The record cannot be part of any batch.
+    #[error("not appended: {0}")]
+    Batch(#[from] BatchError),
     /// The storage refused to make room, for example because the device is full. The log can be
     /// used further.
     #[error("no room for the batch; the log is as it was: {0}")]
@@ -132,8 +137,8 @@ pub enum PromiseError {
     /// The log has run out of segment numbers.
     #[error("the log has no numbers left; nothing was promised")]
     Exhausted,
-    /// A sync has begun and not finished.
-    #[error("a sync is under way; nothing was done")]
+    /// A sync has begun and not finished, or the preparation of a segment that is needed.
+    #[error("a sync or preparation is under way; nothing was done")]
     SyncUnderWay,
     /// The storage refused to make room. The log can be used further; nothing was promised.
     #[error("no room for the promise; the log is as it was: {0}")]
@@ -166,8 +171,8 @@ pub enum CloseError {
     /// There was no room for the closing mark; all records are durable.
     #[error("no room for the closing mark; all records are durable: {0}")]
     NoRoom(#[source] StorageError),
-    /// A sync has begun and not finished.
-    #[error("a sync is under way; the log was dropped without a closing mark")]
+    /// A sync has begun and not finished, or the preparation of a segment that is needed.
+    #[error("a sync or preparation is under way; the log was dropped without a closing mark")]
     SyncUnderWay,
     /// The log was poisoned, now or earlier.
     #[error("the log is poisoned: {0}")]

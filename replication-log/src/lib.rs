@@ -32,7 +32,7 @@ pub use error::{
 };
 #[cfg(feature = "std")]
 pub use handle::LogHandle;
-pub use log::{Log, PendingSync, Position};
+pub use log::{BatchWriter, Log, PendingSegment, PendingSync, Position};
 pub use lsn::{Epoch, Lsn, SegmentId};
 pub use options::{FsyncPolicy, LogOptions};
 pub use reader::{Reader, Records};

@@ -16,6 +16,10 @@ pub const MAX_BATCH_BYTES: usize = 64 << 20;
 /// The most bytes of state one chunk of a snapshot may hold; a reader holds one in memory.
 pub const MAX_SNAPSHOT_CHUNK_BYTES: u32 = 1 << 20;
 
+/// How many bytes may be staged in memory while a sync is under way that has taken the bytes before
+/// them along. A single batch may exceed it, so that there is no size that fits only sometimes.
+pub const MAX_STAGED_BYTES: usize = 8 << 20;
+
 /// The smallest size bound a segment may be given: header, one batch header and room for a few records.
 pub const MIN_SEGMENT_BYTES: u64 = 512;
 

@@ -1,28 +1,40 @@
 //! The log itself: appending, syncing, rotating, closing.
 
+mod append;
 mod position;
+mod prepare;
 mod rotate;
+mod stage;
+mod sync;
 
+pub use append::BatchWriter;
 pub use position::Position;
+pub use prepare::PendingSegment;
 pub(crate) use rotate::{CreateError, create_segment};
+pub use sync::PendingSync;
 
 use alloc::{sync::Arc, vec::Vec};
-use core::ops::RangeInclusive;
+
+use prepare::Ahead;
+use stage::Stage;
 
 use crate::{
     AppendError, Batch, CloseError, Epoch, LogOptions, Lsn, OpenError, Poison, PoisonedBy, PromiseError,
-    ReadError, Reader, RecoveryReport, SyncError, TruncateError, recover,
+    ReadError, Reader, RecoveryReport, SegmentId, SyncError, TruncateError, recover,
     seal::Sealer,
-    segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name},
+    segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name, spare_file_name},
     segments::{Segment, Segments},
     storage::{Storage, StorageError, StorageErrorKind, StorageFile},
 };
 
 /// An ordered, fenced, crash-safe sequence of records in a [`Storage`].
 ///
-/// The log has two watermarks. [`written`](Log::written) is the last record handed to the storage,
-/// [`durable`](Log::durable) the last one known to survive a power cut; `durable <= written`, and only
-/// [`sync`](Log::sync) moves it. Nothing may be acknowledged to anyone above it.
+/// The log has three watermarks. [`last`](Log::last) is the last record that was appended,
+/// [`written`](Log::written) the last one handed to the storage, which survives the process, and
+/// [`durable`](Log::durable) the last one known to survive a power cut: `durable <= written <= last`.
+/// Only [`sync`](Log::sync) moves `durable`, and nothing may be acknowledged to anyone above it.
+///
+/// Dropping a log drops what is staged, as a crash of the process would; [`close`](Log::close) does not.
 ///
 /// One log has one writer. `LogHandle` (feature `std`) lets many threads share it and its syncs.
 ///
@@ -34,27 +46,31 @@ use crate::{
 ///
 /// let batch = Batch::of(Epoch::ZERO, RecordKind(1), b"milk")?;
 /// let lsns = log.append(&batch)?;
-/// assert_eq!((log.written(), log.durable()), (*lsns.end(), Lsn::ZERO));
+/// assert_eq!((log.last(), log.durable()), (*lsns.end(), Lsn::ZERO));
 /// assert_eq!(log.sync()?, *lsns.end());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Log<S: Storage> {
-    storage: S,
+    storage: Arc<S>,
     options: LogOptions,
     id: u64,
     segments: Segments,
     file: Arc<S::File>,
     /// Up to where the active segment's file is known to be zero behind the last batch.
     zeroed: u64,
+    written: Lsn,
     durable: Lsn,
     durable_epoch: Epoch,
     /// Whether the last batch is the mark of a clean close.
     closed: bool,
     sync_under_way: bool,
+    /// Whether that sync has bytes to write that come before everything staged.
+    in_flight: bool,
     poison: Option<Poison>,
-    scratch: Vec<u8>,
+    stage: Stage,
     sealer: Sealer,
+    ahead: Ahead<S::File>,
 }
 
 impl<S: Storage> Log<S> {
@@ -68,78 +84,8 @@ impl<S: Storage> Log<S> {
         recover::open(storage, options)
     }
 
-    /// Appends `batch` behind everything else: all of it or, after a crash, none of it.
-    ///
-    /// It is written with one call to the storage and is not durable until [`sync`](Log::sync) says
-    /// so. Returns the numbers its records got. O(bytes in the batch).
-    ///
-    /// Refusals leave the log as it was. When the write itself fails, the log is poisoned: what
-    /// reached the disk is unknown, and every later call returns [`Poison`] until the log is opened
-    /// again.
-    pub fn append(&mut self, batch: &Batch) -> Result<RangeInclusive<Lsn>, AppendError> {
-        self.check_poison()?;
-        if batch.is_empty() {
-            return Err(AppendError::Empty);
-        }
-        let epoch = batch.epoch();
-        if epoch < self.epoch() {
-            return Err(AppendError::Fenced { have: self.epoch(), got: epoch });
-        }
-        let first = self.segments.end().next;
-        // One number stays free behind the last record, so that every place in the log has a next one.
-        let last = first.advance(u64::from(batch.count()) - 1).ok_or(AppendError::Exhausted)?;
-        last.next().ok_or(AppendError::Exhausted)?;
-        self.make_room(batch.encoded_bytes() as u64 + self.sealer.overhead_bytes())?;
-        self.write_batch(BatchKind::Records, epoch, batch.count(), batch.body())?;
-        Ok(first..=last)
-    }
-
-    /// Makes everything appended so far durable and returns the last durable record.
-    ///
-    /// Costs one sync of one file, or nothing when there is nothing to do. A failed sync poisons
-    /// the log for good: operating systems may drop the bytes and report success the next time.
-    pub fn sync(&mut self) -> Result<Lsn, SyncError> {
-        let pending = self.begin_sync()?;
-        let outcome = pending.run();
-        self.finish_sync(pending, outcome)
-    }
-
-    /// Begins a sync without running it, so that it can run on another thread while this log
-    /// appends further.
-    ///
-    /// Hand the outcome of [`PendingSync::run`] to [`finish_sync`](Log::finish_sync). Until then a
-    /// second sync is refused, and so is an append that needs a new segment.
-    pub fn begin_sync(&mut self) -> Result<PendingSync<S::File>, SyncError> {
-        self.check_poison()?;
-        if self.sync_under_way {
-            return Err(SyncError::UnderWay);
-        }
-        self.sync_under_way = true;
-        let needed = self.durable < self.written() || self.durable_epoch < self.epoch();
-        Ok(PendingSync {
-            file: needed.then(|| Arc::clone(&self.file)),
-            lsn: self.written(),
-            epoch: self.epoch(),
-        })
-    }
-
-    /// Takes note of how a sync ended, and returns the last durable record.
-    #[expect(clippy::needless_pass_by_value, reason = "a sync is finished once")]
-    pub fn finish_sync(
-        &mut self,
-        pending: PendingSync<S::File>,
-        outcome: Result<(), StorageError>,
-    ) -> Result<Lsn, SyncError> {
-        self.sync_under_way = false;
-        self.check_poison()?;
-        outcome.map_err(|error| self.poisoned(PoisonedBy::Sync, error))?;
-        self.durable = self.durable.max(pending.lsn);
-        self.durable_epoch = self.durable_epoch.max(pending.epoch);
-        Ok(self.durable)
-    }
-
     /// Promises to refuse every epoch below `epoch`, durably before it returns, and returns the
-    /// last record written.
+    /// last record, however recently it was staged.
     ///
     /// Promising the present epoch again is fine and returns once it is durable. The promise makes
     /// all earlier appends durable too. After an error nothing may be granted on the strength of
@@ -153,16 +99,16 @@ impl<S: Storage> Log<S> {
             return Err(PromiseError::SyncUnderWay);
         }
         if epoch > self.epoch() {
-            self.make_room(2 * BATCH_HEADER_BYTES as u64)?;
+            self.make_room(2 * BATCH_HEADER_BYTES)?;
             // Twice, because nothing behind the last mark could tell that it had been there and rotted.
-            self.write_batch(BatchKind::Promise, epoch, 0, &[])?;
-            self.write_batch(BatchKind::Promise, epoch, 0, &[])?;
+            self.stage_mark(BatchKind::Promise, epoch)?;
+            self.stage_mark(BatchKind::Promise, epoch)?;
         }
         self.sync().map_err(|error| match error {
             SyncError::UnderWay => PromiseError::SyncUnderWay,
             SyncError::Poisoned(poison) => PromiseError::Poisoned(poison),
         })?;
-        Ok(self.written())
+        Ok(self.last())
     }
 
     /// Makes everything durable and leaves a mark that says so, after which any damage to the log
@@ -170,11 +116,13 @@ impl<S: Storage> Log<S> {
     pub fn close(mut self) -> Result<Lsn, CloseError> {
         self.sync_for_close()?;
         if !self.closed {
-            self.make_room(BATCH_HEADER_BYTES as u64)?;
-            self.write_batch(BatchKind::Close, self.epoch(), 0, &[])?;
+            self.make_room(BATCH_HEADER_BYTES)?;
+            self.stage_mark(BatchKind::Close, self.epoch())?;
+            self.write_staged()?;
             let outcome = self.file.sync_data();
             outcome.map_err(|error| self.poisoned(PoisonedBy::Sync, error))?;
         }
+        self.discard_ahead();
         Ok(self.durable)
     }
 
@@ -182,11 +130,17 @@ impl<S: Storage> Log<S> {
     /// oldest record left.
     ///
     /// Never drops the active segment. One directory sync for each segment: after a crash in
-    /// between, what is left is without gaps.
+    /// between, what is left is without gaps. Up to [`LogOptions::recycle`] of the files are kept
+    /// and become segments again; their records are gone all the same.
     pub fn truncate_before(&mut self, lsn: Lsn) -> Result<Lsn, TruncateError> {
         self.check_poison()?;
         while let Some(segment) = self.segments.droppable(lsn) {
-            self.storage.remove(&file_name(segment))?;
+            if self.ahead.spares.len() < self.options.recycle {
+                self.storage.rename(&file_name(segment), &spare_file_name(segment))?;
+                self.ahead.spares.push_back(segment);
+            } else {
+                self.storage.remove(&file_name(segment))?;
+            }
             self.segments.drop_first();
             // A removal that is not durable could be undone by a crash after a later one that is: a
             // gap.
@@ -205,16 +159,22 @@ impl<S: Storage> Log<S> {
     }
 
     /// Reads like [`read_from`](Log::read_from), and on to the last record written, durable or not.
+    /// What is only staged it does not see; [`flush`](Log::flush) first to read that too.
     ///
     /// What it returns above [`durable`](Log::durable) may be gone after a crash. Never send it to
     /// anyone.
     pub fn read_written_from(&self, lsn: Lsn) -> Result<Reader<'_, S>, ReadError> {
-        Reader::new(&self.storage, &self.segments, self.sealer.sealing(), lsn, self.written())
+        Reader::new(&self.storage, &self.segments, self.sealer.sealing(), lsn, self.written)
+    }
+
+    /// The last record appended, be it in memory only.
+    pub fn last(&self) -> Lsn {
+        self.segments.end().next.previous().unwrap_or(Lsn::ZERO)
     }
 
     /// The last record handed to the storage.
     pub fn written(&self) -> Lsn {
-        self.segments.end().next.previous().unwrap_or(Lsn::ZERO)
+        self.written
     }
 
     /// The last record that is known to survive a power cut.
@@ -270,61 +230,25 @@ impl<S: Storage> Log<S> {
     pub(crate) fn from_recovered(recovered: Recovered<S>) -> Self {
         let Recovered { storage, options, id, segments, file, zeroed, closed } = recovered;
         let (end, sealing) = (segments.end(), options.sealing.clone());
+        let last = end.next.previous().unwrap_or(Lsn::ZERO);
         Self {
-            storage,
+            storage: Arc::new(storage),
             options,
             id,
             file,
             zeroed,
-            durable: end.next.previous().unwrap_or(Lsn::ZERO),
+            written: last,
+            durable: last,
             durable_epoch: end.epoch,
             closed,
             sync_under_way: false,
+            in_flight: false,
             poison: None,
-            scratch: Vec::new(),
+            stage: Stage::default(),
             sealer: Sealer::new(sealing),
+            ahead: Ahead::default(),
             segments,
         }
-    }
-
-    /// Writes one batch at the end. The caller has checked everything and made room.
-    #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than MAX_BATCH_BYTES")]
-    fn write_batch(&mut self, kind: BatchKind, epoch: Epoch, count: u32, body: &[u8]) -> Result<(), Poison> {
-        let end = self.segments.end();
-        let chain = match kind {
-            BatchKind::Records => BatchHeader::chain_over(end.chain, end.next, epoch, body),
-            BatchKind::Promise | BatchKind::Close | BatchKind::Unknown(_) => end.chain,
-        };
-        let mut header = BatchHeader {
-            kind,
-            flags: 0,
-            length: body.len() as u32,
-            count,
-            first: end.next,
-            epoch,
-            durable: self.durable,
-            chain,
-        };
-        let identity = self.segments.active().identity;
-        let body = match self.sealer.seal(&mut header, identity, end.offset, body) {
-            Ok(body) => body,
-            Err(error) => return Err(self.poison.insert(Poison { by: PoisonedBy::Sealing, error }).clone()),
-        };
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&header.encode(identity, end.offset));
-        self.scratch.extend_from_slice(body);
-        self.file
-            .write_at(end.offset, &self.scratch)
-            .map_err(|error| self.poisoned(PoisonedBy::Write, error))?;
-        self.segments.extend(Place {
-            offset: end.offset + self.scratch.len() as u64,
-            next: header.next().unwrap_or(end.next),
-            epoch,
-            chain,
-        });
-        self.zeroed = self.zeroed.max(self.segments.end().offset);
-        self.closed = kind == BatchKind::Close;
-        Ok(())
     }
 
     fn sync_for_close(&mut self) -> Result<(), CloseError> {
@@ -342,26 +266,5 @@ impl<S: Storage> Log<S> {
     /// From here on every call returns the same error.
     fn poisoned(&mut self, by: PoisonedBy, error: StorageError) -> Poison {
         self.poison.get_or_insert(Poison { by, error }).clone()
-    }
-}
-
-/// A sync that has begun. Run it on any thread, then give its outcome back to the log.
-#[derive(Debug)]
-#[must_use = "the log accepts no other sync until this one is finished"]
-pub struct PendingSync<F> {
-    file: Option<Arc<F>>,
-    lsn: Lsn,
-    epoch: Epoch,
-}
-
-impl<F: StorageFile> PendingSync<F> {
-    /// The last record that is durable once this succeeds.
-    pub fn lsn(&self) -> Lsn {
-        self.lsn
-    }
-
-    /// Waits for the disk. Does nothing when everything was durable already.
-    pub fn run(&self) -> Result<(), StorageError> {
-        self.file.as_ref().map_or(Ok(()), |file| file.sync_data())
     }
 }

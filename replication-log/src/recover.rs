@@ -76,7 +76,7 @@ pub(crate) fn open<S: Storage>(
     if let Some(last) = last.filter(|&last| last < start) {
         return Err(OpenError::EndsBeforeStart { last, start });
     }
-    remove_unborn(&storage, &survey.unborn)?;
+    remove_left_over(&storage, &survey.left_over)?;
     let (recovered, cut) = match survey.found {
         Some(found) => mend(storage, options, found)?,
         None => (create(storage, options)?, None),
@@ -95,12 +95,13 @@ pub(crate) fn open<S: Storage>(
     Ok((log, report))
 }
 
-/// Removes segments that never got their name. They never held a batch.
-pub(crate) fn remove_unborn<S: Storage>(storage: &S, unborn: &[String]) -> Result<(), StorageError> {
-    for name in unborn {
+/// Removes files that hold nothing of the log: segments that never got their name, which never held
+/// a batch, and segments that were dropped.
+pub(crate) fn remove_left_over<S: Storage>(storage: &S, left_over: &[String]) -> Result<(), StorageError> {
+    for name in left_over {
         storage.remove(name)?;
     }
-    if unborn.is_empty() { Ok(()) } else { storage.sync_directory() }
+    if left_over.is_empty() { Ok(()) } else { storage.sync_directory() }
 }
 
 fn create<S: Storage>(storage: S, options: LogOptions) -> Result<Recovered<S>, OpenError> {
@@ -120,8 +121,8 @@ fn create<S: Storage>(storage: S, options: LogOptions) -> Result<Recovered<S>, O
     Ok(Recovered {
         storage,
         id: options.log_id,
+        segments: Segments::new(Segment::new(&header).reserve(options.segment_bytes)),
         options,
-        segments: Segments::new(Segment::new(&header)),
         file: Arc::new(file),
         zeroed,
         closed: false,

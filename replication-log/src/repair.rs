@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec, vec::Vec};
 
 use crate::{
     Corruption, Lsn, OpenError,
-    recover::{remove_unborn, survey},
+    recover::{remove_left_over, survey},
     seal::Sealing,
     segment::file_name,
     storage::{Storage, StorageError, StorageErrorKind, StorageFile, StorageOperation, write_zeros},
@@ -58,7 +58,7 @@ pub fn repair_sealed<S: Storage>(storage: &S, sealing: &Sealing) -> Result<Repai
     let Some(corruption) = survey.corruption else {
         return Ok(RepairReport { corruption: None, copies: Vec::new(), last });
     };
-    remove_unborn(storage, &survey.unborn)?;
+    remove_left_over(storage, &survey.left_over)?;
 
     let damaged = survey.found.as_ref().map(|found| found.segments.active().id);
     let mut copies = Vec::new();

@@ -5,6 +5,7 @@ use alloc::{collections::VecDeque, vec, vec::Vec};
 use crate::{
     Lsn, SegmentId,
     segment::{HEADER_BYTES, Place, SegmentHeader},
+    storage::chunk_of,
 };
 
 /// How many bytes lie between two entries of a segment's index.
@@ -31,6 +32,13 @@ impl Segment {
             chain: header.chain,
         };
         Self { id: header.segment, identity: header.identity(), index: vec![start], end: start }
+    }
+
+    /// Takes the memory for the index of a segment that will grow to `bytes`, so that appending does
+    /// not; at most 32 KiB.
+    pub(crate) fn reserve(mut self, bytes: u64) -> Self {
+        self.index.reserve(chunk_of(bytes / INDEX_STRIDE_BYTES, 1024));
+        self
     }
 
     /// The first record that belongs here, whether it has been written yet or not.

@@ -9,7 +9,7 @@ mod common;
 
 use common::{Model, batch, image, open, options, payload, records};
 use replication_log::{
-    Batch, Epoch, Log, Lsn, OpenError, RecordKind,
+    Epoch, Log, LogOptions, Lsn, OpenError, RecordKind,
     storage::{FaultFile, FaultStorage, Keep, Storage, StorageError, Survivors},
 };
 
@@ -29,9 +29,9 @@ fn workload<S: Storage>(open: impl Fn() -> Result<Log<S>, OpenError>, model: &mu
     log.truncate_before(model.truncated).ok()?;
     append(&mut log, model, 4, &[1500])?;
     append(&mut log, model, 4, &[20; 9])?;
-    let written = log.written();
+    let last = log.last();
     log.close().ok()?;
-    model.durable = written;
+    model.durable = last;
 
     let mut log = open().ok()?;
     append(&mut log, model, 4, &[40])?;
@@ -39,7 +39,13 @@ fn workload<S: Storage>(open: impl Fn() -> Result<Log<S>, OpenError>, model: &mu
     append(&mut log, model, 9, &[900, 2])?;
     sync(&mut log, model)?;
     append(&mut log, model, 9, &[5, 5])?;
-    Some(())
+    model.truncated = log.last();
+    log.truncate_before(model.truncated).ok()?;
+    for _ in 0..4 {
+        append(&mut log, model, 9, &[1200])?;
+    }
+    sync(&mut log, model)?;
+    append(&mut log, model, 9, &[60])
 }
 
 fn append<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64, sizes: &[usize]) -> Option<()> {
@@ -51,12 +57,17 @@ fn append<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64, sizes: &[
         .collect();
     let batch = batch(epoch, label, sizes);
     model.append(&batch, &records);
-    log.append(&batch).ok().map(drop)
+    log.append(&batch).ok()?;
+    if let Some(mut pending) = log.begin_prepare() {
+        let outcome = pending.run();
+        log.finish_prepare(pending, outcome).ok()?;
+    }
+    Some(())
 }
 
 fn sync<S: Storage>(log: &mut Log<S>, model: &mut Model) -> Option<()> {
     model.durable = log.sync().ok()?;
-    assert_eq!(model.durable, log.written());
+    assert_eq!((model.durable, log.written()), (log.last(), log.last()));
     Some(())
 }
 
@@ -67,12 +78,36 @@ fn promise<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64) -> Optio
     Some(())
 }
 
+/// Every append written at once, some together, and as many as there are between two syncs; segments
+/// made when they are due and prepared before; dropped ones removed and used again.
+fn variants() -> [LogOptions; 6] {
+    let made_when_due = options().prepare_bytes(0);
+    [
+        made_when_due.clone(),
+        made_when_due.clone().staging_bytes(900),
+        made_when_due.clone().staging_bytes(64 << 10),
+        made_when_due.recycle(2),
+        options().prepare_bytes(1500).staging_bytes(900),
+        options().recycle(2).staging_bytes(64 << 10),
+    ]
+}
+
 /// Runs the workload on a fresh disk that stops after `operations`.
-fn run_until(operations: u64) -> (FaultStorage, Model, bool) {
+fn run_until(options: &LogOptions, operations: u64) -> (FaultStorage, Model, bool) {
     let (disk, mut model) = (FaultStorage::new(), Model::default());
     disk.stop_after(operations);
-    let finished = workload(|| open(&disk).map(|(log, _)| log), &mut model).is_some();
+    let open = || Log::open(disk.clone(), options.clone()).map(|(log, _)| log);
+    let finished = workload(open, &mut model).is_some();
     (disk, model, finished)
+}
+
+/// Every variant with every number of operations after which its workload can be stopped.
+fn every_stop() -> Vec<(LogOptions, u64)> {
+    let stops = |options: LogOptions| {
+        let length = (0..10_000).find(|&operations| run_until(&options, operations).2);
+        (0..=length.expect("the workload ends")).map(move |operations| (options.clone(), operations))
+    };
+    variants().into_iter().flat_map(stops).collect()
 }
 
 /// Nothing, everything, every single sector with and without the others, and some at random;
@@ -95,36 +130,31 @@ fn choices(disk: &FaultStorage) -> Vec<Survivors> {
 
 #[test]
 fn power_cut_after_every_operation_leaves_a_prefix_of_whole_batches() {
-    let (mut cuts, mut operations) = (0, 0);
-    loop {
-        let (disk, _, finished) = run_until(operations);
+    let (stops, mut cuts) = (every_stop(), 0);
+    for (options, operations) in &stops {
+        let (disk, ..) = run_until(options, *operations);
         for survivors in choices(&disk) {
-            let (disk, model, _) = run_until(operations);
+            let (disk, model, _) = run_until(options, *operations);
             disk.crash(survivors);
-            let context = format!("stopped after {operations} with {survivors:?}");
+            let context = format!("{options:?} stopped after {operations} with {survivors:?}");
             let (log, report) = open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
             model.check(&log, &context);
             cuts += usize::from(report.cut.is_some());
         }
-        if finished {
-            break;
-        }
-        operations += 1;
     }
-    assert!(operations > 60, "the workload has shrunk to {operations} operations");
-    assert!(cuts > 50, "only {cuts} tails were torn: the disk is too kind");
+    assert!(stops.len() > 500, "the workloads have shrunk to {} operations", stops.len());
+    assert!(cuts > 150, "only {cuts} tails were torn: the disk is too kind");
 }
 
 #[test]
 fn power_cut_during_recovery_leaves_the_same_prefix() {
     let mut interrupted = 0;
-    for operations in (0..).step_by(3) {
-        let (disk, _, finished) = run_until(operations);
+    for (options, operations) in every_stop().into_iter().step_by(5) {
         let random =
             (0..3).map(|seed| Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed) });
         for survivors in [Survivors::NOTHING, Survivors::EVERYTHING].into_iter().chain(random) {
             let crashed = || {
-                let (disk, model, _) = run_until(operations);
+                let (disk, model, _) = run_until(&options, operations);
                 disk.crash(survivors);
                 (disk, model)
             };
@@ -147,22 +177,18 @@ fn power_cut_during_recovery_leaves_the_same_prefix() {
                 }
             }
         }
-        drop(disk);
-        if finished {
-            break;
-        }
     }
     assert!(interrupted > 1000, "only {interrupted} recoveries were interrupted");
 }
 
 #[test]
 fn what_a_recovered_log_appends_is_not_joined_by_what_was_cut() {
-    for operations in 0..run_length() {
+    for (options, operations) in every_stop() {
         for seed in 0..6 {
-            let (disk, mut model, _) = run_until(operations);
+            let (disk, mut model, _) = run_until(&options, operations);
             disk.crash(Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed) });
             let (mut log, _) = open(&disk).expect("a crash is no corruption");
-            let context = format!("stopped after {operations}, seed {seed}");
+            let context = format!("{options:?} stopped after {operations}, seed {seed}");
             // The model forgets what was cut, and then one short batch is written over the place
             // where it began.
             model.appended.truncate(log.durable().get() as usize);
@@ -179,18 +205,14 @@ fn what_a_recovered_log_appends_is_not_joined_by_what_was_cut() {
     }
 }
 
-fn run_length() -> u64 {
-    (0..10_000).find(|&operations| run_until(operations).2).expect("the workload ends")
-}
-
 #[test]
 fn a_process_that_dies_leaves_nothing_in_the_cache_that_its_successor_relies_on() {
-    for operations in 0..run_length() {
-        let (disk, mut model, _) = run_until(operations);
+    for (options, operations) in every_stop() {
+        let (disk, mut model, _) = run_until(&options, operations);
         // The machine runs on: all that was written is there to be read, and nothing says what of
         // it is durable.
         disk.resume();
-        let context = format!("died after {operations}");
+        let context = format!("{options:?} died after {operations}");
         let (mut log, _) = open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
         model.check(&log, &context);
         model.appended.truncate(log.durable().get() as usize);
@@ -276,16 +298,4 @@ fn opening_a_closed_log_changes_no_byte() {
         assert_eq!(log.close(), Ok(Lsn::new(3)));
     }
     assert_eq!(image(&disk), before);
-}
-
-#[test]
-fn a_batch_is_one_write() {
-    let disk = FaultStorage::new();
-    let (mut log, _) = open(&disk).expect("new");
-    let before = disk.operations();
-    log.append(&batch(0, 1, &[100, 200, 300])).expect("fits");
-    assert_eq!(disk.operations() - before, 1);
-    let empty = log.append(&Batch::new(Epoch::ZERO));
-    assert!(empty.is_err());
-    assert_eq!(disk.operations() - before, 1);
 }

@@ -297,3 +297,50 @@ fn a_dropped_handle_leaves_the_log_to_the_next() {
     let (log, report) = open(&disk).expect("intact");
     assert_eq!((log.durable(), report.closed_cleanly), (Lsn::new(1), false));
 }
+
+#[test]
+fn the_flusher_prepares_the_next_segment_and_uses_dropped_ones_again() {
+    let policies = [
+        FsyncPolicy::Always,
+        FsyncPolicy::Group,
+        FsyncPolicy::Interval(Duration::from_millis(1)),
+        FsyncPolicy::Never,
+    ];
+    for policy in policies {
+        let disk = FaultStorage::new();
+        let (log, _) = Log::open(disk.clone(), options().recycle(1)).expect("new");
+        let handle = LogHandle::start(log, policy).expect("a thread");
+        let mut prepared = 0;
+        for label in 0..20 {
+            let ticket = handle.append(&batch(0, label, &[1300])).expect("fits");
+            // It is half full now, and the flusher is awake: its next segment appears, and no later
+            // append can do without.
+            let next = format!("{:016x}.new", label + 2);
+            let seen = (0..10_000).any(|_| {
+                thread::sleep(Duration::from_micros(100));
+                disk.list().expect("running").contains(&next)
+            });
+            prepared += u64::from(seen);
+            handle.truncate_before(ticket.last()).expect("healthy");
+        }
+        assert_eq!(prepared, 20, "{policy:?}");
+        assert_eq!(handle.close().expect("healthy"), Some(Lsn::new(20)));
+        assert!(
+            disk.list().expect("running").iter().all(|name| name.strip_suffix(".log").is_some()),
+            "{policy:?}"
+        );
+        disk.crash(Survivors::NOTHING);
+        assert!(open(&disk).expect("closed").1.closed_cleanly);
+    }
+}
+
+#[test]
+fn a_future_that_outlives_all_handles_does_not_keep_the_log() {
+    let (storage, handle) = gated(FsyncPolicy::Group);
+    let ticket = handle.append(&batch(0, 0, &[1])).expect("fits");
+    let future = handle.when_durable(ticket);
+    drop(handle);
+    let log = Log::open(storage, options());
+    assert_eq!(log.expect("free").0.durable(), ticket.last());
+    drop(future);
+}

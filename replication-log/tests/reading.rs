@@ -148,9 +148,10 @@ proptest! {
 
     /// A vector of records and two numbers say all there is to say about a log.
     #[test]
-    fn a_log_behaves_like_a_vector(steps in steps()) {
+    fn a_log_behaves_like_a_vector(steps in steps(), staging in prop_oneof![Just(0), 0_usize..4000]) {
         let storage = MemoryStorage::new();
-        let (mut log, _) = Log::open(storage.clone(), options()).expect("new");
+        let options = options().staging_bytes(staging);
+        let (mut log, _) = Log::open(storage.clone(), options.clone()).expect("new");
         let (mut all, mut epoch, mut floor) = (Vec::new(), 0, 1);
         for step in steps {
             match step {
@@ -176,16 +177,21 @@ proptest! {
                 Step::Reopen { cleanly } => {
                     if cleanly {
                         log.close().expect("healthy");
+                    } else {
+                        // What is only staged goes with the process.
+                        prop_assert_eq!(log.flush(), Ok(log.last()));
                     }
-                    let (opened, report) = Log::open(storage.clone(), options()).expect("healthy");
+                    let (opened, report) = Log::open(storage.clone(), options.clone()).expect("healthy");
                     prop_assert_eq!(report.cut, None);
                     log = opened;
                 }
             }
-            prop_assert_eq!(log.written().get(), all.len() as u64);
+            prop_assert_eq!(log.last().get(), all.len() as u64);
+            prop_assert!(log.durable() <= log.written() && log.written() <= log.last());
             prop_assert_eq!(log.epoch().get(), epoch);
             let read: Vec<_> = records(&log).into_iter().map(|record| record.payload).collect();
-            prop_assert_eq!(&read[..], &all[log.oldest().get() as usize - 1..]);
+            let (oldest, written) = (log.oldest().get() as usize - 1, log.written().get() as usize);
+            prop_assert_eq!(&read[..], &all[oldest..written.max(oldest)]);
         }
     }
 }

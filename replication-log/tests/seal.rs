@@ -522,6 +522,7 @@ mod encryption {
         batch.push(RecordKind(1), b"milk").expect("small");
         batch.push(RecordKind(2), b"bread and butter").expect("small");
         log.append(&batch).expect("fits");
+        log.flush().expect("healthy");
         assert_eq!(disk.bytes(FIRST), Some(hex(include_str!("golden/sealed_v1.hex"))));
     }
 

@@ -61,7 +61,9 @@ impl Disk {
             waiting: VecDeque::new(),
             options: LogOptions::new(log_id)
                 .segment_bytes(SEGMENT_BYTES)
-                .preallocate_bytes(PREALLOCATE_BYTES),
+                .preallocate_bytes(PREALLOCATE_BYTES)
+                // Written at once, so that a crash finds sectors that are written and not yet synced.
+                .staging_bytes(0),
             stopping: false,
             failing: false,
         }
@@ -87,7 +89,7 @@ impl Disk {
         }
         let waiting: u64 = self.waiting.iter().map(|batch| batch.len() as u64).sum();
         let log = self.log.as_ref().ok_or(DiskError::Closed)?;
-        let expected = Lsn::new(log.written().get() + waiting + 1);
+        let expected = Lsn::new(log.last().get() + waiting + 1);
         if expected != first {
             return Err(DiskError::OutOfOrder { expected, got: first });
         }
@@ -98,7 +100,7 @@ impl Disk {
     /// Begins a sync if there is something to make durable and none is under way; returns whether it did.
     pub(crate) fn begin_sync(&mut self) -> Result<bool, DiskError> {
         let Some(log) = &mut self.log else { return Ok(false) };
-        if self.sync.is_some() || log.durable() == log.written() {
+        if self.sync.is_some() || log.durable() == log.last() {
             return Ok(false);
         }
         self.sync = Some(log.begin_sync()?);

@@ -34,3 +34,15 @@ pub enum WaitError {
     #[error("not durable: the policy is never to sync, and no sync was asked for")]
     NeverSynced,
 }
+
+/// Why a batch was not appended and made durable in one go.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendDurableError {
+    /// It was not appended.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// It was appended, and may or may not survive a crash.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+}

@@ -1,97 +1,98 @@
-//! The thread that waits for the disk on behalf of all others.
+//! The thread that waits for the disk on behalf of those who do not.
 
 use std::{
     sync::{MutexGuard, PoisonError},
     time::Duration,
 };
 
-use super::{Shared, State};
-use crate::{FsyncPolicy, Log, Lsn, PendingSync, Poison, storage::Storage};
+use super::shared::{Farewell, Life, Shared, State};
+use crate::{
+    FsyncPolicy, Log, Lsn, PendingSegment, Poison,
+    storage::{Storage, StorageError},
+};
 
 /// Told every advance of the durable watermark, and at last the failure if there is one.
 pub type OnDurable = Box<dyn FnMut(Result<Lsn, Poison>) + Send>;
 
 /// Syncs and reports until the handle stops or the log fails.
-pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: OnDurable) {
+pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: Option<OnDurable>) {
     // Also when the callback panics: whoever waits would wait for ever.
     let _farewell = Farewell(shared);
     let mut reported = shared.lock().log.as_ref().map_or(Lsn::ZERO, Log::durable);
+    let mut preparation = Preparation { shared, pending: None };
     loop {
-        match next_task(shared, reported) {
+        match next_task(shared, reported, preparation.pending.is_some()) {
             Task::Report(outcome) => {
                 let failed = outcome.is_err();
                 reported = *outcome.as_ref().unwrap_or(&reported);
-                on_durable(outcome);
+                if let Some(on_durable) = &mut on_durable {
+                    on_durable(outcome);
+                }
                 if failed {
                     return;
                 }
             }
-            Task::Sync(pending) => {
-                let outcome = pending.run();
-                let mut state = shared.lock();
-                state.sync_under_way = false;
-                if let Some(log) = &mut state.log {
-                    // Its failure poisons the log, which is where everyone, and the next task,
-                    // finds it.
-                    log.finish_sync(pending, outcome).ok();
-                }
-                drop(state);
-                shared.done.notify_all();
-            }
+            Task::Sync(state) => shared.lead(state),
+            Task::Prepare(begun) => preparation.step(begun),
             Task::Stop => return,
         }
     }
 }
 
-enum Task<F> {
+enum Task<'a, S: Storage> {
     Report(Result<Lsn, Poison>),
-    Sync(PendingSync<F>),
+    Sync(MutexGuard<'a, State<S>>),
+    /// A step of the preparation of the next segment, which may begin with it.
+    Prepare(Option<PendingSegment<S>>),
     Stop,
 }
 
-/// Waits for something to do. News are told before the next sync begins.
-fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<S::File> {
+/// Waits for something to do. News are told before the next sync begins, and syncs come before the
+/// next segment, which is prepared in steps for their sake.
+fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn, preparing: bool) -> Task<'_, S> {
     let mut state = shared.lock();
-    let mut paused = false;
+    // A step of a preparation counts as an interval, so that it does not make one longer.
+    let mut paused = preparing;
     loop {
-        let stopping = state.stopping;
-        let Some(log) = &mut state.log else {
-            return Task::Stop;
-        };
-        if log.durable() > reported {
-            return Task::Report(Ok(log.durable()));
+        let Some(log) = state.log.as_ref().filter(|_| state.life < Life::Ended) else { return Task::Stop };
+        let (last, durable) = (log.last(), log.durable());
+        let stopping = state.life == Life::Stopping;
+        if durable > reported && shared.watched {
+            return Task::Report(Ok(durable));
         }
         if let Some(poison) = log.poison() {
             return Task::Report(Err(poison.clone()));
         }
-        let (written, durable) = (log.written(), log.durable());
         let due = match shared.policy {
-            FsyncPolicy::Group => written > durable,
-            FsyncPolicy::Interval(_) => (paused || stopping) && written > durable,
+            FsyncPolicy::Group => state.unattended > durable || stopping && last > durable,
+            FsyncPolicy::Interval(_) => (paused || stopping) && last > durable,
             FsyncPolicy::Always | FsyncPolicy::Never => false,
         };
-        if (due || state.requested > durable)
-            && let Some(pending) = begin(&mut state)
-        {
-            return Task::Sync(pending);
+        if due && !state.sync_under_way {
+            return Task::Sync(state);
         }
-        if stopping {
+        if stopping && !due {
             return Task::Stop;
         }
+        if preparing {
+            return Task::Prepare(None);
+        }
+        if let Some(begun) = state.log.as_mut().and_then(Log::begin_prepare) {
+            return Task::Prepare(Some(begun));
+        }
         state = match shared.policy {
-            FsyncPolicy::Interval(pause) if written > durable && !paused => {
+            FsyncPolicy::Interval(pause) if last > durable && !paused => {
                 paused = true;
-                wait_out(shared, state, pause)
+                wait_out(shared, state, pause, reported)
             }
-            _ => shared.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            _ => {
+                state.flusher_idle = true;
+                let mut state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.flusher_idle = false;
+                state
+            }
         };
     }
-}
-
-fn begin<S: Storage>(state: &mut State<S>) -> Option<PendingSync<S::File>> {
-    let pending = state.log.as_mut()?.begin_sync().ok()?;
-    state.sync_under_way = true;
-    Some(pending)
 }
 
 /// Lets the interval pass, unless something cannot wait for its end.
@@ -99,23 +100,48 @@ fn wait_out<'a, S: Storage>(
     shared: &'a Shared<S>,
     state: MutexGuard<'a, State<S>>,
     pause: Duration,
+    reported: Lsn,
 ) -> MutexGuard<'a, State<S>> {
     let waited = shared.work.wait_timeout_while(state, pause, |state| {
         let Some(log) = &state.log else { return false };
-        !state.stopping && log.poison().is_none() && state.requested <= log.durable()
+        let news = shared.watched && log.durable() > reported;
+        state.life == Life::Running && !news && log.poison().is_none()
     });
     waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Releases everyone who waits when the flusher ends, however it ends.
-struct Farewell<'a, S: Storage>(&'a Shared<S>);
+/// The segment that the flusher is preparing, if it is.
+struct Preparation<'a, S: Storage> {
+    shared: &'a Shared<S>,
+    pending: Option<PendingSegment<S>>,
+}
 
-impl<S: Storage> Drop for Farewell<'_, S> {
+impl<S: Storage> Preparation<'_, S> {
+    fn step(&mut self, begun: Option<PendingSegment<S>>) {
+        let pending = begun.or_else(|| self.pending.take());
+        // Kept where it is found if the storage panics.
+        let Some(pending) = pending.map(|pending| self.pending.insert(pending)) else { return };
+        match pending.step() {
+            Ok(false) => {}
+            Ok(true) => self.finish(Ok(())),
+            Err(error) => self.finish(Err(error)),
+        }
+    }
+
+    fn finish(&mut self, outcome: Result<(), StorageError>) {
+        let Some(pending) = self.pending.take() else { return };
+        let mut state = self.shared.lock();
+        if let Some(log) = &mut state.log {
+            // What failed is tried again when the segment is due, and whoever needs it is told then.
+            log.finish_prepare(pending, outcome).ok();
+        }
+        self.shared.release(state);
+    }
+}
+
+/// What is not done when the flusher ends is given up, so that nobody waits for it.
+impl<S: Storage> Drop for Preparation<'_, S> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.ended = true;
-        state.sync_under_way = false;
-        drop(state);
-        self.0.wake_all();
+        self.finish(Ok(()));
     }
 }

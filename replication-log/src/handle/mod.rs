@@ -1,39 +1,49 @@
 //! Many threads, one log, shared syncs.
 //!
 //! A [`LogHandle`] is cheap to clone and can be used from every thread. Appending takes the log's
-//! lock for one write and returns a [`Ticket`]; a flusher thread syncs outside the lock, so that
-//! whatever is appended while the disk is busy shares the next sync. Under light load batches of
-//! one sync are small and nothing waits for a timer.
+//! lock for as long as it takes to stage a batch in memory, and returns a [`Ticket`]. A sync runs
+//! outside the lock, so that whatever is appended while the disk is busy shares the next one. Under
+//! light load the groups are small and nothing waits for a timer. *Group commit* in this form goes
+//! back to `DeWitt` et al., *Implementation techniques for main memory database systems* (SIGMOD 1984).
 //!
-//! Whoever cannot block registers a callback with [`LogHandle::start_with`], which the flusher
-//! calls with every advance of the durable watermark, and once with the failure that ended it.
+//! There are three ways to learn that a batch is durable:
+//!
+//! - [`LogHandle::append_durable`] and [`LogHandle::wait_durable`] block. A thread that waits while no
+//!   sync is under way leads: it syncs for all, so that no second thread has to be woken for it.
+//! - [`LogHandle::when_durable`] is a future. A flusher thread syncs for those who do not wait.
+//! - A callback given to [`LogHandle::start_with`] is called by the flusher with every advance of the
+//!   durable watermark, and once with the failure that ended it.
 #![allow(clippy::disallowed_methods, reason = "this is the edge that owns a thread")]
 
 mod error;
 mod flusher;
+mod future;
+mod shared;
 
 use std::{
     ops::RangeInclusive,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
-pub use error::{SubmitError, WaitError};
+pub use error::{AppendDurableError, SubmitError, WaitError};
 pub use flusher::OnDurable;
+pub use future::DurableFuture;
+use shared::{Life, Shared};
 
 use crate::{
     Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PromiseError, ReadError, SyncError,
-    TruncateError, storage::Storage,
+    TruncateError, segment::BATCH_HEADER_BYTES, storage::Storage,
 };
 
-/// A log shared between threads, with one flusher thread that syncs for all of them.
+/// A log shared between threads, with one flusher thread for all who do not wait themselves.
 ///
 /// When the last clone is dropped the flusher ends and the log is dropped without a closing mark;
 /// [`close`] leaves one.
 ///
 /// ```
 /// use replication_log::{
-///     Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, RecordKind, storage::MemoryStorage,
+///     Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, RecordKind, storage::MemoryStorage,
 /// };
 ///
 /// let (log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
@@ -42,9 +52,9 @@ use crate::{
 /// let other = handle.clone();
 /// let worker = std::thread::spawn(move || {
 ///     let batch = Batch::of(Epoch::ZERO, RecordKind(1), b"from a thread").expect("small");
-///     other.wait_durable(other.append(&batch).expect("accepted"))
+///     other.append_durable(&batch)
 /// });
-/// assert!(worker.join().expect("no panic").is_ok());
+/// assert_eq!(worker.join().expect("no panic")?, Lsn::FIRST..=Lsn::FIRST);
 /// handle.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -54,7 +64,7 @@ pub struct LogHandle<S: Storage> {
     owner: Arc<Owner<S>>,
 }
 
-/// Proof that a batch was written, to be exchanged for its durability.
+/// Proof that a batch was appended, to be exchanged for its durability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the batch is not durable until the ticket says so"]
 pub struct Ticket {
@@ -76,27 +86,27 @@ impl Ticket {
 
 impl<S> LogHandle<S>
 where
-    S: Storage + Send + 'static,
+    S: Storage + Send + Sync + 'static,
     S::File: Send + Sync,
 {
     /// Shares `log`. Fails when the operating system gives no thread.
     pub fn start(log: Log<S>, policy: FsyncPolicy) -> std::io::Result<Self> {
-        Self::start_with(log, policy, Box::new(|_| {}))
+        Self::start_watched(log, policy, None)
     }
 
     /// Shares `log` and calls `on_durable` from the flusher thread, without any lock held, after
     /// every advance of the durable watermark, and at last with the failure if the log is poisoned.
     /// It must not block for long.
     pub fn start_with(log: Log<S>, policy: FsyncPolicy, on_durable: OnDurable) -> std::io::Result<Self> {
-        let state = State {
-            log: Some(log),
-            sync_under_way: false,
-            requested: Lsn::ZERO,
-            stopping: false,
-            ended: false,
-        };
-        let shared =
-            Arc::new(Shared { policy, state: Mutex::new(state), work: Condvar::new(), done: Condvar::new() });
+        Self::start_watched(log, policy, Some(on_durable))
+    }
+
+    fn start_watched(
+        log: Log<S>,
+        policy: FsyncPolicy,
+        on_durable: Option<OnDurable>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::new(log, policy, on_durable.is_some()));
         let flusher = thread::Builder::new().name("log-flusher".into()).spawn({
             let shared = Arc::clone(&shared);
             move || flusher::run(&shared, on_durable)
@@ -104,24 +114,48 @@ where
         Ok(Self { owner: Arc::new(Owner { shared, flusher: Mutex::new(Some(flusher)) }) })
     }
 
-    /// Appends `batch` and returns once it is written; under [`FsyncPolicy::Always`], once it is
-    /// durable.
+    /// Appends `batch` and returns once it is staged; under [`FsyncPolicy::Always`], once it is
+    /// durable. Under [`FsyncPolicy::Group`] the flusher will make it durable, whether anyone waits
+    /// for it or not.
     ///
-    /// Waits while a new segment is due and a sync is under way.
+    /// Waits while there is no room before a sync under way is finished.
     pub fn append(&self, batch: &Batch) -> Result<Ticket, SubmitError> {
+        self.submit(batch, false)
+    }
+
+    /// Appends `batch`, returns once it is durable by the policy, and says which numbers its records
+    /// got: [`append`](LogHandle::append) and [`wait_durable`](LogHandle::wait_durable) without
+    /// waking the flusher in between.
+    pub fn append_durable(&self, batch: &Batch) -> Result<RangeInclusive<Lsn>, AppendDurableError> {
+        let ticket = self.submit(batch, true)?;
+        self.wait_durable(ticket)?;
+        Ok(ticket.lsns())
+    }
+
+    fn submit(&self, batch: &Batch, attended: bool) -> Result<Ticket, SubmitError> {
         let shared = self.shared();
-        let bytes = batch.encoded_bytes() as u64;
+        let bytes = batch.encoded_bytes();
         let always = shared.policy == FsyncPolicy::Always;
         let mut state = shared.wait_while(|state| {
-            let turns = |log: &Log<S>| always || log.needs_new_segment(bytes);
-            state.sync_under_way && state.log.as_ref().is_some_and(turns)
+            let waits = |log: &Log<S>| state.sync_under_way && always || log.has_to_wait(bytes);
+            state.log.as_ref().is_some_and(waits)
         });
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
+        let durable = log.durable();
         let outcome = log.append(batch);
         let synced = if always && outcome.is_ok() { log.sync().map(drop) } else { Ok(()) };
-        // The flusher has to know in every case: an append can also have poisoned the log.
-        drop(state);
-        shared.wake_all();
+        // It can have made others durable on the way to a new segment, or have poisoned the log.
+        let concerns_others = log.durable() > durable || log.poison().is_some();
+        let last = log.last();
+        state.gathered += 1;
+        if !attended {
+            state.unattended = last;
+        }
+        if concerns_others {
+            shared.release(state);
+        } else {
+            shared.hand_over(state);
+        }
         match synced {
             Ok(()) | Err(SyncError::UnderWay) => {
                 let (first, last) = outcome?.into_inner();
@@ -133,21 +167,36 @@ where
 
     /// Waits until the ticket's batch is durable, and returns the last durable record.
     ///
-    /// Never hangs: when the log is poisoned or closed, or under [`FsyncPolicy::Never`], it returns
-    /// an error.
+    /// Under [`FsyncPolicy::Group`] it syncs itself when nobody else does. Never hangs: when the log
+    /// is poisoned or closed, or under [`FsyncPolicy::Never`], it returns an error.
     pub fn wait_durable(&self, ticket: Ticket) -> Result<Lsn, WaitError> {
-        self.wait_for(ticket.last(), self.shared().policy == FsyncPolicy::Never)
+        let never = self.shared().policy == FsyncPolicy::Never;
+        self.shared().wait_for(ticket.last(), self.shared().policy == FsyncPolicy::Group, never)
+    }
+
+    /// A future that is ready when [`wait_durable`](LogHandle::wait_durable) would return, and with
+    /// the same answer. It never syncs itself and needs no runtime.
+    ///
+    /// ```
+    /// use replication_log::{
+    ///     Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, RecordKind, handle::WaitError,
+    ///     storage::MemoryStorage,
+    /// };
+    ///
+    /// async fn record(handle: &LogHandle<MemoryStorage>, batch: &Batch) -> Result<(), WaitError> {
+    ///     let ticket = handle.append(batch).expect("accepted");
+    ///     handle.when_durable(ticket).await.map(drop)
+    /// }
+    /// ```
+    pub fn when_durable(&self, ticket: Ticket) -> DurableFuture<S> {
+        DurableFuture::new(Arc::clone(self.shared()), ticket.last())
     }
 
     /// Makes everything appended so far durable now, whatever the policy, and returns the last
     /// durable record.
     pub fn sync(&self) -> Result<Lsn, WaitError> {
-        let mut state = self.shared().lock();
-        let written = state.log.as_ref().ok_or(WaitError::Closed)?.written();
-        state.requested = state.requested.max(written);
-        drop(state);
-        self.shared().wake_all();
-        self.wait_for(written, false)
+        let last = self.last().ok_or(WaitError::Closed)?;
+        self.shared().wait_for(last, true, false)
     }
 
     /// Promises to refuse every epoch below `epoch`; see [`Log::promise_epoch`].
@@ -175,7 +224,12 @@ where
         self.shared().lock().log.as_ref().map(Log::durable)
     }
 
-    /// The last record written; `None` once the log is closed.
+    /// The last record appended; `None` once the log is closed.
+    pub fn last(&self) -> Option<Lsn> {
+        self.shared().lock().log.as_ref().map(Log::last)
+    }
+
+    /// The last record handed to the storage; `None` once the log is closed.
     pub fn written(&self) -> Option<Lsn> {
         self.shared().lock().log.as_ref().map(Log::written)
     }
@@ -185,38 +239,26 @@ where
     /// it.
     pub fn close(self) -> Result<Option<Lsn>, CloseError> {
         self.owner.stop();
-        let log = self.shared().lock().log.take();
-        self.shared().wake_all();
+        let mut state = self.shared().wait_while(|state| state.sync_under_way);
+        let log = state.log.take();
+        self.shared().release(state);
         log.map(Log::close).transpose()
     }
 
-    fn wait_for(&self, lsn: Lsn, never: bool) -> Result<Lsn, WaitError> {
-        let outcome = |state: &State<S>| match &state.log {
-            None => Some(Err(WaitError::Closed)),
-            Some(log) if log.durable() >= lsn => Some(Ok(log.durable())),
-            Some(log) => match log.poison() {
-                Some(poison) => Some(Err(WaitError::Poisoned(poison.clone()))),
-                None if state.ended => Some(Err(WaitError::Closed)),
-                None if never => Some(Err(WaitError::NeverSynced)),
-                None => None,
-            },
-        };
-        let state = self.shared().wait_while(|state| outcome(state).is_none());
-        outcome(&state).unwrap_or(Err(WaitError::Closed))
-    }
-
-    /// Runs `action` when no sync is under way.
+    /// Runs `action` when nothing is under way that could be in its way.
     fn alone<R>(&self, action: impl FnOnce(&mut Log<S>) -> R) -> Option<R> {
-        let mut state = self.shared().wait_while(|state| state.sync_under_way);
+        let mut state = self.shared().wait_while(|state| {
+            let marks_wait = |log: &Log<S>| log.has_to_wait(2 * BATCH_HEADER_BYTES);
+            state.sync_under_way || state.log.as_ref().is_some_and(marks_wait)
+        });
         let outcome = state.log.as_mut().map(action);
-        drop(state);
-        self.shared().wake_all();
+        self.shared().release(state);
         outcome
     }
 }
 
 impl<S: Storage> LogHandle<S> {
-    fn shared(&self) -> &Shared<S> {
+    fn shared(&self) -> &Arc<Shared<S>> {
         &self.owner.shared
     }
 }
@@ -233,45 +275,6 @@ impl<S: Storage> std::fmt::Debug for LogHandle<S> {
     }
 }
 
-/// What all clones of a handle and the flusher look at.
-struct Shared<S: Storage> {
-    policy: FsyncPolicy,
-    state: Mutex<State<S>>,
-    /// Something for the flusher to do.
-    work: Condvar,
-    /// Something for the others to look at again.
-    done: Condvar,
-}
-
-struct State<S: Storage> {
-    /// Taken out when the log is closed.
-    log: Option<Log<S>>,
-    sync_under_way: bool,
-    /// Up to where someone asked for a sync that the policy would not make.
-    requested: Lsn,
-    /// The flusher is to end once it has done what is due.
-    stopping: bool,
-    /// The flusher has ended: nobody will sync any more.
-    ended: bool,
-}
-
-impl<S: Storage> Shared<S> {
-    /// A thread that panicked under the lock did so outside the log, which is never left half changed.
-    fn lock(&self) -> MutexGuard<'_, State<S>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait_while(&self, mut condition: impl FnMut(&State<S>) -> bool) -> MutexGuard<'_, State<S>> {
-        let waited = self.done.wait_while(self.lock(), |state| condition(state));
-        waited.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wake_all(&self) {
-        self.work.notify_all();
-        self.done.notify_all();
-    }
-}
-
 /// Held by handles and not by the flusher, so that its drop is the end of the last handle.
 struct Owner<S: Storage> {
     shared: Arc<Shared<S>>,
@@ -281,8 +284,9 @@ struct Owner<S: Storage> {
 impl<S: Storage> Owner<S> {
     /// Ends the flusher and waits for it.
     fn stop(&self) {
-        self.shared.lock().stopping = true;
-        self.shared.wake_all();
+        let mut state = self.shared.lock();
+        state.life = state.life.max(Life::Stopping);
+        self.shared.release(state);
         let flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A callback can hold the last handle; the flusher must not wait for itself.
         if let Some(flusher) = flusher.filter(|flusher| flusher.thread().id() != thread::current().id()) {
@@ -294,5 +298,10 @@ impl<S: Storage> Owner<S> {
 impl<S: Storage> Drop for Owner<S> {
     fn drop(&mut self) {
         self.stop();
+        // Futures may outlive all handles, and shall not keep the directory locked.
+        let mut state = self.shared.lock();
+        let log = state.log.take();
+        self.shared.release(state);
+        drop(log);
     }
 }

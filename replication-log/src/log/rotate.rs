@@ -1,8 +1,9 @@
 //! Making room: zeros ahead of the records, and a new segment when one is full.
 
 use super::{
-    AppendError, Arc, CloseError, HEADER_BYTES, Log, Poison, PoisonedBy, PromiseError, Segment, Storage,
-    StorageError, StorageErrorKind, StorageFile,
+    AppendError, Arc, CloseError, HEADER_BYTES, Log, Poison, PoisonedBy, PromiseError, Segment, SegmentId,
+    Storage, StorageError, StorageFile,
+    prepare::{Blank, create_unborn},
 };
 use crate::{
     segment::{SegmentHeader, file_name, unborn_file_name},
@@ -21,21 +22,33 @@ pub(super) enum NoRoom {
 impl<S: Storage> Log<S> {
     /// Sees to it that `bytes` can be written at the end of the active segment, with a new segment
     /// if need be.
-    pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), NoRoom> {
+    pub(super) fn make_room(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        let has_room = !self.in_flight || self.stage.has_room(bytes);
+        let bytes = bytes as u64;
         let limit = self.options.segment_bytes - HEADER_BYTES as u64;
         if bytes > limit {
             return Err(NoRoom::TooLarge { bytes, limit });
         }
-        if self.segments.end().offset + bytes > self.options.segment_bytes {
+        if self.needs_new_segment(bytes) {
             self.rotate()?;
+        }
+        if !has_room {
+            return Err(NoRoom::SyncUnderWay);
         }
         self.zero_ahead(self.segments.end().offset + bytes).map_err(NoRoom::Storage)
     }
 
-    /// Whether appending this many bytes starts a new segment.
+    /// Whether an append of this many bytes has to wait for the sync, or for the preparation of the
+    /// next segment, that is under way.
     #[cfg(feature = "std")]
-    pub(crate) fn needs_new_segment(&self, bytes: u64) -> bool {
-        self.segments.end().offset + bytes + self.sealer.overhead_bytes() > self.options.segment_bytes
+    pub(crate) fn has_to_wait(&self, bytes: usize) -> bool {
+        let busy = self.sync_under_way || self.ahead.under_way;
+        let turns = busy && self.needs_new_segment((bytes + self.sealer.overhead_bytes()) as u64);
+        turns || self.in_flight && !self.stage.has_room(bytes)
+    }
+
+    fn needs_new_segment(&self, bytes: u64) -> bool {
+        self.segments.end().offset + bytes > self.options.segment_bytes
     }
 
     /// Fills with zeros until at least `end` is. A failure costs nothing: what was written is zeros
@@ -56,13 +69,14 @@ impl<S: Storage> Log<S> {
     /// The old one is durable before the new one has a name, so only the last segment of a log can
     /// end in a tear.
     fn rotate(&mut self) -> Result<(), NoRoom> {
-        if self.sync_under_way {
+        if self.sync_under_way || self.ahead.under_way {
             return Err(NoRoom::SyncUnderWay);
         }
         let segment = self.segments.active().id.next().ok_or(NoRoom::Exhausted)?;
+        self.write_staged().map_err(NoRoom::Poisoned)?;
         let outcome = self.file.sync_data();
         outcome.map_err(|error| NoRoom::Poisoned(self.poisoned(PoisonedBy::Sync, error)))?;
-        self.durable = self.written();
+        self.durable = self.last();
         self.durable_epoch = self.epoch();
 
         let end = self.segments.end();
@@ -74,15 +88,12 @@ impl<S: Storage> Log<S> {
             durable: self.durable,
             chain: end.chain,
         };
-        match create_segment(
-            &self.storage,
-            &header,
-            self.options.preallocate_bytes.min(self.options.segment_bytes),
-        ) {
-            Ok((file, zeroed)) => {
-                self.file = Arc::new(file);
-                self.zeroed = zeroed;
-                self.segments.push(Segment::new(&header));
+        let blank = self.blank_segment(segment)?;
+        match name_segment(&*self.storage, &blank.file, &header) {
+            Ok(()) => {
+                self.file = Arc::new(blank.file);
+                self.zeroed = blank.zeroed.max(HEADER_BYTES as u64);
+                self.segments.push(Segment::new(&header).reserve(self.options.segment_bytes));
                 Ok(())
             }
             Err(CreateError::Unborn(error)) => Err(NoRoom::Storage(error)),
@@ -90,6 +101,22 @@ impl<S: Storage> Log<S> {
                 Err(NoRoom::Poisoned(self.poisoned(PoisonedBy::Rotation, error)))
             }
         }
+    }
+
+    /// The file that was prepared, or one that is made now.
+    fn blank_segment(&mut self, segment: SegmentId) -> Result<Blank<S::File>, NoRoom> {
+        if let Some(prepared) = self.ahead.prepared.take() {
+            return Ok(prepared);
+        }
+        let zeros = self.options.preallocate_bytes.min(self.options.segment_bytes);
+        if self.ahead.spares.is_empty() {
+            return create_blank(&*self.storage, segment, zeros).map_err(NoRoom::Storage);
+        }
+        let mut pending = self.next_segment(segment, zeros);
+        let outcome = pending.run();
+        self.finish_prepare(pending, outcome).map_err(NoRoom::Storage)?;
+        // It has run to its end, so this is never needed.
+        self.ahead.prepared.take().ok_or(NoRoom::SyncUnderWay)
     }
 }
 
@@ -110,43 +137,43 @@ impl CreateError {
 }
 
 /// Creates a segment's file and returns it with the offset up to which it is filled with zeros.
-///
-/// It gets its name only after its header is durable, and nothing is written to it before its name is.
 pub(crate) fn create_segment<S: Storage>(
     storage: &S,
     header: &SegmentHeader,
     preallocate: u64,
 ) -> Result<(S::File, u64), CreateError> {
+    let blank = create_blank(storage, header.segment, preallocate).map_err(CreateError::Unborn)?;
+    name_segment(storage, &blank.file, header)?;
+    Ok((blank.file, blank.zeroed.max(HEADER_BYTES as u64)))
+}
+
+/// A new file, filled with zeros that are not durable yet.
+fn create_blank<S: Storage>(
+    storage: &S,
+    segment: SegmentId,
+    zeros: u64,
+) -> Result<Blank<S::File>, StorageError> {
+    let unborn = unborn_file_name(segment);
+    let made = create_unborn(storage, &unborn).and_then(|file| {
+        write_zeros(&file, HEADER_BYTES as u64, zeros)?;
+        Ok(Blank { file, zeroed: zeros })
+    });
+    // If it cannot be removed now, the next attempt or the next opening does it.
+    made.inspect_err(|_| drop(storage.remove(&unborn)))
+}
+
+/// Gives a blank file its header and its name.
+///
+/// It gets its name only after its header is durable, and nothing is written to it before its name is.
+fn name_segment<S: Storage>(storage: &S, file: &S::File, header: &SegmentHeader) -> Result<(), CreateError> {
     let unborn = unborn_file_name(header.segment);
-    let prepared = prepare_segment(storage, &unborn, header, preallocate);
-    let (file, zeroed) = prepared.map_err(|error| {
-        // If it cannot be removed now, the next attempt or the next opening does it.
+    let outcome = file.write_at(0, &header.encode()).and_then(|()| file.sync_data());
+    outcome.map_err(|error| {
         storage.remove(&unborn).ok();
         CreateError::Unborn(error)
     })?;
     let named = storage.rename(&unborn, &file_name(header.segment)).and_then(|()| storage.sync_directory());
-    named.map_err(CreateError::Unknown)?;
-    Ok((file, zeroed))
-}
-
-fn prepare_segment<S: Storage>(
-    storage: &S,
-    unborn: &str,
-    header: &SegmentHeader,
-    preallocate: u64,
-) -> Result<(S::File, u64), StorageError> {
-    let file = match storage.create(unborn) {
-        Err(error) if error.kind == StorageErrorKind::AlreadyExists => {
-            storage.remove(unborn)?;
-            storage.create(unborn)?
-        }
-        created => created?,
-    };
-    let zeroed = preallocate.max(HEADER_BYTES as u64);
-    write_zeros(&file, HEADER_BYTES as u64, zeroed)?;
-    file.write_at(0, &header.encode())?;
-    file.sync_data()?;
-    Ok((file, zeroed))
+    named.map_err(CreateError::Unknown)
 }
 
 impl From<NoRoom> for AppendError {

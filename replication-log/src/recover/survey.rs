@@ -7,7 +7,7 @@ use crate::{
     seal::{Sealing, Unsealer},
     segment::{
         BatchKind, Behind, FORMAT_VERSION, FramedRecords, HEADER_BYTES, HeaderError, Place, SegmentHeader,
-        Step, Walk, file_name, find_headers, is_unborn_file_name, parse_file_name,
+        Step, Walk, file_name, find_headers, is_left_over_file_name, parse_file_name,
     },
     segments::{Segment, Segments},
     storage::{Storage, StorageError, StorageFile},
@@ -17,8 +17,8 @@ use crate::{
 pub(crate) struct Survey<F> {
     /// The intact part, if the log has any segment that can be read.
     pub(crate) found: Option<Found<F>>,
-    /// Segments that never got their name.
-    pub(crate) unborn: Vec<String>,
+    /// Segments that never got their name, and dropped ones that were kept to be used again.
+    pub(crate) left_over: Vec<String>,
     /// Why the log must not be opened.
     pub(crate) corruption: Option<Corruption>,
 }
@@ -48,7 +48,7 @@ pub(crate) fn survey<S: Storage>(
     let names = storage.list()?;
     let mut present: Vec<SegmentId> = names.iter().filter_map(|name| parse_file_name(name)).collect();
     present.sort_unstable();
-    let unborn = names.into_iter().filter(|name| is_unborn_file_name(name)).collect();
+    let left_over = names.into_iter().filter(|name| is_left_over_file_name(name)).collect();
 
     let mut scan = Scan { storage, sealing, stated: known_durable, found: None, closed: false };
     let mut stop = None;
@@ -61,7 +61,7 @@ pub(crate) fn survey<S: Storage>(
         read += 1;
     }
     let later = present.split_off(read);
-    scan.conclude(stop, later, unborn)
+    scan.conclude(stop, later, left_over)
 }
 
 struct Scan<'a, S: Storage> {
@@ -156,11 +156,11 @@ impl<S: Storage> Scan<'_, S> {
         mut self,
         stop: Option<Stop>,
         later: Vec<SegmentId>,
-        unborn: Vec<String>,
+        left_over: Vec<String>,
     ) -> Result<Survey<S::File>, OpenError> {
         let Some(mut found) = self.found.take() else {
             let corruption = self.without_segments(stop);
-            return Ok(Survey { found: None, unborn, corruption });
+            return Ok(Survey { found: None, left_over, corruption });
         };
         let end = found.segments.end();
         let identity = found.segments.active().identity;
@@ -187,7 +187,7 @@ impl<S: Storage> Scan<'_, S> {
             stated_durable: self.stated,
             batches_behind: found.behind.headers,
         });
-        Ok(Survey { found: Some(found), unborn, corruption })
+        Ok(Survey { found: Some(found), left_over, corruption })
     }
 
     /// A log of which no segment can be read: new, unless something says that there must be one.

@@ -121,8 +121,8 @@ impl Keys {
 /// What the feature adds.
 pub(super) const LAYER: Layer = Layer { flag: ENCRYPTED, overhead_bytes, seal: encrypt, open: decrypt };
 
-fn overhead_bytes(sealing: &Sealing) -> u64 {
-    if sealing.keys.writer().is_some() { MAX_OVERHEAD_BYTES as u64 } else { 0 }
+fn overhead_bytes(sealing: &Sealing) -> usize {
+    if sealing.keys.writer().is_some() { MAX_OVERHEAD_BYTES } else { 0 }
 }
 
 /// The nonce is 16 bytes drawn for this opening of the log and the number of the batch in it. A

@@ -60,7 +60,7 @@ const LAYERS: &[Layer] = &[
 struct Layer {
     flag: u8,
     /// By how many bytes a body can grow.
-    overhead_bytes: fn(&Sealing) -> u64,
+    overhead_bytes: fn(&Sealing) -> usize,
     /// Appends the sealed form of a body and returns true, if that is asked for and of use.
     seal: SealBody,
     /// Appends what was sealed.
@@ -125,6 +125,7 @@ impl Sealing {
     /// let (disk, plain) = (MemoryStorage::new(), LogOptions::new(0x5eed).preallocate_bytes(0));
     /// let (mut log, _) = Log::open(disk.clone(), plain.seal(Sealing::plain().compressed()))?;
     /// log.append(&Batch::of(Epoch::ZERO, RecordKind(1), &[b'x'; 10_000])?)?;
+    /// log.flush()?;
     /// assert!(disk.bytes("0000000000000001.log").is_some_and(|file| file.len() < 200));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -201,23 +202,24 @@ impl Sealer {
     }
 
     /// How many bytes longer than its records a body can become.
-    pub(crate) fn overhead_bytes(&self) -> u64 {
+    pub(crate) fn overhead_bytes(&self) -> usize {
         LAYERS.iter().map(|layer| (layer.overhead_bytes)(&self.sealing)).sum()
     }
 
-    /// What is to be written as the body of the batch at this place. Completes the header.
+    /// What is to be written in place of the body of the batch at this place, if that is not the body
+    /// as it is. Completes the header.
     ///
     /// An error means that the batch must not be written; the cipher gives none for bodies of the
     /// size batches have.
-    pub(crate) fn seal<'a>(
-        &'a mut self,
+    pub(crate) fn seal(
+        &mut self,
         header: &mut BatchHeader,
         identity: u64,
         offset: u64,
-        body: &'a [u8],
-    ) -> Result<&'a [u8], StorageError> {
+        body: &[u8],
+    ) -> Result<Option<&[u8]>, StorageError> {
         if header.kind != BatchKind::Records {
-            return Ok(body);
+            return Ok(None);
         }
         let number = self.batches;
         // Every batch takes a record number at least, so it cannot run out before those do.
@@ -233,7 +235,7 @@ impl Sealer {
                 core::mem::swap(&mut self.sealed, &mut self.next);
             }
         }
-        Ok(if header.flags == 0 { body } else { &self.sealed })
+        Ok((header.flags != 0).then_some(&*self.sealed))
     }
 }
 

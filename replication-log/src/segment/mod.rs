@@ -25,6 +25,11 @@ pub(crate) fn unborn_file_name(segment: SegmentId) -> String {
     format!("{:016x}.new", segment.get())
 }
 
+/// The name under which the file of a dropped segment waits to become another one.
+pub(crate) fn spare_file_name(segment: SegmentId) -> String {
+    format!("{:016x}.spare", segment.get())
+}
+
 /// The segment whose file has this name, if it is one.
 pub(crate) fn parse_file_name(name: &str) -> Option<SegmentId> {
     let number = u64::from_str_radix(name.strip_suffix(".log")?, 16).ok()?;
@@ -33,10 +38,11 @@ pub(crate) fn parse_file_name(name: &str) -> Option<SegmentId> {
     (number > 0 && file_name(segment) == name).then_some(segment)
 }
 
-/// Whether this is a segment whose creation never finished.
-pub(crate) fn is_unborn_file_name(name: &str) -> bool {
-    name.strip_suffix(".new")
-        .is_some_and(|stem| stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))
+/// Whether this is a segment whose creation never finished, or one that was dropped: no part of the
+/// log, and free to be removed.
+pub(crate) fn is_left_over_file_name(name: &str) -> bool {
+    let stem = name.strip_suffix(".new").or_else(|| name.strip_suffix(".spare"));
+    stem.is_some_and(|stem| stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Reads a little-endian number out of a fixed-size header.

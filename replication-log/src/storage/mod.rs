@@ -11,7 +11,7 @@ mod file;
 mod memory;
 mod shared;
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 pub use fault::{FaultFile, FaultStorage, Keep, SECTOR_BYTES, Survivors};
@@ -175,10 +175,10 @@ impl fmt::Display for StorageOperation {
 /// Writes zeros over `from..to`; nothing when that is empty.
 pub(crate) fn write_zeros<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageError> {
     const CHUNK_BYTES: usize = 64 << 10;
-    let zeros = vec![0; chunk_of(to.saturating_sub(from), CHUNK_BYTES)];
+    static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
     let mut offset = from;
     while offset < to {
-        let chunk = &zeros[..chunk_of(to - offset, CHUNK_BYTES)];
+        let chunk = &ZEROS[..chunk_of(to - offset, CHUNK_BYTES)];
         file.write_at(offset, chunk)?;
         offset += chunk.len() as u64;
     }

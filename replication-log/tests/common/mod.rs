@@ -8,9 +8,10 @@ use replication_log::{
     storage::{FaultStorage, Storage},
 };
 
-/// Small segments, so that a short workload rotates.
+/// Small segments, so that a short workload rotates, and every append written at once, so that a
+/// test can look at the bytes.
 pub(crate) fn options() -> LogOptions {
-    LogOptions::new(0x5eed).segment_bytes(2048).preallocate_bytes(1024)
+    LogOptions::new(0x5eed).segment_bytes(2048).preallocate_bytes(1024).staging_bytes(0)
 }
 
 /// A batch whose records state their number in the workload and have the given sizes.

@@ -1,0 +1,228 @@
+//! What all clones of a handle, their futures and the flusher look at.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    thread,
+};
+
+use super::WaitError;
+use crate::{FsyncPolicy, Log, Lsn, storage::Storage};
+
+pub(super) struct Shared<S: Storage> {
+    pub(super) policy: FsyncPolicy,
+    /// Whether a callback is to be told of every advance.
+    pub(super) watched: bool,
+    state: Mutex<State<S>>,
+    /// There may be something for the flusher to do.
+    pub(super) work: Condvar,
+    /// The durable watermark rose, or something ended that others wait for.
+    pub(super) done: Condvar,
+}
+
+pub(super) struct State<S: Storage> {
+    /// `None` once it is closed.
+    pub(super) log: Option<Log<S>>,
+    /// Whether a sync runs outside the lock, or its leader is about to begin it.
+    pub(super) sync_under_way: bool,
+    /// The last record whose appender may not be waiting for it, so that the flusher has to sync it.
+    pub(super) unattended: Lsn,
+    /// How many batches were appended since the last sync began.
+    pub(super) gathered: u64,
+    /// How many batches the last sync made durable.
+    last_group: u64,
+    /// Whether the flusher sleeps until it is woken.
+    pub(super) flusher_idle: bool,
+    pub(super) wakers: Wakers,
+    pub(super) life: Life,
+}
+
+/// How far the handle has come. It never goes back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Life {
+    Running,
+    /// The flusher is to make durable what the policy wants to be, and to end.
+    Stopping,
+    /// The flusher has ended, or a sync never will, and nobody is told anything any more.
+    Ended,
+}
+
+impl<S: Storage> Shared<S> {
+    pub(super) fn new(log: Log<S>, policy: FsyncPolicy, watched: bool) -> Self {
+        let state = State {
+            log: Some(log),
+            sync_under_way: false,
+            unattended: Lsn::ZERO,
+            gathered: 0,
+            last_group: 0,
+            flusher_idle: false,
+            wakers: Wakers::default(),
+            life: Life::Running,
+        };
+        Self { policy, watched, state: Mutex::new(state), work: Condvar::new(), done: Condvar::new() }
+    }
+
+    /// A thread that panicked under the lock did so outside the log, which is never left half changed.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<S>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait_while(
+        &self,
+        mut condition: impl FnMut(&State<S>) -> bool,
+    ) -> MutexGuard<'_, State<S>> {
+        let waited = self.done.wait_while(self.lock(), |state| condition(state));
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the record is durable or will not be. Whoever may lead syncs when nobody else does.
+    pub(super) fn wait_for(&self, lsn: Lsn, may_lead: bool, never: bool) -> Result<Lsn, WaitError> {
+        let mut state = self.lock();
+        loop {
+            if let Some(outcome) = state.outcome(lsn, never) {
+                return outcome;
+            }
+            state = if may_lead && !state.sync_under_way {
+                self.lead(state);
+                self.lock()
+            } else {
+                self.done.wait(state).unwrap_or_else(PoisonError::into_inner)
+            };
+        }
+    }
+
+    /// Runs one sync for everyone, outside the lock, and tells them how it ended. None may be under way.
+    ///
+    /// In a closed loop, where whoever is told appends again, the first one to come back would lead
+    /// alone while all others just miss its sync. So after a sync that was shared the leader lets
+    /// them join first: it yields once, and waits for no clock.
+    pub(super) fn lead<'a>(&'a self, mut state: MutexGuard<'a, State<S>>) {
+        state.sync_under_way = true;
+        if state.last_group > 1 {
+            drop(state);
+            thread::yield_now();
+            state = self.lock();
+        }
+        state.last_group = std::mem::take(&mut state.gathered);
+        let pending = state.log.as_mut().and_then(|log| log.begin_sync().ok());
+        if let Some(pending) = pending {
+            drop(state);
+            // A storage that panics must not leave others waiting for its outcome.
+            let farewell = Farewell(self);
+            let outcome = pending.run();
+            std::mem::forget(farewell);
+            state = self.lock();
+            if let Some(log) = &mut state.log {
+                // Its failure poisons the log, which is where everyone finds it.
+                log.finish_sync(pending, outcome).ok();
+            }
+        }
+        state.sync_under_way = false;
+        self.release(state);
+    }
+
+    /// Lets go of the state after an append, and wakes the flusher if the policy makes it its task.
+    pub(super) fn hand_over(&self, state: MutexGuard<'_, State<S>>) {
+        // Waking costs a system call also when nobody sleeps, and whoever syncs now wakes it then.
+        let wake = state.flusher_idle && !state.sync_under_way && self.flusher_has_work(&state);
+        drop(state);
+        if wake {
+            self.work.notify_all();
+        }
+    }
+
+    /// Lets go of the state and wakes whoever waits for what has become of it.
+    pub(super) fn release(&self, mut state: MutexGuard<'_, State<S>>) {
+        let due = state.due_wakers();
+        let wake = self.flusher_has_work(&state);
+        drop(state);
+        self.done.notify_all();
+        if wake {
+            self.work.notify_all();
+        }
+        due.into_iter().for_each(Waker::wake);
+    }
+
+    fn flusher_has_work(&self, state: &State<S>) -> bool {
+        let Some(log) = &state.log else { return true };
+        let due = match self.policy {
+            FsyncPolicy::Group => state.unattended > log.durable(),
+            FsyncPolicy::Interval(_) => log.last() > log.durable(),
+            FsyncPolicy::Always | FsyncPolicy::Never => false,
+        };
+        let news = self.watched || log.poison().is_some();
+        due || news || state.life > Life::Running || log.wants_prepare()
+    }
+}
+
+impl<S: Storage> State<S> {
+    /// What to tell someone who waits for the record; `None` as long as it may still become durable.
+    pub(super) fn outcome(&self, lsn: Lsn, never: bool) -> Option<Result<Lsn, WaitError>> {
+        let Some(log) = &self.log else { return Some(Err(WaitError::Closed)) };
+        if log.durable() >= lsn {
+            return Some(Ok(log.durable()));
+        }
+        match log.poison() {
+            Some(poison) => Some(Err(WaitError::Poisoned(poison.clone()))),
+            None if self.life == Life::Ended => Some(Err(WaitError::Closed)),
+            None if never => Some(Err(WaitError::NeverSynced)),
+            None => None,
+        }
+    }
+
+    fn due_wakers(&mut self) -> Vec<Waker> {
+        match &self.log {
+            Some(log) if log.poison().is_none() && self.life < Life::Ended => {
+                self.wakers.take_up_to(log.durable())
+            }
+            _ => self.wakers.take_all(),
+        }
+    }
+}
+
+/// Releases everyone who waits when the flusher ends, however it ends, or a sync does not.
+pub(super) struct Farewell<'a, S: Storage>(pub(super) &'a Shared<S>);
+
+impl<S: Storage> Drop for Farewell<'_, S> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.life = Life::Ended;
+        state.sync_under_way = false;
+        self.0.release(state);
+    }
+}
+
+/// Tasks that wait for records, in the order of the records.
+#[derive(Default)]
+pub(super) struct Wakers {
+    waiting: BTreeMap<(Lsn, u64), Waker>,
+    next: u64,
+}
+
+impl Wakers {
+    /// A key for one task that waits for this record.
+    pub(super) fn key(&mut self, lsn: Lsn) -> (Lsn, u64) {
+        self.next += 1;
+        (lsn, self.next)
+    }
+
+    /// Sets who is woken for this key.
+    pub(super) fn set(&mut self, key: (Lsn, u64), waker: &Waker) {
+        self.waiting.entry(key).or_insert_with(|| waker.clone()).clone_from(waker);
+    }
+
+    pub(super) fn forget(&mut self, key: (Lsn, u64)) {
+        self.waiting.remove(&key);
+    }
+
+    fn take_up_to(&mut self, durable: Lsn) -> Vec<Waker> {
+        let Some(next) = durable.next() else { return self.take_all() };
+        let later = self.waiting.split_off(&(next, 0));
+        std::mem::replace(&mut self.waiting, later).into_values().collect()
+    }
+
+    fn take_all(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.waiting).into_values().collect()
+    }
+}
