@@ -122,7 +122,8 @@ impl LogOptions {
 pub enum FsyncPolicy {
     /// Every append is synced on its own before it returns.
     Always,
-    /// Appends made while a sync is under way share the next one. Nothing waits for a timer.
+    /// Appends made while a sync is under way share the next one, which is run by whoever waits for
+    /// it or else by the flusher. Nothing waits for a timer.
     Group,
     /// One sync per interval. A power cut costs at most the appends of one interval and one sync.
     Interval(Duration),

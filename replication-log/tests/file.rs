@@ -106,3 +106,28 @@ fn names_cannot_leave_the_directory() {
     assert_eq!(buffer, [0, 0, b'x', b'y', b'z', 7, 7, 7]);
     assert_eq!(storage.list(), Ok(vec!["a".to_owned()]));
 }
+
+#[test]
+fn staged_prepared_and_recycled_on_a_real_disk() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let options = options().staging_bytes(1000).recycle(2);
+    let open = || {
+        let storage = FileStorage::open(directory.path()).expect("free");
+        Log::open(storage, options.clone()).expect("intact")
+    };
+    let (mut log, _) = open();
+    for label in 0..40 {
+        log.append(&batch(1, label, &[300, 40])).expect("fits");
+        if let Some(mut pending) = log.begin_prepare() {
+            let outcome = pending.run();
+            log.finish_prepare(pending, outcome).expect("healthy");
+        }
+        log.sync().expect("healthy");
+        log.truncate_before(Lsn::new(2 * label)).expect("healthy");
+    }
+    let all = records(&log);
+    drop(log);
+    let (log, report) = open();
+    assert_eq!((report.last, report.cut), (Lsn::new(80), None));
+    assert_eq!(records(&log), all);
+}

@@ -299,6 +299,17 @@ fn a_dropped_handle_leaves_the_log_to_the_next() {
 }
 
 #[test]
+fn a_dropped_handle_leaves_nothing_behind_in_memory() {
+    let disk = FaultStorage::new();
+    let (log, _) = Log::open(disk.clone(), options().staging_bytes(1 << 20)).expect("new");
+    let handle = LogHandle::start(log, FsyncPolicy::Never).expect("a thread");
+    let ticket = handle.append(&batch(0, 0, &[1])).expect("fits");
+    assert_eq!((handle.last(), handle.written()), (Some(ticket.last()), Some(Lsn::ZERO)));
+    drop(handle);
+    assert_eq!(open(&disk).expect("intact").0.last(), Lsn::new(1));
+}
+
+#[test]
 fn the_flusher_prepares_the_next_segment_and_uses_dropped_ones_again() {
     let policies = [
         FsyncPolicy::Always,

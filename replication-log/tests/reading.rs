@@ -148,9 +148,14 @@ proptest! {
 
     /// A vector of records and two numbers say all there is to say about a log.
     #[test]
-    fn a_log_behaves_like_a_vector(steps in steps(), staging in prop_oneof![Just(0), 0_usize..4000]) {
+    fn a_log_behaves_like_a_vector(
+        steps in steps(),
+        staging in prop_oneof![Just(0), 0_usize..4000],
+        recycle in 0_usize..3,
+        prepare in prop_oneof![Just(0), Just(1), Just(u64::MAX)],
+    ) {
         let storage = MemoryStorage::new();
-        let options = options().staging_bytes(staging);
+        let options = options().staging_bytes(staging).recycle(recycle).prepare_bytes(prepare);
         let (mut log, _) = Log::open(storage.clone(), options.clone()).expect("new");
         let (mut all, mut epoch, mut floor) = (Vec::new(), 0, 1);
         for step in steps {
@@ -185,6 +190,10 @@ proptest! {
                     prop_assert_eq!(report.cut, None);
                     log = opened;
                 }
+            }
+            if let Some(mut pending) = log.begin_prepare() {
+                let outcome = pending.run();
+                prop_assert_eq!(log.finish_prepare(pending, outcome), Ok(()));
             }
             prop_assert_eq!(log.last().get(), all.len() as u64);
             prop_assert!(log.durable() <= log.written() && log.written() <= log.last());

@@ -38,8 +38,8 @@ use crate::{
 
 /// A log shared between threads, with one flusher thread for all who do not wait themselves.
 ///
-/// When the last clone is dropped the flusher ends and the log is dropped without a closing mark;
-/// [`close`] leaves one.
+/// When the last clone is dropped the flusher ends and the log is flushed and dropped without a
+/// closing mark; [`close`] leaves one.
 ///
 /// ```
 /// use replication_log::{
@@ -302,6 +302,9 @@ impl<S: Storage> Drop for Owner<S> {
         let mut state = self.shared.lock();
         let log = state.log.take();
         self.shared.release(state);
-        drop(log);
+        // Without a mark, but not without what was appended: an ordinary exit is no crash.
+        if let Some(mut log) = log {
+            log.flush().ok();
+        }
     }
 }
