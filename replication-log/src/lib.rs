@@ -17,9 +17,11 @@ mod repair;
 mod segment;
 mod segments;
 
+pub mod entry;
 #[cfg(feature = "std")]
 pub mod handle;
 pub mod limits;
+pub mod page;
 pub mod storage;
 
 pub use batch::Batch;
