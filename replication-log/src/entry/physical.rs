@@ -15,8 +15,8 @@ use crate::page::{PageFormat, PageId};
 
 /// What a mini-transaction did to one page: the payload of one record.
 ///
-/// The entries of a mini-transaction are in the order of their pages and count down to 0, so that
-/// whoever replays them knows where it ends. They take effect together, and every page they touch is
+/// The entries of a mini-transaction are in the order of their pages, count up from 0 and down to 0,
+/// so that whoever replays them knows where it begins and ends. They take effect together, and every page they touch is
 /// stamped with the number of the last one.
 ///
 /// ```
@@ -37,6 +37,7 @@ use crate::page::{PageFormat, PageId};
 pub struct PhysicalEntry {
     format: PageFormat,
     page: PageId,
+    index: u32,
     remaining: u32,
     change: PageChange,
 }
@@ -66,8 +67,14 @@ pub struct ByteRange {
 }
 
 impl PhysicalEntry {
-    pub(crate) fn new(format: PageFormat, page: PageId, remaining: u32, change: PageChange) -> Self {
-        Self { format, page, remaining, change }
+    /// The entry `index` of a mini-transaction that has `remaining` more after it.
+    pub(crate) fn new(
+        format: PageFormat,
+        page: PageId,
+        (index, remaining): (u32, u32),
+        change: PageChange,
+    ) -> Self {
+        Self { format, page, index, remaining, change }
     }
 
     /// The format of the table the page belongs to.
@@ -78,6 +85,11 @@ impl PhysicalEntry {
     /// The page that changed.
     pub const fn page(&self) -> PageId {
         self.page
+    }
+
+    /// How many entries of the same mini-transaction come before this one.
+    pub const fn index(&self) -> u32 {
+        self.index
     }
 
     /// How many entries of the same mini-transaction follow.

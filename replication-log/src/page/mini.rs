@@ -121,11 +121,10 @@ impl<'t, S: Storage> MiniTransaction<'t, S> {
             installed.push(Installed { id, bytes, is_image: matches!(change, PageChange::Image(_)) });
             changes.push((id, change));
         }
-        let mut remaining = u32::try_from(changes.len()).map_err(|_| TableError::Full)?;
-        let entries = changes.into_iter().map(|(id, change)| {
-            remaining -= 1;
-            PhysicalEntry::new(format, id, remaining, change)
-        });
+        let count = u32::try_from(changes.len()).map_err(|_| TableError::Full)?;
+        let entries = (0..count)
+            .zip(changes)
+            .map(|(index, (id, change))| PhysicalEntry::new(format, id, (index, count - 1 - index), change));
         Ok(Change { entries: entries.collect(), pages: installed, store })
     }
 

@@ -85,7 +85,7 @@ use store::{Source, Store};
 /// let PageChange::Bytes { ranges, .. } = entry.change() else { panic!("not a whole page") };
 /// assert_eq!(ranges.len(), 1);
 /// assert_eq!(ranges[0].bytes, b"10");
-/// assert_eq!(entry.encode().len(), 18);
+/// assert_eq!(entry.encode().len(), 19);
 ///
 /// let users_row = users.get(&123_u64.to_be_bytes())?;
 /// assert_eq!(users_row.as_deref(), Some(&b"ada;balance=100"[..]));

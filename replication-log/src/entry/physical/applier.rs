@@ -186,11 +186,17 @@ impl PhysicalApplier {
         let entry = PhysicalEntry::decode(payload).map_err(|error| ApplyError::Entry { lsn, error })?;
         let format = store.mark.format;
         format.check(&entry.format).map_err(|mismatch| ApplyError::Format { lsn, mismatch })?;
-        if let Some(before) = self.pending.last() {
-            let follows = before.remaining == entry.remaining.saturating_add(1) && before.page < entry.page;
-            if !follows || lsn <= self.last {
-                return Err(ApplyError::OutOfOrder { lsn });
+        let follows = match self.pending.last() {
+            None => entry.index == 0,
+            Some(before) => {
+                let counts = (before.index.checked_add(1), before.remaining.checked_sub(1));
+                counts == (Some(entry.index), Some(entry.remaining))
+                    && before.page < entry.page
+                    && self.last < lsn
             }
+        };
+        if !follows {
+            return Err(ApplyError::OutOfOrder { lsn });
         }
         self.last = lsn;
         let complete = entry.remaining == 0;

@@ -56,6 +56,7 @@ impl PhysicalEntry {
         bytes.extend_from_slice(&[ENTRY_VERSION, kind, version, size_bits]);
         bytes.extend_from_slice(&self.page.get().to_le_bytes());
         bytes.extend_from_slice(&before.to_le_bytes());
+        push_number(&mut bytes, self.index);
         push_number(&mut bytes, self.remaining);
         let mut end = 0;
         for range in ranges {
@@ -84,7 +85,7 @@ impl PhysicalEntry {
         }
         let before = read_le!(u32, header, 8);
         let mut rest = Rest { bytes, at: HEADER_BYTES };
-        let remaining = rest.number()?;
+        let (index, remaining) = (rest.number()?, rest.number()?);
         let ranges = rest.ranges(size)?;
         let change = match (header[1], before) {
             (IMAGE, 0) => PageChange::Image(ranges),
@@ -92,7 +93,7 @@ impl PhysicalEntry {
             (BYTES, before) => PageChange::Bytes { before, ranges },
             _ => return Err(EntryError::Malformed { at: 1 }),
         };
-        Ok(Self { format, page, remaining, change })
+        Ok(Self { format, page, index, remaining, change })
     }
 }
 
