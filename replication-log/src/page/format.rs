@@ -101,7 +101,7 @@ impl PageFormat {
     }
 
     /// The bytes of one page of a table, whose format was made by [`new`](Self::new).
-    pub(crate) fn page_bytes(&self) -> usize {
+    pub(crate) fn page_bytes(self) -> usize {
         1 << self.size_bits.min(16)
     }
 }

@@ -101,13 +101,12 @@ fn free_outside<F: StorageFile>(pages: &mut Overlay<'_, F>, at: Address) -> Resu
 }
 
 fn put_cell<F: StorageFile>(pages: &mut Overlay<'_, F>, cell: &[u8]) -> Result<Address, TableError> {
-    let id = match pages.directory()?.roomy {
-        Some(id) => id,
-        None => {
-            let id = pages.allocate(PageKind::Heap, 0)?;
-            list(pages, id)?;
-            id
-        }
+    let id = if let Some(id) = pages.directory()?.roomy {
+        id
+    } else {
+        let id = pages.allocate(PageKind::Heap, 0)?;
+        list(pages, id)?;
+        id
     };
     let slot = slotted::put(pages.page_mut(id, PageKind::Heap)?, cell);
     let slot = slot.and_then(|slot| u16::try_from(slot).ok());
@@ -160,13 +159,12 @@ fn unlist<F: StorageFile>(pages: &mut Overlay<'_, F>, id: PageId) -> Result<(), 
     layout::set_listed(page, false);
     layout::set_link(page, None);
     layout::set_back(page, None);
-    match back {
-        Some(back) => layout::set_link(pages.page_mut(back, PageKind::Heap)?, link),
-        None => {
-            let mut directory = pages.directory()?;
-            directory.roomy = link;
-            pages.set_directory(&directory)?;
-        }
+    if let Some(back) = back {
+        layout::set_link(pages.page_mut(back, PageKind::Heap)?, link);
+    } else {
+        let mut directory = pages.directory()?;
+        directory.roomy = link;
+        pages.set_directory(&directory)?;
     }
     if let Some(link) = link {
         layout::set_back(pages.page_mut(link, PageKind::Heap)?, back);

@@ -2,7 +2,7 @@
 //! hold separators and children: child 0 in the header's link, child `i` in cell `i - 1`, behind the
 //! least key that may be below it.
 //!
-//! After Bayer and McCreight, *Organization and maintenance of large ordered indexes* (1972), and
+//! After Bayer and `McCreight`, *Organization and maintenance of large ordered indexes* (1972), and
 //! Comer, *The ubiquitous B-tree* (1979). There are no links between leaves: a scan comes down from
 //! the root again for every leaf, so that it can neither loop nor miss a split.
 

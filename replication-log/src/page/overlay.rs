@@ -60,18 +60,15 @@ impl<'t, F: StorageFile> Overlay<'t, F> {
     /// A page of this kind without content: the one freed last, or a new one at the end of the file.
     pub(crate) fn allocate(&mut self, kind: PageKind, level: u8) -> Result<PageId, TableError> {
         let mut directory = self.directory()?;
-        let id = match directory.free {
-            Some(id) => {
-                directory.free = layout::link(self.page_of(id, PageKind::Free)?);
-                id
-            }
-            None => {
-                let id = PageId::new(directory.pages);
-                directory.pages = directory.pages.checked_add(1).ok_or(TableError::Full)?;
-                let bytes = vec![0; self.format().page_bytes()];
-                self.pages.insert(id, Touched { bytes, is_new: true });
-                id
-            }
+        let id = if let Some(id) = directory.free {
+            directory.free = layout::link(self.page_of(id, PageKind::Free)?);
+            id
+        } else {
+            let id = PageId::new(directory.pages);
+            directory.pages = directory.pages.checked_add(1).ok_or(TableError::Full)?;
+            let bytes = vec![0; self.format().page_bytes()];
+            self.pages.insert(id, Touched { bytes, is_new: true });
+            id
         };
         layout::format(self.copy_of_any(id)?, id, kind, level);
         self.set_directory(&directory)?;

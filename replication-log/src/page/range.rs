@@ -12,6 +12,9 @@ use super::{
 };
 use crate::storage::Storage;
 
+/// A key and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
 /// The rows of a range, in order of their keys; ends after the first error. Made by
 /// [`PageTable::range`](super::PageTable::range).
 pub struct Rows<'t, S: Storage> {
@@ -20,7 +23,8 @@ pub struct Rows<'t, S: Storage> {
     /// Where the next leaf begins; `None` when there is none.
     from: Option<Bound<Vec<u8>>>,
     end: Bound<Vec<u8>>,
-    rows: VecDeque<(Vec<u8>, Address)>,
+    /// What is left of the present leaf.
+    found: VecDeque<(Vec<u8>, Address)>,
 }
 
 impl<'t, S: Storage> Rows<'t, S> {
@@ -30,19 +34,19 @@ impl<'t, S: Storage> Rows<'t, S> {
         end: Bound<Vec<u8>>,
     ) -> Result<Self, TableError> {
         let root = directory(store)?.root;
-        Ok(Self { store, root, from: Some(start), end, rows: VecDeque::new() })
+        Ok(Self { store, root, from: Some(start), end, found: VecDeque::new() })
     }
 
-    fn next_row(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, TableError> {
-        while self.rows.is_empty() {
+    fn next_row(&mut self) -> Result<Option<Row>, TableError> {
+        while self.found.is_empty() {
             let (Some(from), Some(root)) = (self.from.take(), self.root) else {
                 return Ok(None);
             };
             let Stretch { rows, next } = stretch(self.store, root, &from)?;
-            self.rows = rows;
+            self.found = rows;
             self.from = next.filter(|next| is_before_end(next, &self.end)).map(Bound::Included);
         }
-        let Some((key, row)) = self.rows.pop_front().filter(|(key, _)| is_before_end(key, &self.end)) else {
+        let Some((key, row)) = self.found.pop_front().filter(|(key, _)| is_before_end(key, &self.end)) else {
             self.stop();
             return Ok(None);
         };
@@ -51,7 +55,7 @@ impl<'t, S: Storage> Rows<'t, S> {
     }
 
     fn stop(&mut self) {
-        self.rows.clear();
+        self.found.clear();
         self.from = None;
     }
 }

@@ -28,7 +28,7 @@ fn golden() -> (MemoryStorage, Leader<MemoryStorage>) {
 fn lines(bytes: &[u8]) -> String {
     let mut lines: Vec<(String, usize)> = Vec::new();
     for row in bytes.chunks(8) {
-        let digits: String = row.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = row.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         match lines.last_mut() {
             Some((last, count)) if *last == digits => *count += 1,
             _ => lines.push((digits, 1)),
@@ -48,8 +48,8 @@ fn the_bytes_of_a_table() {
 #[test]
 fn the_bytes_of_physical_entries() {
     let (_, leader) = golden();
-    let entries: String =
-        leader.log.iter().map(|(lsn, payload)| format!("record {lsn}\n{}", lines(payload))).collect();
+    let shown = leader.log.iter().map(|(lsn, payload)| format!("record {lsn}\n{}", lines(payload)));
+    let entries = shown.collect::<Vec<_>>().concat();
     assert_eq!(entries, include_str!("../golden/physical_entries_v1.hex"), "{entries}");
 }
 

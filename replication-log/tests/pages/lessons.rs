@@ -63,7 +63,9 @@ fn a_change_that_the_log_refuses_never_happened() {
 
     let change = table.insert(b"k", b"v").expect("sound");
     let mut batch = Batch::new(Epoch::new(2));
-    encoded(&change).iter().for_each(|entry| batch.push(PAGE, entry).expect("small"));
+    for entry in encoded(&change) {
+        batch.push(PAGE, &entry).expect("small");
+    }
     let lsns = log.append(&batch).expect("the epoch of the log");
     change.install(*lsns.end()).expect("next");
     assert_eq!(table.get(b"k"), Ok(Some(b"v".to_vec())));

@@ -40,8 +40,8 @@ fn ship(from: &impl Storage, to: &impl Storage, rounds: u32) {
     for round in 0..rounds {
         change(&mut leader, round);
         for (lsn, payload) in &leader.log[shipped..] {
-            let applied = applier.apply(&mut follower, *lsn, payload).expect("in order");
-            assert_ne!(applied, Applied::Skipped);
+            let outcome = applier.apply(&mut follower, *lsn, payload).expect("in order");
+            assert_ne!(outcome, Applied::Skipped);
         }
         shipped = leader.log.len();
         assert_eq!((applier.remaining(), follower.applied()), (0, leader.table.applied()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use replication_log::{
     Batch, Epoch, Log, LogOptions, Lsn, RecordKind,
-    entry::ApplyError,
+    entry::{ApplyError, PhysicalEntry},
     page::{Change, MiniTransaction, PageTable, TableOptions, TableRecovery},
     storage::{FaultStorage, MemoryStorage, Storage},
 };
@@ -16,7 +16,7 @@ pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The encoded entries of a change.
 pub(crate) fn encoded<S: Storage>(change: &Change<'_, S>) -> Vec<Vec<u8>> {
-    change.entries().iter().map(|entry| entry.encode()).collect()
+    change.entries().iter().map(PhysicalEntry::encode).collect()
 }
 
 /// The entries of a change as one batch.
