@@ -12,7 +12,8 @@ const ROWS: u8 = 70;
 type Table = PageTable<MemoryStorage>;
 
 /// However a table's file is forged, with checksums that fit, and however entries are that it is offered: every
-/// operation ends, and an entry that is refused changes nothing. The first byte says how much of the rest is for the file.
+/// operation ends, and an entry that is refused changes nothing. The first byte says how much of the rest is for the
+/// file.
 pub fn a_forged_table_never_goes_further_than_an_error(edits: &[u8]) {
     let Some((&share, edits)) = edits.split_first() else { return };
     let (pages, entries) = edits.split_at(edits.len() * usize::from(share) / 255);

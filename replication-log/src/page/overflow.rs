@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
+    directory,
     error::{PageDamage, TableError},
     format::PageId,
     layout::{self, HEADER_BYTES, PageKind},
@@ -35,7 +36,7 @@ impl Chain {
     }
 }
 
-/// The value. Memory grows with the pages that are really there, whatever the length says.
+/// The value. O(bytes), and never more than the file has.
 pub(crate) fn read<S: Source>(source: &mut S, chain: Chain) -> Result<Vec<u8>, TableError> {
     let mut value = Vec::new();
     walk(source, chain, |_, content| value.extend_from_slice(content))?;
@@ -70,19 +71,27 @@ pub(crate) fn free<F: StorageFile>(pages: &mut Overlay<'_, F>, chain: Chain) -> 
     ids.into_iter().rev().try_for_each(|id| pages.free(id))
 }
 
-/// Visits the pages of a chain; as each holds something, a cycle is longer than the value and ends.
+/// Visits the pages of a chain. All but the last are full, and there are no more than the file has: a
+/// chain that is a circle ends before it has cost more than an honest one.
 fn walk<S: Source>(
     source: &mut S,
     chain: Chain,
     mut visit: impl FnMut(PageId, &[u8]),
 ) -> Result<(), TableError> {
+    let capacity = slotted::capacity(source.format().page_bytes());
     let (mut next, mut left) = (Some(chain.first), chain.length as usize);
     let mut at = chain.first;
+    if left.div_ceil(capacity) > directory(source)?.pages as usize {
+        return Err(damaged(at, PageDamage::Content));
+    }
     while left > 0 {
         at = next.ok_or_else(|| damaged(at, PageDamage::Content))?;
         let page = source.page_of(at, PageKind::Overflow)?;
         let content = &page[HEADER_BYTES..HEADER_BYTES + slotted::cells(page)];
-        left = left.checked_sub(content.len()).ok_or_else(|| damaged(at, PageDamage::Content))?;
+        if content.len() != left.min(capacity) {
+            return Err(damaged(at, PageDamage::Content));
+        }
+        left -= content.len();
         next = layout::link(page);
         visit(at, content);
     }

@@ -241,7 +241,8 @@ proptest! {
         let range = (bound(bounds % 3, &low[..]), bound(bounds / 3, &high[..]));
         // The one range that a map refuses.
         prop_assume!(!(low == high && bounds == 8));
-        let expected: Vec<_> = subject.model.range::<[u8], _>(range).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let found = subject.model.range::<[u8], _>(range);
+        let expected: Vec<_> = found.map(|(key, value)| (key.clone(), value.clone())).collect();
         let rows: Result<Vec<_>, _> = subject.table.range(range).expect("sound").collect();
         prop_assert_eq!(rows.expect("sound"), expected);
     }
@@ -282,4 +283,31 @@ fn keys_that_only_grow_fill_their_pages() {
     // 42 bytes a row and its slot, 14 in the index: without waste, 70 pages.
     let pages = subject.table.pages().expect("sound");
     assert!(pages < 100, "{pages} pages");
+}
+
+#[test]
+fn what_is_left_of_many_rows_takes_few_pages() {
+    let mut subject = Subject::new(512);
+    for number in 0..3000_u32 {
+        subject.write(|mini| assert_eq!(mini.insert(&number.to_be_bytes(), b"row"), Ok(true)));
+    }
+    let all = subject.table.pages().expect("sound");
+    for number in (0..3000_u32).filter(|number| !number.is_multiple_of(20)) {
+        subject.write(|mini| assert_eq!(mini.delete(&number.to_be_bytes()), Ok(true)));
+    }
+    audit(subject.table.store_mut());
+    let (mut free, mut next) = (0, directory(subject.table.store_mut()).expect("sound").free);
+    while let Some(id) = next {
+        free += 1;
+        next = layout::link(subject.table.store_mut().page(id).expect("sound"));
+    }
+    // Rows stay in their pages, one in twenty of them; the nodes of the index are merged.
+    let index = {
+        let store = subject.table.store_mut();
+        let pages: Vec<_> = (2..all).map(PageId::new).collect();
+        let is_node =
+            |id| matches!(store.page(id).map(layout::kind), Ok(Some(PageKind::Leaf | PageKind::Branch)));
+        pages.into_iter().map(is_node).filter(|is_node| *is_node).count()
+    };
+    assert!(index <= 20, "{index} nodes for 150 keys, {free} pages free of {all}");
 }

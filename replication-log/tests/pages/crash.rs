@@ -198,6 +198,31 @@ fn what_a_failed_sync_lost_is_written_again_after_reopening() {
     assert!(rows(&mut recovery.finish().expect("nothing to replay")) == machine.state);
 }
 
+/// A process dies, the machine goes on, and a new process opens the file: what it is told, and may
+/// truncate the log by, must be true after a power cut too.
+#[test]
+fn what_was_found_when_a_table_was_opened_is_found_again_after_a_power_cut() {
+    let mut checkpoints = std::collections::BTreeSet::new();
+    for operations in 0.. {
+        let (disk, history, finished) = run_until(operations);
+        disk.resume();
+        let open = || PageTable::open(&disk, &table_options(2048));
+        if let Ok(recovery) = open() {
+            let checkpoint = recovery.checkpoint();
+            drop(recovery);
+            disk.crash(Survivors::NOTHING);
+            let again = open().map(|recovery| recovery.checkpoint());
+            assert_eq!(again, Ok(checkpoint), "stopped after {operations}");
+            checkpoints.insert(checkpoint);
+            recover(&disk, &history, "a process died, and then the machine");
+        }
+        if finished {
+            break;
+        }
+    }
+    assert!(checkpoints.len() > 3, "{checkpoints:?}");
+}
+
 #[test]
 fn a_table_on_a_stopped_machine_cannot_be_opened() {
     let (disk, _, _) = run_until(60);

@@ -3,7 +3,7 @@
 use replication_log::{
     Lsn,
     entry::{ApplyError, EntryError, PhysicalApplier},
-    limits::MAX_VALUE_BYTES,
+    limits::{MAX_BATCH_BYTES, MAX_VALUE_BYTES},
     page::{
         CheckpointError, DamagedPage, InstallError, OpenTableError, PageDamage, PageId, PageTable,
         TableError, TableOptions,
@@ -191,6 +191,91 @@ fn a_page_with_a_fitting_checksum_is_still_looked_at() {
     }
 }
 
+/// Opens a file that needs no log.
+fn open(storage: &MemoryStorage) -> PageTable<MemoryStorage> {
+    PageTable::open(storage, &table_options(512)).expect("intact").finish().expect("whole")
+}
+
+#[test]
+fn keys_out_of_order_are_damage() {
+    let (storage, mut leader) = Leader::in_memory(512);
+    leader.upsert(b"a", b"1");
+    leader.upsert(b"b", b"2");
+    leader.checkpoint();
+    drop(leader);
+    let file = storage.bytes(NAME).expect("there");
+    let slots = &file[3 * 512 + 40..3 * 512 + 48];
+    forge(&storage, 3, 40, &[&slots[4..], &slots[..4]].concat());
+    let damaged = DamagedPage { page: PageId::new(3), damage: PageDamage::Content };
+    assert_eq!(open(&storage).get(b"a"), Err(TableError::Damaged(damaged)));
+}
+
+#[test]
+fn a_leaf_in_the_place_of_another_is_damage_to_a_scan() {
+    let (storage, mut leader) = Leader::in_memory(512);
+    for number in 0..40_u8 {
+        leader.upsert(&[number; 30], b"");
+    }
+    leader.checkpoint();
+    drop(leader);
+    let file = storage.bytes(NAME).expect("there");
+    let leaves: Vec<_> = (1..file.len() / 512).filter(|page| file[page * 512 + 7] == 3).collect();
+    assert!(leaves.len() > 2);
+    let (from, to) = (leaves[0], leaves[1]);
+    forge(&storage, to, 12, &file[from * 512 + 12..(from + 1) * 512]);
+    let rows: Vec<_> = open(&storage).range(..).expect("a root").collect();
+    let page = PageId::new(u32::try_from(to).expect("small"));
+    let damaged = TableError::Damaged(DamagedPage { page, damage: PageDamage::Content });
+    assert_eq!(rows.last(), Some(&Err(damaged)), "it ends with the error");
+}
+
+#[test]
+fn a_value_whose_pages_are_not_as_long_as_it_is_is_damage() {
+    let (storage, mut leader) = Leader::in_memory(512);
+    leader.upsert(b"long", &value(1, 900));
+    leader.checkpoint();
+    drop(leader);
+    let honest = storage.bytes(NAME).expect("there");
+    let pages: Vec<_> = (1..honest.len() / 512).filter(|page| honest[page * 512 + 7] == 5).collect();
+    let [first, last] = pages[..] else { panic!("{pages:?}") };
+    let row = (1..honest.len() / 512).find(|page| honest[page * 512 + 7] == 2).expect("a heap page");
+    let small = |page: usize| u8::try_from(page).expect("small");
+    let cases: [(usize, usize, &[u8], usize, &str); 5] = [
+        (last, 28, &[small(first)], last, "it goes on behind its end"),
+        (first, 28, &[0], first, "it ends too early"),
+        (first, 24, &[9, 0], first, "a page in the middle is not full"),
+        (last, 24, &[1, 0], last, "the last page is too short"),
+        (row, 504, &[0, 0, 255, 0], first, "it is longer than the file"),
+    ];
+    for (forged, at, bytes, found, context) in cases {
+        storage.set_bytes(NAME, honest.clone());
+        forge(&storage, forged, at, bytes);
+        let page = PageId::new(u32::try_from(found).expect("small"));
+        let damaged = DamagedPage { page, damage: PageDamage::Content };
+        assert_eq!(open(&storage).get(b"long"), Err(TableError::Damaged(damaged)), "{context}");
+    }
+}
+
+/// The log of a leader that took no checkpoint holds no image of what the follower's file lost.
+#[test]
+fn a_torn_page_without_an_image_in_the_log_is_not_passed_over() {
+    let (_, mut leader) = Leader::in_memory(512);
+    leader.upsert(b"key", b"value");
+    let storage = MemoryStorage::new();
+    let mut follower = PageTable::create(&storage, &table_options(512)).expect("new");
+    let mut applier = PhysicalApplier::new();
+    for (lsn, payload) in &leader.log {
+        applier.apply(&mut follower, *lsn, payload).expect("in order");
+    }
+    follower.checkpoint(follower.applied()).expect("healthy");
+    leader.upsert(b"key", b"VALUE");
+    let page = damage(&storage, b"value");
+    let recovery = PageTable::open(&storage, &table_options(512)).expect("intact");
+    let refused = recovery.replay_all(leader.log.clone()).err();
+    let damaged = DamagedPage { page, damage: PageDamage::Checksum };
+    assert_eq!(refused, Some(ApplyError::Table(TableError::Damaged(damaged))));
+}
+
 #[test]
 fn a_table_without_page_numbers_left_says_so() {
     let (storage, mut leader) = Leader::in_memory(512);
@@ -198,7 +283,7 @@ fn a_table_without_page_numbers_left_says_so() {
     leader.checkpoint();
     drop(leader);
     forge(&storage, 1, 52, &u32::MAX.to_le_bytes());
-    let mut table = PageTable::open(&storage, &table_options(512)).expect("intact").finish().expect("whole");
+    let mut table = open(&storage);
     assert_eq!(table.upsert(b"key", &value(1, 5000)).err(), Some(TableError::Full));
     assert_eq!(table.get(b"key"), Ok(Some(b"value".to_vec())));
 }
@@ -291,6 +376,33 @@ fn an_entry_that_would_make_nonsense_of_a_page_is_refused() {
     let refused = applier.apply(&mut table, Lsn::new(3), &last[..9]);
     assert_eq!(refused, Err(ApplyError::Entry { lsn: Lsn::new(3), error: EntryError::Short { bytes: 9 } }));
     assert_eq!((table.len(), table.applied()), (Ok(0), Lsn::ZERO));
+}
+
+#[test]
+fn a_mini_transaction_without_end_is_refused_before_it_fills_the_memory() {
+    let mut table = PageTable::create(&MemoryStorage::new(), &table_options(64 << 10)).expect("new");
+    let mut applier = PhysicalApplier::new();
+    let refused = (1..3000).find_map(|at: u32| {
+        let head = [&[1, 1, 1, 16][..], &at.to_le_bytes(), &[0; 4]].concat();
+        let (index, remaining) = (at - 1, (1 << 21) - at);
+        let payload =
+            [&head[..], &counted(index), &counted(remaining), &[24, 0xe0, 0xd4, 3], &[7; 60_000]].concat();
+        applier.apply(&mut table, Lsn::new(at.into()), &payload).err().map(|error| (at, error))
+    });
+    let Some((at, ApplyError::TooLarge { lsn, limit })) = refused else { panic!("{refused:?}") };
+    assert_eq!((lsn, limit), (Lsn::new(at.into()), MAX_BATCH_BYTES));
+    assert_eq!((applier.remaining(), u64::from(at) * 60_000 / 1_000_000), (0, 67));
+}
+
+/// A number in LEB128.
+fn counted(mut number: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
+    bytes
 }
 
 #[test]

@@ -51,6 +51,17 @@ fn a_row_that_outgrows_its_page_moves_and_keeps_its_key() {
 }
 
 #[test]
+fn a_large_value_that_changes_in_one_place_is_logged_in_one_place() {
+    let (_, mut table) = Leader::in_memory(512);
+    let mut large = value(1, 5000);
+    table.upsert(b"large", &large);
+    large[3000] ^= 1;
+    let entries = table.upsert(b"large", &large);
+    let [(_, PageChange::Bytes { ranges, .. })] = &changes(&entries)[..] else { panic!("{entries:?}") };
+    assert_eq!((ranges.len(), ranges[0].bytes.len()), (1, 1));
+}
+
+#[test]
 fn a_change_that_the_log_refuses_never_happened() {
     let storage = MemoryStorage::new();
     let (mut log, _) = Log::open(storage.clone(), log_options()).expect("new");

@@ -9,6 +9,7 @@ use alloc::{
 use super::{EntryError, PageChange, PhysicalEntry};
 use crate::{
     Lsn,
+    limits::MAX_BATCH_BYTES,
     page::{
         DamagedPage, FormatMismatch, PageDamage, PageId, PageTable, TableError,
         check::check,
@@ -52,6 +53,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct PhysicalApplier {
     pending: Vec<PhysicalEntry>,
+    /// The encoded size of what is pending.
+    bytes: usize,
     last: Lsn,
 }
 
@@ -97,6 +100,14 @@ pub enum ApplyError {
     OutOfOrder {
         /// The record.
         lsn: Lsn,
+    },
+    /// The mini-transaction is larger than a batch, so that no log can have held it.
+    #[error("record {lsn}: a mini-transaction of more than {limit} bytes; no page was changed")]
+    TooLarge {
+        /// The record.
+        lsn: Lsn,
+        /// The bound, [`MAX_BATCH_BYTES`](crate::limits::MAX_BATCH_BYTES).
+        limit: usize,
     },
     /// The page here is not the one that the leader changed.
     #[error(
@@ -170,8 +181,9 @@ impl PhysicalApplier {
             return Ok(Applied::Skipped);
         }
         let outcome = self.next(store, lsn, payload, context);
-        if outcome.is_err() {
+        if !matches!(outcome, Ok(Applied::Kept)) {
             self.pending.clear();
+            self.bytes = 0;
         }
         outcome
     }
@@ -199,14 +211,16 @@ impl PhysicalApplier {
             return Err(ApplyError::OutOfOrder { lsn });
         }
         self.last = lsn;
+        self.bytes += payload.len();
+        if self.bytes > MAX_BATCH_BYTES {
+            return Err(ApplyError::TooLarge { lsn, limit: MAX_BATCH_BYTES });
+        }
         let complete = entry.remaining == 0;
         self.pending.push(entry);
         if !complete {
             return Ok(Applied::Kept);
         }
-        let applied = apply_entries(store, lsn, &self.pending, context)?;
-        self.pending.clear();
-        Ok(applied)
+        apply_entries(store, lsn, &self.pending, context)
     }
 }
 
