@@ -386,7 +386,8 @@ fn a_mini_transaction_without_end_is_refused_before_it_fills_the_memory() {
         let head = [&[1, 1, 1, 16][..], &at.to_le_bytes(), &[0; 4]].concat();
         let (index, remaining) = (at - 1, (1 << 21) - at);
         let payload =
-            [&head[..], &counted(index), &counted(remaining), &[24, 0xe0, 0xd4, 3], &[7; 60_000]].concat();
+            [&head[..], &counted(index), &counted(remaining), &[24, 0xe0, 0xd4, 3], &vec![7; 60_000]]
+                .concat();
         applier.apply(&mut table, Lsn::new(at.into()), &payload).err().map(|error| (at, error))
     });
     let Some((at, ApplyError::TooLarge { lsn, limit })) = refused else { panic!("{refused:?}") };
