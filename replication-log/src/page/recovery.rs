@@ -3,11 +3,12 @@
 use alloc::{collections::BTreeMap, format, vec};
 
 use super::{
-    DamagedPage, OpenTableError, PageFormat, PageId, PageTable, TableError, TableOptions,
+    DamagedPage, OpenTableError, PageDamage, PageFormat, PageId, PageTable, TableError, TableOptions,
+    directory,
     directory::Directory,
     layout::{self, PageKind},
     meta::{self, Mark, Place},
-    store::{Source, Store},
+    store::Store,
 };
 use crate::{
     Lsn,
@@ -104,9 +105,23 @@ impl<S: Storage> TableRecovery<S> {
         if let Some((&page, frame)) = ahead {
             return Err(TableError::AheadOfLog { page, lsn: layout::lsn(&frame.bytes), applied }.into());
         }
-        self.store.page_of(PageId::DIRECTORY, PageKind::Directory)?;
+        let pages = directory(&mut self.store)?.pages;
+        if let Ok(known) = u32::try_from(known_pages(&self.store)?)
+            && known < pages
+        {
+            let damage = PageDamage::Missing;
+            return Err(TableError::from(DamagedPage { page: PageId::new(known), damage }).into());
+        }
         Ok(PageTable { store: self.store })
     }
+}
+
+/// Where the last page ends that is in the file or was replayed. New pages would be written behind the
+/// end that the directory states, so that must not be a number without pages.
+fn known_pages<F: StorageFile>(store: &Store<F>) -> Result<u64, TableError> {
+    let in_file = store.file.len()? / store.mark.format.page_bytes() as u64;
+    let replayed = store.frames.last_key_value().map_or(0, |(page, _)| u64::from(page.get()) + 1);
+    Ok(in_file.max(replayed))
 }
 
 pub(super) fn create<S: Storage>(

@@ -1,6 +1,10 @@
 //! The pages of one file in memory, and what is known about each.
 
-use alloc::{collections::BTreeMap, vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, btree_map::Entry},
+    vec,
+    vec::Vec,
+};
 
 use super::{
     check::check,
@@ -70,26 +74,17 @@ impl<F: StorageFile> Store<F> {
 
     /// A page as it is in memory or, checked, in the file, even if it is newer than the log.
     pub(crate) fn frame(&mut self, id: PageId) -> Result<&mut Frame, TableError> {
-        if !self.frames.contains_key(&id) {
-            let bytes = self.read(id)?;
-            self.frames.insert(id, Frame { bytes, dirty_since: None, image: Lsn::ZERO });
+        match self.frames.entry(id) {
+            Entry::Occupied(frame) => Ok(frame.into_mut()),
+            Entry::Vacant(place) => {
+                let bytes = read(&self.file, self.mark.format, id)?;
+                Ok(place.insert(Frame { bytes, dirty_since: None, image: Lsn::ZERO }))
+            }
         }
-        self.frames.get_mut(&id).ok_or_else(|| damaged(id, PageDamage::Missing))
-    }
-
-    fn read(&self, id: PageId) -> Result<Vec<u8>, TableError> {
-        let size = self.mark.format.page_bytes();
-        let mut bytes = vec![0; size];
-        let count = self.file.read_at(self.offset(id), &mut bytes)?;
-        if count < size {
-            return Err(damaged(id, PageDamage::Missing));
-        }
-        check(&bytes, id).map_err(|damage| damaged(id, damage))?;
-        Ok(bytes)
     }
 
     pub(crate) fn offset(&self, id: PageId) -> u64 {
-        u64::from(id.get()) * self.mark.format.page_bytes() as u64
+        offset_of(self.mark.format, id)
     }
 
     /// Takes a changed and sealed page over. `before` is the last record that was applied before the
@@ -107,6 +102,20 @@ impl<F: StorageFile> Store<F> {
         let checkpoint = self.mark.checkpoint;
         self.frames.retain(|_, frame| frame.dirty_since.is_some() || frame.image > checkpoint);
     }
+}
+
+fn offset_of(format: PageFormat, id: PageId) -> u64 {
+    u64::from(id.get()) * format.page_bytes() as u64
+}
+
+fn read<F: StorageFile>(file: &F, format: PageFormat, id: PageId) -> Result<Vec<u8>, TableError> {
+    let mut bytes = vec![0; format.page_bytes()];
+    let count = file.read_at(offset_of(format, id), &mut bytes)?;
+    if count < bytes.len() {
+        return Err(damaged(id, PageDamage::Missing));
+    }
+    check(&bytes, id).map_err(|damage| damaged(id, damage))?;
+    Ok(bytes)
 }
 
 impl<F: StorageFile> Source for Store<F> {

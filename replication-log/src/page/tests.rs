@@ -311,3 +311,13 @@ fn what_is_left_of_many_rows_takes_few_pages() {
     };
     assert!(index <= 20, "{index} nodes for 150 keys, {free} pages free of {all}");
 }
+
+#[test]
+fn a_table_without_page_numbers_left_says_so() {
+    let mut subject = Subject::new(512);
+    subject.run(0, &Step::Insert(1, 10));
+    let frame = subject.table.store_mut().frame(PageId::DIRECTORY).expect("sound");
+    Directory { pages: u32::MAX, ..Directory::read(&frame.bytes) }.write(&mut frame.bytes);
+    assert_eq!(subject.table.upsert(b"key", &[1; 5000]).err(), Some(TableError::Full));
+    assert_eq!(subject.table.len(), Ok(1));
+}

@@ -152,9 +152,9 @@ fn a_damaged_page_is_named_and_a_broken_mini_transaction_can_only_be_dropped() {
 
     let length = storage.bytes(NAME).expect("there").len();
     storage.set_bytes(NAME, storage.bytes(NAME).expect("there")[..length - 1].to_vec());
-    assert!(
-        matches!(open().get(b"key"), Err(TableError::Damaged(found)) if found.damage == PageDamage::Missing)
-    );
+    let refused = PageTable::open(&storage, &table_options(512)).expect("intact").finish();
+    let missing = DamagedPage { page: PageId::new(3), damage: PageDamage::Missing };
+    assert_eq!(refused.err(), Some(ApplyError::Table(TableError::Damaged(missing))));
 }
 
 /// Overwrites a byte of a page and makes its checksum fit again.
@@ -277,15 +277,30 @@ fn a_torn_page_without_an_image_in_the_log_is_not_passed_over() {
 }
 
 #[test]
-fn a_table_without_page_numbers_left_says_so() {
+fn a_directory_that_claims_pages_that_are_nowhere_is_damage() {
     let (storage, mut leader) = Leader::in_memory(512);
     leader.upsert(b"key", b"value");
     leader.checkpoint();
     drop(leader);
-    forge(&storage, 1, 52, &u32::MAX.to_le_bytes());
-    let mut table = open(&storage);
-    assert_eq!(table.upsert(b"key", &value(1, 5000)).err(), Some(TableError::Full));
-    assert_eq!(table.get(b"key"), Ok(Some(b"value".to_vec())));
+    forge(&storage, 1, 52, &[5]);
+    let refused = PageTable::open(&storage, &table_options(512)).expect("intact").finish();
+    let damaged = DamagedPage { page: PageId::new(4), damage: PageDamage::Missing };
+    assert_eq!(refused.err(), Some(ApplyError::Table(TableError::Damaged(damaged))));
+}
+
+#[test]
+fn a_table_grows_by_the_pages_it_is_given() {
+    let (_, mut leader) = Leader::in_memory(512);
+    leader.upsert(b"key", b"value");
+    let mut table = PageTable::create(&MemoryStorage::new(), &table_options(512)).expect("new");
+    let mut applier = PhysicalApplier::new();
+    let mut log = leader.log.clone();
+    let at = log[0].1.windows(4).rposition(|bytes| bytes == [4, 0, 0, 0]).expect("four pages");
+    log[0].1[at + 2] = 1;
+    let outcome: Vec<_> = log.iter().map(|(lsn, payload)| applier.apply(&mut table, *lsn, payload)).collect();
+    let (page, damage) = (PageId::new(1), PageDamage::Content);
+    assert_eq!(outcome[2], Err(ApplyError::Nonsense { lsn: Lsn::new(3), page, damage }));
+    assert_eq!(table.pages(), Ok(2));
 }
 
 #[test]

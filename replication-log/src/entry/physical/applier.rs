@@ -11,11 +11,8 @@ use crate::{
     Lsn,
     limits::MAX_BATCH_BYTES,
     page::{
-        DamagedPage, FormatMismatch, PageDamage, PageId, PageTable, TableError,
-        check::check,
-        directory::Directory,
-        layout::{self, PageKind},
-        store::Store,
+        DamagedPage, FormatMismatch, PageDamage, PageId, PageTable, TableError, check::check,
+        directory::Directory, layout, store::Store,
     },
     storage::{Storage, StorageFile},
 };
@@ -254,7 +251,7 @@ fn apply_entries<F: StorageFile>(
             Outcome::Torn(damage) => torn.push((entry.page, damage)),
         }
     }
-    check_extent(store, lsn, &changed)?;
+    check_extent(store, lsn, entries, &changed)?;
 
     let before = store.applied;
     for entry in entries.iter().filter(|entry| skipped.contains(&entry.page)) {
@@ -323,29 +320,27 @@ fn changed_page<F: StorageFile>(
     Ok(Outcome::Changed(bytes))
 }
 
-/// No page lies beyond the end that the directory states, or a number in an entry could make the
-/// file as long as it likes.
+/// A table grows by the pages that the mini-transaction holds and by no others, or a number in an entry
+/// could make the file as long as it likes.
 fn check_extent<F: StorageFile>(
     store: &mut Store<F>,
     lsn: Lsn,
+    entries: &[PhysicalEntry],
     changed: &[(&PhysicalEntry, Vec<u8>)],
 ) -> Result<(), ApplyError> {
-    let stated = changed.iter().find(|(entry, _)| entry.page == PageId::DIRECTORY);
-    let directory = match stated {
-        Some((_, bytes)) => bytes,
-        None => match store.frame(PageId::DIRECTORY) {
-            Ok(frame) => &frame.bytes,
-            // Torn, and its image is still to come.
-            Err(TableError::Damaged(_)) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        },
+    let before = match store.frame(PageId::DIRECTORY) {
+        Ok(frame) => Directory::read(&frame.bytes).pages,
+        // Torn, and its image is here or still to come. The end of recovery looks again.
+        Err(TableError::Damaged(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
     };
-    if layout::kind(directory) != Some(PageKind::Directory) {
-        return Err(ApplyError::Nonsense { lsn, page: PageId::DIRECTORY, damage: PageDamage::Kind });
+    let stated = changed.iter().find(|(entry, _)| entry.page == PageId::DIRECTORY);
+    let after = stated.map_or(before, |(_, bytes)| Directory::read(bytes).pages);
+    let new = entries.iter().filter(|entry| entry.page.get() >= before).count();
+    let beyond = entries.iter().find(|entry| entry.page.get() >= after);
+    if beyond.is_none() && after.checked_sub(before).is_some_and(|grown| new == grown as usize) {
+        return Ok(());
     }
-    let pages = Directory::read(directory).pages;
-    match changed.iter().find(|(entry, _)| entry.page.get() >= pages) {
-        None => Ok(()),
-        Some((entry, _)) => Err(ApplyError::Nonsense { lsn, page: entry.page, damage: PageDamage::Content }),
-    }
+    let page = beyond.map_or(PageId::DIRECTORY, |entry| entry.page);
+    Err(ApplyError::Nonsense { lsn, page, damage: PageDamage::Content })
 }
