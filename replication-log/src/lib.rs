@@ -21,6 +21,7 @@ pub mod entry;
 #[cfg(feature = "std")]
 pub mod handle;
 pub mod limits;
+pub mod page;
 pub mod seal;
 pub mod snapshot;
 pub mod storage;

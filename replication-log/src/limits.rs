@@ -46,3 +46,16 @@ pub const MAX_PREDICATE_DEPTH: usize = 64;
 
 /// The most collections a filter has rules for.
 pub const MAX_FILTER_RULES: usize = 4096;
+
+/// The smallest page a table may have.
+pub const MIN_PAGE_BYTES: u32 = 512;
+
+/// The largest page a table may have.
+pub const MAX_PAGE_BYTES: u32 = 64 << 10;
+
+/// The longest key of a row, where the page size does not ask for shorter ones: a key takes at most
+/// a quarter of a page, so that a node of the index always holds four.
+pub const MAX_ROW_KEY_BYTES: usize = 1 << 10;
+
+/// The largest value of a row.
+pub const MAX_ROW_VALUE_BYTES: usize = 16 << 20;

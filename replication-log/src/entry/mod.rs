@@ -1,3 +1,4 @@
-//! What records say: changes to rows that any schema version can follow.
+//! What records mean to those who replay them: bytes of pages, or changes to rows.
 
 pub mod logical;
+pub mod physical;
