@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod family;
+pub mod logs;
 pub mod maps;
 pub mod paired;
 pub mod peers;

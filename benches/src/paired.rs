@@ -68,7 +68,24 @@ pub fn measure<I, O>(
     })
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// Lets the candidates take turns for a few rounds, of which each begins with another candidate, and returns what every
+/// one gave in each round. What one leaves behind, such as pages to be written, so hits all others alike.
+pub fn rotate<T>(rounds: u64, candidates: &mut [Box<dyn FnMut() -> T>]) -> Vec<Vec<T>> {
+    let mut given: Vec<Vec<T>> = candidates.iter().map(|_| Vec::new()).collect();
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    for _ in 0..rounds {
+        for place in &order {
+            given[*place].push(candidates[*place]());
+        }
+        if !order.is_empty() {
+            order.rotate_left(1);
+        }
+    }
+    given
+}
+
+/// The one in the middle. There must be at least one.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
