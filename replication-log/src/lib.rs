@@ -25,7 +25,7 @@ pub mod storage;
 pub use batch::Batch;
 pub use error::{
     AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PromiseError,
-    ReadError, SyncError, TruncateError,
+    ReadError, SyncError, TruncateAfterError, TruncateError,
 };
 #[cfg(feature = "std")]
 pub use handle::LogHandle;
@@ -34,5 +34,5 @@ pub use lsn::{Epoch, Lsn, SegmentId};
 pub use options::{FsyncPolicy, LogOptions};
 pub use reader::{Reader, Records};
 pub use record::{OwnedRecord, Record, RecordKind};
-pub use recover::{Cut, RecoveryReport};
+pub use recover::{Cut, RecoveryReport, Truncation};
 pub use repair::{RepairReport, repair};

@@ -1,6 +1,7 @@
 //! The log itself: appending, syncing, rotating, closing.
 
 mod rotate;
+mod truncate;
 
 pub(crate) use rotate::{CreateError, create_segment};
 
@@ -50,6 +51,7 @@ pub struct Log<S: Storage> {
     closed: bool,
     sync_under_way: bool,
     poison: Option<Poison>,
+    truncations: truncate::Truncations,
     scratch: Vec<u8>,
 }
 
@@ -272,6 +274,7 @@ impl<S: Storage> Log<S> {
             closed,
             sync_under_way: false,
             poison: None,
+            truncations: truncate::Truncations::default(),
             scratch: Vec::new(),
             segments,
         }

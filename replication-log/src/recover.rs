@@ -7,10 +7,13 @@
 //! above the one that belongs into the hole. Otherwise nothing behind the hole was ever reported
 //! durable: it is the **unsynced tail** of a log that lost power, and is cut.
 
+mod intent;
 mod survey;
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
+pub use intent::Truncation;
+pub(crate) use intent::{INTENT_NAME, Intent, Remains, carry_out, declare};
 pub(crate) use survey::survey;
 
 use crate::{
@@ -38,6 +41,8 @@ pub struct RecoveryReport {
     pub closed_cleanly: bool,
     /// What was cut off the end, if anything was.
     pub cut: Option<Cut>,
+    /// The cut by [`Log::truncate_after`] that had been interrupted and was finished, if one was.
+    pub truncated: Option<Truncation>,
 }
 
 /// An unsynced tail that was cut off. Nothing in it had ever been reported durable.
@@ -70,9 +75,16 @@ pub(crate) fn open<S: Storage>(
         return Err(corruption.into());
     }
     remove_unborn(&storage, &survey.unborn)?;
-    let (recovered, cut) = match survey.found {
-        Some(found) => mend(storage, options, found)?,
-        None => (create(storage, options)?, None),
+    let (recovered, cut, truncated) = match (survey.found, survey.intent) {
+        (Some(found), Some(intent)) => {
+            let (recovered, truncated) = finish_truncation(storage, options, found, &intent)?;
+            (recovered, None, Some(truncated))
+        }
+        (Some(found), None) => {
+            let (recovered, cut) = mend(storage, options, found)?;
+            (recovered, cut, None)
+        }
+        (None, _) => (create(storage, options)?, None, None),
     };
     let closed_cleanly = recovered.closed;
     let segments = recovered.segments.len();
@@ -84,11 +96,12 @@ pub(crate) fn open<S: Storage>(
         segments,
         closed_cleanly,
         cut,
+        truncated,
     };
     Ok((log, report))
 }
 
-/// Removes segments that never got their name. They never held a batch.
+/// Removes files that never got their name. Nothing ever depended on them.
 pub(crate) fn remove_unborn<S: Storage>(storage: &S, unborn: &[String]) -> Result<(), StorageError> {
     for name in unborn {
         storage.remove(name)?;
@@ -163,6 +176,26 @@ fn mend<S: Storage>(
     ))
 }
 
+/// Finishes a truncation that was interrupted.
+fn finish_truncation<S: Storage>(
+    storage: S,
+    options: LogOptions,
+    found: survey::Found<S::File>,
+    intent: &Intent,
+) -> Result<(Recovered<S>, Truncation), OpenError> {
+    let survey::Found { log_id, mut segments, file, length, behind, later, .. } = found;
+    // Its name may be in the cache only: a process can die without the machine.
+    storage.sync_directory()?;
+    let (identity, place) = (segments.active().identity, segments.end());
+    let used_end = behind.used_end.max(place.offset);
+    let remains = Remains { file: &*file, identity, place, used_end, later: &later };
+    let end = carry_out(&storage, intent, &remains)?;
+    segments.extend(end);
+    let zeroed = length.max(end.offset);
+    let recovered = Recovered { storage, id: log_id, options, segments, file, zeroed, closed: false };
+    Ok((recovered, intent.report(later)))
+}
+
 /// Writes bytes that no statement proves durable over themselves.
 ///
 /// After a failed sync the operating system may hold them in its cache, clean, and never write
@@ -190,18 +223,29 @@ fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageEr
 /// It may never have been promised, and then refusing older epochs costs an election; the other way
 /// round it would cost a fork.
 fn keep_promise<F: StorageFile>(segments: &mut Segments, file: &F, epoch: Epoch) -> Result<(), StorageError> {
-    let end = segments.end();
+    let end = promise_at(file, segments.active().identity, segments.end(), epoch, Lsn::ZERO)?;
+    file.sync_data()?;
+    segments.extend(end);
+    Ok(())
+}
+
+/// Writes the mark of a promise and returns the place behind it.
+fn promise_at<F: StorageFile>(
+    file: &F,
+    identity: u64,
+    place: Place,
+    epoch: Epoch,
+    durable: Lsn,
+) -> Result<Place, StorageError> {
     let header = BatchHeader {
         kind: BatchKind::Promise,
         length: 0,
         count: 0,
-        first: end.next,
+        first: place.next,
         epoch,
-        durable: Lsn::ZERO,
-        chain: end.chain,
+        durable,
+        chain: place.chain,
     };
-    file.write_at(end.offset, &header.encode(segments.active().identity, end.offset))?;
-    file.sync_data()?;
-    segments.extend(Place { offset: end.offset + BATCH_HEADER_BYTES as u64, epoch, ..end });
-    Ok(())
+    file.write_at(place.offset, &header.encode(identity, place.offset))?;
+    Ok(Place { offset: place.offset + BATCH_HEADER_BYTES as u64, epoch, ..place })
 }

@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec, vec::Vec};
 
 use crate::{
     Corruption, Lsn, OpenError,
-    recover::{remove_unborn, survey},
+    recover::{INTENT_NAME, remove_unborn, survey},
     segment::file_name,
     storage::{Storage, StorageError, StorageErrorKind, StorageFile, StorageOperation, write_zeros},
 };
@@ -15,7 +15,8 @@ use crate::{
 pub struct RepairReport {
     /// What was wrong; `None` when the log was not corrupt and nothing was done.
     pub corruption: Option<Corruption>,
-    /// Copies of the damaged segment and all later ones, made before anything was changed.
+    /// Copies of the damaged segment, of all later ones and of the intent of an unfinished truncation,
+    /// made before anything was changed.
     pub copies: Vec<String>,
     /// The last record the log holds now.
     pub last: Lsn,
@@ -50,7 +51,8 @@ pub fn repair<S: Storage>(storage: &S) -> Result<RepairReport, OpenError> {
     let names = storage.list()?;
     let later = names.iter().filter(|name| crate::segment::parse_file_name(name) > damaged);
     let later: Vec<&String> = later.collect();
-    for name in damaged.map(file_name).iter().chain(later.iter().copied()) {
+    let intent = names.iter().find(|name| *name == INTENT_NAME);
+    for name in damaged.map(file_name).iter().chain(later.iter().copied()).chain(intent) {
         copies.push(copy_aside(storage, name)?);
     }
     storage.sync_directory()?;
@@ -64,6 +66,11 @@ pub fn repair<S: Storage>(storage: &S) -> Result<RepairReport, OpenError> {
         let end = found.segments.end().offset;
         write_zeros(&*found.file, end, found.behind.used_end)?;
         found.file.sync_data()?;
+    }
+    // Last, so that an interrupted repair is not taken for a truncation that went well.
+    if let Some(intent) = intent {
+        storage.remove(intent)?;
+        storage.sync_directory()?;
     }
     Ok(RepairReport { corruption: Some(corruption), copies, last })
 }

@@ -2,6 +2,7 @@
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
+use super::intent::{Intent, IntentFile, UNBORN_INTENT_NAME, read_intent};
 use crate::{
     Corruption, Damage, Lsn, OpenError, SegmentId,
     segment::{
@@ -16,8 +17,10 @@ use crate::{
 pub(crate) struct Survey<F> {
     /// The intact part, if the log has any segment that can be read.
     pub(crate) found: Option<Found<F>>,
-    /// Segments that never got their name.
+    /// Files that never got their name.
     pub(crate) unborn: Vec<String>,
+    /// A truncation that was not finished. What is found ends where it cuts.
+    pub(crate) intent: Option<Intent>,
     /// Why the log must not be opened.
     pub(crate) corruption: Option<Corruption>,
 }
@@ -32,7 +35,7 @@ pub(crate) struct Found<F> {
     /// The first byte of that segment that no statement proves durable, if there is one before the end.
     pub(crate) unproven: Option<u64>,
     pub(crate) behind: Behind,
-    /// Segments behind the hole.
+    /// Segments behind the hole, or behind the cut of a truncation.
     pub(crate) later: Vec<SegmentId>,
     /// Whether the last batch is the mark of a clean close.
     pub(crate) closed: bool,
@@ -43,9 +46,16 @@ pub(crate) fn survey<S: Storage>(storage: &S, known_durable: Lsn) -> Result<Surv
     let names = storage.list()?;
     let mut present: Vec<SegmentId> = names.iter().filter_map(|name| parse_file_name(name)).collect();
     present.sort_unstable();
-    let unborn = names.into_iter().filter(|name| is_unborn_file_name(name)).collect();
+    let intent_file = read_intent(storage, &names)?;
+    let unborn = |name: &String| is_unborn_file_name(name) || name == UNBORN_INTENT_NAME;
+    let unborn = names.into_iter().filter(unborn).collect();
 
-    let mut scan = Scan { storage, stated: known_durable, found: None, closed: false };
+    let intent = if let IntentFile::Intact(intent) = intent_file { Some(intent) } else { None };
+    let kept = |&segment: &SegmentId| intent.is_none_or(|intent| segment <= intent.segment);
+    let cut_off = present.split_off(present.partition_point(kept));
+    // The cut was decided when all that stays was durable.
+    let stated = intent.map_or(known_durable, |intent| known_durable.max(intent.last));
+    let mut scan = Scan { storage, stated, intent, found: None, closed: false };
     let mut stop = None;
     let mut read = 0;
     for &segment in &present {
@@ -56,13 +66,41 @@ pub(crate) fn survey<S: Storage>(storage: &S, known_durable: Lsn) -> Result<Surv
         read += 1;
     }
     let later = present.split_off(read);
-    scan.conclude(stop, later, unborn)
+    let mut survey = scan.conclude(stop, later, unborn)?;
+    if let Some(found) = &mut survey.found {
+        found.later.extend(cut_off);
+    }
+    if matches!(intent_file, IntentFile::Damaged) {
+        survey.corruption = Some(survey.corrupt_intent());
+    }
+    Ok(survey)
+}
+
+impl<F> Survey<F> {
+    /// The intent cannot be followed, so where the log is to end is unknown.
+    fn corrupt_intent(&self) -> Corruption {
+        let (segment, end) = match &self.found {
+            Some(found) => (found.segments.active().id, Some(found.segments.end())),
+            None => (SegmentId::FIRST, None),
+        };
+        let lsn = end.map_or(Lsn::FIRST, |end| end.next);
+        Corruption {
+            segment,
+            offset: end.map_or(0, |end| end.offset),
+            lsn,
+            damage: Damage::Intent,
+            stated_durable: self.intent.map_or(Lsn::ZERO, |intent| intent.last),
+            batches_behind: self.found.as_ref().map_or(0, |found| found.behind.headers),
+        }
+    }
 }
 
 struct Scan<'a, S: Storage> {
     storage: &'a S,
     /// The highest durable record stated so far.
     stated: Lsn,
+    /// Where the log ends, whatever lies behind.
+    intent: Option<Intent>,
     found: Option<Found<S::File>>,
     closed: bool,
 }
@@ -114,7 +152,9 @@ impl<S: Storage> Scan<'_, S> {
     fn read_batches(&mut self, file: Arc<S::File>, header: &SegmentHeader) -> Result<(), StorageError> {
         let length = file.len()?;
         let mut segment = Segment::new(header);
-        let mut walk = Walk::new(Arc::clone(&file), segment.identity, segment.end(), length);
+        let cut = self.intent.filter(|intent| intent.segment == segment.id);
+        let end = cut.map_or(length, |intent| intent.offset.min(length));
+        let mut walk = Walk::new(Arc::clone(&file), segment.identity, segment.end(), end);
         self.closed = false;
         while let Step::Batch(batch) = walk.step()? {
             if !holds_records(walk.body(), batch.count) {
@@ -152,7 +192,7 @@ impl<S: Storage> Scan<'_, S> {
     ) -> Result<Survey<S::File>, OpenError> {
         let Some(mut found) = self.found.take() else {
             let corruption = self.without_segments(stop);
-            return Ok(Survey { found: None, unborn, corruption });
+            return Ok(Survey { found: None, unborn, intent: self.intent, corruption });
         };
         let end = found.segments.end();
         let identity = found.segments.active().identity;
@@ -161,7 +201,9 @@ impl<S: Storage> Scan<'_, S> {
             let behind = self.look_into(segment, found.log_id)?;
             found.behind.join(&behind);
         }
-        self.stated = self.stated.max(found.behind.durable);
+        if self.intent.is_none() {
+            self.stated = self.stated.max(found.behind.durable);
+        }
         found.later = later;
         found.closed = self.closed;
         found.unproven = self.first_unproven(&found)?;
@@ -179,14 +221,20 @@ impl<S: Storage> Scan<'_, S> {
             stated_durable: self.stated,
             batches_behind: found.behind.headers,
         });
-        Ok(Survey { found: Some(found), unborn, corruption })
+        let at = |intent: Intent| intent.is_at(found.log_id, found.segments.active().id, end);
+        let led_astray = corruption.is_none() && !self.intent.is_none_or(at);
+        let mut survey = Survey { found: Some(found), unborn, intent: self.intent, corruption };
+        if led_astray {
+            survey.corruption = Some(survey.corrupt_intent());
+        }
+        Ok(survey)
     }
 
     /// A log of which no segment can be read: new, unless something says that there must be one.
     fn without_segments(&self, stop: Option<Stop>) -> Option<Corruption> {
         let (segment, damage) = match stop {
             Some(Stop::Bad(segment, damage)) => (segment, damage),
-            _ if self.stated > Lsn::ZERO => (SegmentId::FIRST, Damage::Missing),
+            _ if self.stated > Lsn::ZERO || self.intent.is_some() => (SegmentId::FIRST, Damage::Missing),
             _ => return None,
         };
         let (lsn, stated_durable) = (Lsn::FIRST, self.stated);
