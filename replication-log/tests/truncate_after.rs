@@ -41,7 +41,6 @@ fn workload(disk: &FaultStorage, model: &mut Model) -> Option<()> {
     cut(&mut log, model, 0)?;
     append(&mut log, model, 6, &[10])?;
     append(&mut log, model, 6, &[1, 600, 3])?;
-    sync(&mut log, model)?;
     cut(&mut log, model, 1)?;
     let written = log.written();
     log.close().ok()?;
@@ -98,12 +97,16 @@ fn a_power_cut_after_every_operation_finds_the_cut_made_or_not_begun() {
 fn a_power_cut_while_an_interrupted_cut_is_finished_changes_nothing() {
     let mut interrupted = 0;
     for operations in 0..run_length() {
-        for survivors in
-            [0, 1, 2].map(|seed| Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed) })
-        {
+        // Without survivors only the process dies, and its successor finds what the cache has.
+        for seed in [None, Some(0), Some(1), Some(2)] {
+            let survivors =
+                seed.map(|seed| Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed) });
             let crashed = || {
                 let (disk, model, _) = run_until(operations);
-                disk.crash(survivors);
+                disk.resume();
+                if let Some(survivors) = survivors {
+                    disk.crash(survivors);
+                }
                 (disk, model)
             };
             let (reference, model) = crashed();
@@ -120,7 +123,9 @@ fn a_power_cut_while_an_interrupted_cut_is_finished_changes_nothing() {
                     disk.crash(Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed + 1) });
                     let context = format!("{operations}, {survivors:?}, stopped after {step}, {seed}");
                     let (again, _) = open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
-                    assert!(records(&again) == records(&log) && again.epoch() == log.epoch(), "{context}");
+                    // An intent that only the cache had can be lost with it, and nothing was done then.
+                    let same = records(&again) == records(&log) && again.epoch() == log.epoch();
+                    assert!(same || survivors.is_none(), "{context}");
                     model.check(&again, &context);
                     interrupted += 1;
                 }
