@@ -143,6 +143,31 @@ pub enum PromiseError {
     Poisoned(#[from] Poison),
 }
 
+/// Why an effect must not be let out. The log is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// A newer epoch was promised or accepted since. The record may be durable all the same.
+    #[error("fenced: the log has seen epoch {have}, the effect is of epoch {got}; it must not be let out")]
+    Fenced {
+        /// The epoch the log stands at.
+        have: Epoch,
+        /// The epoch of the effect.
+        got: Epoch,
+    },
+    /// The record is not durable yet.
+    #[error("record {asked} is not durable, the last that is is {durable}; ask again after a sync")]
+    NotDurable {
+        /// The record the effect depends on.
+        asked: Lsn,
+        /// The last durable record.
+        durable: Lsn,
+    },
+    /// The log is poisoned, so whether the record is durable is unknown.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+}
+
 /// Why old segments were not dropped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

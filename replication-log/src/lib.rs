@@ -25,7 +25,7 @@ pub mod storage;
 pub use batch::Batch;
 pub use error::{
     AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PromiseError,
-    ReadError, SyncError, TruncateAfterError, TruncateError,
+    ReadError, ReleaseError, SyncError, TruncateAfterError, TruncateError,
 };
 #[cfg(feature = "std")]
 pub use handle::LogHandle;

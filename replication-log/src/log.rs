@@ -1,5 +1,6 @@
 //! The log itself: appending, syncing, rotating, closing.
 
+mod release;
 mod rotate;
 mod truncate;
 

@@ -1,6 +1,6 @@
 //! What a shared log can answer besides what the log itself answers.
 
-use crate::{AppendError, Poison};
+use crate::{AppendError, Epoch, Lsn, Poison};
 
 /// Why the shared log did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,10 +20,28 @@ impl From<AppendError> for SubmitError {
     }
 }
 
-/// Why waiting for durability ended without it. The batch may or may not survive a crash.
+/// Why waiting for durability ended without it. Unless it says otherwise, the batch may or may not
+/// survive a crash.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
+    /// A newer epoch was promised or accepted since the batch was appended. It may be durable, but
+    /// nothing that depends on it may be let out any more.
+    #[error(
+        "fenced: the log has seen epoch {have}, the batch is of epoch {got}; nothing of it may be let out"
+    )]
+    Fenced {
+        /// The epoch the log stands at.
+        have: Epoch,
+        /// The epoch of the batch.
+        got: Epoch,
+    },
+    /// The batch was cut off the log's end. Records of the same numbers are others.
+    #[error("the batch was cut: record {to} was made the last one since")]
+    Truncated {
+        /// The last record that stayed.
+        to: Lsn,
+    },
     /// The log is poisoned. Whether the batch is on the disk is unknown until the log is opened again.
     #[error("not known to be durable: {0}")]
     Poisoned(#[from] Poison),

@@ -15,12 +15,11 @@ pub type OnDurable = Box<dyn FnMut(Result<Lsn, Poison>) + Send>;
 pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: OnDurable) {
     // Also when the callback panics: whoever waits would wait for ever.
     let _farewell = Farewell(shared);
-    let mut reported = shared.lock().log.as_ref().map_or(Lsn::ZERO, Log::durable);
+    let mut reported = Reported::by(shared);
     loop {
-        match next_task(shared, reported) {
+        match next_task(shared, &mut reported) {
             Task::Report(outcome) => {
                 let failed = outcome.is_err();
-                reported = *outcome.as_ref().unwrap_or(&reported);
                 on_durable(outcome);
                 if failed {
                     return;
@@ -49,8 +48,33 @@ enum Task<F> {
     Stop,
 }
 
+/// The last durable record that was told, and how often the log's end had been cut by then.
+struct Reported {
+    durable: Lsn,
+    truncations: u64,
+}
+
+impl Reported {
+    fn by<S: Storage>(shared: &Shared<S>) -> Self {
+        let state = shared.lock();
+        let told = state.log.as_ref().map(|log| (log.durable(), log.truncations()));
+        let (durable, truncations) = told.unwrap_or_default();
+        Self { durable, truncations }
+    }
+
+    /// An advance that was not told yet.
+    fn news<S: Storage>(&mut self, log: &Log<S>) -> Option<Lsn> {
+        if let Some(to) = log.cut_since(self.truncations) {
+            self.durable = self.durable.min(to);
+        }
+        let advanced = log.durable() > self.durable;
+        (self.durable, self.truncations) = (log.durable(), log.truncations());
+        advanced.then_some(self.durable)
+    }
+}
+
 /// Waits for something to do. News are told before the next sync begins.
-fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<S::File> {
+fn next_task<S: Storage>(shared: &Shared<S>, reported: &mut Reported) -> Task<S::File> {
     let mut state = shared.lock();
     let mut paused = false;
     loop {
@@ -58,8 +82,8 @@ fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn) -> Task<S::File> {
         let Some(log) = &mut state.log else {
             return Task::Stop;
         };
-        if log.durable() > reported {
-            return Task::Report(Ok(log.durable()));
+        if let Some(durable) = reported.news(log) {
+            return Task::Report(Ok(durable));
         }
         if let Some(poison) = log.poison() {
             return Task::Report(Err(poison.clone()));

@@ -22,8 +22,8 @@ pub use error::{SubmitError, WaitError};
 pub use flusher::OnDurable;
 
 use crate::{
-    Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PromiseError, ReadError, SyncError,
-    TruncateError, storage::Storage,
+    Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PromiseError, ReadError, ReleaseError,
+    SyncError, TruncateAfterError, TruncateError, Truncation, storage::Storage,
 };
 
 /// A log shared between threads, with one flusher thread that syncs for all of them.
@@ -60,6 +60,9 @@ pub struct LogHandle<S: Storage> {
 pub struct Ticket {
     first: Lsn,
     last: Lsn,
+    epoch: Epoch,
+    /// How often the log's end had been cut when the batch was appended.
+    truncations: u64,
 }
 
 impl Ticket {
@@ -86,7 +89,7 @@ where
 
     /// Shares `log` and calls `on_durable` from the flusher thread, without any lock held, after
     /// every advance of the durable watermark, and at last with the failure if the log is poisoned.
-    /// It must not block for long.
+    /// After the newest end was cut, it is told of advances from there on. It must not block for long.
     pub fn start_with(log: Log<S>, policy: FsyncPolicy, on_durable: OnDurable) -> std::io::Result<Self> {
         let state = State {
             log: Some(log),
@@ -118,6 +121,7 @@ where
         });
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
         let outcome = log.append(batch);
+        let truncations = log.truncations();
         let synced = if always && outcome.is_ok() { log.sync().map(drop) } else { Ok(()) };
         // The flusher has to know in every case: an append can also have poisoned the log.
         drop(state);
@@ -125,29 +129,34 @@ where
         match synced {
             Ok(()) | Err(SyncError::UnderWay) => {
                 let (first, last) = outcome?.into_inner();
-                Ok(Ticket { first, last })
+                Ok(Ticket { first, last, epoch: batch.epoch(), truncations })
             }
             Err(SyncError::Poisoned(poison)) => Err(SubmitError::Refused(poison.into())),
         }
     }
 
-    /// Waits until the ticket's batch is durable, and returns the last durable record.
+    /// Waits until the ticket's batch is durable and may be released, and returns the last durable
+    /// record.
     ///
     /// Never hangs: when the log is poisoned or closed, or under [`FsyncPolicy::Never`], it returns
-    /// an error.
+    /// an error. It also does when a newer epoch was promised since the append, even if the batch is
+    /// durable (see [`Log::release`]), and when the batch was cut, even if others have its numbers now.
     pub fn wait_durable(&self, ticket: Ticket) -> Result<Lsn, WaitError> {
-        self.wait_for(ticket.last(), self.shared().policy == FsyncPolicy::Never)
+        let Ticket { last, epoch, truncations, .. } = ticket;
+        let awaited = Awaited { lsn: last, epoch: Some(epoch), truncations };
+        self.wait_for(&awaited, self.shared().policy == FsyncPolicy::Never)
     }
 
     /// Makes everything appended so far durable now, whatever the policy, and returns the last
     /// durable record.
     pub fn sync(&self) -> Result<Lsn, WaitError> {
         let mut state = self.shared().lock();
-        let written = state.log.as_ref().ok_or(WaitError::Closed)?.written();
-        state.requested = state.requested.max(written);
+        let log = state.log.as_ref().ok_or(WaitError::Closed)?;
+        let awaited = Awaited { lsn: log.written(), epoch: None, truncations: log.truncations() };
+        state.requested = state.requested.max(awaited.lsn);
         drop(state);
         self.shared().wake_all();
-        self.wait_for(written, false)
+        self.wait_for(&awaited, false)
     }
 
     /// Promises to refuse every epoch below `epoch`; see [`Log::promise_epoch`].
@@ -160,6 +169,25 @@ where
     pub fn truncate_before(&self, lsn: Lsn) -> Result<Lsn, SubmitError<TruncateError>> {
         let outcome = self.alone(|log| log.truncate_before(lsn));
         outcome.ok_or(SubmitError::Closed)?.map_err(SubmitError::Refused)
+    }
+
+    /// Makes `lsn` the last record, unless that is below `floor`; see [`Log::truncate_after`].
+    ///
+    /// Whoever waits for a record that was cut gets [`WaitError::Truncated`].
+    pub fn truncate_after(
+        &self,
+        lsn: Lsn,
+        floor: Lsn,
+    ) -> Result<Truncation, SubmitError<TruncateAfterError>> {
+        let mut state = self.shared().wait_while(|state| state.sync_under_way);
+        let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
+        let outcome = log.truncate_after(lsn, floor);
+        // No sync can make durable what is gone.
+        let written = log.written();
+        state.requested = state.requested.min(written);
+        drop(state);
+        self.shared().wake_all();
+        outcome.map_err(SubmitError::Refused)
     }
 
     /// Up to `count` durable records from `lsn` on. Holds the log's lock while it reads.
@@ -190,16 +218,13 @@ where
         log.map(Log::close).transpose()
     }
 
-    fn wait_for(&self, lsn: Lsn, never: bool) -> Result<Lsn, WaitError> {
-        let outcome = |state: &State<S>| match &state.log {
+    fn wait_for(&self, awaited: &Awaited, never: bool) -> Result<Lsn, WaitError> {
+        let outcome = |state: &State<S>| match state.log.as_ref().map(|log| awaited.outcome(log)) {
             None => Some(Err(WaitError::Closed)),
-            Some(log) if log.durable() >= lsn => Some(Ok(log.durable())),
-            Some(log) => match log.poison() {
-                Some(poison) => Some(Err(WaitError::Poisoned(poison.clone()))),
-                None if state.ended => Some(Err(WaitError::Closed)),
-                None if never => Some(Err(WaitError::NeverSynced)),
-                None => None,
-            },
+            Some(Some(outcome)) => Some(outcome),
+            Some(None) if state.ended => Some(Err(WaitError::Closed)),
+            Some(None) if never => Some(Err(WaitError::NeverSynced)),
+            Some(None) => None,
         };
         let state = self.shared().wait_while(|state| outcome(state).is_none());
         outcome(&state).unwrap_or(Err(WaitError::Closed))
@@ -230,6 +255,29 @@ impl<S: Storage> Clone for LogHandle<S> {
 impl<S: Storage> std::fmt::Debug for LogHandle<S> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("LogHandle").field("policy", &self.shared().policy).finish_non_exhaustive()
+    }
+}
+
+/// What someone waits for: a record, as it was numbered when the log had been cut so many times.
+struct Awaited {
+    lsn: Lsn,
+    /// The epoch that must still be the newest, if any must.
+    epoch: Option<Epoch>,
+    truncations: u64,
+}
+
+impl Awaited {
+    /// How the waiting ends, if it does now.
+    fn outcome<S: Storage>(&self, log: &Log<S>) -> Option<Result<Lsn, WaitError>> {
+        if let Some(to) = log.cut_since(self.truncations).filter(|&to| to < self.lsn) {
+            return Some(Err(WaitError::Truncated { to }));
+        }
+        match log.release(self.epoch.unwrap_or(log.epoch()), self.lsn) {
+            Ok(durable) => Some(Ok(durable)),
+            Err(ReleaseError::Fenced { have, got }) => Some(Err(WaitError::Fenced { have, got })),
+            Err(ReleaseError::Poisoned(poison)) => Some(Err(WaitError::Poisoned(poison))),
+            Err(ReleaseError::NotDurable { .. }) => None,
+        }
     }
 }
 
