@@ -13,6 +13,10 @@ pub const MAX_BATCH_RECORDS: usize = (1 << 24) - 1;
 /// The largest batch, framing included.
 pub const MAX_BATCH_BYTES: usize = 64 << 20;
 
+/// How often a log that changes under it is surveyed by [`ReadOnlyLog::open`](crate::ReadOnlyLog::open)
+/// before what was found last is taken for it.
+pub const MAX_SURVEYS: u32 = 16;
+
 /// How many cuts of the newest end a log tells apart. Whoever waits over more of them than this may be
 /// told that records were cut although they were not, never the other way round.
 pub const MAX_REMEMBERED_TRUNCATIONS: usize = 1024;

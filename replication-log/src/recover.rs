@@ -14,7 +14,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 
 pub use intent::Truncation;
 pub(crate) use intent::{INTENT_NAME, Intent, Remains, carry_out, declare};
-pub(crate) use survey::survey;
+pub(crate) use survey::{Survey, survey};
 
 use crate::{
     Epoch, Log, LogOptions, Lsn, OpenError, SegmentId,
@@ -101,6 +101,36 @@ pub(crate) fn open<S: Storage>(
     Ok((log, report))
 }
 
+/// What opening a log that was surveyed would report.
+pub(crate) fn foresee<F>(survey: &Survey<F>) -> RecoveryReport {
+    let Some(found) = &survey.found else {
+        let (oldest, last, epoch) = (Lsn::FIRST, Lsn::ZERO, Epoch::ZERO);
+        return RecoveryReport {
+            oldest,
+            last,
+            epoch,
+            segments: 0,
+            closed_cleanly: false,
+            cut: None,
+            truncated: None,
+        };
+    };
+    let end = found.segments.end();
+    let (cut, truncated, epoch) = match &survey.intent {
+        Some(intent) => (None, Some(intent.report(found.later.clone())), intent.epoch),
+        None => (found.cut(), None, found.behind.epoch),
+    };
+    RecoveryReport {
+        oldest: found.segments.oldest(),
+        last: end.next.previous().unwrap_or(Lsn::ZERO),
+        epoch: end.epoch.max(epoch),
+        segments: found.segments.len(),
+        closed_cleanly: found.closed && cut.is_none() && truncated.is_none(),
+        cut,
+        truncated,
+    }
+}
+
 /// Removes files that never got their name. Nothing ever depended on them.
 pub(crate) fn remove_unborn<S: Storage>(storage: &S, unborn: &[String]) -> Result<(), StorageError> {
     for name in unborn {
@@ -137,6 +167,7 @@ fn mend<S: Storage>(
     options: LogOptions,
     found: survey::Found<S::File>,
 ) -> Result<(Recovered<S>, Option<Cut>), OpenError> {
+    let cut = found.cut();
     let survey::Found { log_id, mut segments, file, length, unproven, behind, later, closed } = found;
     // Newest first: whatever remains when this is interrupted, the same hole is found with less
     // behind it.
@@ -146,16 +177,6 @@ fn mend<S: Storage>(
     }
     let end = segments.end();
     let used_end = behind.used_end.max(end.offset);
-    let torn = used_end > end.offset || !later.is_empty();
-    let cut = torn.then(|| Cut {
-        segment: segments.active().id,
-        offset: end.offset,
-        bytes: used_end - end.offset,
-        batches: behind.headers,
-        last_seen: behind.last,
-        removed: later,
-    });
-
     if let Some(unproven) = unproven {
         rewrite(&*file, unproven, end.offset)?;
     }

@@ -4,7 +4,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 
 use super::intent::{Intent, IntentFile, UNBORN_INTENT_NAME, read_intent};
 use crate::{
-    Corruption, Damage, Lsn, OpenError, SegmentId,
+    Corruption, Cut, Damage, Lsn, OpenError, SegmentId,
     segment::{
         BatchKind, Behind, FORMAT_VERSION, FramedRecords, HEADER_BYTES, HeaderError, SegmentHeader, Step,
         Walk, file_name, find_headers, is_unborn_file_name, parse_file_name,
@@ -39,6 +39,23 @@ pub(crate) struct Found<F> {
     pub(crate) later: Vec<SegmentId>,
     /// Whether the last batch is the mark of a clean close.
     pub(crate) closed: bool,
+}
+
+impl<F> Found<F> {
+    /// The unsynced tail, if there is one and no truncation decides where the log ends.
+    pub(super) fn cut(&self) -> Option<Cut> {
+        let end = self.segments.end();
+        let used_end = self.behind.used_end.max(end.offset);
+        let torn = used_end > end.offset || !self.later.is_empty();
+        torn.then(|| Cut {
+            segment: self.segments.active().id,
+            offset: end.offset,
+            bytes: used_end - end.offset,
+            batches: self.behind.headers,
+            last_seen: self.behind.last,
+            removed: self.later.clone(),
+        })
+    }
 }
 
 /// Reads the whole log. O(bytes).
