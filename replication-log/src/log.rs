@@ -281,6 +281,12 @@ impl<S: Storage> Log<S> {
         }
     }
 
+    /// The segment that holds record `lsn`, or would.
+    #[cfg(feature = "std")]
+    pub(crate) fn segment_of(&self, lsn: Lsn) -> &Segment {
+        self.segments.get(self.segments.find(lsn)).unwrap_or(self.segments.active())
+    }
+
     /// Writes one batch at the end. The caller has checked everything and made room.
     #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than MAX_BATCH_BYTES")]
     fn write_batch(&mut self, kind: BatchKind, epoch: Epoch, count: u32, body: &[u8]) -> Result<(), Poison> {

@@ -1,6 +1,6 @@
 //! What a shared log can answer besides what the log itself answers.
 
-use crate::{AppendError, Epoch, Lsn, Poison};
+use crate::{AppendError, Corruption, Epoch, Lsn, Poison, storage::StorageError};
 
 /// Why the shared log did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,4 +51,37 @@ pub enum WaitError {
     /// The policy is never to sync, and nobody has asked for it.
     #[error("not durable: the policy is never to sync, and no sync was asked for")]
     NeverSynced,
+}
+
+/// Why a tail did not yield a record. It never leaves one out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TailError {
+    /// The next record was dropped together with its segment. Follow the log from `oldest` on with
+    /// another tail, once what is missing was had from elsewhere.
+    #[error("record {asked} was truncated away; the oldest is {oldest}")]
+    Truncated {
+        /// The record that was to come next.
+        asked: Lsn,
+        /// The oldest record the log still holds.
+        oldest: Lsn,
+    },
+    /// The log's end was cut below what was yielded. The tail goes on behind the cut.
+    #[error("the log was cut: record {to} was made the last one, and what was read above it is void")]
+    Rewound {
+        /// The last record that stayed.
+        to: Lsn,
+    },
+    /// What was intact when it was written no longer is.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    /// The storage failed. Asking again tries again.
+    #[error("could not read the log: {0}")]
+    Storage(#[from] StorageError),
+    /// Everything durable was yielded, and on a poisoned log nothing more will be.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+    /// The log was closed, or its flusher ended.
+    #[error("the log was closed")]
+    Closed,
 }

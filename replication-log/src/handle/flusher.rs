@@ -35,7 +35,7 @@ pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: OnDurable) {
                     log.finish_sync(pending, outcome).ok();
                 }
                 drop(state);
-                shared.done.notify_all();
+                shared.wake_waiting();
             }
             Task::Stop => return,
         }

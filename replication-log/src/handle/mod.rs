@@ -11,15 +11,22 @@
 
 mod error;
 mod flusher;
+mod tail;
 
 use std::{
+    collections::BTreeMap,
     ops::RangeInclusive,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
     thread::{self, JoinHandle},
 };
 
-pub use error::{SubmitError, WaitError};
+pub use error::{SubmitError, TailError, WaitError};
 pub use flusher::OnDurable;
+pub use tail::Tail;
 
 use crate::{
     Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PromiseError, ReadError, ReleaseError,
@@ -98,8 +105,15 @@ where
             stopping: false,
             ended: false,
         };
-        let shared =
-            Arc::new(Shared { policy, state: Mutex::new(state), work: Condvar::new(), done: Condvar::new() });
+        let shared = Arc::new(Shared {
+            policy,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            attempts: AtomicU64::new(0),
+            tails: AtomicU64::new(0),
+            wakers: Mutex::default(),
+        });
         let flusher = thread::Builder::new().name("log-flusher".into()).spawn({
             let shared = Arc::clone(&shared);
             move || flusher::run(&shared, on_durable)
@@ -181,6 +195,8 @@ where
     ) -> Result<Truncation, SubmitError<TruncateAfterError>> {
         let mut state = self.shared().wait_while(|state| state.sync_under_way);
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
+        // Before a byte changes, so that whoever reads outside the lock knows not to believe what it read.
+        self.shared().attempts.fetch_add(1, Ordering::SeqCst);
         let outcome = log.truncate_after(lsn, floor);
         // No sync can make durable what is gone.
         let written = log.written();
@@ -241,7 +257,7 @@ where
 }
 
 impl<S: Storage> LogHandle<S> {
-    fn shared(&self) -> &Shared<S> {
+    fn shared(&self) -> &Arc<Shared<S>> {
         &self.owner.shared
     }
 }
@@ -289,6 +305,12 @@ struct Shared<S: Storage> {
     work: Condvar,
     /// Something for the others to look at again.
     done: Condvar,
+    /// How often someone began to cut the log's end.
+    attempts: AtomicU64,
+    /// How many tails there have been.
+    tails: AtomicU64,
+    /// Whom to wake beside those that wait for `done`, at most one for each tail.
+    wakers: Mutex<BTreeMap<u64, Waker>>,
 }
 
 struct State<S: Storage> {
@@ -316,7 +338,18 @@ impl<S: Storage> Shared<S> {
 
     fn wake_all(&self) {
         self.work.notify_all();
+        self.wake_waiting();
+    }
+
+    /// Wakes everyone but the flusher.
+    fn wake_waiting(&self) {
         self.done.notify_all();
+        let wakers = std::mem::take(&mut *self.wakers());
+        wakers.into_values().for_each(Waker::wake);
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, BTreeMap<u64, Waker>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -342,5 +375,11 @@ impl<S: Storage> Owner<S> {
 impl<S: Storage> Drop for Owner<S> {
     fn drop(&mut self) {
         self.stop();
+        // A tail may outlive all handles; the log does not.
+        let mut state = self.shared.lock();
+        let log = if state.ended { state.log.take() } else { None };
+        drop(state);
+        drop(log);
+        self.shared.wake_all();
     }
 }

@@ -51,6 +51,13 @@ impl<F: StorageFile> Walk<F> {
         Self { file, identity, end, place, buffer: Vec::new(), buffer_offset: 0, body: 0..0 }
     }
 
+    /// Lets the walk go on up to `end`, and forgets what it has read ahead.
+    #[cfg(feature = "std")]
+    pub(crate) fn extend_to(&mut self, end: u64) {
+        (self.end, self.body) = (end, 0..0);
+        self.buffer.clear();
+    }
+
     /// Where the walk stands: after the last batch it returned.
     pub(crate) fn place(&self) -> Place {
         self.place
