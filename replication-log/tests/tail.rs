@@ -461,15 +461,15 @@ impl StorageFile for SlowFile {
     }
 }
 
-fn slow() -> (SlowToRead, LogHandle<SlowToRead>) {
+fn slow(policy: FsyncPolicy) -> (SlowToRead, LogHandle<SlowToRead>) {
     let storage = SlowToRead(FaultStorage::new(), Arc::default());
     let (log, _) = Log::open(storage.clone(), options()).expect("new");
-    (storage, LogHandle::start(log, FsyncPolicy::Always).expect("a thread"))
+    (storage, LogHandle::start(log, policy).expect("a thread"))
 }
 
 #[test]
 fn a_tail_that_waits_for_the_disk_holds_nobody_up() {
-    let (storage, handle) = slow();
+    let (storage, handle) = slow(FsyncPolicy::Always);
     append(&handle, 1, 100);
     let mut tail = handle.tail(Lsn::FIRST).expect("open");
     storage.1.set(true);
@@ -482,32 +482,35 @@ fn a_tail_that_waits_for_the_disk_holds_nobody_up() {
     assert_eq!(reader.join().expect("no panic"), Ok(Some(Lsn::FIRST)));
 }
 
-/// The bytes a tail reads may be of a record that took the place of a durable one and is not durable.
+/// The bytes a tail reads may be of a record that took the place of a durable one and is not durable, or
+/// zeros where it was.
 #[test]
-fn what_was_cut_and_written_anew_during_a_read_is_not_believed() {
-    let disk = FaultStorage::new();
-    let storage = SlowToRead(disk.clone(), Arc::default());
-    let (log, _) = Log::open(storage.clone(), options()).expect("new");
-    let handle = LogHandle::start(log, FsyncPolicy::Never).expect("a thread");
-    append(&handle, 2, 100);
-    handle.sync().expect("healthy");
-    let mut tail = handle.tail(Lsn::new(1)).expect("open");
-    // Only the tail finds the gate shut: whoever cuts to the log's beginning reads nothing.
-    storage.1.set(true);
-    let reader = thread::spawn(move || {
-        let outcome = tail.try_next().map(|record| record.map(|record| record.lsn));
-        (outcome, tail)
-    });
-    storage.1.until_someone_waits();
-    handle.truncate_after(Lsn::ZERO, Lsn::ZERO).expect("a boundary");
-    let _ = handle.append(&batch(0, 77, &[100])).expect("fits");
-    assert_eq!((handle.written(), handle.durable()), (Some(Lsn::new(1)), Some(Lsn::ZERO)));
-    storage.1.set(false);
-    let (outcome, mut tail) = reader.join().expect("no panic");
-    assert_eq!(outcome, Ok(None), "record 1 is another now, and not durable");
-    handle.sync().expect("healthy");
-    assert_eq!(
-        tail.try_next().expect("there").map(|record| record.to_owned().payload),
-        Some(payload(77, 0, 100))
-    );
+fn what_was_cut_during_a_read_is_not_believed_and_not_taken_for_damage() {
+    for written_anew in [true, false] {
+        let (storage, handle) = slow(FsyncPolicy::Never);
+        append(&handle, 2, 100);
+        handle.sync().expect("healthy");
+        let mut tail = handle.tail(Lsn::new(1)).expect("open");
+        // Only the tail finds the gate shut: whoever cuts to the log's beginning reads nothing.
+        storage.1.set(true);
+        let reader = thread::spawn(move || {
+            let outcome = tail.try_next().map(|record| record.map(|record| record.lsn));
+            (outcome, tail)
+        });
+        storage.1.until_someone_waits();
+        handle.truncate_after(Lsn::ZERO, Lsn::ZERO).expect("a boundary");
+        if written_anew {
+            let _ = handle.append(&batch(0, 77, &[100])).expect("fits");
+        }
+        assert_eq!(handle.durable(), Some(Lsn::ZERO));
+        storage.1.set(false);
+        let (outcome, mut tail) = reader.join().expect("no panic");
+        assert_eq!(outcome, Ok(None), "record 1 is another now, and not durable");
+        if !written_anew {
+            let _ = handle.append(&batch(0, 77, &[100])).expect("fits");
+        }
+        handle.sync().expect("healthy");
+        let record = tail.try_next().expect("there").map(|record| record.to_owned());
+        assert_eq!(record.map(|record| record.payload), Some(payload(77, 0, 100)));
+    }
 }
