@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::crc32c;
 use replication_log::{
     Batch, Epoch, Log, LogOptions, Lsn, RecordKind,
     storage::{FaultStorage, Storage, StorageFile},
@@ -47,14 +48,6 @@ fn golden_bytes() -> Vec<u8> {
     let digits = include_str!("golden/segment_v1.hex").lines().collect::<String>();
     let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
     pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect()
-}
-
-/// CRC32C bit by bit, from its definition.
-fn crc32c(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| {
-        if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }
-    };
-    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
 }
 
 fn le<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {

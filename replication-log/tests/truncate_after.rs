@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Model, append, batch, choices, cut, image, open, options, promise, records, sync};
+use common::{Model, append, batch, choices, crc32c, cut, image, open, options, promise, records, sync};
 use replication_log::{
     AppendError, Corruption, Damage, Epoch, Log, Lsn, OpenError, PoisonedBy, SegmentId, TruncateAfterError,
     repair,
@@ -350,13 +350,13 @@ fn damage_below_the_cut_is_an_error_of_the_cut() {
     );
 }
 
-/// A disk on which the machine stopped while the log was cut after record 1 of 6, with the intent
-/// durable and nothing else done.
+/// A disk on which the machine stopped while the log was cut after record 1 of 6, of epochs 0 to 3, with
+/// the intent durable and nothing else done.
 fn intended() -> FaultStorage {
     let disk = FaultStorage::new();
     let (mut log, _) = open(&disk).expect("new");
     for label in 0..6 {
-        log.append(&batch(0, label, &[800])).expect("fits");
+        log.append(&batch(label / 2 + label % 2, label, &[800])).expect("fits");
     }
     log.sync().expect("healthy");
     disk.stop_after(5);
@@ -364,6 +364,24 @@ fn intended() -> FaultStorage {
     disk.crash(Survivors::NOTHING);
     assert!(disk.bytes(INTENT).is_some());
     disk
+}
+
+/// The bytes of version 1, as `docs/formats.md` draws them.
+#[test]
+fn the_bytes_of_an_intent() {
+    let rows: [[u8; 8]; 8] = [
+        *b"REPCUT\r\n",
+        [1, 0, 0, 0, 64, 0, 0, 0],
+        0x5eed_u64.to_le_bytes(),
+        1_u64.to_le_bytes(),
+        (80_u64 + 40 + 3 + 800).to_le_bytes(),
+        1_u64.to_le_bytes(),
+        3_u64.to_le_bytes(),
+        [0x96, 0xd5, 0x77, 0x82, 0x81, 0x28, 0x51, 0x92],
+    ];
+    let bytes = rows.concat();
+    assert_eq!(intended().bytes(INTENT).as_ref(), Some(&bytes));
+    assert_eq!(bytes[60..], crc32c(&bytes[..60]).to_le_bytes());
 }
 
 #[test]

@@ -146,6 +146,14 @@ pub(crate) fn cut<S: Storage>(log: &mut Log<S>, model: &mut Model, last: u64) ->
     Some(())
 }
 
+/// CRC32C bit by bit, from its definition.
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| {
+        if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }
+    };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}
+
 /// Nothing, everything, every single sector with and without the others, and some at random;
 /// entries likewise.
 pub(crate) fn choices(disk: &FaultStorage) -> Vec<Survivors> {
