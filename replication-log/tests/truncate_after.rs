@@ -216,7 +216,9 @@ fn a_cut_never_lowers_the_epoch() {
         for bit in (marks * 8..(marks + 80) * 8).step_by(5) {
             disk.flip_bit(FIRST, bit);
             let copy = FaultStorage::new();
-            image(&disk).into_iter().for_each(|(name, bytes)| copy.set_bytes(&name, bytes));
+            for (name, bytes) in image(&disk) {
+                copy.set_bytes(&name, bytes);
+            }
             disk.flip_bit(FIRST, bit);
             let (mut log, report) = open(&copy).expect("healthy");
             assert_eq!((report.epoch, log.append(&batch(8, 3, &[10]))), (Epoch::new(9), fenced.clone()));
