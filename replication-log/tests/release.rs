@@ -153,3 +153,36 @@ fn a_refused_cut_through_the_handle_changes_nothing_for_those_who_wait() {
     let (log, _) = Log::open(disk, options()).expect("closed");
     assert_eq!(records(&log).len(), 1);
 }
+
+#[test]
+fn cuts_are_counted_so_that_a_number_is_not_taken_for_its_successor() {
+    let (mut log, _) = open(&FaultStorage::new()).expect("new");
+    let grow = |log: &mut Log<FaultStorage>, to: u64| {
+        while log.written() < Lsn::new(to) {
+            log.append(&batch(0, log.written().get(), &[1])).expect("fits");
+        }
+        log.truncations()
+    };
+    let before = grow(&mut log, 10);
+    for last in [7, 3, 5] {
+        grow(&mut log, 10);
+        log.truncate_after(Lsn::new(last), Lsn::ZERO).expect("a boundary");
+    }
+    let since = [0, 1, 2, 3].map(|count| log.cut_since(before + count).map(Lsn::get));
+    assert_eq!(since, [Some(3), Some(3), Some(5), None]);
+
+    // Cuts that climb for ever are remembered up to a bound, and never too few.
+    let mut lowest = Vec::new();
+    for last in 6..1500 {
+        grow(&mut log, last + 1);
+        let truncations = log.truncations();
+        log.truncate_after(Lsn::new(last), Lsn::ZERO).expect("a boundary");
+        lowest.push((truncations, last));
+    }
+    for (truncations, last) in lowest {
+        let told = log.cut_since(truncations).expect("there was one").get();
+        let exact =
+            log.truncations() - truncations < replication_log::limits::MAX_REMEMBERED_TRUNCATIONS as u64;
+        assert!(told == last || (told < last && !exact), "{told} for {last}");
+    }
+}

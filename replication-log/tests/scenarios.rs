@@ -8,12 +8,14 @@
 
 mod common;
 
-use std::{cell::Cell, rc::Rc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use common::{batch, crc32c, image, open, options, records};
+use common::{batch, crc32c, image, open, options, records, watched::Watched};
 use replication_log::{
-    Damage, Log, Lsn, OpenError, OwnedRecord, ReadOnlyLog, SegmentId,
-    storage::{FaultFile, FaultStorage, Storage, StorageError, StorageFile},
+    Damage, Log, Lsn, OpenError, OwnedRecord, ReadOnlyLog, SegmentId, storage::FaultStorage,
 };
 
 const FIRST: &str = "0000000000000001.log";
@@ -163,63 +165,6 @@ fn any_subset_of_the_sectors_of_an_unsynced_batch_is_the_whole_batch_or_none_of_
     }
 }
 
-/// A disk that remembers the largest read anyone asked it for.
-#[derive(Clone)]
-struct Measured(FaultStorage, Rc<Cell<usize>>);
-
-struct MeasuredFile(FaultFile, Rc<Cell<usize>>);
-
-impl Storage for Measured {
-    type File = MeasuredFile;
-
-    fn list(&self) -> Result<Vec<String>, StorageError> {
-        self.0.list()
-    }
-
-    fn create(&self, name: &str) -> Result<MeasuredFile, StorageError> {
-        self.0.create(name).map(|file| MeasuredFile(file, Rc::clone(&self.1)))
-    }
-
-    fn open(&self, name: &str) -> Result<MeasuredFile, StorageError> {
-        self.0.open(name).map(|file| MeasuredFile(file, Rc::clone(&self.1)))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), StorageError> {
-        self.0.remove(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
-        self.0.rename(from, to)
-    }
-
-    fn sync_directory(&self) -> Result<(), StorageError> {
-        self.0.sync_directory()
-    }
-}
-
-impl StorageFile for MeasuredFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
-        self.1.set(self.1.get().max(buffer.len()));
-        self.0.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.0.write_at(offset, bytes)
-    }
-
-    fn set_len(&self, length: u64) -> Result<(), StorageError> {
-        self.0.set_len(length)
-    }
-
-    fn len(&self) -> Result<u64, StorageError> {
-        self.0.len()
-    }
-
-    fn sync_data(&self) -> Result<(), StorageError> {
-        self.0.sync_data()
-    }
-}
-
 /// Scenario 20. walrus allocates what a length field says. Here even a length that is signed by a right
 /// checksum is believed only as far as there are bytes.
 #[test]
@@ -242,10 +187,17 @@ fn a_length_field_never_makes_the_log_allocate_more_than_there_is() {
         bytes[offset..offset + 40].copy_from_slice(&header);
         disk.set_bytes(FIRST, bytes.clone());
 
-        let storage = Measured(disk.clone(), Rc::default());
-        let (log, report) = Log::open(storage.clone(), options()).expect("an unsynced tail");
+        let largest = Arc::new(AtomicUsize::new(0));
+        let on_read = Arc::new({
+            let largest = Arc::clone(&largest);
+            move |bytes| {
+                largest.fetch_max(bytes, Ordering::Relaxed);
+            }
+        });
+        let storage = Watched { disk: disk.clone(), on_read };
+        let (log, report) = Log::open(storage, options()).expect("an unsynced tail");
         assert_eq!((log.durable(), report.cut.map(|cut| cut.offset)), (Lsn::new(1), Some(offset as u64)));
-        let largest = storage.1.get();
+        let largest = largest.load(Ordering::Relaxed);
         assert!(
             largest <= bytes.len(),
             "{largest} bytes were asked for of {} because of {length}",

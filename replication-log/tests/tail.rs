@@ -14,11 +14,11 @@ use std::{
     time::Duration,
 };
 
-use common::{batch, open, options, payload};
+use common::{batch, open, options, payload, watched::Watched};
 use replication_log::{
     Damage, Epoch, FsyncPolicy, Log, LogHandle, Lsn,
     handle::{Tail, TailError},
-    storage::{FaultFile, FaultStorage, FileStorage, Storage, StorageError, StorageErrorKind, StorageFile},
+    storage::{FaultStorage, FileStorage, Storage, StorageErrorKind, StorageFile},
 };
 
 const FIRST: &str = "0000000000000001.log";
@@ -376,10 +376,7 @@ fn whoever_cannot_block_awaits_the_next_record() {
     assert_eq!(follower.join().expect("no panic"), TailError::Rewound { to: Lsn::ZERO });
 }
 
-/// A disk whose reads wait at a gate.
-#[derive(Clone)]
-struct SlowToRead(FaultStorage, Arc<Gate>);
-
+/// Where the reads of a disk wait.
 #[derive(Default)]
 struct Gate {
     /// Whether it is shut, and how many wait at it.
@@ -408,77 +405,28 @@ impl Gate {
     }
 }
 
-struct SlowFile(FaultFile, Arc<Gate>);
-
-impl Storage for SlowToRead {
-    type File = SlowFile;
-
-    fn list(&self) -> Result<Vec<String>, StorageError> {
-        self.0.list()
-    }
-
-    fn create(&self, name: &str) -> Result<SlowFile, StorageError> {
-        self.0.create(name).map(|file| SlowFile(file, Arc::clone(&self.1)))
-    }
-
-    fn open(&self, name: &str) -> Result<SlowFile, StorageError> {
-        self.0.open(name).map(|file| SlowFile(file, Arc::clone(&self.1)))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), StorageError> {
-        self.0.remove(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
-        self.0.rename(from, to)
-    }
-
-    fn sync_directory(&self) -> Result<(), StorageError> {
-        self.0.sync_directory()
-    }
-}
-
-impl StorageFile for SlowFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
-        self.1.pass();
-        self.0.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.0.write_at(offset, bytes)
-    }
-
-    fn set_len(&self, length: u64) -> Result<(), StorageError> {
-        self.0.set_len(length)
-    }
-
-    fn len(&self) -> Result<u64, StorageError> {
-        self.0.len()
-    }
-
-    fn sync_data(&self) -> Result<(), StorageError> {
-        self.0.sync_data()
-    }
-}
-
-fn slow(policy: FsyncPolicy) -> (SlowToRead, LogHandle<SlowToRead>) {
-    let storage = SlowToRead(FaultStorage::new(), Arc::default());
-    let (log, _) = Log::open(storage.clone(), options()).expect("new");
-    (storage, LogHandle::start(log, policy).expect("a thread"))
+fn slow(policy: FsyncPolicy) -> (Arc<Gate>, LogHandle<Watched>) {
+    let gate = Arc::new(Gate::default());
+    let on_read = Arc::new({
+        let gate = Arc::clone(&gate);
+        move |_| gate.pass()
+    });
+    let (log, _) = Log::open(Watched { disk: FaultStorage::new(), on_read }, options()).expect("new");
+    (gate, LogHandle::start(log, policy).expect("a thread"))
 }
 
 #[test]
 fn a_tail_that_waits_for_the_disk_holds_nobody_up() {
-    let (storage, handle) = slow(FsyncPolicy::Always);
+    let (gate, handle) = slow(FsyncPolicy::Always);
     append(&handle, 1, 100);
     let mut tail = handle.tail(Lsn::FIRST).expect("open");
-    storage.1.set(true);
+    gate.set(true);
     let reader = thread::spawn(move || tail.try_next().map(|record| record.map(|record| record.lsn)));
-    storage.1.until_someone_waits();
+    gate.until_someone_waits();
     append(&handle, 5, 800);
     handle.promise_epoch(Epoch::new(1)).expect("healthy");
     handle.truncate_before(Lsn::new(1)).expect("healthy");
-    storage.1.set(false);
+    gate.set(false);
     assert_eq!(reader.join().expect("no panic"), Ok(Some(Lsn::FIRST)));
 }
 
@@ -487,23 +435,23 @@ fn a_tail_that_waits_for_the_disk_holds_nobody_up() {
 #[test]
 fn what_was_cut_during_a_read_is_not_believed_and_not_taken_for_damage() {
     for written_anew in [true, false] {
-        let (storage, handle) = slow(FsyncPolicy::Never);
+        let (gate, handle) = slow(FsyncPolicy::Never);
         append(&handle, 2, 100);
         handle.sync().expect("healthy");
         let mut tail = handle.tail(Lsn::new(1)).expect("open");
         // Only the tail finds the gate shut: whoever cuts to the log's beginning reads nothing.
-        storage.1.set(true);
+        gate.set(true);
         let reader = thread::spawn(move || {
             let outcome = tail.try_next().map(|record| record.map(|record| record.lsn));
             (outcome, tail)
         });
-        storage.1.until_someone_waits();
+        gate.until_someone_waits();
         handle.truncate_after(Lsn::ZERO, Lsn::ZERO).expect("a boundary");
         if written_anew {
             let _ = handle.append(&batch(0, 77, &[100])).expect("fits");
         }
         assert_eq!(handle.durable(), Some(Lsn::ZERO));
-        storage.1.set(false);
+        gate.set(false);
         let (outcome, mut tail) = reader.join().expect("no panic");
         assert_eq!(outcome, Ok(None), "record 1 is another now, and not durable");
         if !written_anew {

@@ -476,40 +476,7 @@ fn damage_below_an_unfinished_cut_is_refused_and_repaired() {
 }
 
 #[test]
-fn cuts_are_counted_so_that_a_number_is_not_taken_for_its_successor() {
-    let (mut log, _) = open(&FaultStorage::new()).expect("new");
-    let grow = |log: &mut Log<FaultStorage>, to: u64| {
-        while log.written() < Lsn::new(to) {
-            log.append(&batch(0, log.written().get(), &[1])).expect("fits");
-        }
-        log.truncations()
-    };
-    let before = grow(&mut log, 10);
-    for last in [7, 3, 5] {
-        grow(&mut log, 10);
-        log.truncate_after(Lsn::new(last), Lsn::ZERO).expect("a boundary");
-    }
-    let since = [0, 1, 2, 3].map(|count| log.cut_since(before + count).map(Lsn::get));
-    assert_eq!(since, [Some(3), Some(3), Some(5), None]);
-
-    // Cuts that climb for ever are remembered up to a bound, and never too few.
-    let mut lowest = Vec::new();
-    for last in 6..1500 {
-        grow(&mut log, last + 1);
-        let truncations = log.truncations();
-        log.truncate_after(Lsn::new(last), Lsn::ZERO).expect("a boundary");
-        lowest.push((truncations, last));
-    }
-    for (truncations, last) in lowest {
-        let told = log.cut_since(truncations).expect("there was one").get();
-        let exact =
-            log.truncations() - truncations < replication_log::limits::MAX_REMEMBERED_TRUNCATIONS as u64;
-        assert!(told == last || (told < last && !exact), "{told} for {last}");
-    }
-}
-
-#[test]
-fn a_cut_that_keeps_options_open_appends_into_the_segment_that_became_the_last() {
+fn what_is_appended_after_a_cut_goes_into_the_segment_that_became_the_last() {
     let disk = FaultStorage::new();
     let (mut log, _) = Log::open(disk.clone(), options()).expect("new");
     for label in 0..6 {

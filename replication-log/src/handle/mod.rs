@@ -96,7 +96,8 @@ where
 
     /// Shares `log` and calls `on_durable` from the flusher thread, without any lock held, after
     /// every advance of the durable watermark, and at last with the failure if the log is poisoned.
-    /// After the newest end was cut, it is told of advances from there on. It must not block for long.
+    /// After the newest end was cut, it is told of advances from there on; one of before the cut may
+    /// still be under way to it. It must not block for long.
     pub fn start_with(log: Log<S>, policy: FsyncPolicy, on_durable: OnDurable) -> std::io::Result<Self> {
         let state = State {
             log: Some(log),

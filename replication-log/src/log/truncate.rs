@@ -178,3 +178,23 @@ impl Truncations {
         self.lowest.get(first).map(|&(_, last)| last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_lowest_cut_since_is_the_minimum_of_all_since(cuts in prop::collection::vec(0_u64..50, 0..60)) {
+            let mut truncations = Truncations::default();
+            for &last in &cuts {
+                truncations.add(Lsn::new(last));
+            }
+            for since in 0..=cuts.len() {
+                let lowest = cuts[since..].iter().min().copied().map(Lsn::new);
+                prop_assert_eq!(truncations.lowest_since(since as u64), lowest);
+            }
+        }
+    }
+}

@@ -3,6 +3,8 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub(crate) mod watched;
+
 use replication_log::{
     Batch, Epoch, Log, LogOptions, Lsn, OpenError, OwnedRecord, RecordKind, RecoveryReport,
     storage::{FaultStorage, Keep, Storage, Survivors},
