@@ -138,6 +138,35 @@ fn after_a_cut_the_callback_is_told_of_advances_from_there_on() {
     assert_eq!(told.recv().expect("the flusher lives"), Ok(Lsn::new(2)));
 }
 
+/// A callback that takes its time must not take the new record 5 for the one it was told of.
+#[test]
+fn a_mark_that_is_reached_again_after_a_cut_is_told_again() {
+    let (log, _) = open(&FaultStorage::new()).expect("new");
+    let ((sender, told), (go_on, gate)) = (mpsc::channel(), mpsc::channel::<()>());
+    let tell = Box::new(move |outcome| {
+        let reached = outcome == Ok(Lsn::new(5));
+        sender.send(outcome).unwrap_or(());
+        if reached {
+            gate.recv().unwrap_or(());
+        }
+    });
+    let handle = LogHandle::start_with(log, FsyncPolicy::Always, tell).expect("a thread");
+    let append = |count: u64| {
+        for label in 0..count {
+            let _ = handle.append(&batch(0, label, &[10])).expect("fits");
+        }
+    };
+    append(5);
+    assert!(told.iter().any(|outcome| outcome == Ok(Lsn::new(5))));
+    handle.truncate_after(Lsn::new(1), Lsn::ZERO).expect("a boundary");
+    append(4);
+    go_on.send(()).expect("the flusher lives");
+    // Nothing else is appended, so this is the only thing there is to tell.
+    drop(go_on);
+    drop(handle);
+    assert_eq!(told.iter().collect::<Vec<_>>(), [Ok(Lsn::new(5))]);
+}
+
 #[test]
 fn a_refused_cut_through_the_handle_changes_nothing_for_those_who_wait() {
     let (disk, handle) = shared(FsyncPolicy::Never);
