@@ -12,10 +12,9 @@ use crate::{FsyncPolicy, Log, Lsn, PendingSync, Poison, storage::Storage};
 pub type OnDurable = Box<dyn FnMut(Result<Lsn, Poison>) + Send>;
 
 /// Syncs and reports until the handle stops or the log fails.
-pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: OnDurable) {
+pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: OnDurable, mut reported: Reported) {
     // Also when the callback panics: whoever waits would wait for ever.
     let _farewell = Farewell(shared);
-    let mut reported = Reported::by(shared);
     loop {
         match next_task(shared, &mut reported) {
             Task::Report(outcome) => {
@@ -49,17 +48,15 @@ enum Task<F> {
 }
 
 /// The last durable record that was told, and how often the log's end had been cut by then.
-struct Reported {
+pub(super) struct Reported {
     durable: Lsn,
     truncations: u64,
 }
 
 impl Reported {
-    fn by<S: Storage>(shared: &Shared<S>) -> Self {
-        let state = shared.lock();
-        let told = state.log.as_ref().map(|log| (log.durable(), log.truncations()));
-        let (durable, truncations) = told.unwrap_or_default();
-        Self { durable, truncations }
+    /// All that is durable before the log is shared. The thread may come to run after much was appended.
+    pub(super) fn of<S: Storage>(log: &Log<S>) -> Self {
+        Self { durable: log.durable(), truncations: log.truncations() }
     }
 
     /// An advance that was not told yet.

@@ -99,6 +99,7 @@ where
     /// After the newest end was cut, it is told of advances from there on; one of before the cut may
     /// still be under way to it. It must not block for long.
     pub fn start_with(log: Log<S>, policy: FsyncPolicy, on_durable: OnDurable) -> std::io::Result<Self> {
+        let reported = flusher::Reported::of(&log);
         let state = State {
             log: Some(log),
             sync_under_way: false,
@@ -117,7 +118,7 @@ where
         });
         let flusher = thread::Builder::new().name("log-flusher".into()).spawn({
             let shared = Arc::clone(&shared);
-            move || flusher::run(&shared, on_durable)
+            move || flusher::run(&shared, on_durable, reported)
         })?;
         Ok(Self { owner: Arc::new(Owner { shared, flusher: Mutex::new(Some(flusher)) }) })
     }
