@@ -53,6 +53,8 @@ pub enum PoisonedBy {
     Rotation,
     /// The sealing of a batch, which reached no file.
     Sealing,
+    /// A cut of the newest end, which opening the log again finishes or finds not begun.
+    Truncation,
 }
 
 impl core::fmt::Display for PoisonedBy {
@@ -62,6 +64,7 @@ impl core::fmt::Display for PoisonedBy {
             Self::Sync => "a sync",
             Self::Rotation => "starting a new segment",
             Self::Sealing => "sealing a batch",
+            Self::Truncation => "cutting the newest end",
         })
     }
 }
@@ -148,6 +151,31 @@ pub enum PromiseError {
     Poisoned(#[from] Poison),
 }
 
+/// Why an effect must not be let out. The log is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// A newer epoch was promised or accepted since. The record may be durable all the same.
+    #[error("fenced: the log has seen epoch {have}, the effect is of epoch {got}; it must not be let out")]
+    Fenced {
+        /// The epoch the log stands at.
+        have: Epoch,
+        /// The epoch of the effect.
+        got: Epoch,
+    },
+    /// The record is not durable yet.
+    #[error("record {asked} is not durable, the last that is is {durable}; ask again after a sync")]
+    NotDurable {
+        /// The record the effect depends on.
+        asked: Lsn,
+        /// The last durable record.
+        durable: Lsn,
+    },
+    /// The log is poisoned, so whether the record is durable is unknown.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+}
+
 /// Why old segments were not dropped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -157,6 +185,59 @@ pub enum TruncateError {
     #[error("could not drop a segment; the remaining log is intact: {0}")]
     Storage(#[from] StorageError),
     /// The log is poisoned and drops nothing.
+    #[error("the log is poisoned: {0}")]
+    Poisoned(#[from] Poison),
+}
+
+/// Why the newest end was not cut. Unless it is [`Poisoned`](TruncateAfterError::Poisoned), the log
+/// is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TruncateAfterError {
+    /// The caller still needs records above the cut, for example because they are committed.
+    #[error(
+        "cutting after record {asked} would remove records up to {floor} that must stay; nothing was cut"
+    )]
+    BelowFloor {
+        /// The record that was to be the last.
+        asked: Lsn,
+        /// The last record that must stay.
+        floor: Lsn,
+    },
+    /// The record was dropped together with its segment, so the log cannot end with it.
+    #[error("record {asked} was truncated away, the oldest is {oldest}; nothing was cut")]
+    BelowOldest {
+        /// The record that was to be the last.
+        asked: Lsn,
+        /// The oldest record the log still holds.
+        oldest: Lsn,
+    },
+    /// The log ends before this record.
+    #[error("the log ends at record {last}, before {asked}; nothing was cut")]
+    AboveEnd {
+        /// The record that was to be the last.
+        asked: Lsn,
+        /// The last record there is.
+        last: Lsn,
+    },
+    /// The record is not the last of its batch, and a batch stays or goes as a whole.
+    #[error("record {asked} is inside a batch; the boundary below it is {boundary}; nothing was cut")]
+    InsideBatch {
+        /// The record that was to be the last.
+        asked: Lsn,
+        /// The last record of the batch before.
+        boundary: Lsn,
+    },
+    /// A sync has begun and not finished.
+    #[error("a sync is under way; nothing was cut")]
+    SyncUnderWay,
+    /// What was intact when it was written no longer is, below the cut.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    /// The storage failed before anything was decided.
+    #[error("nothing was cut: {0}")]
+    Storage(#[from] StorageError),
+    /// The log is poisoned. If it is so by this call, opening it again finds the cut made or not begun.
     #[error("the log is poisoned: {0}")]
     Poisoned(#[from] Poison),
 }
@@ -280,6 +361,16 @@ pub enum OpenError {
     /// The log was to begin behind the last number there is.
     #[error("no record number is left behind the place where the log was to begin; nothing was created")]
     Exhausted,
+    /// A truncation was begun by another version of the format. No file was touched.
+    #[error(
+        "a truncation intent has format version {found}, this build reads {supported}; no file was touched"
+    )]
+    UnsupportedIntent {
+        /// The version it states.
+        found: u32,
+        /// The version this build reads and writes.
+        supported: u32,
+    },
     /// Something that was durable is damaged or missing.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
@@ -378,6 +469,9 @@ pub enum Damage {
     Batch,
     /// The segment is missing although a later one is there.
     Missing,
+    /// The intent of an interrupted truncation is damaged or does not fit to the log. It was durable
+    /// before it got its name.
+    Intent,
 }
 
 impl core::fmt::Display for Damage {
@@ -387,6 +481,7 @@ impl core::fmt::Display for Damage {
             Self::Misplaced => "a segment of another place or log",
             Self::Batch => "a damaged or missing batch",
             Self::Missing => "a missing segment",
+            Self::Intent => "a damaged truncation intent, and records that end",
         })
     }
 }

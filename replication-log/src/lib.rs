@@ -10,6 +10,7 @@ mod log;
 mod lsn;
 mod mix;
 mod options;
+mod read_only;
 mod reader;
 mod record;
 mod recover;
@@ -29,14 +30,15 @@ pub mod storage;
 pub use batch::Batch;
 pub use error::{
     AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PositionError,
-    PromiseError, ReadError, SyncError, TruncateError,
+    PromiseError, ReadError, ReleaseError, SyncError, TruncateAfterError, TruncateError,
 };
 #[cfg(feature = "std")]
 pub use handle::LogHandle;
 pub use log::{BatchWriter, Log, PendingSegment, PendingSync, Position};
 pub use lsn::{Epoch, Lsn, SegmentId};
 pub use options::{FsyncPolicy, LogOptions};
+pub use read_only::{ReadOnlyLog, SegmentSummary};
 pub use reader::{Reader, Records};
 pub use record::{OwnedRecord, Record, RecordKind};
-pub use recover::{Cut, RecoveryReport};
+pub use recover::{Cut, RecoveryReport, Truncation};
 pub use repair::{RepairReport, repair, repair_sealed};

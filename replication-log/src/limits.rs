@@ -20,6 +20,14 @@ pub const MAX_SNAPSHOT_CHUNK_BYTES: u32 = 1 << 20;
 /// them along. A single batch may exceed it, so that there is no size that fits only sometimes.
 pub const MAX_STAGED_BYTES: usize = 8 << 20;
 
+/// How often a log that changes under it is surveyed by [`ReadOnlyLog::open`](crate::ReadOnlyLog::open)
+/// before what was found last is taken for it.
+pub const MAX_SURVEYS: u32 = 16;
+
+/// How many cuts of the newest end a log tells apart. Whoever waits over more of them than this may be
+/// told that records were cut although they were not, never the other way round.
+pub const MAX_REMEMBERED_TRUNCATIONS: usize = 1024;
+
 /// The smallest size bound a segment may be given: header, one batch header and room for a few records.
 pub const MIN_SEGMENT_BYTES: u64 = 512;
 

@@ -3,9 +3,11 @@
 mod append;
 mod position;
 mod prepare;
+mod release;
 mod rotate;
 mod stage;
 mod sync;
+mod truncate;
 
 pub use append::BatchWriter;
 pub use position::Position;
@@ -21,7 +23,7 @@ use stage::Stage;
 use crate::{
     AppendError, Batch, CloseError, Epoch, LogOptions, Lsn, OpenError, Poison, PoisonedBy, PromiseError,
     ReadError, Reader, RecoveryReport, SegmentId, SyncError, TruncateError, recover,
-    seal::Sealer,
+    seal::{Sealer, Sealing},
     segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name, spare_file_name},
     segments::{Segment, Segments},
     storage::{Storage, StorageError, StorageErrorKind, StorageFile},
@@ -71,6 +73,7 @@ pub struct Log<S: Storage> {
     stage: Stage,
     sealer: Sealer,
     ahead: Ahead<S::File>,
+    truncations: truncate::Truncations,
 }
 
 impl<S: Storage> Log<S> {
@@ -155,7 +158,7 @@ impl<S: Storage> Log<S> {
     /// O(log segments) to find the place, then O(bytes) to read. Asking for what is not there yet
     /// gives an empty reader; asking for what was truncated is an error.
     pub fn read_from(&self, lsn: Lsn) -> Result<Reader<'_, S>, ReadError> {
-        Reader::new(&self.storage, &self.segments, self.sealer.sealing(), lsn, self.durable)
+        Reader::new(&self.storage, &self.segments, self.sealing(), lsn, self.durable)
     }
 
     /// Reads like [`read_from`](Log::read_from), and on to the last record written, durable or not.
@@ -164,7 +167,7 @@ impl<S: Storage> Log<S> {
     /// What it returns above [`durable`](Log::durable) may be gone after a crash. Never send it to
     /// anyone.
     pub fn read_written_from(&self, lsn: Lsn) -> Result<Reader<'_, S>, ReadError> {
-        Reader::new(&self.storage, &self.segments, self.sealer.sealing(), lsn, self.written)
+        Reader::new(&self.storage, &self.segments, self.sealing(), lsn, self.written)
     }
 
     /// The last record appended, be it in memory only.
@@ -212,6 +215,17 @@ impl<S: Storage> Log<S> {
     pub fn storage(&self) -> &S {
         &self.storage
     }
+
+    /// The storage, for whoever reads outside the log.
+    #[cfg(feature = "std")]
+    pub(crate) fn shared_storage(&self) -> Arc<S> {
+        Arc::clone(&self.storage)
+    }
+
+    /// How the log is read.
+    pub(crate) fn sealing(&self) -> &Sealing {
+        self.sealer.sealing()
+    }
 }
 
 /// What recovery hands over.
@@ -247,8 +261,15 @@ impl<S: Storage> Log<S> {
             stage: Stage::default(),
             sealer: Sealer::new(sealing),
             ahead: Ahead::default(),
+            truncations: truncate::Truncations::default(),
             segments,
         }
+    }
+
+    /// The segment that holds record `lsn`, or would.
+    #[cfg(feature = "std")]
+    pub(crate) fn segment_of(&self, lsn: Lsn) -> &Segment {
+        self.segments.get(self.segments.find(lsn)).unwrap_or(self.segments.active())
     }
 
     fn sync_for_close(&mut self) -> Result<(), CloseError> {

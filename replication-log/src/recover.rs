@@ -7,11 +7,14 @@
 //! above the one that belongs into the hole. Otherwise nothing behind the hole was ever reported
 //! durable: it is the **unsynced tail** of a log that lost power, and is cut.
 
+mod intent;
 mod survey;
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
-pub(crate) use survey::survey;
+pub use intent::Truncation;
+pub(crate) use intent::{INTENT_NAME, Intent, Remains, carry_out, declare};
+pub(crate) use survey::{Survey, survey};
 
 use crate::{
     Epoch, Log, LogOptions, Lsn, OpenError, Position, SegmentId,
@@ -38,6 +41,8 @@ pub struct RecoveryReport {
     pub closed_cleanly: bool,
     /// What was cut off the end, if anything was.
     pub cut: Option<Cut>,
+    /// The cut by [`Log::truncate_after`] that had been interrupted and was finished, if one was.
+    pub truncated: Option<Truncation>,
 }
 
 /// An unsynced tail that was cut off. Nothing in it had ever been reported durable.
@@ -77,9 +82,16 @@ pub(crate) fn open<S: Storage>(
         return Err(OpenError::EndsBeforeStart { last, start });
     }
     remove_left_over(&storage, &survey.left_over)?;
-    let (recovered, cut) = match survey.found {
-        Some(found) => mend(storage, options, found)?,
-        None => (create(storage, options)?, None),
+    let (recovered, cut, truncated) = match (survey.found, survey.intent) {
+        (Some(found), Some(intent)) => {
+            let (recovered, truncated) = finish_truncation(storage, options, found, &intent)?;
+            (recovered, None, Some(truncated))
+        }
+        (Some(found), None) => {
+            let (recovered, cut) = mend(storage, options, found)?;
+            (recovered, cut, None)
+        }
+        (None, _) => (create(storage, options)?, None, None),
     };
     let closed_cleanly = recovered.closed;
     let segments = recovered.segments.len();
@@ -91,8 +103,39 @@ pub(crate) fn open<S: Storage>(
         segments,
         closed_cleanly,
         cut,
+        truncated,
     };
     Ok((log, report))
+}
+
+/// What opening a log that was surveyed would report.
+pub(crate) fn foresee<F>(survey: &Survey<F>) -> RecoveryReport {
+    let Some(found) = &survey.found else {
+        let (oldest, last, epoch) = (Lsn::FIRST, Lsn::ZERO, Epoch::ZERO);
+        return RecoveryReport {
+            oldest,
+            last,
+            epoch,
+            segments: 0,
+            closed_cleanly: false,
+            cut: None,
+            truncated: None,
+        };
+    };
+    let end = found.segments.end();
+    let (cut, truncated, epoch) = match &survey.intent {
+        Some(intent) => (None, Some(intent.report(found.later.clone())), intent.epoch),
+        None => (found.cut(), None, found.behind.epoch),
+    };
+    RecoveryReport {
+        oldest: found.segments.oldest(),
+        last: end.next.previous().unwrap_or(Lsn::ZERO),
+        epoch: end.epoch.max(epoch),
+        segments: found.segments.len(),
+        closed_cleanly: found.closed && cut.is_none() && truncated.is_none(),
+        cut,
+        truncated,
+    }
 }
 
 /// Removes files that hold nothing of the log: segments that never got their name, which never held
@@ -135,6 +178,7 @@ fn mend<S: Storage>(
     options: LogOptions,
     found: survey::Found<S::File>,
 ) -> Result<(Recovered<S>, Option<Cut>), OpenError> {
+    let cut = found.cut();
     let survey::Found { log_id, mut segments, file, length, unproven, behind, later, closed } = found;
     // Newest first: whatever remains when this is interrupted, the same hole is found with less
     // behind it.
@@ -144,16 +188,6 @@ fn mend<S: Storage>(
     }
     let end = segments.end();
     let used_end = behind.used_end.max(end.offset);
-    let torn = used_end > end.offset || !later.is_empty();
-    let cut = torn.then(|| Cut {
-        segment: segments.active().id,
-        offset: end.offset,
-        bytes: used_end - end.offset,
-        batches: behind.headers,
-        last_seen: behind.last,
-        removed: later,
-    });
-
     if let Some(unproven) = unproven {
         rewrite(&*file, unproven, end.offset)?;
     }
@@ -172,6 +206,26 @@ fn mend<S: Storage>(
         Recovered { storage, id: log_id, options, segments, file, zeroed, closed: closed && cut.is_none() },
         cut,
     ))
+}
+
+/// Finishes a truncation that was interrupted.
+fn finish_truncation<S: Storage>(
+    storage: S,
+    options: LogOptions,
+    found: survey::Found<S::File>,
+    intent: &Intent,
+) -> Result<(Recovered<S>, Truncation), OpenError> {
+    let survey::Found { log_id, mut segments, file, length, behind, later, .. } = found;
+    // Its name may be in the cache only: a process can die without the machine.
+    storage.sync_directory()?;
+    let (identity, place) = (segments.active().identity, segments.end());
+    let used_end = behind.used_end.max(place.offset);
+    let remains = Remains { file: &*file, identity, place, used_end, later: &later };
+    let end = carry_out(&storage, intent, &remains)?;
+    segments.extend(end);
+    let zeroed = length.max(end.offset);
+    let recovered = Recovered { storage, id: log_id, options, segments, file, zeroed, closed: false };
+    Ok((recovered, intent.report(later)))
 }
 
 /// Writes bytes that no statement proves durable over themselves.
@@ -201,19 +255,30 @@ fn rewrite<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageEr
 /// It may never have been promised, and then refusing older epochs costs an election; the other way
 /// round it would cost a fork.
 fn keep_promise<F: StorageFile>(segments: &mut Segments, file: &F, epoch: Epoch) -> Result<(), StorageError> {
-    let end = segments.end();
+    let end = promise_at(file, segments.active().identity, segments.end(), epoch, Lsn::ZERO)?;
+    file.sync_data()?;
+    segments.extend(end);
+    Ok(())
+}
+
+/// Writes the mark of a promise and returns the place behind it.
+fn promise_at<F: StorageFile>(
+    file: &F,
+    identity: u64,
+    place: Place,
+    epoch: Epoch,
+    durable: Lsn,
+) -> Result<Place, StorageError> {
     let header = BatchHeader {
         kind: BatchKind::Promise,
         flags: 0,
         length: 0,
         count: 0,
-        first: end.next,
+        first: place.next,
         epoch,
-        durable: Lsn::ZERO,
-        chain: end.chain,
+        durable,
+        chain: place.chain,
     };
-    file.write_at(end.offset, &header.encode(segments.active().identity, end.offset))?;
-    file.sync_data()?;
-    segments.extend(Place { offset: end.offset + BATCH_HEADER_BYTES as u64, epoch, ..end });
-    Ok(())
+    file.write_at(place.offset, &header.encode(identity, place.offset))?;
+    Ok(Place { offset: place.offset + BATCH_HEADER_BYTES as u64, epoch, ..place })
 }

@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec, vec::Vec};
 
 use crate::{
     Corruption, Lsn, OpenError,
-    recover::{remove_left_over, survey},
+    recover::{INTENT_NAME, remove_left_over, survey},
     seal::Sealing,
     segment::file_name,
     storage::{Storage, StorageError, StorageErrorKind, StorageFile, StorageOperation, write_zeros},
@@ -16,7 +16,8 @@ use crate::{
 pub struct RepairReport {
     /// What was wrong; `None` when the log was not corrupt and nothing was done.
     pub corruption: Option<Corruption>,
-    /// Copies of the damaged segment and all later ones, made before anything was changed.
+    /// Copies of the damaged segment, of all later ones and of the intent of an unfinished truncation,
+    /// made before anything was changed.
     pub copies: Vec<String>,
     /// The last record the log holds now.
     pub last: Lsn,
@@ -65,7 +66,8 @@ pub fn repair_sealed<S: Storage>(storage: &S, sealing: &Sealing) -> Result<Repai
     let names = storage.list()?;
     let later = names.iter().filter(|name| crate::segment::parse_file_name(name) > damaged);
     let later: Vec<&String> = later.collect();
-    for name in damaged.map(file_name).iter().chain(later.iter().copied()) {
+    let intent = names.iter().find(|name| *name == INTENT_NAME);
+    for name in damaged.map(file_name).iter().chain(later.iter().copied()).chain(intent) {
         copies.push(copy_aside(storage, name)?);
     }
     storage.sync_directory()?;
@@ -79,6 +81,11 @@ pub fn repair_sealed<S: Storage>(storage: &S, sealing: &Sealing) -> Result<Repai
         let end = found.segments.end().offset;
         write_zeros(&*found.file, end, found.behind.used_end)?;
         found.file.sync_data()?;
+    }
+    // Last, so that an interrupted repair is not taken for a truncation that went well.
+    if let Some(intent) = intent {
+        storage.remove(intent)?;
+        storage.sync_directory()?;
     }
     Ok(RepairReport { corruption: Some(corruption), copies, last })
 }

@@ -62,6 +62,12 @@ impl Segment {
         self.end = end;
     }
 
+    /// Forgets all batches behind `place`.
+    fn cut(&mut self, place: Place) {
+        self.index.retain(|indexed| indexed.offset <= place.offset);
+        self.end = place;
+    }
+
     /// A place at or before record `lsn`, and not far before it. O(log size).
     pub(crate) fn seek(&self, lsn: Lsn) -> Place {
         let behind = self.index.partition_point(|place| place.next <= lsn);
@@ -89,6 +95,21 @@ impl Segments {
     /// Takes note of a batch in the active segment.
     pub(crate) fn extend(&mut self, end: Place) {
         self.active.extend(end);
+    }
+
+    /// Forgets everything behind `place` of the segment with this index, and returns the segments that
+    /// are gone.
+    pub(crate) fn cut(&mut self, index: usize, place: Place) -> Vec<SegmentId> {
+        let mut removed = Vec::new();
+        if index < self.sealed.len() {
+            let mut later = self.sealed.split_off(index);
+            if let Some(last) = later.pop_front() {
+                removed.extend(later.iter().chain([&self.active]).map(|segment| segment.id));
+                self.active = last;
+            }
+        }
+        self.active.cut(place);
+        removed
     }
 
     pub(crate) fn active(&self) -> &Segment {

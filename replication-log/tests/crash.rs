@@ -7,9 +7,9 @@
 
 mod common;
 
-use common::{Model, batch, image, open, options, payload, records};
+use common::{Model, append, batch, choices, image, open, options, promise, records, sync};
 use replication_log::{
-    Epoch, Log, LogOptions, Lsn, OpenError, RecordKind,
+    Epoch, Log, LogOptions, Lsn, OpenError,
     storage::{FaultFile, FaultStorage, Keep, Storage, StorageError, Survivors},
 };
 
@@ -48,36 +48,6 @@ fn workload<S: Storage>(open: impl Fn() -> Result<Log<S>, OpenError>, model: &mu
     append(&mut log, model, 9, &[60])
 }
 
-fn append<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64, sizes: &[usize]) -> Option<()> {
-    let label = model.appended.len() as u64;
-    let records: Vec<_> = sizes
-        .iter()
-        .enumerate()
-        .map(|(at, &size)| (RecordKind(at as u8), payload(label, at, size)))
-        .collect();
-    let batch = batch(epoch, label, sizes);
-    model.append(&batch, &records);
-    log.append(&batch).ok()?;
-    if let Some(mut pending) = log.begin_prepare() {
-        let outcome = pending.run();
-        log.finish_prepare(pending, outcome).ok()?;
-    }
-    Some(())
-}
-
-fn sync<S: Storage>(log: &mut Log<S>, model: &mut Model) -> Option<()> {
-    model.durable = log.sync().ok()?;
-    assert_eq!((model.durable, log.written()), (log.last(), log.last()));
-    Some(())
-}
-
-fn promise<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64) -> Option<()> {
-    model.attempted = Epoch::new(epoch);
-    model.durable = log.promise_epoch(Epoch::new(epoch)).ok()?;
-    model.promised = Epoch::new(epoch);
-    Some(())
-}
-
 /// Every append written at once, some together, and as many as there are between two syncs; segments
 /// made when they are due and prepared before; dropped ones removed and used again.
 fn variants() -> [LogOptions; 6] {
@@ -108,24 +78,6 @@ fn every_stop() -> Vec<(LogOptions, u64)> {
         (0..=length.expect("the workload ends")).map(move |operations| (options.clone(), operations))
     };
     variants().into_iter().flat_map(stops).collect()
-}
-
-/// Nothing, everything, every single sector with and without the others, and some at random;
-/// entries likewise.
-fn choices(disk: &FaultStorage) -> Vec<Survivors> {
-    let mut choices = vec![Survivors::NOTHING, Survivors::EVERYTHING];
-    let all_entries = [Keep::None, Keep::All, Keep::Only(0), Keep::Only(1), Keep::AllBut(0), Keep::AllBut(1)];
-    let entries = &all_entries[..if disk.unsynced_entries() > 0 { 6 } else { 1 }];
-    for &entries in entries {
-        for sector in 0..disk.unsynced_sectors() {
-            choices.push(Survivors { sectors: Keep::Only(sector), entries });
-            choices.push(Survivors { sectors: Keep::AllBut(sector), entries });
-        }
-        for seed in 0..4 {
-            choices.push(Survivors { sectors: Keep::Random(seed), entries });
-        }
-    }
-    choices
 }
 
 #[test]

@@ -128,6 +128,7 @@ enum Step {
     Sync,
     Promise(u64),
     Truncate(u64),
+    Cut(u64),
     Reopen { cleanly: bool },
 }
 
@@ -138,6 +139,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Sync),
         1 => (0_u64..6).prop_map(Step::Promise),
         1 => (0_u64..40).prop_map(Step::Truncate),
+        1 => (0_u64..60).prop_map(Step::Cut),
         1 => any::<bool>().prop_map(|cleanly| Step::Reopen { cleanly }),
     ];
     prop::collection::vec(step, 1..40)
@@ -158,15 +160,16 @@ proptest! {
         let options = options().staging_bytes(staging).recycle(recycle).prepare_bytes(prepare);
         let (mut log, _) = Log::open(storage.clone(), options.clone()).expect("new");
         let (mut all, mut epoch, mut floor) = (Vec::new(), 0, 1);
-        for step in steps {
+        let mut ends = vec![0];
+        for (label, step) in (0..).zip(steps) {
             match step {
                 Step::Append { epoch: wanted, sizes } => {
-                    let label = all.len() as u64;
                     let outcome = log.append(&batch(wanted, label, &sizes));
                     prop_assert_eq!(outcome.is_ok(), wanted >= epoch);
                     if outcome.is_ok() {
                         epoch = wanted;
                         all.extend(sizes.iter().enumerate().map(|(at, &size)| payload(label, at, size)));
+                        ends.push(all.len() as u64);
                     }
                 }
                 Step::Sync => prop_assert_eq!(log.sync(), Ok(Lsn::new(all.len() as u64))),
@@ -178,6 +181,14 @@ proptest! {
                     log.truncate_before(Lsn::new(before)).expect("healthy");
                     floor = floor.max(before.min(all.len() as u64 + 1));
                     prop_assert!(log.oldest().get() <= floor, "dropped more than was asked for");
+                }
+                Step::Cut(last) => {
+                    let outcome = log.truncate_after(Lsn::new(last), Lsn::ZERO);
+                    prop_assert_eq!(outcome.is_ok(), ends.contains(&last) && last + 1 >= log.oldest().get());
+                    if outcome.is_ok() {
+                        all.truncate(last as usize);
+                        ends.retain(|&end| end <= last);
+                    }
                 }
                 Step::Reopen { cleanly } => {
                     if cleanly {

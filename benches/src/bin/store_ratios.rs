@@ -35,7 +35,8 @@ fn main() {
     let documents = argument(1, 100_000);
     let rounds = usize::try_from(argument(2, 3)).unwrap().max(1);
     println!(
-        "{documents} documents, keys of 16 bytes in random order, bodies of {BODY}, batches of {BATCH}; medians of {rounds} rounds.\n"
+        "{documents} documents, keys of 16 bytes in random order, bodies of {BODY}, batches of {BATCH}; \
+         medians of {rounds} rounds.\n"
     );
     println!("| what | bare engine | store | ratio |\n|---|---:|---:|---:|");
     let turns = |bare: &dyn Fn() -> Duration, store: &dyn Fn() -> Duration| {

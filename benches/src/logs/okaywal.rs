@@ -1,5 +1,5 @@
-//! `okaywal` 0.3. Every entry is synced, so records that are not are chunks of one entry. It reads in order only when it
-//! is opened.
+//! `okaywal` 0.3. Every entry is synced, so records that are not are chunks of one entry. It reads in order only when
+//! it is opened.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

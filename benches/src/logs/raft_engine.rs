@@ -1,5 +1,5 @@
-//! `raft-engine` 0.4. A log of each thread is one of its groups; it keeps an index of all entries in memory. Compression
-//! is off.
+//! `raft-engine` 0.4. A log of each thread is one of its groups; it keeps an index of all entries in memory.
+//! Compression is off.
 
 use std::path::Path;
 use std::sync::Arc;

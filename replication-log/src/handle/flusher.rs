@@ -15,16 +15,14 @@ use crate::{
 pub type OnDurable = Box<dyn FnMut(Result<Lsn, Poison>) + Send>;
 
 /// Syncs and reports until the handle stops or the log fails.
-pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: Option<OnDurable>) {
+pub(super) fn run<S: Storage>(shared: &Shared<S>, mut on_durable: Option<OnDurable>, mut reported: Reported) {
     // Also when the callback panics: whoever waits would wait for ever.
     let _farewell = Farewell(shared);
-    let mut reported = shared.lock().log.as_ref().map_or(Lsn::ZERO, Log::durable);
     let mut preparation = Preparation { shared, pending: None };
     loop {
-        match next_task(shared, reported, preparation.pending.is_some()) {
+        match next_task(shared, &mut reported, preparation.pending.is_some()) {
             Task::Report(outcome) => {
                 let failed = outcome.is_err();
-                reported = *outcome.as_ref().unwrap_or(&reported);
                 if let Some(on_durable) = &mut on_durable {
                     on_durable(outcome);
                 }
@@ -47,9 +45,32 @@ enum Task<'a, S: Storage> {
     Stop,
 }
 
+/// The last durable record that was told, and how often the log's end had been cut by then.
+pub(super) struct Reported {
+    durable: Lsn,
+    truncations: u64,
+}
+
+impl Reported {
+    /// All that is durable before the log is shared. The thread may come to run after much was appended.
+    pub(super) fn of<S: Storage>(log: &Log<S>) -> Self {
+        Self { durable: log.durable(), truncations: log.truncations() }
+    }
+
+    /// An advance that was not told yet.
+    fn news<S: Storage>(&mut self, log: &Log<S>) -> Option<Lsn> {
+        if let Some(to) = log.cut_since(self.truncations) {
+            self.durable = self.durable.min(to);
+        }
+        let advanced = log.durable() > self.durable;
+        (self.durable, self.truncations) = (log.durable(), log.truncations());
+        advanced.then_some(self.durable)
+    }
+}
+
 /// Waits for something to do. News are told before the next sync begins, and syncs come before the
 /// next segment, which is prepared in steps for their sake.
-fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn, preparing: bool) -> Task<'_, S> {
+fn next_task<'a, S: Storage>(shared: &'a Shared<S>, reported: &mut Reported, preparing: bool) -> Task<'a, S> {
     let mut state = shared.lock();
     // A step of a preparation counts as an interval, so that it does not make one longer.
     let mut paused = preparing;
@@ -57,7 +78,7 @@ fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn, preparing: bool) -> 
         let Some(log) = state.log.as_ref().filter(|_| state.life < Life::Ended) else { return Task::Stop };
         let (last, durable) = (log.last(), log.durable());
         let stopping = state.life == Life::Stopping;
-        if durable > reported && shared.watched {
+        if let Some(durable) = reported.news(log).filter(|_| shared.watched) {
             return Task::Report(Ok(durable));
         }
         if let Some(poison) = log.poison() {
@@ -83,7 +104,7 @@ fn next_task<S: Storage>(shared: &Shared<S>, reported: Lsn, preparing: bool) -> 
         state = match shared.policy {
             FsyncPolicy::Interval(pause) if last > durable && !paused => {
                 paused = true;
-                wait_out(shared, state, pause, reported)
+                wait_out(shared, state, pause, reported.durable)
             }
             _ => {
                 state.flusher_idle = true;

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Shared, WaitError};
+use super::{Awaited, Shared, WaitError};
 use crate::{FsyncPolicy, Lsn, storage::Storage};
 
 /// Becomes ready when a batch is durable, or will not be; see
@@ -19,14 +19,14 @@ use crate::{FsyncPolicy, Lsn, storage::Storage};
 #[must_use = "a future does nothing unless it is polled"]
 pub struct DurableFuture<S: Storage> {
     shared: Arc<Shared<S>>,
-    lsn: Lsn,
+    awaited: Awaited,
     /// Where its waker is registered, once it is.
     key: Option<(Lsn, u64)>,
 }
 
 impl<S: Storage> DurableFuture<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, lsn: Lsn) -> Self {
-        Self { shared, lsn, key: None }
+    pub(super) fn new(shared: Arc<Shared<S>>, awaited: Awaited) -> Self {
+        Self { shared, awaited, key: None }
     }
 }
 
@@ -34,9 +34,9 @@ impl<S: Storage> Future for DurableFuture<S> {
     type Output = Result<Lsn, WaitError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (lsn, key) = (self.lsn, self.key);
+        let key = self.key;
         let mut state = self.shared.lock();
-        if let Some(outcome) = state.outcome(lsn, self.shared.policy == FsyncPolicy::Never) {
+        if let Some(outcome) = state.outcome(&self.awaited, self.shared.policy == FsyncPolicy::Never) {
             if let Some(key) = key {
                 state.wakers.forget(key);
             }
@@ -44,7 +44,7 @@ impl<S: Storage> Future for DurableFuture<S> {
             self.key = None;
             return Poll::Ready(outcome);
         }
-        let key = key.unwrap_or_else(|| state.wakers.key(lsn));
+        let key = key.unwrap_or_else(|| state.wakers.key(self.awaited.lsn));
         state.wakers.set(key, context.waker());
         drop(state);
         self.key = Some(key);
@@ -62,6 +62,6 @@ impl<S: Storage> Drop for DurableFuture<S> {
 
 impl<S: Storage> fmt::Debug for DurableFuture<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("DurableFuture").field("lsn", &self.lsn).finish_non_exhaustive()
+        formatter.debug_struct("DurableFuture").field("lsn", &self.awaited.lsn).finish_non_exhaustive()
     }
 }

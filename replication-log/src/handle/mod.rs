@@ -19,6 +19,7 @@ mod error;
 mod flusher;
 mod future;
 mod shared;
+mod tail;
 
 use std::{
     ops::RangeInclusive,
@@ -26,14 +27,15 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-pub use error::{AppendDurableError, SubmitError, WaitError};
+pub use error::{AppendDurableError, SubmitError, TailError, WaitError};
 pub use flusher::OnDurable;
 pub use future::DurableFuture;
-use shared::{Life, Shared};
+use shared::{Awaited, Life, Shared};
+pub use tail::Tail;
 
 use crate::{
     Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PromiseError, ReadError, SyncError,
-    TruncateError, segment::BATCH_HEADER_BYTES, storage::Storage,
+    TruncateAfterError, TruncateError, Truncation, segment::BATCH_HEADER_BYTES, storage::Storage,
 };
 
 /// A log shared between threads, with one flusher thread for all who do not wait themselves.
@@ -70,6 +72,9 @@ pub struct LogHandle<S: Storage> {
 pub struct Ticket {
     first: Lsn,
     last: Lsn,
+    epoch: Epoch,
+    /// How often the log's end had been cut when the batch was appended.
+    truncations: u64,
 }
 
 impl Ticket {
@@ -96,7 +101,8 @@ where
 
     /// Shares `log` and calls `on_durable` from the flusher thread, without any lock held, after
     /// every advance of the durable watermark, and at last with the failure if the log is poisoned.
-    /// It must not block for long.
+    /// After the newest end was cut, it is told of advances from there on; one of before the cut may
+    /// still be under way to it. It must not block for long.
     pub fn start_with(log: Log<S>, policy: FsyncPolicy, on_durable: OnDurable) -> std::io::Result<Self> {
         Self::start_watched(log, policy, Some(on_durable))
     }
@@ -106,10 +112,11 @@ where
         policy: FsyncPolicy,
         on_durable: Option<OnDurable>,
     ) -> std::io::Result<Self> {
+        let reported = flusher::Reported::of(&log);
         let shared = Arc::new(Shared::new(log, policy, on_durable.is_some()));
         let flusher = thread::Builder::new().name("log-flusher".into()).spawn({
             let shared = Arc::clone(&shared);
-            move || flusher::run(&shared, on_durable)
+            move || flusher::run(&shared, on_durable, reported)
         })?;
         Ok(Self { owner: Arc::new(Owner { shared, flusher: Mutex::new(Some(flusher)) }) })
     }
@@ -143,6 +150,7 @@ where
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
         let durable = log.durable();
         let outcome = log.append(batch);
+        let truncations = log.truncations();
         let synced = if always && outcome.is_ok() { log.sync().map(drop) } else { Ok(()) };
         // It can have made others durable on the way to a new segment, or have poisoned the log.
         let concerns_others = log.durable() > durable || log.poison().is_some();
@@ -159,19 +167,21 @@ where
         match synced {
             Ok(()) | Err(SyncError::UnderWay) => {
                 let (first, last) = outcome?.into_inner();
-                Ok(Ticket { first, last })
+                Ok(Ticket { first, last, epoch: batch.epoch(), truncations })
             }
             Err(SyncError::Poisoned(poison)) => Err(SubmitError::Refused(poison.into())),
         }
     }
 
-    /// Waits until the ticket's batch is durable, and returns the last durable record.
+    /// Waits until the ticket's batch is durable and may be released, and returns the last durable
+    /// record.
     ///
     /// Under [`FsyncPolicy::Group`] it syncs itself when nobody else does. Never hangs: when the log
-    /// is poisoned or closed, or under [`FsyncPolicy::Never`], it returns an error.
+    /// is poisoned or closed, or under [`FsyncPolicy::Never`], it returns an error. It also does when a
+    /// newer epoch was promised since the append, even if the batch is durable (see [`Log::release`]),
+    /// and when the batch was cut, even if others have its numbers now.
     pub fn wait_durable(&self, ticket: Ticket) -> Result<Lsn, WaitError> {
-        let never = self.shared().policy == FsyncPolicy::Never;
-        self.shared().wait_for(ticket.last(), self.shared().policy == FsyncPolicy::Group, never)
+        self.shared().wait_for(&ticket.into(), self.shared().policy == FsyncPolicy::Group)
     }
 
     /// A future that is ready when [`wait_durable`](LogHandle::wait_durable) would return, and with
@@ -189,14 +199,17 @@ where
     /// }
     /// ```
     pub fn when_durable(&self, ticket: Ticket) -> DurableFuture<S> {
-        DurableFuture::new(Arc::clone(self.shared()), ticket.last())
+        DurableFuture::new(Arc::clone(self.shared()), ticket.into())
     }
 
     /// Makes everything appended so far durable now, whatever the policy, and returns the last
     /// durable record.
     pub fn sync(&self) -> Result<Lsn, WaitError> {
-        let last = self.last().ok_or(WaitError::Closed)?;
-        self.shared().wait_for(last, true, false)
+        let state = self.shared().lock();
+        let log = state.log.as_ref().ok_or(WaitError::Closed)?;
+        let awaited = Awaited::of_all(log);
+        drop(state);
+        self.shared().wait_for(&awaited, true)
     }
 
     /// Promises to refuse every epoch below `epoch`; see [`Log::promise_epoch`].
@@ -207,8 +220,34 @@ where
 
     /// Drops whole segments that hold only records below `lsn`; see [`Log::truncate_before`].
     pub fn truncate_before(&self, lsn: Lsn) -> Result<Lsn, SubmitError<TruncateError>> {
-        let outcome = self.alone(|log| log.truncate_before(lsn));
-        outcome.ok_or(SubmitError::Closed)?.map_err(SubmitError::Refused)
+        let mut state = self.shared().wait_while(|state| state.sync_under_way);
+        let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
+        let outcome = log.truncate_before(lsn);
+        // Tails may wait for a record that is gone.
+        self.shared().release_all(state);
+        outcome.map_err(SubmitError::Refused)
+    }
+
+    /// Makes `lsn` the last record, unless that is below `floor`; see [`Log::truncate_after`].
+    ///
+    /// Whoever waits for a record that was cut gets [`WaitError::Truncated`].
+    pub fn truncate_after(
+        &self,
+        lsn: Lsn,
+        floor: Lsn,
+    ) -> Result<Truncation, SubmitError<TruncateAfterError>> {
+        let mut state = self
+            .shared()
+            .wait_while(|state| state.sync_under_way || state.log.as_ref().is_some_and(Log::is_preparing));
+        let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
+        // Before a byte changes, so that whoever reads outside the lock knows not to believe what it read.
+        self.shared().note_attempt();
+        let outcome = log.truncate_after(lsn, floor);
+        // No sync can make durable what is gone.
+        let last = log.last();
+        state.unattended = state.unattended.min(last);
+        self.shared().release_all(state);
+        outcome.map_err(SubmitError::Refused)
     }
 
     /// Up to `count` durable records from `lsn` on. Holds the log's lock while it reads.
@@ -298,7 +337,7 @@ impl<S: Storage> Owner<S> {
 impl<S: Storage> Drop for Owner<S> {
     fn drop(&mut self) {
         self.stop();
-        // Futures may outlive all handles, and shall not keep the directory locked.
+        // Futures and tails may outlive all handles; the log does not.
         let mut state = self.shared.lock();
         let log = state.log.take();
         self.shared.release(state);

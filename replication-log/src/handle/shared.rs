@@ -2,13 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
     thread,
 };
 
-use super::WaitError;
-use crate::{FsyncPolicy, Log, Lsn, storage::Storage};
+use super::{Ticket, WaitError};
+use crate::{Epoch, FsyncPolicy, Log, Lsn, ReleaseError, storage::Storage};
 
 pub(super) struct Shared<S: Storage> {
     pub(super) policy: FsyncPolicy,
@@ -19,6 +22,8 @@ pub(super) struct Shared<S: Storage> {
     pub(super) work: Condvar,
     /// The durable watermark rose, or something ended that others wait for.
     pub(super) done: Condvar,
+    /// How often someone began to cut the log's end.
+    attempts: AtomicU64,
 }
 
 pub(super) struct State<S: Storage> {
@@ -60,7 +65,14 @@ impl<S: Storage> Shared<S> {
             wakers: Wakers::default(),
             life: Life::Running,
         };
-        Self { policy, watched, state: Mutex::new(state), work: Condvar::new(), done: Condvar::new() }
+        Self {
+            policy,
+            watched,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            attempts: AtomicU64::new(0),
+        }
     }
 
     /// A thread that panicked under the lock did so outside the log, which is never left half changed.
@@ -77,10 +89,11 @@ impl<S: Storage> Shared<S> {
     }
 
     /// Waits until the record is durable or will not be. Whoever may lead syncs when nobody else does.
-    pub(super) fn wait_for(&self, lsn: Lsn, may_lead: bool, never: bool) -> Result<Lsn, WaitError> {
+    pub(super) fn wait_for(&self, awaited: &Awaited, may_lead: bool) -> Result<Lsn, WaitError> {
+        let never = self.policy == FsyncPolicy::Never && !may_lead;
         let mut state = self.lock();
         loop {
-            if let Some(outcome) = state.outcome(lsn, never) {
+            if let Some(outcome) = state.outcome(awaited, never) {
                 return outcome;
             }
             state = if may_lead && !state.sync_under_way {
@@ -136,6 +149,16 @@ impl<S: Storage> Shared<S> {
     /// Lets go of the state and wakes whoever waits for what has become of it.
     pub(super) fn release(&self, mut state: MutexGuard<'_, State<S>>) {
         let due = state.due_wakers();
+        self.release_and_wake(state, due);
+    }
+
+    /// Lets go of the state after records went, which others may wait for or read.
+    pub(super) fn release_all(&self, mut state: MutexGuard<'_, State<S>>) {
+        let due = state.wakers.take_all();
+        self.release_and_wake(state, due);
+    }
+
+    fn release_and_wake(&self, state: MutexGuard<'_, State<S>>, due: Vec<Waker>) {
         let wake = self.flusher_has_work(&state);
         drop(state);
         self.done.notify_all();
@@ -143,6 +166,16 @@ impl<S: Storage> Shared<S> {
             self.work.notify_all();
         }
         due.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes note that the log's end is about to be cut.
+    pub(super) fn note_attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often someone began to cut the log's end.
+    pub(super) fn attempts(&self) -> u64 {
+        self.attempts.load(Ordering::SeqCst)
     }
 
     fn flusher_has_work(&self, state: &State<S>) -> bool {
@@ -159,16 +192,12 @@ impl<S: Storage> Shared<S> {
 
 impl<S: Storage> State<S> {
     /// What to tell someone who waits for the record; `None` as long as it may still become durable.
-    pub(super) fn outcome(&self, lsn: Lsn, never: bool) -> Option<Result<Lsn, WaitError>> {
+    pub(super) fn outcome(&self, awaited: &Awaited, never: bool) -> Option<Result<Lsn, WaitError>> {
         let Some(log) = &self.log else { return Some(Err(WaitError::Closed)) };
-        if log.durable() >= lsn {
-            return Some(Ok(log.durable()));
-        }
-        match log.poison() {
-            Some(poison) => Some(Err(WaitError::Poisoned(poison.clone()))),
+        match awaited.outcome(log) {
             None if self.life == Life::Ended => Some(Err(WaitError::Closed)),
             None if never => Some(Err(WaitError::NeverSynced)),
-            None => None,
+            outcome => outcome,
         }
     }
 
@@ -179,6 +208,40 @@ impl<S: Storage> State<S> {
             }
             _ => self.wakers.take_all(),
         }
+    }
+}
+
+/// What someone waits for: a record, as it was numbered when the log had been cut so many times.
+pub(super) struct Awaited {
+    pub(super) lsn: Lsn,
+    /// The epoch that must still be the newest, if any must.
+    epoch: Option<Epoch>,
+    truncations: u64,
+}
+
+impl Awaited {
+    /// All that was appended, whoever decides by now.
+    pub(super) fn of_all<S: Storage>(log: &Log<S>) -> Self {
+        Self { lsn: log.last(), epoch: None, truncations: log.truncations() }
+    }
+
+    /// How the waiting ends, if it does now.
+    fn outcome<S: Storage>(&self, log: &Log<S>) -> Option<Result<Lsn, WaitError>> {
+        if let Some(to) = log.cut_since(self.truncations).filter(|&to| to < self.lsn) {
+            return Some(Err(WaitError::Truncated { to }));
+        }
+        match log.release(self.epoch.unwrap_or(log.epoch()), self.lsn) {
+            Ok(durable) => Some(Ok(durable)),
+            Err(ReleaseError::Fenced { have, got }) => Some(Err(WaitError::Fenced { have, got })),
+            Err(ReleaseError::Poisoned(poison)) => Some(Err(WaitError::Poisoned(poison))),
+            Err(ReleaseError::NotDurable { .. }) => None,
+        }
+    }
+}
+
+impl From<Ticket> for Awaited {
+    fn from(ticket: Ticket) -> Self {
+        Self { lsn: ticket.last, epoch: Some(ticket.epoch), truncations: ticket.truncations }
     }
 }
 

@@ -58,7 +58,7 @@ impl<S: Storage> Log<S> {
         let segment = self.segments.get(self.segments.find(lsn)).unwrap_or(self.segments.active());
         let file = Arc::new(self.storage.open(&file_name(segment.id))?);
         let walk = Walk::new(file, segment.identity, segment.seek(lsn), segment.end().offset);
-        let mut walk = walk.unseal_with(Unsealer::new(self.sealer.sealing().clone()));
+        let mut walk = walk.unseal_with(Unsealer::new(self.sealing().clone()));
         loop {
             let place = walk.place();
             if place.next == next {

@@ -91,13 +91,25 @@ impl<S: Storage> Log<S> {
         }
     }
 
-    /// Removes what was made ready and will not be used. What cannot be removed now is when the log
-    /// is opened.
-    pub(super) fn discard_ahead(&mut self) {
+    /// Whether a preparation has begun and not finished.
+    pub(crate) fn is_preparing(&self) -> bool {
+        self.ahead.under_way
+    }
+
+    /// Removes the segment that was prepared. If it cannot be removed now, it is when another one of its
+    /// name is made or the log is opened.
+    pub(super) fn discard_prepared(&mut self) {
         let prepared = self.ahead.prepared.take().and_then(|_| self.segments.active().id.next());
         if let Some(segment) = prepared {
             self.storage.remove(&unborn_file_name(segment)).ok();
         }
+        self.ahead.failed = None;
+    }
+
+    /// Removes what was made ready and will not be used. What cannot be removed now is when the log
+    /// is opened.
+    pub(super) fn discard_ahead(&mut self) {
+        self.discard_prepared();
         for segment in self.ahead.spares.drain(..) {
             self.storage.remove(&spare_file_name(segment)).ok();
         }

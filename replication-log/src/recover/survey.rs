@@ -2,8 +2,9 @@
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
+use super::intent::{Intent, IntentFile, UNBORN_INTENT_NAME, read_intent};
 use crate::{
-    Corruption, Damage, Lsn, OpenError, SegmentId,
+    Corruption, Cut, Damage, Lsn, OpenError, SegmentId,
     seal::{Sealing, Unsealer},
     segment::{
         BatchKind, Behind, FORMAT_VERSION, FramedRecords, HEADER_BYTES, HeaderError, Place, SegmentHeader,
@@ -17,8 +18,10 @@ use crate::{
 pub(crate) struct Survey<F> {
     /// The intact part, if the log has any segment that can be read.
     pub(crate) found: Option<Found<F>>,
-    /// Segments that never got their name, and dropped ones that were kept to be used again.
+    /// Files that never got their name, and dropped segments that were kept to be used again.
     pub(crate) left_over: Vec<String>,
+    /// A truncation that was not finished. What is found ends where it cuts.
+    pub(crate) intent: Option<Intent>,
     /// Why the log must not be opened.
     pub(crate) corruption: Option<Corruption>,
 }
@@ -33,10 +36,27 @@ pub(crate) struct Found<F> {
     /// The first byte of that segment that no statement proves durable, if there is one before the end.
     pub(crate) unproven: Option<u64>,
     pub(crate) behind: Behind,
-    /// Segments behind the hole.
+    /// Segments behind the hole, or behind the cut of a truncation.
     pub(crate) later: Vec<SegmentId>,
     /// Whether the last batch is the mark of a clean close.
     pub(crate) closed: bool,
+}
+
+impl<F> Found<F> {
+    /// The unsynced tail, if there is one and no truncation decides where the log ends.
+    pub(super) fn cut(&self) -> Option<Cut> {
+        let end = self.segments.end();
+        let used_end = self.behind.used_end.max(end.offset);
+        let torn = used_end > end.offset || !self.later.is_empty();
+        torn.then(|| Cut {
+            segment: self.segments.active().id,
+            offset: end.offset,
+            bytes: used_end - end.offset,
+            batches: self.behind.headers,
+            last_seen: self.behind.last,
+            removed: self.later.clone(),
+        })
+    }
 }
 
 /// Reads the whole log. O(bytes).
@@ -48,9 +68,16 @@ pub(crate) fn survey<S: Storage>(
     let names = storage.list()?;
     let mut present: Vec<SegmentId> = names.iter().filter_map(|name| parse_file_name(name)).collect();
     present.sort_unstable();
-    let left_over = names.into_iter().filter(|name| is_left_over_file_name(name)).collect();
+    let intent_file = read_intent(storage, &names)?;
+    let left_over = |name: &String| is_left_over_file_name(name) || name == UNBORN_INTENT_NAME;
+    let left_over = names.into_iter().filter(left_over).collect();
 
-    let mut scan = Scan { storage, sealing, stated: known_durable, found: None, closed: false };
+    let intent = if let IntentFile::Intact(intent) = intent_file { Some(intent) } else { None };
+    let kept = |&segment: &SegmentId| intent.is_none_or(|intent| segment <= intent.segment);
+    let cut_off = present.split_off(present.partition_point(kept));
+    // The cut was decided when all that stays was durable.
+    let stated = intent.map_or(known_durable, |intent| known_durable.max(intent.last));
+    let mut scan = Scan { storage, sealing, stated, intent, found: None, closed: false };
     let mut stop = None;
     let mut read = 0;
     for &segment in &present {
@@ -61,7 +88,33 @@ pub(crate) fn survey<S: Storage>(
         read += 1;
     }
     let later = present.split_off(read);
-    scan.conclude(stop, later, left_over)
+    let mut survey = scan.conclude(stop, later, left_over)?;
+    if let Some(found) = &mut survey.found {
+        found.later.extend(cut_off);
+    }
+    if matches!(intent_file, IntentFile::Damaged) {
+        survey.corruption = Some(survey.corrupt_intent());
+    }
+    Ok(survey)
+}
+
+impl<F> Survey<F> {
+    /// The intent cannot be followed, so where the log is to end is unknown.
+    fn corrupt_intent(&self) -> Corruption {
+        let (segment, end) = match &self.found {
+            Some(found) => (found.segments.active().id, Some(found.segments.end())),
+            None => (SegmentId::FIRST, None),
+        };
+        let lsn = end.map_or(Lsn::FIRST, |end| end.next);
+        Corruption {
+            segment,
+            offset: end.map_or(0, |end| end.offset),
+            lsn,
+            damage: Damage::Intent,
+            stated_durable: self.intent.map_or(Lsn::ZERO, |intent| intent.last),
+            batches_behind: self.found.as_ref().map_or(0, |found| found.behind.headers),
+        }
+    }
 }
 
 struct Scan<'a, S: Storage> {
@@ -69,6 +122,8 @@ struct Scan<'a, S: Storage> {
     sealing: &'a Sealing,
     /// The highest durable record stated so far.
     stated: Lsn,
+    /// Where the log ends, whatever lies behind.
+    intent: Option<Intent>,
     found: Option<Found<S::File>>,
     closed: bool,
 }
@@ -120,7 +175,9 @@ impl<S: Storage> Scan<'_, S> {
     fn read_batches(&mut self, file: Arc<S::File>, header: &SegmentHeader) -> Result<(), OpenError> {
         let length = file.len()?;
         let mut segment = Segment::new(header);
-        let mut walk = self.walk(Arc::clone(&file), segment.identity, segment.end(), length);
+        let cut = self.intent.filter(|intent| intent.segment == segment.id);
+        let end = cut.map_or(length, |intent| intent.offset.min(length));
+        let mut walk = self.walk(Arc::clone(&file), segment.identity, segment.end(), end);
         self.closed = false;
         loop {
             let batch = match walk.step()? {
@@ -160,7 +217,7 @@ impl<S: Storage> Scan<'_, S> {
     ) -> Result<Survey<S::File>, OpenError> {
         let Some(mut found) = self.found.take() else {
             let corruption = self.without_segments(stop);
-            return Ok(Survey { found: None, left_over, corruption });
+            return Ok(Survey { found: None, left_over, intent: self.intent, corruption });
         };
         let end = found.segments.end();
         let identity = found.segments.active().identity;
@@ -169,7 +226,9 @@ impl<S: Storage> Scan<'_, S> {
             let behind = self.look_into(segment, found.log_id)?;
             found.behind.join(&behind);
         }
-        self.stated = self.stated.max(found.behind.durable);
+        if self.intent.is_none() {
+            self.stated = self.stated.max(found.behind.durable);
+        }
         found.later = later;
         found.closed = self.closed;
         found.unproven = self.first_unproven(&found)?;
@@ -187,14 +246,20 @@ impl<S: Storage> Scan<'_, S> {
             stated_durable: self.stated,
             batches_behind: found.behind.headers,
         });
-        Ok(Survey { found: Some(found), left_over, corruption })
+        let at = |intent: Intent| intent.is_at(found.log_id, found.segments.active().id, end);
+        let led_astray = corruption.is_none() && !self.intent.is_none_or(at);
+        let mut survey = Survey { found: Some(found), left_over, intent: self.intent, corruption };
+        if led_astray {
+            survey.corruption = Some(survey.corrupt_intent());
+        }
+        Ok(survey)
     }
 
     /// A log of which no segment can be read: new, unless something says that there must be one.
     fn without_segments(&self, stop: Option<Stop>) -> Option<Corruption> {
         let (segment, damage) = match stop {
             Some(Stop::Bad(segment, damage)) => (segment, damage),
-            _ if self.stated > Lsn::ZERO => (SegmentId::FIRST, Damage::Missing),
+            _ if self.stated > Lsn::ZERO || self.intent.is_some() => (SegmentId::FIRST, Damage::Missing),
             _ => return None,
         };
         let (lsn, stated_durable) = (Lsn::FIRST, self.stated);

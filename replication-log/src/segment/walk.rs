@@ -64,6 +64,13 @@ impl<F: StorageFile> Walk<F> {
         self
     }
 
+    /// Lets the walk go on up to `end`, and forgets what it has read ahead.
+    #[cfg(feature = "std")]
+    pub(crate) fn extend_to(&mut self, end: u64) {
+        (self.end, self.body) = (end, 0..0);
+        self.buffer.clear();
+    }
+
     /// Where the walk stands: after the last batch it returned.
     pub(crate) fn place(&self) -> Place {
         self.place
@@ -215,5 +222,35 @@ impl Behind {
         self.last = self.last.max(other.last);
         self.durable = self.durable.max(other.durable);
         self.epoch = self.epoch.max(other.epoch);
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::storage::{MemoryStorage, Storage};
+
+    #[test]
+    fn what_a_walk_read_ahead_of_the_writer_is_read_again_once_it_may_go_on() {
+        let (identity, end) = (7, 4 * BATCH_HEADER_BYTES as u64);
+        let file = Arc::new(MemoryStorage::new().create("segment").expect("new"));
+        file.set_len(end).expect("memory");
+        let place = Place { offset: 0, next: Lsn::FIRST, epoch: Epoch::ZERO, chain: 0 };
+        let mut walk = Walk::new(Arc::clone(&file), identity, place, end);
+        assert_eq!(walk.step(), Ok(Step::Hole));
+        let header = BatchHeader {
+            flags: 0,
+            kind: BatchKind::Promise,
+            length: 0,
+            count: 0,
+            first: Lsn::FIRST,
+            epoch: Epoch::new(1),
+            durable: Lsn::ZERO,
+            chain: 0,
+        };
+        file.write_at(0, &header.encode(identity, 0)).expect("memory");
+        assert_eq!(walk.step(), Ok(Step::Hole), "it does not look twice");
+        walk.extend_to(end);
+        assert_eq!(walk.step(), Ok(Step::Batch(header)));
     }
 }

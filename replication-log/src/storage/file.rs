@@ -15,7 +15,8 @@ use super::{Storage, StorageError, StorageErrorKind, StorageFile, StorageOperati
 /// The file whose lock stands for the whole directory.
 const LOCK_NAME: &str = "lock";
 
-/// A real directory, locked against every other process and handle while any clone of this is alive.
+/// A real directory, locked against every other process and handle while any clone of this is alive,
+/// or open for reading only and not locked at all.
 ///
 /// Reads and writes are positioned (`pread`, `pwrite`); syncs are `fdatasync` (`F_FULLFSYNC` on
 /// Apple systems). On Windows the directory itself cannot be synced and the file system's own
@@ -34,7 +35,8 @@ const LOCK_NAME: &str = "lock";
 #[derive(Clone, Debug)]
 pub struct FileStorage {
     directory: PathBuf,
-    _lock: Arc<DirectoryLock>,
+    /// Without it nothing may be changed.
+    lock: Option<Arc<DirectoryLock>>,
 }
 
 /// The lock on a directory. The operating system releases it when the process is killed.
@@ -79,7 +81,26 @@ impl FileStorage {
         let create = || create_directory(&directory);
         create().map_err(|error| failure(StorageOperation::Open, &name, &error))?;
         let lock = DirectoryLock::take(&directory, &name)?;
-        Ok(Self { directory, _lock: Arc::new(lock) })
+        Ok(Self { directory, lock: Some(Arc::new(lock)) })
+    }
+
+    /// Opens an existing `directory` to look at it. Creating, removing and renaming fails with
+    /// [`StorageErrorKind::ReadOnly`], and writing to a file as the operating system words it.
+    ///
+    /// Takes no lock, not even a shared one: that would be refused beside a live writer, and would
+    /// keep a writer from starting for as long as someone looks. Whoever reads must therefore expect
+    /// files to grow and to go, as [`ReadOnlyLog`](crate::ReadOnlyLog) does.
+    pub fn open_read_only(directory: impl AsRef<Path>) -> Result<Self, StorageError> {
+        let directory = directory.as_ref().to_path_buf();
+        let name = directory.to_string_lossy().into_owned();
+        fs::read_dir(&directory).map_err(|error| failure(StorageOperation::Open, &name, &error))?;
+        Ok(Self { directory, lock: None })
+    }
+
+    /// Refuses to change a directory that is only read.
+    fn check_writable(&self, operation: StorageOperation, name: &str) -> Result<(), StorageError> {
+        let refusal = || StorageError::new(StorageErrorKind::ReadOnly, operation, name);
+        self.lock.as_ref().map(drop).ok_or_else(refusal)
     }
 
     fn path(&self, operation: StorageOperation, name: &str) -> Result<PathBuf, StorageError> {
@@ -112,6 +133,7 @@ impl Storage for FileStorage {
     }
 
     fn create(&self, name: &str) -> Result<DiskFile, StorageError> {
+        self.check_writable(StorageOperation::Create, name)?;
         let path = self.path(StorageOperation::Create, name)?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
         file.map(|file| DiskFile::new(file, name))
@@ -120,23 +142,26 @@ impl Storage for FileStorage {
 
     fn open(&self, name: &str) -> Result<DiskFile, StorageError> {
         let path = self.path(StorageOperation::Open, name)?;
-        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = OpenOptions::new().read(true).write(self.lock.is_some()).open(path);
         file.map(|file| DiskFile::new(file, name))
             .map_err(|error| failure(StorageOperation::Open, name, &error))
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
+        self.check_writable(StorageOperation::Remove, name)?;
         let path = self.path(StorageOperation::Remove, name)?;
         fs::remove_file(path).map_err(|error| failure(StorageOperation::Remove, name, &error))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         let operation = StorageOperation::Rename;
+        self.check_writable(operation, from)?;
         let (source, target) = (self.path(operation, from)?, self.path(operation, to)?);
         fs::rename(source, target).map_err(|error| failure(operation, from, &error))
     }
 
     fn sync_directory(&self) -> Result<(), StorageError> {
+        self.check_writable(StorageOperation::SyncDirectory, "")?;
         sync_directory(&self.directory).map_err(|error| failure(StorageOperation::SyncDirectory, "", &error))
     }
 }

@@ -35,7 +35,7 @@ pub trait Storage {
     /// that name.
     fn create(&self, name: &str) -> Result<Self::File, StorageError>;
 
-    /// Opens an existing file for reading and writing.
+    /// Opens an existing file for reading and writing; for reading only where the storage is.
     fn open(&self, name: &str) -> Result<Self::File, StorageError>;
 
     /// Removes a file.
@@ -103,6 +103,8 @@ pub enum StorageErrorKind {
     Locked,
     /// The operating system did not allow it.
     PermissionDenied,
+    /// The directory was opened for reading only.
+    ReadOnly,
     /// The name is not one plain file name.
     InvalidName,
     /// The file belongs to a machine that has since lost power.
@@ -119,6 +121,7 @@ impl fmt::Display for StorageErrorKind {
             Self::NoSpace => "no space left on the device",
             Self::Locked => "another process or handle holds the directory",
             Self::PermissionDenied => "permission denied",
+            Self::ReadOnly => "the directory was opened for reading only",
             Self::InvalidName => "not a plain file name",
             Self::Disconnected => "the storage went away",
             Self::Other(reason) => reason,

@@ -3,9 +3,11 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub(crate) mod watched;
+
 use replication_log::{
     Batch, Epoch, Log, LogOptions, Lsn, OpenError, OwnedRecord, RecordKind, RecoveryReport,
-    storage::{FaultStorage, Storage},
+    storage::{FaultStorage, Keep, Storage, Survivors},
 };
 
 /// Small segments, so that a short workload rotates, and every append written at once, so that a
@@ -62,6 +64,10 @@ pub(crate) struct Model {
     pub(crate) attempted: Epoch,
     /// The highest record whose truncation was tried.
     pub(crate) truncated: Lsn,
+    /// The record that was to be the last when the log did not hear back from cutting its end.
+    pub(crate) cutting: Option<Lsn>,
+    /// Tells the batches apart, also those that were cut.
+    pub(crate) labels: u64,
 }
 
 impl Model {
@@ -75,11 +81,20 @@ impl Model {
         self.attempted = self.attempted.max(batch.epoch());
     }
 
+    /// The log ends with record `last`, and so does the model.
+    pub(crate) fn cut_after(&mut self, last: Lsn) {
+        self.appended.truncate(last.get() as usize);
+        self.ends.retain(|&end| end <= last.get());
+        self.durable = last;
+        self.cutting = None;
+    }
+
     /// What recovery owes: whole batches from the beginning, in order, at least the durable ones,
     /// with the promise.
     pub(crate) fn check<S: Storage>(&self, log: &Log<S>, context: &str) {
         let last = log.durable();
-        assert!(last >= self.durable, "{context}: {last} recovered of {} durable", self.durable);
+        let cut = self.cutting == Some(last);
+        assert!(cut || last >= self.durable, "{context}: {last} recovered of {} durable", self.durable);
         assert!(last.get() == 0 || self.ends.contains(&last.get()), "{context}: {last} is inside a batch");
         assert!(log.oldest() <= self.truncated.max(Lsn::FIRST), "{context}: dropped more than asked for");
         let expected: Vec<_> =
@@ -97,10 +112,77 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect()
 }
 
+/// Appends a batch no other batch of the workload is like; `None` when the machine has stopped.
+pub(crate) fn append<S: Storage>(
+    log: &mut Log<S>,
+    model: &mut Model,
+    epoch: u64,
+    sizes: &[usize],
+) -> Option<()> {
+    let label = model.labels;
+    model.labels += 1;
+    let records: Vec<_> = sizes
+        .iter()
+        .enumerate()
+        .map(|(at, &size)| (RecordKind(at as u8), payload(label, at, size)))
+        .collect();
+    let batch = batch(epoch, label, sizes);
+    model.append(&batch, &records);
+    log.append(&batch).ok()?;
+    if let Some(mut pending) = log.begin_prepare() {
+        let outcome = pending.run();
+        log.finish_prepare(pending, outcome).ok()?;
+    }
+    Some(())
+}
+
+pub(crate) fn sync<S: Storage>(log: &mut Log<S>, model: &mut Model) -> Option<()> {
+    model.durable = log.sync().ok()?;
+    assert_eq!((model.durable, log.written()), (log.last(), log.last()));
+    Some(())
+}
+
+pub(crate) fn promise<S: Storage>(log: &mut Log<S>, model: &mut Model, epoch: u64) -> Option<()> {
+    model.attempted = Epoch::new(epoch);
+    model.durable = log.promise_epoch(Epoch::new(epoch)).ok()?;
+    model.promised = Epoch::new(epoch);
+    Some(())
+}
+
+/// Cuts the newest end; `None` when the machine has stopped.
+pub(crate) fn cut<S: Storage>(log: &mut Log<S>, model: &mut Model, last: u64) -> Option<()> {
+    model.cutting = Some(Lsn::new(last));
+    let truncation = log.truncate_after(Lsn::new(last), Lsn::ZERO).ok()?;
+    assert_eq!(
+        (truncation.last, log.durable(), log.written()),
+        (Lsn::new(last), Lsn::new(last), Lsn::new(last))
+    );
+    model.cut_after(Lsn::new(last));
+    Some(())
+}
+
 /// CRC32C bit by bit, from its definition.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| {
         if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }
     };
     !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}
+
+/// Nothing, everything, every single sector with and without the others, and some at random;
+/// entries likewise.
+pub(crate) fn choices(disk: &FaultStorage) -> Vec<Survivors> {
+    let mut choices = vec![Survivors::NOTHING, Survivors::EVERYTHING];
+    let all_entries = [Keep::None, Keep::All, Keep::Only(0), Keep::Only(1), Keep::AllBut(0), Keep::AllBut(1)];
+    let entries = &all_entries[..if disk.unsynced_entries() > 0 { 6 } else { 1 }];
+    for &entries in entries {
+        for sector in 0..disk.unsynced_sectors() {
+            choices.push(Survivors { sectors: Keep::Only(sector), entries });
+            choices.push(Survivors { sectors: Keep::AllBut(sector), entries });
+        }
+        for seed in 0..4 {
+            choices.push(Survivors { sectors: Keep::Random(seed), entries });
+        }
+    }
+    choices
 }
