@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crdt_benches::logs::{
     Candidate,
-    ours::{Growing, Ours},
+    ours::{Batching, Growing, Ours},
     records::Records,
     workloads::{Sample, Turn, append, commit, follow, replay, share, tail},
 };
@@ -49,8 +49,11 @@ struct Table {
 /// The turn of every candidate at one workload: what the function answers for each of them.
 macro_rules! turns {
     ($turn:ident $arguments:tt, [$($peer:ident),*]) => {
+        turns!($turn $arguments, Ours, [$($peer),*])
+    };
+    ($turn:ident $arguments:tt, $ours:ident, [$($peer:ident),*]) => {
         vec![
-            (Ours::NAME, $turn::<Ours> $arguments),
+            ($ours::NAME, $turn::<$ours> $arguments),
             $(
                 #[cfg(feature = "log-peers")]
                 ($peer::NAME, $turn::<$peer> $arguments),
@@ -100,9 +103,15 @@ impl Table {
     fn buffered(&self, root: &Path) {
         for size in [100, 256, 1_024, 4_096] {
             let records = Arc::new(Records::new(size, self.bytes / size as u64));
+            // Nothing waits for the disk here, so nothing would be gained by zeros written ahead.
             self.rows(
                 &format!("buffered append of {size} B"),
-                turns!(append(root, &records), [RaftEngine, OkayWal, OpenWal, WalDb, Fjall, Commitlog]),
+                turns!(append(root, &records), Growing, [RaftEngine, OpenWal, WalDb, Fjall, Commitlog]),
+            );
+            // One log has one entry for all of them, and no other way not to sync each.
+            self.rows(
+                &format!("buffered append of {size} B in batches"),
+                turns!(append(root, &records), Batching, [OkayWal, OpenWal]),
             );
         }
     }
@@ -139,7 +148,11 @@ impl Table {
         let records = Arc::new(Records::new(100, self.records));
         self.rows(
             &format!("opening a log of {} and reading it", self.records),
-            turns!(replay(root, &records), [RaftEngine, OkayWal, OpenWal, WalDb, Fjall, Commitlog]),
+            turns!(replay(root, &records), [RaftEngine, OpenWal, WalDb, Fjall, Commitlog]),
+        );
+        self.rows(
+            &format!("opening a log of {} in batches and reading it", self.records),
+            turns!(replay(root, &records), Batching, [OkayWal]),
         );
         self.rows(
             &format!("reading the last {TAIL} of {}", self.records),

@@ -20,7 +20,7 @@ impl OpenWal {
 }
 
 impl Candidate for OpenWal {
-    const NAME: &'static str = "open-wal";
+    const NAME: &'static str = "open-wal (in memory until its sync)";
 
     fn create(folder: &Path) -> Self {
         Self::open(folder)

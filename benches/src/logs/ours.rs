@@ -15,17 +15,20 @@ const EPOCH: Epoch = Epoch::new(1);
 const KIND: RecordKind = RecordKind(1);
 
 /// With zeros written ahead, as by default.
-pub type Ours = ReplicationLog<{ 1 << 20 }>;
+pub type Ours = ReplicationLog<{ 1 << 20 }, 1>;
 /// With a file that grows by every write.
-pub type Growing = ReplicationLog<0>;
+pub type Growing = ReplicationLog<0, 1>;
+/// With a thousand records in each batch where nobody waits for one.
+pub type Batching = ReplicationLog<0, 1_000>;
 
-/// A log that fills its segments with zeros `AHEAD` bytes ahead.
-pub struct ReplicationLog<const AHEAD: u64> {
+/// A log that fills its segments with zeros `AHEAD` bytes ahead and puts `BATCH` records into each batch that nobody
+/// waits for.
+pub struct ReplicationLog<const AHEAD: u64, const BATCH: usize> {
     log: Log<Counting>,
     syncs: Arc<AtomicU64>,
 }
 
-impl<const AHEAD: u64> ReplicationLog<AHEAD> {
+impl<const AHEAD: u64, const BATCH: usize> ReplicationLog<AHEAD, BATCH> {
     fn open(folder: &Path) -> Self {
         let syncs = Arc::<AtomicU64>::default();
         let inner = FileStorage::open(folder).expect("a folder");
@@ -40,8 +43,12 @@ impl<const AHEAD: u64> ReplicationLog<AHEAD> {
     }
 }
 
-impl<const AHEAD: u64> Candidate for ReplicationLog<AHEAD> {
-    const NAME: &'static str = if AHEAD == 0 { "replication-log, growing" } else { "replication-log" };
+impl<const AHEAD: u64, const BATCH: usize> Candidate for ReplicationLog<AHEAD, BATCH> {
+    const NAME: &'static str = match (AHEAD, BATCH) {
+        (0, 1) => "replication-log, growing",
+        (0, _) => "replication-log, 1,000 a batch",
+        _ => "replication-log",
+    };
 
     fn create(folder: &Path) -> Self {
         Self::open(folder)
@@ -58,22 +65,27 @@ impl<const AHEAD: u64> Candidate for ReplicationLog<AHEAD> {
     }
 }
 
-impl<const AHEAD: u64> Appending for ReplicationLog<AHEAD> {
+impl<const AHEAD: u64, const BATCH: usize> Appending for ReplicationLog<AHEAD, BATCH> {
     fn append_all(&mut self, records: &Records, appended: impl FnOnce()) {
-        records.iter().for_each(|payload| self.append_one(payload));
+        let mut left = records.iter().peekable();
+        while left.peek().is_some() {
+            let mut batch = self.log.begin_batch(EPOCH).expect("a batch");
+            left.by_ref().take(BATCH).for_each(|payload| batch.push(KIND, payload).expect("a record fits"));
+            batch.commit().expect("appended");
+        }
         appended();
         self.log.sync().expect("synced");
     }
 }
 
-impl<const AHEAD: u64> Committing for ReplicationLog<AHEAD> {
+impl<const AHEAD: u64, const BATCH: usize> Committing for ReplicationLog<AHEAD, BATCH> {
     fn commit(&mut self, payload: &[u8]) {
         self.append_one(payload);
         self.log.sync().expect("synced");
     }
 }
 
-impl<const AHEAD: u64> Sharing for ReplicationLog<AHEAD> {
+impl<const AHEAD: u64, const BATCH: usize> Sharing for ReplicationLog<AHEAD, BATCH> {
     type Writer = Writer;
 
     fn share(self, threads: usize) -> Vec<Writer> {
@@ -96,7 +108,7 @@ impl Write for Writer {
     }
 }
 
-impl<const AHEAD: u64> Tailing for ReplicationLog<AHEAD> {
+impl<const AHEAD: u64, const BATCH: usize> Tailing for ReplicationLog<AHEAD, BATCH> {
     fn append(&mut self, payload: &[u8]) {
         self.append_one(payload);
     }
