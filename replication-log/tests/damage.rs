@@ -10,7 +10,7 @@ mod common;
 use common::{batch, image, open, options, records};
 use replication_log::{
     Damage, Log, Lsn, OpenError, OwnedRecord, SegmentId, repair,
-    storage::{FaultStorage, Storage},
+    storage::{FaultStorage, Keep, Storage, Survivors},
 };
 
 const FIRST: &str = "0000000000000001.log";
@@ -302,18 +302,28 @@ fn repair_is_explicit_keeps_a_copy_and_can_be_repeated() {
     let damaged = disk.bytes(SECOND).expect("there");
     assert!(open(&disk).is_err());
 
+    let random = (0..6).map(|seed| Survivors { sectors: Keep::Random(seed), entries: Keep::Random(seed) });
+    let choices: Vec<_> = [Survivors::NOTHING, Survivors::EVERYTHING].into_iter().chain(random).collect();
     let mut stop = 0;
     let report = loop {
-        // Interrupted after every step, it can simply be run again.
-        let again = copy(&disk);
-        again.stop_after(stop);
-        if let Ok(report) = repair(&again) {
+        let stopped = || {
+            let again = copy(&disk);
+            again.stop_after(stop);
+            let outcome = repair(&again);
+            (again, outcome)
+        };
+        if let (_, Ok(report)) = stopped() {
             assert!(stop > 5, "the machine never stopped");
             break report;
         }
-        again.crash(replication_log::storage::Survivors::EVERYTHING);
-        repair(&again).expect("healthy");
-        assert_eq!(records(&open(&again).expect("repaired").0), all[..6]);
+        // Interrupted after every step, whatever of it is on the disk, it can simply be run again.
+        for &survivors in &choices {
+            let (again, _) = stopped();
+            again.crash(survivors);
+            repair(&again).expect("healthy");
+            let context = format!("stopped after {stop} with {survivors:?}");
+            assert_eq!(records(&open(&again).expect("repaired").0), all[..6], "{context}");
+        }
         stop += 1;
     };
     assert_eq!(report.corruption.map(|corruption| corruption.lsn), Some(Lsn::new(7)));

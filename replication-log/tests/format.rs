@@ -6,6 +6,7 @@ mod common;
 use common::crc32c;
 use replication_log::{
     Batch, Epoch, Log, LogOptions, Lsn, RecordKind,
+    limits::MAX_RECORD_BYTES,
     storage::{FaultStorage, Storage, StorageFile},
 };
 
@@ -91,4 +92,18 @@ fn zero_bytes_are_never_a_batch() {
 #[test]
 fn creating_a_log_twice_gives_the_same_bytes() {
     assert_eq!(golden_log().bytes(NAME), golden_log().bytes(NAME));
+}
+
+#[test]
+fn a_record_costs_at_most_5_bytes_in_a_batch_and_45_alone() {
+    for size in [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, MAX_RECORD_BYTES] {
+        let mut batch = Batch::new(Epoch::ZERO);
+        let payload = vec![0; size];
+        batch.push(RecordKind(1), &payload).expect("within bounds");
+        let alone = batch.encoded_bytes() - size;
+        assert!(alone <= 45, "{alone} bytes around one of {size}");
+        batch.push(RecordKind(1), &payload).expect("within bounds");
+        let each = batch.encoded_bytes() - 2 * size - alone;
+        assert!(each <= 5, "{each} bytes around another one of {size}");
+    }
 }

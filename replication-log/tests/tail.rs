@@ -16,8 +16,8 @@ use std::{
 
 use common::{batch, open, options, payload, watched::Watched};
 use replication_log::{
-    Damage, Epoch, FsyncPolicy, Log, LogHandle, Lsn,
-    handle::{Tail, TailError},
+    Damage, Epoch, FsyncPolicy, Log, LogHandle, Lsn, TruncateAfterError,
+    handle::{SubmitError, Tail, TailError},
     storage::{FaultStorage, FileStorage, Storage, StorageErrorKind, StorageFile},
 };
 
@@ -461,4 +461,28 @@ fn what_was_cut_during_a_read_is_not_believed_and_not_taken_for_damage() {
         let record = tail.try_next().expect("there").map(|record| record.to_owned());
         assert_eq!(record.map(|record| record.payload), Some(payload(77, 0, 100)));
     }
+}
+
+/// Scenario 23, with the other mark.
+#[test]
+fn a_tail_of_what_is_committed_waits_for_both_marks() {
+    let (log, _) = Log::open(FaultStorage::new(), options()).expect("new");
+    let handle = LogHandle::start(log, FsyncPolicy::Never).expect("a thread");
+    let mut tail = handle.tail_committed(Lsn::FIRST).expect("open");
+    append(&handle, 3, 50);
+    assert_eq!(handle.commit(Lsn::new(2)), Lsn::new(2));
+    assert_eq!(tail.try_next(), Ok(None), "committed elsewhere and not durable here");
+    handle.sync().expect("healthy");
+    assert_eq!(handle.commit(Lsn::FIRST), Lsn::new(2), "the mark never goes back");
+    let mut lsns = Vec::new();
+    while let Some(record) = tail.try_next().expect("there") {
+        lsns.push(record.lsn);
+    }
+    assert_eq!(lsns, [Lsn::new(1), Lsn::new(2)], "the third one is durable and not committed");
+
+    let waiting = thread::spawn(move || tail.wait_next().map(|record| record.lsn));
+    handle.commit(Lsn::new(3));
+    assert_eq!(waiting.join().expect("no panic"), Ok(Lsn::new(3)));
+    let refused = handle.truncate_after(Lsn::new(2), Lsn::ZERO);
+    assert!(matches!(refused, Err(SubmitError::Refused(TruncateAfterError::BelowFloor { .. }))));
 }

@@ -228,7 +228,39 @@ where
         outcome.map_err(SubmitError::Refused)
     }
 
-    /// Makes `lsn` the last record, unless that is below `floor`; see [`Log::truncate_after`].
+    /// Takes note that all records up to `lsn` are committed, because a quorum has them or whatever else
+    /// makes them final, and returns the committed mark. It never goes back.
+    ///
+    /// Tails that [ask for it](LogHandle::tail_committed) see nothing above it, and the end is never
+    /// [cut](LogHandle::truncate_after) below it. It may be known before the records are durable here.
+    /// It is not kept: whoever opens the log says it again.
+    ///
+    /// ```
+    /// use replication_log::{
+    ///     Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, RecordKind, storage::MemoryStorage,
+    /// };
+    ///
+    /// let (log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
+    /// let handle = LogHandle::start(log, FsyncPolicy::Group)?;
+    /// let mut tail = handle.tail_committed(Lsn::FIRST)?;
+    /// handle.append_durable(&Batch::of(Epoch::ZERO, RecordKind(1), b"milk")?)?;
+    /// assert!(tail.try_next()?.is_none(), "durable here and committed nowhere");
+    ///
+    /// handle.commit(Lsn::FIRST);
+    /// assert!(tail.try_next()?.is_some());
+    /// assert!(handle.truncate_after(Lsn::ZERO, Lsn::ZERO).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn commit(&self, lsn: Lsn) -> Lsn {
+        let mut state = self.shared().lock();
+        state.committed = state.committed.max(lsn);
+        let committed = state.committed;
+        self.shared().release_all(state);
+        committed
+    }
+
+    /// Makes `lsn` the last record, unless that is below `floor` or the
+    /// [committed](LogHandle::commit) mark; see [`Log::truncate_after`].
     ///
     /// Whoever waits for a record that was cut gets [`WaitError::Truncated`].
     pub fn truncate_after(
@@ -239,6 +271,7 @@ where
         let mut state = self
             .shared()
             .wait_while(|state| state.sync_under_way || state.log.as_ref().is_some_and(Log::is_preparing));
+        let floor = floor.max(state.committed);
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
         // Before a byte changes, so that whoever reads outside the lock knows not to believe what it read.
         self.shared().note_attempt();

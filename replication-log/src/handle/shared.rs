@@ -43,6 +43,8 @@ pub(super) struct State<S: Storage> {
     /// Whether the flusher sleeps until it is woken.
     pub(super) flusher_idle: bool,
     pub(super) wakers: Wakers,
+    /// The last record said to be committed.
+    pub(super) committed: Lsn,
     pub(super) life: Life,
 }
 
@@ -66,6 +68,7 @@ impl<S: Storage> Shared<S> {
             last_group: 0,
             flusher_idle: false,
             wakers: Wakers::default(),
+            committed: Lsn::ZERO,
             life: Life::Running,
         };
         Self {

@@ -51,7 +51,9 @@ pub struct Tail<S: Storage> {
     key: Option<(Lsn, u64)>,
     /// The record that is yielded next.
     next: Lsn,
-    /// The last durable record when the log was looked at.
+    /// Whether only what is committed is yielded.
+    committed_only: bool,
+    /// The last record that may be yielded, as it was when the log was looked at.
     limit: Lsn,
     /// How often the log's end had been cut then, and how often someone had begun to.
     truncations: u64,
@@ -83,6 +85,20 @@ where
     ///
     /// When the record was truncated away, or the log is closed.
     pub fn tail(&self, from: Lsn) -> Result<Tail<S>, TailError> {
+        self.follow(from, false)
+    }
+
+    /// Follows the log like [`tail`](LogHandle::tail), but yields only what is
+    /// [committed](LogHandle::commit) as well as durable.
+    ///
+    /// # Errors
+    ///
+    /// When the record was truncated away, or the log is closed.
+    pub fn tail_committed(&self, from: Lsn) -> Result<Tail<S>, TailError> {
+        self.follow(from, true)
+    }
+
+    fn follow(&self, from: Lsn, committed_only: bool) -> Result<Tail<S>, TailError> {
         let shared = Arc::clone(self.shared());
         let state = shared.lock();
         let log = state.log.as_ref().ok_or(TailError::Closed)?;
@@ -93,7 +109,19 @@ where
         drop(state);
         // Whether anything is durable is asked with the first record.
         let (limit, attempts) = (Lsn::ZERO, 0);
-        Ok(Tail { shared, storage, sealing, key: None, next, limit, truncations, attempts, reading: None })
+        let (key, reading) = (None, None);
+        Ok(Tail {
+            shared,
+            storage,
+            sealing,
+            key,
+            next,
+            committed_only,
+            limit,
+            truncations,
+            attempts,
+            reading,
+        })
     }
 }
 
@@ -164,12 +192,17 @@ impl<S: Storage> Tail<S> {
     /// Whether there is something to yield or to report.
     fn is_due(&self, state: &State<S>) -> bool {
         let due = |log: &Log<S>| {
-            log.durable() >= self.next
+            self.limit_of(state, log) >= self.next
                 || log.oldest() > self.next
                 || log.truncations() != self.truncations
                 || log.poison().is_some()
         };
         state.life == Life::Ended || state.log.as_ref().is_none_or(due)
+    }
+
+    /// The last record that may be yielded now.
+    fn limit_of(&self, state: &State<S>, log: &Log<S>) -> Lsn {
+        if self.committed_only { log.durable().min(state.committed) } else { log.durable() }
     }
 
     /// Loads the batch with the next record and stands before it; false at the watermark.
@@ -225,7 +258,7 @@ impl<S: Storage> Tail<S> {
         let state = self.shared.lock();
         let log = state.log.as_ref().ok_or(TailError::Closed)?;
         self.attempts = self.shared.attempts();
-        self.limit = log.durable();
+        self.limit = self.limit_of(&state, log);
         let cut = log.cut_since(self.truncations);
         self.truncations = log.truncations();
         let segment = log.segment_of(self.next);
