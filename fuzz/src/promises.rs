@@ -18,7 +18,11 @@ const PROMISES: &[(&str, Promise)] = &[
     ("crdt_sync_wire", crate::a_message_decodes_only_from_its_one_frame),
     ("engine_frames", crate::what_one_peer_says_does_not_cut_off_the_other),
     ("merkle_session", crate::a_session_ends_whatever_the_peer_says),
-    ("quorum_expressions", crate::a_text_is_a_quorum_system_or_is_refused),
+    ("quorum_expressions", |bytes| {
+        if let Ok(text) = str::from_utf8(bytes) {
+            crate::a_text_is_a_quorum_system_or_is_refused(text);
+        }
+    }),
     ("replication_log_calls", crate::a_log_recovers_to_a_prefix_of_what_was_appended),
     ("replication_log_entries", crate::an_entry_decodes_only_from_its_one_encoding),
     ("replication_log_open", crate::a_damaged_log_opens_the_same_way_twice),
