@@ -29,6 +29,8 @@ pub struct Estimate {
 
 /// Values in the sums have this many bits behind the point.
 const FRACTION: u32 = 16;
+/// The logarithm of the number of nodes up to which the sums below fit.
+const MOST_NODES: u32 = 20;
 /// Digests of one byte agree by chance once in so many times.
 const DIGESTS: u64 = 256;
 
@@ -36,23 +38,24 @@ impl Estimate {
     /// The estimate when `differing` one-byte digests of `compared` nodes differ, at a depth with `nodes` nodes.
     ///
     /// Comparing a part of the nodes, as 256 of 65,536, measures large differences at little cost and less
-    /// precision. O(compared).
+    /// precision. O(compared), and at most 2^20 steps: of more nodes than a tree has the ratio is taken.
     pub fn of_nodes(differing: u32, compared: u32, nodes: u32) -> Self {
-        let (m, seen) = (u64::from(compared), u64::from(differing.min(compared)));
-        let nodes = u64::from(nodes).max(m);
-        // Rounded to the nearest.
-        let occupied = (seen * DIGESTS + (DIGESTS - 1) / 2) / (DIGESTS - 1);
-        let saturated = m == 0 || occupied >= m;
-        let occupied = occupied.min(m.saturating_sub(1));
+        let nodes = nodes.max(compared);
+        let excess = (compared >> MOST_NODES).checked_ilog2().map_or(0, |log| log + 1);
+        let (m, nodes) = (u64::from(compared >> excess), u64::from(nodes >> excess));
+        let seen = u64::from(differing >> excess).min(m);
+        let missed = (seen << FRACTION) / (DIGESTS - 1);
+        let saturated = seen + (missed >> FRACTION) >= m;
         let (mut keys, mut variance) = (0_u64, 0_u64);
-        for k in 0..occupied {
+        for k in 0..seen.min(m.saturating_sub(1)) {
             let free = m - k;
             keys += (m << FRACTION) / free;
             variance += ((m * k) << FRACTION) / (free * free);
         }
-        // Each of the digests that agree by chance, at the number of keys that the next node stands for.
-        let per_node = m.checked_div(m - occupied).unwrap_or(1);
-        variance += (seen << FRACTION) / DIGESTS * per_node * per_node;
+        // What the missed ones add, and how far their number may vary, at the keys that the next node stands for.
+        let per_node = if saturated { 1 << FRACTION } else { (m << FRACTION) / (m - seen) };
+        keys += (missed * per_node) >> FRACTION;
+        variance += (((missed * per_node) >> FRACTION) * per_node) >> FRACTION;
         Self::scaled(keys, variance, (nodes, m.max(1)), saturated)
     }
 

@@ -61,3 +61,7 @@ impl Numbers {
         symbols
     }
 }
+
+pub(super) fn of(id: SymbolId, weight: Weight) -> Symbol {
+    Symbol { id, weight }
+}
