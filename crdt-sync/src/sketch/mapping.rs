@@ -73,7 +73,6 @@ fn inverse_root(u: u64) -> u64 {
     let u = u.max(1);
     let half_shift = (u.leading_zeros() - 32) / 2;
     let scaled = u << (2 * half_shift);
-    #[expect(clippy::cast_possible_truncation, reason = "at most LAST")]
     let at = (scaled >> STEP_BITS) as usize - FIRST;
     let (above, below) = (u64::from(ROOTS[at]), u64::from(ROOTS[at + 1]));
     let part = scaled & ((1 << STEP_BITS) - 1);

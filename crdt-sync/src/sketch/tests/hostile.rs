@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use proptest::collection::vec as vec_of;
 use proptest::prelude::*;
 
-use super::support::{Numbers, of, salt, symbol};
+use super::support::{Numbers, salt, symbol};
 use crate::sketch::{
     Cell, CellRun, DecodeError, Decoder, Encoder, LeafSketch, MAX_CELLS, Progress, Sketch, SketchError,
     Symbol,
@@ -15,7 +15,9 @@ use crate::sketch::{
 /// A cell from its three sums.
 fn cell(sums: [u32; 3]) -> Cell {
     let mut bytes = vec![0, 1];
-    sums.iter().for_each(|sum| bytes.extend_from_slice(&sum.to_le_bytes()));
+    for sum in sums {
+        bytes.extend_from_slice(&sum.to_le_bytes());
+    }
     CellRun::decode(&bytes).unwrap().cells[0]
 }
 
@@ -27,7 +29,7 @@ fn cell_of(seed: u64, symbol: Symbol) -> Cell {
 /// The first cell after `after` that a symbol goes to, and the first that it does not go to.
 fn cells_of(seed: u64, symbol: Symbol, after: usize) -> (usize, usize) {
     let sketch = Sketch::from_symbols(&salt(seed), 10_000, [symbol]).unwrap();
-    let find = |zero| (after + 1..).find(|at| sketch.cells()[*at].is_zero() == zero).unwrap();
+    let find = |zero| (after + 1..10_000).find(|at| sketch.cells()[*at].is_zero() == zero).unwrap();
     (find(false), find(true))
 }
 
@@ -132,31 +134,25 @@ fn random_cells_tell_nothing() {
 /// Every cell alone is genuine: it holds one symbol that goes there, another one in each cell.
 #[test]
 fn cells_that_all_look_pure_are_bounded_by_their_number() {
-    const CELLS: usize = 5_000;
-    let mut numbers = Numbers(5);
+    const CELLS: usize = 1_000;
+    let (salt, mut numbers) = (salt(1), Numbers(5));
     let cells: Vec<Cell> = (0..CELLS)
         .map(|at| {
             let goes_here = |symbol: &Symbol| {
-                let mut mapping = crate::sketch::Mapping::new(0);
-                mapping.clone_from(&salt(1).place(symbol.id).mapping);
+                let mut mapping = salt.place(symbol.id).mapping;
                 while (mapping.index() as usize) < at {
                     mapping.advance();
                 }
                 mapping.index() as usize == at
             };
-            let symbol = (0..).map(|_| of_numbers(&mut numbers)).find(goes_here).unwrap();
+            let symbol = (0..1_000_000).map(|_| numbers.symbols(1)[0]).find(goes_here).unwrap();
             cell_of(1, symbol)
         })
         .collect();
-    let mut decoder = Decoder::new(&salt(1), usize::MAX);
+    let mut decoder = Decoder::new(&salt, usize::MAX);
     let refused = decoder.push(cells);
     assert!(decoder.found() <= CELLS);
     assert!(refused.is_err() || decoder.finish().is_err());
-}
-
-fn of_numbers(numbers: &mut Numbers) -> Symbol {
-    let random = numbers.symbols(1)[0];
-    of(random.id, random.weight)
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::support::{Set, salt, symbol, symbols};
-use crate::sketch::{LeafSketch, Mapping, Sketch, SketchError, SymbolId, Weight};
+use crate::sketch::{LeafSketch, Mapping, Sketch, SketchError, Symbol, SymbolId, Weight};
 
 fn set() -> impl Strategy<Value = Set> {
     btree_map(any::<u32>().prop_map(|id| id % 1_000), 1_u32..u32::MAX - 4, 0..50)
@@ -40,8 +40,12 @@ proptest! {
         let mut replaced = Sketch::new(&salt(seed), 50).unwrap();
         let mut expected = replaced.clone();
         replaced.replace(id, old, new);
-        old.into_iter().for_each(|weight| expected.remove(super::support::of(id, weight)));
-        new.into_iter().for_each(|weight| expected.add(super::support::of(id, weight)));
+        if let Some(weight) = old {
+            expected.remove(Symbol { id, weight });
+        }
+        if let Some(weight) = new {
+            expected.add(Symbol { id, weight });
+        }
         prop_assert_eq!(replaced, expected);
     }
 

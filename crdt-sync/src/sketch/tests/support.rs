@@ -1,6 +1,6 @@
 //! Sets, their sketches, and chance from a seed.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::sketch::{Salt, Symbol, SymbolId, Weight};
@@ -25,7 +25,7 @@ pub(super) fn symbols(set: &Set) -> impl Iterator<Item = Symbol> {
 /// What is here less what is there, id by id.
 pub(super) fn difference(here: &Set, there: &Set) -> Vec<Symbol> {
     const PRIME: u64 = (1 << 32) - 5;
-    let ids: alloc::collections::BTreeSet<&u32> = here.keys().chain(there.keys()).collect();
+    let ids: BTreeSet<&u32> = here.keys().chain(there.keys()).collect();
     let weight = |set: &Set, id| u64::from(set.get(id).copied().unwrap_or(0));
     ids.into_iter()
         .filter_map(|id| {
@@ -60,8 +60,4 @@ impl Numbers {
         symbols.dedup_by_key(|symbol| symbol.id);
         symbols
     }
-}
-
-pub(super) fn of(id: SymbolId, weight: Weight) -> Symbol {
-    Symbol { id, weight }
 }
