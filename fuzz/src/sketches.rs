@@ -2,11 +2,12 @@
 
 use crdt_sync::sketch::{Cell, CellRun, DecodeError, Decoder, Encoder, Progress, Salt, Symbol};
 
-/// Whatever cells a peer sends, a run decodes only from its one encoding, and a decoder finds at most one symbol per
-/// cell, each once; when it says that these are all, then their cells are the cells that it was given.
+/// Whatever cells a peer sends, a run decodes only from its one encoding, and a decoder finds at most one
+/// symbol per cell, each once; when it says that these are all, then their cells are the cells that it was
+/// given.
 ///
-/// Of the bytes the first says how many genuine symbols there are, the second how many of their cells are genuine;
-/// the rest is added to these cells, so that what decodes is near at hand.
+/// Of the bytes the first says how many genuine symbols there are, the second how many of their cells are
+/// genuine; the rest is added to these cells, so that what decodes is near at hand.
 pub fn cells_give_away_no_more_than_they_are(bytes: &[u8]) {
     if let Ok((run, rest)) = CellRun::decode_first(bytes) {
         assert_eq!(run.to_bytes(), bytes[..bytes.len() - rest.len()]);

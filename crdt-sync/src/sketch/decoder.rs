@@ -3,22 +3,25 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use super::cell::Cell;
+use super::cells::Cell;
 use super::error::DecodeError;
+use super::estimate::Estimate;
 use super::field::{Fp, invert_all};
 use super::limits::MAX_CELLS;
+use super::needed::Chance;
 use super::salt::{Place, Salt};
 use super::symbol::{Symbol, SymbolId};
 
 /// Reads the differences out of the cells of a difference, and goes on when further cells arrive.
 ///
-/// A cell with a single symbol gives that symbol away; taken out of its other cells, it leaves some of these with
-/// a single symbol, and so on (peeling). `d` differences take about `1.36 d` cells, more when there are few: see
-/// [`cells_for`](super::cells_for).
+/// A cell with a single symbol gives that symbol away; taken out of its other cells, it leaves some of these
+/// with a single symbol, and so on (peeling). `d` differences take about `1.36 d` cells, more when there are
+/// few: see [`cells_for`](super::cells_for).
 ///
-/// Cells from a hostile peer cost no more than honest ones. Each cell gives away at most one symbol, as it does
-/// when all goes well; so `m` cells are at most `m` symbols and O(m log m) steps, at 64 bytes per cell, whatever
-/// they hold. A symbol is believed only if its check fits, if the cell is one of its own, and if it is found once.
+/// Cells from a hostile peer cost no more than honest ones. Each cell gives away at most one symbol, as it
+/// does when all goes well; so `m` cells are at most `m` symbols and O(m log m) steps, at 64 bytes per cell,
+/// whatever they hold. A symbol is believed only if its check fits, if the cell is one of its own, and if it
+/// is found once.
 ///
 /// ```
 /// use crdt_sync::sketch::{Decoder, Encoder, Progress, Salt};
@@ -44,8 +47,12 @@ use super::symbol::{Symbol, SymbolId};
 pub struct Decoder {
     salt: Salt,
     limit: usize,
+    /// Ids are below it.
+    id_bound: u32,
     /// What is left of the cells without the symbols found.
     cells: Vec<Cell>,
+    /// How many cells were zero as they came.
+    zeros: usize,
     marks: Vec<Mark>,
     found: Vec<Found>,
     /// The cells to look at in the next round.
@@ -95,12 +102,21 @@ impl Decoder {
         Self {
             salt: salt.clone(),
             limit,
+            id_bound: u32::MAX,
             cells: Vec::new(),
+            zeros: 0,
             marks: Vec::new(),
             found: Vec::new(),
             queue: Vec::new(),
             failure: None,
         }
+    }
+
+    /// The same decoder, which knows that all ids are below `bound`, such as the number of leaves. It spends
+    /// less on cells with several symbols, and believes in no others.
+    pub fn with_ids_below(mut self, bound: u32) -> Self {
+        self.id_bound = bound;
+        self
     }
 
     /// How many cells were taken: the index of the next one.
@@ -115,8 +131,8 @@ impl Decoder {
 
     /// Takes the next cells of the difference, this side's less the other's, and finds what they tell.
     ///
-    /// Fails with [`DecodeError::TooManyCells`] having taken none; any other failure is final. Each cell and each
-    /// symbol is worked on once over all calls, but for one look at every cell per call.
+    /// Fails with [`DecodeError::TooManyCells`] having taken none; any other failure is final. Each cell and
+    /// each symbol is worked on once over all calls, but for one look at every cell per call.
     pub fn push(&mut self, cells: impl IntoIterator<Item = Cell>) -> Result<Progress, DecodeError> {
         self.check()?;
         let old = self.cells.len();
@@ -126,6 +142,7 @@ impl Decoder {
             self.cells.truncate(old);
             return Err(DecodeError::TooManyCells { cells: all });
         }
+        self.zeros += self.cells[old..].iter().filter(|cell| cell.is_zero()).count();
         self.marks.resize(all, Mark::default());
         for at in 0..self.found.len() {
             self.take_out(at);
@@ -143,6 +160,24 @@ impl Decoder {
         let decoded =
             self.failure.is_none() && !self.cells.is_empty() && self.cells.iter().all(|cell| cell.is_zero());
         if decoded { Progress::Decoded } else { Progress::NeedsMore }
+    }
+
+    /// How many differences there seem to be in all, by how many of the cells hold none. It tells up to about
+    /// twice as many as there are cells, and is [saturated](Estimate::is_saturated) above; exact once all are
+    /// found.
+    pub fn estimate(&self) -> Estimate {
+        let found = self.found.len() as u64;
+        match self.progress() {
+            Progress::Decoded => Estimate::new(found, 0, false),
+            Progress::NeedsMore => Estimate::of_zeros(self.zeros, self.cells.len(), found + 1),
+        }
+    }
+
+    /// How many further cells to ask for: those that the estimate lacks, and at least a sixteenth of those
+    /// there are, as bad luck with enough cells is mended by a few more.
+    pub fn further(&self, chance: Chance) -> usize {
+        let taken = self.cells.len();
+        self.estimate().cells(chance).saturating_sub(taken).max(taken / 16 + 1)
     }
 
     /// The differences, by id, or why they are not known.
@@ -203,6 +238,9 @@ impl Decoder {
             return Ok(()); // A symbol of this round was in it: it is queued again.
         }
         let id = SymbolId::from_element(candidate.cell.ids.times(inverse));
+        if id.get() >= self.id_bound {
+            return Ok(());
+        }
         let place = self.salt.place(id);
         let Some(weight) = candidate.cell.only(&place).filter(|_| goes_to(&place, candidate.index)) else {
             return Ok(());

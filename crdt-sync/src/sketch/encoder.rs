@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::cell::Cell;
+use super::cells::Cell;
 use super::error::SketchError;
 use super::field::Fp;
 use super::prefix::check_len;

@@ -36,8 +36,8 @@ pub enum SketchError {
     },
 }
 
-/// Why differences could not be read from cells. Both sides' data is untouched; what else there is to compare by
-/// is still there.
+/// Why differences could not be read from cells. Both sides' data is untouched; what else there is to compare
+/// by is still there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -54,8 +54,8 @@ pub enum DecodeError {
         /// The caller's bound.
         limit: usize,
     },
-    /// The cells are not those of any set: the peer, or the way to it, is at fault (or, at less than 2^-32 per
-    /// cell, chance). Further cells will not help.
+    /// The cells are not those of any set: the peer, or the way to it, is at fault (or, at less than 2^-32
+    /// per cell, chance). Further cells will not help.
     #[error("the cells contradict each other")]
     Contradiction,
     /// More cells than a sketch can have.

@@ -2,13 +2,13 @@
 
 /// How many keys differ, estimated from short digests of tree nodes.
 ///
-/// Differing keys fall into nodes at random, so the number of differing nodes tells theirs as occupied boxes tell
-/// the number of balls: with `k` of `m` nodes occupied it took `m/m + m/(m-1) + ... + m/(m-k+1)` keys on average (the
-/// coupon collector; about `-m ln(1 - k/m)`). Digests of one byte miss one differing node in 256, which is made
-/// up for.
+/// Differing keys fall into nodes at random, so the number of differing nodes tells theirs as occupied boxes
+/// tell the number of balls: with `k` of `m` nodes occupied it took `m/m + m/(m-1) + ... + m/(m-k+1)` keys on
+/// average (the coupon collector; about `-m ln(1 - k/m)`). Digests of one byte miss one differing node in
+/// 256, which is made up for.
 ///
-/// When nearly all nodes differ nothing more can be said than that there are many: then take nodes deeper in the
-/// tree, all or a part of them.
+/// When nearly all nodes differ nothing more can be said than that there are many: then take nodes deeper in
+/// the tree, all or a part of them.
 ///
 /// ```
 /// use crdt_sync::sketch::Estimate;
@@ -35,7 +35,8 @@ const MOST_NODES: u32 = 20;
 const DIGESTS: u64 = 256;
 
 impl Estimate {
-    /// The estimate when `differing` one-byte digests of `compared` nodes differ, at a depth with `nodes` nodes.
+    /// The estimate when `differing` one-byte digests of `compared` nodes differ, at a depth with `nodes`
+    /// nodes.
     ///
     /// Comparing a part of the nodes, as 256 of 65,536, measures large differences at little cost and less
     /// precision. O(compared), and at most 2^20 steps: of more nodes than a tree has the ratio is taken.
@@ -52,7 +53,8 @@ impl Estimate {
             keys += (m << FRACTION) / free;
             variance += ((m * k) << FRACTION) / (free * free);
         }
-        // What the missed ones add, and how far their number may vary, at the keys that the next node stands for.
+        // What the missed ones add, and how far their number may vary, at the keys that the next node stands
+        // for.
         let per_node = if saturated { 1 << FRACTION } else { (m << FRACTION) / (m - seen) };
         keys += (missed * per_node) >> FRACTION;
         variance += (((missed * per_node) >> FRACTION) * per_node) >> FRACTION;
@@ -66,6 +68,10 @@ impl Estimate {
         let differing = pairs.clone().filter(|(ours, theirs)| ours != theirs).count();
         let count = |value| u32::try_from(value).unwrap_or(u32::MAX);
         Self::of_nodes(count(differing), count(pairs.len()), nodes)
+    }
+
+    pub(super) fn new(differences: u64, deviation: u64, saturated: bool) -> Self {
+        Self { differences, deviation, saturated }
     }
 
     /// From a part of the nodes to all of them: keys fall into that part by chance as well.
@@ -101,7 +107,8 @@ impl Estimate {
         self.differences.saturating_add(2 * self.deviation + self.slack())
     }
 
-    /// Whether all digests differ, so that there may be any number of differences above the estimate.
+    /// Whether all digests differ (or no cell is zero), so that there may be any number of differences above
+    /// the estimate.
     pub fn is_saturated(&self) -> bool {
         self.saturated
     }

@@ -3,20 +3,22 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::decoder::Decoder;
 use super::error::SketchError;
 use super::prefix::Sketch;
 use super::salt::Salt;
 use super::symbol::{Symbol, SymbolId, Weight};
 
-/// A sketch over the leaves of a Merkle tree, or over its nodes at some depth: the symbol of a leaf is its index, and
-/// its weight a keyed hash of the leaf's sum and count.
+/// A sketch over the leaves of a Merkle tree, or over its nodes at some depth: the symbol of a leaf is its
+/// index, and its weight a keyed hash of the leaf's sum and count.
 ///
-/// It is brought up to date when the tree is refreshed, by one [`LeafSketch::set`] per leaf written since: so a
-/// write pays nothing, and a leaf written often pays once. It remembers the weight of each leaf, 4 bytes.
+/// It is brought up to date when the tree is refreshed, by one [`LeafSketch::set`] per leaf written since: so
+/// a write pays nothing, and a leaf written often pays once. It remembers the weight of each leaf, 4 bytes.
 ///
-/// Peers can compare such sketches if their salts agree, for which the salt is drawn from the cluster's key, and
-/// if their leaves do. Two contents of a leaf that weigh the same, 2^-32 for each differing leaf, hide the difference
-/// until the leaf changes: the roots still differ, so compare these before believing that there is none.
+/// Peers can compare such sketches if their salts agree, for which the salt is drawn from the cluster's key,
+/// and if their leaves do. Two contents of a leaf that weigh the same, 2^-32 for each differing leaf, hide
+/// the difference until the leaf changes: the roots still differ, so compare these before believing that
+/// there is none.
 ///
 /// ```
 /// use crdt_sync::sketch::{LeafSketch, Salt};
@@ -68,6 +70,11 @@ impl LeafSketch {
     /// The cells.
     pub fn sketch(&self) -> &Sketch {
         &self.sketch
+    }
+
+    /// A decoder for the difference between the leaves here and those of a peer, at most `limit` leaves.
+    pub fn decoder(&self, limit: usize) -> Decoder {
+        Decoder::new(&self.salt, limit).with_ids_below(self.leaves())
     }
 
     /// How many leaves there are.

@@ -3,9 +3,10 @@
 /// The cells of one symbol, an infinite ascending sequence from cell 0 on.
 ///
 /// Cell `i` is in the sequence of a fraction of `1 / (1 + i / 2)` of all symbols (Yang, Gilad and Alizadeh,
-/// "Practical Rateless Set Reconciliation", SIGCOMM 2024): so whatever the number of differences, some cells hold
-/// about one of them. From cell `i` the next one is found by a uniform `u`: past `i`, no cell up to `j` is
-/// drawn with probability `(i + 1)(i + 2) / ((j + 1)(j + 2))`, hence `j + 1.5 = (i + 1.5) / sqrt(u)` closely.
+/// "Practical Rateless Set Reconciliation", SIGCOMM 2024): so whatever the number of differences, some cells
+/// hold about one of them. From cell `i` the next one is found by a uniform `u`: past `i`, no cell up to `j`
+/// is drawn with probability `(i + 1)(i + 2) / ((j + 1)(j + 2))`, hence `j + 1.5 = (i + 1.5) / sqrt(u)`
+/// closely.
 ///
 /// All is integer arithmetic, the root a table with linear interpolation, so that the sequence is the same
 /// everywhere.
@@ -27,8 +28,8 @@ impl Mapping {
         self.index
     }
 
-    /// Goes on to the next cell. Past [`MAX_CELLS`](super::MAX_CELLS) there is nothing to tell, and the sequence
-    /// stands still at `u32::MAX`.
+    /// Goes on to the next cell. Past [`MAX_CELLS`](super::MAX_CELLS) there is nothing to tell, and the
+    /// sequence stands still at `u32::MAX`.
     pub fn advance(&mut self) {
         if self.index as usize >= super::MAX_CELLS {
             self.index = u32::MAX;
@@ -67,8 +68,8 @@ const fn roots() -> [u32; LAST - FIRST + 1] {
     roots
 }
 
-/// `1 / sqrt(u / 2^32)` with 24 bits behind the point, for 32 random bits `u` (0 counts as 1): `u` is scaled by a
-/// power of four into the last three quarters of its range, where the table reaches.
+/// `1 / sqrt(u / 2^32)` with 24 bits behind the point, for 32 random bits `u` (0 counts as 1): `u` is scaled
+/// by a power of four into the last three quarters of its range, where the table reaches.
 fn inverse_root(u: u64) -> u64 {
     let u = u.max(1);
     let half_shift = (u.leading_zeros() - 32) / 2;

@@ -17,12 +17,12 @@ pub enum Chance {
 /// One row: differences, and the cells that decode them as often as [`Chance`] says, in its order.
 type Row = (u64, [u64; 3]);
 
-/// Quantiles of the cells taken, of 10,000 runs for few differences and 100 for many, by
-/// `cargo test -p crdt-sync --release sketch::tests::figures -- --ignored --nocapture`, which prints this table.
+/// Quantiles of the cells taken, of 10,000 runs for few differences and 100 for many, by `cargo test -p
+/// crdt-sync --release sketch::tests::figures -- --ignored --nocapture`, which prints this table.
 ///
-/// The mean is 1 cell for one difference, then 1.6 to 1.8 per difference up to 20, 1.45 at 100, 1.37 at 1,000 and 1.36
-/// at 10,000. Few differences take relatively many because of what chance may do to them: two that share their first
-/// cells wait for the next cell that has only one of them.
+/// The mean is 1 cell for one difference, then 1.6 to 1.8 per difference up to 20, 1.45 at 100, 1.37 at 1,000
+/// and 1.36 at 10,000. Few differences take relatively many because of what chance may do to them: two that
+/// share their first cells wait for the next cell that has only one of them.
 const MEASURED: [Row; 22] = [
     (0, [1, 1, 1]),
     (1, [1, 1, 1]),
@@ -48,8 +48,8 @@ const MEASURED: [Row; 22] = [
     (100_000, [135_350, 135_850, 136_100]),
 ];
 
-/// How many cells decode this many differences as often as `chance` says, at most [`MAX_CELLS`]: measured at some
-/// numbers of differences and linear between them. O(1).
+/// How many cells decode this many differences as often as `chance` says, at most [`MAX_CELLS`]: measured at
+/// some numbers of differences and linear between them. O(1).
 ///
 /// | differences | half | 9 in 10 | 99 in 100 |
 /// |---|---|---|---|
@@ -78,8 +78,8 @@ pub fn cells_for(differences: u64, chance: Chance) -> usize {
 }
 
 impl Estimate {
-    /// How many cells to ask for: as often as `chance` says they are enough, for the estimate's doubt and that of
-    /// decoding together.
+    /// How many cells to ask for: as often as `chance` says they are enough, for the estimate's doubt and
+    /// that of decoding together.
     pub fn cells(&self, chance: Chance) -> usize {
         let middle = cells_for(self.differences(), Chance::Half);
         let spread = cells_for(self.differences(), chance) - middle;

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::cell::Cell;
+use super::cells::Cell;
 use super::decoder::Decoder;
 use super::error::{DecodeError, SketchError};
 use super::field::Fp;
@@ -14,9 +14,9 @@ use super::symbol::{Symbol, SymbolId, Weight};
 
 /// The first `m` cells of a set of symbols, kept up as the set changes.
 ///
-/// The sketch is linear: it does not depend on the order of changes, what was added can be removed, and one sketch
-/// less another is the sketch of the difference, whose size alone decides whether it can be decoded. Like the
-/// tree it trusts its owner to remove what was added.
+/// The sketch is linear: it does not depend on the order of changes, what was added can be removed, and one
+/// sketch less another is the sketch of the difference, whose size alone decides whether it can be decoded.
+/// Like the tree it trusts its owner to remove what was added.
 ///
 /// A change touches about `2 ln m` cells: 13 of 1,000, 18 of 16,384.
 ///
@@ -102,8 +102,9 @@ impl Sketch {
         }
     }
 
-    /// Lengthens the sketch to `cells` cells; `symbols` is the set once more. O(symbols x log cells), a bit below
-    /// making it anew. An [`Encoder`](super::Encoder) goes on without hashing again, at 24 bytes per symbol.
+    /// Lengthens the sketch to `cells` cells; `symbols` is the set once more. O(symbols x log cells), a bit
+    /// below making it anew. An [`Encoder`](super::Encoder) goes on without hashing again, at 24 bytes per
+    /// symbol.
     pub fn extend_to(
         &mut self,
         cells: usize,

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::cell::Cell;
+use super::cells::Cell;
 use super::error::RunError;
 use super::field::Fp;
 use super::limits::MAX_CELLS;

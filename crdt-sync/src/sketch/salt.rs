@@ -8,11 +8,11 @@ use super::field::Fp;
 use super::mapping::Mapping;
 use super::symbol::{Symbol, SymbolId, Weight};
 
-/// The secret under which two sketches can be compared: that of one sync session, or of a cluster for a sketch
-/// that is kept up.
+/// The secret under which two sketches can be compared: that of one sync session, or of a cluster for a
+/// sketch that is kept up.
 ///
-/// Who does not know it can choose neither the cells of a symbol nor two symbols that look like one. A fresh salt
-/// makes chance collisions fresh as well. All hashes are SipHash-2-4 with 128-bit output.
+/// Who does not know it can choose neither the cells of a symbol nor two symbols that look like one. A fresh
+/// salt makes chance collisions fresh as well. All hashes are SipHash-2-4 with 128-bit output.
 ///
 /// ```
 /// use crdt_sync::sketch::Salt;
@@ -58,8 +58,8 @@ impl Salt {
         Symbol { id: SymbolId::from_hash(first_four(&id)), weight: Weight::from_hash(first_four(&weight)) }
     }
 
-    /// The symbol of a tree's leaf: its index, and a hash of its sum and count. `None` for an empty leaf, which
-    /// weighs nothing, and for an index that no tree has.
+    /// The symbol of a tree's leaf: its index, and a hash of its sum and count. `None` for an empty leaf,
+    /// which weighs nothing, and for an index that no tree has.
     pub fn leaf(&self, leaf: u32, sum: u128, count: u32) -> Option<Symbol> {
         let id = SymbolId::new(leaf)?;
         Some(Symbol { id, weight: self.leaf_weight(id, sum, count)? })

@@ -4,8 +4,8 @@ use super::field::Fp;
 
 /// The number that names a symbol: a leaf of a tree, or a short hash of a key.
 ///
-/// Different keys may share an id. Their weights then add up in one symbol, and what is decoded stands for all
-/// keys with that id.
+/// Different keys may share an id. Their weights then add up in one symbol, and what is decoded stands for
+/// all keys with that id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SymbolId(Fp);
 
@@ -37,7 +37,8 @@ impl SymbolId {
     }
 }
 
-/// How a symbol counts, never zero: a short hash of what is stored under its id, or the difference of two such.
+/// How a symbol counts, never zero: a short hash of what is stored under its id, or the difference of two
+/// such.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Weight(Fp);
 
@@ -85,9 +86,9 @@ impl Weight {
 
 /// An id and its weight.
 ///
-/// In a sketch of a set it says what is stored under the id. In the difference of two sketches it says that the
-/// sides store different things: its weight is that of this side less that of the other, where nothing weighs
-/// nothing.
+/// In a sketch of a set it says what is stored under the id. In the difference of two sketches it says that
+/// the sides store different things: its weight is that of this side less that of the other, where nothing
+/// weighs nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Symbol {
     /// What it is.

@@ -3,8 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::support::Numbers;
-use crate::sketch::{Chance, Estimate, cells_for};
+use super::support::{Numbers, salt};
+use crate::sketch::{Chance, Decoder, Encoder, Estimate, Progress, cells_for};
 
 /// Two sides' digests of the first `compared` of `nodes` nodes, when this many keys differ.
 fn digests(differences: u64, compared: usize, nodes: u64, numbers: &mut Numbers) -> [Vec<u8>; 2] {
@@ -146,4 +146,60 @@ fn doubt_takes_more_cells() {
     assert!(sure.differences().abs_diff(unsure.differences()) < 5);
     assert!(sure.cells(Chance::NineInTen) < unsure.cells(Chance::NineInTen));
     assert_eq!(unsure.cells(Chance::Half), cells_for(unsure.differences(), Chance::Half));
+}
+
+/// What a decoder estimates from so many cells, relative to the truth: the mean and the largest error.
+fn by_zeros(differences: usize, cells: usize) -> (f64, f64) {
+    const SEEDS: u64 = 200;
+    let relative = |seed| {
+        let mut encoder = Encoder::new(&salt(seed), Numbers(seed).symbols(differences));
+        let mut decoder = Decoder::new(&salt(seed), differences);
+        decoder.push(encoder.produce(cells).unwrap()).unwrap();
+        as_f64(decoder.estimate().differences()) / as_f64(differences as u64)
+    };
+    let relative: Vec<f64> = (0..SEEDS).map(relative).collect();
+    let worst = relative.iter().map(|value| (value - 1.0).abs()).fold(0.0, f64::max);
+    (relative.iter().sum::<f64>() / as_f64(SEEDS), worst)
+}
+
+#[test]
+fn cells_that_do_not_decode_tell_how_many_differences_there_are() {
+    // Differences, cells, worst relative error of 200 seeds.
+    for (differences, cells, worst) in
+        [(100, 100, 0.9), (1_000, 1_000, 0.3), (1_000, 600, 0.8), (3_000, 3_500, 0.15)]
+    {
+        let (mean, found) = by_zeros(differences, cells);
+        assert!((mean - 1.0).abs() < 0.08, "{differences} by {cells}: {mean}");
+        assert!(found < worst, "{differences} by {cells}: {found}");
+    }
+}
+
+#[test]
+fn asking_for_the_cells_that_are_missing_wastes_little() {
+    const SEEDS: u64 = 40;
+    for differences in [60, 500, 3_000] {
+        let (mut taken, mut rounds) = (0, 0);
+        for seed in 0..SEEDS {
+            let mut encoder = Encoder::new(&salt(seed), Numbers(seed).symbols(differences));
+            let mut decoder = Decoder::new(&salt(seed), differences);
+            let mut wanted = 40;
+            while decoder.push(encoder.produce(wanted).unwrap()).unwrap() == Progress::NeedsMore {
+                wanted = decoder.further(Chance::NineInTen);
+                rounds += 1;
+            }
+            taken += decoder.taken();
+        }
+        let cells = taken as u64 / SEEDS;
+        let enough = cells_for(differences as u64, Chance::NineInTen) as u64;
+        assert!(cells <= enough * 5 / 4, "{differences}: {cells}, {enough} are enough");
+        assert!(rounds <= 8 * SEEDS, "{differences}: {rounds}");
+    }
+}
+
+#[test]
+fn a_decoded_difference_is_known_exactly() {
+    let mut decoder = Decoder::new(&salt(1), 10);
+    decoder.push(Encoder::new(&salt(1), Numbers(1).symbols(5)).produce(40).unwrap()).unwrap();
+    let exact = decoder.estimate();
+    assert_eq!((exact.differences(), exact.deviation(), exact.is_saturated()), (5, 0, false));
 }

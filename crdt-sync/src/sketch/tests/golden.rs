@@ -1,5 +1,5 @@
-//! Mappings, symbols and cells as an independent implementation of `docs/formats.md` makes them. A change here is a
-//! change of the format and needs a new version number.
+//! Mappings, symbols and cells as an independent implementation of `docs/formats.md` makes them. A change
+//! here is a change of the format and needs a new version number.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -58,7 +58,8 @@ fn a_cell_of_no_weight_is_never_pure() {
     assert_eq!(decoded, Err(DecodeError::NotDecoded { found: vec![] }));
 }
 
-/// Peeling `a` out of cell 0 leaves `b` there, which is found in another cell and leaves `-b` behind, and so on.
+/// Peeling `a` out of cell 0 leaves `b` there, which is found in another cell and leaves `-b` behind, and so
+/// on.
 #[test]
 fn a_cyclic_peel_ends() {
     let (a, b) = (symbol(1, 10), symbol(2, 20));
@@ -120,6 +121,15 @@ fn leaves_beyond_the_tree_are_refused() {
     assert_eq!(leaves.set(16, 1, 1), Err(SketchError::NoSuchLeaf { leaf: 16, leaves: 16 }));
     assert!(leaves.sketch().cells().iter().all(|cell| cell.is_zero()));
     assert!(matches!(LeafSketch::new(&salt(1), u32::MAX, 10), Err(SketchError::NoSuchLeaf { .. })));
+}
+
+#[test]
+fn a_leaf_beyond_the_tree_is_not_found() {
+    let leaves = LeafSketch::new(&salt(1), 16, 10).unwrap();
+    for (leaf, found) in [(15, Progress::Decoded), (16, Progress::NeedsMore)] {
+        let cells = Sketch::from_symbols(&salt(1), 10, [symbol(leaf, 5)]).unwrap();
+        assert_eq!(leaves.decoder(10).push(cells.cells().iter().copied()), Ok(found), "{leaf}");
+    }
 }
 
 #[test]

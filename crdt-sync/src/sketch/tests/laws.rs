@@ -58,7 +58,9 @@ proptest! {
     }
 
     #[test]
-    fn a_shorter_sketch_is_the_beginning_of_a_longer_one(set in set(), seed: u64, short in 0_usize..100, more in 0_usize..100) {
+    fn a_shorter_sketch_is_the_beginning_of_a_longer_one(
+        set in set(), seed: u64, short in 0_usize..100, more in 0_usize..100,
+    ) {
         let long = Sketch::from_symbols(&salt(seed), short + more, symbols(&set)).unwrap();
         let mut sketch = Sketch::from_symbols(&salt(seed), short, symbols(&set)).unwrap();
         prop_assert_eq!(sketch.cells(), &long.cells()[..short]);
@@ -80,7 +82,8 @@ proptest! {
             leaves.set(leaf, sum, count).unwrap();
             last[leaf as usize] = (sum, count);
         }
-        let symbols: Vec<_> = (0..).zip(last).filter_map(|(leaf, (sum, count))| salt.leaf(leaf, sum, count)).collect();
+        let symbol = |(leaf, (sum, count))| salt.leaf(leaf, sum, count);
+        let symbols: Vec<_> = (0..).zip(last).filter_map(symbol).collect();
         prop_assert_eq!(leaves.sketch(), &Sketch::from_symbols(&salt, 40, symbols.clone()).unwrap());
         prop_assert_eq!(leaves.symbols().collect::<Vec<_>>(), symbols.clone());
         leaves.extend_to(60).unwrap();

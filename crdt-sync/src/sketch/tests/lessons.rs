@@ -30,7 +30,8 @@ fn a_side_knows_from_its_own_weight_what_the_other_has() {
     let ours = Weight::new(500);
     assert_eq!(Weight::new(400).unwrap().other_side(ours), Weight::new(100)); // another version
     assert_eq!(Weight::new(500).unwrap().other_side(ours), None); // nothing
-    assert_eq!(Weight::new(u32::MAX - 4 - 7).unwrap().other_side(None), Weight::new(7)); // what this side lacks
+    let minus_7 = Weight::new(u32::MAX - 4 - 7).unwrap();
+    assert_eq!(minus_7.other_side(None), Weight::new(7)); // what this side lacks
 }
 
 #[test]

@@ -31,7 +31,9 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_ends_with_the_difference((here, there) in prop_oneof![sets(), wide_sets()], seed: u64, step in 1_usize..40) {
+    fn a_stream_ends_with_the_difference(
+        (here, there) in prop_oneof![sets(), wide_sets()], seed: u64, step in 1_usize..40,
+    ) {
         let salt = salt(seed);
         let mut ours = Encoder::new(&salt, symbols(&here));
         let mut theirs = Encoder::new(&salt, symbols(&there));

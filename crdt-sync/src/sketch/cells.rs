@@ -7,8 +7,8 @@ use super::symbol::{SymbolId, Weight};
 /// Three sums over the symbols of a cell, each modulo 2^32 - 5: of weights, of weight times id, and of weight
 /// times a keyed hash of the id. 12 bytes.
 ///
-/// Cells add and subtract, so the difference of two sides' cells is a cell of the symbols whose weights differ. A
-/// single such symbol shows itself: the second sum over the first is its id, and the third agrees.
+/// Cells add and subtract, so the difference of two sides' cells is a cell of the symbols whose weights
+/// differ. A single such symbol shows itself: the second sum over the first is its id, and the third agrees.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Cell {
     pub(super) weights: Fp,
