@@ -196,7 +196,9 @@ proptest! {
     #[test]
     fn shuffled_cells_end(seed: u64, swaps in vec_of((0_usize..40, 0_usize..40), 1..40)) {
         let mut cells = Encoder::new(&salt(seed), Numbers(seed).symbols(12)).produce(40).unwrap();
-        swaps.into_iter().for_each(|(a, b)| cells.swap(a, b));
+        for (a, b) in swaps {
+            cells.swap(a, b);
+        }
         let sketch = Sketch::from_cells(&salt(seed), cells.clone()).unwrap();
         if let Ok(found) = sketch.decode(1_000) {
             prop_assert_eq!(Encoder::new(&salt(seed), found).produce(40), Ok(cells));

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod estimates;
+mod field;
 mod figures;
 mod golden;
 mod hostile;
