@@ -28,6 +28,28 @@ pub enum TreeError {
         /// The leaf that was named.
         leaf: Prefix,
     },
+    /// The source shows other items than the tree was told of. Either may be wrong: a scrub takes
+    /// the source for the truth.
+    #[error("the items of leaf {leaf} are not those that the tree was told of")]
+    Stale {
+        /// The first such leaf.
+        leaf: Prefix,
+    },
+    /// Leaves are set aside, and nobody may see the tree before they are recomputed.
+    #[error("{leaves} leaves are set aside and must be settled first")]
+    Unsettled {
+        /// How many.
+        leaves: usize,
+    },
+    /// Trees under different keys have nothing in common.
+    #[error("the other tree has another key; nothing was merged")]
+    OtherKey,
+    /// A tree cannot take in one with fewer leaves: its sums cannot be taken apart.
+    #[error("the other tree has only {leaf_bits} leaf bits; nothing was merged")]
+    Coarser {
+        /// The leaf bits of the other tree.
+        leaf_bits: u8,
+    },
 }
 
 /// Why a session ended without a result. The peer, or the way to it, is at fault unless the variant

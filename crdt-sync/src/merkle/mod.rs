@@ -34,6 +34,9 @@
 //! | `prefix` | [`Prefix`], a place in the tree |
 //! | `cells` | the arrays of sums and counts |
 //! | `tree`, `snapshot` | [`BucketTree`], [`TreeSnapshot`] |
+//! | `lazy` | [`LazyTree`], for writes whose old version is unknown |
+//! | `resize` | [`BucketTree::grow`], [`BucketTree::fold_to`], [`BucketTree::merge_from`] |
+//! | `scrub` | [`Scrub`]: the tree against the data, a slice at a time |
 //! | `item` | [`Item`], [`ItemSource`]: what the owner of the data provides |
 //! | `session` | [`Session`], its turns and its [`Outcome`] |
 //! | `frame` | the bytes of a session, laid down in `docs/formats.md` |
@@ -45,9 +48,12 @@ mod cells;
 mod error;
 mod frame;
 mod item;
+mod lazy;
 mod limits;
 mod prefix;
 mod prf;
+mod resize;
+mod scrub;
 mod session;
 mod snapshot;
 mod trace;
@@ -58,9 +64,12 @@ mod tests;
 
 pub use error::{ProtocolError, TreeError};
 pub use item::{Item, ItemSource};
+pub use lazy::LazyTree;
 pub use limits::Limits;
 pub use prefix::Prefix;
 pub use prf::{KeyHash, TreeKey};
+pub use resize::{Growth, Resize};
+pub use scrub::{Mended, Scrub, Scrubbed};
 pub use session::{Difference, Outcome, Session};
 pub use snapshot::TreeSnapshot;
 pub use trace::{Round, Side, Stats, Step, Trace};

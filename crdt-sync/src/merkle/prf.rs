@@ -99,6 +99,11 @@ impl TreePrf {
         truncate(&self.check, nonce)
     }
 
+    /// A name for the key, which can be stored and does not tell it. No nonce has this length.
+    pub(super) fn key_id(&self) -> [u8; 16] {
+        self.check.hash(b"key id").as_bytes()
+    }
+
     /// Both hellos enter whole, hence both nonces: neither side chooses the salt alone, and a
     /// session whose hellos were changed on the way fails at its next frame.
     pub(super) fn session(&self, initiator_hello: &[u8], acceptor_hello: &[u8]) -> SessionPrf {

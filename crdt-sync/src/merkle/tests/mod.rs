@@ -9,3 +9,4 @@ mod hostile;
 mod session;
 mod support;
 mod tree;
+mod upkeep;
