@@ -119,11 +119,6 @@ impl Levels {
         }
     }
 
-    /// The leaves that are not empty, in ascending order.
-    pub(super) fn filled_leaves(&self) -> impl Iterator<Item = (u32, Cell)> {
-        self.levels.last().into_iter().flat_map(Pages::filled)
-    }
-
     /// What a node would hold if it were computed from its children.
     pub(super) fn sum_below(&self, node: Prefix) -> Cell {
         let children = self.levels.get(usize::from(node.bits() / LEVEL_BITS));
@@ -217,11 +212,6 @@ impl Pages {
     fn sum_of_children(&self, parent: u32) -> Cell {
         let first = parent * CHILDREN;
         (first..first + CHILDREN).map(|child| self.get(child)).fold(Cell::default(), Cell::plus)
-    }
-
-    fn filled(&self) -> impl Iterator<Item = (u32, Cell)> {
-        let cells = self.pages.iter().flat_map(|page| (0..PAGE).map(|slot| page.get(slot)));
-        (0..).zip(cells).filter(|(_, cell)| *cell != Cell::default())
     }
 }
 

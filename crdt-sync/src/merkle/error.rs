@@ -52,6 +52,35 @@ pub enum TreeError {
     },
 }
 
+/// Why bytes are no checkpoint of this tree. Nothing was loaded; the tree can be built from its items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The checksum does not fit: the bytes were damaged, cut off, or never written whole.
+    #[error("the checkpoint is damaged or incomplete; nothing was loaded")]
+    Corrupt,
+    /// Intact bytes of another kind.
+    #[error("this is no checkpoint of a tree")]
+    NotOne,
+    /// An intact checkpoint in a form of another release.
+    #[error("the checkpoint has format version {found}, this release reads {ours}")]
+    Version {
+        /// The version that this release reads and writes.
+        ours: u8,
+        /// The version of the checkpoint.
+        found: u8,
+    },
+    /// An intact checkpoint of a tree under another key.
+    #[error("the checkpoint belongs to a tree with another key")]
+    OtherKey,
+    /// The checksum fits, but no release writes such bytes: somebody made them up.
+    #[error("the checkpoint is impossible: {what} is wrong")]
+    Malformed {
+        /// The part that is wrong.
+        what: &'static str,
+    },
+}
+
 /// Why a session ended without a result. The peer, or the way to it, is at fault unless the variant
 /// says otherwise; trees and data are untouched, and a new session may be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

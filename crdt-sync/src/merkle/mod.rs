@@ -37,6 +37,8 @@
 //! | `lazy` | [`LazyTree`], for writes whose old version is unknown |
 //! | `resize` | [`BucketTree::grow`], [`BucketTree::fold_to`], [`BucketTree::merge_from`] |
 //! | `scrub` | [`Scrub`]: the tree against the data, a slice at a time |
+//! | `checkpoint` | [`TreeSnapshot::write_checkpoint`], [`BucketTree::decode_checkpoint`] |
+//! | `rotate` | [`Rotating`]: from one key to the next |
 //! | `item` | [`Item`], [`ItemSource`]: what the owner of the data provides |
 //! | `session` | [`Session`], its turns and its [`Outcome`] |
 //! | `frame` | the bytes of a session, laid down in `docs/formats.md` |
@@ -45,6 +47,7 @@
 //! The module is `no_std` and knows nothing of the engine.
 
 mod cells;
+mod checkpoint;
 mod error;
 mod frame;
 mod item;
@@ -53,6 +56,7 @@ mod limits;
 mod prefix;
 mod prf;
 mod resize;
+mod rotate;
 mod scrub;
 mod session;
 mod snapshot;
@@ -62,13 +66,14 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ProtocolError, TreeError};
+pub use error::{CheckpointError, ProtocolError, TreeError};
 pub use item::{Item, ItemSource};
 pub use lazy::LazyTree;
 pub use limits::Limits;
 pub use prefix::Prefix;
 pub use prf::{KeyHash, TreeKey};
 pub use resize::{Growth, Resize};
+pub use rotate::{BothHashes, Rotating};
 pub use scrub::{Mended, Scrub, Scrubbed};
 pub use session::{Difference, Outcome, Session};
 pub use snapshot::TreeSnapshot;

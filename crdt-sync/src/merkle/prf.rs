@@ -7,8 +7,9 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::Hasher;
 
-use siphasher::sip128::SipHasher24;
+use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::cells::{Cell, Lanes};
 
@@ -154,6 +155,24 @@ impl SessionPrf {
 /// told from it.
 pub(super) fn hello_check(hello: &[u8]) -> [u8; 4] {
     truncate(&SipHasher24::new_with_key(b"crdt-sync merkle"), hello)
+}
+
+/// The checksum of a checkpoint, under a public key: it finds damage. Taken part by part it is the
+/// same as taken at once.
+pub(super) struct Checksum(SipHasher24);
+
+impl Checksum {
+    pub(super) fn new() -> Self {
+        Self(SipHasher24::new_with_key(b"merkle tree file"))
+    }
+
+    pub(super) fn add(&mut self, part: &[u8]) {
+        self.0.write(part);
+    }
+
+    pub(super) fn finish(&self) -> [u8; 16] {
+        self.0.finish128().as_bytes()
+    }
 }
 
 fn derive(key: &[u8; 16], label: &[u8]) -> SipHasher24 {

@@ -62,10 +62,6 @@ impl TreeSnapshot {
     pub(super) fn node(&self, node: Prefix) -> Cell {
         self.0.levels.node(node)
     }
-
-    pub(super) fn levels(&self) -> &Levels {
-        &self.0.levels
-    }
 }
 
 /// Whether all arrays are the same, not only the roots.

@@ -107,13 +107,13 @@ impl BucketTree {
         if !is_leaf_bits(leaf_bits) {
             return Err(TreeError::LeafBits { leaf_bits });
         }
-        Ok(Self {
-            prf: TreePrf::new(key),
-            levels: Levels::new(leaf_bits),
-            dirty: DirtyGroups::new(leaf_bits),
-            leaf_bits,
-            finer: None,
-        })
+        Ok(Self::empty(TreePrf::new(key), leaf_bits))
+    }
+
+    /// `leaf_bits` is one of the sizes that there are.
+    pub(super) fn empty(prf: TreePrf, leaf_bits: u8) -> Self {
+        let (levels, dirty) = (Levels::new(leaf_bits), DirtyGroups::new(leaf_bits));
+        Self { prf, levels, dirty, leaf_bits, finer: None }
     }
 
     /// The leaf bits that put about 16 items into each leaf when the tree holds `items` items.
