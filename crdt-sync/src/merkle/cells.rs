@@ -21,6 +21,10 @@ pub(super) struct Lanes([u64; 2]);
 impl Lanes {
     const ZERO: Self = Self([0; 2]);
 
+    pub(super) const fn new(lanes: [u64; 2]) -> Self {
+        Self(lanes)
+    }
+
     pub(super) fn from_u128(value: u128) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the lanes are the two halves of the number")]
         let halves = [value as u64, (value >> 64) as u64];
@@ -111,6 +115,15 @@ impl Levels {
 
     pub(super) fn leaf(&self, leaf: u32) -> Cell {
         self.levels.last().map_or(Cell::default(), |pages| pages.get(leaf))
+    }
+
+    /// Asks for a leaf that is about to be changed: its cache line comes while other work is done,
+    /// such as hashing the item, or asking for other leaves.
+    #[inline]
+    pub(super) fn touch_leaf(&self, leaf: u32) {
+        if let Some(pages) = self.levels.last() {
+            pages.touch(leaf);
+        }
     }
 
     pub(super) fn set_leaf(&mut self, leaf: u32, cell: Cell) {
@@ -209,9 +222,17 @@ impl Pages {
         }
     }
 
+    fn touch(&self, index: u32) {
+        let (page, slot) = place(index);
+        if let Some(page) = self.pages.get(page) {
+            core::hint::black_box(page.0[slot][0].load(Ordering::Relaxed));
+        }
+    }
+
     fn sum_of_children(&self, parent: u32) -> Cell {
-        let first = parent * CHILDREN;
-        (first..first + CHILDREN).map(|child| self.get(child)).fold(Cell::default(), Cell::plus)
+        let (page, slot) = place(parent * CHILDREN);
+        let children = self.pages.get(page).and_then(|page| page.0.get(slot..slot + CHILDREN as usize));
+        children.unwrap_or_default().iter().map(load).fold(Cell::default(), Cell::plus)
     }
 }
 
@@ -227,11 +248,7 @@ impl Eq for Pages {}
 
 impl Page {
     fn get(&self, slot: usize) -> Cell {
-        let [a, b, c, d, count] = &self.0[slot];
-        let lane = |low: &AtomicU32, high: &AtomicU32| {
-            u64::from(low.load(Ordering::Relaxed)) | u64::from(high.load(Ordering::Relaxed)) << 32
-        };
-        Cell { lanes: Lanes([lane(a, b), lane(c, d)]), count: count.load(Ordering::Relaxed) }
+        load(&self.0[slot])
     }
 
     fn set(&self, slot: usize, cell: Cell) {
@@ -247,6 +264,13 @@ impl Page {
         let copy = |word: &AtomicU32| AtomicU32::new(word.load(Ordering::Relaxed));
         Self(core::array::from_fn(|slot| self.0[slot].each_ref().map(copy)))
     }
+}
+
+fn load([a, b, c, d, count]: &[AtomicU32; CELL_WORDS]) -> Cell {
+    let lane = |low: &AtomicU32, high: &AtomicU32| {
+        u64::from(low.load(Ordering::Relaxed)) | u64::from(high.load(Ordering::Relaxed)) << 32
+    };
+    Cell { lanes: Lanes([lane(a, b), lane(c, d)]), count: count.load(Ordering::Relaxed) }
 }
 
 fn place(index: u32) -> (usize, usize) {

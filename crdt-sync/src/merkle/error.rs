@@ -52,6 +52,17 @@ pub enum TreeError {
     },
 }
 
+/// Why a tree refused a batch of changes. The tree is as it was before the batch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("change {at} of the batch was refused; none was made")]
+pub struct BatchError {
+    /// The position of the change in the batch.
+    pub at: usize,
+    /// What was wrong with it.
+    #[source]
+    pub error: TreeError,
+}
+
 /// Why bytes are no checkpoint of this tree. Nothing was loaded; the tree can be built from its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -30,10 +30,11 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `prf` | [`TreeKey`], [`KeyHash`], the keyed hashes |
+//! | `prf`, `sip` | [`TreeKey`], [`KeyHash`], the keyed hashes |
 //! | `prefix` | [`Prefix`], a place in the tree |
 //! | `cells` | the arrays of sums and counts |
 //! | `tree`, `snapshot` | [`BucketTree`], [`TreeSnapshot`] |
+//! | `batch` | [`Change`]: many writes at once |
 //! | `lazy` | [`LazyTree`], for writes whose old version is unknown |
 //! | `resize` | [`BucketTree::grow`], [`BucketTree::fold_to`], [`BucketTree::merge_from`] |
 //! | `scrub` | [`Scrub`]: the tree against the data, a slice at a time |
@@ -46,6 +47,7 @@
 //!
 //! The module is `no_std` and knows nothing of the engine.
 
+mod batch;
 mod cells;
 mod checkpoint;
 mod error;
@@ -59,6 +61,7 @@ mod resize;
 mod rotate;
 mod scrub;
 mod session;
+mod sip;
 mod snapshot;
 mod trace;
 mod tree;
@@ -66,7 +69,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use error::{CheckpointError, ProtocolError, TreeError};
+pub use batch::Change;
+pub use error::{BatchError, CheckpointError, ProtocolError, TreeError};
 pub use item::{Item, ItemSource};
 pub use lazy::LazyTree;
 pub use limits::Limits;

@@ -12,6 +12,7 @@ use core::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::cells::{Cell, Lanes};
+use super::sip::Sip;
 
 /// The secret that all trees of one cluster share.
 ///
@@ -71,7 +72,7 @@ impl fmt::Debug for KeyHash {
 #[derive(Clone)]
 pub(super) struct TreePrf {
     keys: SipHasher24,
-    items: SipHasher24,
+    items: Sip,
     check: SipHasher24,
     session: SipHasher24,
 }
@@ -80,7 +81,7 @@ impl TreePrf {
     pub(super) fn new(key: &TreeKey) -> Self {
         Self {
             keys: derive(&key.0, b"key hash"),
-            items: derive(&key.0, b"item digest"),
+            items: Sip::new(&derive(&key.0, b"item digest").key()),
             check: derive(&key.0, b"key check"),
             session: derive(&key.0, b"session"),
         }
@@ -92,7 +93,15 @@ impl TreePrf {
 
     /// What an item adds to its leaf and to every node above.
     pub(super) fn item(&self, key_hash: KeyHash, version: u128) -> Lanes {
-        Lanes::from_u128(number(&self.items, &item_bytes(key_hash, version)))
+        let [item] = self.items(key_hash, [version]);
+        item
+    }
+
+    /// Several versions of one key: what they have in common is hashed once.
+    #[inline]
+    pub(super) fn items<const N: usize>(&self, key_hash: KeyHash, versions: [u128; N]) -> [Lanes; N] {
+        let key = self.items.absorb(key_hash.0);
+        versions.map(|version| Lanes::new(key.absorb(version).finish(32)))
     }
 
     /// Shows that the sender holds the key, fresh for every nonce.

@@ -199,20 +199,16 @@ impl Finer {
     }
 
     /// Follows a write, if it is below a leaf that was split.
-    pub(super) fn add(&mut self, key_hash: KeyHash, item: Lanes) -> Option<()> {
-        self.change(key_hash, |cell| cell.with(item))
-    }
-
-    pub(super) fn take(&mut self, key_hash: KeyHash, item: Lanes) -> Option<()> {
-        self.change(key_hash, |cell| cell.without(item))
-    }
-
-    fn change(&mut self, key_hash: KeyHash, change: impl FnOnce(Cell) -> Option<Cell>) -> Option<()> {
+    pub(super) fn change(
+        &mut self,
+        key_hash: KeyHash,
+        change: impl FnOnce(Cell) -> Result<Cell, TreeError>,
+    ) -> Result<(), TreeError> {
         let child = Prefix::of(key_hash, self.leaf_bits).value();
         if child / CHILDREN < self.split {
             self.cells.set(child, change(self.cells.get(child))?);
         }
-        Some(())
+        Ok(())
     }
 
     /// Overwrites what is below a leaf, if it was split.

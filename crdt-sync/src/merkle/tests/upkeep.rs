@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::support::{KEY, Replica, run};
 use crate::merkle::{
-    BucketTree, Growth, Item, ItemSource, LazyTree, Outcome, Prefix, Resize, Scrub, Scrubbed, TreeError,
-    TreeKey,
+    BatchError, BucketTree, Change, Growth, Item, ItemSource, LazyTree, Outcome, Prefix, Resize, Scrub,
+    Scrubbed, TreeError, TreeKey,
 };
 
 /// A source that counts what it is asked for.
@@ -432,5 +432,48 @@ proptest! {
         let tree = lazy.settle(&model).unwrap();
         let mut scratch = Replica::of(tree.leaf_bits(), model.rows.values().copied());
         prop_assert!(tree.snapshot() == scratch.tree.snapshot());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::default())]
+
+    /// Against one change at a time; of a batch with a change that is refused nothing stays.
+    #[test]
+    fn a_batch_is_its_changes_or_nothing(
+        changes in proptest::collection::vec(
+            (0_u64..20, proptest::option::of(0_u128..2), proptest::option::of(0_u128..2)), 0..60),
+        grown in proptest::option::of(1_u32..256),
+    ) {
+        let rows = || Replica::of(8, (0..10).map(|key| (key, 1)));
+        let mut replica = rows();
+        let changes: Vec<_> = changes.into_iter().map(|(key, old, new)| Change { key_hash: replica.hash(key), old, new }).collect();
+        let refused = changes.iter().position(|&Change { key_hash, old, new }| {
+            let tree = &mut replica.tree;
+            let result = match (old, new) {
+                (Some(old), Some(new)) => tree.replace(key_hash, old, new),
+                (None, Some(new)) => tree.insert(key_hash, new),
+                (Some(old), None) => tree.remove(key_hash, old),
+                (None, None) => Ok(()),
+            };
+            result.is_err()
+        });
+        let mut batched = rows().tree;
+        if let Some(leaves) = grown {
+            batched.grow(&rows(), leaves).unwrap();
+        }
+        match batched.update_batch(&changes) {
+            Ok(()) => {
+                prop_assert_eq!(refused, None);
+                prop_assert!(batched.snapshot() == replica.tree.snapshot());
+            }
+            // While a tree grows, its finer leaves see mistakes that its leaves do not.
+            Err(BatchError { at, error }) => {
+                let refused = refused.unwrap_or(changes.len());
+                prop_assert!(at == refused || grown.is_some() && at < refused);
+                prop_assert!(matches!(error, TreeError::Absent { .. }), "{}", error);
+                prop_assert!(batched.snapshot() == rows().tree.snapshot());
+            }
+        }
     }
 }
