@@ -39,9 +39,8 @@ impl BucketTree {
     /// ```
     pub fn update_batch(&mut self, changes: &[Change]) -> Result<(), BatchError> {
         for (chunk, few) in changes.chunks(TOGETHER).enumerate() {
-            for change in few {
-                self.levels.touch_leaf(self.leaf_of(change.key_hash).value());
-            }
+            let leaves = few.iter().map(|change| self.leaf_of(change.key_hash).value());
+            self.levels.touch_leaves(leaves);
             for (place, change) in few.iter().enumerate() {
                 let result = self.make(*change);
                 if let Err(error) = result {

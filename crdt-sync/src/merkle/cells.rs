@@ -117,12 +117,12 @@ impl Levels {
         self.levels.last().map_or(Cell::default(), |pages| pages.get(leaf))
     }
 
-    /// Asks for a leaf that is about to be changed: its cache line comes while other work is done,
-    /// such as hashing the item, or asking for other leaves.
+    /// Asks for leaves that are about to be changed. Their cache lines come at the same time, because
+    /// no load here waits for another.
     #[inline]
-    pub(super) fn touch_leaf(&self, leaf: u32) {
+    pub(super) fn touch_leaves(&self, leaves: impl Iterator<Item = u32>) {
         if let Some(pages) = self.levels.last() {
-            pages.touch(leaf);
+            core::hint::black_box(leaves.fold(0, |seen, leaf| seen ^ pages.ends(leaf)));
         }
     }
 
@@ -151,6 +151,8 @@ impl Levels {
     /// Recomputes the ancestors of the given groups (a group is the parent of sixteen leaves). The
     /// root is exact already. `groups` is used up as working memory.
     pub(super) fn refresh(&mut self, groups: &mut Vec<u32>) {
+        // In ascending order, which division keeps: neighbours are read one after the other.
+        groups.sort_unstable();
         for child in (1..self.levels.len()).rev() {
             for &group in &*groups {
                 let sum = self.levels[child].sum_of_children(group);
@@ -159,7 +161,6 @@ impl Levels {
             for group in &mut *groups {
                 *group /= CHILDREN;
             }
-            groups.sort_unstable();
             groups.dedup();
         }
         groups.clear();
@@ -222,11 +223,13 @@ impl Pages {
         }
     }
 
-    fn touch(&self, index: u32) {
+    /// The first and the last word of a cell: it may lie in two cache lines.
+    fn ends(&self, index: u32) -> u32 {
         let (page, slot) = place(index);
-        if let Some(page) = self.pages.get(page) {
-            core::hint::black_box(page.0[slot][0].load(Ordering::Relaxed));
-        }
+        self.pages.get(page).map_or(0, |page| {
+            let [first, .., last] = &page.0[slot];
+            first.load(Ordering::Relaxed) ^ last.load(Ordering::Relaxed)
+        })
     }
 
     fn sum_of_children(&self, parent: u32) -> Cell {

@@ -223,9 +223,10 @@ impl<'a> Reader<'a> {
     }
 
     fn zeros<const N: usize>(&mut self) -> Result<(), CheckpointError> {
-        match self.take::<N>()? == [0; N] {
-            true => Ok(()),
-            false => Err(CheckpointError::Malformed { what: "the filling" }),
+        if self.take::<N>()? == [0; N] {
+            Ok(())
+        } else {
+            Err(CheckpointError::Malformed { what: "the filling" })
         }
     }
 }

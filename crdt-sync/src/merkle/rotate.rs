@@ -1,5 +1,6 @@
 //! From one key to the next, without a pause.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::error::TreeError;
@@ -155,8 +156,8 @@ impl Rotating {
     }
 
     /// Drops the old tree. Before the new one is complete the rotation comes back instead.
-    pub fn finish(self) -> Result<BucketTree, Self> {
-        if self.is_complete() { Ok(self.new) } else { Err(self) }
+    pub fn finish(self) -> Result<BucketTree, Box<Self>> {
+        if self.is_complete() { Ok(self.new) } else { Err(Box::new(self)) }
     }
 
     /// Gives the rotation up and drops the new tree.

@@ -3,7 +3,7 @@
 /// A hash in the middle of its message, from which several messages can go on.
 ///
 /// The crate `siphasher` hashes whole messages; this is the same function (Aumasson and Bernstein,
-/// "SipHash: a fast short-input PRF", 2012) taken apart, so that a key's part of the message is
+/// 2012) taken apart, so that a key's part of the message is
 /// hashed once for all its versions.
 #[derive(Clone, Copy)]
 pub(super) struct Sip([u64; 4]);

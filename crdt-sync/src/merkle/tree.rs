@@ -147,8 +147,7 @@ impl BucketTree {
     ///
     /// Fails, leaving the tree as it was, when it holds 2^32 - 1 items already.
     pub fn insert(&mut self, key_hash: KeyHash, version: u128) -> Result<(), TreeError> {
-        let [new] = self.digests(key_hash, [version]);
-        self.change(key_hash, None, Some(new))
+        self.change(key_hash, None, Some(self.prf.item(key_hash, version)))
     }
 
     /// Takes an item out. O(1).
@@ -157,14 +156,13 @@ impl BucketTree {
     /// has one item and it is another. Removing an absent item from a fuller leaf cannot be noticed
     /// and leaves a wrong sum behind, which [`BucketTree::rebuild_leaf`] mends.
     pub fn remove(&mut self, key_hash: KeyHash, version: u128) -> Result<(), TreeError> {
-        let [old] = self.digests(key_hash, [version]);
-        self.change(key_hash, Some(old), None)
+        self.change(key_hash, Some(self.prf.item(key_hash, version)), None)
     }
 
     /// Moves an item from one version to another: [`BucketTree::remove`], then
     /// [`BucketTree::insert`], or neither. O(1).
     pub fn replace(&mut self, key_hash: KeyHash, old: u128, new: u128) -> Result<(), TreeError> {
-        let [old, new] = self.digests(key_hash, [old, new]);
+        let [old, new] = self.prf.items(key_hash, [old, new]);
         self.change(key_hash, Some(old), Some(new))
     }
 
@@ -231,13 +229,6 @@ impl BucketTree {
     pub fn refresh(&mut self) {
         let groups = self.dirty.take();
         self.levels.refresh(groups);
-    }
-
-    /// The digests of a key's versions, for a change that follows.
-    #[inline]
-    fn digests<const N: usize>(&self, key_hash: KeyHash, versions: [u128; N]) -> [Lanes; N] {
-        self.levels.touch_leaf(self.leaf_of(key_hash).value());
-        self.prf.items(key_hash, versions)
     }
 
     /// One item out, one item in, or neither.

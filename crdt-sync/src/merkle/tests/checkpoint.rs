@@ -40,7 +40,7 @@ fn forged(bytes: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 fn the_bytes_of_a_checkpoint() {
     let rows: Vec<String> = checkpoint(&mut three(), 41)
         .chunks(8)
-        .map(|row| row.iter().map(|byte| format!("{byte:02x}")).collect())
+        .map(|row| format!("{:016x}", u64::from_be_bytes(row.try_into().unwrap())))
         .collect();
     assert_eq!(
         rows,

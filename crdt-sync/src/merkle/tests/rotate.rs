@@ -166,15 +166,12 @@ proptest! {
         let mut live = Live::of(4 * level, 0..30);
         let mut model: BTreeMap<u64, u128> = (0..30).map(|key| (key, 1)).collect();
         for (key, version, leaves) in steps {
-            match version {
-                Some(version) => {
-                    live.put(key, version);
-                    model.insert(key, version);
-                }
-                None => {
-                    live.remove(key);
-                    model.remove(&key);
-                }
+            if let Some(version) = version {
+                live.put(key, version);
+                model.insert(key, version);
+            } else {
+                live.remove(key);
+                model.remove(&key);
             }
             live.step(leaves);
         }

@@ -140,8 +140,8 @@ fn a_flipped_bit_in_any_node_is_found_and_mended() {
     let mut replica = hundred(8);
     let right = replica.tree.snapshot();
     let nodes = [0, 4, 8].into_iter().flat_map(|bits| (0..1 << bits).map(move |at| Prefix::new(bits, at)));
-    for (bit, node) in nodes.enumerate() {
-        let (bit, mut cell) = (bit as u32 % 160, right.node(node));
+    for (bit, node) in (0_u32..).zip(nodes) {
+        let (bit, mut cell) = (bit % 160, right.node(node));
         if bit < 128 {
             cell.lanes = crate::merkle::cells::Lanes::from_u128(cell.lanes.as_u128() ^ 1 << bit);
         } else {
