@@ -280,3 +280,55 @@ fn place(index: u32) -> (usize, usize) {
     let index = index as usize;
     (index / PAGE, index % PAGE)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+    use alloc::vec::Vec;
+
+    use super::{Cell, Lanes, Pages};
+
+    fn cell(number: u32) -> Cell {
+        Cell { lanes: Lanes::from_u128(u128::from(number) << 33 | 1 << 127 | 1), count: number }
+    }
+
+    fn places(pages: &Pages) -> Vec<*const super::Page> {
+        pages.pages.iter().map(Arc::as_ptr).collect()
+    }
+
+    #[test]
+    fn a_write_copies_a_page_only_while_a_snapshot_has_it() {
+        let mut pages = Pages::at_depth(12);
+        pages.set(300, cell(1));
+        let snapshot = pages.share();
+        assert_eq!(places(&pages), places(&snapshot));
+
+        pages.set(300, cell(2));
+        pages.set(301, cell(3));
+        let moved = places(&pages).iter().zip(places(&snapshot)).filter(|(own, old)| **own != *old).count();
+        assert_eq!(moved, 1, "the one page that both cells are in");
+        assert_eq!((snapshot.get(300), snapshot.get(301)), (cell(1), Cell::default()));
+
+        let before = places(&pages);
+        drop(pages.share());
+        pages.set(300, cell(4));
+        assert_eq!(places(&pages), before, "nobody else has it any more");
+        assert_eq!((pages.get(300), pages.get(301)), (cell(4), cell(3)));
+    }
+
+    /// Each word of a cell, and each cell of a page, in its own place.
+    #[test]
+    fn a_cell_is_read_as_it_was_written() {
+        let mut pages = Pages::at_depth(8);
+        for number in 0..256 {
+            pages.set(number, cell(number * 0x0101_0101));
+        }
+        for number in 0..256 {
+            assert_eq!(pages.get(number), cell(number * 0x0101_0101));
+        }
+        let sums: Vec<_> = (0..16).map(|parent| pages.sum_of_children(parent).count).collect();
+        let naive = |parent: u32| (parent * 16..parent * 16 + 16).map(|at| at * 0x0101_0101);
+        let expected: Vec<_> = (0..16).map(|parent| naive(parent).fold(0, u32::wrapping_add)).collect();
+        assert_eq!(sums, expected);
+    }
+}

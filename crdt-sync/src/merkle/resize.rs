@@ -80,7 +80,7 @@ impl BucketTree {
     /// # fn main() -> Result<(), crdt_sync::merkle::TreeError> {
     /// let mut tree = BucketTree::new(&TreeKey::new([7; 16]), 4)?;
     /// let mut rows = Rows(Vec::new());
-    /// for handle in 0..100 {
+    /// for handle in 0..100_u64 {
     ///     let key_hash = tree.key_hash(&handle.to_le_bytes());
     ///     tree.insert(key_hash, 1)?;
     ///     rows.0.push(Item { handle, key_hash, version: 1 });

@@ -78,7 +78,10 @@ mod tests {
         #![proptest_config(ProptestConfig::default())]
 
         #[test]
-        fn it_is_the_function_of_the_crate(key: [u8; 16], message in proptest::collection::vec(any::<u128>(), 0..4)) {
+        fn it_is_the_function_of_the_crate(
+            key: [u8; 16],
+            message in proptest::collection::vec(any::<u128>(), 0..4),
+        ) {
             let bytes: Vec<u8> = message.iter().flat_map(|number| number.to_le_bytes()).collect();
             let expected = u128::from_le_bytes(SipHasher24::new_with_key(&key).hash(&bytes).as_bytes());
             let sip = message.iter().fold(Sip::new(&key), |sip, number| sip.absorb(*number));

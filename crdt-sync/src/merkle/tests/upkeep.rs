@@ -447,7 +447,8 @@ proptest! {
     ) {
         let rows = || Replica::of(8, (0..10).map(|key| (key, 1)));
         let mut replica = rows();
-        let changes: Vec<_> = changes.into_iter().map(|(key, old, new)| Change { key_hash: replica.hash(key), old, new }).collect();
+        let change = |(key, old, new)| Change { key_hash: replica.hash(key), old, new };
+        let changes: Vec<_> = changes.into_iter().map(change).collect();
         let refused = changes.iter().position(|&Change { key_hash, old, new }| {
             let tree = &mut replica.tree;
             let result = match (old, new) {
