@@ -1,28 +1,63 @@
 //! What the tree costs each write, and what a comparison costs in time and in bytes.
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 use crdt_benches::sessions::Replica;
+use crdt_sync::merkle::{BucketTree, Change, TreeKey};
 
 const ITEMS: u64 = 1_000_000;
+const BATCH: usize = 1_000;
 
 fn updates(criterion: &mut Criterion) {
-    let mut replica = Replica::new(ITEMS).expect("a million items fit");
-    let tree = replica.tree();
-    let hashes: Vec<_> = (0..ITEMS).map(|key| tree.key_hash(&key.to_le_bytes())).collect();
-    let mut group = criterion.benchmark_group("bucket tree of 1,000,000 items");
-    group.bench_function("key hash", |bencher| {
-        bencher.iter(|| tree.key_hash(b"eight by"));
-    });
-    let (mut key, mut version) = (0, 1);
-    group.bench_function("replace", |bencher| {
-        bencher.iter(|| {
-            tree.replace(hashes[key], version, version + 1).expect("the item is there");
-            key += 1;
-            if key == hashes.len() {
-                (key, version) = (0, version + 1);
-            }
+    for leaf_bits in [16, 20] {
+        let mut tree = BucketTree::new(&TreeKey::new([7; 16]), leaf_bits).expect("an allowed size");
+        let hashes: Vec<_> = (0..ITEMS).map(|key| tree.key_hash(&key.to_le_bytes())).collect();
+        for hash in &hashes {
+            tree.insert(*hash, 1).expect("a million items fit");
+        }
+        let mut group = criterion.benchmark_group(format!("1,000,000 items in 2^{leaf_bits} leaves"));
+        let (mut key, mut version) = (0, 1);
+        group.bench_function("replace", |bencher| {
+            bencher.iter(|| {
+                tree.replace(hashes[key], version, version + 1).expect("the item is there");
+                key += 1;
+                if key == hashes.len() {
+                    (key, version) = (0, version + 1);
+                }
+            });
         });
+        for hash in &hashes[key..] {
+            tree.replace(*hash, version, version + 1).expect("the item is there");
+        }
+        version += 1;
+        group.bench_function("replace, refresh, root", |bencher| {
+            bencher.iter(|| {
+                key = (key + 37) % hashes.len();
+                tree.replace(hashes[key], version, version).expect("the item is there");
+                tree.refresh();
+                tree.root()
+            });
+        });
+        key = 0;
+        group.throughput(Throughput::Elements(BATCH as u64));
+        group.bench_function("replace, in batches", |bencher| {
+            bencher.iter_batched_ref(
+                || {
+                    if key == hashes.len() {
+                        (key, version) = (0, version + 1);
+                    }
+                    let (batch, old, new) = (&hashes[key..key + BATCH], Some(version), Some(version + 1));
+                    key += BATCH;
+                    batch.iter().map(|&key_hash| Change { key_hash, old, new }).collect::<Vec<_>>()
+                },
+                |changes| tree.update_batch(changes),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    criterion.bench_function("key hash", |bencher| {
+        let tree = BucketTree::new(&TreeKey::new([7; 16]), 4).expect("an allowed size");
+        bencher.iter(|| tree.key_hash(b"eight by"));
     });
 }
 

@@ -28,6 +28,68 @@ pub enum TreeError {
         /// The leaf that was named.
         leaf: Prefix,
     },
+    /// The source shows other items than the tree was told of. Either may be wrong: a scrub takes
+    /// the source for the truth.
+    #[error("the items of leaf {leaf} are not those that the tree was told of")]
+    Stale {
+        /// The first such leaf.
+        leaf: Prefix,
+    },
+    /// Leaves are set aside, and nobody may see the tree before they are recomputed.
+    #[error("{leaves} leaves are set aside and must be settled first")]
+    Unsettled {
+        /// How many.
+        leaves: usize,
+    },
+    /// Trees under different keys have nothing in common.
+    #[error("the other tree has another key; nothing was merged")]
+    OtherKey,
+    /// A tree cannot take in one with fewer leaves: its sums cannot be taken apart.
+    #[error("the other tree has only {leaf_bits} leaf bits; nothing was merged")]
+    Coarser {
+        /// The leaf bits of the other tree.
+        leaf_bits: u8,
+    },
+}
+
+/// Why a tree refused a batch of changes. The tree is as it was before the batch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("change {at} of the batch was refused; none was made")]
+pub struct BatchError {
+    /// The position of the change in the batch.
+    pub at: usize,
+    /// What was wrong with it.
+    #[source]
+    pub error: TreeError,
+}
+
+/// Why bytes are no checkpoint of this tree. Nothing was loaded; the tree can be built from its items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The checksum does not fit: the bytes were damaged, cut off, or never written whole.
+    #[error("the checkpoint is damaged or incomplete; nothing was loaded")]
+    Corrupt,
+    /// Intact bytes of another kind.
+    #[error("this is no checkpoint of a tree")]
+    NotOne,
+    /// An intact checkpoint in a form of another release.
+    #[error("the checkpoint has format version {found}, this release reads {ours}")]
+    Version {
+        /// The version that this release reads and writes.
+        ours: u8,
+        /// The version of the checkpoint.
+        found: u8,
+    },
+    /// An intact checkpoint of a tree under another key.
+    #[error("the checkpoint belongs to a tree with another key")]
+    OtherKey,
+    /// The checksum fits, but no release writes such bytes: somebody made them up.
+    #[error("the checkpoint is impossible: {what} is wrong")]
+    Malformed {
+        /// The part that is wrong.
+        what: &'static str,
+    },
 }
 
 /// Why a session ended without a result. The peer, or the way to it, is at fault unless the variant

@@ -30,10 +30,16 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `prf` | [`TreeKey`], [`KeyHash`], the keyed hashes |
+//! | `prf`, `sip` | [`TreeKey`], [`KeyHash`], the keyed hashes |
 //! | `prefix` | [`Prefix`], a place in the tree |
 //! | `cells` | the arrays of sums and counts |
 //! | `tree`, `snapshot` | [`BucketTree`], [`TreeSnapshot`] |
+//! | `batch` | [`Change`]: many writes at once |
+//! | `lazy` | [`LazyTree`], for writes whose old version is unknown |
+//! | `resize` | [`BucketTree::grow`], [`BucketTree::fold_to`], [`BucketTree::merge_from`] |
+//! | `scrub` | [`Scrub`]: the tree against the data, a slice at a time |
+//! | `checkpoint` | [`TreeSnapshot::write_checkpoint`], [`BucketTree::decode_checkpoint`] |
+//! | `rotate` | [`Rotating`]: from one key to the next |
 //! | `item` | [`Item`], [`ItemSource`]: what the owner of the data provides |
 //! | `session` | [`Session`], its turns and its [`Outcome`] |
 //! | `frame` | the bytes of a session, laid down in `docs/formats.md` |
@@ -41,14 +47,21 @@
 //!
 //! The module is `no_std` and knows nothing of the engine.
 
+mod batch;
 mod cells;
+mod checkpoint;
 mod error;
 mod frame;
 mod item;
+mod lazy;
 mod limits;
 mod prefix;
 mod prf;
+mod resize;
+mod rotate;
+mod scrub;
 mod session;
+mod sip;
 mod snapshot;
 mod trace;
 mod tree;
@@ -56,11 +69,16 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ProtocolError, TreeError};
+pub use batch::Change;
+pub use error::{BatchError, CheckpointError, ProtocolError, TreeError};
 pub use item::{Item, ItemSource};
+pub use lazy::LazyTree;
 pub use limits::Limits;
 pub use prefix::Prefix;
 pub use prf::{KeyHash, TreeKey};
+pub use resize::{Growth, Resize};
+pub use rotate::{BothHashes, Rotating};
+pub use scrub::{Mended, Scrub, Scrubbed};
 pub use session::{Difference, Outcome, Session};
 pub use snapshot::TreeSnapshot;
 pub use trace::{Round, Side, Stats, Step, Trace};

@@ -7,10 +7,12 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::Hasher;
 
-use siphasher::sip128::SipHasher24;
+use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::cells::{Cell, Lanes};
+use super::sip::Sip;
 
 /// The secret that all trees of one cluster share.
 ///
@@ -70,7 +72,7 @@ impl fmt::Debug for KeyHash {
 #[derive(Clone)]
 pub(super) struct TreePrf {
     keys: SipHasher24,
-    items: SipHasher24,
+    items: Sip,
     check: SipHasher24,
     session: SipHasher24,
 }
@@ -79,7 +81,7 @@ impl TreePrf {
     pub(super) fn new(key: &TreeKey) -> Self {
         Self {
             keys: derive(&key.0, b"key hash"),
-            items: derive(&key.0, b"item digest"),
+            items: Sip::new(&derive(&key.0, b"item digest").key()),
             check: derive(&key.0, b"key check"),
             session: derive(&key.0, b"session"),
         }
@@ -91,12 +93,25 @@ impl TreePrf {
 
     /// What an item adds to its leaf and to every node above.
     pub(super) fn item(&self, key_hash: KeyHash, version: u128) -> Lanes {
-        Lanes::from_u128(number(&self.items, &item_bytes(key_hash, version)))
+        let [item] = self.items(key_hash, [version]);
+        item
+    }
+
+    /// Several versions of one key: what they have in common is hashed once.
+    #[inline]
+    pub(super) fn items<const N: usize>(&self, key_hash: KeyHash, versions: [u128; N]) -> [Lanes; N] {
+        let key = self.items.absorb(key_hash.0);
+        versions.map(|version| Lanes::new(key.absorb(version).finish(32)))
     }
 
     /// Shows that the sender holds the key, fresh for every nonce.
     pub(super) fn key_check(&self, nonce: &[u8; 16]) -> [u8; 8] {
         truncate(&self.check, nonce)
+    }
+
+    /// A name for the key, which can be stored and does not tell it. No nonce has this length.
+    pub(super) fn key_id(&self) -> [u8; 16] {
+        self.check.hash(b"key id").as_bytes()
     }
 
     /// Both hellos enter whole, hence both nonces: neither side chooses the salt alone, and a
@@ -149,6 +164,24 @@ impl SessionPrf {
 /// told from it.
 pub(super) fn hello_check(hello: &[u8]) -> [u8; 4] {
     truncate(&SipHasher24::new_with_key(b"crdt-sync merkle"), hello)
+}
+
+/// The checksum of a checkpoint, under a public key: it finds damage. Taken part by part it is the
+/// same as taken at once.
+pub(super) struct Checksum(SipHasher24);
+
+impl Checksum {
+    pub(super) fn new() -> Self {
+        Self(SipHasher24::new_with_key(b"merkle tree file"))
+    }
+
+    pub(super) fn add(&mut self, part: &[u8]) {
+        self.0.write(part);
+    }
+
+    pub(super) fn finish(&self) -> [u8; 16] {
+        self.0.finish128().as_bytes()
+    }
 }
 
 fn derive(key: &[u8; 16], label: &[u8]) -> SipHasher24 {

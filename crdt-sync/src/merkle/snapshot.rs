@@ -62,10 +62,13 @@ impl TreeSnapshot {
     pub(super) fn node(&self, node: Prefix) -> Cell {
         self.0.levels.node(node)
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn levels(&self) -> Levels {
-        self.0.levels.clone()
+/// Whether all arrays are the same, not only the roots.
+#[cfg(test)]
+impl PartialEq for TreeSnapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.levels == other.0.levels
     }
 }
 

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod checkpoint;
 mod cost;
 mod deviations;
 mod golden;
 mod hostile;
+mod rotate;
 mod session;
 mod support;
 mod tree;
+mod upkeep;

@@ -3,10 +3,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::merkle::cells::Levels;
 use crate::merkle::{
     BucketTree, Difference, Item, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError, Session,
-    TreeKey,
+    TreeKey, TreeSnapshot,
 };
 
 pub(crate) const KEY: TreeKey = TreeKey::new([7; 16]);
@@ -45,8 +44,9 @@ impl Replica {
         }
     }
 
-    pub(crate) fn levels(&mut self) -> Levels {
-        self.tree.snapshot().levels()
+    /// All arrays of the tree.
+    pub(crate) fn levels(&mut self) -> TreeSnapshot {
+        self.tree.snapshot()
     }
 
     pub(crate) fn hash(&self, key: u64) -> KeyHash {
