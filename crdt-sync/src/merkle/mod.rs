@@ -41,13 +41,13 @@
 //!
 //! The module is `no_std` and knows nothing of the engine.
 
-mod cells;
+pub(crate) mod cells;
 mod error;
-mod frame;
+pub(crate) mod frame;
 mod item;
 mod limits;
 mod prefix;
-mod prf;
+pub(crate) mod prf;
 mod session;
 mod snapshot;
 mod trace;
