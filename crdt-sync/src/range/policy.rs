@@ -40,26 +40,25 @@ pub trait RefinementPolicy {
     fn refine(&self, comparison: Comparison) -> Refinement;
 }
 
-/// Splits by a fixed number and lists what is at most twice as much: fewest turns for their bytes,
-/// as measured for range-based set reconciliation (Meyer, 2023) with 16 parts.
+/// Splits into a fixed number of parts and lists what is small: by default 16 parts and up to twice as
+/// many items, the fewest turns for their bytes as others measured for range-based set
+/// reconciliation (Meyer, 2023).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FanOut {
     /// Into how many parts.
     pub parts: u32,
+    /// Up to how many items are listed.
+    pub list_up_to: u64,
 }
 
 impl Default for FanOut {
     fn default() -> Self {
-        Self { parts: 16 }
+        Self { parts: 16, list_up_to: 32 }
     }
 }
 
 impl RefinementPolicy for FanOut {
     fn refine(&self, comparison: Comparison) -> Refinement {
-        if comparison.ours <= 2 * u64::from(self.parts) {
-            Refinement::List
-        } else {
-            Refinement::Split(self.parts)
-        }
+        if comparison.ours <= self.list_up_to { Refinement::List } else { Refinement::Split(self.parts) }
     }
 }

@@ -1,3 +1,4 @@
+mod buckets;
 mod cost;
 mod deviations;
 mod golden;

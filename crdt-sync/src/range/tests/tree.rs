@@ -224,6 +224,8 @@ fn memory_per_key_stays_within_its_bounds() {
         random.insert(&scattered.to_be_bytes(), 1).unwrap();
     }
     let [ascending, random] = [ascending.heap_bytes(), random.heap_bytes()].map(|bytes| bytes / ITEMS);
+    #[cfg(feature = "std")]
+    std::eprintln!("{ascending} {random}");
     assert!((52..58).contains(&ascending), "{ascending} bytes per key");
     assert!((55..70).contains(&random), "{random} bytes per key");
 }
