@@ -11,7 +11,7 @@ pub(super) const MAX_KEY_BYTES: usize = 1 << 10;
 /// use crdt_sync::range::Limits;
 ///
 /// let limits = Limits { max_frame: 1_200, ..Limits::default() }; // one frame per datagram
-/// assert_eq!(limits.max_open_ranges, 1 << 16);
+/// assert_eq!(limits.max_open_ranges, 1 << 14);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -19,7 +19,9 @@ pub struct Limits {
     /// [`Limits::MIN_FRAME`]. Only the first frame of a side may be longer, when it names a range
     /// whose bounds are long.
     pub max_frame: usize,
-    /// How many differing ranges may be pursued at once. 65,536 by default, at most 2^20.
+    /// How many differing ranges may be pursued at once. 16,384 by default, at most 2^20. Each is
+    /// split into parts, by default 16, and each part remembered by its bounds, in about a hundred
+    /// bytes where keys are short.
     pub max_open_ranges: u32,
     /// How many items one side may list. 1,048,576 by default: 4 MiB of fingerprints. At least
     /// [`Limits::MIN_ITEMS`].
@@ -61,7 +63,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_frame: 64 << 10,
-            max_open_ranges: 1 << 16,
+            max_open_ranges: 1 << 14,
             max_items: 1 << 20,
             max_rounds: 32,
             max_session_bytes: 64 << 20,

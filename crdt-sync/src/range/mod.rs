@@ -8,10 +8,10 @@
 //! or holds in another version, and [`Outcome::Converged`](crate::merkle::Outcome::Converged) means
 //! that 128-bit sums and counts over the agreed range agree.
 //!
-//! | choose | when |
-//! |---|---|
-//! | [`merkle`](crate::merkle) | all is replicated, differences lie anywhere, writes are hot: a write is O(1), and the tree keeps no keys |
-//! | `range` | only a part is replicated, or differences lie together in the order of keys, as they do in time series and after an outage: they then cost one path of the tree, not one each |
+//! Choose [`merkle`](crate::merkle) where all is replicated, differences lie anywhere and writes are
+//! hot: a write there is O(1), and the tree keeps no keys. Choose `range` where only a part is
+//! replicated, or where differences lie together in the order of keys, as they do in time series and
+//! after an outage: they then cost one path of the tree, not one each.
 //!
 //! What it is not: it does not move the items, does not decide which version wins, and does not
 //! encrypt. The bounds that a session sends are prefixes of keys.

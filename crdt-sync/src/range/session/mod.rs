@@ -126,7 +126,8 @@ impl RangeSession {
 
     /// Answers a session that a peer opens; its first frame comes in through
     /// [`RangeSession::handle`]. `shared` is what this peer is authorised for: whatever it asks for,
-    /// nothing outside of it is told.
+    /// nothing outside of it is told. A peer that is authorised for several ranges opens a session
+    /// for each.
     pub fn accept(snapshot: RangeSnapshot, shared: KeyRange, nonce: [u8; 16], limits: Limits) -> Self {
         Self::new(snapshot, shared, nonce, limits, false)
     }

@@ -156,6 +156,12 @@ impl Turn {
         let mut met = vec![false; list.len()];
         let mut rank = own.snapshot.rank(range.start());
         let mut items = own.snapshot.range(&range);
+        if list.is_empty() {
+            // No fingerprint need be made to know that it is not on the list.
+            send.extend((rank..).zip(items).map(|(rank, _)| rank));
+            self.lists += 1;
+            return;
+        }
         while let Some((_, row)) = items.next_row() {
             let fingerprint = own.prf.fingerprint_of_digest(row.digest, width);
             let mut at = list.partition_point(|listed| *listed < fingerprint);

@@ -1,12 +1,12 @@
-//! The bytes of whole sessions. A change here is a change of the protocol and needs a new version
-//! number.
+//! The bytes of whole sessions, as an independent implementation of `docs/formats.md` makes them. A
+//! change here is a change of the protocol and needs a new version number.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use super::support::{Replica, Run, run_over};
-use crate::range::KeyRange;
+use super::support::{Replica, Run};
+use crate::range::{KeyRange, Limits};
 
 /// Frames as lines of hexadecimal, `>` for the initiator's.
 fn hex(run: &Run) -> Vec<String> {
@@ -25,6 +25,19 @@ fn hex(run: &Run) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Defaults may change, and a hello tells limits.
+fn run_over(a: &Replica, b: &Replica, asked: &KeyRange, shared: &KeyRange) -> Run {
+    let limits =
+        Limits { max_frame: 1 << 16, max_open_ranges: 1 << 16, max_items: 1 << 20, ..Limits::default() };
+    let mut run = Run::start((a, b), (asked, shared), (limits, limits), 0);
+    while let Some((from_initiator, frame)) = run.poll() {
+        run.frames.push((from_initiator, frame.clone()));
+        // A refusal is an error, and is told.
+        let _ = run.deliver(from_initiator, &frame);
+    }
+    run
 }
 
 fn orders(from: u32, to: u32) -> impl Iterator<Item = (String, u128)> {
@@ -83,11 +96,7 @@ fn a_session_over_a_narrowed_range() {
 fn a_refusal() {
     let a = Replica::of(orders(0, 40));
     let [orders, people] = [b"orders/", b"people/"].map(|prefix| KeyRange::prefix(prefix).unwrap());
-    let mut run = Run::start((&a, &a), (&people, &orders), Default::default(), 0);
-    while let Some((from_initiator, frame)) = run.poll() {
-        run.frames.push((from_initiator, frame.clone()));
-        let _ = run.deliver(from_initiator, &frame);
-    }
+    let run = run_over(&a, &a, &people, &orders);
     assert_eq!(
         hex(&run),
         [

@@ -224,10 +224,8 @@ fn memory_per_key_stays_within_its_bounds() {
         random.insert(&scattered.to_be_bytes(), 1).unwrap();
     }
     let [ascending, random] = [ascending.heap_bytes(), random.heap_bytes()].map(|bytes| bytes / ITEMS);
-    #[cfg(feature = "std")]
-    std::eprintln!("{ascending} {random}");
-    assert!((52..58).contains(&ascending), "{ascending} bytes per key");
-    assert!((55..70).contains(&random), "{random} bytes per key");
+    assert!((52..56).contains(&ascending), "{ascending} bytes per key");
+    assert!((56..62).contains(&random), "{random} bytes per key");
 }
 
 /// The digests travel and are stored: they must be the same on every platform and in every release.

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::node::{Child, MAX, MIN, Node, sum};
+use super::nodes::{Child, MAX, MIN, Node, sum};
 use super::{RangeSnapshot, RangeTree};
 
 /// Checks depth, sizes, order and sums of every node.

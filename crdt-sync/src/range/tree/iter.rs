@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::node::{Child, Inner, Leaf, Node, Row};
+use super::nodes::{Child, Inner, Leaf, Node, Row};
 
 /// The items of a range in the order of their keys, see
 /// [`RangeSnapshot::range`](super::RangeSnapshot::range).

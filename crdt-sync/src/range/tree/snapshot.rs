@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::iter::Items;
 use super::keys::shortest_separator;
-use super::node::{Child, Node, Row, sum};
+use super::nodes::{Child, Node, Row, sum};
 use crate::merkle::cells::Cell;
 use crate::merkle::prf::TreePrf;
 use crate::merkle::{Root, TreeKey};
