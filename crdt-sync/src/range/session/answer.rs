@@ -30,53 +30,30 @@ impl<P: RefinementPolicy> RangeSession<P> {
     pub(super) fn take_turn(&mut self, mut turn: Turn) -> Phase {
         let plans: Vec<Plan> = turn.differing.iter().map(|differing| self.plan(differing)).collect();
         let width = fingerprint_width(turn.differing.iter().zip(&plans));
-        self.receive += turn.wanted.len() as u64;
         let Some(prf) = self.link.prf().cloned() else {
             return self.conclude();
         };
         let own = Own { snapshot: &self.snapshot, prf: &prf, limits: &self.agreed };
-        let mut asked = Asked::default();
-        let (mut lists, mut listed) = (0, 0);
         let mut writer = TurnWriter::new(&mut self.link, own.limits, width);
         if turn.lists > 0 {
             writer.wants(&turn.wanted, turn.listed, turn.send.len());
         }
+        self.receive += turn.wanted.len() as u64;
         self.send.append(&mut turn.send);
+
+        let mut reply =
+            Reply { own, width, writer, asked: Asked::default(), given: Vec::new(), lists: 0, listed: 0 };
         for (differing, plan) in turn.differing.iter().zip(plans) {
-            let Differing { position, range, below, ours, .. } = differing;
-            let first = u64::from(below.count);
-            let ranks = first..first + u64::from(ours.count);
             let is_told = match plan {
-                Plan::All => {
-                    let is_told = writer.all(*position, ours.count);
-                    self.send.extend(ranks.filter(|_| is_told));
-                    is_told
-                }
-                Plan::List if own.limits.max_items - listed < ours.count => false,
-                Plan::List => {
-                    let list = list(range, first, width, own);
-                    let is_told = writer.list(*position, list.iter().map(|(fingerprint, _)| *fingerprint));
-                    if is_told {
-                        asked.list(list.iter().map(|(_, rank)| *rank));
-                        lists += 1;
-                        listed += ours.count;
-                    }
-                    is_told
-                }
-                Plan::Split(parts) => match fitting_split(differing, parts, writer.room_for_entry(), own) {
-                    Some(parts) => {
-                        writer.split(*position, &parts.bytes);
-                        for (range, ours) in parts.questions {
-                            asked.ask(range, ours);
-                        }
-                        true
-                    }
-                    None => false,
-                },
+                Plan::All => reply.give(differing),
+                Plan::List => reply.list(differing),
+                Plan::Split(parts) => reply.split(differing, parts),
             };
             self.partial |= !is_told;
         }
+        let Reply { writer, asked, mut given, lists, listed, .. } = reply;
         writer.finish(turn.compared, self.partial);
+        self.send.append(&mut given);
         self.link.end_round();
         self.note_lists(lists, listed);
         if asked.is_settled() { self.conclude() } else { Phase::Asked(asked, Turn::default()) }
@@ -100,14 +77,61 @@ impl<P: RefinementPolicy> RangeSession<P> {
     }
 }
 
+/// This side's turn as far as it is laid out. What there is no room for is left to a later session.
+struct Reply<'a> {
+    own: Own<'a>,
+    width: u8,
+    writer: TurnWriter<'a>,
+    asked: Asked,
+    /// The ranks of the items that the peer gets without asking.
+    given: Vec<u64>,
+    lists: u32,
+    listed: u32,
+}
+
+impl Reply<'_> {
+    fn give(&mut self, differing: &Differing) -> bool {
+        let is_told = self.writer.all(differing.position, differing.ours.count);
+        if is_told {
+            self.given.extend(differing.ranks());
+        }
+        is_told
+    }
+
+    fn list(&mut self, differing: &Differing) -> bool {
+        if self.own.limits.max_items - self.listed < differing.ours.count {
+            return false;
+        }
+        let list = fingerprints(differing, self.width, self.own);
+        let is_told = self.writer.list(differing.position, list.iter().map(|(fingerprint, _)| *fingerprint));
+        if is_told {
+            self.asked.list(list.iter().map(|(_, rank)| *rank));
+            self.lists += 1;
+            self.listed += differing.ours.count;
+        }
+        is_told
+    }
+
+    fn split(&mut self, differing: &Differing, parts: u32) -> bool {
+        let Some(parts) = fitting_split(differing, parts, self.writer.room_for_entry(), self.own) else {
+            return false;
+        };
+        self.writer.split(differing.position, &parts.bytes);
+        for (range, ours) in parts.questions {
+            self.asked.ask(range, ours);
+        }
+        true
+    }
+}
+
 /// The items of a range by fingerprint, with their ranks.
-fn list(range: &KeyRange, first: u64, width: u8, own: Own<'_>) -> Vec<(u64, u64)> {
+fn fingerprints(differing: &Differing, width: u8, own: Own<'_>) -> Vec<(u64, u64)> {
     let mut listed = Vec::new();
-    let mut items = own.snapshot.range(range);
-    let mut rank = first;
-    while let Some((_, row)) = items.next_row() {
-        listed.push((own.prf.fingerprint_of_digest(row.digest, width), rank));
-        rank += 1;
+    let mut items = own.snapshot.range(&differing.range);
+    for rank in differing.ranks() {
+        if let Some((_, row)) = items.next_row() {
+            listed.push((own.prf.fingerprint_of_digest(row.digest, width), rank));
+        }
     }
     listed.sort_unstable();
     listed

@@ -42,6 +42,14 @@ pub(super) struct Differing {
     pub(super) theirs: u32,
 }
 
+impl Differing {
+    /// The ranks of this side's items in the range.
+    pub(super) fn ranks(&self) -> core::ops::Range<u64> {
+        let first = u64::from(self.below.count);
+        first..first + u64::from(self.ours.count)
+    }
+}
+
 /// This side's half of a comparison.
 #[derive(Clone, Copy)]
 pub(super) struct Own<'a> {
