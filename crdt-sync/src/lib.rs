@@ -18,6 +18,7 @@ mod multi_leader;
 mod node;
 #[cfg(feature = "_planted_bugs")]
 mod planted;
+pub mod range;
 mod replica;
 pub mod sketch;
 pub mod time;

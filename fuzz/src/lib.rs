@@ -16,6 +16,7 @@ mod merkle_tree;
 mod pages;
 mod promises;
 mod quorums;
+mod ranges;
 mod sketches;
 mod stores;
 mod subject;
@@ -37,6 +38,7 @@ pub use merkle_tree::{a_checkpoint_loads_only_from_its_one_encoding, a_tree_says
 pub use pages::a_forged_table_never_goes_further_than_an_error;
 pub use promises::what_the_environment_names;
 pub use quorums::a_text_is_a_quorum_system_or_is_refused;
+pub use ranges::a_range_session_ends_whatever_the_peer_says;
 pub use sketches::cells_give_away_no_more_than_they_are;
 pub use stores::stores_say_what_follows_from_the_versions_they_know;
 pub use tokens::a_token_opens_only_as_it_was_sealed;

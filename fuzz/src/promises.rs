@@ -17,16 +17,20 @@ const PROMISES: &[(&str, Promise)] = &[
     ("crdt_core_histories", crate::a_set_says_what_a_model_says_that_never_forgets),
     ("crdt_sync_wire", crate::a_message_decodes_only_from_its_one_frame),
     ("engine_frames", crate::what_one_peer_says_does_not_cut_off_the_other),
+    ("merkle_checkpoint", crate::a_checkpoint_loads_only_from_its_one_encoding),
     ("merkle_session", crate::a_session_ends_whatever_the_peer_says),
+    ("merkle_tree", crate::a_tree_says_what_its_items_say),
     ("quorum_expressions", |bytes| {
         if let Ok(text) = str::from_utf8(bytes) {
             crate::a_text_is_a_quorum_system_or_is_refused(text);
         }
     }),
+    ("range_session", crate::a_range_session_ends_whatever_the_peer_says),
     ("replication_log_calls", crate::a_log_recovers_to_a_prefix_of_what_was_appended),
     ("replication_log_entries", crate::an_entry_decodes_only_from_its_one_encoding),
     ("replication_log_open", crate::a_damaged_log_opens_the_same_way_twice),
     ("replication_log_pages", crate::a_forged_table_never_goes_further_than_an_error),
+    ("sketch_decode", crate::cells_give_away_no_more_than_they_are),
 ];
 
 /// Checks the promise of the target that `FUZZ_PROMISE` names.

@@ -16,7 +16,7 @@ const PAGE: usize = 256;
 
 /// A 128-bit digest as two lanes that add without a carry between them.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Lanes([u64; 2]);
+pub(crate) struct Lanes([u64; 2]);
 
 impl Lanes {
     const ZERO: Self = Self([0; 2]);
@@ -25,21 +25,21 @@ impl Lanes {
         Self(lanes)
     }
 
-    pub(super) fn from_u128(value: u128) -> Self {
+    pub(crate) fn from_u128(value: u128) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the lanes are the two halves of the number")]
         let halves = [value as u64, (value >> 64) as u64];
         Self(halves)
     }
 
-    pub(super) fn as_u128(self) -> u128 {
+    pub(crate) fn as_u128(self) -> u128 {
         u128::from(self.0[0]) | u128::from(self.0[1]) << 64
     }
 
-    pub(super) fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self([self.0[0].wrapping_add(other.0[0]), self.0[1].wrapping_add(other.0[1])])
     }
 
-    pub(super) fn minus(self, other: Self) -> Self {
+    pub(crate) fn minus(self, other: Self) -> Self {
         Self([self.0[0].wrapping_sub(other.0[0]), self.0[1].wrapping_sub(other.0[1])])
     }
 }
@@ -47,9 +47,9 @@ impl Lanes {
 /// A node: the sum of its items' digests and their number. Counts cannot overflow: the tree refuses
 /// the item that would make the root's count do so, and no node holds more than the root.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Cell {
-    pub(super) lanes: Lanes,
-    pub(super) count: u32,
+pub(crate) struct Cell {
+    pub(crate) lanes: Lanes,
+    pub(crate) count: u32,
 }
 
 impl Cell {
@@ -65,11 +65,11 @@ impl Cell {
         (rest.count > 0 || rest.lanes == Lanes::ZERO).then_some(rest)
     }
 
-    pub(super) fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self { lanes: self.lanes.plus(other.lanes), count: self.count.wrapping_add(other.count) }
     }
 
-    pub(super) fn minus(self, other: Self) -> Self {
+    pub(crate) fn minus(self, other: Self) -> Self {
         Self { lanes: self.lanes.minus(other.lanes), count: self.count.wrapping_sub(other.count) }
     }
 }

@@ -48,15 +48,15 @@
 //! The module is `no_std` and knows nothing of the engine.
 
 mod batch;
-mod cells;
+pub(crate) mod cells;
 mod checkpoint;
 mod error;
-mod frame;
+pub(crate) mod frame;
 mod item;
 mod lazy;
 mod limits;
 mod prefix;
-mod prf;
+pub(crate) mod prf;
 mod resize;
 mod rotate;
 mod scrub;

@@ -70,7 +70,7 @@ impl fmt::Debug for KeyHash {
 /// The long-lived functions of a tree, each under its own key so that the output of one is never
 /// the input of another.
 #[derive(Clone)]
-pub(super) struct TreePrf {
+pub(crate) struct TreePrf {
     keys: SipHasher24,
     items: Sip,
     check: SipHasher24,
@@ -78,7 +78,7 @@ pub(super) struct TreePrf {
 }
 
 impl TreePrf {
-    pub(super) fn new(key: &TreeKey) -> Self {
+    pub(crate) fn new(key: &TreeKey) -> Self {
         Self {
             keys: derive(&key.0, b"key hash"),
             items: Sip::new(&derive(&key.0, b"item digest").key()),
@@ -87,12 +87,12 @@ impl TreePrf {
         }
     }
 
-    pub(super) fn key_hash(&self, key: &[u8]) -> KeyHash {
+    pub(crate) fn key_hash(&self, key: &[u8]) -> KeyHash {
         KeyHash(number(&self.keys, key))
     }
 
     /// What an item adds to its leaf and to every node above.
-    pub(super) fn item(&self, key_hash: KeyHash, version: u128) -> Lanes {
+    pub(crate) fn item(&self, key_hash: KeyHash, version: u128) -> Lanes {
         let [item] = self.items(key_hash, [version]);
         item
     }
@@ -105,7 +105,7 @@ impl TreePrf {
     }
 
     /// Shows that the sender holds the key, fresh for every nonce.
-    pub(super) fn key_check(&self, nonce: &[u8; 16]) -> [u8; 8] {
+    pub(crate) fn key_check(&self, nonce: &[u8; 16]) -> [u8; 8] {
         truncate(&self.check, nonce)
     }
 
@@ -114,9 +114,15 @@ impl TreePrf {
         self.check.hash(b"key id").as_bytes()
     }
 
+    /// Shows that the sender holds the key and said just this: `content` is longer than a nonce, so it is
+    /// never mistaken for a [`TreePrf::key_check`].
+    pub(crate) fn proof(&self, content: &[u8]) -> [u8; 8] {
+        truncate(&self.check, content)
+    }
+
     /// Both hellos enter whole, hence both nonces: neither side chooses the salt alone, and a
     /// session whose hellos were changed on the way fails at its next frame.
-    pub(super) fn session(&self, initiator_hello: &[u8], acceptor_hello: &[u8]) -> SessionPrf {
+    pub(crate) fn session(&self, initiator_hello: &[u8], acceptor_hello: &[u8]) -> SessionPrf {
         let mut transcript = Vec::with_capacity(initiator_hello.len() + acceptor_hello.len());
         transcript.extend_from_slice(initiator_hello);
         transcript.extend_from_slice(acceptor_hello);
@@ -133,7 +139,7 @@ impl TreePrf {
 /// The functions of one session. Short outputs are safe because the salt is fresh: a difference
 /// hidden by a chance collision is seen by the next session.
 #[derive(Clone)]
-pub(super) struct SessionPrf {
+pub(crate) struct SessionPrf {
     nodes: SipHasher24,
     items: SipHasher24,
     initiator: SipHasher24,
@@ -142,7 +148,7 @@ pub(super) struct SessionPrf {
 
 impl SessionPrf {
     /// The digest of an inner node or leaf as it travels: four bytes, of which a frame may use three.
-    pub(super) fn node(&self, cell: Cell) -> [u8; 4] {
+    pub(crate) fn node(&self, cell: Cell) -> [u8; 4] {
         let mut bytes = [0; 20];
         bytes[..16].copy_from_slice(&cell.lanes.as_u128().to_le_bytes());
         bytes[16..].copy_from_slice(&cell.count.to_le_bytes());
@@ -150,12 +156,18 @@ impl SessionPrf {
     }
 
     /// The fingerprint of an item in a list, as a number of `width` bytes.
-    pub(super) fn fingerprint(&self, key_hash: KeyHash, version: u128, width: u8) -> u64 {
+    pub(crate) fn fingerprint(&self, key_hash: KeyHash, version: u128, width: u8) -> u64 {
         let bytes: [u8; 8] = truncate(&self.items, &item_bytes(key_hash, version));
         u64::from_be_bytes(bytes) >> (64 - 8 * u32::from(width))
     }
 
-    pub(super) fn frame_check(&self, by_initiator: bool, frame: &[u8]) -> [u8; 4] {
+    /// The fingerprint of an item whose digest is at hand, which saves hashing its key.
+    pub(crate) fn fingerprint_of_digest(&self, digest: Lanes, width: u8) -> u64 {
+        let bytes: [u8; 8] = truncate(&self.items, &digest.as_u128().to_le_bytes());
+        u64::from_be_bytes(bytes) >> (64 - 8 * u32::from(width))
+    }
+
+    pub(crate) fn frame_check(&self, by_initiator: bool, frame: &[u8]) -> [u8; 4] {
         truncate(if by_initiator { &self.initiator } else { &self.acceptor }, frame)
     }
 }
@@ -163,7 +175,12 @@ impl SessionPrf {
 /// The check of a hello, under a public key: it finds damage, so that a wrong cluster key can be
 /// told from it.
 pub(super) fn hello_check(hello: &[u8]) -> [u8; 4] {
-    truncate(&SipHasher24::new_with_key(b"crdt-sync merkle"), hello)
+    public_check(b"crdt-sync merkle", hello)
+}
+
+/// Finds damage and nothing else: `label`, which tells one kind of session from another, is no secret.
+pub(crate) fn public_check(label: &[u8; 16], bytes: &[u8]) -> [u8; 4] {
+    truncate(&SipHasher24::new_with_key(label), bytes)
 }
 
 /// The checksum of a checkpoint, under a public key: it finds damage. Taken part by part it is the

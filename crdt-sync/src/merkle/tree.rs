@@ -47,7 +47,7 @@ impl Root {
         Self { digest, count: self.count.wrapping_sub(other.count) }
     }
 
-    pub(super) fn of(cell: Cell) -> Self {
+    pub(crate) fn of(cell: Cell) -> Self {
         Self { digest: cell.lanes.as_u128(), count: u64::from(cell.count) }
     }
 }

@@ -21,12 +21,13 @@ const TOPOLOGIES: &str =
     "the topologies stand beside each other: move what they share into `replica` or `engine`";
 const ANTI_ENTROPY: &str = "anti-entropy works without the engine: pass in what it needs";
 
-const EDGES: [Edges; 5] = [
+const EDGES: [Edges; 6] = [
     Edges {
         module: "merkle",
         may_name: MayName::Only(&["merkle", "sketch", "limits"]),
         because: ANTI_ENTROPY,
     },
+    Edges { module: "range", may_name: MayName::Only(&["range", "merkle", "limits"]), because: ANTI_ENTROPY },
     Edges { module: "sketch", may_name: MayName::Only(&["sketch", "limits"]), because: ANTI_ENTROPY },
     Edges {
         module: "single_leader",

@@ -11,7 +11,7 @@ use crate::merkle::ProtocolError;
 
 /// A set that lies, checked, in the bytes of a frame.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::merkle) struct IndexSet<'a> {
+pub(crate) struct IndexSet<'a> {
     universe: u32,
     len: u32,
     bits: &'a [u8],
@@ -20,7 +20,7 @@ pub(in crate::merkle) struct IndexSet<'a> {
 impl<'a> IndexSet<'a> {
     /// Reads `universe, len, bits` and checks every member. O(universe / 2^parameter + len), at
     /// most eight steps per byte of the frame.
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, ProtocolError> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, ProtocolError> {
         let universe = reader.number()?;
         let len = reader.number()?;
         if len > universe {
@@ -35,23 +35,23 @@ impl<'a> IndexSet<'a> {
     }
 
     /// The bound: every member is smaller.
-    pub(in crate::merkle) fn universe(&self) -> u32 {
+    pub(crate) fn universe(&self) -> u32 {
         self.universe
     }
 
-    pub(in crate::merkle) fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> u32 {
         self.len
     }
 
     /// The members in ascending order.
-    pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = u32> + use<'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + use<'a> {
         let mut members = Members::new(self.universe, self.len, self.bits);
         (0..self.len).map_while(move |_| members.read().ok())
     }
 }
 
 /// Writes `universe, len, bits` of ascending `members`, all below `universe`.
-pub(super) fn write(out: &mut Vec<u8>, universe: u32, members: impl ExactSizeIterator<Item = u32>) {
+pub(crate) fn write(out: &mut Vec<u8>, universe: u32, members: impl ExactSizeIterator<Item = u32>) {
     let len = u32::try_from(members.len()).unwrap_or(u32::MAX);
     varint::write(out, universe);
     varint::write(out, len);

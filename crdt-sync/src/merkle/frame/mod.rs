@@ -7,9 +7,9 @@
 
 mod decode;
 mod encode;
-mod index_set;
-mod reader;
-mod varint;
+pub(crate) mod index_set;
+pub(crate) mod reader;
+pub(crate) mod varint;
 
 #[cfg(test)]
 mod tests;

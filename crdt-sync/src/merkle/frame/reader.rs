@@ -3,42 +3,42 @@
 use super::varint;
 use crate::merkle::ProtocolError;
 
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, ProtocolError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, ProtocolError> {
         let (&byte, rest) = self.rest.split_first().ok_or(ProtocolError::Truncated)?;
         self.rest = rest;
         Ok(byte)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], ProtocolError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], ProtocolError> {
         let (array, rest) = self.rest.split_first_chunk().ok_or(ProtocolError::Truncated)?;
         self.rest = rest;
         Ok(*array)
     }
 
-    pub(super) fn bytes(&mut self, len: usize) -> Result<&'a [u8], ProtocolError> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], ProtocolError> {
         let (bytes, rest) = self.rest.split_at_checked(len).ok_or(ProtocolError::Truncated)?;
         self.rest = rest;
         Ok(bytes)
     }
 
-    pub(super) fn number(&mut self) -> Result<u32, ProtocolError> {
+    pub(crate) fn number(&mut self) -> Result<u32, ProtocolError> {
         let mut value = 0_u64;
         for place in 0..varint::MAX {
             let byte = self.byte()?;
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
         Err(ProtocolError::NotCanonical)
     }
 
-    pub(super) fn end(self) -> Result<(), ProtocolError> {
+    pub(crate) fn end(self) -> Result<(), ProtocolError> {
         match self.rest.len() {
             0 => Ok(()),
             count => Err(ProtocolError::TrailingBytes { count }),

@@ -4,9 +4,9 @@
 use alloc::vec::Vec;
 
 /// The most bytes a number takes.
-pub(super) const MAX: usize = 5;
+pub(crate) const MAX: usize = 5;
 
-pub(super) fn write(out: &mut Vec<u8>, mut value: u32) {
+pub(crate) fn write(out: &mut Vec<u8>, mut value: u32) {
     while value >= 0x80 {
         out.push(low_byte(value) | 0x80);
         value >>= 7;
