@@ -65,7 +65,7 @@ impl Tables {
             let mut number = || args.next().and_then(|text| text.parse().ok()).filter(|n| *n > 0_u64);
             match arg.as_str() {
                 "--keys" => {
-                    tables.keys = number().and_then(|n| usize::try_from(n).ok()).into_iter().collect()
+                    tables.keys = number().and_then(|n| usize::try_from(n).ok()).into_iter().collect();
                 }
                 "--rounds" => tables.rounds = number().unwrap_or(tables.rounds),
                 _ => tables.filter = arg,
@@ -104,10 +104,10 @@ impl Tables {
         let (names, mut turns): (Vec<_>, Vec<_>) = turns.into_iter().unzip();
         let rounds = rotate(self.rounds, &mut turns);
         let least = bound::bytes(workload);
-        println!("| {what} | *lower bound* | {least:.0} | | | | |");
+        println!("| {what} | *lower bound* | {least} | | | | |");
         for (name, samples) in names.iter().zip(&rounds) {
             let Sample { bytes, turns, .. } = samples[0];
-            let by_bound = if least > 0.0 { said(bytes as f64 / least) } else { String::new() };
+            let by_bound = if least > 0 { said(bytes as f64 / least as f64) } else { String::new() };
             let times = samples.iter().zip(&rounds[0]).map(|(its, ours)| its.nanoseconds / ours.nanoseconds);
             println!(
                 "| {what} | {name} | {bytes} | {by_bound} | {turns} | {} | {} |",
@@ -119,17 +119,12 @@ impl Tables {
 
     /// What a write costs the summary: alone, with the summary made ready after each, and after a batch.
     fn updates(&self) {
-        println!("\n| a write to | candidate | alone | ready after each | ready after {BATCH}, each |");
+        println!("\n| what | candidate | alone | ready after each | ready after {BATCH}, each |");
         println!("|---|---|---:|---:|---:|");
-        for (keys, what) in self.rows(|keys| format!("one of {keys} keys")) {
+        for (keys, what) in self.rows(|keys| format!("a write to one of {keys} keys")) {
             let entries = Workload::new(keys, 0, Mix::Mixed).left;
             let columns = [None, Some(1), Some(BATCH)].map(|batch| {
-                let own: Vec<(&str, f64)> = all!(
-                    update(&entries, batch),
-                    [ByTree],
-                    [RangeBased, Summarizable, SearchTree, WholeTree]
-                );
-                own
+                all!(update(&entries, batch), [ByTree], [RangeBased, Summarizable, SearchTree, WholeTree])
             });
             let [alone, each, batch] = &columns;
             for ((alone, each), batch) in alone.iter().zip(each).zip(batch) {
@@ -145,12 +140,14 @@ impl Tables {
     }
 
     fn memory(&self) {
-        println!("\n| heap of the summary | candidate | bytes per key |\n|---|---|---:|");
-        for (keys, what) in self.rows(|keys| format!("{keys} keys")) {
+        println!("\n| what | candidate | bytes per key |\n|---|---|---:|");
+        for (keys, what) in self.rows(|keys| format!("heap for {keys} keys")) {
             let entries = Workload::new(keys, 0, Mix::Mixed).left;
             let heaps =
                 all!(memory(&entries), [ByTree], [RangeBased, Summarizable, Rateless, SearchTree, WholeTree]);
-            heaps.iter().for_each(|(name, bytes)| println!("| {what} | {name} | {bytes:.1} |"));
+            for (name, bytes) in heaps {
+                println!("| {what} | {name} | {bytes:.1} |");
+            }
         }
     }
 }

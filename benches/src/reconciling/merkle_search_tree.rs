@@ -24,7 +24,9 @@ impl Candidate for SearchTree {
 
     fn summary(entries: &[Entry]) -> MerkleSearchTree<Key, u64> {
         let mut tree = MerkleSearchTree::default();
-        entries.iter().for_each(|entry| tree.upsert(entry.key, &entry.version));
+        for entry in entries {
+            tree.upsert(entry.key, &entry.version);
+        }
         tree.root_hash();
         tree
     }
@@ -35,12 +37,12 @@ impl Candidate for SearchTree {
 
     fn reconcile(left: &mut Self, right: &mut Self, watch: &mut Stopwatch) -> Found {
         let mut found = Found::default();
-        if let Some(news) = exchange(left, right, &mut found) {
+        if let Some([to_left, to_right]) = exchange(left, right, &mut found) {
             // What one exchange leaves over, the next one finds between trees that took over what the first one found.
-            let mut sides = watch.paused(|| [left.with(&news[0]), right.with(&news[1])]);
+            let mut sides = watch.paused(|| [left.with(&to_left), right.with(&to_right)]);
             let [left, right] = &mut sides;
-            while let Some(news) = exchange(left, right, &mut found) {
-                watch.paused(|| (left.take_over(&news[0]), right.take_over(&news[1])));
+            while let Some([to_left, to_right]) = exchange(left, right, &mut found) {
+                watch.paused(|| (left.take_over(&to_left), right.take_over(&to_right)));
             }
             watch.paused(|| drop(sides));
         }

@@ -68,7 +68,9 @@ impl WholeTree {
             let items: Vec<_> = bucket_of(&self.items, bucket as usize, count).collect();
             lists.extend(bucket.to_le_bytes());
             lists.extend(u16::try_from(items.len()).unwrap_or(u16::MAX).to_le_bytes());
-            items.into_iter().for_each(|item| write_entry(&mut lists, item));
+            for item in items {
+                write_entry(&mut lists, item);
+            }
         }
         lists
     }
