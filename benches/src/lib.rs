@@ -7,5 +7,6 @@ pub mod paired;
 pub mod peers;
 pub mod planning;
 pub mod quorums;
+pub mod reconciling;
 pub mod sessions;
 pub mod workloads;

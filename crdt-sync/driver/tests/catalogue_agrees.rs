@@ -89,6 +89,28 @@ fn few_differences_cost_a_small_part_of_a_full_copy() {
 }
 
 #[test]
+fn comparing_is_reported_beside_the_least_that_had_to_be_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let least = |catalogues: [Catalogue; 2]| {
+        let files = write_all(directory.path(), &catalogues);
+        let report = run_json(arguments(&[], &directory.path().join("dump"), &files));
+        let [least, taken] =
+            ["bytes_comparing_least", "bytes_comparing"].map(|key| report[key].as_u64().unwrap());
+        assert!(least < taken || least == 0, "{report}");
+        least
+    };
+    let packages = |count: usize, edited: usize| -> Catalogue {
+        let version = |number| if number < edited { "2.0" } else { "1.0" };
+        (0..count).map(|number| (format!("package-{number}"), version(number).to_owned())).collect()
+    };
+    assert_eq!(least([packages(1_000, 0), packages(1_000, 0)]), 0);
+    // Either side has to be told which ten of its thousand to send: 77.8 bits, twice.
+    assert_eq!(least([packages(1_000, 10), packages(1_000, 0)]), 20);
+    // One side is told which ten of 1,010 the other lacks: 77.9 bits. The other has nothing to send.
+    assert_eq!(least([packages(1_010, 0), packages(1_000, 0)]), 10);
+}
+
+#[test]
 fn with_lww_the_catalogue_that_was_loaded_last_wins() {
     let directory = tempfile::tempdir().unwrap();
     let catalogues = three_that_diverged(600);

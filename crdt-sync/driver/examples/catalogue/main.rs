@@ -29,6 +29,7 @@
     reason = "a program at the edge: it reads files and the clock, and it talks to people"
 )]
 
+mod bound;
 mod cli;
 mod contents;
 mod dump;

@@ -72,3 +72,8 @@ impl Replica {
 pub(crate) fn root_of(status: &Status) -> Root {
     status.partitions.iter().fold(Root::default(), |sum, partition| sum.with(partition.root))
 }
+
+/// How many keys a node holds.
+pub(crate) fn keys_of(status: &Status) -> usize {
+    status.partitions.iter().map(|partition| partition.keys).sum()
+}

@@ -25,6 +25,8 @@ pub(crate) struct Summary<'c> {
     pub(crate) contents: &'c Contents,
     pub(crate) root: Root,
     pub(crate) sessions: Vec<SessionReport>,
+    /// The least that the sessions could have taken to compare, in bits.
+    pub(crate) least_bits: f64,
     pub(crate) times: Times,
     pub(crate) edits: Option<Edits>,
 }
@@ -34,6 +36,8 @@ pub(crate) struct Summary<'c> {
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) loaded: Loaded,
+    /// How many packages it held before it met anyone.
+    pub(crate) keys: usize,
     /// The size of its catalogue's text.
     pub(crate) input: u64,
     /// The size of all states it held before it met anyone: what sending everything once would cost.
@@ -94,6 +98,7 @@ impl Summary<'_> {
             "sessions": self.sessions.len(),
             "rounds": self.rounds(),
             "bytes_comparing": self.tree_bytes(),
+            "bytes_comparing_least": self.least_bytes(),
             "seconds": self.times.total.as_secs_f64(),
             "seconds_loading": self.times.loading.as_secs_f64(),
             "seconds_syncing": self.times.syncing.as_secs_f64(),
@@ -132,7 +137,11 @@ impl Summary<'_> {
         };
         println!("{packages} packages, {conflicts} of them with versions that differ: {verdict}");
         let (sessions, tree) = (count(self.sessions.len()), DecimalBytes(self.tree_bytes()));
-        println!("{sessions} sessions, {} rounds to compare trees with {tree}", self.rounds());
+        let least = DecimalBytes(self.least_bytes());
+        println!(
+            "{sessions} sessions, {} rounds to compare trees with {tree}; the lower bound is {least}",
+            self.rounds()
+        );
         println!(
             "{:.1} s to load, {:.1} s to sync",
             self.times.loading.as_secs_f64(),
@@ -168,6 +177,15 @@ impl Summary<'_> {
 
     fn tree_bytes(&self) -> u64 {
         self.sessions.iter().map(|session| session.tree_bytes).sum()
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a sum of logarithms of counts"
+    )]
+    fn least_bytes(&self) -> u64 {
+        (self.least_bits / 8.0).ceil() as u64
     }
 
     fn sum(&self, of: impl Fn(&Row) -> u64) -> u64 {

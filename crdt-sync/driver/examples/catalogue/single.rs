@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use crdt_sync::{NodeId, Status};
 
+use crate::bound::Answer;
 use crate::cli::Args;
 use crate::contents::Contents;
 use crate::dump::dump;
 use crate::error::Failure;
 use crate::inputs;
 use crate::load;
-use crate::replica::{Home, Replica, root_of};
+use crate::replica::{Home, Replica, keys_of, root_of};
 use crate::report::{Row, Summary, Times};
 use crate::sync::QUIET;
 use crate::watch::{Watch, trouble};
@@ -38,6 +39,7 @@ pub(crate) async fn run(args: &Args) -> Result<bool, Failure> {
         row.input = input.bytes;
     }
     row.full_copy = replica.node.encoded_size().await?;
+    row.keys = keys_of(&replica.node.status().await?);
     let loading = started.elapsed();
 
     let met = Instant::now();
@@ -51,7 +53,10 @@ pub(crate) async fn run(args: &Args) -> Result<bool, Failure> {
         dump(directory, &replica.name, &contents)?;
     }
     let root = replica.root().await?;
-    let sessions = watch.finish().await.into_iter().map(|(_, report)| report).collect();
+    let sessions: Vec<_> = watch.finish().await.into_iter().map(|(_, report)| report).collect();
+    // How much the peers hold is not known here, so that only what this node was told can be counted.
+    let told = sessions.iter().map(|report| Answer { keys: row.keys, sent: report.states_sent });
+    let least_bits = told.map(Answer::least_bits).sum();
     row.traffic = replica.close().await;
     let summary = Summary {
         resolve: args.resolve,
@@ -61,6 +66,7 @@ pub(crate) async fn run(args: &Args) -> Result<bool, Failure> {
         contents: &contents,
         root,
         sessions,
+        least_bits,
         times: Times { loading, syncing, total: started.elapsed() },
         edits: None,
     };
@@ -166,7 +172,7 @@ impl Standing {
     }
 
     fn line(&self) -> String {
-        let keys: usize = self.status.partitions.iter().map(|partition| partition.keys).sum();
+        let keys = keys_of(&self.status);
         let root = root_of(&self.status).digest;
         let (peers, agreed) = (self.status.peers.len(), self.agreed.len());
         format!("{keys} packages, root {root:032x}, {peers} peers, in sync with {agreed}")

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crdt_sync::SessionReport;
 
+use crate::bound::Answer;
 use crate::cli::{Args, Edit};
 use crate::contents::Contents;
 use crate::dump::dump;
@@ -11,7 +12,7 @@ use crate::error::Failure;
 use crate::inputs::{self, Input};
 use crate::load;
 use crate::progress::{Bars, show_load};
-use crate::replica::{Home, Replica};
+use crate::replica::{Home, Replica, keys_of};
 use crate::report::{Edits, Row, Summary, Times};
 use crate::sync;
 use crate::watch::{Watch, trouble};
@@ -27,7 +28,7 @@ pub(crate) async fn run(args: &Args) -> Result<bool, Failure> {
     let replicas = open_all(&inputs, &home, args).await?;
     let mut rows = load_all(&replicas, inputs, &bars).await?;
     let loading = started.elapsed();
-    let synced = sync_all(&replicas, &edits, &bars, args.deadline()).await?;
+    let synced = sync_all(&replicas, &rows, &edits, &bars, args.deadline()).await?;
 
     let contents = read_all(&replicas).await?;
     if let Some(directory) = &args.dump {
@@ -47,6 +48,7 @@ pub(crate) async fn run(args: &Args) -> Result<bool, Failure> {
         contents: &contents[0],
         root,
         sessions: synced.sessions,
+        least_bits: synced.least_bits,
         times: Times { loading, syncing: synced.syncing, total: started.elapsed() },
         edits: synced.edits,
     };
@@ -80,7 +82,8 @@ async fn load_all(replicas: &[Replica], inputs: Vec<Input>, bars: &Bars) -> Resu
     for ((replica, input), bar) in replicas.iter().zip(inputs).zip(&bars) {
         let loaded = load::load(&replica.packages, &input.entries, |loaded| show_load(bar, loaded)).await?;
         let full_copy = replica.node.encoded_size().await?;
-        rows.push(Row { name: input.name, loaded, input: input.bytes, full_copy, ..Row::default() });
+        let keys = keys_of(&replica.node.status().await?);
+        rows.push(Row { name: input.name, loaded, keys, input: input.bytes, full_copy, ..Row::default() });
         // Stamps have milliseconds: the next catalogue begins in a later one.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -92,12 +95,14 @@ struct Synced {
     converged: bool,
     syncing: Duration,
     sessions: Vec<SessionReport>,
+    least_bits: f64,
     edits: Option<Edits>,
 }
 
 /// Connects all with all, waits until they agree, then writes the edits and waits again.
 async fn sync_all(
     replicas: &[Replica],
+    rows: &[Row],
     edits: &[(usize, Edit)],
     bars: &Bars,
     patience: Duration,
@@ -115,14 +120,19 @@ async fn sync_all(
         let after = sync::quiet(replicas).await;
         edited = Some(Edits::between(edits.len(), before, after));
     }
-    let mut sessions = Vec::new();
-    for (replica, watch) in replicas.iter().zip(watches) {
+    let (mut sessions, mut least_bits) = (Vec::new(), 0.0);
+    for ((replica, row), watch) in replicas.iter().zip(rows).zip(watches) {
         let node = replica.node.status().await?.node;
-        // Both sides report a session; one of them is enough.
-        sessions.extend(watch.finish().await.into_iter().filter(|(peer, _)| node < *peer));
+        for (peer, report) in watch.finish().await {
+            // Either side had to be told which states to send, and says how many it sent.
+            least_bits += Answer { keys: row.keys, sent: report.states_sent }.least_bits();
+            // Both sides report a session; one of them is enough.
+            if node < peer {
+                sessions.push(report);
+            }
+        }
     }
-    let sessions = sessions.into_iter().map(|(_, report)| report).collect();
-    Ok(Synced { converged, syncing, sessions, edits: edited })
+    Ok(Synced { converged, syncing, sessions, least_bits, edits: edited })
 }
 
 fn watch(replica: &Replica, bars: &Bars) -> Watch {
