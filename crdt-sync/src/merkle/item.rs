@@ -22,10 +22,24 @@ pub struct Item {
 pub trait ItemSource {
     /// Calls `f` with every item whose key hash lies in `part`, in any order.
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item));
+
+    /// Calls `f` with every item of the tree that a peer with this horizon has dropped already:
+    /// tombstones and expired items from before it, in any order. Returns whether this side can tell
+    /// them; if not, `f` was not called, and replicas with different horizons cannot be compared.
+    ///
+    /// A horizon is any growing number that all replicas agree on, such as the causally stable time.
+    fn for_each_below(&self, horizon: u64, f: &mut dyn FnMut(Item)) -> bool {
+        let _ = (horizon, f);
+        false
+    }
 }
 
 impl<S: ItemSource + ?Sized> ItemSource for &S {
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item)) {
         (**self).for_each_in(part, f);
+    }
+
+    fn for_each_below(&self, horizon: u64, f: &mut dyn FnMut(Item)) -> bool {
+        (**self).for_each_below(horizon, f)
     }
 }

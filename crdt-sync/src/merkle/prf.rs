@@ -134,10 +134,10 @@ impl SessionPrf {
         truncate(&self.nodes, &bytes)
     }
 
-    /// The fingerprint of an item in a list, as a number of `width` bytes.
+    /// The fingerprint of an item in a list, as a number of `width` bits, at least one.
     pub(super) fn fingerprint(&self, key_hash: KeyHash, version: u128, width: u8) -> u64 {
         let bytes: [u8; 8] = truncate(&self.items, &item_bytes(key_hash, version));
-        u64::from_be_bytes(bytes) >> (64 - 8 * u32::from(width))
+        u64::from_be_bytes(bytes) >> (64 - u32::from(width))
     }
 
     pub(super) fn frame_check(&self, by_initiator: bool, frame: &[u8]) -> [u8; 4] {

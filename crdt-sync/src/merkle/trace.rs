@@ -12,10 +12,12 @@ use super::prefix::Prefix;
 pub struct Stats {
     /// Frames, sent and received.
     pub frames: u32,
-    /// Bytes of the frames that were made for the peer.
+    /// Bytes of the frames that were made for the peer, each time they were repeated included.
     pub bytes_sent: u64,
     /// Bytes of the frames that came, duplicates included.
     pub bytes_received: u64,
+    /// Frames of this side that were sent once more.
+    pub repeated: u32,
     /// Turns, both sides together.
     pub rounds: u16,
     /// Parts of the tree whose items were listed, by either side.
@@ -53,6 +55,11 @@ pub enum Step {
     /// The two sides met.
     Hello {
         /// The items of the side that spoke.
+        items: u64,
+    },
+    /// A root at a later horizon was said.
+    Root {
+        /// The items at or above the horizon.
         items: u64,
     },
     /// Digests of nodes were sent, for the other side to compare.
@@ -150,6 +157,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hello { items } => write!(f, "hello, {items} items"),
+            Self::Root { items } => write!(f, "{items} items at the later horizon"),
             Self::Digests { bits, compared, differing, examples } => {
                 write!(f, "{bits} bits: {compared} compared, {differing} differ")?;
                 for (at, node) in examples.iter().enumerate() {

@@ -4,10 +4,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::view::View;
 use crate::merkle::frame::{DigestLevel, IndexSet};
 use crate::merkle::prefix::Prefix;
 use crate::merkle::prf::SessionPrf;
-use crate::merkle::{Limits, ProtocolError, TreeSnapshot};
+use crate::merkle::{Limits, ProtocolError};
 
 /// The digests that this side has sent: the descendants of `parents`, `2^fanout` of each. The first
 /// `answered` of them the peer has compared.
@@ -107,7 +108,7 @@ impl Comparison {
             (0..1 << level.fanout).map(move |child| descendant(parent, level.fanout, child))
         });
         for (node, theirs) in children.zip(level.iter()) {
-            let cell = own.snapshot.node(Prefix::new(self.bits, node));
+            let cell = own.view.node(Prefix::new(self.bits, node));
             let ours = own.prf.node(cell);
             if ours[..theirs.len()] != *theirs {
                 self.keep(Differing { position: self.compared, node }, limits);
@@ -128,7 +129,7 @@ impl Comparison {
 
 /// This side's half of a comparison.
 pub(super) struct Own<'a> {
-    pub(super) snapshot: &'a TreeSnapshot,
+    pub(super) view: &'a View,
     pub(super) prf: &'a SessionPrf,
     /// The depth of the leaves of the smaller tree.
     pub(super) leaf_bits: u8,

@@ -15,8 +15,10 @@ pub(super) const SMALL: Limits = Limits {
     max_frame: Limits::MIN_FRAME,
     max_open_nodes: 1 << 16,
     max_items: 1 << 20,
-    max_rounds: 16,
+    max_sketch_cells: 0,
+    max_rounds: 24,
     max_session_bytes: 1 << 16,
+    max_ahead_bytes: 1 << 12,
 };
 
 /// Replicas whose session has every kind of frame, and lists that go on from frame to frame.
