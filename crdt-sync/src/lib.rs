@@ -19,6 +19,7 @@ mod node;
 #[cfg(feature = "_planted_bugs")]
 mod planted;
 mod replica;
+pub mod sketch;
 pub mod time;
 pub mod wire;
 
