@@ -9,15 +9,16 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crdt_sync::merkle::{
-    BucketTree, Item, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError, Session, TreeError, TreeKey,
+    BucketTree, Item, ItemSketch, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError, Session, TreeError, TreeKey,
 };
+use crdt_sync::sketch::Cell;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 const ITEMS: u64 = 1_000_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let seeds = std::env::args().nth(1).map_or(Ok(5), |seeds| seeds.parse())?;
+    let seeds: u32 = std::env::args().nth(1).map_or(Ok(5), |seeds| seeds.parse())?;
     let tree_only = Limits { max_sketch_cells: 0, ..Limits::default() };
     println!("way   differing  mean bytes  most bytes  messages  ms (both sides)");
     for differing in [0, 1, 100, 10_000] {
@@ -27,12 +28,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let begun = Instant::now();
             for seed in 0..seeds {
                 let cost = pairs.compare(seed, limits)?;
-                sum += cost.bytes;
+                sum += cost.bytes as u64;
                 most = most.max(cost.bytes);
                 messages = messages.max(cost.messages);
             }
-            let time = begun.elapsed().as_secs_f64() * 1e3 / seeds as f64;
-            println!("{way}  {differing:>9}  {:>10}  {most:>10}  {messages:>8}  {time:.2}", sum / seeds);
+            let time = begun.elapsed().as_secs_f64() * 1e3 / f64::from(seeds);
+            println!("{way}  {differing:>9}  {:>10}  {most:>10}  {messages:>8}  {time:.2}", sum / u64::from(seeds));
         }
     }
     Ok(())
@@ -40,18 +41,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 struct Replica {
     tree: BucketTree,
+    sketch: ItemSketch,
+    cells: Vec<Cell>,
     items: BTreeMap<KeyHash, Item>,
 }
 
 impl Replica {
-    fn new() -> Result<Self, TreeError> {
+    fn new() -> Result<Self, Box<dyn std::error::Error>> {
         let tree = BucketTree::new(&TreeKey::new([7; 16]), BucketTree::leaf_bits_for(ITEMS))?;
-        Ok(Self { tree, items: BTreeMap::new() })
+        let sketch = ItemSketch::new(&TreeKey::new([7; 16]), 1 << 14)?;
+        Ok(Self { tree, sketch, cells: Vec::new(), items: BTreeMap::new() })
     }
 
     fn insert(&mut self, handle: u64, key: &[u8], version: u128) -> Result<(), TreeError> {
         let key_hash = self.tree.key_hash(key);
         self.tree.insert(key_hash, version)?;
+        self.sketch.note(key_hash, None, Some(version));
         self.items.insert(key_hash, Item { handle, key_hash, version });
         Ok(())
     }
@@ -60,6 +65,10 @@ impl Replica {
 impl ItemSource for Replica {
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item)) {
         self.items.range(part.start()..=part.end()).for_each(|(_, item)| f(*item));
+    }
+
+    fn sketch(&self) -> Option<&[Cell]> {
+        Some(&self.cells)
     }
 }
 
@@ -77,7 +86,7 @@ struct Cost {
 }
 
 impl Pair {
-    fn new(differing: u64) -> Result<Self, TreeError> {
+    fn new(differing: u64) -> Result<Self, Box<dyn std::error::Error>> {
         let (mut here, mut there) = (Replica::new()?, Replica::new()?);
         let mut random = ChaCha8Rng::seed_from_u64(differing);
         let mut to_send = [0, 0];
@@ -94,10 +103,13 @@ impl Pair {
                 to_send[1] += usize::from(fate.is_some());
             }
         }
+        for side in [&mut here, &mut there] {
+            side.cells = side.sketch.cells().to_vec();
+        }
         Ok(Self { here, there, to_send })
     }
 
-    fn compare(&mut self, seed: u64, limits: Limits) -> Result<Cost, ProtocolError> {
+    fn compare(&mut self, seed: u32, limits: Limits) -> Result<Cost, ProtocolError> {
         let [one, other] = [2 * seed, 2 * seed + 1].map(|nonce| u128::from(nonce).to_le_bytes());
         let mut initiator = Session::initiate(self.here.tree.snapshot(), one, limits);
         let mut acceptor = Session::accept(self.there.tree.snapshot(), other, limits);

@@ -1,6 +1,7 @@
 //! What can go wrong with a tree and with a session.
 
 use super::prefix::Prefix;
+use crate::sketch::RunError;
 
 /// Why a tree refused a change. The tree is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -174,6 +175,25 @@ pub enum ProtocolError {
         width: u8,
     },
 
+    /// The cells of a sketch are not in their form.
+    #[error("the cells of a sketch cannot be read: {0}")]
+    Cells(#[from] RunError),
+    /// Cells that do not follow those before, or that are none.
+    #[error("the frame has cells from {from} on, those from {expected} on are missing")]
+    CellOrder {
+        /// The cell that should have come.
+        expected: u32,
+        /// The first that came.
+        from: u32,
+    },
+    /// A sketch of more cells than the announced bound.
+    #[error("a sketch of {cells} cells exceeds the agreed {max}")]
+    TooManyCells {
+        /// How many there are to be.
+        cells: u32,
+        /// The bound.
+        max: u32,
+    },
     /// A frame above the announced size.
     #[error("a frame of {len} bytes exceeds the agreed {max}")]
     FrameTooLarge {

@@ -1,5 +1,7 @@
 //! The bounds of a session.
 
+use crate::sketch::MAX_CELLS;
+
 /// What one session may cost. The first four are announced in the hello (unless they are the default
 /// ones) and the smaller of the two sides' values binds both, so an honest peer never exceeds them; it
 /// leaves the rest of the differences to a later session instead.
@@ -49,12 +51,13 @@ impl Limits {
         [max_frame, self.max_open_nodes, self.max_items, self.max_sketch_cells]
     }
 
-    /// The same limits with every value that could not work raised to the least that does.
+    /// The same limits with every value that could not work moved to the nearest that does.
     pub(super) fn workable(self) -> Self {
         Self {
             max_frame: self.max_frame.max(Self::MIN_FRAME),
             max_open_nodes: self.max_open_nodes.max(1),
             max_items: self.max_items.max(1),
+            max_sketch_cells: self.max_sketch_cells.min(u32::try_from(MAX_CELLS).unwrap_or(u32::MAX)),
             ..self
         }
     }

@@ -34,7 +34,7 @@
 //! | `prefix` | [`Prefix`], a place in the tree |
 //! | `cells` | the arrays of sums and counts |
 //! | `tree`, `snapshot` | [`BucketTree`], [`TreeSnapshot`] |
-//! | `item` | [`Item`], [`ItemSource`]: what the owner of the data provides |
+//! | `item`, `item_sketch` | [`Item`], [`ItemSource`]: what the owner of the data provides; [`ItemSketch`], which it may keep up |
 //! | `session` | [`Session`], its turns and its [`Outcome`] |
 //! | `frame` | the bytes of a session, laid down in `docs/formats.md` |
 //! | `limits`, `error`, `trace` | [`Limits`], [`TreeError`] and [`ProtocolError`], [`Stats`] and [`Trace`] |
@@ -45,6 +45,7 @@ mod cells;
 mod error;
 mod frame;
 mod item;
+mod item_sketch;
 mod limits;
 mod prefix;
 mod prf;
@@ -58,10 +59,11 @@ mod tests;
 
 pub use error::{ProtocolError, TreeError};
 pub use item::{Item, ItemSource};
+pub use item_sketch::ItemSketch;
 pub use limits::Limits;
 pub use prefix::Prefix;
 pub use prf::{KeyHash, TreeKey};
 pub use session::{Difference, Outcome, Session};
 pub use snapshot::TreeSnapshot;
-pub use trace::{Round, Side, Stats, Step, Trace};
+pub use trace::{Choice, Round, Side, Stats, Step, Trace, Way};
 pub use tree::{BucketTree, Root};

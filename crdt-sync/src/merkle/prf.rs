@@ -11,6 +11,8 @@ use core::fmt;
 use siphasher::sip128::SipHasher24;
 
 use super::cells::{Cell, Lanes};
+use super::prefix::Prefix;
+use crate::sketch::{Salt, Symbol, SymbolId, Weight};
 
 /// The secret that all trees of one cluster share.
 ///
@@ -73,6 +75,7 @@ pub(super) struct TreePrf {
     items: SipHasher24,
     check: SipHasher24,
     session: SipHasher24,
+    symbols: Symbols,
 }
 
 impl TreePrf {
@@ -82,6 +85,7 @@ impl TreePrf {
             items: derive(&key.0, b"item digest"),
             check: derive(&key.0, b"key check"),
             session: derive(&key.0, b"session"),
+            symbols: Symbols::new(&key.0),
         }
     }
 
@@ -99,6 +103,11 @@ impl TreePrf {
         truncate(&self.check, nonce)
     }
 
+    /// The symbols of sketches that are kept up from one session to the next.
+    pub(super) fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
     /// Both hellos enter whole, hence both nonces: neither side chooses the salt alone, and a
     /// session whose hellos were changed on the way fails at its next frame.
     pub(super) fn session(&self, initiator_hello: &[u8], acceptor_hello: &[u8]) -> SessionPrf {
@@ -109,6 +118,8 @@ impl TreePrf {
         SessionPrf {
             nodes: derive(&salt, b"node"),
             items: derive(&salt, b"item"),
+            rests: derive(&salt, b"rest"),
+            symbols: Symbols::new(&salt),
             initiator: derive(&salt, b"initiator frame"),
             acceptor: derive(&salt, b"acceptor frame"),
         }
@@ -121,6 +132,8 @@ impl TreePrf {
 pub(super) struct SessionPrf {
     nodes: SipHasher24,
     items: SipHasher24,
+    rests: SipHasher24,
+    symbols: Symbols,
     initiator: SipHasher24,
     acceptor: SipHasher24,
 }
@@ -128,10 +141,13 @@ pub(super) struct SessionPrf {
 impl SessionPrf {
     /// The digest of an inner node or leaf as it travels: four bytes, of which a frame may use three.
     pub(super) fn node(&self, cell: Cell) -> [u8; 4] {
-        let mut bytes = [0; 20];
-        bytes[..16].copy_from_slice(&cell.lanes.as_u128().to_le_bytes());
-        bytes[16..].copy_from_slice(&cell.count.to_le_bytes());
-        truncate(&self.nodes, &bytes)
+        truncate(&self.nodes, &cell_bytes(cell))
+    }
+
+    /// The digest of what is left of a root without the items that are exchanged: whole, for two of
+    /// these decide whether an exchange was complete.
+    pub(super) fn rest(&self, cell: Cell) -> [u8; 16] {
+        truncate(&self.rests, &cell_bytes(cell))
     }
 
     /// The fingerprint of an item in a list, as a number of `width` bits, at least one.
@@ -140,8 +156,38 @@ impl SessionPrf {
         u64::from_be_bytes(bytes) >> (64 - u32::from(width))
     }
 
+    /// The symbols of a sketch that is made for this session.
+    pub(super) fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
     pub(super) fn frame_check(&self, by_initiator: bool, frame: &[u8]) -> [u8; 4] {
         truncate(if by_initiator { &self.initiator } else { &self.acceptor }, frame)
+    }
+}
+
+/// The symbols of items in sketches, under one key.
+#[derive(Clone)]
+pub(super) struct Symbols {
+    salt: Salt,
+    weights: SipHasher24,
+}
+
+impl Symbols {
+    fn new(key: &[u8; 16]) -> Self {
+        let salt = SipHasher24::new_with_key(key).hash(b"sketch").as_bytes();
+        Self { salt: Salt::new(salt), weights: derive(key, b"symbol") }
+    }
+
+    pub(super) fn salt(&self) -> &Salt {
+        &self.salt
+    }
+
+    /// The id is the place of the key in the tree, 32 bits deep, so that it leads back to the item.
+    pub(super) fn symbol(&self, key_hash: KeyHash, version: u128) -> Symbol {
+        let weight = u32::from_le_bytes(truncate(&self.weights, &item_bytes(key_hash, version)));
+        let id = SymbolId::from_hash(Prefix::of(key_hash, 32).value());
+        Symbol { id, weight: Weight::from_hash(weight) }
     }
 }
 
@@ -153,6 +199,13 @@ pub(super) fn hello_check(hello: &[u8]) -> [u8; 4] {
 
 fn derive(key: &[u8; 16], label: &[u8]) -> SipHasher24 {
     SipHasher24::new_with_key(&SipHasher24::new_with_key(key).hash(label).as_bytes())
+}
+
+fn cell_bytes(cell: Cell) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    bytes[..16].copy_from_slice(&cell.lanes.as_u128().to_le_bytes());
+    bytes[16..].copy_from_slice(&cell.count.to_le_bytes());
+    bytes
 }
 
 fn item_bytes(key_hash: KeyHash, version: u128) -> [u8; 32] {

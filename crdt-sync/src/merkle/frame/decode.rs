@@ -2,12 +2,13 @@
 
 use super::reader::Reader;
 use super::{
-    AGAIN_REPLY, Again, CHECK, DigestLevel, Digests, Envelope, FLAG_CUT, FLAG_MORE, FLAG_PARTIAL,
-    HELLO_HORIZON, HELLO_LIMITS, Hello, IndexSet, Items, Lists, MAX_FANOUT, PROTOCOL_VERSION, RootAtHorizon,
-    Tag, WIDTHS, Wants,
+    AGAIN_REPLY, Again, CHECK, Cells, DigestLevel, Digests, Envelope, FLAG_CUT, FLAG_MORE, FLAG_PARTIAL,
+    FOUND_MORE, Found, FoundEnd, HELLO_FLAGS, HELLO_HORIZON, HELLO_LIMIT, Hello, ID_BITS, IndexSet, Items, Lists,
+    MAX_FANOUT, NodeBytes, PROTOCOL_VERSION, RootAtHorizon, SKETCH_KEPT, Tag, WIDTHS, Wants,
 };
 use crate::merkle::tree::is_leaf_bits;
 use crate::merkle::{Limits, ProtocolError};
+use crate::sketch::CellRun;
 
 /// Takes a frame apart into its envelope.
 pub(in crate::merkle) fn open(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
@@ -32,7 +33,7 @@ impl Hello {
             return Err(ProtocolError::Version { ours: PROTOCOL_VERSION, theirs });
         }
         let leaf_bits = reader.byte()?;
-        let flags = read_flags(&mut reader, HELLO_HORIZON | HELLO_LIMITS)?;
+        let flags = read_flags(&mut reader, HELLO_FLAGS)?;
         let key_check = reader.array()?;
         let count = reader.number()?;
         let digest = u128::from_le_bytes(reader.array()?);
@@ -40,8 +41,8 @@ impl Hello {
         let horizon =
             if flags & HELLO_HORIZON != 0 { u64::from_le_bytes(reader.array()?) } else { 0 };
         let mut limits = Limits::default().announced();
-        if flags & HELLO_LIMITS != 0 {
-            for limit in &mut limits {
+        for (at, limit) in limits.iter_mut().enumerate() {
+            if flags & HELLO_LIMIT << at != 0 {
                 *limit = reader.number()?;
             }
         }
@@ -63,12 +64,10 @@ impl Hello {
     }
 
     fn validate(self, flags: u8) -> Result<Self, ProtocolError> {
-        let has_limits = self.announced() != Limits::default().announced();
         let rules = [
             ("leaf_bits", is_leaf_bits(self.leaf_bits)),
             ("digest", self.count > 0 || self.digest == 0),
-            ("horizon", (flags & HELLO_HORIZON != 0) == (self.horizon > 0)),
-            ("limits", (flags & HELLO_LIMITS != 0) == has_limits),
+            ("flags", flags == self.flags()),
             ("max_frame", self.max_frame as usize >= Limits::MIN_FRAME),
             ("max_open_nodes", self.max_open_nodes > 0),
             ("max_items", self.max_items > 0),
@@ -168,6 +167,54 @@ impl RootAtHorizon {
             Self::Known { count: 0, digest: 1.. } => Err(ProtocolError::Hello { field: "digest" }),
             root => Ok(root),
         }
+    }
+}
+
+impl<'a> NodeBytes<'a> {
+    pub(in crate::merkle) fn decode(body: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(body);
+        let bits = reader.byte()?;
+        if bits > MAX_FANOUT {
+            return Err(ProtocolError::Fanout { fanout: bits });
+        }
+        let digests = reader.bytes(if bits == 0 { 0 } else { 1 << bits })?;
+        reader.end()?;
+        Ok(Self { bits, digests })
+    }
+}
+
+impl Cells {
+    /// Allocates no more than the frame takes.
+    pub(in crate::merkle) fn decode(body: &[u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(body);
+        let kept = read_flags(&mut reader, SKETCH_KEPT)? == SKETCH_KEPT;
+        let total = reader.number()?;
+        Ok(Self { kept, total, run: CellRun::decode(reader.rest())? })
+    }
+}
+
+/// The body of `More`: how many cells in all.
+pub(in crate::merkle) fn decode_more(body: &[u8]) -> Result<u32, ProtocolError> {
+    let mut reader = Reader::new(body);
+    let total = reader.number()?;
+    reader.end()?;
+    Ok(total)
+}
+
+impl<'a> Found<'a> {
+    pub(in crate::merkle) fn decode(body: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(body);
+        let end = if read_flags(&mut reader, FOUND_MORE)? == FOUND_MORE {
+            None
+        } else {
+            Some(FoundEnd { sending: reader.number()?, rest: reader.array()? })
+        };
+        let parameter = reader.byte()?;
+        if !(1..ID_BITS).contains(&parameter) {
+            return Err(ProtocolError::Parameter { parameter, width: ID_BITS });
+        }
+        let wanted = Lists::read(&mut reader, parameter)?.only()?;
+        Ok(Self { wanted, end })
     }
 }
 

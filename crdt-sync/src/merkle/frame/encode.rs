@@ -2,18 +2,15 @@
 
 use alloc::vec::Vec;
 
-use super::{CHECK, HELLO_HORIZON, HELLO_LIMITS, Hello, PROTOCOL_VERSION, Tag, index_set, varint};
+use super::{CHECK, Hello, PROTOCOL_VERSION, Tag, index_set, varint};
 use crate::merkle::Limits;
 
 /// A whole hello, check included.
 pub(in crate::merkle) fn hello(tag: Tag, hello: &Hello, check: impl Fn(&[u8]) -> [u8; CHECK]) -> Vec<u8> {
-    let has_limits = hello.announced() != Limits::default().announced();
     let mut frame = FrameWriter::new(tag, 0);
     frame.byte(PROTOCOL_VERSION);
     frame.byte(hello.leaf_bits);
-    frame.byte(
-        if hello.horizon > 0 { HELLO_HORIZON } else { 0 } | if has_limits { HELLO_LIMITS } else { 0 },
-    );
+    frame.byte(hello.flags());
     frame.bytes(&hello.key_check);
     frame.number(hello.count);
     frame.bytes(&hello.digest.to_le_bytes());
@@ -21,9 +18,8 @@ pub(in crate::merkle) fn hello(tag: Tag, hello: &Hello, check: impl Fn(&[u8]) ->
     if hello.horizon > 0 {
         frame.bytes(&hello.horizon.to_le_bytes());
     }
-    if has_limits {
-        hello.announced().into_iter().for_each(|limit| frame.number(limit));
-    }
+    let limits = hello.announced().into_iter().zip(Limits::default().announced());
+    limits.filter(|(limit, default)| limit != default).for_each(|(limit, _)| frame.number(limit));
     frame.seal(check)
 }
 

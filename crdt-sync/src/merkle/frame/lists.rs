@@ -28,6 +28,15 @@ impl<'a> Lists<'a> {
         Ok(lists)
     }
 
+    /// The one list that there is.
+    pub(super) fn only(&self) -> Result<List<'a>, ProtocolError> {
+        let found = u32::try_from(self.iter().count()).unwrap_or(u32::MAX);
+        match self.iter().next() {
+            Some(list) if found == 1 => Ok(list),
+            _ => Err(ProtocolError::ListCount { expected: 1, found }),
+        }
+    }
+
     pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = List<'a>> + use<'a> {
         let mut reader = Reader::new(self.bytes);
         let parameter = self.parameter;
@@ -54,6 +63,10 @@ impl<'a> List<'a> {
         }
         let used = bits.used_bytes()?;
         Ok(Self { len, bits: reader.bytes(used)?, parameter })
+    }
+
+    pub(in crate::merkle) fn len(&self) -> u32 {
+        self.len
     }
 
     /// The distance of each entry from the one before. The first one's is from zero, or from the

@@ -17,12 +17,13 @@ mod varint;
 mod tests;
 
 pub(super) use bits::gap_len;
-pub(super) use decode::{check_of, open};
+pub(super) use decode::{check_of, decode_more, open};
 pub(super) use encode::{FrameWriter, hello};
 pub(super) use index_set::IndexSet;
 pub(super) use lists::{List, Lists, parameter as list_parameter, write_list};
 
 use super::Limits;
+use crate::sketch::CellRun;
 
 /// The version of the session protocol; there is one.
 pub(super) const PROTOCOL_VERSION: u8 = 2;
@@ -56,10 +57,23 @@ pub(super) const FLAG_CUT: u8 = 4;
 
 /// Flag of a hello: a horizon other than zero follows.
 const HELLO_HORIZON: u8 = 1;
-/// Flag of a hello: limits other than the default ones follow.
-const HELLO_LIMITS: u8 = 2;
+/// Flag of a hello: the first limit is not the default one, and follows; the flags of the others
+/// are the next higher bits.
+const HELLO_LIMIT: u8 = 2;
+/// All flags of a hello.
+const HELLO_FLAGS: u8 = 0x1f;
+/// Flag of a sketch frame: the sketch is one that is kept up, under the tree's salt.
+pub(super) const SKETCH_KEPT: u8 = 1;
 /// Flag of a frame that asks again: its sender waits for frames that may not have been made yet.
 const AGAIN_REPLY: u8 = 1;
+/// Flag of a found frame: more ids follow in the next frame.
+pub(super) const FOUND_MORE: u8 = 1;
+/// Room for everything of a found frame but its gaps.
+pub(super) const FOUND_HEAD: usize = 1 + 5 + 1 + 5 + 16 + 1 + LIST_HEAD + CHECK;
+/// Room for everything of a sketch frame but its cells.
+pub(super) const SKETCH_HEAD: usize = 1 + 5 + 1 + 5 + CellRun::MAX_HEAD + CHECK;
+/// The bits of a symbol's id.
+pub(super) const ID_BITS: u8 = 32;
 
 /// The kinds of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,11 +93,30 @@ pub(super) enum Tag {
     Again = 6,
     /// The sender's root as of the later of both horizons.
     Root = 7,
+    /// One-byte digests of all nodes at a depth, from which the receiver estimates the difference.
+    Estimate = 8,
+    /// Cells of a sketch of the sender's items.
+    Sketch = 9,
+    /// How many cells the sender needs.
+    More = 10,
+    /// What the sender read from a sketch.
+    Found = 11,
 }
 
 impl Tag {
-    const ALL: [Self; 7] =
-        [Self::Hello, Self::Welcome, Self::Digests, Self::Items, Self::Wants, Self::Again, Self::Root];
+    const ALL: [Self; 11] = [
+        Self::Hello,
+        Self::Welcome,
+        Self::Digests,
+        Self::Items,
+        Self::Wants,
+        Self::Again,
+        Self::Root,
+        Self::Estimate,
+        Self::Sketch,
+        Self::More,
+        Self::Found,
+    ];
 
     fn from_byte(tag: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.byte() == tag)
@@ -124,6 +157,13 @@ pub(super) struct Hello {
 impl Hello {
     fn announced(&self) -> [u32; Limits::ANNOUNCED] {
         [self.max_frame, self.max_open_nodes, self.max_items, self.max_sketch_cells]
+    }
+
+    /// What stands in the hello because it is not the default.
+    fn flags(&self) -> u8 {
+        let limits = self.announced().into_iter().zip(Limits::default().announced());
+        let differ = limits.map(|(limit, default)| u8::from(limit != default)).zip([HELLO_LIMIT, HELLO_LIMIT << 1, HELLO_LIMIT << 2, HELLO_LIMIT << 3]);
+        differ.fold(u8::from(self.horizon > 0) * HELLO_HORIZON, |flags, (differs, flag)| flags | differs * flag)
     }
 }
 
@@ -171,6 +211,43 @@ pub(super) struct Again<'a> {
     pub(super) reply: bool,
     /// The frames after the missing one that the sender does have, by distance.
     pub(super) held: IndexSet<'a>,
+}
+
+/// The body of `Estimate`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NodeBytes<'a> {
+    /// The depth; at depth 0 the sender compares nothing and only gives the turn away.
+    pub(super) bits: u8,
+    /// One byte per node.
+    pub(super) digests: &'a [u8],
+}
+
+/// The body of `Sketch`.
+#[derive(Clone, Debug)]
+pub(super) struct Cells {
+    /// Whether the sketch is one that is kept up.
+    pub(super) kept: bool,
+    /// How many cells there are with the last frame of this turn, from the first turn on.
+    pub(super) total: u32,
+    pub(super) run: CellRun,
+}
+
+/// The body of `Found`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'a> {
+    /// Ids of which the sender wants the items.
+    pub(super) wanted: List<'a>,
+    /// What ends the turn; absent if more ids follow in the next frame.
+    pub(super) end: Option<FoundEnd>,
+}
+
+/// The end of a turn of `Found`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FoundEnd {
+    /// How many items the sender will send.
+    pub(super) sending: u32,
+    /// The digest of its items without those.
+    pub(super) rest: [u8; 16],
 }
 
 /// The body of `Root`.

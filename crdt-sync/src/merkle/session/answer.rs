@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::choose::FIRST_LIST;
 use super::list_frames::ListFrames;
 use super::lists::{self, Listing, Matching, OwnItems};
 use super::plan::{self, Spread};
@@ -53,23 +54,30 @@ impl Session {
         let listing = plan::list_bytes(total, open);
         let fits = total <= u64::from(self.agreed.max_items);
         let turns = plan::DIGEST_TURNS.saturating_sub(self.digest_turns).max(u8::from(!fits));
-        let asking = if bits == 0 && self.leaf_bits >= FIRST_FANOUT && max_fanout >= FIRST_FANOUT {
+        let asking = if bits == 0
+            && self.differing.is_none()
+            && self.leaf_bits >= FIRST_FANOUT
+            && max_fanout >= FIRST_FANOUT
+        {
             Some((u64::from(plan::digest_width(256)) << FIRST_FANOUT, FIRST_FANOUT))
         } else {
             let all = 1 << bits;
-            let differing = plan::balls(open, all).unwrap_or(all * 4);
+            let seen = plan::balls(open, all).unwrap_or(all * 4);
+            let differing = self.differing.filter(|differing| *differing > open).unwrap_or(seen);
             let spread = Spread::new(self.leaf_bits, u64::from(own.max(self.peer_count)), differing);
             spread.cheapest_questions(bits, turns, max_fanout)
         };
         let peer_dwarfs = self.peer_count / 2 >= own;
+        // A side that the peer has shown nothing yet keeps its first answer short.
+        let may_list = fits && (self.link.is_proven() || listing <= FIRST_LIST);
         match asking {
-            Some((cost, fanout)) if !fits || cost < listing && !peer_dwarfs => Plan::Ask { fanout },
+            Some((cost, fanout)) if !may_list || cost < listing && !peer_dwarfs => Plan::Ask { fanout },
             _ => Plan::List,
         }
     }
 
     /// The largest fan-out with which the digests of one node fit into a frame.
-    fn max_fanout(&self) -> u8 {
+    pub(super) fn max_fanout(&self) -> u8 {
         let digests = (self.budget() - MEMBER) / 4;
         u8::try_from(digests.max(2).ilog2()).unwrap_or(1).min(MAX_FANOUT)
     }
@@ -84,7 +92,7 @@ impl Session {
     }
 
     /// The bytes of a frame for a set and what follows it.
-    fn budget(&self) -> usize {
+    pub(super) fn budget(&self) -> usize {
         self.agreed.max_frame - OVERHEAD
     }
 
@@ -119,7 +127,7 @@ impl Session {
         Phase::Asked(asked)
     }
 
-    fn list(&mut self, comparison: &Comparison, items: &dyn ItemSource) -> Phase {
+    pub(super) fn list(&mut self, comparison: &Comparison, items: &dyn ItemSource) -> Phase {
         let width = self.fingerprint_width(comparison);
         let prf = self.link.prf().clone();
         let most = self.agreed.max_items as usize;

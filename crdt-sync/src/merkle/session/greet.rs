@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::questions::{Comparison, Questions};
+use super::questions::Questions;
 use super::{Outcome, Phase, Session, differs};
 use crate::merkle::frame::{self, Hello, RootAtHorizon, Tag};
 use crate::merkle::prefix::Prefix;
@@ -132,7 +132,7 @@ impl Session {
         match self.settle(peer_digest, items) {
             Some(outcome) => Phase::Over(outcome),
             None if self.link.initiator => Phase::Asked(Questions::root()),
-            None => self.answer(&Comparison::root(), items),
+            None => self.first_turn(items),
         }
     }
 

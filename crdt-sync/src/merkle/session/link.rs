@@ -144,6 +144,11 @@ impl Link {
         self.is_open
     }
 
+    /// Whether the peer has shown that it holds the key now: a frame came under the session's key.
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_open && self.incoming.next > 1
+    }
+
     pub(super) fn prf(&self) -> &SessionPrf {
         &self.prf
     }

@@ -1,19 +1,30 @@
 //! A conversation between two snapshots that ends with both sides knowing what the other lacks.
 //!
-//! The sides take turns. Each turn answers the questions of the one before, "is this node the same
-//! as yours?", and asks new ones about the descendants of what differs, until listing items is
-//! cheaper than asking on. Then one side lists, and the other names what it wants of the lists.
+//! The sides take turns. When the roots differ, the first estimates how much does, from short digests
+//! of the tree's upper nodes, and picks the way that takes the fewest bytes:
+//!
+//! - *stream*: the side that has less lists the fingerprints of all its items;
+//! - *sketch*: one side sends as many cells of a sketch as the difference takes, the other reads it;
+//! - *tree*: each turn answers the questions of the one before, "is this node the same as yours?",
+//!   and asks new ones about the descendants of what differs, until listing items is cheaper than
+//!   asking on. A sketch that cannot be read, because the estimate was too low or the peer made no
+//!   honest one, is followed by the tree.
 //!
 //! ```text
 //! initiator                                   acceptor
 //!   hello: root, count, nonce         ->
-//!                                     <-      welcome: root, count, nonce; 256 digests
-//!   3 of them differ; 48 digests      ->
-//!                                     <-      3 of them differ; their items
-//!   the wanted items, by position     ->
+//!                                     <-      welcome: root, count, nonce; bytes of 64 nodes
+//!   about 12 differ; 30 cells         ->
+//!                                     <-      the wanted ids, how many are sent in turn
+//! or
+//!   thousands differ; 256 digests     ->
+//!                                     <-      250 of them differ; 4,000 digests
+//!   3,100 differ; their items         ->
+//!                                     <-      the wanted items, by position
 //! ```
 
 mod answer;
+mod choose;
 mod greet;
 mod link;
 mod list_frames;
@@ -21,6 +32,7 @@ mod lists;
 mod plan;
 mod questions;
 mod receive;
+mod sketching;
 mod view;
 
 use alloc::vec::Vec;
@@ -28,6 +40,7 @@ use alloc::vec::Vec;
 use self::link::Link;
 use self::lists::{Listing, Matching};
 use self::questions::{Comparison, Questions};
+use self::sketching::{Sketched, Sketching};
 use self::view::View;
 use super::frame::{self, Envelope, Tag};
 use super::trace::{Stats, Trace};
@@ -54,8 +67,9 @@ pub struct Difference {
     pub send: Vec<u64>,
     /// How many items the peer will send in turn.
     pub receive: u64,
-    /// Whether differences were left out because of the limits. Once what was found is repaired,
-    /// the next session finds more.
+    /// Whether differences were left out because of the limits, or because chance hid them from a
+    /// sketch (the side that sent it notices). Once what was found is repaired, the next session
+    /// finds more.
     pub partial: bool,
 }
 
@@ -135,6 +149,10 @@ pub struct Session {
     partial: bool,
     /// How many turns of digests there were, of both sides.
     digest_turns: u8,
+    /// How many keys differ, once that was estimated.
+    differing: Option<u64>,
+    /// Whether this side has given its first turn away.
+    passed: bool,
 }
 
 enum Phase {
@@ -151,6 +169,10 @@ enum Phase {
     Matching(Questions, Matching),
     /// This side's items are out.
     Listed(Listing),
+    /// The peer's sketch is coming in.
+    Sketching(Sketching),
+    /// This side's sketch is out.
+    Sketched(Sketched),
     Over(Outcome),
     Failed(ProtocolError),
 }
@@ -183,6 +205,8 @@ impl Session {
             phase: Phase::Greeting,
             partial: false,
             digest_turns: 0,
+            differing: None,
+            passed: false,
             horizon: 0,
             view: View::new(snapshot),
             nonce,
@@ -326,6 +350,20 @@ impl Session {
             (Phase::Asked(asked), Tag::Items) => self.on_items(asked, Matching::new(), body, items)?,
             (Phase::Matching(asked, so_far), Tag::Items) => self.on_items(asked, so_far, body, items)?,
             (Phase::Listed(listing), Tag::Wants) => self.on_wants(listing, body)?,
+            (Phase::Asked(asked), Tag::Estimate) if asked.is_root() => self.on_estimate(body, items)?,
+            (Phase::Asked(asked), Tag::Sketch) if asked.is_root() => {
+                self.on_sketch(Sketching::new(), body, items)?
+            }
+            (Phase::Sketching(so_far), Tag::Sketch) => self.on_sketch(so_far, body, items)?,
+            (Phase::Sketched(sketched), Tag::More) => self.on_more(&sketched, body, items)?,
+            (Phase::Sketched(sketched), Tag::Found) => self.on_found(sketched, body, items)?,
+            // The peer could not read the sketch, and goes by the tree.
+            (Phase::Sketched(_), Tag::Digests) => {
+                self.on_digests(Questions::root(), Comparison::new(), body, items)?
+            }
+            (Phase::Sketched(_), Tag::Items) => {
+                self.on_items(Questions::root(), Matching::new(), body, items)?
+            }
             (_, tag) => return Err(ProtocolError::Unexpected { tag: tag.byte() }),
         };
         self.link.check_cost(&self.announced)

@@ -71,11 +71,11 @@ pub(super) fn digest_width(digests: u64) -> u8 {
     if digests > 64 { 3 } else { 4 }
 }
 
-/// The bytes of listing this many items in so many parts: fingerprints of 28 bits, of which the order
-/// of the list saves the logarithm of its length, and a count for each part.
+/// The bytes of listing this many items in so many parts: a count for each part, and for each item a
+/// fingerprint that no other is likely to equal, less what the order of a list saves.
 pub(super) fn list_bytes(items: u64, parts: u64) -> u64 {
-    let saved = items.checked_div(parts).and_then(u64::checked_ilog2).unwrap_or(0);
-    items * (30 - u64::from(saved.min(20))) / 8 + 2 * parts
+    let bits = u64::from(items.max(1).ilog2()) + 14;
+    items.saturating_mul(bits) / 8 + 2 * parts
 }
 
 /// How many of `bins` hold a ball when `balls` are thrown at random, rounded.

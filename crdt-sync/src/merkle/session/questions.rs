@@ -27,6 +27,11 @@ impl Questions {
         Self { parents: vec![0], fanout: 0, bits: 0, answered: 0, differing: 0 }
     }
 
+    /// Whether nothing was asked yet but whether the roots are the same.
+    pub(super) fn is_root(&self) -> bool {
+        self.bits == 0
+    }
+
     pub(super) fn below(parents: Vec<u32>, bits: u8, fanout: u8) -> Self {
         Self { parents, fanout, bits: bits + fanout, answered: 0, differing: 0 }
     }

@@ -68,6 +68,11 @@ impl View {
         });
     }
 
+    /// Calls `f` with the items that take no part.
+    pub(super) fn for_each_excluded(&self, f: &mut dyn FnMut(KeyHash, u128)) {
+        self.excluded.iter().for_each(|item| f(item.key_hash, item.version));
+    }
+
     fn excluded_in(&self, node: Prefix) -> Cell {
         let up_to = |at: usize| match self.excluded.get(at) {
             Some(next) => next.before,

@@ -5,7 +5,10 @@
 mod cost;
 mod deviations;
 mod golden;
+mod horizon;
 mod hostile;
+mod loss;
 mod session;
+mod sketch;
 mod support;
 mod tree;
