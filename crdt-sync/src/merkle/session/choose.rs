@@ -11,6 +11,8 @@ use crate::sketch::{Cell, Chance, Estimate};
 
 /// The first estimate compares 64 nodes, in as many bytes.
 const FIRST_BITS: u8 = 6;
+/// With fewer nodes that agree an estimate is none.
+const MIN_AGREEING: u32 = 8;
 /// A difference in a sketch costs about as much: 1.36 cells, and the answer.
 const SKETCHED: u64 = 20;
 /// Below so many bytes a list is not worth an estimate.
@@ -53,25 +55,26 @@ impl Session {
             Side::Remote,
             Step::Estimate { bits, differing, estimate: estimate.differences() },
         );
-        Ok(self.choose(bits, estimate, items))
+        // Some nodes agree by chance, so that a few that do say nothing.
+        let agreeing = (1_u32 << bits) - differing.min(1 << bits);
+        let is_vague = estimate.is_saturated() || agreeing < (1 << bits >> 6).max(MIN_AGREEING);
+        Ok(self.choose(bits, (estimate, is_vague), items))
     }
 
-    fn choose(&mut self, bits: u8, estimate: Estimate, items: &dyn ItemSource) -> Phase {
+    fn choose(&mut self, bits: u8, (estimate, is_vague): (Estimate, bool), items: &dyn ItemSource) -> Phase {
         let (own, peer) = (u64::from(self.view.root().count), u64::from(self.peer_count));
-        let is_vague = estimate.is_saturated() || 3 * estimate.deviation() > estimate.differences();
-        let several = estimate.differences() > 8;
         let list = plan::list_bytes(own.min(peer), 1);
         let finer = self.finest();
-        if is_vague && several && finer > bits && list > 2 << finer && self.can_sketch(1, items) {
+        if is_vague && finer > bits && list > 2 << finer && self.can_sketch(1, items) {
             return self.send_estimate(finer);
         }
-        let at_least = if estimate.is_saturated() { 4 << bits } else { 1 };
+        let at_least = if is_vague { 4 << bits } else { 1 };
         let differing = estimate.differences().max(own.abs_diff(peer)).max(at_least);
         self.differing = Some(differing);
         let spread = Spread::new(self.leaf_bits, own.max(peer), differing);
         let (tree, _) = spread.cheapest(0, plan::DIGEST_TURNS, self.max_fanout());
         let cells = u32::try_from(estimate.cells(Chance::NineInTen)).unwrap_or(u32::MAX).max(2);
-        let fits = !estimate.is_saturated() && self.can_sketch(cells, items);
+        let fits = !is_vague && self.can_sketch(cells, items);
         let sketch = if fits {
             u64::from(cells) * Cell::LEN as u64 + differing * (SKETCHED - 16)
         } else {

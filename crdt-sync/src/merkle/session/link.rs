@@ -220,8 +220,10 @@ impl Link {
         frame: &[u8],
         limits: &Limits,
     ) -> Result<(), ProtocolError> {
-        let may_come = self.initiator && envelope.sequence > 0 && envelope.tag != Tag::Again;
-        if !may_come {
+        if envelope.tag == Tag::Again && self.initiator {
+            return Ok(()); // The welcome was lost, and this side will say its hello again.
+        }
+        if !self.initiator || envelope.sequence == 0 {
             return Err(ProtocolError::Unexpected { tag: envelope.tag.byte() });
         }
         if frame.len() <= Limits::MAX_FIRST_ANSWER && envelope.sequence < 16 {

@@ -99,8 +99,8 @@ fn each_deviation_has_its_name() {
     assert_eq!(answer_to_hello(Tag::Digests, no_answer), Err(E::Idle));
     let (mut a, mut b) = replicas();
     let (mut run, ..) = stop_before(&mut a, &mut b, 2);
-    let unknown = run.forge(false, vec![9, 1]);
-    assert_eq!(run.initiator.handle(&unknown, &a), Err(E::UnknownTag { tag: 9 }));
+    let unknown = run.forge(false, vec![12, 1]);
+    assert_eq!(run.initiator.handle(&unknown, &a), Err(E::UnknownTag { tag: 12 }));
     let (mut run, ..) = stop_before(&mut a, &mut b, 2);
     let long = vec![0; SMALL.max_frame + 1];
     assert_eq!(run.initiator.handle(&long, &a), Err(E::FrameTooLarge { len: 129, max: 128 }));
@@ -167,6 +167,7 @@ fn an_impossible_hello_is_refused() {
     assert_eq!(hello_with(|hello| hello.leaf_bits = 9), refused("leaf_bits"));
     assert_eq!(hello_with(|hello| hello.leaf_bits = 24), refused("leaf_bits"));
     assert_eq!(hello_with(|hello| hello.count = 0), refused("digest"));
+    assert_eq!(hello_with(|hello| hello.horizon = 9), Ok(()));
     assert_eq!(hello_with(|hello| hello.max_frame = 127), refused("max_frame"));
     assert_eq!(hello_with(|hello| hello.max_open_nodes = 0), refused("max_open_nodes"));
     assert_eq!(hello_with(|hello| hello.max_items = 0), refused("max_items"));
@@ -191,11 +192,36 @@ fn another_version_is_named_as_such() {
     assert!(run.acceptor.poll_frame().is_some(), "the peer learns which version it met");
 }
 
+/// What is the default is left out of a hello, and nothing else is.
+#[test]
+fn a_hello_has_one_form() {
+    let (_, mut b) = replicas();
+    let hello = |flags: u8, rest: &[u8]| {
+        let nonce = [3; 16];
+        let mut content = vec![1, 0, 2, 8, flags];
+        content.extend_from_slice(&TreePrf::new(&KEY).key_check(&nonce));
+        content.push(5);
+        content.extend_from_slice(&5_u128.to_le_bytes());
+        content.extend_from_slice(&nonce);
+        content.extend_from_slice(rest);
+        let check = hello_check(&content);
+        content.extend_from_slice(&check);
+        content
+    };
+    let mut take =
+        |frame: &[u8]| Session::accept(b.tree.snapshot(), [4; 16], Limits::default()).handle(frame, &Replica::new(8));
+    assert_eq!(take(&hello(0, &[])), Ok(()));
+    assert_eq!(take(&hello(16, &[0])), Ok(()), "no sketches");
+    assert_eq!(take(&hello(1, &[0; 8])), Err(ProtocolError::Hello { field: "flags" }), "horizon 0");
+    assert_eq!(take(&hello(2, &[0x80, 0x80, 4])), Err(ProtocolError::Hello { field: "flags" }), "64 KiB");
+    assert_eq!(take(&hello(32, &[])), Err(ProtocolError::UnknownFlags { flags: 32 }));
+}
+
 /// The peer was told the limits in the hello.
 #[test]
 fn a_peer_that_exceeds_the_agreed_limits_is_stopped() {
     let (mut a, mut b) = replicas();
-    let limits = Limits { max_items: 3, max_open_nodes: 2, ..Limits::default() };
+    let limits = Limits { max_items: 3, max_open_nodes: 2, max_sketch_cells: 0, ..Limits::default() };
     let mut run = Run::start(&mut a, &mut b, (limits, Limits::default()));
     run.step(&a, &b).unwrap();
     run.step(&a, &b).unwrap();
