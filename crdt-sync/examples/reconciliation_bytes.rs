@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crdt_sync::merkle::{
-    BucketTree, Item, ItemSketch, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError, Session, TreeError, TreeKey,
+    BucketTree, Item, ItemSketch, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError, Session,
+    TreeError, TreeKey,
 };
 use crdt_sync::sketch::Cell;
 use rand_chacha::ChaCha8Rng;
@@ -33,7 +34,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 messages = messages.max(cost.messages);
             }
             let time = begun.elapsed().as_secs_f64() * 1e3 / f64::from(seeds);
-            println!("{way}  {differing:>9}  {:>10}  {most:>10}  {messages:>8}  {time:.2}", sum / u64::from(seeds));
+            println!(
+                "{way}  {differing:>9}  {:>10}  {most:>10}  {messages:>8}  {time:.2}",
+                sum / u64::from(seeds)
+            );
         }
     }
     Ok(())

@@ -182,7 +182,8 @@ impl Trace {
             Step::Digests { .. } => Some(Way::Tree),
             Step::Sketch { .. } => Some(Way::Sketch),
             Step::Items { .. } => {
-                let by_tree = self.rounds[..at].iter().any(|round| matches!(round.step, Step::Digests { .. }));
+                let by_tree =
+                    self.rounds[..at].iter().any(|round| matches!(round.step, Step::Digests { .. }));
                 Some(if by_tree { Way::Tree } else { Way::Stream })
             }
             _ => None,

@@ -3,8 +3,8 @@
 use super::reader::Reader;
 use super::{
     AGAIN_REPLY, Again, CHECK, Cells, DigestLevel, Digests, Envelope, FLAG_CUT, FLAG_MORE, FLAG_PARTIAL,
-    FOUND_MORE, Found, FoundEnd, HELLO_FLAGS, HELLO_HORIZON, HELLO_LIMIT, Hello, ID_BITS, IndexSet, Items, Lists,
-    MAX_FANOUT, NodeBytes, PROTOCOL_VERSION, RootAtHorizon, SKETCH_KEPT, Tag, WIDTHS, Wants,
+    FOUND_MORE, Found, FoundEnd, HELLO_FLAGS, HELLO_HORIZON, HELLO_LIMIT, Hello, ID_BITS, IndexSet, Items,
+    Lists, MAX_FANOUT, NodeBytes, PROTOCOL_VERSION, RootAtHorizon, SKETCH_KEPT, Tag, WIDTHS, Wants,
 };
 use crate::merkle::tree::is_leaf_bits;
 use crate::merkle::{Limits, ProtocolError};
@@ -38,8 +38,7 @@ impl Hello {
         let count = reader.number()?;
         let digest = u128::from_le_bytes(reader.array()?);
         let nonce = reader.array()?;
-        let horizon =
-            if flags & HELLO_HORIZON != 0 { u64::from_le_bytes(reader.array()?) } else { 0 };
+        let horizon = if flags & HELLO_HORIZON != 0 { u64::from_le_bytes(reader.array()?) } else { 0 };
         let mut limits = Limits::default().announced();
         for (at, limit) in limits.iter_mut().enumerate() {
             if flags & HELLO_LIMIT << at != 0 {

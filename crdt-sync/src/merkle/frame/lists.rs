@@ -40,9 +40,11 @@ impl<'a> Lists<'a> {
     pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = List<'a>> + use<'a> {
         let mut reader = Reader::new(self.bytes);
         let parameter = self.parameter;
-        core::iter::from_fn(move || {
-            if reader.is_empty() { None } else { List::read(&mut reader, parameter).ok() }
-        })
+        core::iter::from_fn(
+            move || {
+                if reader.is_empty() { None } else { List::read(&mut reader, parameter).ok() }
+            },
+        )
     }
 }
 

@@ -162,8 +162,14 @@ impl Hello {
     /// What stands in the hello because it is not the default.
     fn flags(&self) -> u8 {
         let limits = self.announced().into_iter().zip(Limits::default().announced());
-        let differ = limits.map(|(limit, default)| u8::from(limit != default)).zip([HELLO_LIMIT, HELLO_LIMIT << 1, HELLO_LIMIT << 2, HELLO_LIMIT << 3]);
-        differ.fold(u8::from(self.horizon > 0) * HELLO_HORIZON, |flags, (differs, flag)| flags | differs * flag)
+        let differ = limits.map(|(limit, default)| u8::from(limit != default)).zip([
+            HELLO_LIMIT,
+            HELLO_LIMIT << 1,
+            HELLO_LIMIT << 2,
+            HELLO_LIMIT << 3,
+        ]);
+        differ
+            .fold(u8::from(self.horizon > 0) * HELLO_HORIZON, |flags, (differs, flag)| flags | differs * flag)
     }
 }
 

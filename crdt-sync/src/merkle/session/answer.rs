@@ -16,6 +16,9 @@ use crate::merkle::trace::{Side, Step};
 /// A first turn that knows nothing of the difference asks about 256 nodes.
 const FIRST_FANOUT: u8 = 8;
 
+/// The fewest bits of a fingerprint.
+const MIN_WIDTH: u8 = 32;
+
 enum Plan {
     Ask { fanout: u8 },
     List,
@@ -160,13 +163,13 @@ impl Session {
         Phase::Listed(listing)
     }
 
-    /// The fewest bits with which, among all that could match by chance, something does at most once
-    /// in a thousand sessions; it is then found by the next session.
+    /// The fewest bits, at least 32, with which among all that could match by chance something does at
+    /// most once in a thousand sessions; it is then found by the next session.
     fn fingerprint_width(&self, comparison: &Comparison) -> u8 {
         let (total, most) = self.own_items(comparison);
         let chances = total.min(u64::from(self.agreed.max_items)).saturating_mul(most);
         let bits = chances.max(1).ilog2() + 1;
-        u8::try_from(bits + 10).unwrap_or(64).clamp(*WIDTHS.start(), *WIDTHS.end())
+        u8::try_from(bits + 10).unwrap_or(64).clamp(MIN_WIDTH, *WIDTHS.end())
     }
 
     /// Names what is wanted of the peer's lists, which ends the session.

@@ -38,7 +38,11 @@ impl Session {
     }
 
     /// Every side compares its nodes at a depth with the peer's, which tells about how much differs.
-    pub(super) fn on_estimate(&mut self, body: &[u8], items: &dyn ItemSource) -> Result<Phase, ProtocolError> {
+    pub(super) fn on_estimate(
+        &mut self,
+        body: &[u8],
+        items: &dyn ItemSource,
+    ) -> Result<Phase, ProtocolError> {
         let NodeBytes { bits, digests } = NodeBytes::decode(body)?;
         if bits > self.leaf_bits {
             return Err(ProtocolError::TooDeep { bits, leaf_bits: self.leaf_bits });
@@ -48,13 +52,12 @@ impl Session {
             let own_is_smaller = self.view.root().count <= self.peer_count;
             return Ok(if own_is_smaller || self.passed { self.list_all(items) } else { self.pass() });
         }
-        let differing = digests.iter().zip(0..).filter(|(theirs, node)| self.node_byte(bits, *node) != **theirs);
+        let differing =
+            digests.iter().zip(0..).filter(|(theirs, node)| self.node_byte(bits, *node) != **theirs);
         let differing = u32::try_from(differing.count()).unwrap_or(u32::MAX);
         let estimate = Estimate::of_nodes(differing, 1 << bits, 1 << bits);
-        self.link.end_round(
-            Side::Remote,
-            Step::Estimate { bits, differing, estimate: estimate.differences() },
-        );
+        self.link
+            .end_round(Side::Remote, Step::Estimate { bits, differing, estimate: estimate.differences() });
         // Some nodes agree by chance, so that a few that do say nothing.
         let agreeing = (1_u32 << bits) - differing.min(1 << bits);
         let is_vague = estimate.is_saturated() || agreeing < (1 << bits >> 6).max(MIN_AGREEING);
@@ -75,11 +78,8 @@ impl Session {
         let (tree, _) = spread.cheapest(0, plan::DIGEST_TURNS, self.max_fanout());
         let cells = u32::try_from(estimate.cells(Chance::NineInTen)).unwrap_or(u32::MAX).max(2);
         let fits = !is_vague && self.can_sketch(cells, items);
-        let sketch = if fits {
-            u64::from(cells) * Cell::LEN as u64 + differing * (SKETCHED - 16)
-        } else {
-            u64::MAX
-        };
+        let sketch =
+            if fits { u64::from(cells) * Cell::LEN as u64 + differing * (SKETCHED - 16) } else { u64::MAX };
         let way = match list.min(tree).min(sketch) {
             least if least == sketch => Way::Sketch,
             least if least == list => Way::Stream,

@@ -47,6 +47,8 @@ struct Incoming {
     /// Later ones that came already.
     ahead: BTreeMap<u32, Vec<u8>>,
     ahead_bytes: usize,
+    /// Whether this side has asked for it since the one before.
+    is_asked_for: bool,
 }
 
 impl Link {
@@ -128,6 +130,7 @@ impl Link {
     /// session has its key that is the hello once more.
     pub(super) fn ask_again(&mut self) {
         if self.is_open {
+            self.incoming.is_asked_for = true;
             self.request(true);
         } else {
             self.outgoing.again.extend(self.outgoing.first..self.outgoing.unsent);
@@ -208,6 +211,7 @@ impl Link {
     /// The sides take turns, so whoever says something new has heard all of the turn before.
     fn take(&mut self, len: usize) {
         self.incoming.next += 1;
+        self.incoming.is_asked_for = false;
         self.stats.frames += 1;
         self.trace.frame(len);
         self.outgoing.forget_sent();
@@ -268,7 +272,7 @@ impl Link {
             .filter(|sequence| !held.contains(sequence) && (names_all || *sequence < named))
             .collect();
         if repeated.is_empty() {
-            if again.reply {
+            if again.reply && !self.incoming.is_asked_for {
                 self.request(false);
             }
             return Ok(());

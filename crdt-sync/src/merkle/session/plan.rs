@@ -68,13 +68,14 @@ impl Spread {
 /// The bytes of a digest among this many. With three of them, a difference goes unseen once in 2^24
 /// comparisons, until the next session.
 pub(super) fn digest_width(digests: u64) -> u8 {
-    if digests > 64 { 3 } else { 4 }
+    if digests > 8 { 3 } else { 4 }
 }
 
 /// The bytes of listing this many items in so many parts: a count for each part, and for each item a
 /// fingerprint that no other is likely to equal, less what the order of a list saves.
 pub(super) fn list_bytes(items: u64, parts: u64) -> u64 {
-    let bits = u64::from(items.max(1).ilog2()) + 14;
+    let per_part = items.checked_div(parts).unwrap_or(0).max(1).ilog2();
+    let bits = u64::from(items.max(1).ilog2() + 14).max(34_u64.saturating_sub(per_part.into()));
     items.saturating_mul(bits) / 8 + 2 * parts
 }
 

@@ -69,7 +69,11 @@ fn each_deviation_has_its_name() {
         Err(E::UnknownFlags { flags: 5 }),
         "a list goes on or is cut, not both"
     );
-    assert_eq!(items_frame(4, 32, &[0]), Err(E::UnknownFlags { flags: 4 }), "a cut list leaves something out");
+    assert_eq!(
+        items_frame(4, 32, &[0]),
+        Err(E::UnknownFlags { flags: 4 }),
+        "a cut list leaves something out"
+    );
     assert_eq!(items_frame(1, 32, &[0]), Err(E::Idle), "a list that goes on and never gets on");
     let no_parameter = answer_to_hello(Tag::Items, |frame| {
         frame.byte(0);
@@ -167,7 +171,8 @@ fn an_impossible_hello_is_refused() {
     assert_eq!(hello_with(|hello| hello.leaf_bits = 9), refused("leaf_bits"));
     assert_eq!(hello_with(|hello| hello.leaf_bits = 24), refused("leaf_bits"));
     assert_eq!(hello_with(|hello| hello.count = 0), refused("digest"));
-    assert_eq!(hello_with(|hello| hello.horizon = 9), Ok(()));
+    let mismatch = ProtocolError::HorizonMismatch { ours: 0, theirs: 9 };
+    assert_eq!(hello_with(|hello| hello.horizon = 9), Err(mismatch), "possible, but these items have no age");
     assert_eq!(hello_with(|hello| hello.max_frame = 127), refused("max_frame"));
     assert_eq!(hello_with(|hello| hello.max_open_nodes = 0), refused("max_open_nodes"));
     assert_eq!(hello_with(|hello| hello.max_items = 0), refused("max_items"));
@@ -208,8 +213,9 @@ fn a_hello_has_one_form() {
         content.extend_from_slice(&check);
         content
     };
-    let mut take =
-        |frame: &[u8]| Session::accept(b.tree.snapshot(), [4; 16], Limits::default()).handle(frame, &Replica::new(8));
+    let mut take = |frame: &[u8]| {
+        Session::accept(b.tree.snapshot(), [4; 16], Limits::default()).handle(frame, &Replica::new(8))
+    };
     assert_eq!(take(&hello(0, &[])), Ok(()));
     assert_eq!(take(&hello(16, &[0])), Ok(()), "no sketches");
     assert_eq!(take(&hello(1, &[0; 8])), Err(ProtocolError::Hello { field: "flags" }), "horizon 0");

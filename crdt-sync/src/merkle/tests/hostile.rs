@@ -102,13 +102,15 @@ fn frames_of(limits: Limits, (mut a, mut b): (Replica, Replica)) -> usize {
 
 #[test]
 fn the_two_kinds_of_session_have_their_frames() {
-    for ((limits, replicas), tags) in
-        kinds().into_iter().zip([&[1, 2, 3, 4, 5][..], &[1, 2, 8, 9, 11][..]])
-    {
+    for ((limits, replicas), tags) in kinds().into_iter().zip([&[1, 2, 3, 4, 5][..], &[1, 2, 8, 9, 11][..]]) {
         let (mut a, mut b) = replicas();
         let run = run_with(&mut a, &mut b, (limits, limits));
         for tag in tags {
-            assert!(run.frames.iter().any(|(_, frame)| frame[0] == *tag), "no {tag}: {}", run.initiator.trace());
+            assert!(
+                run.frames.iter().any(|(_, frame)| frame[0] == *tag),
+                "no {tag}: {}",
+                run.initiator.trace()
+            );
         }
     }
 }
@@ -119,9 +121,9 @@ fn replicas_for(limits: Limits) -> (Replica, Replica) {
 
 /// Every frame of either kind of session.
 fn all_frames() -> impl Iterator<Item = (Limits, usize)> {
-    kinds().into_iter().flat_map(|(limits, replicas)| {
-        (0..frames_of(limits, replicas())).map(move |number| (limits, number))
-    })
+    kinds()
+        .into_iter()
+        .flat_map(|(limits, replicas)| (0..frames_of(limits, replicas())).map(move |number| (limits, number)))
 }
 
 #[test]
@@ -225,8 +227,8 @@ fn a_repeated_frame_is_ignored() {
 /// that it holds the key now, an acceptor sends one datagram at most, however often it is asked.
 #[test]
 fn a_recorded_hello_is_answered_by_one_datagram_at_most() {
-    for items in [0, 10, 60, 1_000, 30_000] {
-        for peer_items in [1, 50, 900, 30_000] {
+    for items in [0, 10, 60, 1_000, 5_000] {
+        for peer_items in [1, 50, 900, 5_000] {
             for max_sketch_cells in [0, 1 << 15] {
                 let limits = Limits { max_sketch_cells, ..Limits::default() };
                 let mut a = Replica::of(12, (0..peer_items).map(|key| (key, 1)));

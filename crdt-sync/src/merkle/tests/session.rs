@@ -186,12 +186,20 @@ fn one_leaf_may_hold_everything() {
     }
 }
 
-/// A tree that is far too small for what it holds, as after years of growth: 25,000 items per leaf.
+/// The same with so many that no frame holds them.
 #[test]
-fn leaves_of_a_hundred_thousand_items_are_matched() {
-    let rows = |first: u64| (first..first + 400_000).map(|key| (key, 1));
-    let run = check(Replica::of(4, rows(0)), Replica::of(4, rows(3)), Default::default()).unwrap();
-    assert!(run.initiator.stats().leaves_listed <= 16);
+fn a_leaf_of_a_hundred_thousand_items_is_matched() {
+    let probe = Replica::new(4);
+    let crowded: Vec<_> =
+        (0_u64..).filter(|key| probe.tree.leaf_of(probe.hash(*key)).value() == 3).take(100_000).collect();
+    let mut a = Replica::of(4, crowded[3..].iter().map(|key| (*key, 1)));
+    let mut b = Replica::of(4, crowded[..99_998].iter().map(|key| (*key, 1)));
+    let run = run(&mut a, &mut b);
+    let (at_a, at_b) = run.differences();
+    assert_eq!(at_a.send, crowded[99_998..]);
+    assert_eq!(at_b.send, crowded[..3]);
+    assert!(run.frames.iter().all(|(_, frame)| frame.len() <= Limits::default().max_frame));
+    assert!(run.initiator.stats().items_listed > 99_000, "{}", run.initiator.trace());
 }
 
 /// Three replicas that meet in pairs come together, and what one pair has repaired is sent by no
@@ -334,15 +342,15 @@ fn an_item_held_twice_is_one_too_many() {
 fn the_trace_shows_the_way_down() {
     let mut a = Replica::of(12, (0..20_000).map(|key| (key, 1)));
     let mut b = Replica::of(12, (0..20_000).map(|key| (key, u128::from(key != 77))));
+    let leaf = a.tree.leaf_of(a.hash(77));
     let run = run(&mut a, &mut b);
     let trace = run.initiator.trace();
     let [_, _, first, second, items, wants] = trace.rounds() else { panic!("{trace}") };
     assert!(matches!(&first.step, Step::Digests { bits: 8, compared: 256, differing: 1, .. }), "{trace}");
-    let Step::Digests { bits: 11, compared: 8, differing: 1, examples } = &second.step else {
+    let Step::Digests { bits: 12, compared: 16, differing: 1, examples } = &second.step else {
         panic!("{trace}")
     };
-    let above = Prefix::of(a.hash(77), 11);
-    assert_eq!(examples[..], [above]);
+    assert_eq!(examples[..], [leaf]);
     assert_eq!(
         (first.by, second.by, items.by, wants.by),
         (Side::Remote, Side::Local, Side::Remote, Side::Local)
@@ -354,7 +362,7 @@ fn the_trace_shows_the_way_down() {
     let bytes: u64 = trace.rounds().iter().map(|round| round.bytes).sum();
     assert_eq!(bytes, stats.bytes_sent + stats.bytes_received);
     assert_eq!(usize::from(stats.rounds), trace.rounds().len());
-    assert!(trace.to_string().contains(&alloc::format!("11 bits: 8 compared, 1 differ: {above}")), "{trace}");
+    assert!(trace.to_string().contains(&alloc::format!("12 bits: 16 compared, 1 differ: {leaf}")), "{trace}");
 
     // Both sides tell the same story, from their own place.
     let mirrored = run.acceptor.trace().rounds();

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::merkle::cells::Levels;
 use crate::merkle::{
-    BucketTree, Difference, Item, ItemSketch, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError, Session,
-    TreeKey,
+    BucketTree, Difference, Item, ItemSketch, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError,
+    Session, TreeKey,
 };
 use crate::sketch::Cell;
 
