@@ -1,6 +1,7 @@
 //! What can go wrong with a tree and with a session.
 
 use super::prefix::Prefix;
+use crate::sketch::RunError;
 
 /// Why a tree refused a change. The tree is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +110,16 @@ pub enum ProtocolError {
     /// cannot be compared.
     #[error("the peer's tree has another cluster key")]
     KeyMismatch,
+    /// The two sides dropped tombstones or expired items up to different points, and the side that
+    /// dropped fewer cannot tell which they are. Nobody's frame is at fault: the two cannot be
+    /// compared before both have the same horizon.
+    #[error("this side dropped items up to horizon {ours}, the peer up to {theirs}")]
+    HorizonMismatch {
+        /// The horizon of this side.
+        ours: u64,
+        /// The horizon of the peer.
+        theirs: u64,
+    },
     /// A hello with a field that no honest peer sends.
     #[error("the hello is impossible: {field} is out of range")]
     Hello {
@@ -143,13 +154,21 @@ pub enum ProtocolError {
     /// The frame was damaged, or belongs to another session, or was sent back to its sender.
     #[error("the frame's check does not fit this session")]
     Corrupt,
-    /// A frame is missing before this one.
+    /// A frame so far ahead of the next one that no loss explains it.
     #[error("frame {found} arrived, frame {expected} is still missing")]
     OutOfOrder {
         /// The frame that should have come.
         expected: u32,
         /// The frame that came.
         found: u32,
+    },
+    /// The peer asks for frames behind one that this side has not sent.
+    #[error("the peer has frames up to {found}, {sent} were sent")]
+    NeverSent {
+        /// The frame that the peer says is the first it misses.
+        found: u32,
+        /// How many there are.
+        sent: u32,
     },
 
     /// A frame that does not belong at this point of the session.
@@ -172,7 +191,7 @@ pub enum ProtocolError {
     /// A set names a position beyond its universe.
     #[error("a set names a position that does not exist")]
     PositionOutOfRange,
-    /// A fan-out other than 4 or 8 bits.
+    /// A fan-out of no bits, or of more than 12.
     #[error("a fan-out of {fanout} bits does not exist")]
     Fanout {
         /// The fan-out.
@@ -186,10 +205,18 @@ pub enum ProtocolError {
         /// The depth of the leaves.
         leaf_bits: u8,
     },
-    /// A digest or fingerprint width that this version does not know.
-    #[error("a width of {width} bytes is not allowed here")]
+    /// A digest width (in bytes) or fingerprint width (in bits) that this version does not know.
+    #[error("a width of {width} is not allowed here")]
     Width {
         /// The width.
+        width: u8,
+    },
+    /// The gaps of a list cannot be coded with this parameter.
+    #[error("a parameter of {parameter} bits does not suit fingerprints of {width} bits")]
+    Parameter {
+        /// The parameter.
+        parameter: u8,
+        /// The width of the fingerprints.
         width: u8,
     },
     /// The frames of one turn disagree about its fan-out or width.
@@ -203,10 +230,32 @@ pub enum ProtocolError {
         /// How many came.
         found: u32,
     },
-    /// A list whose fingerprints are not in ascending order.
-    #[error("a list of fingerprints is not sorted")]
-    Unsorted,
+    /// A list with a fingerprint of more bits than it may have.
+    #[error("a list holds a fingerprint of more than {width} bits")]
+    FingerprintOutOfRange {
+        /// The width of the fingerprints.
+        width: u8,
+    },
 
+    /// The cells of a sketch are not in their form.
+    #[error("the cells of a sketch cannot be read: {0}")]
+    Cells(#[from] RunError),
+    /// Cells that do not follow those before, or that are none.
+    #[error("the frame has cells from {from} on, those from {expected} on are missing")]
+    CellOrder {
+        /// The cell that should have come.
+        expected: u32,
+        /// The first that came.
+        from: u32,
+    },
+    /// A sketch of more cells than the announced bound.
+    #[error("a sketch of {cells} cells exceeds the agreed {max}")]
+    TooManyCells {
+        /// How many there are to be.
+        cells: u32,
+        /// The bound.
+        max: u32,
+    },
     /// A frame above the announced size.
     #[error("a frame of {len} bytes exceeds the agreed {max}")]
     FrameTooLarge {

@@ -2,6 +2,7 @@
 
 use super::prefix::Prefix;
 use super::prf::KeyHash;
+use crate::sketch::Cell;
 
 /// One item as its owner knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,10 +23,37 @@ pub struct Item {
 pub trait ItemSource {
     /// Calls `f` with every item whose key hash lies in `part`, in any order.
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item));
+
+    /// The cells of an [`ItemSketch`](super::ItemSketch) of all items of the tree, if one is kept up.
+    ///
+    /// Without it a session goes by sketch only between small trees, since making one hashes every
+    /// item. Like the items, the cells should be those of the session's snapshot; where they are
+    /// newer, the session reports what is newer too, and that it is not sure to have found all.
+    fn sketch(&self) -> Option<&[Cell]> {
+        None
+    }
+
+    /// Calls `f` with every item of the tree that a peer with this horizon has dropped already:
+    /// tombstones and expired items from before it, in any order. Returns whether this side can tell
+    /// them; if not, `f` was not called, and replicas with different horizons cannot be compared.
+    ///
+    /// A horizon is any growing number that all replicas agree on, such as the causally stable time.
+    fn for_each_below(&self, horizon: u64, f: &mut dyn FnMut(Item)) -> bool {
+        let _ = (horizon, f);
+        false
+    }
 }
 
 impl<S: ItemSource + ?Sized> ItemSource for &S {
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item)) {
         (**self).for_each_in(part, f);
+    }
+
+    fn sketch(&self) -> Option<&[Cell]> {
+        (**self).sketch()
+    }
+
+    fn for_each_below(&self, horizon: u64, f: &mut dyn FnMut(Item)) -> bool {
+        (**self).for_each_below(horizon, f)
     }
 }

@@ -40,7 +40,7 @@
 //! | `scrub` | [`Scrub`]: the tree against the data, a slice at a time |
 //! | `checkpoint` | [`TreeSnapshot::write_checkpoint`], [`BucketTree::decode_checkpoint`] |
 //! | `rotate` | [`Rotating`]: from one key to the next |
-//! | `item` | [`Item`], [`ItemSource`]: what the owner of the data provides |
+//! | `item`, `item_sketch` | [`Item`], [`ItemSource`]: what the owner of the data provides; [`ItemSketch`], which it may keep up |
 //! | `session` | [`Session`], its turns and its [`Outcome`] |
 //! | `frame` | the bytes of a session, laid down in `docs/formats.md` |
 //! | `limits`, `error`, `trace` | [`Limits`], [`TreeError`] and [`ProtocolError`], [`Stats`] and [`Trace`] |
@@ -53,6 +53,7 @@ mod checkpoint;
 mod error;
 pub(crate) mod frame;
 mod item;
+mod item_sketch;
 mod lazy;
 mod limits;
 mod prefix;
@@ -72,6 +73,7 @@ mod tests;
 pub use batch::Change;
 pub use error::{BatchError, CheckpointError, ProtocolError, TreeError};
 pub use item::{Item, ItemSource};
+pub use item_sketch::ItemSketch;
 pub use lazy::LazyTree;
 pub use limits::Limits;
 pub use prefix::Prefix;
@@ -81,5 +83,5 @@ pub use rotate::{BothHashes, Rotating};
 pub use scrub::{Mended, Scrub, Scrubbed};
 pub use session::{Difference, Outcome, Session};
 pub use snapshot::TreeSnapshot;
-pub use trace::{Round, Side, Stats, Step, Trace};
+pub use trace::{Choice, Round, Side, Stats, Step, Trace, Way};
 pub use tree::{BucketTree, Root};

@@ -12,7 +12,9 @@ use core::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::cells::{Cell, Lanes};
+use super::prefix::Prefix;
 use super::sip::Sip;
+use crate::sketch::{Salt, Symbol, SymbolId, Weight};
 
 /// The secret that all trees of one cluster share.
 ///
@@ -75,6 +77,7 @@ pub(crate) struct TreePrf {
     items: Sip,
     check: SipHasher24,
     session: SipHasher24,
+    symbols: Symbols,
 }
 
 impl TreePrf {
@@ -84,6 +87,7 @@ impl TreePrf {
             items: Sip::new(&derive(&key.0, b"item digest").key()),
             check: derive(&key.0, b"key check"),
             session: derive(&key.0, b"session"),
+            symbols: Symbols::new(&key.0),
         }
     }
 
@@ -120,6 +124,11 @@ impl TreePrf {
         truncate(&self.check, content)
     }
 
+    /// The symbols of sketches that are kept up from one session to the next.
+    pub(super) fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
     /// Both hellos enter whole, hence both nonces: neither side chooses the salt alone, and a
     /// session whose hellos were changed on the way fails at its next frame.
     pub(crate) fn session(&self, initiator_hello: &[u8], acceptor_hello: &[u8]) -> SessionPrf {
@@ -130,6 +139,8 @@ impl TreePrf {
         SessionPrf {
             nodes: derive(&salt, b"node"),
             items: derive(&salt, b"item"),
+            rests: derive(&salt, b"rest"),
+            symbols: Symbols::new(&salt),
             initiator: derive(&salt, b"initiator frame"),
             acceptor: derive(&salt, b"acceptor frame"),
         }
@@ -142,6 +153,8 @@ impl TreePrf {
 pub(crate) struct SessionPrf {
     nodes: SipHasher24,
     items: SipHasher24,
+    rests: SipHasher24,
+    symbols: Symbols,
     initiator: SipHasher24,
     acceptor: SipHasher24,
 }
@@ -149,16 +162,24 @@ pub(crate) struct SessionPrf {
 impl SessionPrf {
     /// The digest of an inner node or leaf as it travels: four bytes, of which a frame may use three.
     pub(crate) fn node(&self, cell: Cell) -> [u8; 4] {
-        let mut bytes = [0; 20];
-        bytes[..16].copy_from_slice(&cell.lanes.as_u128().to_le_bytes());
-        bytes[16..].copy_from_slice(&cell.count.to_le_bytes());
-        truncate(&self.nodes, &bytes)
+        truncate(&self.nodes, &cell_bytes(cell))
     }
 
-    /// The fingerprint of an item in a list, as a number of `width` bytes.
+    /// The digest of what is left of a root without the items that are exchanged: whole, for two of
+    /// these decide whether an exchange was complete.
+    pub(super) fn rest(&self, cell: Cell) -> [u8; 16] {
+        truncate(&self.rests, &cell_bytes(cell))
+    }
+
+    /// The fingerprint of an item in a list, as a number of `width` bits, at least one.
     pub(crate) fn fingerprint(&self, key_hash: KeyHash, version: u128, width: u8) -> u64 {
         let bytes: [u8; 8] = truncate(&self.items, &item_bytes(key_hash, version));
-        u64::from_be_bytes(bytes) >> (64 - 8 * u32::from(width))
+        u64::from_be_bytes(bytes) >> (64 - u32::from(width))
+    }
+
+    /// The symbols of a sketch that is made for this session.
+    pub(super) fn symbols(&self) -> &Symbols {
+        &self.symbols
     }
 
     /// The fingerprint of an item whose digest is at hand, which saves hashing its key.
@@ -169,6 +190,31 @@ impl SessionPrf {
 
     pub(crate) fn frame_check(&self, by_initiator: bool, frame: &[u8]) -> [u8; 4] {
         truncate(if by_initiator { &self.initiator } else { &self.acceptor }, frame)
+    }
+}
+
+/// The symbols of items in sketches, under one key.
+#[derive(Clone)]
+pub(super) struct Symbols {
+    salt: Salt,
+    weights: SipHasher24,
+}
+
+impl Symbols {
+    fn new(key: &[u8; 16]) -> Self {
+        let salt = SipHasher24::new_with_key(key).hash(b"sketch").as_bytes();
+        Self { salt: Salt::new(salt), weights: derive(key, b"symbol") }
+    }
+
+    pub(super) fn salt(&self) -> &Salt {
+        &self.salt
+    }
+
+    /// The id is the place of the key in the tree, 32 bits deep, so that it leads back to the item.
+    pub(super) fn symbol(&self, key_hash: KeyHash, version: u128) -> Symbol {
+        let weight = u32::from_le_bytes(truncate(&self.weights, &item_bytes(key_hash, version)));
+        let id = SymbolId::from_hash(Prefix::of(key_hash, 32).value());
+        Symbol { id, weight: Weight::from_hash(weight) }
     }
 }
 
@@ -203,6 +249,13 @@ impl Checksum {
 
 fn derive(key: &[u8; 16], label: &[u8]) -> SipHasher24 {
     SipHasher24::new_with_key(&SipHasher24::new_with_key(key).hash(label).as_bytes())
+}
+
+fn cell_bytes(cell: Cell) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    bytes[..16].copy_from_slice(&cell.lanes.as_u128().to_le_bytes());
+    bytes[16..].copy_from_slice(&cell.count.to_le_bytes());
+    bytes
 }
 
 fn item_bytes(key_hash: KeyHash, version: u128) -> [u8; 32] {

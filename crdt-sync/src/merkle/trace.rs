@@ -12,10 +12,12 @@ use super::prefix::Prefix;
 pub struct Stats {
     /// Frames, sent and received.
     pub frames: u32,
-    /// Bytes of the frames that were made for the peer.
+    /// Bytes of the frames that were made for the peer, each time they were repeated included.
     pub bytes_sent: u64,
     /// Bytes of the frames that came, duplicates included.
     pub bytes_received: u64,
+    /// Frames of this side that were sent once more.
+    pub repeated: u32,
     /// Turns, both sides together.
     pub rounds: u16,
     /// Parts of the tree whose items were listed, by either side.
@@ -55,6 +57,39 @@ pub enum Step {
         /// The items of the side that spoke.
         items: u64,
     },
+    /// A root at a later horizon was said.
+    Root {
+        /// The items at or above the horizon.
+        items: u64,
+    },
+    /// The turn was given to the other side.
+    Pass,
+    /// Bytes of all nodes at a depth were sent, for the other side to estimate the difference.
+    Estimate {
+        /// The depth of the nodes.
+        bits: u8,
+        /// How many of them differ; 0 on the side that sent them.
+        differing: u32,
+        /// How many keys that makes; 0 on the side that sent them.
+        estimate: u64,
+    },
+    /// Cells of a sketch were sent.
+    Sketch {
+        /// How many there are now.
+        cells: u32,
+    },
+    /// Cells were too few to be read.
+    More {
+        /// How many the side needs.
+        cells: u32,
+    },
+    /// What a sketch told was said.
+    Found {
+        /// Items (on the side that sends them; else, their ids) that are wanted.
+        wanted: u32,
+        /// Items that are sent in turn.
+        sending: u32,
+    },
     /// Digests of nodes were sent, for the other side to compare.
     Digests {
         /// The depth of the nodes.
@@ -87,11 +122,40 @@ impl Step {
     }
 }
 
+/// How differences are looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Way {
+    /// By digests of nodes, level by level.
+    Tree,
+    /// By a sketch of all items.
+    Sketch,
+    /// By a list of all items of one side.
+    Stream,
+}
+
+/// Which way a side chose, and why: the bytes that it thought each would take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Choice {
+    /// The way.
+    pub way: Way,
+    /// How many keys were thought to differ.
+    pub estimate: u64,
+    /// The bytes of a sketch; `u64::MAX` if it would be too large.
+    pub sketch: u64,
+    /// The bytes of a drill-down.
+    pub tree: u64,
+    /// The bytes of a list.
+    pub stream: u64,
+}
+
 /// The turns of a session in order. A few dozen bytes per turn are kept; text is made only when it
 /// is displayed.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Trace {
     rounds: Vec<Round>,
+    /// After how many turns a way was chosen, and which.
+    choice: Option<(usize, Choice)>,
     /// Frames and bytes since the last turn ended.
     frames: u32,
     bytes: u64,
@@ -104,6 +168,30 @@ impl Trace {
     /// The turns so far.
     pub fn rounds(&self) -> &[Round] {
         &self.rounds
+    }
+
+    /// What this side chose after an estimate; `None` if it made none, because the peer did or the
+    /// counts of items told enough.
+    pub fn choice(&self) -> Option<Choice> {
+        self.choice.map(|(_, choice)| choice)
+    }
+
+    /// The way that was gone last: a sketch that could not be read is followed by the tree.
+    pub fn way(&self) -> Option<Way> {
+        self.rounds.iter().enumerate().rev().find_map(|(at, round)| match &round.step {
+            Step::Digests { .. } => Some(Way::Tree),
+            Step::Sketch { .. } => Some(Way::Sketch),
+            Step::Items { .. } => {
+                let by_tree =
+                    self.rounds[..at].iter().any(|round| matches!(round.step, Step::Digests { .. }));
+                Some(if by_tree { Way::Tree } else { Way::Stream })
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) fn choose(&mut self, choice: Choice) {
+        self.choice = Some((self.rounds.len(), choice));
     }
 
     pub(super) fn frame(&mut self, len: usize) {
@@ -134,7 +222,10 @@ impl Trace {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut depth = 0;
-        for Round { by, step, frames, bytes } in &self.rounds {
+        for (at, Round { by, step, frames, bytes }) in self.rounds.iter().enumerate() {
+            if let Some((_, choice)) = self.choice.filter(|(after, _)| *after == at) {
+                writeln!(f, "{:depth$}   {choice}", "")?;
+            }
             let arrow = if *by == Side::Local { "->" } else { "<-" };
             write!(f, "{:depth$}{arrow} {step}", "")?;
             writeln!(f, "  [{bytes} B, {frames} frame{}]", if *frames == 1 { "" } else { "s" })?;
@@ -146,10 +237,41 @@ impl fmt::Display for Trace {
     }
 }
 
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { way, estimate, sketch, tree, stream } = self;
+        write!(f, "by {way}: about {estimate} keys differ; ")?;
+        match sketch {
+            &u64::MAX => f.write_str("a sketch would be too large, ")?,
+            sketch => write!(f, "a sketch takes {sketch} B, ")?,
+        }
+        write!(f, "the tree {tree} B, a list {stream} B")
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tree => "tree",
+            Self::Sketch => "sketch",
+            Self::Stream => "stream",
+        })
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hello { items } => write!(f, "hello, {items} items"),
+            Self::Pass => f.write_str("your turn"),
+            Self::Estimate { bits, differing: 0, .. } => write!(f, "{bits} bits: a byte of each node"),
+            Self::Estimate { bits, differing, estimate } => {
+                write!(f, "{bits} bits: {differing} of {} differ, about {estimate} keys", 1_u32 << bits)
+            }
+            Self::Sketch { cells } => write!(f, "sketch of {cells} cells"),
+            Self::More { cells } => write!(f, "{cells} cells needed"),
+            Self::Found { wanted, sending } => write!(f, "{wanted} wanted, {sending} sent in turn"),
+            Self::Root { items } => write!(f, "{items} items at the later horizon"),
             Self::Digests { bits, compared, differing, examples } => {
                 write!(f, "{bits} bits: {compared} compared, {differing} differ")?;
                 for (at, node) in examples.iter().enumerate() {

@@ -2,11 +2,13 @@
 
 use super::reader::Reader;
 use super::{
-    CHECK, DigestLevel, Digests, Envelope, FLAG_CUT, FLAG_MORE, FLAG_PARTIAL, Hello, IndexSet, Items,
-    PROTOCOL_VERSION, Tag, Wants,
+    AGAIN_REPLY, Again, CHECK, Cells, DigestLevel, Digests, Envelope, FLAG_CUT, FLAG_MORE, FLAG_PARTIAL,
+    FOUND_MORE, Found, FoundEnd, HELLO_FLAGS, HELLO_HORIZON, HELLO_LIMIT, Hello, ID_BITS, IndexSet, Items,
+    Lists, MAX_FANOUT, NodeBytes, PROTOCOL_VERSION, RootAtHorizon, SKETCH_KEPT, Tag, WIDTHS, Wants,
 };
 use crate::merkle::tree::is_leaf_bits;
 use crate::merkle::{Limits, ProtocolError};
+use crate::sketch::CellRun;
 
 /// Takes a frame apart into its envelope.
 pub(in crate::merkle) fn open(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
@@ -30,25 +32,42 @@ impl Hello {
         if theirs != PROTOCOL_VERSION {
             return Err(ProtocolError::Version { ours: PROTOCOL_VERSION, theirs });
         }
-        let hello = Self {
-            leaf_bits: reader.byte()?,
-            key_check: reader.array()?,
-            count: reader.number()?,
-            digest: u128::from_le_bytes(reader.array()?),
-            nonce: reader.array()?,
-            max_frame: usize::try_from(reader.number()?).unwrap_or(usize::MAX),
-            max_open_nodes: reader.number()?,
-            max_items: reader.number()?,
-        };
+        let leaf_bits = reader.byte()?;
+        let flags = read_flags(&mut reader, HELLO_FLAGS)?;
+        let key_check = reader.array()?;
+        let count = reader.number()?;
+        let digest = u128::from_le_bytes(reader.array()?);
+        let nonce = reader.array()?;
+        let horizon = if flags & HELLO_HORIZON != 0 { u64::from_le_bytes(reader.array()?) } else { 0 };
+        let mut limits = Limits::default().announced();
+        for (at, limit) in limits.iter_mut().enumerate() {
+            if flags & HELLO_LIMIT << at != 0 {
+                *limit = reader.number()?;
+            }
+        }
         reader.end()?;
-        hello.validate()
+        let [max_frame, max_open_nodes, max_items, max_sketch_cells] = limits;
+        let hello = Self {
+            leaf_bits,
+            key_check,
+            count,
+            digest,
+            nonce,
+            horizon,
+            max_frame,
+            max_open_nodes,
+            max_items,
+            max_sketch_cells,
+        };
+        hello.validate(flags)
     }
 
-    fn validate(self) -> Result<Self, ProtocolError> {
+    fn validate(self, flags: u8) -> Result<Self, ProtocolError> {
         let rules = [
             ("leaf_bits", is_leaf_bits(self.leaf_bits)),
             ("digest", self.count > 0 || self.digest == 0),
-            ("max_frame", self.max_frame >= Limits::MIN_FRAME),
+            ("flags", flags == self.flags()),
+            ("max_frame", self.max_frame as usize >= Limits::MIN_FRAME),
             ("max_open_nodes", self.max_open_nodes > 0),
             ("max_items", self.max_items > 0),
         ];
@@ -74,7 +93,7 @@ impl<'a> Digests<'a> {
 impl<'a> DigestLevel<'a> {
     fn read(reader: &mut Reader<'a>, nodes: u32) -> Result<Self, ProtocolError> {
         let fanout = reader.byte()?;
-        if !matches!(fanout, 4 | 8) {
+        if !(1..=MAX_FANOUT).contains(&fanout) {
             return Err(ProtocolError::Fanout { fanout });
         }
         let width = reader.byte()?;
@@ -103,60 +122,14 @@ impl<'a> Items<'a> {
         }
         let differing = IndexSet::read(&mut reader)?;
         let width = reader.byte()?;
-        if !matches!(width, 4..=8) {
+        if !WIDTHS.contains(&width) {
             return Err(ProtocolError::Width { width });
         }
-        let lists = Lists { bytes: reader.rest(), width };
-        lists.validate()?;
-        Ok(Self { more, partial, cut, differing, width, lists })
-    }
-}
-
-/// The item lists of one frame: the number of fingerprints, then the fingerprints, for one node
-/// after another.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::merkle) struct Lists<'a> {
-    bytes: &'a [u8],
-    width: u8,
-}
-
-impl<'a> Lists<'a> {
-    pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = List<'a>> + use<'a> {
-        let mut reader = Reader::new(self.bytes);
-        let width = self.width;
-        core::iter::from_fn(
-            move || {
-                if reader.is_empty() { None } else { List::read(&mut reader, width).ok() }
-            },
-        )
-    }
-
-    fn validate(&self) -> Result<(), ProtocolError> {
-        let mut reader = Reader::new(self.bytes);
-        while !reader.is_empty() {
-            List::read(&mut reader, self.width)?;
+        let parameter = reader.byte()?;
+        if !(1..width).contains(&parameter) {
+            return Err(ProtocolError::Parameter { parameter, width });
         }
-        Ok(())
-    }
-}
-
-/// The fingerprints of one node in one frame.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::merkle) struct List<'a> {
-    bytes: &'a [u8],
-    width: u8,
-}
-
-impl<'a> List<'a> {
-    fn read(reader: &mut Reader<'a>, width: u8) -> Result<Self, ProtocolError> {
-        let len = u64::from(reader.number()?) * u64::from(width);
-        let len = usize::try_from(len).map_err(|_| ProtocolError::Truncated)?;
-        Ok(Self { bytes: reader.bytes(len)?, width })
-    }
-
-    pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = u64> + use<'a> {
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        self.bytes.chunks_exact(usize::from(self.width)).map(number)
+        Ok(Self { more, partial, cut, differing, width, lists: Lists::read(&mut reader, parameter)? })
     }
 }
 
@@ -166,6 +139,81 @@ impl<'a> Wants<'a> {
         let wants = Self { wanted: IndexSet::read(&mut reader)?, sending: reader.number()? };
         reader.end()?;
         Ok(wants)
+    }
+}
+
+impl<'a> Again<'a> {
+    pub(in crate::merkle) fn decode(body: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(body);
+        let flags = read_flags(&mut reader, AGAIN_REPLY)?;
+        let again = Self { reply: flags & AGAIN_REPLY != 0, held: IndexSet::read(&mut reader)? };
+        reader.end()?;
+        Ok(again)
+    }
+}
+
+impl RootAtHorizon {
+    pub(in crate::merkle) fn decode(body: &[u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(body);
+        let is_known = read_flags(&mut reader, 1)? == 1;
+        let root = if is_known {
+            Self::Known { count: reader.number()?, digest: u128::from_le_bytes(reader.array()?) }
+        } else {
+            Self::Unknown
+        };
+        reader.end()?;
+        match root {
+            Self::Known { count: 0, digest: 1.. } => Err(ProtocolError::Hello { field: "digest" }),
+            root => Ok(root),
+        }
+    }
+}
+
+impl<'a> NodeBytes<'a> {
+    pub(in crate::merkle) fn decode(body: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(body);
+        let bits = reader.byte()?;
+        if bits > MAX_FANOUT {
+            return Err(ProtocolError::Fanout { fanout: bits });
+        }
+        let digests = reader.bytes(if bits == 0 { 0 } else { 1 << bits })?;
+        reader.end()?;
+        Ok(Self { bits, digests })
+    }
+}
+
+impl Cells {
+    /// Allocates no more than the frame takes.
+    pub(in crate::merkle) fn decode(body: &[u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(body);
+        let kept = read_flags(&mut reader, SKETCH_KEPT)? == SKETCH_KEPT;
+        let total = reader.number()?;
+        Ok(Self { kept, total, run: CellRun::decode(reader.rest())? })
+    }
+}
+
+/// The body of `More`: how many cells in all.
+pub(in crate::merkle) fn decode_more(body: &[u8]) -> Result<u32, ProtocolError> {
+    let mut reader = Reader::new(body);
+    let total = reader.number()?;
+    reader.end()?;
+    Ok(total)
+}
+
+impl<'a> Found<'a> {
+    pub(in crate::merkle) fn decode(body: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(body);
+        let end = if read_flags(&mut reader, FOUND_MORE)? == FOUND_MORE {
+            None
+        } else {
+            Some(FoundEnd { sending: reader.number()?, rest: reader.array()? })
+        };
+        let parameter = reader.byte()?;
+        if !(1..ID_BITS).contains(&parameter) {
+            return Err(ProtocolError::Parameter { parameter, width: ID_BITS });
+        }
+        let wanted = Lists::read(&mut reader, parameter)?.only()?;
+        Ok(Self { wanted, end })
     }
 }
 

@@ -3,19 +3,23 @@
 use alloc::vec::Vec;
 
 use super::{CHECK, Hello, PROTOCOL_VERSION, Tag, index_set, varint};
+use crate::merkle::Limits;
 
 /// A whole hello, check included.
 pub(in crate::merkle) fn hello(tag: Tag, hello: &Hello, check: impl Fn(&[u8]) -> [u8; CHECK]) -> Vec<u8> {
     let mut frame = FrameWriter::new(tag, 0);
     frame.byte(PROTOCOL_VERSION);
     frame.byte(hello.leaf_bits);
+    frame.byte(hello.flags());
     frame.bytes(&hello.key_check);
     frame.number(hello.count);
     frame.bytes(&hello.digest.to_le_bytes());
     frame.bytes(&hello.nonce);
-    frame.number(u32::try_from(hello.max_frame).unwrap_or(u32::MAX));
-    frame.number(hello.max_open_nodes);
-    frame.number(hello.max_items);
+    if hello.horizon > 0 {
+        frame.bytes(&hello.horizon.to_le_bytes());
+    }
+    let limits = hello.announced().into_iter().zip(Limits::default().announced());
+    limits.filter(|(limit, default)| limit != default).for_each(|(limit, _)| frame.number(limit));
     frame.seal(check)
 }
 
@@ -50,19 +54,5 @@ impl FrameWriter {
         let check = check(&self.0);
         self.bytes(&check);
         self.0
-    }
-}
-
-/// Appends one list: the number of fingerprints, then the low `width` bytes of each, high byte
-/// first so that bytes sort as numbers do.
-pub(in crate::merkle) fn write_list(
-    out: &mut Vec<u8>,
-    width: u8,
-    fingerprints: impl ExactSizeIterator<Item = u64>,
-) {
-    varint::write(out, u32::try_from(fingerprints.len()).unwrap_or(u32::MAX));
-    for fingerprint in fingerprints {
-        let bytes = fingerprint.to_be_bytes();
-        out.extend_from_slice(&bytes[8 - usize::from(width.min(8))..]);
     }
 }

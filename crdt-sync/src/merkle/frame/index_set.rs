@@ -1,10 +1,11 @@
-//! A set of positions below a known bound, as Rice-coded gaps (Rice and Plaunt, 1971).
+//! A set of positions below a known bound, as Rice-coded gaps.
 //!
 //! The parameter follows from the bound and the number of members, so it is not written, and there
 //! is one form only: close to the entropy for sparse sets, the plain bitmap for dense ones.
 
 use alloc::vec::Vec;
 
+use super::bits::{BitReader, BitWriter};
 use super::reader::Reader;
 use super::varint;
 use crate::merkle::ProtocolError;
@@ -30,7 +31,7 @@ impl<'a> IndexSet<'a> {
         for _ in 0..len {
             members.read()?;
         }
-        let used = members.used_bytes()?;
+        let used = members.bits.used_bytes()?;
         Ok(Self { universe, len, bits: reader.bytes(used)? })
     }
 
@@ -56,88 +57,39 @@ pub(crate) fn write(out: &mut Vec<u8>, universe: u32, members: impl ExactSizeIte
     varint::write(out, universe);
     varint::write(out, len);
     let parameter = parameter(universe, len);
-    let mut bits = BitWriter { out, used: 8 };
+    let mut bits = BitWriter::new(out);
     let mut next = 0;
     for member in members {
-        let gap = member - next;
-        for _ in 0..gap >> parameter {
-            bits.push(false);
-        }
-        bits.push(true);
-        for bit in 0..parameter {
-            bits.push(gap >> bit & 1 == 1);
-        }
+        bits.gap(u64::from(member - next), parameter);
         next = member + 1;
     }
 }
 
 /// The gaps of a random set average `universe / len`; the best parameter is close to its logarithm.
-fn parameter(universe: u32, len: u32) -> u32 {
-    universe.checked_div(len).and_then(u32::checked_ilog2).unwrap_or(0)
+fn parameter(universe: u32, len: u32) -> u8 {
+    let logarithm = universe.checked_div(len).and_then(u32::checked_ilog2).unwrap_or(0);
+    u8::try_from(logarithm).unwrap_or(0)
 }
 
 struct Members<'a> {
     universe: u32,
-    parameter: u32,
-    bits: &'a [u8],
-    /// The position of the next bit.
-    at: usize,
+    parameter: u8,
+    bits: BitReader<'a>,
     /// The smallest position that can come next.
     next: u32,
 }
 
 impl<'a> Members<'a> {
     fn new(universe: u32, len: u32, bits: &'a [u8]) -> Self {
-        Self { universe, parameter: parameter(universe, len), bits, at: 0, next: 0 }
+        Self { universe, parameter: parameter(universe, len), bits: BitReader::new(bits), next: 0 }
     }
 
     fn read(&mut self) -> Result<u32, ProtocolError> {
-        let mut member = u64::from(self.next);
-        while !self.bit()? {
-            member += 1 << self.parameter;
-        }
-        for bit in 0..self.parameter {
-            member += u64::from(self.bit()?) << bit;
-        }
-        let member = u32::try_from(member).ok().filter(|member| *member < self.universe);
-        let member = member.ok_or(ProtocolError::PositionOutOfRange)?;
+        let member = u64::from(self.next).checked_add(self.bits.gap(self.parameter)?);
+        let member = member.and_then(|member| u32::try_from(member).ok());
+        let member =
+            member.filter(|member| *member < self.universe).ok_or(ProtocolError::PositionOutOfRange)?;
         self.next = member + 1;
         Ok(member)
-    }
-
-    fn bit(&mut self) -> Result<bool, ProtocolError> {
-        let byte = self.bits.get(self.at / 8).ok_or(ProtocolError::Truncated)?;
-        let bit = byte >> (self.at % 8) & 1 == 1;
-        self.at += 1;
-        Ok(bit)
-    }
-
-    /// The bytes read so far, the last of which must be filled up with zeros.
-    fn used_bytes(&self) -> Result<usize, ProtocolError> {
-        let filler = match (self.bits.get(self.at / 8), self.at % 8) {
-            (Some(byte), used @ 1..) => byte >> used,
-            _ => 0,
-        };
-        if filler == 0 { Ok(self.at.div_ceil(8)) } else { Err(ProtocolError::NotCanonical) }
-    }
-}
-
-/// Appends bits, low ones first.
-struct BitWriter<'a> {
-    out: &'a mut Vec<u8>,
-    /// How many bits of the last byte are taken.
-    used: u32,
-}
-
-impl BitWriter<'_> {
-    fn push(&mut self, bit: bool) {
-        if self.used == 8 {
-            self.out.push(0);
-            self.used = 0;
-        }
-        if let Some(byte) = self.out.last_mut() {
-            *byte |= u8::from(bit) << self.used;
-        }
-        self.used += 1;
     }
 }

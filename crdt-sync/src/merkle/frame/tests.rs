@@ -8,7 +8,10 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::reader::Reader;
-use super::{Digests, Hello, IndexSet, Items, MEMBER, POSITIONS_PER_BYTE, Wants, index_set, open, varint};
+use super::{
+    Again, Cells, Digests, Found, Hello, IndexSet, Items, Lists, MEMBER, NodeBytes, POSITIONS_PER_BYTE,
+    RootAtHorizon, Wants, decode_more, index_set, list_parameter, open, varint, write_list,
+};
 use crate::merkle::ProtocolError;
 
 fn write_set(universe: u32, members: &[u32]) -> Vec<u8> {
@@ -72,6 +75,25 @@ proptest! {
     }
 
     #[test]
+    fn a_list_comes_back(
+        (width, mut numbers) in (2_u8..=64).prop_flat_map(|width| {
+            let number = 0..=u64::MAX >> (64 - u32::from(width.min(20)));
+            (Just(width), proptest::collection::vec(number, 0..200))
+        }),
+    ) {
+        numbers.sort_unstable();
+        let parameter = list_parameter(width.min(20), numbers.len() as u64);
+        let mut bytes = Vec::new();
+        write_list(&mut bytes, parameter, 0, numbers.iter().copied());
+        let lists = Lists::read(&mut Reader::new(&bytes), parameter).unwrap();
+        let read: Vec<u64> = lists.only().unwrap().gaps().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
+        prop_assert_eq!(read, numbers);
+        for len in 1..bytes.len() {
+            prop_assert!(Lists::read(&mut Reader::new(&bytes[..len]), parameter).is_err());
+        }
+    }
+
+    #[test]
     fn a_set_has_one_form(mut bytes in proptest::collection::vec(any::<u8>(), 0..12), universe in 0_u8..128) {
         if let Some(first) = bytes.first_mut() {
             *first = universe; // universes that short bit strings can fill
@@ -89,9 +111,17 @@ proptest! {
         let _ = Hello::decode(&bytes);
         let _ = Digests::decode(&bytes).map(|frame| frame.differing.iter().count());
         let _ = Wants::decode(&bytes).map(|frame| frame.wanted.iter().count());
+        let _ = Again::decode(&bytes).map(|frame| frame.held.iter().count());
+        let _ = RootAtHorizon::decode(&bytes);
+        let _ = NodeBytes::decode(&bytes);
+        let _ = decode_more(&bytes);
+        let _ = Found::decode(&bytes).map(|frame| frame.wanted.gaps().count());
+        if let Ok(frame) = Cells::decode(&bytes) {
+            prop_assert!(12 * frame.run.cells.len() <= bytes.len());
+        }
         if let Ok(frame) = Items::decode(&bytes) {
-            let listed: usize = frame.lists.iter().map(|list| list.iter().count()).sum();
-            prop_assert!(listed * usize::from(frame.width) <= bytes.len());
+            let listed: usize = frame.lists.iter().map(|list| list.gaps().count()).sum();
+            prop_assert!(listed <= 8 * bytes.len());
         }
     }
 }
@@ -130,7 +160,7 @@ fn numbers_in_other_forms_are_refused() {
 #[test]
 fn a_huge_count_in_a_small_frame_is_a_short_error() {
     let huge = [0xff, 0xff, 0xff, 0xff, 0x0f];
-    let items = [&[0, 1, 1, 1, 4][..], &huge].concat(); // one list of 2^32 - 1 fingerprints
+    let items = [&[0, 1, 1, 1, 32, 1][..], &huge].concat(); // one list of 2^32 - 1 fingerprints
     assert!(matches!(Items::decode(&items), Err(ProtocolError::Truncated)));
     let wants = [&huge[..], &huge].concat(); // all of 2^32 - 1 positions
     assert!(matches!(Wants::decode(&wants), Err(ProtocolError::Truncated)));

@@ -2,28 +2,25 @@
 
 use alloc::vec::Vec;
 
+use super::choose::FIRST_LIST;
 use super::list_frames::ListFrames;
-use super::lists::{self, Listing, Matching};
+use super::lists::{self, Listing, Matching, OwnItems};
+use super::plan::{self, Spread};
 use super::questions::{Comparison, Differing, Questions};
 use super::{Phase, Session, differs};
 use crate::merkle::ItemSource;
-use crate::merkle::frame::{FLAG_PARTIAL, MEMBER, OVERHEAD, POSITIONS_PER_BYTE, Tag};
+use crate::merkle::frame::{FLAG_PARTIAL, MAX_FANOUT, MEMBER, OVERHEAD, POSITIONS_PER_BYTE, Tag, WIDTHS};
 use crate::merkle::prefix::Prefix;
 use crate::merkle::trace::{Side, Step};
 
-/// The first turn asks about 256 nodes, in 1 KiB; later ones about the sixteen children of each
-/// differing node. A wider fan-out would save a turn and cost more bytes for every difference.
+/// A first turn that knows nothing of the difference asks about 256 nodes.
 const FIRST_FANOUT: u8 = 8;
-const FANOUT: u8 = 4;
-/// With more digests than this, three bytes each have to do. A difference then goes unseen once in
-/// 2^24 comparisons, until the next session.
-const MANY_DIGESTS: usize = 512;
-/// A list may cost this many times the bytes of asking on. It ends the session a few turns earlier,
-/// and the questions would still have to be followed by some list.
-const LIST_FACTOR: u64 = 2;
+
+/// The fewest bits of a fingerprint.
+const MIN_WIDTH: u8 = 32;
 
 enum Plan {
-    Ask { fanout: u8, width: u8 },
+    Ask { fanout: u8 },
     List,
 }
 
@@ -34,7 +31,7 @@ impl Session {
             return self.deny(comparison);
         }
         match self.plan(comparison) {
-            Plan::Ask { fanout, width } => self.ask(comparison, fanout, width),
+            Plan::Ask { fanout } => self.ask(comparison, fanout),
             Plan::List => self.list(comparison, items),
         }
     }
@@ -48,44 +45,64 @@ impl Session {
         Phase::Over(self.nothing_found())
     }
 
-    /// Lists at the leaves; before, once the items below the differing nodes are few compared with
-    /// the digests that would be next, and when the peer has at least twice as many items, so that
-    /// most of them differ anyway. A list that would have to be cut is put off, for the deeper it
-    /// is, the more of it differs.
+    /// Lists at the leaves; before, once that costs less than asking on, and when the peer has at
+    /// least twice as many items, so that most of them differ anyway. A list that would have to be
+    /// cut is put off, for the deeper it is, the more of it differs.
     fn plan(&self, comparison: &Comparison) -> Plan {
-        let below = self.leaf_bits - comparison.bits;
-        let wide =
-            comparison.bits == 0 && below >= FIRST_FANOUT && self.budget() >= (4 << FIRST_FANOUT) + MEMBER;
-        let fanout = if wide { FIRST_FANOUT } else { FANOUT };
-        let digests = comparison.differing.len() << fanout;
-        let width = if digests > MANY_DIGESTS { 3 } else { 4 };
-        let digest_bytes = digests as u64 * u64::from(width);
+        let bits = comparison.bits;
+        let max_fanout = self.max_fanout();
+        let open = comparison.differing.len() as u64;
+        let own = self.view.root().count;
         let (total, _) = self.own_items(comparison);
-        let list_bytes = total * 4 + comparison.differing.len() as u64;
-        let peer_dwarfs = self.peer_count / 2 >= self.snapshot.node(Prefix::ALL).count;
-        let pays = list_bytes <= LIST_FACTOR * digest_bytes || peer_dwarfs;
-        if below == 0 || pays && total <= u64::from(self.agreed.max_items) {
-            Plan::List
+        let listing = plan::list_bytes(total, open);
+        let fits = total <= u64::from(self.agreed.max_items);
+        let turns = plan::DIGEST_TURNS.saturating_sub(self.digest_turns).max(u8::from(!fits));
+        let asking = if bits == 0
+            && self.differing.is_none()
+            && self.leaf_bits >= FIRST_FANOUT
+            && max_fanout >= FIRST_FANOUT
+        {
+            Some((u64::from(plan::digest_width(256)) << FIRST_FANOUT, FIRST_FANOUT))
         } else {
-            Plan::Ask { fanout, width }
+            let all = 1 << bits;
+            let seen = plan::balls(open, all).unwrap_or(all * 4);
+            let differing = self.differing.filter(|differing| *differing > open).unwrap_or(seen);
+            let spread = Spread::new(self.leaf_bits, u64::from(own.max(self.peer_count)), differing);
+            spread.cheapest_questions(bits, turns, max_fanout)
+        };
+        let peer_dwarfs = self.peer_count / 2 >= own;
+        // A side that the peer has shown nothing yet keeps its first answer short.
+        let may_list = fits && (self.link.is_proven() || listing <= FIRST_LIST);
+        match asking {
+            Some((cost, fanout)) if !may_list || cost < listing && !peer_dwarfs => Plan::Ask { fanout },
+            _ => Plan::List,
         }
+    }
+
+    /// The largest fan-out with which the digests of one node fit into a frame.
+    pub(super) fn max_fanout(&self) -> u8 {
+        let digests = (self.budget() - MEMBER) / 4;
+        u8::try_from(digests.max(2).ilog2()).unwrap_or(1).min(MAX_FANOUT)
     }
 
     /// How many items this side has below the differing nodes: in all, and at most below one.
     fn own_items(&self, comparison: &Comparison) -> (u64, u64) {
-        let counts = comparison.differing.iter().map(|differing| {
-            u64::from(self.snapshot.node(Prefix::new(comparison.bits, differing.node)).count)
-        });
+        let counts = comparison
+            .differing
+            .iter()
+            .map(|differing| u64::from(self.view.node(Prefix::new(comparison.bits, differing.node)).count));
         counts.fold((0, 0), |(total, most), count| (total + count, most.max(count)))
     }
 
     /// The bytes of a frame for a set and what follows it.
-    fn budget(&self) -> usize {
+    pub(super) fn budget(&self) -> usize {
         self.agreed.max_frame - OVERHEAD
     }
 
-    fn ask(&mut self, comparison: &Comparison, fanout: u8, width: u8) -> Phase {
+    fn ask(&mut self, comparison: &Comparison, fanout: u8) -> Phase {
         let Comparison { bits, compared, ref differing, .. } = *comparison;
+        let width = plan::digest_width((differing.len() as u64) << fanout);
+        self.digest_turns += 1;
         let per_node = (usize::from(width) << fanout) + MEMBER;
         let per_frame = (self.budget() / per_node).max(1);
         let mut answered = 0;
@@ -100,7 +117,7 @@ impl Session {
             for parent in chunk {
                 for child in 0..1 << fanout {
                     let node = Prefix::new(bits + fanout, parent.node << fanout | child);
-                    let digest = self.link.prf().node(self.snapshot.node(node));
+                    let digest = self.link.prf().node(self.view.node(node));
                     frame.bytes(&digest[..usize::from(width)]);
                 }
             }
@@ -113,14 +130,16 @@ impl Session {
         Phase::Asked(asked)
     }
 
-    fn list(&mut self, comparison: &Comparison, items: &dyn ItemSource) -> Phase {
+    pub(super) fn list(&mut self, comparison: &Comparison, items: &dyn ItemSource) -> Phase {
         let width = self.fingerprint_width(comparison);
         let prf = self.link.prf().clone();
         let most = self.agreed.max_items as usize;
         let budget = self.budget();
-        let mut frames = ListFrames::new(&mut self.link, budget, width);
+        let parts = comparison.differing.len() as u64;
+        let per_list = self.own_items(comparison).0.checked_div(parts).unwrap_or(0);
+        let mut frames = ListFrames::new(&mut self.link, budget, width, per_list);
         let mut handles: Vec<u64> = Vec::new();
-        let mut parts = 0;
+        let mut listed_parts = 0;
         let mut cut = false;
         for &Differing { position, node } in &comparison.differing {
             let room = most - handles.len();
@@ -128,27 +147,29 @@ impl Session {
                 break;
             }
             let part = Prefix::new(comparison.bits, node);
-            let mut list = lists::list(items, part, &prf, width);
+            let own = OwnItems { view: &self.view, items, prf: &prf };
+            let mut list = lists::list(&own, part, width);
             cut = list.len() > room;
             list.truncate(room);
             handles.extend(list.iter().map(|(_, handle)| *handle));
             frames.add(position, &list);
-            parts += 1;
+            listed_parts += 1;
         }
-        let partial = cut || (parts as usize) < comparison.differing.len();
+        let partial = cut || (listed_parts as usize) < comparison.differing.len();
         self.partial |= partial;
         frames.finish(comparison.compared, cut, self.partial);
         let listing = Listing::new(handles);
-        self.end_items(Side::Local, parts, listing.open());
+        self.end_items(Side::Local, listed_parts, listing.open());
         Phase::Listed(listing)
     }
 
-    /// The fewest bytes with which, among all that could match by chance, something does at most
-    /// once in a thousand sessions; it is then found by the next session.
+    /// The fewest bits, at least 32, with which among all that could match by chance something does at
+    /// most once in a thousand sessions; it is then found by the next session.
     fn fingerprint_width(&self, comparison: &Comparison) -> u8 {
         let (total, most) = self.own_items(comparison);
         let chances = total.min(u64::from(self.agreed.max_items)).saturating_mul(most);
-        (4..8).find(|width| chances <= 1 << (8 * u32::from(*width) - 10)).unwrap_or(8)
+        let bits = chances.max(1).ilog2() + 1;
+        u8::try_from(bits + 10).unwrap_or(64).clamp(MIN_WIDTH, *WIDTHS.end())
     }
 
     /// Names what is wanted of the peer's lists, which ends the session.

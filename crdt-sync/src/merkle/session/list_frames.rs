@@ -11,6 +11,7 @@ pub(super) struct ListFrames<'a> {
     /// The bytes of a frame for its set and its lists.
     budget: usize,
     width: u8,
+    parameter: u8,
     /// The first question that the sent frames leave open.
     answered: u32,
     /// The frame under construction: the questions about differing nodes, and the lists.
@@ -19,26 +20,30 @@ pub(super) struct ListFrames<'a> {
 }
 
 impl<'a> ListFrames<'a> {
-    pub(super) fn new(link: &'a mut Link, budget: usize, width: u8) -> Self {
-        Self { link, budget, width, answered: 0, positions: Vec::new(), lists: Vec::new() }
+    /// For fingerprints of `width` bits, about `per_list` in each list. No single entry may take more
+    /// than about half a frame, however uneven the lists are.
+    pub(super) fn new(link: &'a mut Link, budget: usize, width: u8, per_list: u64) -> Self {
+        let most = 1 << (4 * budget.max(1)).ilog2();
+        let parameter = frame::list_parameter(width, per_list.min(most));
+        Self { link, budget, width, parameter, answered: 0, positions: Vec::new(), lists: Vec::new() }
     }
 
     /// Adds the list of the node that the question at `position` was about.
     pub(super) fn add(&mut self, position: u32, list: &[Listed]) {
-        let width = usize::from(self.width);
-        if self.room() < MEMBER + LIST_HEAD + width {
+        if self.room() < MEMBER + LIST_HEAD || self.fitting(list, 0) == 0 && !list.is_empty() {
             self.flush(0, self.end());
         }
         self.positions.push(position);
-        let mut rest = list;
+        let (mut rest, mut from) = (list, 0);
         loop {
-            let fitting = self.room().saturating_sub(LIST_HEAD) / width;
-            let (now, later) = rest.split_at(rest.len().min(fitting));
-            frame::write_list(&mut self.lists, self.width, now.iter().map(|(fingerprint, _)| *fingerprint));
+            let (now, later) = rest.split_at(self.fitting(rest, from));
+            let numbers = now.iter().map(|(fingerprint, _)| *fingerprint);
+            frame::write_list(&mut self.lists, self.parameter, from, numbers);
             if later.is_empty() {
                 break;
             }
             self.flush(FLAG_MORE, self.end());
+            from = now.last().map_or(from, |(last, _)| *last);
             rest = later;
         }
     }
@@ -50,12 +55,26 @@ impl<'a> ListFrames<'a> {
         self.flush(flags, asked);
     }
 
+    /// How many of the first entries fit into the frame.
+    fn fitting(&self, list: &[Listed], from: u64) -> usize {
+        let mut room = 8 * self.room().saturating_sub(LIST_HEAD + MEMBER) as u64;
+        let mut latest = from;
+        let fits = |(fingerprint, _): &&Listed| {
+            let gap = fingerprint - core::mem::replace(&mut latest, *fingerprint);
+            let left = room.checked_sub(frame::gap_len(gap, self.parameter));
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        list.iter().take_while(fits).count()
+    }
+
     fn flush(&mut self, flags: u8, end: u32) {
         let answered = core::mem::replace(&mut self.answered, end);
         let mut frame = self.link.frame(Tag::Items);
         frame.byte(flags);
         frame.set(end - answered, self.positions.iter().map(|position| position - answered));
         frame.byte(self.width);
+        frame.byte(self.parameter);
         frame.bytes(&self.lists);
         self.link.send(frame);
         self.positions.clear();

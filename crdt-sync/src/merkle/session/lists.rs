@@ -4,6 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::view::View;
 use crate::merkle::frame::{Items, List, Wants};
 use crate::merkle::prefix::Prefix;
 use crate::merkle::prf::SessionPrf;
@@ -14,15 +15,20 @@ pub(super) type Listed = (u64, u64);
 
 /// The items of one part of the tree, sorted by fingerprint. Two items may share a fingerprint, by
 /// chance or because one item is held twice; lists are multisets, so each keeps its place.
-pub(super) fn list(items: &dyn ItemSource, part: Prefix, prf: &SessionPrf, width: u8) -> Vec<Listed> {
+pub(super) fn list(own: &OwnItems<'_>, part: Prefix, width: u8) -> Vec<Listed> {
     let mut listed = Vec::new();
-    items.for_each_in(part, &mut |item| {
-        if part.contains(item.key_hash) {
-            listed.push((prf.fingerprint(item.key_hash, item.version, width), item.handle));
-        }
+    own.view.for_each_in(part, own.items, &mut |item| {
+        listed.push((own.prf.fingerprint(item.key_hash, item.version, width), item.handle));
     });
     listed.sort_unstable();
     listed
+}
+
+/// This side's items and how they are fingerprinted.
+pub(super) struct OwnItems<'a> {
+    pub(super) view: &'a View,
+    pub(super) items: &'a dyn ItemSource,
+    pub(super) prf: &'a SessionPrf,
 }
 
 /// This side's lists, sent and waiting to hear what is wanted of them.
@@ -67,7 +73,7 @@ impl Listing {
 /// A part is matched when its list is complete, so what is held is the peer's list, which the
 /// limits bound, and never this side's items.
 pub(super) struct Matching {
-    /// The width of the fingerprints, the same in every frame of the turn.
+    /// The width of the fingerprints in bits, the same in every frame of the turn.
     width: Option<u8>,
     pub(super) parts: u32,
     pub(super) listed: u32,
@@ -104,7 +110,7 @@ impl Matching {
         &mut self,
         parts: &[Prefix],
         frame: &Items<'_>,
-        (items, prf): (&dyn ItemSource, &SessionPrf),
+        own: &OwnItems<'_>,
         limits: &Limits,
     ) -> Result<(), ProtocolError> {
         if *self.width.get_or_insert(frame.width) != frame.width {
@@ -119,26 +125,26 @@ impl Matching {
         }
         let before = (self.parts, self.listed);
         for (at, (part, list)) in parts.iter().zip(frame.lists.iter()).enumerate() {
-            self.extend(list, limits)?;
+            self.extend(list, frame.width, limits)?;
             let is_last = at + 1 == found;
             if is_last && frame.more {
                 self.unfinished = Some(*part);
             } else {
-                self.finish(*part, is_last && frame.cut, items, prf, frame.width);
+                self.finish(*part, is_last && frame.cut, own, frame.width);
             }
         }
         if (self.parts, self.listed) == before { Err(ProtocolError::Idle) } else { Ok(()) }
     }
 
-    fn extend(&mut self, list: List<'_>, limits: &Limits) -> Result<(), ProtocolError> {
-        for fingerprint in list.iter() {
+    fn extend(&mut self, list: List<'_>, width: u8, limits: &Limits) -> Result<(), ProtocolError> {
+        let largest = u64::MAX >> (64 - u32::from(width));
+        for gap in list.gaps() {
             if self.listed >= limits.max_items {
                 return Err(ProtocolError::TooManyItems { max: limits.max_items });
             }
-            if self.list.last().is_some_and(|latest| *latest > fingerprint) {
-                return Err(ProtocolError::Unsorted);
-            }
-            self.list.push(fingerprint);
+            let fingerprint = self.list.last().copied().unwrap_or(0).checked_add(gap);
+            let fingerprint = fingerprint.filter(|fingerprint| *fingerprint <= largest);
+            self.list.push(fingerprint.ok_or(ProtocolError::FingerprintOutOfRange { width })?);
             self.listed += 1;
         }
         Ok(())
@@ -146,14 +152,11 @@ impl Matching {
 
     /// The list of a part is complete: matches it with the items of this side. A list that was cut
     /// says nothing about what is above its last fingerprint.
-    fn finish(&mut self, part: Prefix, cut: bool, items: &dyn ItemSource, prf: &SessionPrf, width: u8) {
+    fn finish(&mut self, part: Prefix, cut: bool, own: &OwnItems<'_>, width: u8) {
         let Self { list, send, .. } = self;
         let mut met = vec![false; list.len()];
-        items.for_each_in(part, &mut |item| {
-            if !part.contains(item.key_hash) {
-                return;
-            }
-            let fingerprint = prf.fingerprint(item.key_hash, item.version, width);
+        own.view.for_each_in(part, own.items, &mut |item| {
+            let fingerprint = own.prf.fingerprint(item.key_hash, item.version, width);
             let mut at = list.partition_point(|listed| *listed < fingerprint);
             while list.get(at) == Some(&fingerprint) && met[at] {
                 at += 1;

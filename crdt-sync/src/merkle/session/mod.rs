@@ -1,32 +1,48 @@
 //! A conversation between two snapshots that ends with both sides knowing what the other lacks.
 //!
-//! The sides take turns. Each turn answers the questions of the one before, "is this node the same
-//! as yours?", and asks new ones about the descendants of what differs, until listing items is
-//! cheaper than asking on. Then one side lists, and the other names what it wants of the lists.
+//! The sides take turns. When the roots differ, the first estimates how much does, from short digests
+//! of the tree's upper nodes, and picks the way that takes the fewest bytes:
+//!
+//! - *stream*: the side that has less lists the fingerprints of all its items;
+//! - *sketch*: one side sends as many cells of a sketch as the difference takes, the other reads it;
+//! - *tree*: each turn answers the questions of the one before, "is this node the same as yours?",
+//!   and asks new ones about the descendants of what differs, until listing items is cheaper than
+//!   asking on. A sketch that cannot be read, because the estimate was too low or the peer made no
+//!   honest one, is followed by the tree.
 //!
 //! ```text
 //! initiator                                   acceptor
 //!   hello: root, count, nonce         ->
-//!                                     <-      welcome: root, count, nonce; 256 digests
-//!   3 of them differ; 48 digests      ->
-//!                                     <-      3 of them differ; their items
-//!   the wanted items, by position     ->
+//!                                     <-      welcome: root, count, nonce; bytes of 64 nodes
+//!   about 12 differ; 30 cells         ->
+//!                                     <-      the wanted ids, how many are sent in turn
+//! or
+//!   thousands differ; 256 digests     ->
+//!                                     <-      250 of them differ; 4,000 digests
+//!   3,100 differ; their items         ->
+//!                                     <-      the wanted items, by position
 //! ```
 
 mod answer;
+mod choose;
 mod greet;
 mod link;
 mod list_frames;
 mod lists;
+mod plan;
 mod questions;
 mod receive;
+mod sketching;
+mod view;
 
 use alloc::vec::Vec;
 
 use self::link::Link;
 use self::lists::{Listing, Matching};
 use self::questions::{Comparison, Questions};
-use super::frame::Tag;
+use self::sketching::{Sketched, Sketching};
+use self::view::View;
+use super::frame::{self, Envelope, Tag};
 use super::trace::{Stats, Trace};
 use super::{ItemSource, Limits, ProtocolError, TreeSnapshot};
 
@@ -51,18 +67,24 @@ pub struct Difference {
     pub send: Vec<u64>,
     /// How many items the peer will send in turn.
     pub receive: u64,
-    /// Whether differences were left out because of the limits. Once what was found is repaired,
-    /// the next session finds more.
+    /// Whether differences were left out because of the limits, or because chance hid them from a
+    /// sketch (the side that sent it notices). Once what was found is repaired, the next session
+    /// finds more.
     pub partial: bool,
 }
 
 /// One side of a session between two snapshots, without IO: frames in through [`Session::handle`],
 /// frames out through [`Session::poll_frame`].
 ///
-/// Frames travel over a reliable, ordered stream. A repeated frame is ignored; a missing,
-/// reordered, damaged or foreign one is an error that ends the session. There is no timer and no
-/// retransmission: who waits too long drops the session and starts a new one, which costs nothing
-/// but its bytes.
+/// Frames may be lost, doubled and reordered on the way. A repeated frame is ignored, an early one is
+/// kept until those before it are there, and [`Session::resend`], called by whoever has waited too
+/// long, makes the peer repeat exactly the frames that are missing, byte for byte. There is no timer
+/// in here. A damaged or foreign frame is an error that ends the session, as is every deviation from
+/// the protocol; a new one costs nothing but its bytes.
+///
+/// Before the peer has shown that it holds the cluster key, by a frame under the key that both
+/// nonces make, an acceptor sends at most [`Limits::MAX_FIRST_ANSWER`] bytes per hello: hellos can be
+/// recorded and replayed, so a session is no amplifier.
 ///
 /// Memory: O(differing nodes + listed items), within the [`Limits`], and eight bytes per item to send.
 /// Decoding a frame allocates at most four bytes per byte of the frame. Time: whatever the peer
@@ -111,7 +133,8 @@ pub struct Difference {
 /// # Ok(()) }
 /// ```
 pub struct Session {
-    snapshot: TreeSnapshot,
+    view: View,
+    horizon: u64,
     /// This side's limits, and from the peer's hello on, the smaller of both sides'.
     announced: Limits,
     agreed: Limits,
@@ -119,15 +142,25 @@ pub struct Session {
     /// The peer's count of items, and the depth of the leaves of the smaller tree; known from its
     /// hello on.
     peer_count: u32,
+    peer_horizon: u64,
     leaf_bits: u8,
     link: Link,
     phase: Phase,
     partial: bool,
+    /// How many turns of digests there were, of both sides.
+    digest_turns: u8,
+    /// How many keys differ, once that was estimated.
+    differing: Option<u64>,
+    /// Whether this side has given its first turn away.
+    passed: bool,
 }
 
 enum Phase {
     /// The peer's hello is awaited.
     Greeting,
+    /// The hellos have different horizons, and the peer's, the earlier one's, root at the later one
+    /// is awaited.
+    Meeting,
     /// This side's questions are out.
     Asked(Questions),
     /// The peer's answer is coming in, with questions of its own.
@@ -136,6 +169,10 @@ enum Phase {
     Matching(Questions, Matching),
     /// This side's items are out.
     Listed(Listing),
+    /// The peer's sketch is coming in.
+    Sketching(Sketching),
+    /// This side's sketch is out.
+    Sketched(Sketched),
     Over(Outcome),
     Failed(ProtocolError),
 }
@@ -164,11 +201,33 @@ impl Session {
             announced: limits,
             agreed: limits,
             peer_count: 0,
+            peer_horizon: 0,
             phase: Phase::Greeting,
             partial: false,
-            snapshot,
+            digest_turns: 0,
+            differing: None,
+            passed: false,
+            horizon: 0,
+            view: View::new(snapshot),
             nonce,
         }
+    }
+
+    /// States which tombstones and expired items this side has dropped: those from before `horizon`,
+    /// see [`ItemSource::for_each_below`]. To be called before the first frame is polled or handled.
+    ///
+    /// Peers with different horizons compare what lies at or above the later one, so that an item
+    /// that one of them has dropped for good does not travel back to it. The side with the earlier
+    /// horizon needs a source that can tell; otherwise both sides end with
+    /// [`ProtocolError::HorizonMismatch`]. A peer that says nothing has horizon 0.
+    #[must_use]
+    pub fn at_horizon(mut self, horizon: u64) -> Self {
+        self.horizon = horizon;
+        if self.link.initiator {
+            self.link = Link::new(true, self.link.prf().clone());
+            self.greet();
+        }
+        self
     }
 
     /// Takes the next frame of the peer. Frames to send may be ready afterwards, see
@@ -189,6 +248,35 @@ impl Session {
             self.fail(error);
         }
         result
+    }
+
+    /// Asks for what is missing, to be called by whoever has waited too long: a frame to be polled
+    /// makes the peer repeat what this side has not got, or say what it has not got itself. Costs
+    /// about ten bytes; every frame that was lost is repeated once. A frame is kept until the peer
+    /// has shown that it got it, so a session is to be kept for a while after its outcome.
+    ///
+    /// ```
+    /// # use crdt_sync::merkle::{BucketTree, Item, ItemSource, Limits, Outcome, Prefix, Session, TreeKey};
+    /// # struct Nothing;
+    /// # impl ItemSource for Nothing {
+    /// #     fn for_each_in(&self, _: Prefix, _: &mut dyn FnMut(Item)) {}
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tree = BucketTree::new(&TreeKey::new([7; 16]), 4)?;
+    /// let mut initiator = Session::initiate(tree.snapshot(), [1; 16], Limits::default());
+    /// let mut acceptor = Session::accept(tree.snapshot(), [2; 16], Limits::default());
+    /// let lost = initiator.poll_frame();
+    ///
+    /// initiator.resend(); // nothing came for too long
+    /// let repeated = initiator.poll_frame();
+    /// assert_eq!(repeated, lost);
+    /// acceptor.handle(&repeated.ok_or("no frame")?, &Nothing)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn resend(&mut self) {
+        if self.error().is_none() {
+            self.link.ask_again();
+        }
     }
 
     /// The next frame for the peer, none larger than either side's `max_frame`. To be called until
@@ -234,6 +322,20 @@ impl Session {
         let Some(envelope) = self.link.admit(frame, &self.announced)? else {
             return Ok(());
         };
+        self.advance(frame, envelope, items)?;
+        while let Some(kept) = self.link.next_kept() {
+            let envelope = frame::open(&kept)?;
+            self.advance(&kept, envelope, items)?;
+        }
+        Ok(())
+    }
+
+    fn advance(
+        &mut self,
+        frame: &[u8],
+        envelope: Envelope<'_>,
+        items: &dyn ItemSource,
+    ) -> Result<(), ProtocolError> {
         if matches!(self.phase, Phase::Over(_)) {
             return Err(ProtocolError::Over);
         }
@@ -242,11 +344,26 @@ impl Session {
         self.phase = match (phase, envelope.tag) {
             (Phase::Greeting, Tag::Hello) if !self.link.initiator => self.on_hello(frame, body, items)?,
             (Phase::Greeting, Tag::Welcome) if self.link.initiator => self.on_welcome(frame, body, items)?,
+            (Phase::Meeting, Tag::Root) => self.on_root(body, items)?,
             (Phase::Asked(asked), Tag::Digests) => self.on_digests(asked, Comparison::new(), body, items)?,
             (Phase::Comparing(asked, so_far), Tag::Digests) => self.on_digests(asked, so_far, body, items)?,
             (Phase::Asked(asked), Tag::Items) => self.on_items(asked, Matching::new(), body, items)?,
             (Phase::Matching(asked, so_far), Tag::Items) => self.on_items(asked, so_far, body, items)?,
             (Phase::Listed(listing), Tag::Wants) => self.on_wants(listing, body)?,
+            (Phase::Asked(asked), Tag::Estimate) if asked.is_root() => self.on_estimate(body, items)?,
+            (Phase::Asked(asked), Tag::Sketch) if asked.is_root() => {
+                self.on_sketch(Sketching::new(), body, items)?
+            }
+            (Phase::Sketching(so_far), Tag::Sketch) => self.on_sketch(so_far, body, items)?,
+            (Phase::Sketched(sketched), Tag::More) => self.on_more(&sketched, body, items)?,
+            (Phase::Sketched(sketched), Tag::Found) => self.on_found(sketched, body, items)?,
+            // The peer could not read the sketch, and goes by the tree.
+            (Phase::Sketched(_), Tag::Digests) => {
+                self.on_digests(Questions::root(), Comparison::new(), body, items)?
+            }
+            (Phase::Sketched(_), Tag::Items) => {
+                self.on_items(Questions::root(), Matching::new(), body, items)?
+            }
             (_, tag) => return Err(ProtocolError::Unexpected { tag: tag.byte() }),
         };
         self.link.check_cost(&self.announced)
@@ -258,12 +375,13 @@ impl Session {
     }
 
     /// Frames of a turn that cannot be completed are withdrawn; a welcome, which names version and
-    /// key, is not.
+    /// key, and word of a horizon are not.
     fn fail(&mut self, error: ProtocolError) {
         if matches!(self.phase, Phase::Over(_)) {
             return;
         }
-        if self.link.is_open() {
+        let is_told = matches!(error, ProtocolError::HorizonMismatch { .. });
+        if self.link.is_open() && !is_told {
             self.link.clear();
         }
         self.phase = Phase::Failed(error);

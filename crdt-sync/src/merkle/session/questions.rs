@@ -4,10 +4,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::view::View;
 use crate::merkle::frame::{DigestLevel, IndexSet};
 use crate::merkle::prefix::Prefix;
 use crate::merkle::prf::SessionPrf;
-use crate::merkle::{Limits, ProtocolError, TreeSnapshot};
+use crate::merkle::{Limits, ProtocolError};
 
 /// The digests that this side has sent: the descendants of `parents`, `2^fanout` of each. The first
 /// `answered` of them the peer has compared.
@@ -24,6 +25,11 @@ impl Questions {
     /// The question that two hellos with different roots ask.
     pub(super) fn root() -> Self {
         Self { parents: vec![0], fanout: 0, bits: 0, answered: 0, differing: 0 }
+    }
+
+    /// Whether nothing was asked yet but whether the roots are the same.
+    pub(super) fn is_root(&self) -> bool {
+        self.bits == 0
     }
 
     pub(super) fn below(parents: Vec<u32>, bits: u8, fanout: u8) -> Self {
@@ -107,7 +113,7 @@ impl Comparison {
             (0..1 << level.fanout).map(move |child| descendant(parent, level.fanout, child))
         });
         for (node, theirs) in children.zip(level.iter()) {
-            let cell = own.snapshot.node(Prefix::new(self.bits, node));
+            let cell = own.view.node(Prefix::new(self.bits, node));
             let ours = own.prf.node(cell);
             if ours[..theirs.len()] != *theirs {
                 self.keep(Differing { position: self.compared, node }, limits);
@@ -128,7 +134,7 @@ impl Comparison {
 
 /// This side's half of a comparison.
 pub(super) struct Own<'a> {
-    pub(super) snapshot: &'a TreeSnapshot,
+    pub(super) view: &'a View,
     pub(super) prf: &'a SessionPrf,
     /// The depth of the leaves of the smaller tree.
     pub(super) leaf_bits: u8,

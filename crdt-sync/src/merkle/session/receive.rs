@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::lists::{Listing, Matching};
+use super::lists::{Listing, Matching, OwnItems};
 use super::questions::{Comparison, Own, Questions};
 use super::{Phase, Session, differs};
 use crate::merkle::frame::{Digests, IndexSet, Items, Wants};
@@ -30,13 +30,14 @@ impl Session {
                 Err(ProtocolError::Idle)
             };
         };
-        let own = Own { snapshot: &self.snapshot, prf: self.link.prf(), leaf_bits: self.leaf_bits };
+        let own = Own { view: &self.view, prf: self.link.prf(), leaf_bits: self.leaf_bits };
         comparison.add(asked.bits, &parents, &level, &own, &self.agreed)?;
         if asked.open() > 0 {
             return Ok(Phase::Comparing(asked, comparison));
         }
         let Comparison { bits, compared, .. } = comparison;
         self.partial |= comparison.overflow;
+        self.digest_turns += 1;
         self.link.end_round(Side::Remote, Step::digests(bits, compared));
         self.link.trace.found(bits, comparison.differing.iter().map(|differing| differing.node));
         Ok(self.answer(&comparison, items))
@@ -53,7 +54,8 @@ impl Session {
         let nodes = self.take_answers(&mut asked, &frame.differing)?;
         self.partial |= frame.partial;
         let parts: Vec<_> = nodes.iter().map(|&node| Prefix::new(asked.bits, node)).collect();
-        matching.add(&parts, &frame, (items, self.link.prf()), &self.agreed)?;
+        let own = OwnItems { view: &self.view, items, prf: self.link.prf() };
+        matching.add(&parts, &frame, &own, &self.agreed)?;
         if asked.open() > 0 || matching.is_within_list() {
             return Ok(Phase::Matching(asked, matching));
         }

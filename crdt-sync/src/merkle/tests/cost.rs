@@ -53,7 +53,7 @@ fn measure(leaf_bits: u8, differing: u64, report: &mut String) -> Cost {
 fn bytes_and_messages_stay_within_their_bounds() {
     let mut report = String::new();
     // Differing keys, bytes, messages: the bounds are about a tenth above what is measured.
-    let bounds = [(0, 130, 2), (1, 1_500, 6), (100, 1_200_000, 6), (10_000, 4_000_000, 6)];
+    let bounds = [(0, 104, 2), (1, 1_180, 6), (100, 14_000, 6), (10_000, 420_000, 6)];
     for leaf_bits in [12, 16] {
         for (differing, most_bytes, most_messages) in bounds {
             let cost = measure(leaf_bits, differing, &mut report);

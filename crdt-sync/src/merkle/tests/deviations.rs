@@ -35,6 +35,7 @@ fn items(frame: &mut FrameWriter, flags: u8, width: u8, lists: &[u8]) {
     frame.byte(flags);
     frame.set(1, [0].into_iter());
     frame.byte(width);
+    frame.byte(7);
     frame.bytes(lists);
 }
 
@@ -46,7 +47,9 @@ fn each_deviation_has_its_name() {
     };
     assert_eq!(digests_frame(0, 4, 4, 16), Ok(()));
     assert_eq!(digests_frame(1, 4, 4, 16), Err(E::UnknownFlags { flags: 1 }));
+    assert_eq!(digests_frame(0, 1, 4, 2), Ok(()));
     assert_eq!(digests_frame(0, 0, 4, 1), Err(E::Fanout { fanout: 0 }));
+    assert_eq!(digests_frame(0, 13, 4, 1), Err(E::Fanout { fanout: 13 }));
     assert_eq!(digests_frame(0, 63, 4, 1), Err(E::Fanout { fanout: 63 }));
     assert_eq!(digests_frame(0, 4, 2, 16), Err(E::Width { width: 2 }));
     assert_eq!(digests_frame(0, 4, 4, 15), Err(E::Truncated));
@@ -54,21 +57,33 @@ fn each_deviation_has_its_name() {
 
     let items_frame =
         |flags, width, lists: &[u8]| answer_to_hello(Tag::Items, |frame| items(frame, flags, width, lists));
-    assert_eq!(items_frame(0, 4, &[2, 0, 0, 0, 1, 0, 0, 0, 1]), Ok(()), "equal fingerprints are legal");
-    assert_eq!(items_frame(0, 4, &[2, 0, 0, 0, 2, 0, 0, 0, 1]), Err(E::Unsorted));
-    assert_eq!(items_frame(0, 3, &[1, 0, 0, 1]), Err(E::Width { width: 3 }));
-    assert_eq!(items_frame(0, 9, &[0]), Err(E::Width { width: 9 }));
-    assert_eq!(items_frame(0, 4, &[2, 0, 0, 0, 1]), Err(E::Truncated));
-    assert_eq!(items_frame(0, 4, &[]), Err(E::ListCount { expected: 1, found: 0 }));
-    assert_eq!(items_frame(0, 4, &[0, 0]), Err(E::ListCount { expected: 1, found: 2 }));
+    // Gaps of 8 bits: a one, and the low seven bits.
+    assert_eq!(items_frame(0, 32, &[2, 0b11, 1]), Ok(()), "equal fingerprints are legal");
+    assert_eq!(items_frame(0, 15, &[1, 1]), Err(E::Width { width: 15 }));
+    assert_eq!(items_frame(0, 65, &[0]), Err(E::Width { width: 65 }));
+    assert_eq!(items_frame(0, 32, &[2, 0b11]), Err(E::Truncated));
+    assert_eq!(items_frame(0, 32, &[]), Err(E::ListCount { expected: 1, found: 0 }));
+    assert_eq!(items_frame(0, 32, &[0, 0]), Err(E::ListCount { expected: 1, found: 2 }));
     assert_eq!(
-        items_frame(5, 4, &[0]),
+        items_frame(5, 32, &[0]),
         Err(E::UnknownFlags { flags: 5 }),
         "a list goes on or is cut, not both"
     );
-    assert_eq!(items_frame(4, 4, &[0]), Err(E::UnknownFlags { flags: 4 }), "a cut list leaves something out");
-
-    assert_eq!(items_frame(1, 4, &[0]), Err(E::Idle), "a list that goes on and never gets on");
+    assert_eq!(
+        items_frame(4, 32, &[0]),
+        Err(E::UnknownFlags { flags: 4 }),
+        "a cut list leaves something out"
+    );
+    assert_eq!(items_frame(1, 32, &[0]), Err(E::Idle), "a list that goes on and never gets on");
+    let no_parameter = answer_to_hello(Tag::Items, |frame| {
+        frame.byte(0);
+        frame.set(1, [0].into_iter());
+        frame.bytes(&[32, 32, 0]);
+    });
+    assert_eq!(no_parameter, Err(E::Parameter { parameter: 32, width: 32 }));
+    // 513 steps of 2^7 leave the 16 bits of a fingerprint.
+    let far = [&[1][..], &[0; 64], &[0b10, 0]].concat();
+    assert_eq!(items_frame(0, 16, &far), Err(E::FingerprintOutOfRange { width: 16 }));
 
     let wants = |frame: &mut FrameWriter| {
         frame.set(0, [].into_iter());
@@ -88,8 +103,8 @@ fn each_deviation_has_its_name() {
     assert_eq!(answer_to_hello(Tag::Digests, no_answer), Err(E::Idle));
     let (mut a, mut b) = replicas();
     let (mut run, ..) = stop_before(&mut a, &mut b, 2);
-    let unknown = run.forge(false, vec![9, 1]);
-    assert_eq!(run.initiator.handle(&unknown, &a), Err(E::UnknownTag { tag: 9 }));
+    let unknown = run.forge(false, vec![12, 1]);
+    assert_eq!(run.initiator.handle(&unknown, &a), Err(E::UnknownTag { tag: 12 }));
     let (mut run, ..) = stop_before(&mut a, &mut b, 2);
     let long = vec![0; SMALL.max_frame + 1];
     assert_eq!(run.initiator.handle(&long, &a), Err(E::FrameTooLarge { len: 129, max: 128 }));
@@ -98,16 +113,16 @@ fn each_deviation_has_its_name() {
 #[test]
 fn the_frames_of_a_turn_are_alike() {
     let (mut a, mut b) = replicas();
-    for (second_width, expected) in [(4, Ok(())), (5, Err(ProtocolError::MixedTurn))] {
+    for (second_width, expected) in [(32, Ok(())), (33, Err(ProtocolError::MixedTurn))] {
         let (mut run, ..) = stop_before(&mut a, &mut b, 2);
         let mut first = FrameWriter::new(Tag::Items, 1);
-        items(&mut first, 1, 4, &[1, 0, 0, 0, 1]);
+        items(&mut first, 1, 32, &[1, 3]);
         let first = first.seal(|content| run.acceptor.frame_check(content));
         let mut second = FrameWriter::new(Tag::Items, 2);
         second.byte(0);
         second.set(0, [].into_iter());
         second.byte(second_width);
-        second.bytes(&[1, 0, 0, 0, 2, 9][..=usize::from(second_width)]);
+        second.bytes(&[7, 1, 3]);
         let second = second.seal(|content| run.acceptor.frame_check(content));
         assert_eq!(run.initiator.handle(&first, &a), Ok(()));
         assert_eq!(run.initiator.handle(&second, &a), expected);
@@ -138,9 +153,11 @@ fn hello_with(change: impl FnOnce(&mut Hello)) -> Result<(), ProtocolError> {
         count: 5,
         digest: 5,
         nonce,
+        horizon: 0,
         max_frame: 1_000,
         max_open_nodes: 10,
         max_items: 10,
+        max_sketch_cells: 10,
     };
     change(&mut hello);
     let frame = frame::hello(Tag::Hello, &hello, hello_check);
@@ -154,6 +171,8 @@ fn an_impossible_hello_is_refused() {
     assert_eq!(hello_with(|hello| hello.leaf_bits = 9), refused("leaf_bits"));
     assert_eq!(hello_with(|hello| hello.leaf_bits = 24), refused("leaf_bits"));
     assert_eq!(hello_with(|hello| hello.count = 0), refused("digest"));
+    let mismatch = ProtocolError::HorizonMismatch { ours: 0, theirs: 9 };
+    assert_eq!(hello_with(|hello| hello.horizon = 9), Err(mismatch), "possible, but these items have no age");
     assert_eq!(hello_with(|hello| hello.max_frame = 127), refused("max_frame"));
     assert_eq!(hello_with(|hello| hello.max_open_nodes = 0), refused("max_open_nodes"));
     assert_eq!(hello_with(|hello| hello.max_items = 0), refused("max_items"));
@@ -171,23 +190,49 @@ fn another_version_is_named_as_such() {
     let mut run = start(&mut a, &mut b);
     let mut hello = run.initiator.poll_frame().unwrap();
     hello.truncate(hello.len() - 4);
-    hello[2] = 2;
+    hello[2] = 1;
     let hello = run.forge(true, hello);
-    let error = ProtocolError::Version { ours: 1, theirs: 2 };
+    let error = ProtocolError::Version { ours: 2, theirs: 1 };
     assert_eq!(run.acceptor.handle(&hello, &b), Err(error));
     assert!(run.acceptor.poll_frame().is_some(), "the peer learns which version it met");
+}
+
+/// What is the default is left out of a hello, and nothing else is.
+#[test]
+fn a_hello_has_one_form() {
+    let (_, mut b) = replicas();
+    let hello = |flags: u8, rest: &[u8]| {
+        let nonce = [3; 16];
+        let mut content = vec![1, 0, 2, 8, flags];
+        content.extend_from_slice(&TreePrf::new(&KEY).key_check(&nonce));
+        content.push(5);
+        content.extend_from_slice(&5_u128.to_le_bytes());
+        content.extend_from_slice(&nonce);
+        content.extend_from_slice(rest);
+        let check = hello_check(&content);
+        content.extend_from_slice(&check);
+        content
+    };
+    let mut take = |frame: &[u8]| {
+        Session::accept(b.tree.snapshot(), [4; 16], Limits::default()).handle(frame, &Replica::new(8))
+    };
+    assert_eq!(take(&hello(0, &[])), Ok(()));
+    assert_eq!(take(&hello(16, &[0])), Ok(()), "no sketches");
+    assert_eq!(take(&hello(1, &[0; 8])), Err(ProtocolError::Hello { field: "flags" }), "horizon 0");
+    assert_eq!(take(&hello(2, &[0x80, 0x80, 4])), Err(ProtocolError::Hello { field: "flags" }), "64 KiB");
+    assert_eq!(take(&hello(32, &[])), Err(ProtocolError::UnknownFlags { flags: 32 }));
 }
 
 /// The peer was told the limits in the hello.
 #[test]
 fn a_peer_that_exceeds_the_agreed_limits_is_stopped() {
     let (mut a, mut b) = replicas();
-    let limits = Limits { max_items: 3, max_open_nodes: 2, ..Limits::default() };
+    let limits = Limits { max_items: 3, max_open_nodes: 2, max_sketch_cells: 0, ..Limits::default() };
     let mut run = Run::start(&mut a, &mut b, (limits, Limits::default()));
     run.step(&a, &b).unwrap();
     run.step(&a, &b).unwrap();
     let mut four = FrameWriter::new(Tag::Items, 1);
-    items(&mut four, 0, 4, &[4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]);
+    items(&mut four, 0, 32, &[4, 3, 3, 3, 3]);
     let four = four.seal(|content| run.acceptor.frame_check(content));
     assert_eq!(run.initiator.handle(&four, &a), Err(ProtocolError::TooManyItems { max: 3 }));
 

@@ -1,12 +1,12 @@
-//! The bytes of whole sessions, as an independent implementation of `docs/formats.md` makes them. A
-//! change here is a change of the protocol and needs a new version number.
+//! The bytes of whole sessions, laid down in `docs/formats.md`. A change here is a change of the
+//! protocol and needs a new version number.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use super::support::{Replica, run, run_with};
-use crate::merkle::Limits;
+use super::support::{Replica, Run, run, run_with};
+use crate::merkle::{Item, ItemSource, Limits, Prefix, Session};
 
 /// Frames as lines of hexadecimal, `>` for the initiator's.
 fn hex(frames: &[(bool, Vec<u8>)]) -> Vec<String> {
@@ -35,34 +35,106 @@ fn a_session_of_lists() {
     assert_eq!(
         hex(&frames),
         [
-            "> 01000108fe00be83361b8b2503eaffaac19c3e54a5d87e0b8dfc07c396000000",
-            "  00000000000000000000000000808004808004808040bd9a7bea",
-            "< 0200010c0475f97df3d4c66102af584c2ec3bf6a519880d5e960096418010000",
-            "  00000000000000000000000000808004808004808040a72ae67e",
-            "< 040100010101040241f1b0b67010aacff7fd7e4d",
-            "> 05010201030206494cad",
+            "> 0100020800fe00be83361b8b2503eaffaac19c3e54a5d87e0b8dfc07c3960000",
+            "  0000000000000000000000000000bcd312a1",
+            "< 0200020c000475f97df3d4c66102af584c2ec3bf6a519880d5e9600964180100",
+            "  0000000000000000000000000000f55fedf9",
+            "< 040100010101201f023de98a07b2e5d396013410a55a",
+            "> 050102010302a7acf0cd",
         ]
     );
 }
 
 #[test]
 fn a_session_with_a_drill_down() {
-    let limits = Limits { max_frame: Limits::MIN_FRAME, ..Limits::default() };
-    let mut a = Replica::of(4, (0..33).map(|key| (key, 1)));
-    let mut b = Replica::of(4, (0..33).map(|key| (key, u128::from(key != 7))));
+    let limits = Limits { max_frame: Limits::MIN_FRAME, max_sketch_cells: 0, ..Limits::default() };
+    let mut a = Replica::of(4, (0..133).map(|key| (key, 1)));
+    let mut b = Replica::of(4, (0..133).map(|key| (key, u128::from(key != 7))));
     let frames = run_with(&mut a, &mut b, (limits, limits)).frames;
     assert_eq!(
         hex(&frames),
         [
-            "> 01000104fe00be83361b8b2521cce077eb0449d83b38097403b29b1d19000000",
-            "  000000000000000000000000008001808004808040ee129905",
-            "< 020001040475f97df3d4c6612148593042def59f1a72c27700aef2fd29010000",
-            "  000000000000000000000000008001808004808040eeff3a7d",
-            "< 03010001010104045dc630a85be2330c376a4e0069641bc35323a42829c25183",
-            "  5a52a5f56aea0fcfc550a2b4b18e2bf529c25183f0a3fc3b1c7aea278001af9f",
-            "  d762977ea684aedcd1a773c6",
-            "> 04010010010504020dfdce4b10b61c5cedf6abf2",
-            "< 050202010101abccb778",
+            "> 0100020412fe00be83361b8b258501585a93986dc946ae7cbad0aa478974d100",
+            "  000000000000000000000000000000800100a75833af",
+            "< 02000204120475f97df3d4c6618501d4d24bef46760e8db673d4a743e054e201",
+            "  000000000000000000000000000000800100f56cb305",
+            "< 030100010101040374c4d76b7a7587842fb39874e9139e1865813325906b3f5e",
+            "  65ed6d70d1c814f599f76cd85af2fa42b7c1779c6406e02ced02d372",
+            "> 040100100105201d09f395a734cd1a0965ed39dcf4942a31d40ec6043b9d15bf",
+            "  7f5da26a308ddf2afb214900a0246eca",
+            "< 0502090105012e9d46d1",
+        ]
+    );
+}
+
+#[test]
+fn a_session_by_sketch() {
+    let mut a = Replica::of(4, (0..100).map(|key| (key, 1)));
+    let mut b = Replica::of(4, (2..101).map(|key| (key, 1 + u128::from(key == 7))));
+    assert_eq!(
+        hex(&run(&mut a, &mut b).frames),
+        [
+            "> 0100020400fe00be83361b8b256461b29c52f283dd501790a16ff7410fdb0000",
+            "  0000000000000000000000000000e36a751b",
+            "< 02000204000475f97df3d4c661637df41e430484db495a9fab90e3146ed30100",
+            "  0000000000000000000000000000508a90c0",
+            "< 080104a8c7438408b9a2363f134ad46319659889d31601",
+            "> 0901000500052bb3648216f86cb2d87696663cc644df7a8ab41c349a3e60fd72",
+            "  e5d360bf224bd49ac08386e2857b889fa9306415d47e16ae0269a2fcd33be933",
+            "  8bc105ea26bc",
+            "< 0b02000215a1e1a1be552e1fde7e367f10608d1a1f03b54f14462d1c46b78948",
+            "  544191414599",
+        ]
+    );
+}
+
+/// A lost frame, asked for again.
+#[test]
+fn a_frame_is_asked_for_again() {
+    let limits = Limits { max_sketch_cells: 0, ..Limits::default() };
+    let (mut a, mut b) = (Replica::of(8, [(1, 1)]), Replica::of(8, [(2, 1)]));
+    let mut run = Run::start(&mut a, &mut b, (limits, limits));
+    run.step(&a, &b).unwrap();
+    let (welcome, items) = (run.acceptor.poll_frame().unwrap(), run.acceptor.poll_frame().unwrap());
+    run.initiator.handle(&welcome, &a).unwrap();
+    run.initiator.resend();
+    let again = run.initiator.poll_frame().unwrap();
+    run.acceptor.handle(&again, &b).unwrap();
+    assert_eq!(run.acceptor.poll_frame().unwrap(), items);
+    assert_eq!(hex(&[(true, again)]), ["> 0601010000f00bb317",]);
+}
+
+/// Horizons, limits that are not the default ones, and a root at the later horizon.
+#[test]
+fn horizons_that_differ() {
+    struct Ageless(Replica);
+    impl ItemSource for Ageless {
+        fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item)) {
+            self.0.for_each_in(part, f);
+        }
+
+        fn for_each_below(&self, _: u64, _: &mut dyn FnMut(Item)) -> bool {
+            true
+        }
+    }
+    let mut a = Replica::of(8, [(1, 1)]);
+    let mut b = Ageless(Replica::of(8, [(1, 1)]));
+    let mut initiator =
+        Session::initiate(a.tree.snapshot(), [0; 16], Limits { max_items: 1 << 10, ..Limits::default() })
+            .at_horizon(500);
+    let mut acceptor = Session::accept(b.0.tree.snapshot(), [1; 16], Limits::default()).at_horizon(499);
+    let hello = initiator.poll_frame().unwrap();
+    acceptor.handle(&hello, &b).unwrap();
+    let mut frames = Vec::from([(true, hello)]);
+    frames.extend(core::iter::from_fn(|| acceptor.poll_frame()).map(|frame| (false, frame)));
+    assert_eq!(
+        hex(&frames),
+        [
+            "> 0100020809fe00be83361b8b2501f4563f2422ac65175b3307fbb892e8d40000",
+            "  0000000000000000000000000000f40100000000000080085f0d483f",
+            "< 020002080161b693d78acede8d01f4563f2422ac65175b3307fbb892e8d40101",
+            "  0101010101010101010101010101f3010000000000003202752a",
+            "< 07010101f4563f2422ac65175b3307fbb892e8d407f52b3d",
         ]
     );
 }
@@ -74,10 +146,10 @@ fn equal_replicas() {
     assert_eq!(
         hex(&run(&mut a, &mut b).frames),
         [
-            "> 01000110fe00be83361b8b2501426b96d9d2acd2bc5cfae22989ca8595000000",
-            "  00000000000000000000000000808004808004808040225cfd59",
-            "< 020001100475f97df3d4c66101426b96d9d2acd2bc5cfae22989ca8595010000",
-            "  00000000000000000000000000808004808004808040962f1e79",
+            "> 0100021000fe00be83361b8b2501426b96d9d2acd2bc5cfae22989ca85950000",
+            "  0000000000000000000000000000ff8ca000",
+            "< 02000210000475f97df3d4c66101426b96d9d2acd2bc5cfae22989ca85950100",
+            "  00000000000000000000000000007f7b4dbe",
         ]
     );
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::support::{Replica, Run, run_with};
-use crate::merkle::frame::Tag;
+use crate::merkle::frame::{self, FrameWriter, Tag};
 use crate::merkle::prf::hello_check;
 use crate::merkle::{Limits, Outcome, ProtocolError};
 
@@ -15,15 +15,33 @@ pub(super) const SMALL: Limits = Limits {
     max_frame: Limits::MIN_FRAME,
     max_open_nodes: 1 << 16,
     max_items: 1 << 20,
-    max_rounds: 16,
+    max_sketch_cells: 0,
+    max_rounds: 24,
     max_session_bytes: 1 << 16,
+    max_ahead_bytes: 1 << 12,
 };
 
-/// Replicas whose session has every kind of frame, and lists that go on from frame to frame.
+/// A session by sketch.
+const SKETCHING: Limits = Limits { max_sketch_cells: 200, ..SMALL };
+
+/// Replicas whose session by tree has every kind of frame that there is on this way, and lists that
+/// go on from frame to frame.
 pub(super) fn replicas() -> (Replica, Replica) {
     let a = Replica::of(8, (0..150).map(|key| (key, 1)));
     let b = Replica::of(8, (0..150).map(|key| (key + u64::from(key < 20) * 1_000, 1)));
     (a, b)
+}
+
+/// Replicas whose session by sketch has two frames of cells.
+fn sketched() -> (Replica, Replica) {
+    let a = Replica::of(8, (0..600).map(|key| (key, 1)));
+    let b = Replica::of(8, (3..600).map(|key| (key, 1 + u128::from(key % 150 == 0))));
+    (a, b)
+}
+
+/// The two kinds of session.
+fn kinds() -> [(Limits, fn() -> (Replica, Replica)); 2] {
+    [(SMALL, replicas), (SKETCHING, sketched)]
 }
 
 pub(super) fn start(a: &mut Replica, b: &mut Replica) -> Run {
@@ -32,7 +50,11 @@ pub(super) fn start(a: &mut Replica, b: &mut Replica) -> Run {
 
 /// Runs a session up to the frame with this number and returns it with the frame, not yet delivered.
 pub(super) fn stop_before(a: &mut Replica, b: &mut Replica, number: usize) -> (Run, bool, Vec<u8>) {
-    let mut run = start(a, b);
+    stop_with(SMALL, a, b, number)
+}
+
+fn stop_with(limits: Limits, a: &mut Replica, b: &mut Replica, number: usize) -> (Run, bool, Vec<u8>) {
+    let mut run = Run::start(a, b, (limits, limits));
     for _ in 0..number {
         assert!(run.step(a, b).unwrap());
     }
@@ -74,35 +96,52 @@ impl Run {
     }
 }
 
-/// The frames of a session between the two.
-const SESSION: usize = 11;
+fn frames_of(limits: Limits, (mut a, mut b): (Replica, Replica)) -> usize {
+    run_with(&mut a, &mut b, (limits, limits)).frames.len()
+}
 
-fn whole_session() -> usize {
-    let (mut a, mut b) = replicas();
-    let run = run_with(&mut a, &mut b, (SMALL, SMALL));
-    for tag in 1..=5 {
-        assert!(run.frames.iter().any(|(_, frame)| frame[0] == tag), "no frame with tag {tag}");
+#[test]
+fn the_two_kinds_of_session_have_their_frames() {
+    for ((limits, replicas), tags) in kinds().into_iter().zip([&[1, 2, 3, 4, 5][..], &[1, 2, 8, 9, 11][..]]) {
+        let (mut a, mut b) = replicas();
+        let run = run_with(&mut a, &mut b, (limits, limits));
+        for tag in tags {
+            assert!(
+                run.frames.iter().any(|(_, frame)| frame[0] == *tag),
+                "no {tag}: {}",
+                run.initiator.trace()
+            );
+        }
     }
-    assert_eq!(run.frames.len(), SESSION);
-    SESSION
+}
+
+fn replicas_for(limits: Limits) -> (Replica, Replica) {
+    if limits == SMALL { replicas() } else { sketched() }
+}
+
+/// Every frame of either kind of session.
+fn all_frames() -> impl Iterator<Item = (Limits, usize)> {
+    kinds()
+        .into_iter()
+        .flat_map(|(limits, replicas)| (0..frames_of(limits, replicas())).map(move |number| (limits, number)))
 }
 
 #[test]
 fn every_damaged_frame_is_noticed() {
-    let (mut a, mut b) = replicas();
-    for number in 0..whole_session() {
-        let (run, _, frame) = stop_before(&mut a, &mut b, number);
+    for (limits, number) in all_frames() {
+        let (mut a, mut b) = replicas_for(limits);
+        let (run, _, frame) = stop_with(limits, &mut a, &mut b, number);
         drop(run);
         for at in 0..frame.len() {
             for bit in [0x01, 0x10, 0x80] {
-                let (mut run, from_initiator, mut frame) = stop_before(&mut a, &mut b, number);
+                let (mut run, from_initiator, mut frame) = stop_with(limits, &mut a, &mut b, number);
                 frame[at] ^= bit;
                 assert!(
                     run.deliver(from_initiator, &frame, &a, &b).is_err(),
                     "frame {number}, byte {at}, bit {bit}"
                 );
             }
-            let (mut run, from_initiator, frame) = stop_before(&mut a, &mut b, number);
+            let (mut run, from_initiator, frame) = stop_with(limits, &mut a, &mut b, number);
             assert!(
                 run.deliver(from_initiator, &frame[..at], &a, &b).is_err(),
                 "frame {number} cut to {at} bytes"
@@ -113,12 +152,12 @@ fn every_damaged_frame_is_noticed() {
 
 #[test]
 fn every_forged_byte_leads_to_an_end() {
-    let (mut a, mut b) = replicas();
-    for number in 0..whole_session() {
-        let (_, _, frame) = stop_before(&mut a, &mut b, number);
+    for (limits, number) in all_frames() {
+        let (mut a, mut b) = replicas_for(limits);
+        let (_, _, frame) = stop_with(limits, &mut a, &mut b, number);
         for at in 0..frame.len() - 4 {
             for bits in [0x01, 0x02, 0x04, 0x7f, 0xff] {
-                let (mut run, from_initiator, mut content) = stop_before(&mut a, &mut b, number);
+                let (mut run, from_initiator, mut content) = stop_with(limits, &mut a, &mut b, number);
                 content.truncate(content.len() - 4);
                 content[at] ^= bits;
                 let forged = run.forge(from_initiator, content);
@@ -135,11 +174,11 @@ fn every_forged_byte_leads_to_an_end() {
 
 #[test]
 fn every_truncation_sealed_anew_is_an_error() {
-    let (mut a, mut b) = replicas();
-    for number in 0..whole_session() {
-        let (_, _, frame) = stop_before(&mut a, &mut b, number);
+    for (limits, number) in all_frames() {
+        let (mut a, mut b) = replicas_for(limits);
+        let (_, _, frame) = stop_with(limits, &mut a, &mut b, number);
         for len in 0..frame.len() - 4 {
-            let (mut run, from_initiator, frame) = stop_before(&mut a, &mut b, number);
+            let (mut run, from_initiator, frame) = stop_with(limits, &mut a, &mut b, number);
             let forged = run.forge(from_initiator, frame[..len].to_vec());
             let result = run.deliver(from_initiator, &forged, &a, &b);
             // A list may end early, between two fingerprints of its frame never.
@@ -154,12 +193,12 @@ proptest! {
 
     #[test]
     fn random_content_leads_to_an_end(
-        number in 0..SESSION,
-        tag in 1_u8..=5,
+        (limits, number) in (0..all_frames().count()).prop_map(|at| all_frames().nth(at).unwrap()),
+        tag in 1_u8..=11,
         content in proptest::collection::vec(prop_oneof![any::<u8>(), 0_u8..5], 0..120),
     ) {
-        let (mut a, mut b) = replicas();
-        let (mut run, from_initiator, original) = stop_before(&mut a, &mut b, number);
+        let (mut a, mut b) = replicas_for(limits);
+        let (mut run, from_initiator, original) = stop_with(limits, &mut a, &mut b, number);
         let forged = run.forge(from_initiator, [&[tag, original[1]], &content[..]].concat());
         let _ = run.deliver(from_initiator, &forged, &a, &b);
         run.exhaust(&a, &b);
@@ -169,28 +208,101 @@ proptest! {
 
 #[test]
 fn a_repeated_frame_is_ignored() {
-    let (mut a, mut b) = replicas();
-    let mut run = start(&mut a, &mut b);
-    while run.step(&a, &b).unwrap() {
-        for (from_initiator, frame) in run.frames.clone() {
-            run.deliver(from_initiator, &frame, &a, &b).unwrap();
+    for (limits, replicas) in kinds() {
+        let (mut a, mut b) = replicas();
+        let mut run = Run::start(&mut a, &mut b, (limits, limits));
+        while run.step(&a, &b).unwrap() {
+            // A hello that comes again is answered again, see the tests of losses.
+            for (from_initiator, frame) in run.frames.clone().into_iter().skip(1) {
+                run.deliver(from_initiator, &frame, &a, &b).unwrap();
+            }
         }
+        let undisturbed = run_with(&mut a, &mut b, (limits, limits));
+        assert_eq!(run.differences(), undisturbed.differences());
+        assert_eq!(run.frames, undisturbed.frames);
     }
-    let undisturbed = run_with(&mut a, &mut b, (SMALL, SMALL));
-    assert_eq!(run.differences(), undisturbed.differences());
-    assert_eq!(run.frames, undisturbed.frames);
 }
 
+/// A hello shows that its sender held the key once; it may have been recorded. Until the peer shows
+/// that it holds the key now, an acceptor sends one datagram at most, however often it is asked.
 #[test]
-fn a_lost_frame_is_noticed_at_the_next_one() {
-    let (mut a, mut b) = replicas();
-    let (mut run, from_initiator, lost) = stop_before(&mut a, &mut b, 4);
-    assert!(from_initiator);
-    let next = run.initiator.poll_frame().unwrap();
-    let error = ProtocolError::OutOfOrder { expected: 2, found: 3 };
-    assert_eq!(run.acceptor.handle(&next, &b), Err(error));
-    assert_eq!(run.acceptor.handle(&lost, &b), Err(error), "the session is dead");
-    assert_eq!((run.acceptor.error(), run.acceptor.outcome()), (Some(error), None));
+fn a_recorded_hello_is_answered_by_one_datagram_at_most() {
+    for items in [0, 10, 60, 1_000, 5_000] {
+        for peer_items in [1, 50, 900, 5_000] {
+            for max_sketch_cells in [0, 1 << 15] {
+                let limits = Limits { max_sketch_cells, ..Limits::default() };
+                let mut a = Replica::of(12, (0..peer_items).map(|key| (key, 1)));
+                let mut b = Replica::of(12, (0..items).map(|key| (key, 2)));
+                let mut run = Run::start(&mut a, &mut b, (limits, limits));
+                let hello = run.initiator.poll_frame().unwrap();
+                for times in 1..4 {
+                    run.acceptor.handle(&hello, &b).unwrap();
+                    while run.acceptor.poll_frame().is_some() {}
+                    let sent = run.acceptor.stats().bytes_sent;
+                    assert!(sent <= times * Limits::MAX_FIRST_ANSWER as u64, "{items}, {peer_items}: {sent}");
+                }
+            }
+        }
+    }
+}
+
+/// A peer that sends digests of nothing has everything differ, down to the leaves. What it costs is
+/// bounded by what was announced.
+#[test]
+fn a_peer_that_claims_that_everything_differs_meets_the_limits() {
+    let mut a = Replica::of(12, (0..5_000).map(|key| (key, 1)));
+    let mut b = Replica::of(12, (1..5_001).map(|key| (key, 1)));
+    let limits = Limits { max_open_nodes: 300, max_items: 200, max_sketch_cells: 0, ..Limits::default() };
+    let mut run = Run::start(&mut a, &mut b, (limits, limits));
+    run.step(&a, &b).unwrap();
+    run.step(&a, &b).unwrap();
+    let (mut open, mut bits, mut sequence) = (1_u32, 0_u8, 1);
+    let mut received = 0;
+    while run.initiator.outcome().is_none() && run.initiator.error().is_none() && bits < 12 {
+        let mut frame = FrameWriter::new(Tag::Digests, sequence);
+        frame.byte(0);
+        let all: Vec<u32> = (0..open).collect();
+        frame.set(open, all.into_iter());
+        frame.byte(2);
+        frame.byte(3);
+        frame.bytes(&vec![0xa5; 3 * ((open as usize) << 2)]);
+        let frame = frame.seal(|content| run.acceptor.frame_check(content));
+        received += frame.len();
+        let _ = run.initiator.handle(&frame, &a);
+        let answer: Vec<Vec<u8>> = core::iter::from_fn(|| run.initiator.poll_frame()).collect();
+        let Some(digests) = answer.first().filter(|frame| frame[0] == Tag::Digests.byte()) else { break };
+        // The peer's turn: it now says that all that it was asked about differs.
+        let level = frame::Digests::decode(frame::open(digests).unwrap().body).unwrap().level.unwrap();
+        open = u32::try_from(level.digests.len() / usize::from(level.width)).unwrap();
+        bits += 2 + level.fanout;
+        sequence += 1;
+    }
+    let stats = run.initiator.stats();
+    assert!(stats.items_listed <= limits.max_items, "{}", run.initiator.trace());
+    assert!(stats.bytes_sent + stats.bytes_received <= (received + (300 << 12) * 4) as u64);
+}
+
+/// Each turn of digests goes deeper, so a part of the tree cannot be split again for ever; estimates
+/// go nowhere, so they are counted.
+#[test]
+fn a_peer_that_estimates_for_ever_is_left() {
+    let (mut a, mut b) = sketched();
+    let limits = Limits { max_rounds: 8, ..Limits::default() };
+    let mut run = Run::start(&mut a, &mut b, (limits, limits));
+    run.step(&a, &b).unwrap();
+    run.step(&a, &b).unwrap();
+    let mut error = Ok(());
+    for sequence in 1..20 {
+        let mut frame = FrameWriter::new(Tag::Estimate, sequence);
+        frame.byte(6);
+        frame.bytes(&[0x5a; 64]);
+        let frame = frame.seal(|content| run.acceptor.frame_check(content));
+        error = error.and(run.initiator.handle(&frame, &a));
+        if error.is_err() {
+            break;
+        }
+    }
+    assert!(matches!(error, Err(ProtocolError::TooManyRounds { .. } | ProtocolError::Unexpected { .. })));
 }
 
 #[test]

@@ -76,11 +76,12 @@ proptest! {
         (only_a, only_b) in (rows(), rows()),
         (bits_a, bits_b) in (leaf_bits(), leaf_bits()),
         (frame_a, frame_b) in (max_frame(), max_frame()),
+        max_sketch_cells in prop_oneof![Just(0_u32), Just(40), Just(1 << 15)],
     ) {
         let a = Replica::of(bits_a, shared.iter().chain(&only_a).copied());
         let b = Replica::of(bits_b, shared.iter().chain(&only_b).copied());
         let [frame_a, frame_b] = [frame_a, frame_b].map(frames_of);
-        check(a, b, (frame_a, frame_b))?;
+        check(a, b, (Limits { max_sketch_cells, ..frame_a }, frame_b))?;
     }
 
     #[test]
@@ -132,9 +133,9 @@ fn an_empty_replica_gets_everything_without_a_drill_down() {
 fn the_smaller_replica_lists_at_once_when_the_other_dwarfs_it() {
     let small = || Replica::of(12, (0..1_000).map(|key| (key, 1)));
     let large = || Replica::of(12, (500..10_000).map(|key| (key, 1)));
-    // The initiator cannot list before it has the turn: it is asked about 256 nodes first.
+    // An acceptor does not list that much for a mere hello, which anybody may have recorded.
     let cases =
-        [(check(large(), small(), Default::default()), 3), (check(small(), large(), Default::default()), 4)];
+        [(check(large(), small(), Default::default()), 5), (check(small(), large(), Default::default()), 4)];
     for (run, messages) in cases {
         let run = run.unwrap();
         assert_eq!(run.initiator.stats().items_listed, 1_000);
@@ -147,7 +148,7 @@ fn disjoint_replicas_list_before_they_reach_the_leaves() {
     let a = Replica::of(16, (0..5_000).map(|key| (key, 1)));
     let b = Replica::of(16, (5_000..10_000).map(|key| (key, 1)));
     let run = check(a, b, Default::default()).unwrap();
-    assert_eq!(run.messages(), 4, "{}", run.initiator.trace());
+    assert!(run.messages() <= 5, "{}", run.initiator.trace());
     assert_eq!(run.initiator.stats().items_listed, 5_000);
 }
 
@@ -183,6 +184,52 @@ fn one_leaf_may_hold_everything() {
         let b = Replica::of(8, crowded.iter().map(|key| (*key, u128::from(key % 10 == 0))));
         check(a, b, (limits, limits)).unwrap();
     }
+}
+
+/// The same with so many that no frame holds them.
+#[test]
+fn a_leaf_of_a_hundred_thousand_items_is_matched() {
+    let probe = Replica::new(4);
+    let crowded: Vec<_> =
+        (0_u64..).filter(|key| probe.tree.leaf_of(probe.hash(*key)).value() == 3).take(100_000).collect();
+    let mut a = Replica::of(4, crowded[3..].iter().map(|key| (*key, 1)));
+    let mut b = Replica::of(4, crowded[..99_998].iter().map(|key| (*key, 1)));
+    let run = run(&mut a, &mut b);
+    let (at_a, at_b) = run.differences();
+    assert_eq!(at_a.send, crowded[99_998..]);
+    assert_eq!(at_b.send, crowded[..3]);
+    assert!(run.frames.iter().all(|(_, frame)| frame.len() <= Limits::default().max_frame));
+    assert!(run.initiator.stats().items_listed > 99_000, "{}", run.initiator.trace());
+}
+
+/// Three replicas that meet in pairs come together, and what one pair has repaired is sent by no
+/// other: each item travels to each replica once.
+#[test]
+fn three_replicas_converge_in_pairs_without_double_repair() {
+    let mut replicas =
+        [0_u64, 1, 2].map(|at| Replica::of(8, (0..900).map(|key| (key, u128::from(key % 3 == at)))));
+    let mut travelled = 0;
+    for (number, (one, other)) in [(0, 1), (1, 2), (0, 2), (0, 1), (1, 2), (0, 2)].into_iter().enumerate() {
+        let (mut a, mut b) = (Replica::of(8, replicas[one].items()), Replica::of(8, replicas[other].items()));
+        let run = Run::start_with(&mut a, &mut b, Default::default(), number as u128).finish(&a, &b).unwrap();
+        let (at_a, at_b) = run.differences();
+        // Only what is newer there is fetched, as its owner would after comparing versions.
+        let before: [usize; 2] = [one, other].map(|at| changes(&replicas[at], &at_a.send, &at_b.send));
+        replicas[one].repair_from(&b, &at_b.send);
+        replicas[other].repair_from(&a, &at_a.send);
+        travelled += before.iter().sum::<usize>();
+    }
+    assert_eq!(replicas[0].items(), replicas[1].items());
+    assert_eq!(replicas[1].items(), replicas[2].items());
+    assert_eq!(travelled, 2 * 900, "each of 900 new versions was taken over by two replicas, once");
+}
+
+/// How many of the exchanged keys the replica holds in the old version.
+fn changes(replica: &Replica, one: &[u64], other: &[u64]) -> usize {
+    let mut keys: Vec<_> = one.iter().chain(other).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.iter().filter(|key| replica.items().contains(&(***key, 0))).count()
 }
 
 #[test]
@@ -277,8 +324,10 @@ fn an_item_held_twice_is_one_too_many() {
     let mut a = Replica::of(8, (0..100).map(|key| (key, 1)));
     let mut b = Replica::of(8, (0..100).map(|key| (key, 1)));
     a.tree.insert(a.hash(5), 1).unwrap();
-    let mut initiator = Session::initiate(a.tree.snapshot(), [1; 16], Limits::default());
-    let mut acceptor = Session::accept(b.tree.snapshot(), [2; 16], Limits::default());
+    // Lists are of multisets, sketches of sets: these would have either copy sent.
+    let limits = Limits { max_sketch_cells: 0, ..Limits::default() };
+    let mut initiator = Session::initiate(a.tree.snapshot(), [1; 16], limits);
+    let mut acceptor = Session::accept(b.tree.snapshot(), [2; 16], limits);
     while let Some(frame) = initiator.poll_frame() {
         acceptor.handle(&frame, &b).unwrap();
         while let Some(frame) = acceptor.poll_frame() {

@@ -4,9 +4,10 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::merkle::{
-    BucketTree, Difference, Item, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError, Session,
-    TreeKey, TreeSnapshot,
+    BucketTree, Difference, Item, ItemSketch, ItemSource, KeyHash, Limits, Outcome, Prefix, ProtocolError,
+    Session, TreeKey, TreeSnapshot,
 };
+use crate::sketch::Cell;
 
 pub(crate) const KEY: TreeKey = TreeKey::new([7; 16]);
 
@@ -14,11 +15,21 @@ pub(crate) const KEY: TreeKey = TreeKey::new([7; 16]);
 pub(crate) struct Replica {
     pub(crate) tree: BucketTree,
     pub(crate) rows: BTreeMap<KeyHash, (u64, u128)>,
+    /// The cells of a sketch that is kept up, if one is.
+    pub(crate) kept: Option<Vec<Cell>>,
 }
 
 impl Replica {
+    /// With a kept sketch of the rows as they are now.
+    pub(crate) fn with_sketch(mut self, cells: usize) -> Self {
+        let mut sketch = ItemSketch::new(&KEY, cells).unwrap();
+        self.rows.iter().for_each(|(key_hash, (_, version))| sketch.note(*key_hash, None, Some(*version)));
+        self.kept = Some(sketch.cells().to_vec());
+        self
+    }
+
     pub(crate) fn new(leaf_bits: u8) -> Self {
-        Self { tree: BucketTree::new(&KEY, leaf_bits).unwrap(), rows: BTreeMap::new() }
+        Self { tree: BucketTree::new(&KEY, leaf_bits).unwrap(), rows: BTreeMap::new(), kept: None }
     }
 
     pub(crate) fn of(leaf_bits: u8, rows: impl IntoIterator<Item = (u64, u128)>) -> Self {
@@ -79,6 +90,10 @@ impl ItemSource for Replica {
         for (&key_hash, &(handle, version)) in self.rows.range(part.start()..=part.end()) {
             f(Item { handle, key_hash, version });
         }
+    }
+
+    fn sketch(&self) -> Option<&[Cell]> {
+        self.kept.as_deref()
     }
 }
 

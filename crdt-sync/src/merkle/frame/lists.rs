@@ -1,0 +1,103 @@
+//! Ascending lists of short numbers, fingerprints or ids, as Rice-coded gaps.
+//!
+//! A list of `m` random numbers of `w` bits takes about `w - log2(m) + 1.5` bits for each, as its
+//! order carries no information. The parameter stands in the frame, for all its lists are about as
+//! dense; a bad choice costs bytes, nothing else.
+
+use alloc::vec::Vec;
+
+use super::bits::{BitReader, BitWriter};
+use super::reader::Reader;
+use super::varint;
+use crate::merkle::ProtocolError;
+
+/// The lists of one frame, one after another to its end: the number of entries, then their gaps.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::merkle) struct Lists<'a> {
+    bytes: &'a [u8],
+    parameter: u8,
+}
+
+impl<'a> Lists<'a> {
+    /// Takes the rest of a frame as lists and checks their form.
+    pub(super) fn read(reader: &mut Reader<'a>, parameter: u8) -> Result<Self, ProtocolError> {
+        let lists = Self { bytes: reader.rest(), parameter };
+        while !reader.is_empty() {
+            List::read(reader, parameter)?;
+        }
+        Ok(lists)
+    }
+
+    /// The one list that there is.
+    pub(super) fn only(&self) -> Result<List<'a>, ProtocolError> {
+        let found = u32::try_from(self.iter().count()).unwrap_or(u32::MAX);
+        match self.iter().next() {
+            Some(list) if found == 1 => Ok(list),
+            _ => Err(ProtocolError::ListCount { expected: 1, found }),
+        }
+    }
+
+    pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = List<'a>> + use<'a> {
+        let mut reader = Reader::new(self.bytes);
+        let parameter = self.parameter;
+        core::iter::from_fn(
+            move || {
+                if reader.is_empty() { None } else { List::read(&mut reader, parameter).ok() }
+            },
+        )
+    }
+}
+
+/// One list, or a piece of one.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::merkle) struct List<'a> {
+    len: u32,
+    bits: &'a [u8],
+    parameter: u8,
+}
+
+impl<'a> List<'a> {
+    fn read(reader: &mut Reader<'a>, parameter: u8) -> Result<Self, ProtocolError> {
+        let len = reader.number()?;
+        let mut bits = BitReader::new(reader.rest());
+        for _ in 0..len {
+            bits.gap(parameter)?;
+        }
+        let used = bits.used_bytes()?;
+        Ok(Self { len, bits: reader.bytes(used)?, parameter })
+    }
+
+    pub(in crate::merkle) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The distance of each entry from the one before. The first one's is from zero, or from the
+    /// last entry of the frame before if the list goes on from there.
+    pub(in crate::merkle) fn gaps(&self) -> impl Iterator<Item = u64> + use<'a> {
+        let mut bits = BitReader::new(self.bits);
+        let parameter = self.parameter;
+        (0..self.len).map_while(move |_| bits.gap(parameter).ok())
+    }
+}
+
+/// Appends one list of ascending numbers, the first of them at or above `from`.
+pub(in crate::merkle) fn write_list(
+    out: &mut Vec<u8>,
+    parameter: u8,
+    from: u64,
+    numbers: impl ExactSizeIterator<Item = u64>,
+) {
+    varint::write(out, u32::try_from(numbers.len()).unwrap_or(u32::MAX));
+    let mut bits = BitWriter::new(out);
+    let mut latest = from;
+    for number in numbers {
+        bits.gap(number - latest, parameter);
+        latest = number;
+    }
+}
+
+/// The parameter for lists of `len` random numbers of `width` bits. O(1).
+pub(in crate::merkle) fn parameter(width: u8, len: u64) -> u8 {
+    let logarithm = len.max(1).ilog2();
+    width.saturating_sub(u8::try_from(logarithm).unwrap_or(0)).clamp(1, width - 1)
+}
