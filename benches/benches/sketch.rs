@@ -1,8 +1,10 @@
 //! What a sketch costs each symbol, and what reading the differences costs.
 //!
-//! Best of 100 on a shared machine of two cores: a sketch of 1,000 cells in one pass 99 ns per symbol, of
-//! 16,384 cells 130 ns; one leaf set 133 and 163 ns, both of its hashes included; decoding 1, 100, 1,000 and
-//! 10,000 differences 0.34, 23, 307 and 4,220 us, of leaves 0.35, 18, 237 and 3,340 us.
+//! On a loaded machine of two cores criterion's means are several times what the work takes. The least times there, by
+//! loops over the same calls outside of criterion: a sketch of 1,000 cells in one pass 99 ns per symbol, of 16,384
+//! cells 130 ns (of 5,000 symbols, best of 100); one leaf set 133 and 163 ns, both of its hashes included (best of
+//! 100); decoding 100, 1,000 and 10,000 differences 23, 307 and 4,220 us, of leaves 18, 237 and 3,340 us (best of 90).
+//! At 10,000 the best of 30 was between 4.2 and 8.1 ms from one run to the next.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
