@@ -7,6 +7,7 @@ mod cost;
 mod deviations;
 mod golden;
 mod hostile;
+mod model;
 mod rotate;
 mod session;
 mod support;
