@@ -74,7 +74,8 @@ impl BucketTree {
     ///
     /// Inner nodes are looked at when the last leaf below them was, the root with the last slice.
     /// `source` shows the items as they are now. Where it gives items of one leaf for another, or
-    /// too many, this fails: the leaves before that one are mended, and the next slice begins there.
+    /// too many, the slice ends before that leaf; the next one, which begins there, fails and
+    /// leaves the tree as it was.
     ///
     /// Writes go on between slices. What the data themselves lost, this cannot see: it takes the
     /// data for the truth.
@@ -87,24 +88,24 @@ impl BucketTree {
         let first = scrub.next.map_or(0, |next| self.leaf_of(next).value());
         let count = 1_u32 << self.leaf_bits;
         let last = first.saturating_add(leaves.max(1)).min(count);
-        let mut found = Scrubbed { leaves: 0, items: 0, mended: Vec::new(), finished: last == count };
-        let mut result = Ok(());
+        let mut found = Scrubbed { leaves: 0, items: 0, mended: Vec::new(), finished: false };
         for leaf in first..last {
-            let leaf = Prefix::new(self.leaf_bits, leaf);
-            scrub.next = Some(leaf.start());
-            result = self.scrub_leaf(leaf, source, &mut found);
-            if result.is_err() {
-                break;
+            match self.scrub_leaf(Prefix::new(self.leaf_bits, leaf), source, &mut found) {
+                Ok(()) => found.leaves += 1,
+                Err(error) if found.leaves == 0 => return Err(error),
+                // What was mended must not go unreported: the error comes with the next slice.
+                Err(_) => break,
             }
         }
+        let last = first + found.leaves;
         self.refresh();
         if !found.mended.is_empty() {
-            // The root followed the writes, the rotten leaf did not: what was taken for the leaf's
+            // The root followed the writes, a rotten leaf did not: what was taken for the leaf's
             // share of the root may never have been in it.
             self.levels.root = self.levels.sum_below(Prefix::ALL);
         }
-        result?;
         self.scrub_above(first..last, &mut found);
+        found.finished = last == count;
         scrub.next = (!found.finished).then(|| Prefix::new(self.leaf_bits, last).start());
         Ok(found)
     }
@@ -120,7 +121,6 @@ impl BucketTree {
         if self.put_leaf(leaf, &children)? {
             found.mended.push(Mended { node: leaf, was, is: Root::of(children.sum()) });
         }
-        found.leaves += 1;
         found.items += items;
         Ok(())
     }

@@ -9,6 +9,7 @@ mod golden;
 mod horizon;
 mod hostile;
 mod loss;
+mod model;
 mod rotate;
 mod session;
 mod sketch;
