@@ -11,8 +11,8 @@ use super::workloads::Workload;
 
 /// The information-theoretic lower bound for a session about `workload`, in bytes both ways, rounded up.
 ///
-/// At its end the left side knows which of its own `n` items to send. If it knew beforehand how many there are, `s`, and
-/// nothing else, that is one of C(n, s) answers, and only the frames of the right side can have told it which: on
+/// At its end the left side knows which of its own `n` items to send. If it knew beforehand how many there are, `s`,
+/// and nothing else, that is one of C(n, s) answers, and only the frames of the right side can have told it which: on
 /// average they have at least log2 C(n, s) bits. The same holds the other way round, and the two parts add up.
 pub fn bytes(workload: &Workload) -> u64 {
     let [left, right] = workload.differences();

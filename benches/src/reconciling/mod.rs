@@ -1,9 +1,9 @@
 //! Ways to find out what two data sets hold differently, behind narrow traits, so that every one of them goes through
 //! the same steps.
 //!
-//! An item is a key of 16 bytes and a version of 8; what is stored under the key is nobody's business here. A session is
-//! over when either side knows which of its own items the other lacks or holds in another version. Frames are made and
-//! read as bytes, and all of them count, hellos and headers included. The items themselves are not sent.
+//! An item is a key of 16 bytes and a version of 8; what is stored under the key is nobody's business here. A session
+//! is over when either side knows which of its own items the other lacks or holds in another version. Frames are made
+//! and read as bytes, and all of them count, hellos and headers included. The items themselves are not sent.
 
 pub mod bound;
 pub mod cpu;

@@ -1,7 +1,7 @@
 //! `rbsr` 0.2 over `rsos` 0.5, the reconciliation of `reconcile`, with its default policy.
 //!
-//! Frames are its own types in bincode with short numbers. A list of items belongs to the ranges of the same frame, or to
-//! one that the other side listed before, so it needs no bounds of its own.
+//! Frames are its own types in bincode with short numbers. A list of items belongs to the ranges of the same frame, or
+//! to one that the other side listed before, so it needs no bounds of its own.
 
 use std::ops::Bound;
 

@@ -1,6 +1,6 @@
 //! `rs_merkle` 1.5, as trees of hashes are often compared: roots first, and where they differ, all leaves.
 //!
-//! A leaf stands for the items whose keys share their top bits, about sixteen of them.
+//! A leaf stands for the items whose keys share their top bits, 15 to 29 of them.
 
 use std::borrow::Cow;
 

@@ -165,6 +165,7 @@ impl Summary<'_> {
         Row {
             name: "together".into(),
             loaded: Loaded { of: self.rows.iter().map(|row| row.loaded.of).sum(), ..Loaded::default() },
+            keys: self.rows.iter().map(|row| row.keys).sum(),
             input: self.sum(|row| row.input),
             full_copy: self.sum(|row| row.full_copy),
             traffic: Traffic { frames_sent, bytes_sent, ..Traffic::default() },
