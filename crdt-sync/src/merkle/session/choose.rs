@@ -25,7 +25,7 @@ impl Session {
     /// roots.
     pub(super) fn first_turn(&mut self, items: &dyn ItemSource) -> Phase {
         let (own, peer) = (u64::from(self.view.root().count), u64::from(self.peer_count));
-        let smaller = plan::list_bytes(own.min(peer), 1);
+        let smaller = self.stream_bytes();
         // Most differs anyway, or there is next to nothing: the smaller side lists.
         if smaller <= TINY_LIST || smaller <= SKETCHED * own.abs_diff(peer) {
             return self.stream(smaller, items);
@@ -66,7 +66,7 @@ impl Session {
 
     fn choose(&mut self, bits: u8, (estimate, is_vague): (Estimate, bool), items: &dyn ItemSource) -> Phase {
         let (own, peer) = (u64::from(self.view.root().count), u64::from(self.peer_count));
-        let list = plan::list_bytes(own.min(peer), 1);
+        let list = self.stream_bytes();
         let finer = self.finest();
         if is_vague && finer > bits && list > 2 << finer && self.can_sketch(1, items) {
             return self.send_estimate(finer);
@@ -100,6 +100,12 @@ impl Session {
         let own_is_smaller = self.view.root().count <= self.peer_count;
         let may_list = self.link.is_proven() || bytes <= FIRST_LIST;
         if own_is_smaller && may_list { self.list_all(items) } else { self.pass() }
+    }
+
+    /// The bytes of a list of all that the smaller side has, which must not be cut.
+    fn stream_bytes(&self) -> u64 {
+        let smaller = self.view.root().count.min(self.peer_count);
+        if smaller <= self.agreed.max_items { plan::list_bytes(smaller.into(), 1) } else { u64::MAX }
     }
 
     fn list_all(&mut self, items: &dyn ItemSource) -> Phase {
