@@ -22,14 +22,24 @@ pub fn a_session_ends_whatever_the_peer_says(bytes: &[u8]) {
         return;
     };
     let (hostile, knows_the_key) = (usize::from(how & 1), how & 2 == 0);
+    let (by_sketch, mut asks_again) = (how & 4 != 0, how & 8 != 0);
     let tampering = Tampering::new(edits);
-    let [here, there] = &*REPLICAS;
+    let [here, there] = if by_sketch { &*SKETCHED } else { &*REPLICAS };
+    let limits = Limits { max_sketch_cells: if by_sketch { 300 } else { 0 }, ..small() };
     let mut sides = [
-        Side::new(here, Session::initiate(here.tree.clone(), [1; 16], small())),
-        Side::new(there, Session::accept(there.tree.clone(), [2; 16], small())),
+        Side::new(here, Session::initiate(here.tree.clone(), [1; 16], limits)),
+        Side::new(there, Session::accept(there.tree.clone(), [2; 16], limits)),
     ];
     let mut number = 0;
-    while let Some((from, mut frame)) = poll(&mut sides) {
+    loop {
+        let Some((from, mut frame)) = poll(&mut sides) else {
+            // A timer rings once on both sides.
+            if core::mem::take(&mut asks_again) {
+                sides.iter_mut().for_each(|side| side.session.resend());
+                continue;
+            }
+            break;
+        };
         if is_hello(&frame) {
             sides[from].hellos[from].clone_from(&frame);
         }
@@ -71,6 +81,9 @@ struct Replica {
 static REPLICAS: LazyLock<[Replica; 2]> = LazyLock::new(|| {
     [Replica::of(0..150), Replica::of((0..150).map(|key| if key < 20 { key + 1_000 } else { key }))]
 });
+
+/// Two data sets of which few enough items differ for a sketch.
+static SKETCHED: LazyLock<[Replica; 2]> = LazyLock::new(|| [Replica::of(0..600), Replica::of(6..606)]);
 
 /// Such that a turn takes several frames.
 fn small() -> Limits {

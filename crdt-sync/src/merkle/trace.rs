@@ -134,19 +134,19 @@ pub enum Way {
     Stream,
 }
 
-/// Which way a side chose, and why: the bytes that it thought each would take.
+/// Which way a side chose, and why: how many bytes it thought each would take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Choice {
     /// The way.
     pub way: Way,
-    /// How many keys were thought to differ.
+    /// How many keys were thought to differ: by an estimate, or at least, by the counts of items.
     pub estimate: u64,
-    /// The bytes of a sketch; `u64::MAX` if it would be too large.
-    pub sketch: u64,
-    /// The bytes of a drill-down.
-    pub tree: u64,
-    /// The bytes of a list.
-    pub stream: u64,
+    /// The bytes of a sketch; `None` if none is at hand, or it would be too large.
+    pub sketch: Option<u64>,
+    /// The bytes of a drill-down; `None` if that was not asked, as nothing was estimated.
+    pub tree: Option<u64>,
+    /// The bytes of a list; `None` if it would be too long.
+    pub stream: Option<u64>,
 }
 
 /// The turns of a session in order. A few dozen bytes per turn are kept; text is made only when it
@@ -170,8 +170,7 @@ impl Trace {
         &self.rounds
     }
 
-    /// What this side chose after an estimate; `None` if it made none, because the peer did or the
-    /// counts of items told enough.
+    /// What this side chose; `None` if the peer did.
     pub fn choice(&self) -> Option<Choice> {
         self.choice.map(|(_, choice)| choice)
     }
@@ -240,12 +239,13 @@ impl fmt::Display for Trace {
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { way, estimate, sketch, tree, stream } = self;
-        write!(f, "by {way}: about {estimate} keys differ; ")?;
-        match sketch {
-            &u64::MAX => f.write_str("a sketch would be too large, ")?,
-            sketch => write!(f, "a sketch takes {sketch} B, ")?,
+        write!(f, "by {way}: about {estimate} keys differ")?;
+        for (what, bytes) in [("a sketch", sketch), ("the tree", tree), ("a list", stream)] {
+            if let Some(bytes) = bytes {
+                write!(f, ", {what} takes {bytes} B")?;
+            }
         }
-        write!(f, "the tree {tree} B, a list {stream} B")
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Frames from bytes. Everything is a view into the frame: decoding allocates nothing.
 
+use super::lists::MIN_PARAMETER;
 use super::reader::Reader;
 use super::{
     AGAIN_REPLY, Again, CHECK, Cells, DigestLevel, Digests, Envelope, FLAG_CUT, FLAG_MORE, FLAG_PARTIAL,
@@ -126,7 +127,7 @@ impl<'a> Items<'a> {
             return Err(ProtocolError::Width { width });
         }
         let parameter = reader.byte()?;
-        if !(1..width).contains(&parameter) {
+        if !(MIN_PARAMETER..width).contains(&parameter) {
             return Err(ProtocolError::Parameter { parameter, width });
         }
         Ok(Self { more, partial, cut, differing, width, lists: Lists::read(&mut reader, parameter)? })
@@ -209,7 +210,7 @@ impl<'a> Found<'a> {
             Some(FoundEnd { sending: reader.number()?, rest: reader.array()? })
         };
         let parameter = reader.byte()?;
-        if !(1..ID_BITS).contains(&parameter) {
+        if !(MIN_PARAMETER..ID_BITS).contains(&parameter) {
             return Err(ProtocolError::Parameter { parameter, width: ID_BITS });
         }
         let wanted = Lists::read(&mut reader, parameter)?.only()?;

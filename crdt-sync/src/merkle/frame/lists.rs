@@ -11,6 +11,10 @@ use super::reader::Reader;
 use super::varint;
 use crate::merkle::ProtocolError;
 
+/// An entry takes at least nine bits, so that a list in memory is no more than eight times as long as
+/// in its frame.
+pub(super) const MIN_PARAMETER: u8 = 8;
+
 /// The lists of one frame, one after another to its end: the number of entries, then their gaps.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::merkle) struct Lists<'a> {
@@ -96,8 +100,8 @@ pub(in crate::merkle) fn write_list(
     }
 }
 
-/// The parameter for lists of `len` random numbers of `width` bits. O(1).
+/// The parameter for lists of `len` random numbers of `width` bits, at least 16. O(1).
 pub(in crate::merkle) fn parameter(width: u8, len: u64) -> u8 {
     let logarithm = len.max(1).ilog2();
-    width.saturating_sub(u8::try_from(logarithm).unwrap_or(0)).clamp(1, width - 1)
+    width.saturating_sub(u8::try_from(logarithm).unwrap_or(0)).clamp(MIN_PARAMETER, width - 1)
 }

@@ -168,8 +168,9 @@ impl Hello {
             HELLO_LIMIT << 2,
             HELLO_LIMIT << 3,
         ]);
-        differ
-            .fold(u8::from(self.horizon > 0) * HELLO_HORIZON, |flags, (differs, flag)| flags | differs * flag)
+        differ.fold(u8::from(self.horizon > 0) * HELLO_HORIZON, |flags, (differs, flag)| {
+            flags | (differs * flag)
+        })
     }
 }
 

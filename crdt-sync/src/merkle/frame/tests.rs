@@ -76,7 +76,7 @@ proptest! {
 
     #[test]
     fn a_list_comes_back(
-        (width, mut numbers) in (2_u8..=64).prop_flat_map(|width| {
+        (width, mut numbers) in (16_u8..=64).prop_flat_map(|width| {
             let number = 0..=u64::MAX >> (64 - u32::from(width.min(20)));
             (Just(width), proptest::collection::vec(number, 0..200))
         }),
@@ -121,7 +121,7 @@ proptest! {
         }
         if let Ok(frame) = Items::decode(&bytes) {
             let listed: usize = frame.lists.iter().map(|list| list.gaps().count()).sum();
-            prop_assert!(listed <= 8 * bytes.len());
+            prop_assert!(listed <= bytes.len());
         }
     }
 }
@@ -160,7 +160,7 @@ fn numbers_in_other_forms_are_refused() {
 #[test]
 fn a_huge_count_in_a_small_frame_is_a_short_error() {
     let huge = [0xff, 0xff, 0xff, 0xff, 0x0f];
-    let items = [&[0, 1, 1, 1, 32, 1][..], &huge].concat(); // one list of 2^32 - 1 fingerprints
+    let items = [&[0, 1, 1, 1, 32, 8][..], &huge].concat(); // one list of 2^32 - 1 fingerprints
     assert!(matches!(Items::decode(&items), Err(ProtocolError::Truncated)));
     let wants = [&huge[..], &huge].concat(); // all of 2^32 - 1 positions
     assert!(matches!(Wants::decode(&wants), Err(ProtocolError::Truncated)));

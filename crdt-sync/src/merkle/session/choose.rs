@@ -15,6 +15,8 @@ const FIRST_BITS: u8 = 6;
 const MIN_AGREEING: u32 = 8;
 /// A difference in a sketch costs about as much: 1.36 cells, and the answer.
 const SKETCHED: u64 = 20;
+/// The cells alone.
+const SKETCHED_CELLS: u64 = 16;
 /// Below so many bytes a list is not worth an estimate.
 const TINY_LIST: u64 = 200;
 /// What a welcome, and the head of a frame behind it, leave of the first answer.
@@ -25,16 +27,29 @@ impl Session {
     /// roots.
     pub(super) fn first_turn(&mut self, items: &dyn ItemSource) -> Phase {
         let (own, peer) = (u64::from(self.view.root().count), u64::from(self.peer_count));
-        let smaller = plan::list_bytes(own.min(peer), 1);
+        let (smaller, apart) = (self.stream_bytes(), own.abs_diff(peer));
+        let can_sketch = self.can_sketch(1, items);
+        let mut choice = Choice {
+            way: Way::Stream,
+            estimate: apart.max(1),
+            sketch: can_sketch.then_some(SKETCHED * apart),
+            tree: None,
+            stream: smaller,
+        };
         // Most differs anyway, or there is next to nothing: the smaller side lists.
-        if smaller <= TINY_LIST || smaller <= SKETCHED * own.abs_diff(peer) {
+        if let Some(smaller) = smaller
+            && (smaller <= TINY_LIST || smaller <= SKETCHED * apart)
+        {
+            self.link.trace.choose(choice);
             return self.stream(smaller, items);
         }
         // An estimate pays if a sketch can follow, and is an offer to make one.
-        if self.agreed.max_sketch_cells == 0 || !self.can_sketch(1, items) {
-            return self.answer(&Comparison::root(), items);
+        if can_sketch {
+            return self.send_estimate(FIRST_BITS.min(self.leaf_bits));
         }
-        self.send_estimate(FIRST_BITS.min(self.leaf_bits))
+        choice.way = Way::Tree;
+        self.link.trace.choose(choice);
+        self.answer(&Comparison::root(), items)
     }
 
     /// Every side compares its nodes at a depth with the peer's, which tells about how much differs.
@@ -66,9 +81,10 @@ impl Session {
 
     fn choose(&mut self, bits: u8, (estimate, is_vague): (Estimate, bool), items: &dyn ItemSource) -> Phase {
         let (own, peer) = (u64::from(self.view.root().count), u64::from(self.peer_count));
-        let list = plan::list_bytes(own.min(peer), 1);
+        let list = self.stream_bytes();
         let finer = self.finest();
-        if is_vague && finer > bits && list > 2 << finer && self.can_sketch(1, items) {
+        let is_long = list.is_none_or(|list| list > 2 << finer);
+        if is_vague && finer > bits && is_long && self.can_sketch(1, items) {
             return self.send_estimate(finer);
         }
         let at_least = if is_vague { 4 << bits } else { 1 };
@@ -79,17 +95,14 @@ impl Session {
         let cells = u32::try_from(estimate.cells(Chance::NineInTen)).unwrap_or(u32::MAX).max(2);
         let fits = !is_vague && self.can_sketch(cells, items);
         let sketch =
-            if fits { u64::from(cells) * Cell::LEN as u64 + differing * (SKETCHED - 16) } else { u64::MAX };
-        let way = match list.min(tree).min(sketch) {
-            least if least == sketch => Way::Sketch,
-            least if least == list => Way::Stream,
-            _ => Way::Tree,
-        };
-        let choice = Choice { way, estimate: differing, sketch, tree, stream: list };
-        self.link.trace.choose(choice);
+            fits.then_some(u64::from(cells) * Cell::LEN as u64 + differing * (SKETCHED - SKETCHED_CELLS));
+        let ways = [(sketch, Way::Sketch), (list, Way::Stream), (Some(tree), Way::Tree)];
+        let possible = ways.into_iter().filter_map(|(bytes, way)| Some((bytes?, way)));
+        let (bytes, way) = possible.min_by_key(|(bytes, _)| *bytes).unwrap_or((tree, Way::Tree));
+        self.link.trace.choose(Choice { way, estimate: differing, sketch, tree: Some(tree), stream: list });
         match way {
             Way::Sketch => self.begin_sketch(cells, items),
-            Way::Stream => self.stream(list, items),
+            Way::Stream => self.stream(bytes, items),
             Way::Tree => self.answer(&Comparison::root(), items),
         }
     }
@@ -100,6 +113,12 @@ impl Session {
         let own_is_smaller = self.view.root().count <= self.peer_count;
         let may_list = self.link.is_proven() || bytes <= FIRST_LIST;
         if own_is_smaller && may_list { self.list_all(items) } else { self.pass() }
+    }
+
+    /// The bytes of a list of all that the smaller side has, which must not be cut.
+    fn stream_bytes(&self) -> Option<u64> {
+        let smaller = self.view.root().count.min(self.peer_count);
+        (smaller <= self.agreed.max_items).then(|| plan::list_bytes(smaller.into(), 1))
     }
 
     fn list_all(&mut self, items: &dyn ItemSource) -> Phase {

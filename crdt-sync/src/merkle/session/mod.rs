@@ -86,9 +86,10 @@ pub struct Difference {
 /// nonces make, an acceptor sends at most [`Limits::MAX_FIRST_ANSWER`] bytes per hello: hellos can be
 /// recorded and replayed, so a session is no amplifier.
 ///
-/// Memory: O(differing nodes + listed items), within the [`Limits`], and eight bytes per item to send.
-/// Decoding a frame allocates at most four bytes per byte of the frame. Time: whatever the peer
-/// says, each of this side's nodes is compared, and each of its items hashed, at most once per turn.
+/// Memory: O(differing nodes + listed items + cells + frames that the peer may still miss), within the
+/// [`Limits`], and eight bytes per item to send. Decoding a frame allocates at most eight bytes per
+/// byte of the frame. Time: whatever the peer says, each of this side's nodes is compared, and each of
+/// its items hashed, at most once per turn.
 ///
 /// ```
 /// use crdt_sync::merkle::{BucketTree, Item, ItemSource, Limits, Outcome, Prefix, Session, TreeKey};

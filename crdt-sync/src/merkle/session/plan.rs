@@ -85,7 +85,7 @@ pub(super) fn occupied(balls: u64, bins: u64) -> u64 {
         return balls.min(bins);
     }
     let empty = power(ONE - ONE / u128::from(bins), balls);
-    let occupied = u128::from(bins) * (ONE - empty) + ONE / 2 >> 64;
+    let occupied = (u128::from(bins) * (ONE - empty) + ONE / 2) >> 64;
     u64::try_from(occupied).unwrap_or(bins)
 }
 
@@ -128,5 +128,5 @@ fn times(a: u128, b: u128) -> u128 {
     if b == ONE {
         return a;
     }
-    a * b >> 64
+    (a * b) >> 64
 }

@@ -216,7 +216,9 @@ impl Session {
                 exchange.add(item, *weight);
             } else {
                 wanted.push(u64::from(symbol.id.get()));
-                own.iter().for_each(|(item, weight)| exchange.add(item, *weight));
+                for (item, weight) in &own {
+                    exchange.add(item, *weight);
+                }
             }
         }
         let rest = self.link.prf().rest(self.view.root().minus(exchange.weight));

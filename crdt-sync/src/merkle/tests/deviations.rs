@@ -35,7 +35,7 @@ fn items(frame: &mut FrameWriter, flags: u8, width: u8, lists: &[u8]) {
     frame.byte(flags);
     frame.set(1, [0].into_iter());
     frame.byte(width);
-    frame.byte(7);
+    frame.byte(8);
     frame.bytes(lists);
 }
 
@@ -57,11 +57,11 @@ fn each_deviation_has_its_name() {
 
     let items_frame =
         |flags, width, lists: &[u8]| answer_to_hello(Tag::Items, |frame| items(frame, flags, width, lists));
-    // Gaps of 8 bits: a one, and the low seven bits.
-    assert_eq!(items_frame(0, 32, &[2, 0b11, 1]), Ok(()), "equal fingerprints are legal");
-    assert_eq!(items_frame(0, 15, &[1, 1]), Err(E::Width { width: 15 }));
+    // Gaps of 9 bits: a one, and the low eight bits.
+    assert_eq!(items_frame(0, 32, &[2, 0b11, 0b10, 0]), Ok(()), "equal fingerprints are legal");
+    assert_eq!(items_frame(0, 15, &[1, 1, 0]), Err(E::Width { width: 15 }));
     assert_eq!(items_frame(0, 65, &[0]), Err(E::Width { width: 65 }));
-    assert_eq!(items_frame(0, 32, &[2, 0b11]), Err(E::Truncated));
+    assert_eq!(items_frame(0, 32, &[2, 0b11, 0b10]), Err(E::Truncated));
     assert_eq!(items_frame(0, 32, &[]), Err(E::ListCount { expected: 1, found: 0 }));
     assert_eq!(items_frame(0, 32, &[0, 0]), Err(E::ListCount { expected: 1, found: 2 }));
     assert_eq!(
@@ -75,14 +75,16 @@ fn each_deviation_has_its_name() {
         "a cut list leaves something out"
     );
     assert_eq!(items_frame(1, 32, &[0]), Err(E::Idle), "a list that goes on and never gets on");
-    let no_parameter = answer_to_hello(Tag::Items, |frame| {
-        frame.byte(0);
-        frame.set(1, [0].into_iter());
-        frame.bytes(&[32, 32, 0]);
-    });
-    assert_eq!(no_parameter, Err(E::Parameter { parameter: 32, width: 32 }));
-    // 513 steps of 2^7 leave the 16 bits of a fingerprint.
-    let far = [&[1][..], &[0; 64], &[0b10, 0]].concat();
+    for parameter in [0, 7, 32] {
+        let result = answer_to_hello(Tag::Items, |frame| {
+            frame.byte(0);
+            frame.set(1, [0].into_iter());
+            frame.bytes(&[32, parameter, 0]);
+        });
+        assert_eq!(result, Err(E::Parameter { parameter, width: 32 }));
+    }
+    // 257 steps of 2^8 leave the 16 bits of a fingerprint.
+    let far = [&[1][..], &[0; 32], &[0b10, 0]].concat();
     assert_eq!(items_frame(0, 16, &far), Err(E::FingerprintOutOfRange { width: 16 }));
 
     let wants = |frame: &mut FrameWriter| {
@@ -116,13 +118,13 @@ fn the_frames_of_a_turn_are_alike() {
     for (second_width, expected) in [(32, Ok(())), (33, Err(ProtocolError::MixedTurn))] {
         let (mut run, ..) = stop_before(&mut a, &mut b, 2);
         let mut first = FrameWriter::new(Tag::Items, 1);
-        items(&mut first, 1, 32, &[1, 3]);
+        items(&mut first, 1, 32, &[1, 3, 0]);
         let first = first.seal(|content| run.acceptor.frame_check(content));
         let mut second = FrameWriter::new(Tag::Items, 2);
         second.byte(0);
         second.set(0, [].into_iter());
         second.byte(second_width);
-        second.bytes(&[7, 1, 3]);
+        second.bytes(&[8, 1, 3, 0]);
         let second = second.seal(|content| run.acceptor.frame_check(content));
         assert_eq!(run.initiator.handle(&first, &a), Ok(()));
         assert_eq!(run.initiator.handle(&second, &a), expected);
@@ -232,7 +234,7 @@ fn a_peer_that_exceeds_the_agreed_limits_is_stopped() {
     run.step(&a, &b).unwrap();
     run.step(&a, &b).unwrap();
     let mut four = FrameWriter::new(Tag::Items, 1);
-    items(&mut four, 0, 32, &[4, 3, 3, 3, 3]);
+    items(&mut four, 0, 32, &[4, 3, 6, 12, 24, 0]);
     let four = four.seal(|content| run.acceptor.frame_check(content));
     assert_eq!(run.initiator.handle(&four, &a), Err(ProtocolError::TooManyItems { max: 3 }));
 

@@ -28,8 +28,11 @@ impl ItemSource for Dated {
     }
 }
 
-/// A session between two sides, each with its horizon, to its end.
-fn run(a: (&mut Replica, u64, &dyn ItemSource), b: (&mut Replica, u64, &dyn ItemSource)) -> [Session; 2] {
+/// A tree, its horizon, and its items.
+type Side<'a> = (&'a mut Replica, u64, &'a dyn ItemSource);
+
+/// A session between two sides to its end.
+fn run(a: &mut Side<'_>, b: &mut Side<'_>) -> [Session; 2] {
     let limits = Limits::default();
     let mut initiator = Session::initiate(a.0.tree.snapshot(), [1; 16], limits).at_horizon(a.1);
     let mut acceptor = Session::accept(b.0.tree.snapshot(), [2; 16], limits).at_horizon(b.1);
@@ -47,7 +50,7 @@ fn run(a: (&mut Replica, u64, &dyn ItemSource), b: (&mut Replica, u64, &dyn Item
 
 fn between(a: &Dated, a_horizon: u64, b: &Dated, b_horizon: u64) -> [Session; 2] {
     let [mut a_tree, mut b_tree] = [a, b].map(|side| Replica::of(8, side.0.items()));
-    run((&mut a_tree, a_horizon, a), (&mut b_tree, b_horizon, b))
+    run(&mut (&mut a_tree, a_horizon, a), &mut (&mut b_tree, b_horizon, b))
 }
 
 fn send(session: &Session) -> &[u64] {
@@ -92,11 +95,11 @@ fn a_side_that_cannot_tell_is_a_horizon_mismatch_on_both() {
     let mut b = Replica::of(8, (50..100).map(|key| (key, 1)));
     let (a_items, b_items) = (Replica::of(8, a.items()), Replica::of(8, b.items()));
     for (ours, theirs) in [(3, 7), (7, 3)] {
-        let [one, other] = run((&mut a, ours, &a_items), (&mut b, theirs, &b_items));
+        let [one, other] = run(&mut (&mut a, ours, &a_items), &mut (&mut b, theirs, &b_items));
         assert_eq!(one.error(), Some(ProtocolError::HorizonMismatch { ours, theirs }));
         assert_eq!(other.error(), Some(ProtocolError::HorizonMismatch { ours: theirs, theirs: ours }));
     }
-    let [one, other] = run((&mut a, 7, &a_items), (&mut b, 7, &b_items));
+    let [one, other] = run(&mut (&mut a, 7, &a_items), &mut (&mut b, 7, &b_items));
     assert_eq!((one.error(), other.error()), (None, None), "equal horizons need no telling");
 }
 

@@ -39,8 +39,10 @@ fn sketched() -> (Replica, Replica) {
     (a, b)
 }
 
+type Pair = fn() -> (Replica, Replica);
+
 /// The two kinds of session.
-fn kinds() -> [(Limits, fn() -> (Replica, Replica)); 2] {
+fn kinds() -> [(Limits, Pair); 2] {
     [(SMALL, replicas), (SKETCHING, sketched)]
 }
 

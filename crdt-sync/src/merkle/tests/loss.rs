@@ -155,9 +155,9 @@ fn what_is_repeated_are_the_same_bytes() {
     let mut run = Run::start(&mut a, &mut b, (small(0), small(0)));
     let mut turn = Vec::new();
     while turn.len() < 3 {
-        core::mem::take(&mut turn)
-            .iter()
-            .for_each(|frame: &Vec<u8>| run.initiator.handle(frame, &a).unwrap());
+        for frame in core::mem::take::<Vec<Vec<u8>>>(&mut turn) {
+            run.initiator.handle(&frame, &a).unwrap();
+        }
         while let Some(frame) = run.initiator.poll_frame() {
             run.acceptor.handle(&frame, &b).unwrap();
         }
@@ -188,9 +188,13 @@ fn repeated_frames_are_not_answered_except_hellos() {
     for frame in &welcome {
         assert_eq!(run.acceptor.poll_frame().as_ref(), Some(frame), "the welcome was lost");
     }
-    welcome.iter().for_each(|frame| run.initiator.handle(frame, &a).unwrap());
+    for frame in &welcome {
+        run.initiator.handle(frame, &a).unwrap();
+    }
     let answer = run.initiator.poll_frame().unwrap();
-    welcome.iter().for_each(|frame| run.initiator.handle(frame, &a).unwrap());
+    for frame in &welcome {
+        run.initiator.handle(frame, &a).unwrap();
+    }
     run.acceptor.handle(&answer, &b).unwrap();
     run.acceptor.handle(&answer, &b).unwrap();
     run.acceptor.handle(&hello, &b).unwrap();
