@@ -34,7 +34,8 @@
 //! | `prefix` | [`Prefix`], a place in the tree |
 //! | `cells` | the arrays of sums and counts |
 //! | `tree`, `snapshot` | [`BucketTree`], [`TreeSnapshot`] |
-//! | `item`, `item_sketch` | [`Item`], [`ItemSource`]: what the owner of the data provides; [`ItemSketch`], which it may keep up |
+//! | `item` | [`Item`], [`ItemSource`]: what the owner of the data provides |
+//! | `item_sketch` | [`ItemSketch`], which the owner may keep up |
 //! | `session` | [`Session`], its turns and its [`Outcome`] |
 //! | `frame` | the bytes of a session, laid down in `docs/formats.md` |
 //! | `limits`, `error`, `trace` | [`Limits`], [`TreeError`] and [`ProtocolError`], [`Stats`] and [`Trace`] |
