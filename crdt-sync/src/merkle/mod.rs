@@ -40,7 +40,8 @@
 //! | `scrub` | [`Scrub`]: the tree against the data, a slice at a time |
 //! | `checkpoint` | [`TreeSnapshot::write_checkpoint`], [`BucketTree::decode_checkpoint`] |
 //! | `rotate` | [`Rotating`]: from one key to the next |
-//! | `item`, `item_sketch` | [`Item`], [`ItemSource`]: what the owner of the data provides; [`ItemSketch`], which it may keep up |
+//! | `item` | [`Item`], [`ItemSource`]: what the owner of the data provides |
+//! | `item_sketch` | [`ItemSketch`], which the owner may keep up |
 //! | `session` | [`Session`], its turns and its [`Outcome`] |
 //! | `frame` | the bytes of a session, laid down in `docs/formats.md` |
 //! | `limits`, `error`, `trace` | [`Limits`], [`TreeError`] and [`ProtocolError`], [`Stats`] and [`Trace`] |
