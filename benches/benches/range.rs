@@ -4,6 +4,8 @@
 //! `RANGE_ITEMS=1000000 cargo bench -p crdt-benches --bench range` measures with a million items instead of a hundred
 //! thousand.
 
+#![allow(clippy::disallowed_methods, reason = "criterion takes no arguments of a bench")]
+
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 
 use crdt_sync::merkle::{Outcome, TreeKey};
