@@ -7,7 +7,7 @@ use super::prf::{KeyHash, Symbols, TreeKey, TreePrf};
 use crate::sketch::{Cell, Sketch, SketchError};
 
 /// How many changes may wait to be applied.
-const NOTED: usize = 4_096;
+const NOTED: usize = 256;
 
 /// The sketch of all items of a [`BucketTree`](super::BucketTree), for
 /// [`ItemSource::sketch`](super::ItemSource::sketch).

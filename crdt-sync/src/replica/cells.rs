@@ -11,7 +11,14 @@ use smallvec::SmallVec;
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::{CollectionId, Kind};
-use crate::merkle::{BucketTree, Item, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot};
+use crate::merkle::{
+    BucketTree, Item, ItemSketch, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot,
+};
+use crate::sketch;
+
+/// How many cells of a sketch are kept up: 24 KiB, which show about 1,500 differences. What differs more goes
+/// by the tree, at a cost per difference that hardly matters then.
+const SKETCH_CELLS: usize = 2_048;
 
 /// A key together with the collection it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,14 +53,25 @@ pub(crate) struct Cells {
     /// Keys by keyed hash, so that the items of a leaf of the tree are one range. Two keys may share a hash.
     by_hash: BTreeMap<KeyHash, SmallVec<[ItemKey; 1]>>,
     tree: BucketTree,
-    /// Since the tree was photographed: what it held for the keys that changed, `None` for new ones.
-    photograph: Option<BTreeMap<(KeyHash, ItemKey), Option<u128>>>,
+    /// The same items as the tree's, so that few differences are found without walking it.
+    sketch: Option<ItemSketch>,
+    photograph: Option<Photograph>,
+}
+
+/// What the tree and the sketch showed at one moment.
+#[derive(Debug)]
+struct Photograph {
+    /// What the tree held for the keys that changed since, `None` for new ones.
+    changed: BTreeMap<(KeyHash, ItemKey), Option<u128>>,
+    sketch: Option<Vec<sketch::Cell>>,
 }
 
 impl Cells {
     pub(crate) fn new(tree_key: &TreeKey, leaf_bits: u8) -> Result<Self, TreeError> {
         let tree = BucketTree::new(tree_key, leaf_bits)?;
-        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree, photograph: None })
+        // There is one for every size that is allowed, and without one sessions go by the tree.
+        let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
+        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree, sketch, photograph: None })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -127,12 +145,14 @@ impl Cells {
         if let Some(held) = self.by_key.get_mut(key) {
             note(&mut self.photograph, held.hash, key, Some(held.digest));
             mirrored(self.tree.replace(held.hash, held.digest, digest));
+            sketched(&mut self.sketch, held.hash, Some(held.digest), Some(digest));
             *held = Held { cell, lsn, digest, hash: held.hash };
             return;
         }
         let hash = self.hash_of(key);
         note(&mut self.photograph, hash, key, None);
         mirrored(self.tree.insert(hash, digest));
+        sketched(&mut self.sketch, hash, None, Some(digest));
         self.by_hash.entry(hash).or_default().push(key.clone());
         self.by_key.insert(key.clone(), Held { cell, lsn, digest, hash });
     }
@@ -145,7 +165,8 @@ impl Cells {
     /// The tree as it is now. Until [`forget_photograph`](Self::forget_photograph) this is what the cells show
     /// as an [`ItemSource`], while writes go on.
     pub(crate) fn photograph(&mut self) -> TreeSnapshot {
-        self.photograph = Some(BTreeMap::new());
+        let sketch = self.sketch.as_mut().map(|sketch| sketch.cells().to_vec());
+        self.photograph = Some(Photograph { changed: BTreeMap::new(), sketch });
         self.tree.snapshot()
     }
 
@@ -160,6 +181,7 @@ impl Cells {
         };
         note(&mut self.photograph, held.hash, key, Some(held.digest));
         mirrored(self.tree.remove(held.hash, held.digest));
+        sketched(&mut self.sketch, held.hash, Some(held.digest), None);
         if let Some(keys) = self.by_hash.get_mut(&held.hash) {
             keys.retain(|other| other != key);
             if keys.is_empty() {
@@ -175,7 +197,7 @@ impl Cells {
         last: KeyHash,
         f: &mut dyn FnMut(KeyHash, &ItemKey, u128),
     ) {
-        let changed = self.photograph.as_ref();
+        let changed = self.photograph.as_ref().map(|photograph| &photograph.changed);
         for (&hash, keys) in self.by_hash.range(first..=last) {
             for key in keys {
                 let noted = changed.and_then(|changed| changed.get(&(hash, key.clone())));
@@ -217,16 +239,22 @@ impl ItemSource for Cells {
             visit(Item { handle, key_hash, version });
         });
     }
+
+    fn sketch(&self) -> Option<&[sketch::Cell]> {
+        self.photograph.as_ref()?.sketch.as_deref()
+    }
+}
+
+/// The sketch has the items of the tree.
+fn sketched(sketch: &mut Option<ItemSketch>, hash: KeyHash, old: Option<u128>, new: Option<u128>) {
+    if let Some(sketch) = sketch {
+        sketch.note(hash, old, new);
+    }
 }
 
 /// Remembers what the photograph shows of a key that changes now, if nothing was remembered yet.
-fn note(
-    photograph: &mut Option<BTreeMap<(KeyHash, ItemKey), Option<u128>>>,
-    hash: KeyHash,
-    key: &ItemKey,
-    shown: Option<u128>,
-) {
-    if let Some(changed) = photograph {
+fn note(photograph: &mut Option<Photograph>, hash: KeyHash, key: &ItemKey, shown: Option<u128>) {
+    if let Some(Photograph { changed, .. }) = photograph {
         changed.entry((hash, key.clone())).or_insert(shown);
     }
 }

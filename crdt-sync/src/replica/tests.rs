@@ -9,6 +9,7 @@ use replication_log::Lsn;
 use super::*;
 use crate::bytes::Bytes;
 use crate::collection::Strategy as Rule;
+use crate::merkle::ItemSource;
 use crate::time::WallTime;
 use crate::wire::{ItemState, Run, StatesPart};
 
@@ -93,8 +94,9 @@ impl Logged {
         self.write_log();
     }
 
-    fn assert_log_tells_the_truth(&self) {
-        let replayed = Replica::recover(self.config.clone(), self.log.clone(), WALL).unwrap();
+    fn assert_log_tells_the_truth(&mut self) {
+        let mut replayed = Replica::recover(self.config.clone(), self.log.clone(), WALL).unwrap();
+        assert_eq!(photographed_sketch(&mut replayed), photographed_sketch(&mut self.replica));
         let (now, then) = (self.replica.partition(0), replayed.partition(0));
         assert_eq!(then.cells.root(), now.cells.root());
         assert_eq!(then.context, now.context);
@@ -104,6 +106,15 @@ impl Logged {
             assert_eq!(then.cells.get(key).map(|held| &held.cell), Some(&held.cell));
         }
     }
+}
+
+/// However it came to hold its items, a replica's sketch is the one of these items.
+fn photographed_sketch(replica: &mut Replica) -> Vec<crate::sketch::Cell> {
+    let cells = &mut replica.partition_mut(0).cells;
+    cells.photograph();
+    let sketch = cells.sketch().unwrap().to_vec();
+    cells.forget_photograph();
+    sketch
 }
 
 #[derive(Clone, Debug)]
