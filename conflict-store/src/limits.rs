@@ -65,3 +65,6 @@ pub const MAX_KEY_BYTES: usize = 64 << 10;
 /// that lost something. Further than the store it was can have come meanwhile, so that none of its cursors
 /// fits.
 pub const SEQUENCE_JUMP: u64 = 1 << 40;
+
+/// The highest sequence that a snapshot may state, so that enough of them are left for whoever imports it.
+pub const MAX_SNAPSHOT_SEQUENCE: u64 = u64::MAX / 2;

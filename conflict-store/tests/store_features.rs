@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 
-use conflict_store::limits::MAX_KEY_BYTES;
+use conflict_store::limits::{MAX_KEY_BYTES, MAX_SNAPSHOT_SEQUENCE};
 use conflict_store::{
     CollectError, Collected, Cursor, Document, ExportError, FeedError, ImportError, MemoryBackend, Store,
     Strategy, VersionId,
@@ -278,6 +278,23 @@ fn claims_of_a_snapshot_are_held_against_the_limits() {
         Err(ImportError::TooLong { limit: MAX_KEY_BYTES, .. })
     ));
     assert!(matches!(import(b"Contents", &Limits::default()), Err(ImportError::NotASnapshot { .. })));
+}
+
+/// Whoever makes one up can also make its checksum right.
+#[test]
+fn a_snapshot_leaves_sequences_for_its_copy() {
+    let bytes = snapshot(&two_documents());
+    for sequence in [MAX_SNAPSHOT_SEQUENCE + 1, u64::MAX - 1, u64::MAX] {
+        let mut forged = bytes[..bytes.len() - 32].to_vec();
+        forged[16..24].copy_from_slice(&sequence.to_le_bytes());
+        forged.extend(blake3::keyed_hash(b"conflict-store snapshot bytes  1", &forged).as_bytes());
+        let refused = import(&forged, &Limits::default());
+        assert!(matches!(refused, Err(ImportError::Damaged { documents: 0, .. })), "{sequence}");
+    }
+    let mut forged = bytes[..bytes.len() - 32].to_vec();
+    forged[16..24].copy_from_slice(&MAX_SNAPSHOT_SEQUENCE.to_le_bytes());
+    forged.extend(blake3::keyed_hash(b"conflict-store snapshot bytes  1", &forged).as_bytes());
+    assert!(import(&forged, &Limits::default()).is_ok(), "the highest one that is allowed");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crdt_core::Limits;
 
 use super::{Store, Strategy};
 use crate::backend::{Backend, FillError, StoredState};
-use crate::limits::{MAX_KEY_BYTES, SEQUENCE_JUMP};
+use crate::limits::{MAX_KEY_BYTES, MAX_SNAPSHOT_SEQUENCE, SEQUENCE_JUMP};
 use crate::revision::Document;
 
 /// The first bytes of a snapshot: what it is, and its version.
@@ -173,7 +173,11 @@ where
             return Err(ImportError::NotASnapshot { found: magic });
         }
         let lsn = u64::from_le_bytes(documents.array()?);
-        let floor = u64::from_le_bytes(documents.array()?).saturating_add(SEQUENCE_JUMP);
+        let sequence = u64::from_le_bytes(documents.array()?);
+        if sequence > MAX_SNAPSHOT_SEQUENCE {
+            return Err(documents.damaged("its sequences leave none for a copy"));
+        }
+        let floor = sequence.saturating_add(SEQUENCE_JUMP);
         // An error ends the reading, so nothing is read after it.
         let states = core::iter::from_fn(|| documents.next_document().transpose());
         backend.fill(lsn, floor, states).map_err(|error| match error {
