@@ -1,6 +1,7 @@
 //! The log itself: appending, syncing, rotating, closing.
 
 mod append;
+mod boundary;
 mod position;
 mod prepare;
 mod release;
@@ -26,7 +27,7 @@ use crate::{
     seal::{Sealer, Sealing},
     segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name, spare_file_name},
     segments::{Segment, Segments},
-    storage::{Storage, StorageError, StorageErrorKind, StorageFile},
+    storage::{Storage, StorageError, StorageFile},
 };
 
 /// An ordered, fenced, crash-safe sequence of records in a [`Storage`].

@@ -1,12 +1,10 @@
 //! Places between two batches, which every copy of the log can name and compare.
 
-use super::{Arc, Log, Lsn, Storage, file_name};
-use crate::{
-    Epoch, PositionError,
-    reader::damage,
-    seal::Unsealer,
-    segment::{Step, Walk},
+use super::{
+    Log, Lsn, Storage,
+    boundary::{Boundary, Unread},
 };
+use crate::{Epoch, PositionError};
 
 /// A place between two batches: what a log is up to and including one record.
 ///
@@ -55,22 +53,18 @@ impl<S: Storage> Log<S> {
         if next < oldest {
             return Err(PositionError::Truncated { asked: lsn, oldest });
         }
-        let segment = self.segments.get(self.segments.find(lsn)).unwrap_or(self.segments.active());
-        let file = Arc::new(self.storage.open(&file_name(segment.id))?);
-        let walk = Walk::new(file, segment.identity, segment.seek(lsn), segment.end().offset);
-        let mut walk = walk.unseal_with(Unsealer::new(self.sealing().clone()));
-        loop {
-            let place = walk.place();
-            if place.next == next {
-                return Ok(Position { lsn, epoch: place.epoch, checksum: place.chain });
-            }
-            if place.next > next {
-                let last = place.next.previous().unwrap_or(lsn);
-                return Err(PositionError::InsideBatch { asked: lsn, last });
-            }
-            if !matches!(walk.step()?, Step::Batch(_)) {
-                return Err(damage(segment, place.offset, place.next, self.durable).into());
-            }
+        match self.boundary(lsn)? {
+            Boundary::At(_, place) => Ok(Position { lsn, epoch: place.epoch, checksum: place.chain }),
+            Boundary::Inside { last, .. } => Err(PositionError::InsideBatch { asked: lsn, last }),
+        }
+    }
+}
+
+impl From<Unread> for PositionError {
+    fn from(reason: Unread) -> Self {
+        match reason {
+            Unread::Corrupt(corruption) => Self::Corrupt(corruption),
+            Unread::Storage(error) => Self::Storage(error),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use alloc::{collections::VecDeque, sync::Arc};
 
-use super::{Log, SegmentId, Storage, StorageError, StorageErrorKind, StorageFile};
+use super::{Log, SegmentId, Storage, StorageError, StorageFile};
 use crate::{
     segment::{spare_file_name, unborn_file_name},
-    storage::write_zeros,
+    storage::{create_anew, write_zeros},
 };
 
 /// How much is written between two syncs, so that the log's own syncs do not queue behind all of it.
@@ -164,7 +164,7 @@ impl<S: Storage> PendingSegment<S> {
     fn find_file(&mut self) -> Result<S::File, StorageError> {
         let unborn = unborn_file_name(self.segment);
         let Some(spare) = self.spare.take() else {
-            return create_unborn(&*self.storage, &unborn);
+            return create_anew(&*self.storage, &unborn);
         };
         self.storage.rename(&spare_file_name(spare), &unborn)?;
         // Not made durable: whichever of its names survive a crash, opening the log removes them and
@@ -176,17 +176,6 @@ impl<S: Storage> PendingSegment<S> {
         }
         self.target = self.target.max(length.min(self.limit));
         Ok(file)
-    }
-}
-
-/// Creates an empty file in place of any that was left there.
-pub(super) fn create_unborn<S: Storage>(storage: &S, unborn: &str) -> Result<S::File, StorageError> {
-    match storage.create(unborn) {
-        Err(error) if error.kind == StorageErrorKind::AlreadyExists => {
-            storage.remove(unborn)?;
-            storage.create(unborn)
-        }
-        created => created,
     }
 }
 

@@ -2,12 +2,11 @@
 
 use super::{
     AppendError, Arc, CloseError, HEADER_BYTES, Log, Poison, PoisonedBy, PromiseError, Segment, SegmentId,
-    Storage, StorageError, StorageFile,
-    prepare::{Blank, create_unborn},
+    Storage, StorageError, StorageFile, prepare::Blank,
 };
 use crate::{
     segment::{SegmentHeader, file_name, unborn_file_name},
-    storage::write_zeros,
+    storage::{create_anew, write_zeros},
 };
 
 /// Why there is no room. Only a poisoned log has changed.
@@ -154,7 +153,7 @@ fn create_blank<S: Storage>(
     zeros: u64,
 ) -> Result<Blank<S::File>, StorageError> {
     let unborn = unborn_file_name(segment);
-    let made = create_unborn(storage, &unborn).and_then(|file| {
+    let made = create_anew(storage, &unborn).and_then(|file| {
         write_zeros(&file, HEADER_BYTES as u64, zeros)?;
         Ok(Blank { file, zeroed: zeros })
     });

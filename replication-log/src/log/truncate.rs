@@ -2,13 +2,15 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use super::{Arc, CreateError, Log, Lsn, Place, PoisonedBy, Storage, StorageFile, SyncError, file_name};
+use super::{
+    Arc, CreateError, Log, Lsn, PoisonedBy, Storage, StorageFile, SyncError,
+    boundary::{Boundary, Unread},
+    file_name,
+};
 use crate::{
-    Corruption, Damage, TruncateAfterError, Truncation,
+    TruncateAfterError, Truncation,
     limits::MAX_REMEMBERED_TRUNCATIONS,
     recover::{Intent, Remains, carry_out, declare},
-    seal::Unsealer,
-    segment::{Step, Walk},
 };
 
 impl<S: Storage> Log<S> {
@@ -53,7 +55,12 @@ impl<S: Storage> Log<S> {
         }
         // What stays must not depend on bytes that only the cache has.
         self.sync()?;
-        let (index, place) = self.boundary(lsn)?;
+        let (index, place) = match self.boundary(lsn)? {
+            Boundary::At(index, place) => (index, place),
+            Boundary::Inside { below, .. } => {
+                return Err(TruncateAfterError::InsideBatch { asked: lsn, boundary: below });
+            }
+        };
         let segment = self.segments.get(index).unwrap_or(self.segments.active());
         let intent = Intent {
             log_id: self.id,
@@ -116,33 +123,13 @@ impl<S: Storage> Log<S> {
         }
         Ok(())
     }
+}
 
-    /// The segment and the first place behind record `lsn`. The caller has checked that it is there.
-    fn boundary(&self, lsn: Lsn) -> Result<(usize, Place), TruncateAfterError> {
-        let index = self.segments.find(lsn);
-        let segment = self.segments.get(index).unwrap_or(self.segments.active());
-        let file = Arc::new(self.storage.open(&file_name(segment.id))?);
-        let walk = Walk::new(file, segment.identity, segment.seek(lsn), segment.end().offset);
-        let mut walk = walk.unseal_with(Unsealer::new(self.sealing().clone()));
-        loop {
-            let place = walk.place();
-            if Some(place.next) == lsn.next() {
-                return Ok((index, place));
-            }
-            let Step::Batch(_) = walk.step()? else {
-                return Err(TruncateAfterError::Corrupt(Corruption {
-                    segment: segment.id,
-                    offset: place.offset,
-                    lsn: place.next,
-                    damage: Damage::Batch,
-                    stated_durable: self.durable,
-                    batches_behind: 0,
-                }));
-            };
-            if Some(walk.place().next) > lsn.next() {
-                let boundary = place.next.previous().unwrap_or(Lsn::ZERO);
-                return Err(TruncateAfterError::InsideBatch { asked: lsn, boundary });
-            }
+impl From<Unread> for TruncateAfterError {
+    fn from(reason: Unread) -> Self {
+        match reason {
+            Unread::Corrupt(corruption) => Self::Corrupt(corruption),
+            Unread::Storage(error) => Self::Storage(error),
         }
     }
 }

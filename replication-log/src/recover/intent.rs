@@ -12,7 +12,7 @@ use crate::{
     Epoch, Lsn, OpenError, SegmentId, checksum,
     log::CreateError,
     segment::{Place, file_name, read_le},
-    storage::{Storage, StorageError, StorageErrorKind, StorageFile, write_zeros},
+    storage::{Storage, StorageError, StorageFile, create_anew, write_zeros},
 };
 
 /// The name of the intent's file. There is one only while a cut is not finished.
@@ -135,13 +135,7 @@ pub(crate) fn declare<S: Storage>(storage: &S, intent: &Intent) -> Result<(), Cr
 }
 
 fn write_unborn<S: Storage>(storage: &S, intent: &Intent) -> Result<(), StorageError> {
-    let file = match storage.create(UNBORN_INTENT_NAME) {
-        Err(error) if error.kind == StorageErrorKind::AlreadyExists => {
-            storage.remove(UNBORN_INTENT_NAME)?;
-            storage.create(UNBORN_INTENT_NAME)?
-        }
-        created => created?,
-    };
+    let file = create_anew(storage, UNBORN_INTENT_NAME)?;
     file.write_at(0, &intent.encode())?;
     file.sync_data()
 }

@@ -175,6 +175,17 @@ impl fmt::Display for StorageOperation {
     }
 }
 
+/// Creates an empty file in place of any that was left there.
+pub(crate) fn create_anew<S: Storage>(storage: &S, name: &str) -> Result<S::File, StorageError> {
+    match storage.create(name) {
+        Err(error) if error.kind == StorageErrorKind::AlreadyExists => {
+            storage.remove(name)?;
+            storage.create(name)
+        }
+        created => created,
+    }
+}
+
 /// Writes zeros over `from..to`; nothing when that is empty.
 pub(crate) fn write_zeros<F: StorageFile>(file: &F, from: u64, to: u64) -> Result<(), StorageError> {
     const CHUNK_BYTES: usize = 64 << 10;
