@@ -17,80 +17,20 @@ use std::{
     time::Duration,
 };
 
-use common::{batch, open, options, payload, records};
+use common::{batch, open, options, payload, records, watched::Watched};
 use replication_log::{
     AppendError, FsyncPolicy, Log, LogHandle, LogOptions, Lsn,
     handle::{AppendDurableError, SubmitError, WaitError},
-    storage::{FaultFile, FaultStorage, Keep, Storage, StorageError, StorageFile, Survivors},
+    storage::{FaultStorage, Keep, Survivors},
 };
-
-/// A disk that does something before each sync of a file.
-#[derive(Clone)]
-struct Disk {
-    disk: FaultStorage,
-    before_sync: fn(),
-}
-
-struct DiskFile(FaultFile, fn());
-
-impl Storage for Disk {
-    type File = DiskFile;
-
-    fn list(&self) -> Result<Vec<String>, StorageError> {
-        self.disk.list()
-    }
-
-    fn create(&self, name: &str) -> Result<DiskFile, StorageError> {
-        self.disk.create(name).map(|file| DiskFile(file, self.before_sync))
-    }
-
-    fn open(&self, name: &str) -> Result<DiskFile, StorageError> {
-        self.disk.open(name).map(|file| DiskFile(file, self.before_sync))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), StorageError> {
-        self.disk.remove(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
-        self.disk.rename(from, to)
-    }
-
-    fn sync_directory(&self) -> Result<(), StorageError> {
-        self.disk.sync_directory()
-    }
-}
-
-impl StorageFile for DiskFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
-        self.0.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.0.write_at(offset, bytes)
-    }
-
-    fn set_len(&self, length: u64) -> Result<(), StorageError> {
-        self.0.set_len(length)
-    }
-
-    fn len(&self) -> Result<u64, StorageError> {
-        self.0.len()
-    }
-
-    fn sync_data(&self) -> Result<(), StorageError> {
-        self.1();
-        self.0.sync_data()
-    }
-}
 
 fn roomy() -> LogOptions {
     options().segment_bytes(1 << 20).preallocate_bytes(0).staging_bytes(64 << 10)
 }
 
-fn start(policy: FsyncPolicy, before_sync: fn()) -> (FaultStorage, LogHandle<Disk>) {
+fn start(policy: FsyncPolicy, before_sync: fn()) -> (FaultStorage, LogHandle<Watched>) {
     let disk = FaultStorage::new();
-    let (log, _) = Log::open(Disk { disk: disk.clone(), before_sync }, roomy()).expect("new");
+    let (log, _) = Log::open(Watched::syncs(disk.clone(), before_sync), roomy()).expect("new");
     (disk, LogHandle::start(log, policy).expect("a thread"))
 }
 

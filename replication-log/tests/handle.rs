@@ -6,122 +6,31 @@
 mod common;
 
 use std::{
-    sync::{Arc, Condvar, Mutex, mpsc},
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
-use common::{batch, open, options, records};
+use common::{batch, gate::Gate, open, options, records, watched::Watched};
 use replication_log::{
     AppendError, Epoch, FsyncPolicy, Log, LogHandle, Lsn,
     handle::{SubmitError, WaitError},
-    storage::{FaultFile, FaultStorage, Storage, StorageError, StorageFile, Survivors},
+    storage::{FaultStorage, Storage, Survivors},
 };
 
 /// A disk whose file syncs wait at a gate, so that a test decides what happens during one.
-#[derive(Clone)]
 struct Gated {
     disk: FaultStorage,
     gate: Arc<Gate>,
 }
 
-#[derive(Default)]
-struct Gate {
-    state: Mutex<GateState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct GateState {
-    shut: bool,
-    waiting: usize,
-}
-
-impl Gate {
-    fn shut(&self) {
-        self.state.lock().expect("no panic under it").shut = true;
-    }
-
-    fn open(&self) {
-        self.state.lock().expect("no panic under it").shut = false;
-        self.changed.notify_all();
-    }
-
-    fn until_someone_waits(&self) {
-        drop(
-            self.changed
-                .wait_while(self.state.lock().expect("no panic under it"), |state| state.waiting == 0)
-                .expect("no panic under it"),
-        );
-    }
-
-    fn pass(&self) {
-        let mut state = self.state.lock().expect("no panic under it");
-        state.waiting += 1;
-        self.changed.notify_all();
-        let mut state = self.changed.wait_while(state, |state| state.shut).expect("no panic under it");
-        state.waiting -= 1;
-    }
-}
-
-struct GatedFile(FaultFile, Arc<Gate>);
-
-impl Storage for Gated {
-    type File = GatedFile;
-
-    fn list(&self) -> Result<Vec<String>, StorageError> {
-        self.disk.list()
-    }
-
-    fn create(&self, name: &str) -> Result<GatedFile, StorageError> {
-        self.disk.create(name).map(|file| GatedFile(file, Arc::clone(&self.gate)))
-    }
-
-    fn open(&self, name: &str) -> Result<GatedFile, StorageError> {
-        self.disk.open(name).map(|file| GatedFile(file, Arc::clone(&self.gate)))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), StorageError> {
-        self.disk.remove(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
-        self.disk.rename(from, to)
-    }
-
-    fn sync_directory(&self) -> Result<(), StorageError> {
-        self.disk.sync_directory()
-    }
-}
-
-impl StorageFile for GatedFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
-        self.0.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.0.write_at(offset, bytes)
-    }
-
-    fn set_len(&self, length: u64) -> Result<(), StorageError> {
-        self.0.set_len(length)
-    }
-
-    fn len(&self) -> Result<u64, StorageError> {
-        self.0.len()
-    }
-
-    fn sync_data(&self) -> Result<(), StorageError> {
-        self.1.pass();
-        self.0.sync_data()
-    }
-}
-
 /// A handle over a gated disk with room for everything in one segment.
-fn gated(policy: FsyncPolicy) -> (Gated, LogHandle<Gated>) {
-    let storage = Gated { disk: FaultStorage::new(), gate: Arc::default() };
-    let (log, _) = Log::open(storage.clone(), options().segment_bytes(1 << 20)).expect("new");
-    (storage, LogHandle::start(log, policy).expect("a thread"))
+fn gated(policy: FsyncPolicy) -> (Gated, LogHandle<Watched>) {
+    let (disk, gate) = (FaultStorage::new(), Arc::new(Gate::default()));
+    let at_gate = Arc::clone(&gate);
+    let watched = Watched::syncs(disk.clone(), move || at_gate.pass());
+    let (log, _) = Log::open(watched, options().segment_bytes(1 << 20)).expect("new");
+    (Gated { disk, gate }, LogHandle::start(log, policy).expect("a thread"))
 }
 
 #[test]
@@ -351,7 +260,7 @@ fn a_future_that_outlives_all_handles_does_not_keep_the_log() {
     let ticket = handle.append(&batch(0, 0, &[1])).expect("fits");
     let future = handle.when_durable(ticket);
     drop(handle);
-    let log = Log::open(storage, options());
+    let log = Log::open(storage.disk, options());
     assert_eq!(log.expect("free").0.durable(), ticket.last());
     drop(future);
 }

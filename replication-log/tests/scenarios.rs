@@ -186,13 +186,10 @@ fn a_length_field_never_makes_the_log_allocate_more_than_there_is() {
         disk.set_bytes(FIRST, bytes.clone());
 
         let largest = Arc::new(AtomicUsize::new(0));
-        let on_read = Arc::new({
-            let largest = Arc::clone(&largest);
-            move |bytes| {
-                largest.fetch_max(bytes, Ordering::Relaxed);
-            }
+        let seen = Arc::clone(&largest);
+        let storage = Watched::reads(disk.clone(), move |bytes| {
+            seen.fetch_max(bytes, Ordering::Relaxed);
         });
-        let storage = Watched { disk: disk.clone(), on_read };
         let (log, report) = Log::open(storage, options()).expect("an unsynced tail");
         assert_eq!((log.durable(), report.cut.map(|cut| cut.offset)), (Lsn::new(1), Some(offset as u64)));
         let largest = largest.load(Ordering::Relaxed);

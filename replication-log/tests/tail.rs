@@ -8,13 +8,13 @@ mod common;
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Condvar, Mutex, mpsc},
+    sync::{Arc, mpsc},
     task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
 
-use common::{batch, open, options, payload, watched::Watched};
+use common::{batch, gate::Gate, open, options, payload, watched::Watched};
 use replication_log::{
     Damage, Epoch, FsyncPolicy, Log, LogHandle, Lsn, TruncateAfterError,
     handle::{SubmitError, Tail, TailError},
@@ -376,42 +376,11 @@ fn whoever_cannot_block_awaits_the_next_record() {
     assert_eq!(follower.join().expect("no panic"), TailError::Rewound { to: Lsn::ZERO });
 }
 
-/// Where the reads of a disk wait.
-#[derive(Default)]
-struct Gate {
-    /// Whether it is shut, and how many wait at it.
-    state: Mutex<(bool, usize)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn set(&self, shut: bool) {
-        self.state.lock().expect("no panic under it").0 = shut;
-        self.changed.notify_all();
-    }
-
-    fn until_someone_waits(&self) {
-        let state = self.state.lock().expect("no panic under it");
-        drop(self.changed.wait_while(state, |state| state.1 == 0).expect("no panic under it"));
-    }
-
-    fn pass(&self) {
-        let mut state = self.state.lock().expect("no panic under it");
-        if state.0 {
-            state.1 += 1;
-            self.changed.notify_all();
-            drop(self.changed.wait_while(state, |state| state.0).expect("no panic under it"));
-        }
-    }
-}
-
 fn slow(policy: FsyncPolicy) -> (Arc<Gate>, LogHandle<Watched>) {
     let gate = Arc::new(Gate::default());
-    let on_read = Arc::new({
-        let gate = Arc::clone(&gate);
-        move |_| gate.pass()
-    });
-    let (log, _) = Log::open(Watched { disk: FaultStorage::new(), on_read }, options()).expect("new");
+    let at_gate = Arc::clone(&gate);
+    let disk = Watched::reads(FaultStorage::new(), move |_| at_gate.pass());
+    let (log, _) = Log::open(disk, options()).expect("new");
     (gate, LogHandle::start(log, policy).expect("a thread"))
 }
 
@@ -420,13 +389,13 @@ fn a_tail_that_waits_for_the_disk_holds_nobody_up() {
     let (gate, handle) = slow(FsyncPolicy::Always);
     append(&handle, 1, 100);
     let mut tail = handle.tail(Lsn::FIRST).expect("open");
-    gate.set(true);
+    gate.shut();
     let reader = thread::spawn(move || tail.try_next().map(|record| record.map(|record| record.lsn)));
     gate.until_someone_waits();
     append(&handle, 5, 800);
     handle.promise_epoch(Epoch::new(1)).expect("healthy");
     handle.truncate_before(Lsn::new(1)).expect("healthy");
-    gate.set(false);
+    gate.open();
     assert_eq!(reader.join().expect("no panic"), Ok(Some(Lsn::FIRST)));
 }
 
@@ -440,7 +409,7 @@ fn what_was_cut_during_a_read_is_not_believed_and_not_taken_for_damage() {
         handle.sync().expect("healthy");
         let mut tail = handle.tail(Lsn::new(1)).expect("open");
         // Only the tail finds the gate shut: whoever cuts to the log's beginning reads nothing.
-        gate.set(true);
+        gate.shut();
         let reader = thread::spawn(move || {
             let outcome = tail.try_next().map(|record| record.map(|record| record.lsn));
             (outcome, tail)
@@ -451,7 +420,7 @@ fn what_was_cut_during_a_read_is_not_believed_and_not_taken_for_damage() {
             let _ = handle.append(&batch(0, 77, &[100])).expect("fits");
         }
         assert_eq!(handle.durable(), Some(Lsn::ZERO));
-        gate.set(false);
+        gate.open();
         let (outcome, mut tail) = reader.join().expect("no panic");
         assert_eq!(outcome, Ok(None), "record 1 is another now, and not durable");
         if !written_anew {

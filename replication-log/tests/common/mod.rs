@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub(crate) mod gate;
 pub(crate) mod watched;
 
 use replication_log::{
