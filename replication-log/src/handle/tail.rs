@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -148,8 +148,7 @@ impl<S: Storage> Tail<S> {
     /// [`FsyncPolicy::Never`](crate::FsyncPolicy::Never) it waits until someone asks for a sync.
     pub fn wait_next(&mut self) -> Result<Record<'_>, TailError> {
         while !self.advance()? {
-            let waited = self.shared.done.wait_while(self.shared.lock(), |state| !self.is_due(state));
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            drop(self.shared.wait_while(|state| !self.is_due(state)));
         }
         self.take()
     }
@@ -157,9 +156,7 @@ impl<S: Storage> Tail<S> {
     /// Like [`wait_next`](Tail::wait_next), and `None` when `timeout` is over first.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Record<'_>>, TailError> {
         if !self.advance()? {
-            let due = |state: &mut State<S>| !self.is_due(state);
-            let waited = self.shared.done.wait_timeout_while(self.shared.lock(), timeout, due);
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            drop(self.shared.wait_while_for(timeout, |state| !self.is_due(state)));
             if !self.advance()? {
                 return Ok(None);
             }
