@@ -13,7 +13,9 @@ pub enum CheckpointError {
     #[error("no checkpoint is being made")]
     NotUnderWay,
     /// One state, or one partition's standing, is larger than what can be loaded again. The checkpoint is given up.
-    #[error("the checkpoint is given up: one part of it has {bytes} bytes, at most {limit} can be loaded again")]
+    #[error(
+        "the checkpoint is given up: one part of it has {bytes} bytes, at most {limit} can be loaded again"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,

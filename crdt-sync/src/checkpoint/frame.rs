@@ -90,11 +90,7 @@ pub(super) fn check_start(start: &[u8; START_BYTES]) -> Result<(), RestoreError>
         return Err(RestoreError::NotOne);
     }
     let found = version.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte));
-    if found == VERSION {
-        Ok(())
-    } else {
-        Err(RestoreError::OtherVersion { found, supported: VERSION })
-    }
+    if found == VERSION { Ok(()) } else { Err(RestoreError::OtherVersion { found, supported: VERSION }) }
 }
 
 /// The first frame of `bytes`, and how many bytes it takes up with its length; `None` when there is more to come.

@@ -20,7 +20,8 @@ pub(crate) fn load<C: AsRef<[u8]>>(
     chunks: impl IntoIterator<Item = C>,
     wall: WallTime,
 ) -> Result<(Replica, Lsn), RecoverError> {
-    let mut loader = Loader { replica: Replica::empty(config)?, wall, lsn: None, partition: None, ended: false };
+    let mut loader =
+        Loader { replica: Replica::empty(config)?, wall, lsn: None, partition: None, ended: false };
     let mut bytes: Vec<u8> = Vec::new();
     let mut started = false;
     for chunk in chunks {
@@ -142,7 +143,10 @@ impl Loader {
     fn retained(&mut self, run: Run, lsns: &[u64]) -> Result<(), RestoreError> {
         let loading = self.partition.as_mut().ok_or(disorder("entries outside of a partition"))?;
         let follows = loading.origin.is_none_or(|last| last <= run.origin) && loading.key.is_none();
-        if !follows || run.partition != loading.number || run.entries.is_empty() || lsns.len() != run.entries.len()
+        if !follows
+            || run.partition != loading.number
+            || run.entries.is_empty()
+            || lsns.len() != run.entries.len()
         {
             return Err(disorder("the order of entries"));
         }

@@ -34,7 +34,7 @@ mod writer;
 
 pub use error::{CheckpointError, RestoreError};
 pub(crate) use images::{Images, Walked};
-pub use loader::node_of_checkpoint;
 pub(crate) use loader::load;
+pub use loader::node_of_checkpoint;
 pub use writer::CheckpointPiece;
 pub(crate) use writer::Writer;

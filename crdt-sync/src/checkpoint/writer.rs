@@ -71,12 +71,7 @@ impl Writer {
         let lsn = replica.journal.last();
         let (issued, clock) = replica.stamps();
         let head = Head { lsn: lsn.get(), records: replica.records_of_head(), issued, clock };
-        Self {
-            lsn,
-            head: Some(head),
-            standings,
-            stage: Stage::Head,
-        }
+        Self { lsn, head: Some(head), standings, stage: Stage::Head }
     }
 
     /// The record it stands for.

@@ -73,6 +73,10 @@ impl Engine {
     pub fn begin_checkpoint(&mut self) -> Lsn {
         let writer = Writer::begin(&mut self.replica);
         let lsn = writer.lsn();
+        #[cfg(feature = "_planted_bugs")]
+        if self.topology.has_bug(crate::PlantedBug::CheckpointWithoutCells) {
+            self.abandon_checkpoint();
+        }
         self.checkpoint = Some(writer);
         lsn
     }

@@ -74,7 +74,14 @@ impl Cells {
         let tree = BucketTree::new(tree_key, leaf_bits)?;
         // There is one for every size that is allowed, and without one sessions go by the tree.
         let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
-        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree, sketch, photograph: None, images: None })
+        Ok(Self {
+            by_key: BTreeMap::new(),
+            by_hash: BTreeMap::new(),
+            tree,
+            sketch,
+            photograph: None,
+            images: None,
+        })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {

@@ -88,7 +88,9 @@ pub enum RecoverError {
     #[error(transparent)]
     Checkpoint(#[from] RestoreError),
     /// Records between the checkpoint and the rest of the log are gone: the two together are not the whole past.
-    #[error("the checkpoint stands for record {checkpoint}, the log goes on with record {first}: what is between is gone")]
+    #[error(
+        "the checkpoint stands for record {checkpoint}, the log goes on with record {first}: what is between is gone"
+    )]
     Gap {
         /// The record the checkpoint stands for.
         checkpoint: Lsn,

@@ -94,7 +94,8 @@ impl Logged {
             let partition = other.replica.partition(number);
             let standing = partition.standing();
             let ours = self.replica.partition(number).cells.iter();
-            let mut items: Vec<ItemKey> = partition.cells.iter().chain(ours).map(|(key, _)| key.clone()).collect();
+            let mut items: Vec<ItemKey> =
+                partition.cells.iter().chain(ours).map(|(key, _)| key.clone()).collect();
             items.sort_unstable();
             items.dedup();
             for (index, item) in (0..).zip(items).filter(|(index, _)| all || index % 2 == 0) {
