@@ -90,9 +90,9 @@ impl Writer {
         let mut effort = budget.max(1);
         while bytes.len() < budget.max(1) && effort > 0 {
             match self.stage {
-                Stage::End if !bytes.is_empty() => break,
+                // What is there leaves before word of what is missing.
+                Stage::End | Stage::Complete if !bytes.is_empty() => break,
                 Stage::End if self.lsn > durable => return Ok(CheckpointPiece::Waiting { lsn: self.lsn }),
-                Stage::Complete if !bytes.is_empty() => break,
                 Stage::Complete => return Ok(self.complete()),
                 _ => self.step(replica, &mut effort, &mut bytes)?,
             }
@@ -164,17 +164,13 @@ impl Writer {
         };
         let history = partition.histories.get(origin);
         let next = history.and_then(|history| retained_run(number, origin, history, head, above));
-        match next {
-            Some((run, lsns)) => {
-                let above = run.after.sequence + run.entries.len() as u64;
-                self.stage = Stage::Retained { number, index, above };
-                frame::put(&Frame::Retained { run, lsns }, out)
-            }
-            None => {
-                self.stage = Stage::Retained { number, index: index + 1, above: 0 };
-                Ok(())
-            }
-        }
+        let Some((run, lsns)) = next else {
+            self.stage = Stage::Retained { number, index: index + 1, above: 0 };
+            return Ok(());
+        };
+        let above = run.after.sequence + run.entries.len() as u64;
+        self.stage = Stage::Retained { number, index, above };
+        frame::put(&Frame::Retained { run, lsns }, out)
     }
 }
 

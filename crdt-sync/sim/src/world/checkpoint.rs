@@ -83,9 +83,9 @@ impl World {
         } else {
             match engine.next_piece(budget) {
                 Ok(CheckpointPiece::Bytes(bytes)) => making.bytes.extend(bytes),
-                Ok(CheckpointPiece::Waiting { .. }) => {}
                 Ok(CheckpointPiece::Complete { lsn, .. }) => making.complete = Some(lsn),
-                Err(CheckpointError::NotUnderWay) => {}
+                // Not durable yet; or the log has failed, and the process is about to end.
+                Ok(CheckpointPiece::Waiting { .. }) | Err(CheckpointError::NotUnderWay) => {}
                 other => return Err(Violation::AppendRefused { node: number, error: format!("{other:?}") }),
             }
         }

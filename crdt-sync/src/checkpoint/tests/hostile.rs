@@ -33,7 +33,9 @@ fn frames(bytes: &[u8]) -> Vec<Frame> {
 
 fn bytes_of(frames: &[Frame]) -> Vec<u8> {
     let mut bytes = START.to_vec();
-    frames.iter().for_each(|frame| frame::put(frame, &mut bytes).unwrap());
+    for frame in frames {
+        frame::put(frame, &mut bytes).unwrap();
+    }
     bytes
 }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::support::*;
-use crate::replica::{Action, Write};
+use crate::replica::{Action, Partition, Write};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -126,7 +126,7 @@ proptest! {
         let [one, other] = &mut replicas;
         one.merge_states_of(other, true);
         other.merge_states_of(one, true);
-        let roots = |logged: &Logged| logged.replica.partitions.iter().map(|p| p.standing()).collect::<Vec<_>>();
+        let roots = |logged: &Logged| logged.replica.partitions.iter().map(Partition::standing).collect::<Vec<_>>();
         prop_assert_eq!(roots(one), roots(other));
     }
 
@@ -136,9 +136,13 @@ proptest! {
         after in prop::collection::vec(arb_write(), 0..10),
     ) {
         let mut logged = Logged::new(1);
-        writes.iter().for_each(|write| logged.act(write));
+        for write in &writes {
+            logged.act(write);
+        }
         logged.begin();
-        after.iter().for_each(|write| logged.act(write));
+        for write in &after {
+            logged.act(write);
+        }
         while !logged.piece(1) {}
         let reopened = logged.reopened().unwrap().unwrap();
         prop_assert_eq!(retained(&reopened), retained(&logged.replica));

@@ -18,6 +18,9 @@ pub(super) const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
 pub(super) const PARTITIONS: u16 = 2;
 
 pub(super) type Log = Vec<(Lsn, Vec<u8>)>;
+type Cells = Vec<(ItemKey, Cell)>;
+/// Partition, origin and floor.
+type Of = (u16, crdt_core::ReplicaId, u64);
 
 pub(super) fn collections() -> [Collection; 4] {
     [
@@ -172,7 +175,7 @@ pub(super) struct Whole {
     id: crdt_core::ReplicaId,
     last: Lsn,
     /// Standing, cells, and a digest of the sketch.
-    partitions: Vec<(Standing, Vec<(ItemKey, Cell)>, u128)>,
+    partitions: Vec<(Standing, Cells, u128)>,
 }
 
 impl Whole {
@@ -197,14 +200,14 @@ pub(super) fn lsns(replica: &Replica) -> impl Iterator<Item = Lsn> {
 }
 
 /// The entries retained per partition and origin, with their records.
-pub(super) fn retained(replica: &Replica) -> Vec<(u16, crdt_core::ReplicaId, u64, Vec<(Bytes, Lsn)>)> {
+pub(super) fn retained(replica: &Replica) -> Vec<(Of, Vec<(Bytes, Lsn)>)> {
     let of_partition = |partition: &crate::replica::Partition| {
         let number = partition.number;
         let histories = partition.histories.iter();
         let entries = histories.map(|(origin, history)| {
             let floor = history.floor().sequence;
             let entries = history.after(floor).unwrap();
-            (number, origin, floor, entries.map(|entry| (entry.bytes.clone(), entry.lsn)).collect())
+            ((number, origin, floor), entries.map(|entry| (entry.bytes.clone(), entry.lsn)).collect())
         });
         entries.collect::<Vec<_>>()
     };
