@@ -8,6 +8,7 @@ extern crate std;
 
 mod bytes;
 mod cell;
+mod checkpoint;
 mod collection;
 mod engine;
 mod entry;
@@ -26,6 +27,7 @@ pub mod wire;
 
 pub use bytes::Bytes;
 pub use cell::{Cell, CellError};
+pub use checkpoint::{CheckpointError, CheckpointPiece, RestoreError, node_of_checkpoint};
 pub use collection::{Collection, CollectionId, Kind, Strategy};
 pub use engine::{
     Engine, Event, Input, LinkId, Output, PartitionStatus, PeerError, PeerStatus, Reply, Request, RequestId,

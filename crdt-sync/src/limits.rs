@@ -4,6 +4,10 @@ use core::time::Duration;
 
 use crate::merkle;
 
+/// Bytes of one part of a checkpoint: a state, or a partition's standing. The writer gives up above it, and the
+/// reader takes no more.
+pub(crate) const MAX_CHECKPOINT_FRAME: usize = 1 << 30;
+
 /// Bounds on what peers and clients can make a node hold or do. Reaching one is a typed error or a stated
 /// policy, never an allocation without end.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,4 +8,8 @@ pub enum PlantedBug {
     EffectsAheadOfDisk,
     /// A peer's frontier is taken over as soon as a session begins, before its states have arrived.
     FrontierRaisedEarly,
+    /// A checkpoint holds frontiers and contexts, and none of the cells.
+    CheckpointWithoutCells,
+    /// The log is cut above what the checkpoints stand for. The mistake is the driver's.
+    LogFloorIgnored,
 }

@@ -1,63 +1,160 @@
-//! The disk: a log in a directory, opened and read back, with one flusher for all appends.
+//! The disk: a log and checkpoints in a directory, opened and read back, with one flusher for all appends.
 
 use std::path::Path;
 
-use crdt_sync::Input;
+use crdt_sync::time::Now;
+use crdt_sync::{Config, Engine, Input, NodeId, RecoverError, node_of_checkpoint, node_of_log};
+use replication_log::snapshot::{SnapshotError, Snapshots};
 use replication_log::storage::FileStorage;
 use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, ReadError, RecordKind};
 use tokio::sync::mpsc::UnboundedSender;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::error::OpenError;
+use crate::checkpoints::Checkpoints;
+use crate::error::{OpenError, UnusableCheckpoint};
+use crate::options::NodeOptions;
 
 /// Records of the engine are opaque to the log.
 const ENGINE_RECORD: RecordKind = RecordKind(1);
 
-/// A log in a directory.
-pub(crate) type FileLog = Log<FileStorage>;
+/// What a directory holds of a node: its log, and checkpoints that stand for the beginning of it.
+pub(crate) struct Past {
+    log: Log<FileStorage>,
+    snapshots: Snapshots<FileStorage>,
+    checkpoint_every: u64,
+    /// The checkpoint the engine was opened from.
+    base: Option<Lsn>,
+}
 
-/// The log of a running node.
+/// The log of a running node, and what makes checkpoints of it.
 pub(crate) struct Disk {
     log: LogHandle<FileStorage>,
+    pub(crate) checkpoints: Checkpoints,
 }
 
 /// Opens the log of a directory, creating both if need be.
-pub(crate) fn open(directory: &Path) -> Result<FileLog, OpenError> {
+pub(crate) fn open(directory: &Path, options: &NodeOptions) -> Result<Past, OpenError> {
     let storage = FileStorage::open(directory)?;
-    let options = LogOptions::new(Uuid::new_v4().as_u64_pair().0);
-    let (log, report) = Log::open(storage, options)?;
+    let snapshots = Snapshots::open(storage.clone())?;
+    // A checkpoint has a name only when the log is durable up to its record.
+    let known_durable = snapshots.newest()?.unwrap_or(Lsn::ZERO);
+    let log_options = LogOptions::new(Uuid::new_v4().as_u64_pair().0)
+        .segment_bytes(options.segment_bytes)
+        .known_durable(known_durable);
+    let (log, report) = Log::open(storage, log_options)?;
     info!(last = report.last.get(), clean = report.closed_cleanly, "log opened");
     if let Some(cut) = &report.cut {
         warn!(?cut, "an unsynced tail was cut off the log");
     }
-    Ok(log)
+    Ok(Past { log, snapshots, checkpoint_every: options.checkpoint_every, base: None })
 }
 
-/// The first record, which says what the log belongs to.
-pub(crate) fn first_record(log: &FileLog) -> Result<Option<Vec<u8>>, OpenError> {
-    let mut reader = log.read_from(log.oldest())?;
-    Ok(reader.next_record()?.map(|record| record.payload.to_vec()))
-}
-
-/// All records, oldest first, one at a time. They end early when one cannot be read, and `failed` says why.
-pub(crate) fn records<'l>(
-    log: &'l FileLog,
-    failed: &'l mut Option<ReadError>,
-) -> Result<impl Iterator<Item = (Lsn, Vec<u8>)> + 'l, OpenError> {
-    let records = log.read_from(log.oldest())?.into_iter();
-    Ok(records.map_while(move |record| match record {
-        Ok(record) => Some((record.lsn, record.payload)),
-        Err(error) => {
-            *failed = Some(error);
-            None
+impl Past {
+    /// The node whose directory this is, told by the beginning of its log, or by a checkpoint where that was cut.
+    pub(crate) fn node(&self) -> Result<Option<NodeId>, OpenError> {
+        if self.log.oldest() == Lsn::FIRST {
+            let mut reader = self.log.read_from(Lsn::FIRST)?;
+            return Ok(reader.next_record()?.and_then(|record| node_of_log(record.payload)));
         }
-    }))
+        for lsn in self.newest_first()? {
+            if let Ok(mut reader) = self.snapshots.read(lsn)
+                && let Ok(Some(chunk)) = reader.next_chunk()
+                && let Some(node) = node_of_checkpoint(chunk)
+            {
+                return Ok(Some(node));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens the engine from the newest checkpoint that serves, or from the whole log when it is still there.
+    pub(crate) fn open_engine(&mut self, config: &Config, now: Now) -> Result<Engine, OpenError> {
+        let mut unusable = Vec::new();
+        for lsn in self.newest_first()? {
+            match self.open_from(lsn, config, now)? {
+                Ok(engine) => {
+                    info!(record = lsn.get(), "opened from a checkpoint");
+                    self.base = Some(lsn);
+                    return Ok(engine);
+                }
+                Err(why) => {
+                    error!(record = lsn.get(), %why, "a checkpoint is of no use");
+                    unusable.push((lsn, why));
+                }
+            }
+        }
+        let oldest = self.log.oldest();
+        if oldest > Lsn::FIRST {
+            return Err(OpenError::NoCheckpoint { oldest, unusable });
+        }
+        self.with_records_after(Lsn::ZERO, |records| Engine::open(config.clone(), records, now))
+    }
+
+    /// Opens the engine from one checkpoint. What is wrong with it is told apart from what no other would mend.
+    fn open_from(
+        &self,
+        lsn: Lsn,
+        config: &Config,
+        now: Now,
+    ) -> Result<Result<Engine, UnusableCheckpoint>, OpenError> {
+        let reader = self.snapshots.read(lsn).map_err(UnusableCheckpoint::from);
+        let reader = reader.and_then(|reader| Ok(reader.usable_with(&self.log).map(|()| reader)?));
+        let mut reader = match reader {
+            Ok(reader) => reader,
+            Err(why) => return Ok(Err(why)),
+        };
+        let mut damage: Option<SnapshotError> = None;
+        let chunks = std::iter::from_fn(|| match reader.next_chunk() {
+            Ok(chunk) => chunk.map(<[u8]>::to_vec),
+            Err(error) => {
+                damage = Some(error);
+                None
+            }
+        });
+        let opened =
+            self.with_records_after(lsn, |records| Engine::open_from(config.clone(), chunks, records, now));
+        if let Some(damage) = damage {
+            return Ok(Err(damage.into()));
+        }
+        match opened {
+            Ok(engine) => Ok(Ok(engine)),
+            Err(OpenError::Recover(RecoverError::Checkpoint(why))) => Ok(Err(why.into())),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Hands the records behind `lsn` over, oldest first, one at a time.
+    fn with_records_after(
+        &self,
+        lsn: Lsn,
+        open: impl FnOnce(&mut dyn Iterator<Item = (Lsn, Vec<u8>)>) -> Result<Engine, RecoverError>,
+    ) -> Result<Engine, OpenError> {
+        let mut failed: Option<ReadError> = None;
+        let records = self.log.read_from(Lsn::new(lsn.get() + 1))?.into_iter();
+        // They end early when one cannot be read, and then what was made of them is not used.
+        let mut records = records.map_while(|record| match record {
+            Ok(record) => Some((record.lsn, record.payload)),
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        });
+        let opened = open(&mut records);
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(opened?),
+        }
+    }
+
+    fn newest_first(&self) -> Result<impl Iterator<Item = Lsn> + use<>, OpenError> {
+        Ok(self.snapshots.list()?.into_iter().rev())
+    }
 }
 
 impl Disk {
     /// Starts the flusher, which reports every advance of the durable mark to the engine.
-    pub(crate) fn start(log: Log<FileStorage>, inputs: UnboundedSender<Input>) -> Result<Self, OpenError> {
+    pub(crate) fn start(past: Past, inputs: UnboundedSender<Input>) -> Result<Self, OpenError> {
         let report = Box::new(move |outcome: Result<Lsn, _>| {
             // When nobody listens any more the node is shutting down.
             let _ = inputs.send(match outcome {
@@ -65,13 +162,15 @@ impl Disk {
                 Err(_) => Input::LogFailed,
             });
         });
+        let Past { log, snapshots, checkpoint_every, base } = past;
         let log = LogHandle::start_with(log, FsyncPolicy::Group, report).map_err(OpenError::Thread)?;
-        Ok(Self { log })
+        let checkpoints = Checkpoints::new(log.clone(), snapshots, checkpoint_every, base);
+        Ok(Self { log, checkpoints })
     }
 
     /// Writes records as one batch; whether they became durable is reported later. Returns false when the
     /// log is over.
-    pub(crate) fn append(&self, first: Lsn, records: &[Vec<u8>]) -> bool {
+    pub(crate) fn append(&mut self, first: Lsn, records: &[Vec<u8>]) -> bool {
         let mut batch = Batch::new(Epoch::ZERO);
         let pushed = records.iter().try_for_each(|record| batch.push(ENGINE_RECORD, record));
         if let Err(error) = pushed {
@@ -79,7 +178,10 @@ impl Disk {
             return false;
         }
         match self.log.append(&batch) {
-            Ok(ticket) => *ticket.lsns().start() == first,
+            Ok(ticket) => {
+                self.checkpoints.log_grew(batch.encoded_bytes() as u64);
+                *ticket.lsns().start() == first
+            }
             Err(error) => {
                 warn!(%error, "the log refused a batch");
                 false
@@ -87,8 +189,14 @@ impl Disk {
         }
     }
 
+    /// Makes everything durable if a last checkpoint is worth its while, and says up to which record that is.
+    pub(crate) fn sync_before_last_checkpoint(&self) -> Option<Lsn> {
+        if self.checkpoints.is_last_one_due() { self.log.sync().ok() } else { None }
+    }
+
     /// Marks the log as cleanly closed.
     pub(crate) fn close(self) {
+        drop(self.checkpoints);
         if let Err(error) = self.log.close() {
             warn!(%error, "the log could not be closed cleanly");
         }

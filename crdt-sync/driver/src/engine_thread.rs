@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{broadcast, oneshot};
 use tracing::{debug, info, warn};
 
+use crate::checkpoints;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::net::{NetInput, Outbound};
@@ -81,7 +82,9 @@ impl EngineThread {
                 },
                 Some(input) = inlets.network.recv() => self.network(input),
                 () = tokio::time::sleep(sleep) => self.timer_due(),
+                () = tokio::time::sleep(checkpoints::PACE), if self.disk.checkpoints.are_under_way() => {}
             }
+            self.disk.checkpoints.go_on(&mut self.engine);
         }
         self.end(inlets.disk);
         if let Some(done) = told {
@@ -92,6 +95,10 @@ impl EngineThread {
     /// Closing the log makes everything durable that was appended, and whoever waited for that is told.
     fn end(mut self, mut disk: UnboundedReceiver<Input>) {
         self.links.clear();
+        if let Some(lsn) = self.disk.sync_before_last_checkpoint() {
+            self.handle(Input::Durable { lsn });
+            self.disk.checkpoints.make_last(&mut self.engine);
+        }
         self.disk.close();
         while let Ok(input) = disk.try_recv() {
             self.engine.handle(self.clock.now(), input);

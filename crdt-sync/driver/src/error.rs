@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 
 use conflict_store::ResolveError;
-use crdt_sync::{RecoverError, WriteError};
+use crdt_sync::{RecoverError, RestoreError, WriteError};
 use replication_log::Lsn;
+use replication_log::snapshot::{SnapshotError, UnusableSnapshot};
 use thiserror::Error;
 
 /// Why a node could not be opened, or cannot listen. Its directory is as it was, except for what the log's own
@@ -22,6 +23,15 @@ pub enum OpenError {
     /// The log's records could not be read back.
     #[error("the log cannot be read: {0}")]
     Read(#[from] replication_log::ReadError),
+    /// The log begins with a later record than the first, and none of the checkpoints beside it goes with it. Nothing
+    /// was touched; a copy of the directory, or another node of the cluster, has what is missing.
+    #[error("the log begins with record {oldest} and no checkpoint goes with it: {}", last_of(.unusable))]
+    NoCheckpoint {
+        /// The oldest record of the log.
+        oldest: Lsn,
+        /// The checkpoints there are, newest first, and what is wrong with each.
+        unusable: Vec<(Lsn, UnusableCheckpoint)>,
+    },
     /// The log belongs to another node or was written with another configuration.
     #[error(transparent)]
     Recover(#[from] RecoverError),
@@ -42,6 +52,28 @@ pub enum OpenError {
     /// The system gives no thread.
     #[error("no thread can be started: {0}")]
     Thread(io::Error),
+}
+
+/// Why a node is not opened from a checkpoint.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum UnusableCheckpoint {
+    /// Its file is damaged, or of another version.
+    #[error(transparent)]
+    Damaged(#[from] SnapshotError),
+    /// It was not taken of this log, or records between the two are gone.
+    #[error(transparent)]
+    OtherLog(#[from] UnusableSnapshot),
+    /// Its content is no checkpoint of an engine.
+    #[error(transparent)]
+    Content(#[from] RestoreError),
+}
+
+fn last_of(unusable: &[(Lsn, UnusableCheckpoint)]) -> String {
+    match unusable.first() {
+        Some((_, why)) => why.to_string(),
+        None => "there is none".to_owned(),
+    }
 }
 
 /// Why a node did not do what it was asked.

@@ -5,6 +5,7 @@
     reason = "this is the edge: it owns the clock, the sockets, the files and the threads"
 )]
 
+mod checkpoints;
 mod clock;
 mod collections;
 mod disk;
@@ -15,7 +16,7 @@ mod node;
 mod options;
 
 pub use collections::{Counters, Documents, Registers, Sets};
-pub use error::{NodeError, OpenError};
+pub use error::{NodeError, OpenError, UnusableCheckpoint};
 pub use net::Traffic;
 pub use node::Node;
 pub use options::NodeOptions;

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::disk::{self, Disk, FileLog};
+use crate::disk::{self, Disk, Past};
 use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError};
 use crate::net::{self, Counters, Net, NetInput, Traffic};
@@ -76,7 +76,7 @@ struct Running {
 impl Node {
     /// Opens the node in a directory, creating it if need be.
     ///
-    /// Reads the whole log back: O(records). The directory is locked until the node is shut down.
+    /// Reads the newest checkpoint and the log behind it, or the whole log where there is none: O(bytes). The directory is locked until the node is shut down.
     pub async fn open(directory: impl AsRef<Path>, options: NodeOptions) -> Result<Self, OpenError> {
         let beyond_loopback = options.beyond_loopback;
         let listener = match options.listen {
@@ -86,7 +86,7 @@ impl Node {
         let directory = directory.as_ref().to_path_buf();
         let clock = Clock::start();
         let max_frame = options.limits.max_frame;
-        let (engine, log) = tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
+        let (engine, past) = tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
             .await
             .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
 
@@ -94,7 +94,7 @@ impl Node {
         let (commands, commands_outlet) = mpsc::channel(QUEUE);
         let (inputs, network_outlet) = mpsc::channel::<NetInput>(QUEUE);
         let (events, _) = broadcast::channel(QUEUE);
-        let disk = Disk::start(log, disk_inputs)?;
+        let disk = Disk::start(past, disk_inputs)?;
         let thread = EngineThread::new(engine, disk, clock, events.clone());
         start(thread, Inlets { commands: commands_outlet, network: network_outlet, disk: disk_outlet })?;
 
@@ -304,9 +304,9 @@ async fn bind(address: SocketAddr, beyond_loopback: bool) -> Result<(SocketAddr,
     Ok((listener.local_addr().map_err(refused)?, listener))
 }
 
-fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(Engine, FileLog), OpenError> {
-    let log = disk::open(directory)?;
-    let logged = disk::first_record(&log)?.and_then(|record| crdt_sync::node_of_log(&record));
+fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(Engine, Past), OpenError> {
+    let mut past = disk::open(directory, &options)?;
+    let logged = past.node()?;
     let node = options.node.or(logged).unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
@@ -316,17 +316,11 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
     config.limits = options.limits;
     config.timing = options.timing;
     let is_restored = options.is_restored;
-    let mut failed = None;
-    let records = disk::records(&log, &mut failed)?;
-    let opened = Engine::open(config, records, clock.now());
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    let mut engine = opened?;
+    let mut engine = past.open_engine(&config, clock.now())?;
     if is_restored {
         engine.distrust_past(clock.now());
     }
-    Ok((engine, log))
+    Ok((engine, past))
 }
 
 /// The engine gets a thread of its own, because its log writes block.

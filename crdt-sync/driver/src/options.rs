@@ -12,6 +12,9 @@ const RELIABLE: Timing = Timing {
     ..Timing::DEFAULT
 };
 
+const CHECKPOINT_EVERY: u64 = 64 << 20;
+const SEGMENT_BYTES: u64 = 64 << 20;
+
 /// How a node is opened.
 ///
 /// ```
@@ -34,6 +37,8 @@ pub struct NodeOptions {
     pub(crate) is_restored: bool,
     pub(crate) limits: Limits,
     pub(crate) timing: Timing,
+    pub(crate) checkpoint_every: u64,
+    pub(crate) segment_bytes: u64,
 }
 
 impl NodeOptions {
@@ -49,6 +54,8 @@ impl NodeOptions {
             is_restored: false,
             limits: Limits::default(),
             timing: RELIABLE,
+            checkpoint_every: CHECKPOINT_EVERY,
+            segment_bytes: SEGMENT_BYTES,
         }
     }
 
@@ -102,6 +109,22 @@ impl NodeOptions {
     /// Other waiting times than the default ones, which suit TCP.
     pub fn timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
+        self
+    }
+
+    /// Makes a checkpoint of the node's state whenever its log has grown by this many bytes since the last one, or by
+    /// the size of the last one where that is more; 64 MiB by default. What the log holds from before the older of
+    /// the last two checkpoints is dropped, so that a directory takes up a small multiple of what the node holds,
+    /// and opening it reads one checkpoint and the records behind it.
+    pub fn checkpoint_every(mut self, log_bytes: u64) -> Self {
+        self.checkpoint_every = log_bytes;
+        self
+    }
+
+    /// The size of the files the log consists of, 64 MiB by default. The log is dropped by whole files, and what one
+    /// write or one frame of a peer leads to must fit into one: stay well above [`Limits::max_frame`].
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
         self
     }
 }

@@ -3,18 +3,21 @@
 //! What is appended is written at once, to memory; making it durable takes time, and appends made meanwhile
 //! share the next sync. This is how a driver uses the log, in simulated time.
 
+mod checkpoints;
+
 use std::collections::VecDeque;
 
-use replication_log::storage::{FaultFile, FaultStorage, Survivors};
+use replication_log::snapshot::{BeginError, SnapshotError, UnusableSnapshot};
+use replication_log::storage::{FaultFile, FaultStorage, StorageError, Survivors};
 use replication_log::{
     AppendError, Batch, BatchError, Epoch, Log, LogOptions, Lsn, OpenError, PendingSync, ReadError,
-    RecordKind, SyncError,
+    RecordKind, SyncError, TruncateError,
 };
 use thiserror::Error;
 
-/// Small, so that logs of a short run have more than one segment.
-const SEGMENT_BYTES: u64 = 32 << 10;
-const PREALLOCATE_BYTES: u64 = 4 << 10;
+/// Small, so that logs of a short run have several segments, and checkpoints let some of them go.
+const SEGMENT_BYTES: u64 = 4 << 10;
+const PREALLOCATE_BYTES: u64 = 1 << 10;
 /// The log does not look at the kind of a record; the engine's records say themselves what they are.
 const KIND: RecordKind = RecordKind(1);
 
@@ -46,6 +49,16 @@ pub(crate) enum DiskError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    BeginSnapshot(#[from] BeginError),
+    #[error(transparent)]
+    Unusable(#[from] UnusableSnapshot),
+    #[error(transparent)]
+    Truncate(#[from] TruncateError),
     #[error("record {got} was to be appended where record {expected} comes next")]
     OutOfOrder { expected: Lsn, got: Lsn },
     #[error("the log is not open")]
@@ -71,9 +84,10 @@ impl Disk {
 
     /// Opens the log and reads what it holds.
     pub(crate) fn open(&mut self) -> Result<Vec<(Lsn, Vec<u8>)>, DiskError> {
-        let (log, _) = Log::open(self.storage.clone(), self.options.clone())?;
+        let known_durable = self.snapshots()?.newest()?.unwrap_or(Lsn::ZERO);
+        let (log, _) = Log::open(self.storage.clone(), self.options.clone().known_durable(known_durable))?;
         let records = log
-            .read_from(Lsn::FIRST)?
+            .read_from(log.oldest())?
             .into_iter()
             .map(|record| record.map(|record| (record.lsn, record.payload)))
             .collect::<Result<_, _>>()?;

@@ -38,3 +38,15 @@ fn catch(bug: PlantedBug) -> Failure {
     assert_eq!(simulate(failure.seed, &plan), Err(failure.clone()), "and shows again in the same way");
     failure
 }
+
+#[test]
+fn a_checkpoint_without_its_cells_is_caught() {
+    let failure = catch(PlantedBug::CheckpointWithoutCells);
+    assert!(matches!(failure.violation, Violation::CannotStart { .. }), "{failure}");
+}
+
+#[test]
+fn a_log_that_is_cut_above_its_checkpoints_is_caught() {
+    let failure = catch(PlantedBug::LogFloorIgnored);
+    assert!(matches!(failure.violation, Violation::CannotStart { .. }), "{failure}");
+}

@@ -14,6 +14,7 @@
 //!                     └──────────────────────────┘
 //! ```
 
+mod checkpoints;
 mod event;
 mod io;
 mod links;
@@ -51,6 +52,7 @@ pub struct Engine {
     topology: MultiLeader,
     timer: Option<Instant>,
     ended: bool,
+    checkpoint: Option<crate::checkpoint::Writer>,
 }
 
 /// What a part of the engine needs of the rest while it handles one input.
@@ -71,17 +73,7 @@ impl Engine {
         now: Now,
     ) -> Result<Self, RecoverError> {
         let replica = Replica::recover(config, records, now.wall)?;
-        let durable = if replica.is_newly_founded() { Lsn::ZERO } else { replica.journal.last() };
-        let mut engine = Self {
-            outbox: Outbox::new(durable),
-            links: Links::default(),
-            topology: MultiLeader::new(now.instant, &replica),
-            replica,
-            timer: None,
-            ended: false,
-        };
-        engine.settle(now.instant);
-        Ok(engine)
+        Ok(Self::start(replica, now))
     }
 
     /// Gives up the identity of before and writes under a new one. To be called right after
@@ -123,6 +115,7 @@ impl Engine {
             }
             Input::LogFailed => {
                 self.ended = true;
+                self.abandon_checkpoint();
                 self.outbox.fail();
                 self.links.close_all(&mut self.outbox);
                 return;

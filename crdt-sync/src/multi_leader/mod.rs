@@ -203,7 +203,7 @@ impl MultiLeader {
 
     /// Whether the engine was told to make this mistake.
     #[cfg(feature = "_planted_bugs")]
-    fn has_bug(&self, bug: crate::PlantedBug) -> bool {
+    pub(crate) fn has_bug(&self, bug: crate::PlantedBug) -> bool {
         self.planted == Some(bug)
     }
 }

@@ -291,7 +291,7 @@ impl Replica {
         Ok((ItemKey { collection, key: item.key.clone() }, cell))
     }
 
-    pub(super) fn kind_of(&self, collection: CollectionId) -> Result<Kind, RunError> {
+    pub(crate) fn kind_of(&self, collection: CollectionId) -> Result<Kind, RunError> {
         let known = self.registry.get(collection).ok_or(RunError::UnknownCollection { collection })?;
         Ok(known.kind)
     }

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::bytes::Bytes;
 use crate::cell::Cell;
+use crate::checkpoint::{Images, Walked};
 use crate::collection::{CollectionId, Kind};
 use crate::merkle::{
     BucketTree, Item, ItemSketch, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot,
@@ -56,6 +57,8 @@ pub(crate) struct Cells {
     /// The same items as the tree's, so that few differences are found without walking it.
     sketch: Option<ItemSketch>,
     photograph: Option<Photograph>,
+    /// What a checkpoint that is being made still needs.
+    images: Option<Images>,
 }
 
 /// What the tree and the sketch showed at one moment.
@@ -71,7 +74,14 @@ impl Cells {
         let tree = BucketTree::new(tree_key, leaf_bits)?;
         // There is one for every size that is allowed, and without one sessions go by the tree.
         let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
-        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree, sketch, photograph: None })
+        Ok(Self {
+            by_key: BTreeMap::new(),
+            by_hash: BTreeMap::new(),
+            tree,
+            sketch,
+            photograph: None,
+            images: None,
+        })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -122,6 +132,7 @@ impl Cells {
         lsn: Lsn,
         change: impl FnOnce(&mut Cell) -> Change,
     ) -> Change {
+        self.keep_image(key);
         let held = self.by_key.get_mut(key);
         let mut cell = held.map_or_else(
             || Cell::vacant(kind),
@@ -138,6 +149,7 @@ impl Cells {
 
     /// Replaces what is held under a key; a vacant cell removes it.
     pub(crate) fn put(&mut self, key: &ItemKey, cell: Cell, lsn: Lsn) {
+        self.keep_image(key);
         if cell.is_vacant() {
             return self.remove(key);
         }
@@ -173,6 +185,39 @@ impl Cells {
     /// Nobody looks at the photograph any more.
     pub(crate) fn forget_photograph(&mut self) {
         self.photograph = None;
+    }
+
+    /// A checkpoint begins: what the cells hold now is kept until it is given out.
+    pub(crate) fn begin_images(&mut self) {
+        self.images = Some(Images::default());
+    }
+
+    /// The checkpoint walks on. Without one there is nothing to walk.
+    pub(crate) fn walk_images(&mut self, effort: &mut usize) -> Walked {
+        let Some(images) = &mut self.images else { return Walked::Done };
+        let walked = images.walk(&self.by_key, effort);
+        if walked == Walked::Done {
+            self.images = None;
+        }
+        walked
+    }
+
+    /// The checkpoint is given up.
+    pub(crate) fn forget_images(&mut self) {
+        self.images = None;
+    }
+
+    /// How many keys are kept as they were.
+    #[cfg(test)]
+    pub(crate) fn images(&self) -> usize {
+        self.images.as_ref().map_or(0, Images::len)
+    }
+
+    /// To be called before the key changes, and while its cell is in its place.
+    fn keep_image(&mut self, key: &ItemKey) {
+        if let Some(images) = &mut self.images {
+            images.keep(key, self.by_key.get(key));
+        }
     }
 
     fn remove(&mut self, key: &ItemKey) {

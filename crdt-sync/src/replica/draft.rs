@@ -182,6 +182,7 @@ impl Replica {
             draft.carry_out(index, write, clock.now(wall)?)?;
         }
         let Draft { cells, runs, versions, .. } = draft;
+        self.issued = clock.last();
         self.clock = clock;
         Ok(self.commit(cells, runs, versions))
     }

@@ -14,18 +14,20 @@ mod tests;
 
 use alloc::vec::Vec;
 
-use crdt_core::{HlcClock, ReplicaId};
+use crdt_core::{Hlc, HlcClock, ReplicaId};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use replication_log::Lsn;
 
 pub(crate) use apply::{Joined, check_position};
 pub use apply::{RunError, RunOutcome};
+pub(crate) use cells::Held;
 pub use cells::ItemKey;
 
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
+pub(crate) use replay::STORED;
 pub use replay::{RecoverError, node_of_log};
 
 use crate::collection::{Collection, CollectionId, Registry};
@@ -87,6 +89,8 @@ pub(crate) struct Replica {
     /// The identity under which this node writes now.
     pub(crate) id: ReplicaId,
     clock: HlcClock,
+    /// The last stamp that was given out.
+    issued: Hlc,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) journal: Journal,
@@ -101,6 +105,7 @@ impl Replica {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             clock: HlcClock::new(config.timing.max_drift),
+            issued: Hlc::ZERO,
             rng: ChaCha8Rng::from_seed(config.seed),
             id: ReplicaId::from_u128(0),
             journal: Journal::after(Lsn::ZERO),

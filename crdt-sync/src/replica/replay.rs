@@ -1,6 +1,7 @@
 //! From the journal back to the replica it was.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crdt_core::codec::{self, DecodeError};
 use crdt_core::{Dot, Hlc, HlcClock, ReplicaId, WallTime};
@@ -10,6 +11,7 @@ use thiserror::Error;
 use super::journal::{Founding, JournalRecord, MergedState};
 use super::{Config, ItemKey, Replica};
 use crate::cell::{self, Cell, CellError};
+use crate::checkpoint::{self, RestoreError};
 use crate::collection::Registry;
 use crate::entry::Entry;
 use crate::merkle::TreeError;
@@ -17,7 +19,7 @@ use crate::node::NodeId;
 use crate::wire::Run;
 
 /// What was admitted once is read back whatever the limits are now; the log's own bounds hold it in check.
-const LIMITS: crdt_core::Limits =
+pub(crate) const STORED: crdt_core::Limits =
     crdt_core::Limits { max_bytes: 64 << 20, max_elements: 64 << 20, ..crdt_core::Limits::DEFAULT };
 
 /// Why a node cannot start from its log.
@@ -82,6 +84,27 @@ pub enum RecoverError {
         /// What is wrong with it.
         cause: CellError,
     },
+    /// The checkpoint cannot be loaded. An older one may do, or the whole log.
+    #[error(transparent)]
+    Checkpoint(#[from] RestoreError),
+    /// Records between the checkpoint and the rest of the log are gone: the two together are not the whole past.
+    #[error(
+        "the checkpoint stands for record {checkpoint}, the log goes on with record {first}: what is between is gone"
+    )]
+    Gap {
+        /// The record the checkpoint stands for.
+        checkpoint: Lsn,
+        /// The first record behind it that there is.
+        first: Lsn,
+    },
+    /// The log ends before the record the checkpoint stands for: it lost what was durable.
+    #[error("the checkpoint stands for record {checkpoint}, the log ends with record {last}")]
+    LogTooShort {
+        /// The record the checkpoint stands for.
+        checkpoint: Lsn,
+        /// The last record of the log.
+        last: Lsn,
+    },
 }
 
 impl Replica {
@@ -91,24 +114,93 @@ impl Replica {
         records: impl IntoIterator<Item = (Lsn, R)>,
         wall: WallTime,
     ) -> Result<Self, RecoverError> {
+        let mut replica = Self::empty(config)?;
+        replica.replay_after(Lsn::ZERO, records, wall)?;
+        if replica.journal.last() == Lsn::ZERO {
+            replica.found();
+        }
+        Ok(replica)
+    }
+
+    /// Rebuilds the replica from a checkpoint and the records behind it. Records that the checkpoint has may be
+    /// among them; they are passed over unread.
+    pub(crate) fn recover_from<C: AsRef<[u8]>, R: AsRef<[u8]>>(
+        config: Config,
+        checkpoint: impl IntoIterator<Item = C>,
+        records: impl IntoIterator<Item = (Lsn, R)>,
+        wall: WallTime,
+    ) -> Result<Self, RecoverError> {
+        let (mut replica, base) = checkpoint::load(config, checkpoint, wall)?;
+        replica.replay_after(base, records, wall)?;
+        Ok(replica)
+    }
+
+    /// A replica that holds nothing, and has no identity yet.
+    pub(crate) fn empty(config: Config) -> Result<Self, RecoverError> {
         let registry =
             Registry::new(&config.collections).map_err(|name| RecoverError::DeclaredTwice { name })?;
         if config.partitions == 0 {
             return Err(RecoverError::NoPartitions);
         }
-        let mut replica = Self::unfounded(config, registry)?;
-        let mut last = Lsn::ZERO;
+        Ok(Self::unfounded(config, registry)?)
+    }
+
+    /// Replays the records behind `base`, up to which this replica is.
+    fn replay_after<R: AsRef<[u8]>>(
+        &mut self,
+        base: Lsn,
+        records: impl IntoIterator<Item = (Lsn, R)>,
+        wall: WallTime,
+    ) -> Result<(), RecoverError> {
+        let (mut last, mut seen) = (base, None);
         for (lsn, bytes) in records {
-            let record = codec::decode_payload(bytes.as_ref(), &LIMITS)
+            seen = Some(lsn);
+            if lsn <= base {
+                continue;
+            }
+            if last == base && base != Lsn::ZERO && lsn.get() > base.get() + 1 {
+                return Err(RecoverError::Gap { checkpoint: base, first: lsn });
+            }
+            let record = codec::decode_payload(bytes.as_ref(), &STORED)
                 .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
-            replica.replay(record, lsn, last == Lsn::ZERO, wall)?;
+            self.replay(record, lsn, last == Lsn::ZERO, wall)?;
             last = lsn;
         }
-        replica.journal = super::Journal::after(last);
-        if last == Lsn::ZERO {
-            replica.found();
+        match seen {
+            Some(seen) if seen < base => Err(RecoverError::LogTooShort { checkpoint: base, last: seen }),
+            _ => {
+                self.journal = super::Journal::after(last);
+                Ok(())
+            }
         }
-        Ok(replica)
+    }
+
+    /// The records that make, on an empty replica, what a checkpoint tells nowhere else: everything but partitions
+    /// and clocks. The first is the founding, and every one holds for whatever comes after it.
+    pub(crate) fn records_of_head(&self) -> Vec<JournalRecord> {
+        Vec::from([JournalRecord::Founded(self.founding()), JournalRecord::Identity(self.id)])
+    }
+
+    /// Whether no record has given this replica an identity yet.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.id == ReplicaId::from_u128(0)
+    }
+
+    /// The last stamp that was given out, and the last one given out or taken note of.
+    pub(crate) fn stamps(&self) -> (Hlc, Hlc) {
+        (self.issued, self.clock.last())
+    }
+
+    /// Takes both over from a checkpoint: the first in any case, the second as if it arrived now.
+    pub(crate) fn restore_stamps(&mut self, issued: Hlc, noted: Hlc, wall: WallTime) {
+        self.issued = issued;
+        self.clock = HlcClock::resume(issued, self.config.timing.max_drift);
+        self.clock.observe(noted, wall);
+    }
+
+    /// Takes note of a stamp of another node.
+    pub(crate) fn observe(&mut self, stamp: Hlc, wall: WallTime) {
+        self.clock.observe(stamp, wall);
     }
 
     fn found(&mut self) {
@@ -125,7 +217,7 @@ impl Replica {
         }
     }
 
-    fn replay(
+    pub(crate) fn replay(
         &mut self,
         record: JournalRecord,
         lsn: Lsn,
@@ -173,7 +265,7 @@ impl Replica {
         if self.partition(run.partition).histories.head(run.origin) != run.after {
             return Err(out_of_order);
         }
-        let limits = LIMITS;
+        let limits = STORED;
         for (sequence, bytes) in (run.after.sequence + 1..).zip(&run.entries) {
             let entry: Entry = codec::decode_payload(bytes, &limits)
                 .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
@@ -199,6 +291,7 @@ impl Replica {
     /// another node counts only within the bound, as it did when it arrived.
     fn restore_clock(&mut self, origin: ReplicaId, stamp: Hlc, wall: WallTime) {
         if origin == self.id {
+            self.issued = self.issued.max(stamp);
             self.clock = HlcClock::resume(self.clock.last().max(stamp), self.config.timing.max_drift);
         } else {
             self.clock.observe(stamp, wall);
@@ -208,7 +301,7 @@ impl Replica {
     fn replay_state(&mut self, merged: &MergedState, lsn: Lsn) -> Result<(), RecoverError> {
         self.checked(merged.partition, lsn)?;
         let kind = self.kind_of(merged.collection).map_err(|_| RecoverError::OtherCollections)?;
-        let theirs = Cell::decode(kind, &merged.key, &merged.state, &LIMITS)
+        let theirs = Cell::decode(kind, &merged.key, &merged.state, &STORED)
             .map_err(|cause| RecoverError::Cell { lsn, cause })?;
         let mut context = theirs.dots();
         for &dot in &merged.removed {
@@ -230,7 +323,7 @@ impl Replica {
 
 /// Which node wrote a log, told by its first record; `None` when that is not the founding of a node.
 pub fn node_of_log(first_record: &[u8]) -> Option<NodeId> {
-    match codec::decode_payload(first_record, &LIMITS) {
+    match codec::decode_payload(first_record, &STORED) {
         Ok(JournalRecord::Founded(founding)) => Some(founding.node),
         _ => None,
     }

@@ -34,8 +34,9 @@ use shared::{Awaited, Life, Shared};
 pub use tail::Tail;
 
 use crate::{
-    Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PromiseError, ReadError, SyncError,
-    TruncateAfterError, TruncateError, Truncation, segment::BATCH_HEADER_BYTES, storage::Storage,
+    Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PositionError, PromiseError, ReadError,
+    SyncError, TruncateAfterError, TruncateError, Truncation, segment::BATCH_HEADER_BYTES,
+    snapshot::SnapshotIdentity, storage::Storage,
 };
 
 /// A log shared between threads, with one flusher thread for all who do not wait themselves.
@@ -289,6 +290,32 @@ where
         let log = state.log.as_ref().ok_or(SubmitError::Closed)?;
         let records = log.read_from(lsn).and_then(|reader| reader.into_iter().take(count).collect());
         records.map_err(SubmitError::Refused)
+    }
+
+    /// What a snapshot of the state after the durable record `lsn` has to say about itself; see
+    /// [`Log::position`] for which records have a position and what it costs.
+    ///
+    /// ```
+    /// use replication_log::{
+    ///     Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, RecordKind, snapshot::Snapshots,
+    ///     storage::MemoryStorage,
+    /// };
+    ///
+    /// let storage = MemoryStorage::new();
+    /// let (log, _) = Log::open(storage.clone(), LogOptions::new(0x5eed))?;
+    /// let handle = LogHandle::start(log, FsyncPolicy::Group)?;
+    /// handle.append_durable(&Batch::of(Epoch::ZERO, RecordKind(1), b"milk")?)?;
+    ///
+    /// let snapshots = Snapshots::open(storage)?;
+    /// snapshots.receive(handle.identity_at(Lsn::FIRST)?)?.finish()?;
+    /// assert_eq!(snapshots.newest()?, Some(Lsn::FIRST));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn identity_at(&self, lsn: Lsn) -> Result<SnapshotIdentity, SubmitError<PositionError>> {
+        let state = self.shared().lock();
+        let log = state.log.as_ref().ok_or(SubmitError::Closed)?;
+        let position = log.position(lsn).map_err(SubmitError::Refused)?;
+        Ok(SnapshotIdentity { log_id: log.id(), position })
     }
 
     /// The last durable record; `None` once the log is closed.

@@ -1,6 +1,7 @@
 //! The world: nodes, their disks, the wires between them, and time.
 
 mod adversary;
+mod checkpoint;
 mod node;
 mod past;
 mod setup;
@@ -81,6 +82,8 @@ struct WorldDice {
     disks: Dice,
     /// What strikes when and whom.
     strikes: Dice,
+    /// When checkpoints are made, and how.
+    checkpoints: Dice,
 }
 
 /// What the caller may want to know.
@@ -124,6 +127,7 @@ enum Happening {
     Timer { node: usize, ticket: u64 },
     Synced { node: usize, boot: u64 },
     Start { node: usize },
+    Checkpoint { node: usize, boot: u64 },
     Strike,
     Reopen { ways: Vec<(usize, usize)> },
 }
@@ -147,6 +151,7 @@ impl World {
                 wires: dice.fork(),
                 disks: dice.fork(),
                 strikes: dice.fork(),
+                checkpoints: dice.fork(),
             },
             faults: FaultCounts::default(),
             trace,
@@ -203,6 +208,7 @@ impl World {
             Happening::Timer { node, ticket } => self.ring(node, ticket),
             Happening::Synced { node, boot } => self.synced(node, boot),
             Happening::Start { node } => self.start(node),
+            Happening::Checkpoint { node, boot } => self.checkpoint(node, boot),
             Happening::Strike => {
                 self.strike();
                 Ok(())

@@ -5,9 +5,9 @@ use core::time::Duration;
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::wire::{self, Message};
 use crdt_sync::{ClusterKey, Config, Engine, Event, Input, NodeId, Output, Status};
-use replication_log::Lsn;
 use replication_log::storage::{Keep, Survivors};
 
+use super::checkpoint::Making;
 use super::past::Past;
 use super::{Happening, Notice, World};
 use crate::dice::Dice;
@@ -37,6 +37,7 @@ pub(super) struct Node {
     pub(super) past: Past,
     /// An append failed, which the engine is told as soon as it is drained.
     log_failed: bool,
+    pub(super) making: Option<Making>,
 }
 
 impl Node {
@@ -50,7 +51,12 @@ impl Node {
             ticket: 0,
             past: Past::default(),
             log_failed: false,
+            making: None,
         }
+    }
+
+    pub(super) fn boot(&self) -> u64 {
+        self.boot
     }
 
     pub(super) fn now(&self, time: Instant) -> Now {
@@ -80,6 +86,7 @@ impl World {
         node.ticket += 1;
         node.origin = origin;
         node.log_failed = false;
+        node.making = None;
         let now = node.now(self.time);
         let refused = |error: String| Violation::CannotStart { node: number, error };
         let records = match node.disk.open() {
@@ -90,9 +97,16 @@ impl World {
             }
             Err(error) => return Err(refused(error.to_string())),
         };
-        let last = records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
-        let engine = Engine::open(config, records, now);
-        let mut engine = engine.map_err(|error| refused(error.to_string()))?;
+        let newest = !self.dice.checkpoints.chance(250);
+        let opened = Node::open_engine(&node.disk, config, records, now, newest);
+        let (mut engine, last) = match opened {
+            Ok(opened) => opened,
+            Err(_) if node.disk.is_stopping() || node.disk.is_failing() => {
+                self.lose_power_in_recovery(number);
+                return Ok(());
+            }
+            Err(error) => return Err(refused(error)),
+        };
         let forgot = |detail| Violation::Forgot { node: number, detail };
         node.past.come_up(&Status { appended: last, ..engine.status() }).map_err(forgot)?;
         if let Some(bug) = self.setup.plant {
@@ -102,6 +116,8 @@ impl World {
         self.note(format_args!("{number} starts with {last} records"));
         self.notices.push_back(Notice::Up { node: number });
         self.drain(number)?;
+        let boot = self.nodes[number].boot;
+        self.checkpoint_later(number, boot);
         for other in (0..self.nodes.len()).filter(|other| *other != number) {
             self.dial_soon(number, other);
         }
@@ -240,7 +256,7 @@ impl World {
     }
 
     /// The disk refused something: because the machine is stopping, because a sync was to fail, or without cause.
-    fn disk_failed(&mut self, number: usize, error: &DiskError) -> Result<(), Violation> {
+    pub(super) fn disk_failed(&mut self, number: usize, error: &DiskError) -> Result<(), Violation> {
         self.note(format_args!("{number} has a disk error: {error}"));
         let node = &mut self.nodes[number];
         if node.disk.is_stopping() {
@@ -258,7 +274,7 @@ impl World {
     }
 
     /// Tells an engine that its log failed: it may answer its clients, and that is all.
-    fn end_if_failed(&mut self, number: usize) -> Result<(), Violation> {
+    pub(super) fn end_if_failed(&mut self, number: usize) -> Result<(), Violation> {
         let node = &mut self.nodes[number];
         let now = node.now(self.time);
         let Some(engine) = node.engine.as_mut().filter(|_| node.log_failed) else {

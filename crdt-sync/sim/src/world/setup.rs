@@ -26,6 +26,8 @@ pub struct Setup {
     pub latency: RangeInclusive<Duration>,
     /// How long a sync takes.
     pub sync_time: RangeInclusive<Duration>,
+    /// How long it is from one checkpoint of a node to the next; `None` for nodes that make none.
+    pub between_checkpoints: Option<RangeInclusive<Duration>>,
     /// What goes wrong; `None` for a world without faults.
     pub hostility: Option<Hostility>,
     /// A mistake that every engine is told to make.
@@ -46,6 +48,7 @@ impl Setup {
             leaf_bits: 8,
             latency: micros(200)..=micros(5_000),
             sync_time: micros(500)..=micros(20_000),
+            between_checkpoints: Some(micros(100_000)..=micros(2_000_000)),
             hostility: Some(Hostility::default()),
             plant: None,
         }

@@ -1,0 +1,259 @@
+//! Checkpoints on the disk: the engine gives them out between inputs, a thread of their own puts them away.
+//!
+//! A checkpoint gets its name only when it is durable as a whole; then what is older than the one before it goes:
+//! checkpoints first, then the log below the older of the two that are kept. So there are always two ways to open the
+//! node, one of which survives a file that went bad.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crdt_sync::{CheckpointPiece, Engine};
+use replication_log::snapshot::Snapshots;
+use replication_log::storage::{FileStorage, StorageError};
+use replication_log::{LogHandle, Lsn, PositionError, TruncateError};
+use thiserror::Error;
+use tracing::{info, warn};
+
+/// How long the engine does other things between two pieces.
+pub(crate) const PACE: Duration = Duration::from_millis(1);
+/// How much of a checkpoint is asked for at a time: the longest that an input waits for one.
+const PIECE: usize = 128 << 10;
+/// Pieces that may wait for the disk; the engine is asked for no more until one is written.
+const QUEUE: usize = 8;
+/// At a clean shutdown a checkpoint is made of a log that has grown by this part of what makes one otherwise due.
+const WORTHWHILE: u64 = 4;
+
+/// What makes checkpoints of a node, and cuts its log.
+pub(crate) struct Checkpoints {
+    log: LogHandle<FileStorage>,
+    snapshots: Snapshots<FileStorage>,
+    /// Make one when the log has grown by so much.
+    every: u64,
+    /// By how much it has grown since the last one began.
+    grown: u64,
+    /// The size of the last one.
+    size: u64,
+    /// The newest one that is known to be whole: the node was opened from it, or this process wrote it.
+    whole: Option<Lsn>,
+    under_way: Option<UnderWay>,
+    last_piece: Instant,
+}
+
+/// A checkpoint that is being made.
+struct UnderWay {
+    lsn: Lsn,
+    /// The way to the thread; none when everything was sent.
+    parts: Option<SyncSender<Part>>,
+    /// What did not fit into the queue.
+    unsent: Option<Part>,
+    thread: JoinHandle<Result<u64, Failure>>,
+}
+
+enum Part {
+    Bytes(Vec<u8>),
+    End { cut_below: Lsn },
+}
+
+/// Why a checkpoint did not come about. The node goes on, and its log grows until one does.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("the log is over")]
+    Log,
+    #[error(transparent)]
+    Position(#[from] PositionError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("the checkpoint is there, but the log was not cut: {0}")]
+    Cut(#[from] TruncateError),
+    #[error("it was given up")]
+    GivenUp,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(
+        log: LogHandle<FileStorage>,
+        snapshots: Snapshots<FileStorage>,
+        every: u64,
+        whole: Option<Lsn>,
+    ) -> Self {
+        let last_piece = Instant::now();
+        Self { log, snapshots, every, grown: 0, size: 0, whole, under_way: None, last_piece }
+    }
+
+    /// Takes note of what was appended.
+    pub(crate) fn log_grew(&mut self, bytes: u64) {
+        self.grown += bytes;
+    }
+
+    /// Whether there is something to [go on](Self::go_on) with.
+    pub(crate) fn are_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Begins a checkpoint when one is due, and moves the one that is being made on by a piece.
+    pub(crate) fn go_on(&mut self, engine: &mut Engine) {
+        if self.under_way.is_none() && self.grown >= self.due_at() {
+            self.begin(engine);
+        }
+        if self.under_way.is_some() && self.last_piece.elapsed() >= PACE {
+            self.step(engine, false);
+            self.last_piece = Instant::now();
+        }
+    }
+
+    /// Whether a checkpoint is to be finished, or made, before the log is closed.
+    pub(crate) fn is_last_one_due(&self) -> bool {
+        self.are_under_way() || self.grown >= self.due_at() / WORTHWHILE
+    }
+
+    /// Finishes the checkpoint that is being made, or makes one. Everything must be durable, and the engine know it.
+    pub(crate) fn make_last(&mut self, engine: &mut Engine) {
+        if self.under_way.is_none() {
+            self.begin(engine);
+        }
+        while self.under_way.is_some() {
+            self.step(engine, true);
+        }
+    }
+
+    /// Writing more than the log grew by would cost more than it saves.
+    fn due_at(&self) -> u64 {
+        self.every.max(self.size)
+    }
+
+    fn begin(&mut self, engine: &mut Engine) {
+        self.grown = 0;
+        let lsn = engine.begin_checkpoint();
+        let (parts, queue) = sync_channel(QUEUE);
+        let (log, snapshots, whole) = (self.log.clone(), self.snapshots.clone(), self.whole);
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".into())
+            .spawn(move || put_away(&log, &snapshots, lsn, whole, &queue));
+        match thread {
+            Ok(thread) => self.under_way = Some(UnderWay { lsn, parts: Some(parts), unsent: None, thread }),
+            Err(error) => {
+                warn!(%error, "no thread for a checkpoint");
+                engine.abandon_checkpoint();
+            }
+        }
+    }
+
+    /// Sends one piece, or looks whether all of them are put away.
+    fn step(&mut self, engine: &mut Engine, patiently: bool) {
+        let Some(under_way) = &mut self.under_way else { return };
+        let over = under_way.thread.is_finished();
+        if under_way.parts.is_some() && !over {
+            under_way.send_next(engine, patiently);
+        } else if over || patiently {
+            engine.abandon_checkpoint();
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some(UnderWay { lsn, parts, thread, .. }) = self.under_way.take() else { return };
+        drop(parts);
+        match thread.join().unwrap_or(Err(Failure::GivenUp)) {
+            Ok(bytes) => {
+                info!(record = lsn.get(), bytes, "a checkpoint is durable");
+                self.size = bytes;
+                self.whole = Some(lsn);
+            }
+            Err(error) => warn!(record = lsn.get(), %error, "a checkpoint did not come about"),
+        }
+    }
+}
+
+/// Whoever drops it does not wait for what is unfinished: without its end it gets no name.
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl UnderWay {
+    fn send_next(&mut self, engine: &mut Engine, patiently: bool) {
+        let part = match self.unsent.take() {
+            Some(part) => part,
+            None => match engine.next_piece(PIECE) {
+                Ok(CheckpointPiece::Bytes(bytes)) => Part::Bytes(bytes),
+                Ok(CheckpointPiece::Complete { cut_below, .. }) => Part::End { cut_below },
+                // The log is not durable so far yet; where nothing more becomes durable, it is over.
+                Ok(_) if !patiently => return,
+                Ok(_) => return self.parts = None,
+                Err(error) => {
+                    warn!(%error, "a checkpoint is given up");
+                    return self.parts = None;
+                }
+            },
+        };
+        let Some(parts) = &self.parts else { return };
+        let is_end = matches!(part, Part::End { .. });
+        let sent = if patiently {
+            parts.send(part).map_err(|_| None)
+        } else {
+            parts.try_send(part).map_err(|error| match error {
+                TrySendError::Full(part) => Some(part),
+                TrySendError::Disconnected(_) => None,
+            })
+        };
+        match sent {
+            Ok(()) if is_end => self.parts = None,
+            Ok(()) => {}
+            Err(unsent) => self.unsent = unsent,
+        }
+    }
+}
+
+/// Writes a checkpoint and cuts the log, and returns how large the checkpoint is.
+fn put_away(
+    log: &LogHandle<FileStorage>,
+    snapshots: &Snapshots<FileStorage>,
+    lsn: Lsn,
+    whole: Option<Lsn>,
+    parts: &Receiver<Part>,
+) -> Result<u64, Failure> {
+    log.sync().map_err(|_| Failure::Log)?;
+    let identity = log.identity_at(lsn).map_err(|error| match error {
+        replication_log::handle::SubmitError::Refused(error) => Failure::Position(error),
+        _ => Failure::Log,
+    })?;
+    let mut writer = snapshots.receive(identity)?;
+    let mut bytes = 0;
+    for part in parts {
+        match part {
+            Part::Bytes(piece) => {
+                bytes += piece.len() as u64;
+                writer.write(&piece)?;
+            }
+            Part::End { cut_below } => {
+                writer.finish()?;
+                cut(log, snapshots, whole, cut_below)?;
+                return Ok(bytes);
+            }
+        }
+    }
+    Err(Failure::GivenUp)
+}
+
+/// Drops what is older than the checkpoint before the newest one. Without one, the whole log is the second way to open
+/// the node.
+fn cut(
+    log: &LogHandle<FileStorage>,
+    snapshots: &Snapshots<FileStorage>,
+    before: Option<Lsn>,
+    newest_needs: Lsn,
+) -> Result<(), Failure> {
+    let Some(before) = before else { return Ok(()) };
+    snapshots.remove_before(before)?;
+    let needed = newest_needs.min(Lsn::new(before.get() + 1));
+    match log.truncate_before(needed) {
+        Ok(oldest) => {
+            info!(oldest = oldest.get(), "the log was cut");
+            Ok(())
+        }
+        Err(replication_log::handle::SubmitError::Refused(error)) => Err(error.into()),
+        Err(_) => Err(Failure::Log),
+    }
+}
