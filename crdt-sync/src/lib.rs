@@ -20,6 +20,7 @@ mod node;
 mod planted;
 pub mod range;
 mod replica;
+mod session;
 pub mod sketch;
 pub mod time;
 pub mod wire;
@@ -39,3 +40,4 @@ pub use planted::PlantedBug;
 pub use replica::{
     Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };
+pub use session::{Causal, Missing, SessionToken, TokenError};

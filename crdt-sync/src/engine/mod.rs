@@ -38,6 +38,7 @@ use crate::merkle::Root;
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
 use crate::replica::{Config, ItemKey, RecoverError, Replica, Write};
+use crate::session::{self, Waits};
 use crate::time::{Instant, Now};
 use crate::wire::Farewell;
 use crdt_core::ReplicaId;
@@ -49,6 +50,8 @@ pub struct Engine {
     outbox: Outbox,
     links: Links,
     topology: MultiLeader,
+    /// Reads that wait for what their session depends on.
+    waits: Waits,
     timer: Option<Instant>,
     ended: bool,
 }
@@ -76,6 +79,7 @@ impl Engine {
             outbox: Outbox::new(durable),
             links: Links::default(),
             topology: MultiLeader::new(now.instant, &replica),
+            waits: Waits::default(),
             replica,
             timer: None,
             ended: false,
@@ -116,7 +120,7 @@ impl Engine {
             Input::FrameTooLong { link, length } => {
                 self.links.frame_too_long(link, length, &mut self.topology, &mut context);
             }
-            Input::Request { id, request } => answer(id, request, &mut context),
+            Input::Request { id, request } => answer(id, request, &mut self.waits, &mut context),
             Input::Durable { lsn } => {
                 context.outbox.release(lsn);
                 self.topology.durable(&mut context);
@@ -124,18 +128,21 @@ impl Engine {
             Input::LogFailed => {
                 self.ended = true;
                 self.outbox.fail();
+                self.waits.fail(&mut self.outbox);
                 self.links.close_all(&mut self.outbox);
                 return;
             }
             Input::Timer => {
                 self.timer = None;
                 context.outbox.expire(now.instant);
+                session::expire(&mut self.waits, &mut context);
                 if self.topology.timer(&mut context) {
                     self.links.greet_again(&mut context);
                     self.links.drop_silent(&mut self.topology, &mut context);
                 }
             }
         }
+        session::wake(&mut self.waits, &mut context);
         self.settle(now.instant);
     }
 
@@ -199,8 +206,8 @@ impl Engine {
             self.outbox.push(Output::Append { first, records });
         }
         let heartbeat = self.topology.next_timer();
-        let next = self.outbox.next_deadline().map_or(heartbeat, |deadline| deadline.min(heartbeat));
-        let at = next.max(now);
+        let deadlines = [self.outbox.next_deadline(), self.waits.next_deadline()];
+        let at = deadlines.into_iter().flatten().fold(heartbeat, Instant::min).max(now);
         if self.timer.is_none_or(|asked| at < asked) {
             self.timer = Some(at);
             self.outbox.push(Output::SetTimer { at });
@@ -208,47 +215,58 @@ impl Engine {
     }
 }
 
-fn answer(id: RequestId, request: Request, context: &mut Context<'_>) {
-    if context.outbox.waiting() >= context.replica.config.limits.max_waiting {
+fn answer(id: RequestId, request: Request, waits: &mut Waits, context: &mut Context<'_>) {
+    if context.outbox.waiting() + waits.len() >= context.replica.config.limits.max_waiting {
         return context.outbox.reply(id, Reply::Overloaded, Lsn::ZERO);
     }
     match request {
-        Request::Write(writes) => answer_write(id, &writes, context),
+        Request::Write(writes) => {
+            let (reply, lsn) = write(&writes, context);
+            context.outbox.reply(id, reply, lsn);
+        }
         Request::Read { item, deadline } => {
-            let partition = context.replica.partition_of(item.collection, &item.key);
-            let held = context.replica.partition(partition).cells.get(&item);
-            // A key that is not held may have been removed by a record that is not durable yet.
-            let lsn = held.map_or_else(|| context.replica.journal.last(), |held| held.lsn);
-            let value = Reply::Value(held.map(|held| held.cell.clone()));
+            let (value, lsn) = read(context.replica, &item);
             context.outbox.reply_by(id, value, lsn, deadline);
         }
         Request::Scan { collection, from, limit, deadline } => {
-            let cells = scan(context.replica, collection, &from, limit);
-            context.outbox.reply_by(id, Reply::Cells(cells), context.replica.journal.last(), deadline);
+            let (cells, lsn) = scan(context.replica, collection, &from, limit);
+            context.outbox.reply_by(id, cells, lsn, deadline);
         }
+        Request::InSession { token, request } => session::answer(id, &token, *request, waits, context),
     }
 }
 
-/// The first `limit` keys of all partitions, in key order.
-fn scan(replica: &Replica, collection: CollectionId, from: &Bytes, limit: usize) -> Vec<(Bytes, Cell)> {
+/// The state of a key, and the record that must be durable before anybody is told.
+pub(crate) fn read(replica: &Replica, item: &ItemKey) -> (Reply, Lsn) {
+    let partition = replica.partition_of(item.collection, &item.key);
+    let held = replica.partition(partition).cells.get(item);
+    // A key that is not held may have been removed by a record that is not durable yet.
+    let lsn = held.map_or_else(|| replica.journal.last(), |held| held.lsn);
+    (Reply::Value(held.map(|held| held.cell.clone())), lsn)
+}
+
+/// The first `limit` keys of all partitions, in key order, and the record that must be durable.
+pub(crate) fn scan(replica: &Replica, collection: CollectionId, from: &Bytes, limit: usize) -> (Reply, Lsn) {
     let mut found: Vec<(&Bytes, &Cell)> = Vec::new();
     for partition in &replica.partitions {
         let cells = partition.cells.scan(collection, from.clone());
         found.extend(cells.take(limit).map(|(key, held)| (key, &held.cell)));
     }
     found.sort_unstable_by_key(|(key, _)| *key);
-    found.into_iter().take(limit).map(|(key, cell)| (key.clone(), cell.clone())).collect()
+    let found = found.into_iter().take(limit).map(|(key, cell)| (key.clone(), cell.clone()));
+    (Reply::Cells(found.collect()), replica.journal.last())
 }
 
-fn answer_write(id: RequestId, writes: &[Write], context: &mut Context<'_>) {
+/// Writes, and says after which record that may be told.
+pub(crate) fn write(writes: &[Write], context: &mut Context<'_>) -> (Reply, Lsn) {
     match context.replica.write(writes, context.now.wall) {
         Ok(mut written) => {
             // A write that changed nothing rests on what made it unnecessary.
             let rests_on = written.lsn.max(context.replica.journal.last());
             written.lsn = written.lsn.max(rests_on);
-            context.outbox.reply(id, Reply::Written(written), rests_on);
+            (Reply::Written(written), rests_on)
         }
-        Err(error) => context.outbox.reply(id, Reply::Refused(error), Lsn::ZERO),
+        Err(error) => (Reply::Refused(error), Lsn::ZERO),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod adversity;
 mod agreement;
+mod sessions;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
