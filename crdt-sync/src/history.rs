@@ -89,6 +89,11 @@ impl Histories {
         self.get(origin).map(History::head).unwrap_or_default()
     }
 
+    /// Bytes of all entries that are kept.
+    pub(crate) fn retained_bytes(&self) -> usize {
+        self.retained_bytes
+    }
+
     /// All origins in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ReplicaId, &History)> {
         self.origins.iter().map(|(origin, history)| (*origin, history))

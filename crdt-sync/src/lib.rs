@@ -14,6 +14,7 @@ mod entry;
 mod history;
 mod limits;
 pub mod merkle;
+pub mod metrics;
 mod multi_leader;
 mod node;
 #[cfg(feature = "_planted_bugs")]

@@ -20,6 +20,8 @@ mod links;
 mod outbox;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tracing")]
+mod trace;
 
 use alloc::vec::Vec;
 
@@ -35,9 +37,10 @@ use crate::cell::Cell;
 use crate::collection::CollectionId;
 use crate::entry::Position;
 use crate::merkle::Root;
+use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
-use crate::replica::{Config, ItemKey, RecoverError, Replica, Write};
+use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Write};
 use crate::session::{self, Waits};
 use crate::time::{Instant, Now};
 use crate::wire::Farewell;
@@ -100,6 +103,7 @@ impl Engine {
 
     /// Handles one input. Poll all outputs before the next one.
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.outbox.counters.count_input(&input);
         if self.ended {
             match input {
                 Input::Request { id, .. } => self.outbox.reply(id, Reply::Ended, Lsn::ZERO),
@@ -149,7 +153,10 @@ impl Engine {
     /// The next thing to do; `None` when everything is done.
     #[must_use = "an output that is dropped is an effect that never happens"]
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.poll()
+        let output = self.outbox.poll()?;
+        #[cfg(feature = "tracing")]
+        trace::output(self.replica.config.node, &output);
+        Some(output)
     }
 
     /// The state of a key as it is in memory, which may be ahead of the disk. What leaves the process should
@@ -177,6 +184,37 @@ impl Engine {
             partitions: self.replica.partitions.iter().map(PartitionStatus::of).collect(),
             peers: self.topology.peers(&self.replica),
             sessions: self.topology.sessions(),
+        }
+    }
+
+    /// Where this node stands, in numbers.
+    ///
+    /// O(peers x partitions x origins + outputs that wait for the disk).
+    pub fn metrics(&self) -> Metrics {
+        let in_sync = self.topology.peers(&self.replica);
+        let peers = self.topology.lags(&self.replica).zip(in_sync);
+        let peer = |((node, lag), status): ((NodeId, _), PeerStatus)| PeerMetrics {
+            node,
+            heard: self.links.heard(node),
+            in_sync: status.in_sync,
+            lag,
+        };
+        let partition = |partition: &Partition| PartitionMetrics {
+            keys: partition.cells.len(),
+            origins: partition.histories.iter().count(),
+            retained_bytes: partition.histories.retained_bytes(),
+        };
+        Metrics {
+            node: self.replica.config.node,
+            durable: self.outbox.durable(),
+            appended: self.replica.journal.last(),
+            peers: peers.map(peer).collect(),
+            partitions: self.replica.partitions.iter().map(partition).collect(),
+            open_merkle_sessions: self.topology.sessions(),
+            requests_waiting_for_disk: self.outbox.waiting(),
+            requests_waiting_for_entries: self.waits.len(),
+            gated_outputs: self.outbox.gated(),
+            counters: self.outbox.counters.clone(),
         }
     }
 

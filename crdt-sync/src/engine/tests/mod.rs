@@ -2,6 +2,7 @@
 
 mod adversity;
 mod agreement;
+mod figures;
 mod sessions;
 
 use alloc::collections::{BTreeMap, VecDeque};
