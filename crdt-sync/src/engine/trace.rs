@@ -20,7 +20,7 @@ fn tell(node: NodeId, event: &Event) {
         Event::PeerUp { node: peer } => info!(?node, ?peer, "a peer is connected"),
         Event::PeerDown { node: peer } => info!(?node, ?peer, "a peer is gone"),
         Event::LinkRefused { link, reason } => {
-            warn!(?node, link = link.0, ?reason, "a connection is refused")
+            warn!(?node, link = link.0, ?reason, "a connection is refused");
         }
         Event::PeerLeaves { link, reason } => info!(?node, link = link.0, ?reason, "the other side leaves"),
         Event::Violation { link, error } => warn!(?node, link = link.0, %error, "a peer broke the protocol"),
@@ -55,7 +55,7 @@ fn refusal(node: NodeId, request: u64, reply: &Reply) {
         Reply::TokenRefused(error) => debug!(?node, request, %error, "a session token is refused"),
         Reply::Behind { missing } => debug!(?node, request, ?missing, "a session is ahead of this node"),
         Reply::NotYetVisible { lsn } => {
-            debug!(?node, request, lsn = lsn.get(), "the disk is late for a read")
+            debug!(?node, request, lsn = lsn.get(), "the disk is late for a read");
         }
         Reply::Unknown { lsn } => warn!(?node, request, lsn = lsn.get(), "the log failed under a write"),
         Reply::Overloaded => warn!(?node, request, "too many requests wait"),

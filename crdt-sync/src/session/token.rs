@@ -85,7 +85,7 @@ impl Causal {
 
     /// The partitions the session depends on, ascending, and in each the last sequence of every origin, ascending.
     pub fn partitions(&self) -> impl Iterator<Item = (u16, impl Iterator<Item = (ReplicaId, u64)>)> {
-        self.partitions.iter().map(|(number, _)| (*number, self.of(*number)))
+        self.partitions.keys().map(|number| (*number, self.of(*number)))
     }
 
     /// The last sequence of every origin that the session depends on in one partition, ascending.
