@@ -64,6 +64,12 @@ impl History {
         }
     }
 
+    /// A sequence that everything applied up to this record of the log is at or below: the last of that, or the floor,
+    /// of which it is not known when it was applied.
+    pub(crate) fn applied_by(&self, lsn: Lsn) -> u64 {
+        self.floor.sequence + self.retained.partition_point(|retained| retained.lsn <= lsn) as u64
+    }
+
     /// The entries that follow `sequence`, oldest first; `None` when some of them are below the floor.
     pub(crate) fn after(&self, sequence: u64) -> Option<impl Iterator<Item = &Retained>> {
         let skip = sequence.checked_sub(self.floor.sequence)?;
@@ -81,6 +87,11 @@ impl Histories {
     /// The last applied position of an origin; the start for an unknown one.
     pub(crate) fn head(&self, origin: ReplicaId) -> Position {
         self.get(origin).map(History::head).unwrap_or_default()
+    }
+
+    /// Bytes of all entries that are kept.
+    pub(crate) fn retained_bytes(&self) -> usize {
+        self.retained_bytes
     }
 
     /// All origins in ascending order.
@@ -155,6 +166,15 @@ mod tests {
         assert_eq!(history.at(4), None);
         assert_eq!(history.after(1).expect("above the floor").count(), 2);
         assert_eq!(history.after(9).expect("nothing above").count(), 0);
+    }
+
+    #[test]
+    fn what_was_applied_by_a_record_is_known_from_the_floor_on() {
+        let mut histories = filled(8);
+        histories.shrink_to(16, Lsn::new(4));
+        let history = histories.get(origin()).expect("filled");
+        let applied: Vec<u64> = [1, 4, 6, 9].map(|lsn| history.applied_by(Lsn::new(lsn))).to_vec();
+        assert_eq!(applied, [4, 4, 6, 8]);
     }
 
     #[test]

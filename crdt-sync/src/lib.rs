@@ -15,12 +15,14 @@ mod entry;
 mod history;
 mod limits;
 pub mod merkle;
+pub mod metrics;
 mod multi_leader;
 mod node;
 #[cfg(feature = "_planted_bugs")]
 mod planted;
 pub mod range;
 mod replica;
+mod session;
 pub mod sketch;
 pub mod time;
 pub mod wire;
@@ -41,3 +43,4 @@ pub use planted::PlantedBug;
 pub use replica::{
     Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };
+pub use session::{Causal, Missing, SessionToken, TokenError};

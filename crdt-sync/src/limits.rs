@@ -41,8 +41,10 @@ pub struct Limits {
     pub parts_window: u32,
     /// Bytes of states in one part.
     pub part_size: usize,
-    /// Commands that wait for the disk; a further one is refused.
+    /// Requests that wait, for the disk or for what their session depends on; a further one is refused.
     pub max_waiting: usize,
+    /// Bytes of a session's token. A longer one is refused, and so is a request that would make one longer.
+    pub max_token: usize,
     /// Bounds on a Merkle session.
     pub merkle: merkle::Limits,
 }
@@ -65,6 +67,7 @@ impl Default for Limits {
             parts_window: 8,
             part_size: 64 << 10,
             max_waiting: 1 << 16,
+            max_token: 32 << 10,
             merkle: merkle::Limits::default(),
         }
     }

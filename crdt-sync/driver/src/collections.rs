@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use conflict_store::{Document, KeepAll, LastWriterWins, Reading, Resolver, VersionId};
-use crdt_sync::{Action, Bytes, Cell, Collection, CollectionId, ItemKey, Strategy, Write};
+use crdt_sync::{Action, Bytes, Cell, Collection, CollectionId, ItemKey, Strategy, Write, Written};
 
 use crate::error::NodeError;
 use crate::node::Node;
+use crate::session::Session;
 
 type SharedResolver = Arc<dyn Resolver<Bytes> + Send + Sync>;
 
@@ -39,6 +40,7 @@ pub struct Registers {
 #[derive(Clone)]
 struct Place {
     node: Node,
+    session: Option<Session>,
     collection: CollectionId,
 }
 
@@ -78,14 +80,14 @@ impl Node {
     }
 
     fn place(&self, collection: &Collection) -> Place {
-        Place { node: self.clone(), collection: collection.id() }
+        Place { node: self.clone(), session: None, collection: collection.id() }
     }
 }
 
 impl Place {
     async fn act(&self, key: impl Into<Bytes>, action: Action) -> Result<Option<VersionId>, NodeError> {
         let write = Write { collection: self.collection, key: key.into(), action };
-        Ok(self.node.write(vec![write]).await?.versions.first().copied())
+        Ok(self.write(vec![write]).await?.versions.first().copied())
     }
 
     /// For actions that always write a version of a document.
@@ -94,11 +96,22 @@ impl Place {
     }
 
     async fn cell(&self, key: impl Into<Bytes>) -> Result<Option<Cell>, NodeError> {
-        self.node.read(ItemKey { collection: self.collection, key: key.into() }).await
+        let item = ItemKey { collection: self.collection, key: key.into() };
+        self.node.read_in(self.session.as_ref(), item).await
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<Written, NodeError> {
+        self.node.write_in(self.session.as_ref(), writes).await
     }
 }
 
 impl Documents {
+    /// The same within a session: what it writes and shows, the session carries on.
+    pub fn in_session(mut self, session: &Session) -> Self {
+        self.at.session = Some(session.clone());
+        self
+    }
+
     /// Writes a version on top of what this node shows, and returns its id.
     pub async fn put(&self, key: impl Into<Bytes>, body: impl Into<Bytes>) -> Result<VersionId, NodeError> {
         self.at.write_version(key, Action::Put(body.into())).await
@@ -112,7 +125,7 @@ impl Documents {
     ) -> Result<(), NodeError> {
         let collection = self.at.collection;
         let write = |(key, body)| Write { collection, key, action: Action::Insert(body) };
-        self.at.node.write(documents.into_iter().map(write).collect()).await.map(drop)
+        self.at.write(documents.into_iter().map(write).collect()).await.map(drop)
     }
 
     /// Writes a version on top of one that was read, and fails if that is no longer current.
@@ -165,7 +178,7 @@ impl Documents {
 
     /// All documents, in key order.
     pub async fn scan(&self) -> Result<Vec<(Bytes, Document<Bytes>)>, NodeError> {
-        let cells = self.at.node.scan(self.at.collection).await?;
+        let cells = self.at.node.scan_in(self.at.session.as_ref(), self.at.collection).await?;
         let documents = cells.into_iter().filter_map(|(key, cell)| match cell {
             Cell::Document(document) => Some((key, document)),
             _ => None,
@@ -175,6 +188,12 @@ impl Documents {
 }
 
 impl Sets {
+    /// The same within a session: what it writes and shows, the session carries on.
+    pub fn in_session(mut self, session: &Session) -> Self {
+        self.at.session = Some(session.clone());
+        self
+    }
+
     /// Adds an element.
     pub async fn add(&self, key: impl Into<Bytes>, element: impl Into<Bytes>) -> Result<(), NodeError> {
         self.at.act(key, Action::Add(element.into())).await.map(drop)
@@ -195,6 +214,12 @@ impl Sets {
 }
 
 impl Counters {
+    /// The same within a session: what it writes and shows, the session carries on.
+    pub fn in_session(mut self, session: &Session) -> Self {
+        self.at.session = Some(session.clone());
+        self
+    }
+
     /// Adds.
     pub async fn increment(&self, key: impl Into<Bytes>, amount: u64) -> Result<(), NodeError> {
         self.at.act(key, Action::Increment(amount)).await.map(drop)
@@ -215,6 +240,12 @@ impl Counters {
 }
 
 impl Registers {
+    /// The same within a session: what it writes and shows, the session carries on.
+    pub fn in_session(mut self, session: &Session) -> Self {
+        self.at.session = Some(session.clone());
+        self
+    }
+
     /// Sets the value.
     pub async fn set(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Result<(), NodeError> {
         self.at.act(key, Action::Set(Some(value.into()))).await.map(drop)

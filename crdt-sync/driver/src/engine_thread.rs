@@ -7,7 +7,7 @@ use crdt_sync::time::Instant;
 use crdt_sync::{Engine, Event, Input, LinkId, Output, Reply, Request, RequestId};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{broadcast, oneshot};
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 use crate::checkpoints;
 use crate::clock::Clock;
@@ -156,12 +156,14 @@ impl EngineThread {
                 }
                 Output::Send { link, frame } => self.send(link, frame),
                 Output::Reply { id, reply } => reply_to(&mut self.replies, id, reply),
-                Output::Close { link, reason } => {
-                    debug!(link = link.0, ?reason, "closing a connection");
+                Output::Close { link, .. } => {
                     self.links.remove(&link);
                 }
                 Output::SetTimer { at } => self.timer = Some(at),
-                Output::Event(event) => self.tell(event),
+                Output::Event(event) => {
+                    // Nobody need listen; the engine tells `tracing` itself.
+                    let _ = self.events.send(event);
+                }
                 other => warn!(?other, "an output this driver does not know"),
             }
         }
@@ -176,16 +178,6 @@ impl EngineThread {
             self.links.remove(&link);
             self.deferred.push_back(Input::LinkDown { link });
         }
-    }
-
-    fn tell(&self, event: Event) {
-        match &event {
-            Event::SessionProgress { .. } => {}
-            Event::Violation { link, error } => warn!(link = link.0, %error, "a peer broke the protocol"),
-            other => info!(event = ?other, "engine event"),
-        }
-        // Nobody need listen.
-        let _ = self.events.send(event);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use conflict_store::ResolveError;
-use crdt_sync::{RecoverError, RestoreError, WriteError};
+use crdt_sync::{Missing, RecoverError, RestoreError, TokenError, WriteError};
 use replication_log::Lsn;
 use replication_log::snapshot::{SnapshotError, UnusableSnapshot};
 use thiserror::Error;
@@ -99,6 +99,16 @@ pub enum NodeError {
         /// The record.
         lsn: Lsn,
     },
+    /// This node still lacks entries that the session depends on; nothing was shown. Try again, ask another node, or
+    /// begin a new session.
+    #[error("this node lacks entries of {} origins that the session depends on", missing.len())]
+    Behind {
+        /// Which entries.
+        missing: Vec<Missing>,
+    },
+    /// The session's token is not good here; nothing was done.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The node is shut down, or its log failed. Open it again.
     #[error("the node is shut down")]
     Ended,

@@ -14,12 +14,14 @@ mod error;
 mod net;
 mod node;
 mod options;
+mod session;
 
 pub use collections::{Counters, Documents, Registers, Sets};
 pub use error::{NodeError, OpenError, UnusableCheckpoint};
 pub use net::Traffic;
 pub use node::Node;
 pub use options::NodeOptions;
+pub use session::Session;
 
 /// The front page's example, so that it is true.
 #[cfg(doctest)]

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crdt_sync::metrics::Metrics;
 use crdt_sync::time::Instant;
 use crdt_sync::{
-    Bytes, Cell, CollectionId, Config, Engine, Event, ItemKey, NodeId, Reply, Request, Status, Write, Written,
+    Bytes, Cell, ClusterKey, CollectionId, Config, Engine, Event, ItemKey, Limits, NodeId, Reply, Request,
+    Status, Write, Written,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -20,6 +22,7 @@ use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError};
 use crate::net::{self, Counters, Net, NetInput, Traffic};
 use crate::options::NodeOptions;
+use crate::session::Session;
 
 const QUEUE: usize = 1_024;
 /// A peer that lets more than this wait for it is given up; it catches up when it is back.
@@ -62,6 +65,8 @@ struct Inner {
     events: broadcast::Sender<Event>,
     network: Net,
     clock: Clock,
+    cluster: ClusterKey,
+    limits: Limits,
     beyond_loopback: bool,
     listener: Mutex<Option<(SocketAddr, Running)>>,
     dialers: Mutex<Vec<(SocketAddr, Running)>>,
@@ -85,7 +90,8 @@ impl Node {
         };
         let directory = directory.as_ref().to_path_buf();
         let clock = Clock::start();
-        let max_frame = options.limits.max_frame;
+        let (cluster, limits) = (options.cluster, options.limits.clone());
+        let max_frame = limits.max_frame;
         let (engine, past) = tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
             .await
             .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
@@ -106,6 +112,8 @@ impl Node {
                 events,
                 network,
                 clock,
+                cluster,
+                limits,
                 beyond_loopback,
                 listener: Mutex::default(),
                 dialers: Mutex::default(),
@@ -155,30 +163,54 @@ impl Node {
 
     /// Writes, all or nothing, and returns when everything is durable here.
     pub async fn write(&self, writes: Vec<Write>) -> Result<Written, NodeError> {
-        match self.ask(Request::Write(writes)).await? {
-            Reply::Written(written) => Ok(written),
-            other => Err(refusal(other)),
-        }
+        self.write_in(None, writes).await
     }
 
     /// The state of a key, once everything in it is durable here; `None` when nothing is held.
     pub async fn read(&self, item: ItemKey) -> Result<Option<Cell>, NodeError> {
-        let deadline = self.now() + READ_DEADLINE;
-        match self.ask(Request::Read { item, deadline }).await? {
-            Reply::Value(cell) => Ok(cell),
-            other => Err(refusal(other)),
-        }
+        self.read_in(None, item).await
     }
 
     /// All keys of a collection with their states, in key order, durable here. What is written meanwhile may be in
     /// it or not.
     pub async fn scan(&self, collection: CollectionId) -> Result<Vec<(Bytes, Cell)>, NodeError> {
+        self.scan_in(None, collection).await
+    }
+
+    pub(crate) async fn write_in(
+        &self,
+        session: Option<&Session>,
+        writes: Vec<Write>,
+    ) -> Result<Written, NodeError> {
+        match self.ask_in(session, Request::Write(writes)).await? {
+            Reply::Written(written) => Ok(written),
+            other => Err(refusal(other)),
+        }
+    }
+
+    pub(crate) async fn read_in(
+        &self,
+        session: Option<&Session>,
+        item: ItemKey,
+    ) -> Result<Option<Cell>, NodeError> {
+        let deadline = self.now() + READ_DEADLINE;
+        match self.ask_in(session, Request::Read { item, deadline }).await? {
+            Reply::Value(cell) => Ok(cell),
+            other => Err(refusal(other)),
+        }
+    }
+
+    pub(crate) async fn scan_in(
+        &self,
+        session: Option<&Session>,
+        collection: CollectionId,
+    ) -> Result<Vec<(Bytes, Cell)>, NodeError> {
         let mut cells = Vec::new();
         let mut from = Bytes::default();
         loop {
             let deadline = self.now() + READ_DEADLINE;
             let scan = Request::Scan { collection, from: from.clone(), limit: SCAN_PAGE, deadline };
-            let page = match self.ask(scan).await? {
+            let page = match self.ask_in(session, scan).await? {
                 Reply::Cells(page) => page,
                 other => return Err(refusal(other)),
             };
@@ -191,6 +223,29 @@ impl Node {
                 return Ok(cells);
             }
         }
+    }
+
+    /// Asks the engine, in a session or in none.
+    async fn ask_in(&self, session: Option<&Session>, request: Request) -> Result<Reply, NodeError> {
+        let Some(session) = session else { return self.ask(request).await };
+        let token = session.token().into();
+        match self.ask(Request::InSession { token, request: request.into() }).await? {
+            Reply::InSession { token, reply } => {
+                session.advance(&token)?;
+                Ok(*reply)
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// The secret of the cluster and the bounds, as the engine was given them.
+    pub(crate) fn seals(&self) -> (&ClusterKey, &Limits) {
+        (&self.inner.cluster, &self.inner.limits)
+    }
+
+    /// Where the node stands, in numbers; [`Metrics::exposition`] makes them a text for a monitoring system.
+    pub async fn metrics(&self) -> Result<Metrics, NodeError> {
+        self.inspect(Engine::metrics).await
     }
 
     /// Where the node stands.
@@ -340,6 +395,8 @@ fn refusal(reply: Reply) -> NodeError {
         Reply::Overloaded => NodeError::Overloaded,
         Reply::NotYetVisible { lsn } => NodeError::NotYetVisible { lsn },
         Reply::Unknown { lsn } => NodeError::Unknown { lsn },
+        Reply::Behind { missing } => NodeError::Behind { missing },
+        Reply::TokenRefused(error) => error.into(),
         _ => NodeError::Ended,
     }
 }

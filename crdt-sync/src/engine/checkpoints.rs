@@ -115,6 +115,7 @@ impl Engine {
             outbox: super::Outbox::new(durable),
             links: super::Links::default(),
             topology: MultiLeader::new(now.instant, &replica),
+            waits: super::Waits::default(),
             replica,
             timer: None,
             ended: false,

@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use replication_log::Lsn;
@@ -9,6 +10,7 @@ use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
 use crate::replica::{ItemKey, Write, WriteError, Written};
+use crate::session::{Missing, TokenError};
 use crate::time::Instant;
 use crate::wire::Farewell;
 
@@ -93,6 +95,14 @@ pub enum Request {
         /// When to give up waiting for the disk.
         deadline: Instant,
     },
+    /// Another request, within a [session](crate::SessionToken) of the client. A read or a scan is answered once this
+    /// node has applied what the session depends on, in the partition of the key or in all; a write at once.
+    InSession {
+        /// The token of the last answer in the session, as it came; no bytes at all begin a session.
+        token: Bytes,
+        /// What the client asks: anything but another request in a session.
+        request: Box<Request>,
+    },
 }
 
 /// The answer to a request.
@@ -122,6 +132,23 @@ pub enum Reply {
     Overloaded,
     /// The engine is over; nothing was done.
     Ended,
+    /// The answer to a request in a session. [`NotYetVisible`](Self::NotYetVisible), [`Unknown`](Self::Unknown),
+    /// [`Overloaded`](Self::Overloaded) and [`Ended`](Self::Ended) come without this around them: the session stays as
+    /// it was.
+    InSession {
+        /// The token from now on, advanced by what was written or shown.
+        token: Bytes,
+        /// The answer.
+        reply: Box<Reply>,
+    },
+    /// The deadline has passed and this node still lacks entries that the session depends on. They may be on their way,
+    /// or no node has them any more: then only a new session helps.
+    Behind {
+        /// Which, per partition and origin, ascending.
+        missing: Vec<Missing>,
+    },
+    /// The token of a request in a session was refused; nothing was done.
+    TokenRefused(TokenError),
 }
 
 /// Something to be done outside.

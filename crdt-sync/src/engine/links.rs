@@ -166,6 +166,11 @@ impl Links {
         dialed(&other) != dialed(&new) && dialed(&other) == we_are_lower
     }
 
+    /// When something arrived from a peer last.
+    pub(crate) fn heard(&self, node: NodeId) -> Option<Instant> {
+        self.links.values().find(|link| link.peer == Some(node)).map(|link| link.alive)
+    }
+
     fn link_to(&self, node: NodeId) -> Option<LinkId> {
         self.links.iter().find(|(_, link)| link.peer == Some(node)).map(|(id, _)| *id)
     }

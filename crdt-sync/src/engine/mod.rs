@@ -21,6 +21,8 @@ mod links;
 mod outbox;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tracing")]
+mod trace;
 
 use alloc::vec::Vec;
 
@@ -36,9 +38,11 @@ use crate::cell::Cell;
 use crate::collection::CollectionId;
 use crate::entry::Position;
 use crate::merkle::Root;
+use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
-use crate::replica::{Config, ItemKey, RecoverError, Replica, Write};
+use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Write};
+use crate::session::{self, Waits};
 use crate::time::{Instant, Now};
 use crate::wire::Farewell;
 use crdt_core::ReplicaId;
@@ -50,6 +54,8 @@ pub struct Engine {
     outbox: Outbox,
     links: Links,
     topology: MultiLeader,
+    /// Reads that wait for what their session depends on.
+    waits: Waits,
     timer: Option<Instant>,
     ended: bool,
     checkpoint: Option<crate::checkpoint::Writer>,
@@ -88,6 +94,7 @@ impl Engine {
 
     /// Handles one input. Poll all outputs before the next one.
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.outbox.counters.count_input(&input);
         if self.ended {
             match input {
                 Input::Request { id, .. } => self.outbox.reply(id, Reply::Ended, Lsn::ZERO),
@@ -108,7 +115,7 @@ impl Engine {
             Input::FrameTooLong { link, length } => {
                 self.links.frame_too_long(link, length, &mut self.topology, &mut context);
             }
-            Input::Request { id, request } => answer(id, request, &mut context),
+            Input::Request { id, request } => answer(id, request, &mut self.waits, &mut context),
             Input::Durable { lsn } => {
                 context.outbox.release(lsn);
                 self.topology.durable(&mut context);
@@ -117,25 +124,31 @@ impl Engine {
                 self.ended = true;
                 self.abandon_checkpoint();
                 self.outbox.fail();
+                self.waits.fail(&mut self.outbox);
                 self.links.close_all(&mut self.outbox);
                 return;
             }
             Input::Timer => {
                 self.timer = None;
                 context.outbox.expire(now.instant);
+                session::expire(&mut self.waits, &mut context);
                 if self.topology.timer(&mut context) {
                     self.links.greet_again(&mut context);
                     self.links.drop_silent(&mut self.topology, &mut context);
                 }
             }
         }
+        session::wake(&mut self.waits, &mut context);
         self.settle(now.instant);
     }
 
     /// The next thing to do; `None` when everything is done.
     #[must_use = "an output that is dropped is an effect that never happens"]
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.poll()
+        let output = self.outbox.poll()?;
+        #[cfg(feature = "tracing")]
+        trace::output(self.replica.config.node, &output);
+        Some(output)
     }
 
     /// The state of a key as it is in memory, which may be ahead of the disk. What leaves the process should
@@ -166,6 +179,37 @@ impl Engine {
         }
     }
 
+    /// Where this node stands, in numbers.
+    ///
+    /// O(peers x partitions x origins + outputs that wait for the disk).
+    pub fn metrics(&self) -> Metrics {
+        let in_sync = self.topology.peers(&self.replica);
+        let peers = self.topology.lags(&self.replica).zip(in_sync);
+        let peer = |((node, lag), status): ((NodeId, _), PeerStatus)| PeerMetrics {
+            node,
+            heard: self.links.heard(node),
+            in_sync: status.in_sync,
+            lag,
+        };
+        let partition = |partition: &Partition| PartitionMetrics {
+            keys: partition.cells.len(),
+            origins: partition.histories.iter().count(),
+            retained_bytes: partition.histories.retained_bytes(),
+        };
+        Metrics {
+            node: self.replica.config.node,
+            durable: self.outbox.durable(),
+            appended: self.replica.journal.last(),
+            peers: peers.map(peer).collect(),
+            partitions: self.replica.partitions.iter().map(partition).collect(),
+            open_merkle_sessions: self.topology.sessions(),
+            requests_waiting_for_disk: self.outbox.waiting(),
+            requests_waiting_for_entries: self.waits.len(),
+            gated_outputs: self.outbox.gated(),
+            counters: self.outbox.counters.clone(),
+        }
+    }
+
     /// The bytes of all states together: what it would cost to send everything once.
     pub fn encoded_size(&self) -> u64 {
         let cells = self.replica.partitions.iter().flat_map(|partition| partition.cells.iter());
@@ -192,8 +236,8 @@ impl Engine {
             self.outbox.push(Output::Append { first, records });
         }
         let heartbeat = self.topology.next_timer();
-        let next = self.outbox.next_deadline().map_or(heartbeat, |deadline| deadline.min(heartbeat));
-        let at = next.max(now);
+        let deadlines = [self.outbox.next_deadline(), self.waits.next_deadline()];
+        let at = deadlines.into_iter().flatten().fold(heartbeat, Instant::min).max(now);
         if self.timer.is_none_or(|asked| at < asked) {
             self.timer = Some(at);
             self.outbox.push(Output::SetTimer { at });
@@ -201,47 +245,58 @@ impl Engine {
     }
 }
 
-fn answer(id: RequestId, request: Request, context: &mut Context<'_>) {
-    if context.outbox.waiting() >= context.replica.config.limits.max_waiting {
+fn answer(id: RequestId, request: Request, waits: &mut Waits, context: &mut Context<'_>) {
+    if context.outbox.waiting() + waits.len() >= context.replica.config.limits.max_waiting {
         return context.outbox.reply(id, Reply::Overloaded, Lsn::ZERO);
     }
     match request {
-        Request::Write(writes) => answer_write(id, &writes, context),
+        Request::Write(writes) => {
+            let (reply, lsn) = write(&writes, context);
+            context.outbox.reply(id, reply, lsn);
+        }
         Request::Read { item, deadline } => {
-            let partition = context.replica.partition_of(item.collection, &item.key);
-            let held = context.replica.partition(partition).cells.get(&item);
-            // A key that is not held may have been removed by a record that is not durable yet.
-            let lsn = held.map_or_else(|| context.replica.journal.last(), |held| held.lsn);
-            let value = Reply::Value(held.map(|held| held.cell.clone()));
+            let (value, lsn) = read(context.replica, &item);
             context.outbox.reply_by(id, value, lsn, deadline);
         }
         Request::Scan { collection, from, limit, deadline } => {
-            let cells = scan(context.replica, collection, &from, limit);
-            context.outbox.reply_by(id, Reply::Cells(cells), context.replica.journal.last(), deadline);
+            let (cells, lsn) = scan(context.replica, collection, &from, limit);
+            context.outbox.reply_by(id, cells, lsn, deadline);
         }
+        Request::InSession { token, request } => session::answer(id, &token, *request, waits, context),
     }
 }
 
-/// The first `limit` keys of all partitions, in key order.
-fn scan(replica: &Replica, collection: CollectionId, from: &Bytes, limit: usize) -> Vec<(Bytes, Cell)> {
+/// The state of a key, and the record that must be durable before anybody is told.
+pub(crate) fn read(replica: &Replica, item: &ItemKey) -> (Reply, Lsn) {
+    let partition = replica.partition_of(item.collection, &item.key);
+    let held = replica.partition(partition).cells.get(item);
+    // A key that is not held may have been removed by a record that is not durable yet.
+    let lsn = held.map_or_else(|| replica.journal.last(), |held| held.lsn);
+    (Reply::Value(held.map(|held| held.cell.clone())), lsn)
+}
+
+/// The first `limit` keys of all partitions, in key order, and the record that must be durable.
+pub(crate) fn scan(replica: &Replica, collection: CollectionId, from: &Bytes, limit: usize) -> (Reply, Lsn) {
     let mut found: Vec<(&Bytes, &Cell)> = Vec::new();
     for partition in &replica.partitions {
         let cells = partition.cells.scan(collection, from.clone());
         found.extend(cells.take(limit).map(|(key, held)| (key, &held.cell)));
     }
     found.sort_unstable_by_key(|(key, _)| *key);
-    found.into_iter().take(limit).map(|(key, cell)| (key.clone(), cell.clone())).collect()
+    let found = found.into_iter().take(limit).map(|(key, cell)| (key.clone(), cell.clone()));
+    (Reply::Cells(found.collect()), replica.journal.last())
 }
 
-fn answer_write(id: RequestId, writes: &[Write], context: &mut Context<'_>) {
+/// Writes, and says after which record that may be told.
+pub(crate) fn write(writes: &[Write], context: &mut Context<'_>) -> (Reply, Lsn) {
     match context.replica.write(writes, context.now.wall) {
         Ok(mut written) => {
             // A write that changed nothing rests on what made it unnecessary.
             let rests_on = written.lsn.max(context.replica.journal.last());
             written.lsn = written.lsn.max(rests_on);
-            context.outbox.reply(id, Reply::Written(written), rests_on);
+            (Reply::Written(written), rests_on)
         }
-        Err(error) => context.outbox.reply(id, Reply::Refused(error), Lsn::ZERO),
+        Err(error) => (Reply::Refused(error), Lsn::ZERO),
     }
 }
 

@@ -10,6 +10,7 @@ use replication_log::Lsn;
 
 use super::Event;
 use super::io::{LinkId, Output, Reply, RequestId};
+use crate::metrics::Counters;
 use crate::time::Instant;
 use crate::wire::{self, Farewell, Message};
 
@@ -23,6 +24,7 @@ pub(crate) struct Outbox {
     reads: BTreeMap<(Lsn, RequestId), (Reply, Instant)>,
     waiting_replies: usize,
     durable: Lsn,
+    pub(crate) counters: Counters,
     #[cfg(feature = "_planted_bugs")]
     ignores_the_disk: bool,
 }
@@ -35,6 +37,7 @@ impl Outbox {
             reads: BTreeMap::new(),
             waiting_replies: 0,
             durable,
+            counters: Counters::default(),
             #[cfg(feature = "_planted_bugs")]
             ignores_the_disk: false,
         }
@@ -42,7 +45,14 @@ impl Outbox {
 
     /// The next output that may leave.
     pub(crate) fn poll(&mut self) -> Option<Output> {
-        self.ready.pop_front()
+        let output = self.ready.pop_front()?;
+        self.counters.count_output(&output);
+        Some(output)
+    }
+
+    /// Messages and replies that wait for the disk.
+    pub(crate) fn gated(&self) -> usize {
+        self.gated.values().map(Vec::len).sum::<usize>() + self.reads.len()
     }
 
     /// The last durable record.
@@ -57,6 +67,7 @@ impl Outbox {
 
     /// Sends a message as soon as `after` is durable.
     pub(crate) fn send(&mut self, link: LinkId, message: &Message, after: Lsn) {
+        self.counters.count_message(message);
         self.put(Output::Send { link, frame: wire::encode(message) }, after);
     }
 

@@ -15,8 +15,9 @@ use alloc::vec::Vec;
 use crdt_core::ReplicaId;
 
 use crate::engine::{Context, Event, LinkId, PeerError, PeerStatus};
+use crate::metrics::Lag;
 use crate::node::NodeId;
-use crate::replica::{Replica, RunError, RunOutcome};
+use crate::replica::{Partition, Replica, RunError, RunOutcome};
 use crate::time::Instant;
 use crate::wire::{Message, Run};
 use lane::Lane;
@@ -136,6 +137,16 @@ impl MultiLeader {
         self.peers.iter().map(|(node, peer)| PeerStatus { node: *node, in_sync: is_level(peer) }).collect()
     }
 
+    /// How this node and each connected peer compare, per partition: O(peers x partitions x origins).
+    pub(crate) fn lags(&self, replica: &Replica) -> impl Iterator<Item = (NodeId, Vec<Option<Lag>>)> {
+        let lag = |(lane, partition): (&Lane, &Partition)| {
+            let gap = lane.gap(&partition.histories)?;
+            Some(Lag { missing_here: gap.missing_here, missing_there: gap.missing_there })
+        };
+        let lags = move |peer: &Peer| peer.lanes.iter().zip(&replica.partitions).map(lag).collect();
+        self.peers.iter().map(move |(node, peer)| (*node, lags(peer)))
+    }
+
     pub(crate) fn sessions(&self) -> usize {
         self.sessions.len()
     }
@@ -160,7 +171,8 @@ impl MultiLeader {
         };
         match applied {
             Ok(RunOutcome::Applied(0)) => self.advertise(peer, partition, context),
-            Ok(RunOutcome::Applied(_)) => {
+            Ok(RunOutcome::Applied(entries)) => {
+                context.outbox.counters.entries_applied += entries as u64;
                 self.advanced.insert((partition, run.origin), context.now.instant);
                 self.lane(peer, partition, |lane| lane.owes_acknowledgement = true);
             }

@@ -289,8 +289,9 @@ impl MultiLeader {
             return;
         }
         let mut steps = Vec::new();
+        let partition = context.replica.partition(number);
         while let Some(part) =
-            session.outgoing.next_part(context.replica.partition(number), limits, &mut too_large)
+            session.outgoing.next_part(partition, &session.ours.heads, limits, &mut too_large)
         {
             session.report.states_sent += part.items.len() as u64;
             steps.push(SessionStep::States(part));

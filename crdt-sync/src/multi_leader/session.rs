@@ -281,6 +281,7 @@ impl Outgoing {
     pub(super) fn next_part(
         &mut self,
         partition: &Partition,
+        stood: &[(ReplicaId, Position)],
         limits: &Limits,
         too_large: &mut Vec<(ItemKey, usize)>,
     ) -> Option<StatesPart> {
@@ -293,7 +294,12 @@ impl Outgoing {
             let Some((key, state, sent)) = self.started.take() else { break };
             let index = self.next;
             let collection = key.collection;
-            let part = part.get_or_insert_with(|| StatesPart { index, collection, items: Vec::new() });
+            let part = part.get_or_insert_with(|| StatesPart {
+                index,
+                collection,
+                items: Vec::new(),
+                ahead: Vec::new(),
+            });
             if part.collection != collection {
                 self.started = Some((key, state, sent));
                 break;
@@ -308,7 +314,8 @@ impl Outgoing {
                 break;
             }
         }
-        let part = part?;
+        let mut part = part?;
+        part.ahead = partition.ahead_of(stood);
         self.next += 1;
         self.unacknowledged.insert(part.index, part.clone());
         Some(part)

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crdt_core::codec::{self, DecodeError};
 use crdt_core::{CausalContext, Dot, ReplicaId};
+use replication_log::Lsn;
 use thiserror::Error;
 
 use super::journal::{JournalRecord, MergedState};
@@ -144,6 +145,8 @@ impl Replica {
             .iter()
             .map(|item| self.admit_state(number, part.collection, kind, item))
             .collect::<Result<Vec<_>, _>>()?;
+        let bounds = self.check_ahead(number, part, standing)?;
+        let since = self.journal.upcoming();
         let mut joined = Vec::with_capacity(states.len());
         for ((key, theirs), item) in states.into_iter().zip(&part.items) {
             if let Some(stamp) = theirs.latest_stamp() {
@@ -151,6 +154,9 @@ impl Replica {
             }
             let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context);
             joined.push(Joined { key, answer: merged.answer });
+        }
+        if self.journal.upcoming() > since {
+            self.note_ahead(number, bounds, since);
         }
         Ok(joined)
     }
@@ -181,6 +187,41 @@ impl Replica {
             return Err(RunError::Outrun);
         }
         self.check_own_dots(partition, &standing.context)
+    }
+
+    /// What the states of a part may show: where the sender stood, and what it had ahead of that.
+    fn check_ahead(
+        &self,
+        number: u16,
+        part: &StatesPart,
+        standing: &Standing,
+    ) -> Result<Vec<(ReplicaId, u64)>, RunError> {
+        if !part.ahead.is_sorted_by(|one, next| one.0 < next.0) {
+            return Err(RunError::BadStanding);
+        }
+        for &(origin, sequence) in &part.ahead {
+            check_position(Position { sequence, ..Position::default() })?;
+            if origin == self.id && sequence > self.partition(number).histories.head(origin).sequence {
+                return Err(RunError::Outrun);
+            }
+        }
+        let limit = self.config.limits.max_origins;
+        let partition = self.partition(number);
+        let stood = standing.heads.iter().map(|&(origin, head)| (origin, head.sequence));
+        let bounds = partition.ahead.news(stood.chain(part.ahead.iter().copied()), &partition.histories);
+        if partition.ahead.len() + bounds.len() > limit {
+            return Err(RunError::TooManyOrigins { limit });
+        }
+        Ok(bounds)
+    }
+
+    fn note_ahead(&mut self, number: u16, bounds: Vec<(ReplicaId, u64)>, since: Lsn) {
+        if bounds.is_empty() {
+            return;
+        }
+        let partition = self.partition_mut(number);
+        partition.ahead.note(bounds.iter().copied(), since, &partition.histories);
+        self.journal.append(&JournalRecord::Ahead { partition: number, since: since.get(), bounds });
     }
 
     fn merge_state(

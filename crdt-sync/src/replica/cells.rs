@@ -41,9 +41,10 @@ impl ItemKey {
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) cell: Cell,
-    /// The record that changed it last: a reader may see it once that is durable.
+    /// The record that changed it last: a reader may see it once that is durable, and what a session is shown of it
+    /// rests on what was applied up to there.
     pub(crate) lsn: Lsn,
-    digest: u128,
+    pub(crate) digest: u128,
     hash: KeyHash,
 }
 

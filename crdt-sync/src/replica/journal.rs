@@ -29,6 +29,15 @@ pub(crate) enum JournalRecord {
         /// What is reached.
         standing: Standing,
     },
+    /// States merged from record `since` on may show entries up to these sequences, ahead of the frontier.
+    Ahead {
+        /// The partition.
+        partition: u16,
+        /// The first record that may show them.
+        since: u64,
+        /// The last sequence of each origin, ascending.
+        bounds: Vec<(ReplicaId, u64)>,
+    },
 }
 
 /// What must be the same whenever the log is opened.

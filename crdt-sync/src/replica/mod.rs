@@ -3,6 +3,7 @@
 //! Everything here is a function of the inputs. A change is staged in the [`Journal`] and made in memory at
 //! the same moment; whatever tells anyone about it waits until the journal's record is durable.
 
+mod ahead;
 mod apply;
 mod cells;
 mod draft;
@@ -35,6 +36,7 @@ use crate::entry::Position;
 use crate::limits::{Limits, Timing};
 use crate::merkle::{TreeError, TreeKey};
 use crate::node::{ClusterKey, NodeId};
+use crate::time::WallTime;
 
 /// What a replica is told at birth.
 #[derive(Clone, Debug)]
@@ -135,6 +137,16 @@ impl Replica {
             let forked = head.sequence == own.sequence && head.chain != own.chain;
             origin == self.id && (head.sequence > own.sequence || forked)
         })
+    }
+
+    /// Whatever is written from now on is stamped later than this, within the bound on drift.
+    pub(crate) fn observe(&mut self, stamp: Hlc, wall: WallTime) {
+        self.clock.observe(stamp, wall);
+    }
+
+    /// The latest stamp given out or seen.
+    pub(crate) fn latest_stamp(&self) -> Hlc {
+        self.clock.last()
     }
 
     /// The partition of this number. The number comes from inside, or was checked at the door.

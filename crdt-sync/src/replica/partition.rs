@@ -1,11 +1,13 @@
 //! A partition: cells that share one causal context and one frontier.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crdt_core::{CausalContext, Change, Crdt, Dot, ReplicaId};
 use replication_log::Lsn;
 
 use super::Config;
+use super::ahead::Ahead;
 use super::cells::{Cells, ItemKey};
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
@@ -23,6 +25,8 @@ pub(crate) struct Partition {
     /// Every dot applied, whether it left a live value or not.
     pub(crate) context: CausalContext,
     pub(crate) histories: Histories,
+    /// What the cells may show beyond the frontier.
+    pub(crate) ahead: Ahead,
     max_revisions: usize,
 }
 
@@ -46,6 +50,7 @@ impl Partition {
             cells,
             context: CausalContext::new(),
             histories: Histories::default(),
+            ahead: Ahead::default(),
             max_revisions,
         })
     }
@@ -118,6 +123,18 @@ impl Partition {
     pub(crate) fn standing(&self) -> Standing {
         let root = self.cells.root();
         Standing { heads: self.heads(), context: self.context.clone(), root: (root.digest, root.count) }
+    }
+
+    /// What the cells may show of each origin beyond these heads, ascending.
+    pub(crate) fn ahead_of(&self, stood: &[(ReplicaId, Position)]) -> Vec<(ReplicaId, u64)> {
+        let stood: BTreeMap<_, _> = stood.iter().map(|&(origin, head)| (origin, head.sequence)).collect();
+        let mut shown: BTreeMap<_, _> = self.ahead.beyond(&self.histories).collect();
+        for (origin, head) in self.heads() {
+            let shown = shown.entry(origin).or_default();
+            *shown = head.sequence.max(*shown);
+        }
+        shown.retain(|origin, sequence| *sequence > stood.get(origin).copied().unwrap_or(0));
+        shown.into_iter().collect()
     }
 
     /// The last position of every origin, ascending.

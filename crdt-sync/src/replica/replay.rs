@@ -239,6 +239,12 @@ impl Replica {
                 self.partition_mut(partition).raise(&standing);
                 Ok(())
             }
+            JournalRecord::Ahead { partition, since, bounds } => {
+                self.checked(partition, lsn)?;
+                let partition = self.partition_mut(partition);
+                partition.ahead.note(bounds, Lsn::new(since), &partition.histories);
+                Ok(())
+            }
         }
     }
 

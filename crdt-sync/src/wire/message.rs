@@ -159,6 +159,9 @@ pub struct StatesPart {
     pub collection: CollectionId,
     /// The items, ascending by key.
     pub items: Vec<ItemState>,
+    /// What the states may show of each origin beyond the sender's standing, ascending: what was written since, and
+    /// what an earlier session brought that did not come to its end.
+    pub ahead: Vec<(ReplicaId, u64)>,
 }
 
 /// The state of one key, or a piece of one that is too large for a part.

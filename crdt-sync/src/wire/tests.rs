@@ -48,6 +48,7 @@ fn samples() -> Vec<Message> {
         index: 4,
         collection: Collection::sets("lists").id(),
         items: vec![ItemState { key: "k".into(), state: "s".into(), more: false }],
+        ahead: vec![(origin(), 5)],
     };
     let steps = [
         SessionStep::Open(standing()),

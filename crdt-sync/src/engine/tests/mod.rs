@@ -3,6 +3,8 @@
 mod adversity;
 mod agreement;
 mod checkpoints;
+mod figures;
+mod sessions;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;

@@ -1,0 +1,82 @@
+//! What an engine counted and how far behind its peers are, as one snapshot.
+//!
+//! Counting is a few integer additions at the two doors of the engine and changes nothing of what it does.
+//! [`Exposition`] writes a snapshot as text that monitoring systems read.
+
+mod counters;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use alloc::vec::Vec;
+
+pub use counters::{Counters, Flow, MessageFlows};
+use replication_log::Lsn;
+pub use text::Exposition;
+
+use crate::node::NodeId;
+use crate::time::Instant;
+
+/// Where an engine stands, in numbers.
+///
+/// Made by [`Engine::metrics`](crate::Engine::metrics).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// The node.
+    pub node: NodeId,
+    /// The last durable record of its log.
+    pub durable: Lsn,
+    /// The last record handed to its log; above `durable` by what the disk still has to do.
+    pub appended: Lsn,
+    /// The connected peers, ascending.
+    pub peers: Vec<PeerMetrics>,
+    /// The partitions, by their numbers.
+    pub partitions: Vec<PartitionMetrics>,
+    /// Merkle sessions that are open.
+    pub open_merkle_sessions: usize,
+    /// Requests that wait for the disk.
+    pub requests_waiting_for_disk: usize,
+    /// Requests in sessions of clients that wait for entries of other nodes.
+    pub requests_waiting_for_entries: usize,
+    /// Outputs that wait for the disk: messages and replies.
+    pub gated_outputs: usize,
+    /// What was counted since the engine was opened.
+    pub counters: Counters,
+}
+
+/// A connected peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerMetrics {
+    /// The peer.
+    pub node: NodeId,
+    /// When anything arrived from it last, on the clock of the caller of the engine.
+    pub heard: Option<Instant>,
+    /// Whether both sides have applied the same entries and compared what they hold, since either last changed as
+    /// far as this node knows.
+    pub in_sync: bool,
+    /// How the two sides compare, per partition; `None` before the peer said how far it is.
+    pub lag: Vec<Option<Lag>>,
+}
+
+/// How far two nodes are apart in a partition, as far as this one knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Entries the peer has and this node lacks.
+    pub missing_here: u64,
+    /// Entries this node has and the peer has not acknowledged.
+    pub missing_there: u64,
+}
+
+/// A partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartitionMetrics {
+    /// Keys that are held.
+    pub keys: usize,
+    /// Origins whose entries it follows.
+    pub origins: usize,
+    /// Bytes of recent entries that are kept to be handed on.
+    pub retained_bytes: usize,
+}

@@ -1,0 +1,120 @@
+//! What cells may show beyond the frontier of their partition.
+//!
+//! A session merges states one part at a time and raises the frontier at its end, if it comes to one. In between,
+//! and after a session that was given up, cells show entries that the frontier does not name. Nobody need know which
+//! for the states to agree in the end; whoever is told what a state rests on must.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crdt_core::ReplicaId;
+use replication_log::Lsn;
+
+use crate::history::Histories;
+
+/// Per origin an upper bound of the sequences that merged states show.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    bounds: BTreeMap<ReplicaId, u64>,
+    /// Cells that no record from this one on changed show nothing ahead.
+    since: Lsn,
+}
+
+impl Ahead {
+    /// States merged from record `since` on may show entries up to these bounds.
+    pub(crate) fn note(
+        &mut self,
+        bounds: impl IntoIterator<Item = (ReplicaId, u64)>,
+        since: Lsn,
+        histories: &Histories,
+    ) {
+        self.bounds.retain(|origin, bound| *bound > histories.head(*origin).sequence);
+        if self.bounds.is_empty() {
+            self.since = since;
+        }
+        for (origin, bound) in bounds {
+            let known = self.bounds.entry(origin).or_default();
+            *known = bound.max(*known);
+        }
+    }
+
+    /// Which of these bounds say more than the frontier and what is known already, ascending, each origin once.
+    pub(crate) fn news(
+        &self,
+        bounds: impl Iterator<Item = (ReplicaId, u64)>,
+        histories: &Histories,
+    ) -> Vec<(ReplicaId, u64)> {
+        let mut news = BTreeMap::new();
+        for (origin, bound) in bounds {
+            if bound > histories.head(origin).sequence && self.of(origin) < Some(bound) {
+                let known: &mut u64 = news.entry(origin).or_default();
+                *known = bound.max(*known);
+            }
+        }
+        news.into_iter().collect()
+    }
+
+    /// The bounds that the frontier does not reach yet, ascending.
+    pub(crate) fn beyond(&self, histories: &Histories) -> impl Iterator<Item = (ReplicaId, u64)> {
+        let bounds = self.bounds.iter().map(|(origin, bound)| (*origin, *bound));
+        bounds.filter(|(origin, bound)| *bound > histories.head(*origin).sequence)
+    }
+
+    /// Whether a cell that this record changed last may show anything beyond the frontier.
+    pub(crate) fn shown_by(&self, changed: Lsn, histories: &Histories) -> bool {
+        changed >= self.since && self.beyond(histories).next().is_some()
+    }
+
+    /// The bound of an origin, if one is known.
+    pub(crate) fn of(&self, origin: ReplicaId) -> Option<u64> {
+        self.bounds.get(&origin).copied()
+    }
+
+    /// How many origins have a bound.
+    pub(crate) fn len(&self) -> usize {
+        self.bounds.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Chain, Position};
+
+    fn origin(number: u128) -> ReplicaId {
+        ReplicaId::from_u128(number)
+    }
+
+    fn raised(sequence: u64) -> Histories {
+        let mut histories = Histories::default();
+        histories.raise(origin(1), Position { sequence, chain: Chain::START });
+        histories
+    }
+
+    #[test]
+    fn a_bound_holds_until_the_frontier_reaches_it() {
+        let mut ahead = Ahead::default();
+        ahead.note([(origin(1), 7)], Lsn::new(5), &raised(3));
+        assert!(ahead.shown_by(Lsn::new(5), &raised(6)));
+        assert!(!ahead.shown_by(Lsn::new(4), &raised(6)), "not touched since");
+        assert!(!ahead.shown_by(Lsn::new(5), &raised(7)));
+    }
+
+    #[test]
+    fn only_what_says_more_is_news() {
+        let mut ahead = Ahead::default();
+        ahead.note([(origin(1), 7)], Lsn::new(5), &raised(3));
+        let news = |bounds: &[(ReplicaId, u64)]| ahead.news(bounds.iter().copied(), &raised(3));
+        assert_eq!(news(&[(origin(1), 7), (origin(1), 3)]), []);
+        assert_eq!(news(&[(origin(1), 8), (origin(2), 1), (origin(1), 9)]), [(origin(1), 9), (origin(2), 1)]);
+    }
+
+    #[test]
+    fn bounds_that_were_reached_are_forgotten_with_the_next_ones() {
+        let mut ahead = Ahead::default();
+        ahead.note([(origin(1), 7)], Lsn::new(5), &raised(3));
+        ahead.note([(origin(2), 1)], Lsn::new(9), &raised(7));
+        assert_eq!(ahead.len(), 1);
+        assert!(!ahead.shown_by(Lsn::new(8), &raised(7)));
+    }
+}
