@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod authorize;
 mod bytes;
 mod cell;
 mod collection;
@@ -24,6 +25,7 @@ pub mod sketch;
 pub mod time;
 pub mod wire;
 
+pub use authorize::{Author, Authorization, Authorize, Op};
 pub use bytes::Bytes;
 pub use cell::{Cell, CellError};
 pub use collection::{Collection, CollectionId, Kind, Strategy};

@@ -6,6 +6,8 @@ use crdt_core::ReplicaId;
 use thiserror::Error;
 
 use super::LinkId;
+use crate::authorize::Author;
+use crate::collection::CollectionId;
 use crate::merkle;
 use crate::node::NodeId;
 use crate::replica::{ItemKey, RunError};
@@ -107,6 +109,18 @@ pub enum Event {
         /// The partition in which it showed.
         partition: u16,
     },
+    /// A peer sent what it may not, or may not pass on; it had no effect. What it sends of its own ends its link
+    /// instead, with a [`Violation`](Self::Violation).
+    Unauthorized {
+        /// The peer.
+        peer: NodeId,
+        /// The partition.
+        partition: u16,
+        /// The collection.
+        collection: CollectionId,
+        /// Who wrote it.
+        author: Author,
+    },
     /// This node's past became doubtful, so it writes under a new identity from now on.
     IdentityRenewed {
         /// The identity given up.
@@ -156,6 +170,14 @@ pub enum PeerError {
     UnknownPartition {
         /// The number.
         partition: u16,
+    },
+    /// Entries of the peer's own that it may not write.
+    #[error("{origin} may not write what it wrote to {collection:?}; nothing of it was merged")]
+    Unauthorized {
+        /// The identity it writes under.
+        origin: ReplicaId,
+        /// The collection of the first of them.
+        collection: CollectionId,
     },
     /// A list that must be ascending is not, or is longer than allowed.
     #[error("{what} is not in order or too long")]

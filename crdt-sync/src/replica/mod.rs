@@ -28,6 +28,7 @@ pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
 pub use replay::{RecoverError, node_of_log};
 
+use crate::authorize::Authorization;
 use crate::collection::{Collection, CollectionId, Registry};
 use crate::entry::Position;
 use crate::limits::{Limits, Timing};
@@ -52,6 +53,8 @@ pub struct Config {
     /// The size of each partition's hash tree: 2^`leaf_bits` leaves, in steps of 4 from 4 to 20. Nodes may differ.
     /// Sixteen suit a partition of up to some millions of keys.
     pub leaf_bits: u8,
+    /// Who may write and read what; without a word everybody may.
+    pub authorization: Authorization,
     /// Seeds every random choice: identities, session numbers, nonces. Two nodes, and two runs of one node,
     /// must not share it; a simulator repeats a run by repeating it.
     pub seed: [u8; 32],
@@ -68,6 +71,7 @@ impl Config {
             limits: Limits::default(),
             timing: Timing::default(),
             leaf_bits: 16,
+            authorization: Authorization::default(),
             seed,
         }
     }
