@@ -21,6 +21,7 @@ mod node;
 mod planted;
 pub mod range;
 mod replica;
+mod rules;
 pub mod sketch;
 pub mod time;
 pub mod wire;
@@ -41,3 +42,4 @@ pub use planted::PlantedBug;
 pub use replica::{
     Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };
+pub use rules::{RuleError, Rules, ShowError};

@@ -2,7 +2,8 @@
 
 use alloc::string::String;
 
-use crdt_core::ReplicaId;
+use conflict_store::SettleError;
+use crdt_core::{ReplicaId, Stamp};
 use thiserror::Error;
 
 use super::LinkId;
@@ -91,6 +92,37 @@ pub enum Event {
         item: ItemKey,
         /// The bytes of its state.
         bytes: usize,
+    },
+    /// A document has more versions to choose from than before. Not where the last writer wins, not for versions that
+    /// are in conflict since before a restart, and once the change is durable.
+    Conflict {
+        /// The document.
+        item: ItemKey,
+        /// How many live versions it has.
+        versions: usize,
+    },
+    /// A document that was in conflict has one version again, or none.
+    ConflictResolved {
+        /// The document.
+        item: ItemKey,
+    },
+    /// A write to a register or a last-writer-wins document arrived that lost against one of this node's own, which was
+    /// written in ignorance of it. Told by that node alone, of entries only (a state does not say when it was
+    /// written over), and only if [`Config::tell_lost_writes`](crate::Config::tell_lost_writes) is set.
+    ConcurrentWrite {
+        /// The key.
+        item: ItemKey,
+        /// When, and under which identity, the write was made that nobody sees.
+        lost: Stamp,
+        /// The same of the one that is seen.
+        kept: Stamp,
+    },
+    /// A rule could not end a conflict. The document is as it was, and is tried again when it changes.
+    RuleFailed {
+        /// The document.
+        item: ItemKey,
+        /// Why.
+        error: SettleError,
     },
     /// A peer and this node have applied the same and hold the same.
     InSync {

@@ -14,6 +14,7 @@
 //!                     └──────────────────────────┘
 //! ```
 
+mod conflicts;
 mod event;
 mod io;
 mod links;
@@ -23,12 +24,15 @@ mod tests;
 
 use alloc::vec::Vec;
 
+use conflict_store::Reading;
 use replication_log::Lsn;
 
 pub use event::{Event, PeerError, SessionReport};
 pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;
 pub(crate) use outbox::Outbox;
+
+use conflicts::Settling;
 
 use crate::bytes::Bytes;
 use crate::cell::Cell;
@@ -38,6 +42,7 @@ use crate::merkle::Root;
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
 use crate::replica::{Config, ItemKey, RecoverError, Replica, Write};
+use crate::rules::ShowError;
 use crate::time::{Instant, Now};
 use crate::wire::Farewell;
 use crdt_core::ReplicaId;
@@ -49,6 +54,7 @@ pub struct Engine {
     outbox: Outbox,
     links: Links,
     topology: MultiLeader,
+    settling: Settling,
     timer: Option<Instant>,
     ended: bool,
 }
@@ -76,11 +82,12 @@ impl Engine {
             outbox: Outbox::new(durable),
             links: Links::default(),
             topology: MultiLeader::new(now.instant, &replica),
+            settling: Settling::resume(now.instant, &replica),
             replica,
             timer: None,
             ended: false,
         };
-        engine.settle(now.instant);
+        engine.settle(now);
         Ok(engine)
     }
 
@@ -91,7 +98,7 @@ impl Engine {
         let old = self.replica.id;
         let new = self.replica.renew_identity();
         self.outbox.event(Event::IdentityRenewed { old, new });
-        self.settle(now.instant);
+        self.settle(now);
     }
 
     /// Handles one input. Poll all outputs before the next one.
@@ -136,7 +143,7 @@ impl Engine {
                 }
             }
         }
-        self.settle(now.instant);
+        self.settle(now);
     }
 
     /// The next thing to do; `None` when everything is done.
@@ -150,6 +157,12 @@ impl Engine {
     pub fn peek(&self, item: &ItemKey) -> Option<&Cell> {
         let partition = self.replica.partition_of(item.collection, &item.key);
         self.replica.partition(partition).cells.get(item).map(|held| &held.cell)
+    }
+
+    /// A document as its collection's rule shows it, as it is in memory, like [`peek`](Self::peek). O(leaves), and
+    /// what the rule does.
+    pub fn show(&self, item: &ItemKey) -> Result<Reading<Bytes>, ShowError> {
+        Ok(self.replica.show(item)?.0)
     }
 
     /// The cells of a collection from the key `from` on, partition by partition and in key order within each.
@@ -193,13 +206,17 @@ impl Engine {
         self.topology.plant(bug);
     }
 
-    /// After every input: what it journaled becomes one batch, and the next timer is asked for.
-    fn settle(&mut self, now: Instant) {
+    /// After every input: conflicts are looked at, what was journaled becomes one batch, and the next timer is asked
+    /// for.
+    fn settle(&mut self, now: Now) {
+        self.settling.look(&mut Context { now, replica: &mut self.replica, outbox: &mut self.outbox });
+        let now = now.instant;
         if let Some((first, records)) = self.replica.journal.take() {
             self.outbox.push(Output::Append { first, records });
         }
         let heartbeat = self.topology.next_timer();
         let next = self.outbox.next_deadline().map_or(heartbeat, |deadline| deadline.min(heartbeat));
+        let next = self.settling.next().map_or(next, |due| due.min(next));
         let at = next.max(now);
         if self.timer.is_none_or(|asked| at < asked) {
             self.timer = Some(at);
@@ -222,6 +239,13 @@ fn answer(id: RequestId, request: Request, context: &mut Context<'_>) {
             let value = Reply::Value(held.map(|held| held.cell.clone()));
             context.outbox.reply_by(id, value, lsn, deadline);
         }
+        Request::Show { item, deadline } => match context.replica.show(&item) {
+            Ok((reading, lsn)) => {
+                let lsn = lsn.unwrap_or_else(|| context.replica.journal.last());
+                context.outbox.reply_by(id, Reply::Shown(reading), lsn, deadline);
+            }
+            Err(error) => context.outbox.reply(id, Reply::NotShown(error), Lsn::ZERO),
+        },
         Request::Scan { collection, from, limit, deadline } => {
             let cells = scan(context.replica, collection, &from, limit);
             context.outbox.reply_by(id, Reply::Cells(cells), context.replica.journal.last(), deadline);
@@ -290,10 +314,18 @@ pub struct PartitionStatus {
     pub keys: usize,
     /// The last position of every origin, ascending.
     pub heads: Vec<(ReplicaId, Position)>,
+    /// How many documents of each collection are in conflict, ascending by collection; those without any are left
+    /// out.
+    pub conflicts: Vec<(CollectionId, u64)>,
 }
 
 impl PartitionStatus {
     fn of(partition: &crate::replica::Partition) -> Self {
-        Self { root: partition.cells.root(), keys: partition.cells.len(), heads: partition.heads() }
+        Self {
+            root: partition.cells.root(),
+            keys: partition.cells.len(),
+            heads: partition.heads(),
+            conflicts: partition.cells.conflicts.counts(),
+        }
     }
 }

@@ -50,7 +50,12 @@ impl MultiLeader {
     }
 
     /// What of a part of states may be merged; the session cannot end with the peer's frontier if that is not all.
-    pub(super) fn admit_states(&mut self, number: u16, part: StatesPart, context: &mut Context<'_>) -> StatesPart {
+    pub(super) fn admit_states(
+        &mut self,
+        number: u16,
+        part: StatesPart,
+        context: &mut Context<'_>,
+    ) -> StatesPart {
         let authorization = &context.replica.config.authorization;
         let Some(session) = self.sessions.get_mut(&number).filter(|_| !authorization.is_open()) else {
             return part;

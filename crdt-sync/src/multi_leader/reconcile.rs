@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use rand_core::Rng;
 use replication_log::Lsn;
 
-use super::{MultiLeader, authority};
 use super::session::Session;
+use super::{MultiLeader, authority};
 use crate::engine::{Context, Event, PeerError};
 use crate::merkle::{self, Root};
 use crate::node::NodeId;

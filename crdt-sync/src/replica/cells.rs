@@ -8,6 +8,7 @@ use crdt_core::Change;
 use replication_log::Lsn;
 use smallvec::SmallVec;
 
+use super::conflicts::Conflicts;
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::{CollectionId, Kind};
@@ -56,6 +57,8 @@ pub(crate) struct Cells {
     /// The same items as the tree's, so that few differences are found without walking it.
     sketch: Option<ItemSketch>,
     photograph: Option<Photograph>,
+    /// Which documents are in conflict.
+    pub(crate) conflicts: Conflicts,
 }
 
 /// What the tree and the sketch showed at one moment.
@@ -71,7 +74,14 @@ impl Cells {
         let tree = BucketTree::new(tree_key, leaf_bits)?;
         // There is one for every size that is allowed, and without one sessions go by the tree.
         let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
-        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree, sketch, photograph: None })
+        Ok(Self {
+            by_key: BTreeMap::new(),
+            by_hash: BTreeMap::new(),
+            tree,
+            sketch,
+            photograph: None,
+            conflicts: Conflicts::default(),
+        })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -138,6 +148,7 @@ impl Cells {
 
     /// Replaces what is held under a key; a vacant cell removes it.
     pub(crate) fn put(&mut self, key: &ItemKey, cell: Cell, lsn: Lsn) {
+        self.conflicts.note(key, &cell, lsn);
         if cell.is_vacant() {
             return self.remove(key);
         }

@@ -206,7 +206,7 @@ impl Replica {
         }
     }
 
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         cells: BTreeMap<(u16, ItemKey), Cell>,
         runs: BTreeMap<u16, Vec<Bytes>>,

@@ -5,6 +5,7 @@
 
 mod apply;
 mod cells;
+mod conflicts;
 mod draft;
 mod journal;
 mod partition;
@@ -14,6 +15,7 @@ mod tests;
 
 use alloc::vec::Vec;
 
+use conflict_store::Resolver;
 use crdt_core::{HlcClock, ReplicaId};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -22,18 +24,20 @@ use replication_log::Lsn;
 pub(crate) use apply::{Joined, check_position};
 pub use apply::{RunError, RunOutcome};
 pub use cells::ItemKey;
-
+use conflicts::LostWrite;
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
 pub use replay::{RecoverError, node_of_log};
 
 use crate::authorize::Authorization;
+use crate::bytes::Bytes;
 use crate::collection::{Collection, CollectionId, Registry};
 use crate::entry::Position;
 use crate::limits::{Limits, Timing};
 use crate::merkle::{TreeError, TreeKey};
 use crate::node::{ClusterKey, NodeId};
+use crate::rules::Rules;
 
 /// What a replica is told at birth.
 #[derive(Clone, Debug)]
@@ -55,6 +59,15 @@ pub struct Config {
     pub leaf_bits: u8,
     /// Who may write and read what; without a word everybody may.
     pub authorization: Authorization,
+    /// The rules of the custom collections.
+    pub rules: Rules,
+    /// Collections of documents whose conflicts their rule ends by writing, as soon as this node sees them. Nodes may
+    /// differ: one that settles is enough.
+    pub settled: Vec<CollectionId>,
+    /// Whether to tell of writes that came too late to be seen, see
+    /// [`Event::ConcurrentWrite`](crate::Event::ConcurrentWrite). Not by default: when the same catalogue is loaded on
+    /// two nodes, that is one event for every key.
+    pub tell_lost_writes: bool,
     /// Seeds every random choice: identities, session numbers, nonces. Two nodes, and two runs of one node,
     /// must not share it; a simulator repeats a run by repeating it.
     pub seed: [u8; 32],
@@ -72,6 +85,9 @@ impl Config {
             timing: Timing::default(),
             leaf_bits: 16,
             authorization: Authorization::default(),
+            rules: Rules::default(),
+            settled: Vec::new(),
+            tell_lost_writes: false,
             seed,
         }
     }
@@ -79,6 +95,12 @@ impl Config {
     /// The same with these collections.
     pub fn with_collections(mut self, collections: impl IntoIterator<Item = Collection>) -> Self {
         self.collections.extend(collections);
+        self
+    }
+
+    /// The same with this rule for the custom collections that name it.
+    pub fn with_rule(mut self, rule: impl Resolver<Bytes> + Send + Sync + 'static) -> Self {
+        self.rules = self.rules.with(rule);
         self
     }
 }
@@ -94,6 +116,7 @@ pub(crate) struct Replica {
     pub(crate) rng: ChaCha8Rng,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) journal: Journal,
+    lost_writes: Vec<LostWrite>,
 }
 
 impl Replica {
@@ -108,6 +131,7 @@ impl Replica {
             rng: ChaCha8Rng::from_seed(config.seed),
             id: ReplicaId::from_u128(0),
             journal: Journal::after(Lsn::ZERO),
+            lost_writes: Vec::new(),
             config,
             registry,
             partitions,

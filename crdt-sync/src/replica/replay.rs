@@ -14,6 +14,7 @@ use crate::collection::Registry;
 use crate::entry::Entry;
 use crate::merkle::TreeError;
 use crate::node::NodeId;
+use crate::rules::RuleError;
 use crate::wire::Run;
 
 /// What was admitted once is read back whatever the limits are now; the log's own bounds hold it in check.
@@ -30,6 +31,9 @@ pub enum RecoverError {
         /// The name.
         name: String,
     },
+    /// The rules do not fit the collections.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
     /// There must be at least one partition.
     #[error("a node needs at least one partition")]
     NoPartitions,
@@ -93,6 +97,7 @@ impl Replica {
     ) -> Result<Self, RecoverError> {
         let registry =
             Registry::new(&config.collections).map_err(|name| RecoverError::DeclaredTwice { name })?;
+        config.rules.check(&config.collections)?;
         if config.partitions == 0 {
             return Err(RecoverError::NoPartitions);
         }
@@ -105,6 +110,7 @@ impl Replica {
             last = lsn;
         }
         replica.journal = super::Journal::after(last);
+        replica.forget_turns();
         if last == Lsn::ZERO {
             replica.found();
         }

@@ -3,6 +3,7 @@
 mod adversity;
 mod agreement;
 mod authority;
+mod conflicts;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
