@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{Context, Event};
 use crate::replica::{ItemKey, Replica};
@@ -21,11 +22,13 @@ pub(crate) struct Settling {
 }
 
 impl Settling {
-    /// What was in conflict when the node stopped is due at once.
+    /// What was in conflict when the node stopped is due soon. Not at once: a node whose past is doubtful is told so
+    /// right after it was opened, and must not have written under its old identity by then.
     pub(crate) fn resume(now: Instant, replica: &Replica) -> Self {
         let mut settling = Self::default();
+        let soon = now + replica.config.timing.heartbeat;
         for item in replica.contested(&replica.config.settled) {
-            settling.schedule(item, now);
+            settling.schedule(item, soon);
         }
         settling
     }
@@ -60,7 +63,7 @@ impl Settling {
         for turn in context.replica.take_turns() {
             let (item, versions) = (turn.item, turn.now);
             if versions > 1 && context.replica.config.settled.contains(&item.collection) {
-                let at = context.now.instant + self.delay(&item, context);
+                let at = context.now.instant + delay(&item, context);
                 self.schedule(item.clone(), at);
             }
             if versions > 1 && versions > turn.before {
@@ -68,14 +71,6 @@ impl Settling {
             } else if versions == 1 && turn.before > 1 {
                 context.outbox.event_after(Event::ConflictResolved { item }, turn.lsn);
             }
-        }
-    }
-
-    fn delay(&self, item: &ItemKey, context: &Context<'_>) -> core::time::Duration {
-        let heartbeat = context.replica.config.timing.heartbeat;
-        match context.replica.rounds_of_rules(item) {
-            0 => core::time::Duration::ZERO,
-            rounds => heartbeat * (1 << (rounds - 1)),
         }
     }
 
@@ -95,5 +90,13 @@ impl Settling {
             }
         }
         due
+    }
+}
+
+/// How long a rule waits before it answers what rules wrote.
+fn delay(item: &ItemKey, context: &Context<'_>) -> Duration {
+    match context.replica.rounds_of_rules(item) {
+        0 => Duration::ZERO,
+        rounds => context.replica.config.timing.heartbeat * (1 << (rounds - 1)),
     }
 }

@@ -165,6 +165,10 @@ fn three_nodes_that_settle_at_the_same_time_write_one_version_and_fall_silent() 
         cluster.engines[node] = Engine::open(settling, cluster.logs[node].clone(), cluster.now()).unwrap();
         cluster.drain(node);
     }
+    cluster.micros += 300_000;
+    for node in 0..3 {
+        cluster.handle(node, Input::Timer);
+    }
     let versions: Vec<_> = (0..3).map(|node| leaves(&cluster, node, &joined())).collect();
     assert_eq!(versions[0].len(), 1, "each settled before it met anybody");
     assert!(versions.iter().all(|version| *version == versions[0]), "and all wrote one version");
@@ -221,6 +225,32 @@ fn rules_do_not_go_on_answering_each_other() {
         assert_eq!(leaves(&cluster, 0, &joined()).len(), 1);
         assert_eq!(show(&cluster, 0, &joined()), "a b c d");
     }
+}
+
+/// Whoever opens a restored backup says so right after; until then nothing may be written under the old identity.
+#[test]
+fn what_was_in_conflict_before_a_restart_is_not_settled_under_a_doubtful_identity() {
+    let mut cluster = cluster(2, false);
+    cluster.write(0, put(&joined(), "one"));
+    cluster.write(1, put(&joined(), "two"));
+    cluster.connect(0, 1);
+    cluster.settle();
+    let old = cluster.engines[0].status().replica;
+    let head = |cluster: &Cluster| {
+        let heads = cluster.engines[0].status().partitions[0].heads.clone();
+        heads.into_iter().find(|(origin, _)| *origin == old)
+    };
+    let before = head(&cluster);
+    let restored = Config { seed: [99; 32], ..config_of(1, true) };
+    cluster.engines[0] = Engine::open(restored, cluster.logs[0].clone(), cluster.now()).unwrap();
+    let now = cluster.now();
+    cluster.engines[0].distrust_past(now);
+    cluster.drain(0);
+    cluster.micros += 300_000;
+    cluster.handle(0, Input::Timer);
+    assert_eq!(show(&cluster, 0, &joined()), "one two");
+    assert_eq!(conflicts(&cluster, 0), 0);
+    assert_eq!(head(&cluster), before, "it was settled under the new identity");
 }
 
 #[test]
