@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod authorize;
 mod bytes;
 mod cell;
 mod checkpoint;
@@ -22,11 +23,13 @@ mod node;
 mod planted;
 pub mod range;
 mod replica;
+mod rules;
 mod session;
 pub mod sketch;
 pub mod time;
 pub mod wire;
 
+pub use authorize::{Author, Authorization, Authorize, Op};
 pub use bytes::Bytes;
 pub use cell::{Cell, CellError};
 pub use checkpoint::{CheckpointError, CheckpointPiece, RestoreError, node_of_checkpoint};
@@ -43,4 +46,5 @@ pub use planted::PlantedBug;
 pub use replica::{
     Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };
+pub use rules::{RuleError, Rules, ShowError};
 pub use session::{Causal, Missing, SessionToken, TokenError};

@@ -94,6 +94,7 @@ impl Device {
             .fold(NodeOptions::new(ClusterKey::from_bytes(*b"our kitchen door")), |options, collection| {
                 options.collection(collection.clone())
             })
+            .rule(join_lines())
             .listen(([127, 0, 0, 1], 0));
         let node = Node::open(home.join(name), options).await?;
         Ok(Self {

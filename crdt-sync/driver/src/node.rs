@@ -367,6 +367,7 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
     seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
     seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
     let mut config = Config::new(node, options.cluster, seed).with_collections(options.collections);
+    config.rules = options.rules;
     config.partitions = options.partitions;
     config.limits = options.limits;
     config.timing = options.timing;

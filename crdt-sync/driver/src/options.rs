@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crdt_sync::{ClusterKey, Collection, Limits, NodeId, Timing};
+use conflict_store::Resolver;
+use crdt_sync::{Bytes, ClusterKey, Collection, Limits, NodeId, Rules, Timing};
 
 /// TCP loses nothing while a connection lives, so repeating is for peers that are stuck, not for frames that are slow.
 const RELIABLE: Timing = Timing {
@@ -31,6 +32,7 @@ pub struct NodeOptions {
     pub(crate) cluster: ClusterKey,
     pub(crate) node: Option<NodeId>,
     pub(crate) collections: Vec<Collection>,
+    pub(crate) rules: Rules,
     pub(crate) partitions: u16,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) beyond_loopback: bool,
@@ -48,6 +50,7 @@ impl NodeOptions {
             cluster,
             node: None,
             collections: Vec::new(),
+            rules: Rules::default(),
             partitions: 1,
             listen: None,
             beyond_loopback: false,
@@ -68,6 +71,12 @@ impl NodeOptions {
     /// Declares a collection. Every node of the cluster must declare the same ones.
     pub fn collection(mut self, collection: Collection) -> Self {
         self.collections.push(collection);
+        self
+    }
+
+    /// Registers a rule. Every collection with a custom strategy needs the one it names.
+    pub fn rule(mut self, rule: impl Resolver<Bytes> + Send + Sync + 'static) -> Self {
+        self.rules = self.rules.with(rule);
         self
     }
 

@@ -116,12 +116,13 @@ impl Engine {
             links: super::Links::default(),
             topology: MultiLeader::new(now.instant, &replica),
             waits: super::Waits::default(),
+            settling: super::Settling::resume(now.instant, &replica),
             replica,
             timer: None,
             ended: false,
             checkpoint: None,
         };
-        engine.settle(now.instant);
+        engine.settle(now);
         engine
     }
 }

@@ -2,10 +2,13 @@
 
 use alloc::string::String;
 
-use crdt_core::ReplicaId;
+use conflict_store::SettleError;
+use crdt_core::{ReplicaId, Stamp};
 use thiserror::Error;
 
 use super::LinkId;
+use crate::authorize::Author;
+use crate::collection::CollectionId;
 use crate::merkle;
 use crate::node::NodeId;
 use crate::replica::{ItemKey, RunError};
@@ -90,6 +93,37 @@ pub enum Event {
         /// The bytes of its state.
         bytes: usize,
     },
+    /// A document has more versions to choose from than before. Not where the last writer wins, not for versions that
+    /// are in conflict since before a restart, and once the change is durable.
+    Conflict {
+        /// The document.
+        item: ItemKey,
+        /// How many live versions it has.
+        versions: usize,
+    },
+    /// A document that was in conflict has one version again, or none.
+    ConflictResolved {
+        /// The document.
+        item: ItemKey,
+    },
+    /// A write to a register or a last-writer-wins document arrived that lost against one of this node's own, which was
+    /// written in ignorance of it. Told by that node alone, of entries only (a state does not say when it was
+    /// written over), and only if [`Config::tell_lost_writes`](crate::Config::tell_lost_writes) is set.
+    ConcurrentWrite {
+        /// The key.
+        item: ItemKey,
+        /// When, and under which identity, the write was made that nobody sees.
+        lost: Stamp,
+        /// The same of the one that is seen.
+        kept: Stamp,
+    },
+    /// A rule could not end a conflict. The document is as it was, and is tried again when it changes.
+    RuleFailed {
+        /// The document.
+        item: ItemKey,
+        /// Why.
+        error: SettleError,
+    },
     /// A peer and this node have applied the same and hold the same.
     InSync {
         /// The peer.
@@ -106,6 +140,18 @@ pub enum Event {
         origin: ReplicaId,
         /// The partition in which it showed.
         partition: u16,
+    },
+    /// A peer sent what it may not, or may not pass on; it had no effect. What it sends of its own ends its link
+    /// instead, with a [`Violation`](Self::Violation).
+    Unauthorized {
+        /// The peer.
+        peer: NodeId,
+        /// The partition.
+        partition: u16,
+        /// The collection.
+        collection: CollectionId,
+        /// Who wrote it.
+        author: Author,
     },
     /// This node's past became doubtful, so it writes under a new identity from now on.
     IdentityRenewed {
@@ -156,6 +202,14 @@ pub enum PeerError {
     UnknownPartition {
         /// The number.
         partition: u16,
+    },
+    /// Entries of the peer's own that it may not write.
+    #[error("{origin} may not write what it wrote to {collection:?}; nothing of it was merged")]
+    Unauthorized {
+        /// The identity it writes under.
+        origin: ReplicaId,
+        /// The collection of the first of them.
+        collection: CollectionId,
     },
     /// A list that must be ascending is not, or is longer than allowed.
     #[error("{what} is not in order or too long")]

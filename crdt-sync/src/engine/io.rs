@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use conflict_store::Reading;
 use replication_log::Lsn;
 
 use super::Event;
@@ -10,6 +11,7 @@ use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
 use crate::replica::{ItemKey, Write, WriteError, Written};
+use crate::rules::ShowError;
 use crate::session::{Missing, TokenError};
 use crate::time::Instant;
 use crate::wire::Farewell;
@@ -84,6 +86,13 @@ pub enum Request {
         /// When to give up waiting for the disk.
         deadline: Instant,
     },
+    /// A document as its collection's rule shows it; answered when everything it shows is durable.
+    Show {
+        /// Which document.
+        item: ItemKey,
+        /// When to give up waiting for the disk.
+        deadline: Instant,
+    },
     /// The states of a collection's keys in key order; answered when everything they show is durable.
     Scan {
         /// Which collection.
@@ -115,6 +124,10 @@ pub enum Reply {
     Refused(WriteError),
     /// The state of the key; `None` when nothing is held.
     Value(Option<Cell>),
+    /// The document as its rule shows it.
+    Shown(Reading<Bytes>),
+    /// The document could not be shown.
+    NotShown(ShowError),
     /// The states asked for, in key order.
     Cells(Vec<(Bytes, Cell)>),
     /// The key's last change is not durable yet and the deadline has passed.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use replication_log::Lsn;
 
 use super::{Context, Event, LinkId, Outbox, PeerError};
-use crate::multi_leader::MultiLeader;
+use crate::multi_leader::{MultiLeader, authority};
 use crate::node::NodeId;
 use crate::time::Instant;
 use crate::wire::{self, Farewell, Greeting, Message, WireError};
@@ -129,8 +129,12 @@ impl Links {
         topology: &mut MultiLeader,
         context: &mut Context<'_>,
     ) {
+        let reason = match error {
+            PeerError::Unauthorized { .. } => Farewell::Unauthorized,
+            _ => Farewell::Protocol,
+        };
         context.outbox.event(Event::Violation { link, error });
-        self.drop_link(link, Farewell::Protocol, topology, context);
+        self.drop_link(link, reason, topology, context);
     }
 
     /// The peer said who it is. It becomes a peer if it belongs here and is not connected already.
@@ -214,6 +218,8 @@ fn objection_to(theirs: &Greeting, context: &Context<'_>) -> Option<Farewell> {
         Some(Farewell::OtherPartitions)
     } else if theirs.collections != ours.collections {
         Some(Farewell::OtherCollections)
+    } else if !authority::may_read(theirs.node, context) {
+        Some(Farewell::Unauthorized)
     } else {
         None
     }

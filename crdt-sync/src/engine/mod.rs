@@ -15,6 +15,7 @@
 //! ```
 
 mod checkpoints;
+mod conflicts;
 mod event;
 mod io;
 mod links;
@@ -26,12 +27,15 @@ mod trace;
 
 use alloc::vec::Vec;
 
+use conflict_store::Reading;
 use replication_log::Lsn;
 
 pub use event::{Event, PeerError, SessionReport};
 pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;
 pub(crate) use outbox::Outbox;
+
+use conflicts::Settling;
 
 use crate::bytes::Bytes;
 use crate::cell::Cell;
@@ -42,6 +46,7 @@ use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
 use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Write};
+use crate::rules::ShowError;
 use crate::session::{self, Waits};
 use crate::time::{Instant, Now};
 use crate::wire::Farewell;
@@ -56,6 +61,7 @@ pub struct Engine {
     topology: MultiLeader,
     /// Reads that wait for what their session depends on.
     waits: Waits,
+    settling: Settling,
     timer: Option<Instant>,
     ended: bool,
     checkpoint: Option<crate::checkpoint::Writer>,
@@ -89,7 +95,7 @@ impl Engine {
         let old = self.replica.id;
         let new = self.replica.renew_identity();
         self.outbox.event(Event::IdentityRenewed { old, new });
-        self.settle(now.instant);
+        self.settle(now);
     }
 
     /// Handles one input. Poll all outputs before the next one.
@@ -139,7 +145,7 @@ impl Engine {
             }
         }
         session::wake(&mut self.waits, &mut context);
-        self.settle(now.instant);
+        self.settle(now);
     }
 
     /// The next thing to do; `None` when everything is done.
@@ -156,6 +162,12 @@ impl Engine {
     pub fn peek(&self, item: &ItemKey) -> Option<&Cell> {
         let partition = self.replica.partition_of(item.collection, &item.key);
         self.replica.partition(partition).cells.get(item).map(|held| &held.cell)
+    }
+
+    /// A document as its collection's rule shows it, as it is in memory, like [`peek`](Self::peek). O(leaves), and
+    /// what the rule does.
+    pub fn show(&self, item: &ItemKey) -> Result<Reading<Bytes>, ShowError> {
+        Ok(self.replica.show(item)?.0)
     }
 
     /// The cells of a collection from the key `from` on, partition by partition and in key order within each.
@@ -230,13 +242,16 @@ impl Engine {
         self.topology.plant(bug);
     }
 
-    /// After every input: what it journaled becomes one batch, and the next timer is asked for.
-    fn settle(&mut self, now: Instant) {
+    /// After every input: conflicts are looked at, what was journaled becomes one batch, and the next timer is asked
+    /// for.
+    fn settle(&mut self, now: Now) {
+        self.settling.look(&mut Context { now, replica: &mut self.replica, outbox: &mut self.outbox });
+        let now = now.instant;
         if let Some((first, records)) = self.replica.journal.take() {
             self.outbox.push(Output::Append { first, records });
         }
         let heartbeat = self.topology.next_timer();
-        let deadlines = [self.outbox.next_deadline(), self.waits.next_deadline()];
+        let deadlines = [self.outbox.next_deadline(), self.waits.next_deadline(), self.settling.next()];
         let at = deadlines.into_iter().flatten().fold(heartbeat, Instant::min).max(now);
         if self.timer.is_none_or(|asked| at < asked) {
             self.timer = Some(at);
@@ -258,6 +273,10 @@ fn answer(id: RequestId, request: Request, waits: &mut Waits, context: &mut Cont
             let (value, lsn) = read(context.replica, &item);
             context.outbox.reply_by(id, value, lsn, deadline);
         }
+        Request::Show { item, deadline } => {
+            let (reply, lsn) = show(context.replica, &item);
+            context.outbox.reply_by(id, reply, lsn, deadline);
+        }
         Request::Scan { collection, from, limit, deadline } => {
             let (cells, lsn) = scan(context.replica, collection, &from, limit);
             context.outbox.reply_by(id, cells, lsn, deadline);
@@ -273,6 +292,14 @@ pub(crate) fn read(replica: &Replica, item: &ItemKey) -> (Reply, Lsn) {
     // A key that is not held may have been removed by a record that is not durable yet.
     let lsn = held.map_or_else(|| replica.journal.last(), |held| held.lsn);
     (Reply::Value(held.map(|held| held.cell.clone())), lsn)
+}
+
+/// A document as its collection's rule shows it, and the record that must be durable before anybody is told.
+pub(crate) fn show(replica: &Replica, item: &ItemKey) -> (Reply, Lsn) {
+    match replica.show(item) {
+        Ok((reading, lsn)) => (Reply::Shown(reading), lsn.unwrap_or_else(|| replica.journal.last())),
+        Err(error) => (Reply::NotShown(error), Lsn::ZERO),
+    }
 }
 
 /// The first `limit` keys of all partitions, in key order, and the record that must be durable.
@@ -338,10 +365,18 @@ pub struct PartitionStatus {
     pub keys: usize,
     /// The last position of every origin, ascending.
     pub heads: Vec<(ReplicaId, Position)>,
+    /// How many documents of each collection are in conflict, ascending by collection; those without any are left
+    /// out.
+    pub conflicts: Vec<(CollectionId, u64)>,
 }
 
 impl PartitionStatus {
     fn of(partition: &crate::replica::Partition) -> Self {
-        Self { root: partition.cells.root(), keys: partition.cells.len(), heads: partition.heads() }
+        Self {
+            root: partition.cells.root(),
+            keys: partition.cells.len(),
+            heads: partition.heads(),
+            conflicts: partition.cells.conflicts.counts(),
+        }
     }
 }

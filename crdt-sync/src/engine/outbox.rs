@@ -95,6 +95,11 @@ impl Outbox {
         self.ready.push_back(Output::Event(event));
     }
 
+    /// Tells of a change as soon as `after` is durable.
+    pub(crate) fn event_after(&mut self, event: Event, after: Lsn) {
+        self.put(Output::Event(event), after);
+    }
+
     pub(crate) fn push(&mut self, output: Output) {
         self.ready.push_back(output);
     }

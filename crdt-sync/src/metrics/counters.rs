@@ -142,7 +142,7 @@ impl Counters {
     fn count_request(&mut self, request: &Request) {
         match request {
             Request::Write(_) => self.write_requests += 1,
-            Request::Read { .. } | Request::Scan { .. } => self.read_requests += 1,
+            Request::Read { .. } | Request::Show { .. } | Request::Scan { .. } => self.read_requests += 1,
             Request::InSession { request, .. } => {
                 self.session_requests += 1;
                 // Not one in another: it is refused, and could be nested deeply.
@@ -218,5 +218,6 @@ fn cause_of_violation(error: &PeerError) -> &'static str {
         PeerError::Unexpected { .. } => "peer_unexpected",
         PeerError::UnknownPartition { .. } => "peer_unknown_partition",
         PeerError::Disorder { .. } => "peer_disorder",
+        PeerError::Unauthorized { .. } => "peer_unauthorized",
     }
 }

@@ -33,6 +33,10 @@ pub(super) struct Lane {
     pub(super) owes_acknowledgement: bool,
     /// Identities of which the two sides hold different histories.
     pub(super) forked: BTreeSet<ReplicaId>,
+    /// Identities of which this node takes no more from the peer, which is not allowed to pass their entries on.
+    pub(super) refused: BTreeSet<ReplicaId>,
+    /// Identities of which the peer said that it takes no more from this node.
+    pub(super) unwanted: BTreeSet<ReplicaId>,
     /// The root both sides had when they compared theirs last and found them equal.
     pub(super) agreed: Option<Root>,
     /// The last record of this node's log when both sides were last reported to be level.
@@ -73,6 +77,8 @@ impl Lane {
             rewind_asked: None,
             owes_acknowledgement: false,
             forked: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
             agreed: None,
             reported_level: None,
             not_before: now,
@@ -88,6 +94,10 @@ impl Lane {
         if frontier.rewind {
             self.sent.clear();
         }
+        self.refused.remove(&frontier.writer);
+        self.unwanted = frontier.refused.iter().copied().collect();
+        let unwanted = &self.unwanted;
+        self.sent.retain(|origin, _| !unwanted.contains(origin));
         if self.theirs.as_ref() != Some(&theirs) {
             self.progressed = now;
         }

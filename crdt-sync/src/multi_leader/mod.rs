@@ -4,6 +4,7 @@
 //! origin, by whoever holds them, so that rings, stars and meshes all work; who is far behind, or new, compares
 //! trees with its peer in a Merkle session and gets the states of the keys that differ.
 
+pub(crate) mod authority;
 mod lane;
 mod reconcile;
 mod session;
@@ -42,6 +43,10 @@ pub(crate) struct MultiLeader {
 #[derive(Debug)]
 struct Peer {
     link: LinkId,
+    /// The identity it writes under, as it says.
+    writer: Option<ReplicaId>,
+    /// The identity of this node that it was told.
+    told_writer: Option<ReplicaId>,
     /// One per partition.
     lanes: Vec<Lane>,
 }
@@ -62,7 +67,7 @@ impl MultiLeader {
     /// A peer can be reached: it is told how far this node is.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
         let lanes = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
-        self.peers.insert(node, Peer { link, lanes });
+        self.peers.insert(node, Peer { link, writer: None, told_writer: None, lanes });
         context.outbox.event(Event::PeerUp { node });
         for partition in 0..context.replica.config.partitions {
             self.advertise(node, partition, context);
@@ -160,6 +165,9 @@ impl MultiLeader {
             return Ok(());
         }
         if self.lane(peer, partition, |lane| lane.forked.contains(&run.origin)) == Some(true) {
+            return Ok(());
+        }
+        if !self.admits_run(peer, run, context)? {
             return Ok(());
         }
         let applied = match context.replica.apply_run(run, context.now.wall) {

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use rand_core::Rng;
 use replication_log::Lsn;
 
-use super::MultiLeader;
 use super::session::Session;
+use super::{MultiLeader, authority};
 use crate::engine::{Context, Event, PeerError};
 use crate::merkle::{self, Root};
 use crate::node::NodeId;
@@ -242,22 +242,39 @@ impl MultiLeader {
             return Ok(());
         };
         // The message that tells where the sender stands was lost or overtaken; both are said again.
+        if session.theirs.is_none() {
+            return Ok(());
+        }
+        if session.incoming.expects(part.index) {
+            let whole = session.incoming.take(part, context.replica.config.limits.max_state)?;
+            session.report.states_received += whole.items.len() as u64;
+            let whole = self.admit_states(number, whole, context);
+            self.join_states(number, &whole, context)?;
+        }
+        self.say(number, |session| vec_of(SessionStep::Received { parts: session.incoming.parts }), context);
+        Ok(())
+    }
+
+    fn join_states(
+        &mut self,
+        number: u16,
+        whole: &StatesPart,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        let Some(session) = self.sessions.get_mut(&number) else {
+            return Ok(());
+        };
         let Some(standing) = &session.theirs else {
             return Ok(());
         };
-        if session.incoming.expects(part.index) {
-            let whole = session.incoming.take(part, context.replica.config.limits.max_state)?;
-            let joined = join_part(number, &whole, standing, context)?;
-            session.report.states_received += whole.items.len() as u64;
-            session.progressed = context.now.instant;
-            if session.outgoing.end.is_none() {
-                for joined in joined {
-                    session.outgoing.answer(joined, context.replica.config.limits.max_state);
-                }
+        let joined = join_part(number, whole, standing, context)?;
+        session.progressed = context.now.instant;
+        if session.outgoing.end.is_none() {
+            for joined in joined {
+                session.outgoing.answer(joined, context.replica.config.limits.max_state);
             }
-            progress_event(session, context);
         }
-        self.say(number, |session| vec_of(SessionStep::Received { parts: session.incoming.parts }), context);
+        progress_event(session, context);
         Ok(())
     }
 
@@ -422,7 +439,9 @@ fn photograph(peer: NodeId, id: u64, initiator: bool, number: u16, context: &mut
     } else {
         merkle::Session::accept(snapshot, nonce, limits)
     };
-    Session::new(peer, id, initiator, ours, tree, context.now.instant)
+    let mut session = Session::new(peer, id, initiator, ours, tree, context.now.instant);
+    session.trusted = authority::may_vouch(peer, context);
+    session
 }
 
 /// Joins complete states. When they show writes of this node's identity that it does not know, it takes a fresh one,

@@ -24,6 +24,7 @@ use crdt_core::ReplicaId;
 
 use crate::bytes::Bytes;
 use crate::cell::Answer;
+use crate::collection::CollectionId;
 use crate::engine::{PeerError, SessionReport};
 use crate::entry::Position;
 use crate::limits::Limits;
@@ -43,6 +44,10 @@ pub(super) struct Session {
     pub(super) ours: Standing,
     /// Where the peer stood; known from its first message on.
     pub(super) theirs: Option<Standing>,
+    /// Whether the peer's frontier may be taken over, as far as what it may do is concerned.
+    pub(super) trusted: bool,
+    /// Collections of which states were refused.
+    pub(super) refused: BTreeSet<CollectionId>,
     pub(super) tree: TreeTalk,
     pub(super) outgoing: Outgoing,
     pub(super) incoming: Incoming,
@@ -121,6 +126,8 @@ impl Session {
             initiator,
             ours,
             theirs: None,
+            trusted: true,
+            refused: BTreeSet::new(),
             tree: TreeTalk { session: tree, said: Vec::new(), heard: 0 },
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
@@ -162,7 +169,7 @@ impl Session {
         else {
             return false;
         };
-        root_of(&self.ours).without(self.outgoing.weight) == root_of(theirs).without(weight)
+        self.trusted && root_of(&self.ours).without(self.outgoing.weight) == root_of(theirs).without(weight)
     }
 
     /// Once the trees are compared: which states to send. Returns whether that is known now.

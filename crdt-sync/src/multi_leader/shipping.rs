@@ -47,7 +47,9 @@ impl MultiLeader {
         lane.owes_acknowledgement = false;
         lane.told = context.now.instant;
         lane.advertised = Some(heads);
-        let frontier = Frontier { partition: number, rewind, open, ask, origins, root };
+        let (writer, refused) = (context.replica.id, lane.refused.iter().copied().collect());
+        known.told_writer = Some(writer);
+        let frontier = Frontier { partition: number, rewind, open, ask, writer, origins, refused, root };
         let after = context.replica.journal.last();
         context.outbox.send(known.link, &Message::Frontier(frontier), after);
     }
@@ -82,6 +84,9 @@ impl MultiLeader {
         }
         self.find_forks(peer, number, &heads, context);
         let now = context.now.instant;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.writer = Some(frontier.writer);
+        }
         self.lane(peer, number, |lane| lane.learn(frontier, now));
         self.compare(peer, number, frontier, context);
         self.report_level(peer, number, context);
@@ -164,6 +169,9 @@ impl MultiLeader {
 
     /// Sends a peer the entries it lacks in one partition, up to the window.
     pub(super) fn pump(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+        if self.peers.get(&peer).is_some_and(|known| known.told_writer != Some(context.replica.id)) {
+            self.advertise(peer, number, context);
+        }
         let timing = context.replica.config.timing;
         let partition = context.replica.partition(number);
         let Some(known) = self.peers.get_mut(&peer) else {
@@ -183,7 +191,8 @@ impl MultiLeader {
         for (origin, history) in partition.histories.iter() {
             let arrived = self.advanced.get(&(number, origin));
             let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
-            if lane.forked.contains(&origin) || (origin != context.replica.id && too_fresh) {
+            let is_taken = !lane.forked.contains(&origin) && !lane.unwanted.contains(&origin);
+            if !is_taken || (origin != context.replica.id && too_fresh) {
                 continue;
             }
             loop {
@@ -270,7 +279,10 @@ fn check_order(frontier: &Frontier, context: &Context<'_>) -> Result<(), PeerErr
         .origins
         .iter()
         .all(|status| status.floor <= status.head.sequence && check_position(status.head).is_ok());
-    if ascending && sound && frontier.origins.len() <= context.replica.config.limits.max_origins {
+    let limit = context.replica.config.limits.max_origins;
+    let refused = &frontier.refused;
+    let refused = refused.len() <= limit && refused.windows(2).all(|pair| pair[0] < pair[1]);
+    if ascending && sound && refused && frontier.origins.len() <= limit {
         Ok(())
     } else {
         Err(PeerError::Disorder { what: "the list of origins" })

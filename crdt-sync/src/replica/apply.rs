@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crdt_core::codec::{self, DecodeError};
-use crdt_core::{CausalContext, Dot, ReplicaId};
+use crdt_core::{CausalContext, Dot, ReplicaId, Stamp};
 use replication_log::Lsn;
 use thiserror::Error;
 
@@ -127,6 +127,10 @@ impl Replica {
             let partition = self.partition_mut(number);
             partition.apply(&admitted.entry, &admitted.effect, admitted.kind, lsn);
             partition.remember(run.origin, admitted.bytes.clone(), lsn);
+            let Entry { collection, key, stamp, .. } = &admitted.entry;
+            let item = ItemKey { collection: *collection, key: key.clone() };
+            let stamp = Stamp { time: *stamp, replica: run.origin };
+            self.note_lost_write(number, item, stamp, lsn);
         }
         Ok(RunOutcome::Applied(new.len()))
     }

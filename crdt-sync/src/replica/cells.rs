@@ -8,6 +8,7 @@ use crdt_core::Change;
 use replication_log::Lsn;
 use smallvec::SmallVec;
 
+use super::conflicts::Conflicts;
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::checkpoint::{Images, Walked};
@@ -60,6 +61,8 @@ pub(crate) struct Cells {
     photograph: Option<Photograph>,
     /// What a checkpoint that is being made still needs.
     images: Option<Images>,
+    /// Which documents are in conflict.
+    pub(crate) conflicts: Conflicts,
 }
 
 /// What the tree and the sketch showed at one moment.
@@ -82,6 +85,7 @@ impl Cells {
             sketch,
             photograph: None,
             images: None,
+            conflicts: Conflicts::default(),
         })
     }
 
@@ -151,6 +155,7 @@ impl Cells {
     /// Replaces what is held under a key; a vacant cell removes it.
     pub(crate) fn put(&mut self, key: &ItemKey, cell: Cell, lsn: Lsn) {
         self.keep_image(key);
+        self.conflicts.note(key, &cell, lsn);
         if cell.is_vacant() {
             return self.remove(key);
         }

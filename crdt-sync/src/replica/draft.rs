@@ -14,6 +14,7 @@ use replication_log::Lsn;
 use thiserror::Error;
 
 use super::{ItemKey, JournalRecord, Replica};
+use crate::authorize::{Author, Op};
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::{Collection, CollectionId, Kind, Strategy};
@@ -122,6 +123,14 @@ pub enum WriteError {
         /// Their size.
         bytes: usize,
     },
+    /// This node may not write this. Others would not take it, and nothing it writes later either.
+    #[error("this node may not do write {index} to {collection:?}; nothing was written")]
+    Unauthorized {
+        /// Which write.
+        index: usize,
+        /// The collection.
+        collection: CollectionId,
+    },
     /// The document changed since the writer saw it.
     #[error("write {index}: {cause}; nothing was written")]
     Document {
@@ -187,7 +196,18 @@ impl Replica {
         Ok(self.commit(cells, runs, versions))
     }
 
-    fn commit(
+    /// What others would refuse is not written: nothing after it would be taken either.
+    fn check_right(&self, index: usize, write: &Write) -> Result<(), WriteError> {
+        let (collection, config) = (write.collection, &self.config);
+        let op = Op::Write { key: &write.key, author: Author::Sender };
+        if config.authorization.allows(config.node, collection, op) {
+            Ok(())
+        } else {
+            Err(WriteError::Unauthorized { index, collection })
+        }
+    }
+
+    pub(super) fn commit(
         &mut self,
         cells: BTreeMap<(u16, ItemKey), Cell>,
         runs: BTreeMap<u16, Vec<Bytes>>,
@@ -226,6 +246,7 @@ impl Draft<'_> {
         let declared =
             self.replica.registry.get(collection).ok_or(WriteError::UnknownCollection { collection })?;
         check_lengths(index, write, &self.replica.config.limits)?;
+        self.replica.check_right(index, write)?;
         let number = self.replica.partition_of(collection, &write.key);
         let slot = (number, ItemKey { collection, key: write.key.clone() });
         let mut cell = match self.cells.remove(&slot) {

@@ -6,6 +6,7 @@
 mod ahead;
 mod apply;
 mod cells;
+mod conflicts;
 mod draft;
 mod journal;
 mod partition;
@@ -15,6 +16,7 @@ mod tests;
 
 use alloc::vec::Vec;
 
+use conflict_store::Resolver;
 use crdt_core::{Hlc, HlcClock, ReplicaId};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -24,18 +26,21 @@ pub(crate) use apply::{Joined, check_position};
 pub use apply::{RunError, RunOutcome};
 pub(crate) use cells::Held;
 pub use cells::ItemKey;
-
+use conflicts::LostWrite;
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
 pub(crate) use replay::STORED;
 pub use replay::{RecoverError, node_of_log};
 
+use crate::authorize::Authorization;
+use crate::bytes::Bytes;
 use crate::collection::{Collection, CollectionId, Registry};
 use crate::entry::Position;
 use crate::limits::{Limits, Timing};
 use crate::merkle::{TreeError, TreeKey};
 use crate::node::{ClusterKey, NodeId};
+use crate::rules::Rules;
 use crate::time::WallTime;
 
 /// What a replica is told at birth.
@@ -56,6 +61,17 @@ pub struct Config {
     /// The size of each partition's hash tree: 2^`leaf_bits` leaves, in steps of 4 from 4 to 20. Nodes may differ.
     /// Sixteen suit a partition of up to some millions of keys.
     pub leaf_bits: u8,
+    /// Who may write and read what; without a word everybody may.
+    pub authorization: Authorization,
+    /// The rules of the custom collections.
+    pub rules: Rules,
+    /// Collections of documents whose conflicts their rule ends by writing, as soon as this node sees them. Nodes may
+    /// differ: one that settles is enough.
+    pub settled: Vec<CollectionId>,
+    /// Whether to tell of writes that came too late to be seen, see
+    /// [`Event::ConcurrentWrite`](crate::Event::ConcurrentWrite). Not by default: when the same catalogue is loaded on
+    /// two nodes, that is one event for every key.
+    pub tell_lost_writes: bool,
     /// Seeds every random choice: identities, session numbers, nonces. Two nodes, and two runs of one node,
     /// must not share it; a simulator repeats a run by repeating it.
     pub seed: [u8; 32],
@@ -72,6 +88,10 @@ impl Config {
             limits: Limits::default(),
             timing: Timing::default(),
             leaf_bits: 16,
+            authorization: Authorization::default(),
+            rules: Rules::default(),
+            settled: Vec::new(),
+            tell_lost_writes: false,
             seed,
         }
     }
@@ -79,6 +99,12 @@ impl Config {
     /// The same with these collections.
     pub fn with_collections(mut self, collections: impl IntoIterator<Item = Collection>) -> Self {
         self.collections.extend(collections);
+        self
+    }
+
+    /// The same with this rule for the custom collections that name it.
+    pub fn with_rule(mut self, rule: impl Resolver<Bytes> + Send + Sync + 'static) -> Self {
+        self.rules = self.rules.with(rule);
         self
     }
 }
@@ -96,6 +122,7 @@ pub(crate) struct Replica {
     pub(crate) rng: ChaCha8Rng,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) journal: Journal,
+    lost_writes: Vec<LostWrite>,
 }
 
 impl Replica {
@@ -111,6 +138,7 @@ impl Replica {
             rng: ChaCha8Rng::from_seed(config.seed),
             id: ReplicaId::from_u128(0),
             journal: Journal::after(Lsn::ZERO),
+            lost_writes: Vec::new(),
             config,
             registry,
             partitions,

@@ -9,6 +9,7 @@ use replication_log::Lsn;
 use super::Config;
 use super::ahead::Ahead;
 use super::cells::{Cells, ItemKey};
+use super::conflicts::Conflicts;
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
@@ -43,7 +44,8 @@ pub(crate) struct MergeOutcome {
 
 impl Partition {
     pub(crate) fn new(number: u16, tree_key: &TreeKey, config: &Config) -> Result<Self, TreeError> {
-        let cells = Cells::new(tree_key, config.leaf_bits)?;
+        let mut cells = Cells::new(tree_key, config.leaf_bits)?;
+        cells.conflicts = Conflicts::of(config);
         let max_revisions = config.limits.max_revisions;
         Ok(Self {
             number,

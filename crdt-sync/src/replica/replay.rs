@@ -16,6 +16,7 @@ use crate::collection::Registry;
 use crate::entry::Entry;
 use crate::merkle::TreeError;
 use crate::node::NodeId;
+use crate::rules::RuleError;
 use crate::wire::Run;
 
 /// What was admitted once is read back whatever the limits are now; the log's own bounds hold it in check.
@@ -32,6 +33,9 @@ pub enum RecoverError {
         /// The name.
         name: String,
     },
+    /// The rules do not fit the collections.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
     /// There must be at least one partition.
     #[error("a node needs at least one partition")]
     NoPartitions,
@@ -139,6 +143,7 @@ impl Replica {
     pub(crate) fn empty(config: Config) -> Result<Self, RecoverError> {
         let registry =
             Registry::new(&config.collections).map_err(|name| RecoverError::DeclaredTwice { name })?;
+        config.rules.check(&config.collections)?;
         if config.partitions == 0 {
             return Err(RecoverError::NoPartitions);
         }
@@ -170,6 +175,7 @@ impl Replica {
             Some(seen) if seen < base => Err(RecoverError::LogTooShort { checkpoint: base, last: seen }),
             _ => {
                 self.journal = super::Journal::after(last);
+                self.forget_turns();
                 Ok(())
             }
         }
@@ -196,11 +202,6 @@ impl Replica {
         self.issued = issued;
         self.clock = HlcClock::resume(issued, self.config.timing.max_drift);
         self.clock.observe(noted, wall);
-    }
-
-    /// Takes note of a stamp of another node.
-    pub(crate) fn observe(&mut self, stamp: Hlc, wall: WallTime) {
-        self.clock.observe(stamp, wall);
     }
 
     fn found(&mut self) {

@@ -102,6 +102,8 @@ impl Logged {
         assert_eq!(then.context, now.context);
         assert_eq!(then.heads(), now.heads());
         assert_eq!(replayed.id, self.replica.id);
+        assert_eq!(now.cells.conflicts.counts(), now.count_conflicts());
+        assert_eq!(then.cells.conflicts.counts(), now.count_conflicts());
         for (key, held) in now.cells.iter() {
             assert_eq!(then.cells.get(key).map(|held| &held.cell), Some(&held.cell));
         }

@@ -24,6 +24,7 @@ const PARTITION_BYTES: usize = 3 + 9 + 9 + 5;
 #[derive(Clone, Debug)]
 pub(super) enum Look {
     Read { item: ItemKey, deadline: Instant },
+    Show { item: ItemKey, deadline: Instant },
     Scan { collection: CollectionId, from: Bytes, limit: usize, deadline: Instant },
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn answer(
     let answered = open(token, context.replica).and_then(|token| match request {
         Request::Write(writes) => write(id, token, &writes, context),
         Request::Read { item, deadline } => look(id, token, Look::Read { item, deadline }, waits, context),
+        Request::Show { item, deadline } => look(id, token, Look::Show { item, deadline }, waits, context),
         Request::Scan { collection, from, limit, deadline } => {
             look(id, token, Look::Scan { collection, from, limit, deadline }, waits, context)
         }
@@ -183,14 +185,16 @@ fn in_session(token: Causal, reply: Reply, replica: &Replica) -> Result<Reply, T
 impl Look {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Self::Read { deadline, .. } | Self::Scan { deadline, .. } => *deadline,
+            Self::Read { deadline, .. } | Self::Show { deadline, .. } | Self::Scan { deadline, .. } => *deadline,
         }
     }
 
     /// What of the token this node must have before it may answer.
     fn reach(&self, replica: &Replica) -> Reach {
         match self {
-            Self::Read { item, .. } => Reach::Partition(replica.partition_of(item.collection, &item.key)),
+            Self::Read { item, .. } | Self::Show { item, .. } => {
+                Reach::Partition(replica.partition_of(item.collection, &item.key))
+            }
             Self::Scan { .. } => Reach::Everything,
         }
     }
@@ -201,6 +205,10 @@ impl Look {
             Self::Read { item, .. } => {
                 token.show(replica.partition(replica.partition_of(item.collection, &item.key)), &item);
                 engine::read(replica, &item)
+            }
+            Self::Show { item, .. } => {
+                token.show(replica.partition(replica.partition_of(item.collection, &item.key)), &item);
+                engine::show(replica, &item)
             }
             Self::Scan { collection, from, limit, .. } => {
                 replica.partitions.iter().for_each(|partition| token.show_all(partition));

@@ -50,8 +50,12 @@ pub struct Frontier {
     pub open: bool,
     /// The sender wants to hear in turn how far the receiver is.
     pub ask: bool,
+    /// The identity the sender writes under now.
+    pub writer: ReplicaId,
     /// All origins, ascending.
     pub origins: Vec<OriginStatus>,
+    /// Origins of which the sender takes no more entries from the receiver, ascending.
+    pub refused: Vec<ReplicaId>,
     /// The digest and the number of all keys of the partition, when both sides seem to be equally far.
     pub root: Option<(u128, u64)>,
 }
@@ -197,4 +201,6 @@ pub enum Farewell {
     Protocol,
     /// A node with the receiver's own id answered.
     Myself,
+    /// The other side may not do what it did, or not read what there is.
+    Unauthorized,
 }

@@ -8,7 +8,7 @@ use crdt_sync_driver::{Documents, Node, NodeError, NodeOptions, Traffic};
 use tempfile::TempDir;
 
 use crate::error::Failure;
-use crate::rules::Resolve;
+use crate::rules::{Resolve, highest_version};
 
 /// Every process of the demonstration is in one cluster. A cluster of your own draws sixteen random bytes, and keeps
 /// them to itself.
@@ -51,7 +51,7 @@ impl Replica {
     /// Opens the replica of this name, with what its log holds. It knows nobody yet and listens to nobody.
     pub(crate) async fn open(name: &str, home: &Home, resolve: Resolve) -> Result<Self, Failure> {
         let directory = home.path().join(name);
-        let options = NodeOptions::new(CLUSTER).collection(resolve.collection());
+        let options = NodeOptions::new(CLUSTER).collection(resolve.collection()).rule(highest_version());
         let node = Node::open(&directory, options).await.map_err(|cause| Failure::open(directory, cause))?;
         Ok(Self { name: name.to_owned(), packages: resolve.packages(&node), node })
     }

@@ -54,7 +54,7 @@ impl Resolve {
 /// The rule behind `--resolve custom`. Replace the closure by a rule of your own: it gets all competing versions,
 /// and their common ancestor if it asks for it. It must be a pure function, because every node evaluates it for itself
 /// and all must see the same.
-fn highest_version() -> impl Resolver<Bytes> {
+pub(crate) fn highest_version() -> impl Resolver<Bytes> + Send + Sync {
     Custom::new("highest-version", |conflict: &Conflict<'_, Bytes>| {
         let text = |version: &Version<Bytes>| version.body().map(ToString::to_string).unwrap_or_default();
         let highest = conflict.versions().iter().max_by(|a, b| version::compare(&text(a), &text(b)));

@@ -105,7 +105,7 @@ impl Logged {
                 let held = partition.cells.get(&item);
                 let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
                 let items = vec![ItemState { key: item.key, state, more: false }];
-                let part = StatesPart { index, collection: item.collection, items };
+                let part = StatesPart { index, collection: item.collection, items, ahead: Vec::new() };
                 self.replica.apply_part(number, &part, &standing, WALL).unwrap();
             }
             if all {

@@ -5,6 +5,8 @@ mod agreement;
 mod checkpoints;
 mod figures;
 mod sessions;
+mod authority;
+mod conflicts;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -28,6 +30,7 @@ struct Cluster {
     frames: VecDeque<(LinkId, Vec<u8>)>,
     replies: BTreeMap<u64, Reply>,
     events: Vec<(usize, Event)>,
+    closed: Vec<Farewell>,
     micros: u64,
     next: u64,
     sent_bytes: usize,
@@ -69,6 +72,7 @@ impl Cluster {
             frames: VecDeque::new(),
             replies: BTreeMap::new(),
             events: Vec::new(),
+            closed: Vec::new(),
             micros: 0,
             next: 0,
             sent_bytes: 0,
@@ -111,7 +115,8 @@ impl Cluster {
                 Output::Reply { id, reply } => {
                     self.replies.insert(id.0, reply);
                 }
-                Output::Close { link, .. } => {
+                Output::Close { link, reason } => {
+                    self.closed.push(reason);
                     if let Some((other, far, _)) = self.links.remove(&link) {
                         self.links.remove(&far);
                         self.handle(other, Input::LinkDown { link: far });

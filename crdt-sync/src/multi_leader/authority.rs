@@ -1,0 +1,105 @@
+//! What a peer may have merged here: the questions of [`crate::authorize`], asked where data comes in.
+
+use crdt_core::codec;
+
+use super::MultiLeader;
+use crate::authorize::{Author, Op};
+use crate::engine::{Context, Event, PeerError};
+use crate::entry::Entry;
+use crate::node::NodeId;
+use crate::replica::RunError;
+use crate::wire::{Run, StatesPart};
+
+impl MultiLeader {
+    /// Whether a run may be merged. The answer about entries of the sender's own is an error: they end its link.
+    pub(super) fn admits_run(
+        &mut self,
+        peer: NodeId,
+        run: &Run,
+        context: &mut Context<'_>,
+    ) -> Result<bool, PeerError> {
+        if context.replica.config.authorization.is_open() {
+            return Ok(true);
+        }
+        let number = run.partition;
+        // What the sender's own is, its frontier says; that was lost or overtaken, and is said again.
+        let Some(writer) = self.peers.get(&peer).and_then(|peer| peer.writer) else {
+            self.lane(peer, number, |lane| lane.must_rewind = true);
+            return Ok(false);
+        };
+        let origin = run.origin;
+        if self.lane(peer, number, |lane| lane.refused.contains(&origin)) == Some(true) {
+            return Ok(false);
+        }
+        let author = if writer == origin { Author::Sender } else { Author::Relayed(origin) };
+        let Some(entry) = first_refused(peer, author, run, context) else {
+            return Ok(true);
+        };
+        let collection = entry.collection;
+        if author == Author::Sender {
+            return Err(PeerError::Unauthorized { origin, collection });
+        }
+        let limit = context.replica.config.limits.max_origins;
+        if self.lane(peer, number, |lane| lane.refused.len() >= limit) == Some(true) {
+            return Err(RunError::TooManyOrigins { limit }.into());
+        }
+        self.lane(peer, number, |lane| lane.refused.insert(origin));
+        context.outbox.event(Event::Unauthorized { peer, partition: number, collection, author });
+        self.advertise(peer, number, context);
+        Ok(false)
+    }
+
+    /// What of a part of states may be merged; the session cannot end with the peer's frontier if that is not all.
+    pub(super) fn admit_states(
+        &mut self,
+        number: u16,
+        part: StatesPart,
+        context: &mut Context<'_>,
+    ) -> StatesPart {
+        let authorization = &context.replica.config.authorization;
+        let Some(session) = self.sessions.get_mut(&number).filter(|_| !authorization.is_open()) else {
+            return part;
+        };
+        let (peer, collection, author) = (session.peer, part.collection, Author::Unknown);
+        let before = part.items.len();
+        let items = part.items.into_iter();
+        let allowed =
+            items.filter(|item| authorization.allows(peer, collection, Op::Write { key: &item.key, author }));
+        let part = StatesPart { items: allowed.collect(), ..part };
+        if part.items.len() < before {
+            session.trusted = false;
+            if session.refused.insert(collection) {
+                context.outbox.event(Event::Unauthorized { peer, partition: number, collection, author });
+            }
+        }
+        part
+    }
+}
+
+/// Whether a peer's frontier may be taken over.
+pub(super) fn may_vouch(peer: NodeId, context: &Context<'_>) -> bool {
+    may(peer, Op::Vouch, context)
+}
+
+/// Whether a peer may be sent everything.
+pub(crate) fn may_read(peer: NodeId, context: &Context<'_>) -> bool {
+    may(peer, Op::Read, context)
+}
+
+fn may(peer: NodeId, op: Op<'_>, context: &Context<'_>) -> bool {
+    let authorization = &context.replica.config.authorization;
+    let all = || context.replica.registry.ids();
+    authorization.is_open() || all().into_iter().all(|collection| authorization.allows(peer, collection, op))
+}
+
+/// The first entry of a run that is new here and not allowed. What cannot be read is for others to complain about.
+fn first_refused(peer: NodeId, author: Author, run: &Run, context: &Context<'_>) -> Option<Entry> {
+    let config = &context.replica.config;
+    let head = context.replica.partition(run.partition).histories.head(run.origin);
+    let known = usize::try_from(head.sequence.checked_sub(run.after.sequence)?).unwrap_or(usize::MAX);
+    let entries = run.entries.iter().skip(known);
+    let limits = config.limits.codec();
+    entries.map_while(|bytes| codec::decode_payload::<Entry>(bytes, &limits).ok()).find(|entry| {
+        !config.authorization.allows(peer, entry.collection, Op::Write { key: &entry.key, author })
+    })
+}
