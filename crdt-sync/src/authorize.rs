@@ -4,14 +4,21 @@
 //! the question is asked and what becomes of a *no*, because a frontier has no holes: an entry cannot be left out of
 //! an origin's history and the ones after it be taken.
 //!
-//! | what is refused | what becomes of it |
-//! |---|---|
-//! | an entry of the sender's own, in a run | nothing of the run is merged; the link ends with [`PeerError::Unauthorized`](crate::PeerError::Unauthorized) |
-//! | an entry that the sender relays | nothing of the run is merged; [`Event::Unauthorized`](crate::Event::Unauthorized), and the sender is told to send no more of that origin. The link stays: a relay may have got the entry while its author was allowed to write |
-//! | the state of a key, in a session | the key is left as it is, [`Event::Unauthorized`](crate::Event::Unauthorized), and the sender's frontier is not taken over |
-//! | the sender's standing | its frontier is not taken over; what it may write is merged, and entries flow as far as they are held |
-//! | reading, of any declared collection | the link is refused with [`Farewell::Unauthorized`](crate::wire::Farewell::Unauthorized) |
-//! | a write of this node's own clients | [`WriteError::Unauthorized`](crate::WriteError::Unauthorized): once it had an entry that nobody takes, nothing it writes later would get anywhere |
+//! - **An entry of the sender's own, in a run**: nothing of the run is merged, and the link ends with
+//!   [`PeerError::Unauthorized`](crate::PeerError::Unauthorized).
+//! - **An entry that the sender relays**: nothing of the run is merged, [`Event::Unauthorized`] says so, and the
+//!   sender is told to send no more of that origin. The link stays: a relay may have got the entry while its author was
+//!   allowed to write it.
+//! - **The state of a key, in a session**: the key is left as it is, [`Event::Unauthorized`] says so, and the sender's
+//!   frontier is not taken over.
+//! - **The sender's standing**: its frontier is not taken over. What it may write is merged, and entries flow as far as
+//!   they are held.
+//! - **Reading, of any declared collection**: the link is refused with
+//!   [`Farewell::Unauthorized`](crate::wire::Farewell::Unauthorized).
+//! - **A write of this node's own clients**: [`WriteError::Unauthorized`](crate::WriteError::Unauthorized). Once it had
+//!   an entry that nobody takes, nothing it writes later would get anywhere.
+//!
+//! [`Event::Unauthorized`]: crate::Event::Unauthorized
 //!
 //! # What it can and cannot tell
 //!
