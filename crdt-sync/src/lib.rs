@@ -13,6 +13,7 @@ mod engine;
 mod entry;
 mod history;
 mod limits;
+mod membership;
 pub mod merkle;
 mod multi_leader;
 mod node;
@@ -33,6 +34,10 @@ pub use engine::{
 };
 pub use entry::{Chain, Delta, Entry, Position};
 pub use limits::{Limits, Timing};
+pub use membership::{
+    FinalFrontier, Forgotten, Member, Membership, MembershipError, Rejoin, RejoinError, RetireError,
+    Unacknowledged, Unseen,
+};
 pub use node::{ClusterKey, NodeId};
 #[cfg(feature = "_planted_bugs")]
 pub use planted::PlantedBug;

@@ -8,4 +8,6 @@ pub enum PlantedBug {
     EffectsAheadOfDisk,
     /// A peer's frontier is taken over as soon as a session begins, before its states have arrived.
     FrontierRaisedEarly,
+    /// A retired node, and what it wrote after the others parted from it, is merged like any other.
+    EvictedMergedBack,
 }

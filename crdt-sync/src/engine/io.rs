@@ -8,6 +8,8 @@ use super::Event;
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
+use crate::membership::RetireError;
+use crate::node::NodeId;
 use crate::replica::{ItemKey, Write, WriteError, Written};
 use crate::time::Instant;
 use crate::wire::Farewell;
@@ -93,6 +95,13 @@ pub enum Request {
         /// When to give up waiting for the disk.
         deadline: Instant,
     },
+    /// Retires a member, for an administrator: nothing of it is merged any more, by anybody, except what members had
+    /// applied before they heard. Answered when it is durable. There is no way back; the device
+    /// [rejoins](super::Engine::rejoin) as a new node.
+    Retire {
+        /// Whom.
+        node: NodeId,
+    },
 }
 
 /// The answer to a request.
@@ -122,6 +131,10 @@ pub enum Reply {
     Overloaded,
     /// The engine is over; nothing was done.
     Ended,
+    /// The member is retired, and that is durable here.
+    MemberRetired,
+    /// Nobody was retired.
+    NotRetired(RetireError),
 }
 
 /// Something to be done outside.

@@ -5,11 +5,12 @@
 //! trees with its peer in a Merkle session and gets the states of the keys that differ.
 
 mod lane;
+mod members;
 mod reconcile;
 mod session;
 mod shipping;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
@@ -43,6 +44,10 @@ struct Peer {
     link: LinkId,
     /// One per partition.
     lanes: Vec<Lane>,
+    /// As of which of its versions this node found to know the same of members as the peer.
+    agreed_members: Option<u64>,
+    /// Retired origins of which the peer sent more than is valid, since anything changed among members.
+    refused: BTreeSet<(u16, ReplicaId)>,
 }
 
 impl MultiLeader {
@@ -61,8 +66,10 @@ impl MultiLeader {
     /// A peer can be reached: it is told how far this node is.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
         let lanes = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
-        self.peers.insert(node, Peer { link, lanes });
+        let (agreed_members, refused) = (None, BTreeSet::new());
+        self.peers.insert(node, Peer { link, lanes, agreed_members, refused });
         context.outbox.event(Event::PeerUp { node });
+        self.meet(node, context);
         for partition in 0..context.replica.config.partitions {
             self.advertise(node, partition, context);
         }
@@ -91,6 +98,7 @@ impl MultiLeader {
             Message::Frontier(frontier) => self.on_frontier(peer, &frontier, context),
             Message::Run(run) => self.on_run(peer, &run, context),
             Message::Session(session) => self.on_session(peer, session, context),
+            Message::Members(members) => self.on_members(peer, &members, context),
             Message::Greeting(_) | Message::Farewell(_) => Ok(()),
         }
     }
@@ -116,6 +124,7 @@ impl MultiLeader {
         self.resend_unacknowledged(context);
         let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
         for node in nodes {
+            self.remind_of_members(node, context);
             for partition in 0..context.replica.config.partitions {
                 self.heartbeat(node, partition, context);
             }
@@ -165,6 +174,7 @@ impl MultiLeader {
                 self.lane(peer, partition, |lane| lane.owes_acknowledgement = true);
             }
             Ok(RunOutcome::Gap) => self.ask_again(peer, partition, context),
+            Ok(RunOutcome::Retired) => self.refuse_retired(peer, partition, run.origin, context),
             Err(RunError::Forked { origin, .. }) => self.forked(peer, partition, origin, context),
             Err(error) => return Err(error.into()),
         }

@@ -323,7 +323,11 @@ impl MultiLeader {
         };
         if session.outgoing.end.is_some() && session.incoming.has_all() && !session.incoming.complete {
             session.incoming.complete = true;
-            let raise = session.accounts_for_all();
+            let standing = session.theirs.as_ref();
+            let members = &context.replica.members;
+            // A member may have been retired in the meantime, and what was taken of it so far be all that is valid.
+            let valid = standing.is_some_and(|at| members.first_above_final(number, &at.heads).is_none());
+            let raise = valid && session.accounts_for_all();
             session.report.complete = raise;
             if let Some(standing) = session.theirs.clone().filter(|_| raise) {
                 context.replica.raise_frontier(number, standing);
@@ -349,6 +353,9 @@ impl MultiLeader {
             Err(RunError::Outrun) => super::renew_identity(context),
             Err(RunError::StandingTooLarge) => return Ok(false),
             checked => checked?,
+        }
+        if self.refuses_standing(peer, number, standing, context) {
+            return Ok(false);
         }
         self.find_forks(peer, number, &standing.heads, context);
         #[cfg(feature = "_planted_bugs")]

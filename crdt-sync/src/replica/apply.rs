@@ -22,6 +22,9 @@ pub enum RunOutcome {
     Applied(usize),
     /// The run starts above what is known of its origin; nothing was applied.
     Gap,
+    /// The origin is retired, and the run goes beyond its final frontier; nothing was applied. Whoever sent it need
+    /// not have heard of it yet.
+    Retired,
 }
 
 /// Why a run or a part of states was refused. Nothing of it was applied.
@@ -114,6 +117,9 @@ impl Replica {
         let Some(new) = self.admit_run(run)? else {
             return Ok(RunOutcome::Gap);
         };
+        if self.members.refuses_run(run) {
+            return Ok(RunOutcome::Retired);
+        }
         if new.is_empty() {
             return Ok(RunOutcome::Applied(0));
         }
@@ -291,7 +297,7 @@ impl Replica {
         Ok((ItemKey { collection, key: item.key.clone() }, cell))
     }
 
-    pub(super) fn kind_of(&self, collection: CollectionId) -> Result<Kind, RunError> {
+    pub(crate) fn kind_of(&self, collection: CollectionId) -> Result<Kind, RunError> {
         let known = self.registry.get(collection).ok_or(RunError::UnknownCollection { collection })?;
         Ok(known.kind)
     }

@@ -150,6 +150,9 @@ pub enum WriteError {
     /// This identity has used up its sequences.
     #[error("this replica has used up its sequence numbers; nothing was written")]
     SequenceExhausted,
+    /// This node was retired: nobody would ever merge the write.
+    #[error("this node was retired from its cluster; nothing was written")]
+    Evicted,
 }
 
 /// The writes of one command, carried out on copies.
@@ -165,6 +168,9 @@ struct Draft<'r> {
 impl Replica {
     /// Carries out all writes of a command, or none.
     pub(crate) fn write(&mut self, writes: &[Write], wall: WallTime) -> Result<Written, WriteError> {
+        if self.members.is_evicted() {
+            return Err(WriteError::Evicted);
+        }
         let limits = &self.config.limits;
         if writes.len() > limits.max_writes {
             return Err(WriteError::TooLarge { writes: writes.len(), bytes: 0 });

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
+use crate::membership::Membership;
 use crate::node::NodeId;
 use crate::wire::{Run, Standing};
 
@@ -29,6 +30,8 @@ pub(crate) enum JournalRecord {
         /// What is reached.
         standing: Standing,
     },
+    /// What became known of members.
+    Members(Membership),
 }
 
 /// What must be the same whenever the log is opened.

@@ -7,6 +7,7 @@ mod apply;
 mod cells;
 mod draft;
 mod journal;
+mod members;
 mod partition;
 mod replay;
 #[cfg(test)]
@@ -26,11 +27,13 @@ pub use cells::ItemKey;
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
+pub(crate) use replay::LIMITS as LOG_LIMITS;
 pub use replay::{RecoverError, node_of_log};
 
 use crate::collection::{Collection, CollectionId, Registry};
 use crate::entry::Position;
 use crate::limits::{Limits, Timing};
+use crate::membership::Members;
 use crate::merkle::{TreeError, TreeKey};
 use crate::node::{ClusterKey, NodeId};
 
@@ -90,6 +93,7 @@ pub(crate) struct Replica {
     pub(crate) rng: ChaCha8Rng,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) journal: Journal,
+    pub(crate) members: Members,
 }
 
 impl Replica {
@@ -104,6 +108,7 @@ impl Replica {
             rng: ChaCha8Rng::from_seed(config.seed),
             id: ReplicaId::from_u128(0),
             journal: Journal::after(Lsn::ZERO),
+            members: Members::new(config.node),
             config,
             registry,
             partitions,
@@ -118,7 +123,8 @@ impl Replica {
         let mut random = [0; 16];
         self.rng.fill_bytes(&mut random);
         self.id = ReplicaId::from_random_bytes(random);
-        self.journal.append(&JournalRecord::Identity(self.id));
+        let lsn = self.journal.append(&JournalRecord::Identity(self.id));
+        self.members.write_under(self.id, lsn);
         self.id
     }
 

@@ -17,7 +17,7 @@ use crate::node::NodeId;
 use crate::wire::Run;
 
 /// What was admitted once is read back whatever the limits are now; the log's own bounds hold it in check.
-const LIMITS: crdt_core::Limits =
+pub(crate) const LIMITS: crdt_core::Limits =
     crdt_core::Limits { max_bytes: 64 << 20, max_elements: 64 << 20, ..crdt_core::Limits::DEFAULT };
 
 /// Why a node cannot start from its log.
@@ -138,6 +138,7 @@ impl Replica {
             JournalRecord::Founded(_) => Err(RecoverError::OutOfOrder { lsn }),
             JournalRecord::Identity(id) => {
                 self.id = id;
+                self.members.write_under(id, lsn);
                 Ok(())
             }
             JournalRecord::Entries(run) => self.replay_run(&run, lsn, wall),
@@ -145,6 +146,10 @@ impl Replica {
             JournalRecord::FrontierRaised { partition, standing } => {
                 self.checked(partition, lsn)?;
                 self.partition_mut(partition).raise(&standing);
+                Ok(())
+            }
+            JournalRecord::Members(known) => {
+                self.replay_members(&known);
                 Ok(())
             }
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::entry::{Chain, Position};
+use crate::membership::Membership;
 use crate::node::NodeId;
 
 /// Everything one node says to another.
@@ -24,6 +25,8 @@ pub enum Message {
     Session(Session),
     /// The sender is about to close the link, and why.
     Farewell(Farewell),
+    /// What the sender knows of the members.
+    Members(Members),
 }
 
 /// Who speaks, and what must agree before anything else is said.
@@ -172,6 +175,15 @@ pub struct ItemState {
     pub more: bool,
 }
 
+/// What a node knows of the members of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Members {
+    /// The sender wants to hear in turn what the receiver knows.
+    pub ask: bool,
+    /// All of it.
+    pub known: Membership,
+}
+
 /// Why a link is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -194,4 +206,6 @@ pub enum Farewell {
     Protocol,
     /// A node with the receiver's own id answered.
     Myself,
+    /// The receiver was retired: nothing of it is merged any more.
+    Retired,
 }

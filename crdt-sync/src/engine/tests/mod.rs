@@ -2,6 +2,7 @@
 
 mod adversity;
 mod agreement;
+mod members;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -111,6 +112,7 @@ impl Cluster {
                 Output::Close { link, .. } => {
                     if let Some((other, far, _)) = self.links.remove(&link) {
                         self.links.remove(&far);
+                        self.deliver_last_words(link, other, far);
                         self.handle(other, Input::LinkDown { link: far });
                     }
                 }
@@ -137,6 +139,16 @@ impl Cluster {
             if let Some(&(node, link, _)) = self.links.get(&link) {
                 self.handle(node, Input::Frame { link, bytes });
             }
+        }
+    }
+
+    /// What was sent on a link before it was closed arrives.
+    fn deliver_last_words(&mut self, link: LinkId, other: usize, far: LinkId) {
+        let (last, rest) = core::mem::take(&mut self.frames).into_iter().partition(|(on, _)| *on == link);
+        self.frames = rest;
+        let last: VecDeque<_> = last;
+        for (_, bytes) in last {
+            self.handle(other, Input::Frame { link: far, bytes });
         }
     }
 
