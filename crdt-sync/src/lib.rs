@@ -35,8 +35,8 @@ pub use engine::{
 pub use entry::{Chain, Delta, Entry, Position};
 pub use limits::{Limits, Timing};
 pub use membership::{
-    FinalFrontier, Forgotten, Member, Membership, MembershipError, Rejoin, RejoinError, RetireError,
-    Unacknowledged, Unseen,
+    FinalFrontier, Forgotten, HoldsBack, Member, Membership, MembershipError, Rejoin, RejoinError,
+    RetireError, Unacknowledged, Unseen,
 };
 pub use node::{ClusterKey, NodeId};
 #[cfg(feature = "_planted_bugs")]

@@ -135,6 +135,13 @@ pub enum Event {
         /// The partition.
         partition: u16,
     },
+    /// Documents that every Active member knows to be deleted were forgotten; nothing of them is kept any more.
+    DeletionsCollected {
+        /// The partition.
+        partition: u16,
+        /// How many.
+        documents: usize,
+    },
     /// This node was retired. It takes no more writes and syncs with nobody; reads go on. What it wrote last may be
     /// known to nobody else: see [`Engine::rejoin`](super::Engine::rejoin).
     Evicted,

@@ -34,7 +34,7 @@ use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
 use crate::entry::Position;
-use crate::membership::{self, Member, Membership, Rejoin, RejoinError, Unacknowledged};
+use crate::membership::{self, HoldsBack, Member, Membership, Rejoin, RejoinError, Unacknowledged};
 use crate::merkle::Root;
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
@@ -166,8 +166,9 @@ impl Engine {
         })
     }
 
-    /// Where this node stands.
+    /// Where this node stands. O(members x origins).
     pub fn status(&self) -> Status {
+        let (held_back_by, stable) = self.topology.stability(&self.replica);
         Status {
             node: self.replica.config.node,
             replica: self.replica.id,
@@ -178,6 +179,8 @@ impl Engine {
             sessions: self.topology.sessions(),
             members: self.replica.members.membership().clone(),
             evicted: self.replica.members.is_evicted(),
+            stable,
+            held_back_by,
         }
     }
 
@@ -310,6 +313,10 @@ pub struct Status {
     pub members: Membership,
     /// Whether it was retired: it takes no writes and syncs with nobody.
     pub evicted: bool,
+    /// Per partition what every Active member is known to have applied: of each origin the last sequence, ascending.
+    pub stable: Vec<Vec<(ReplicaId, u64)>>,
+    /// The members that this waits for: which of them to retire, if any, is the operator's to decide.
+    pub held_back_by: Vec<HoldsBack>,
 }
 
 /// A connected peer.

@@ -30,6 +30,7 @@
 mod known;
 mod refusal;
 mod rejoin;
+mod stability;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,8 @@ pub(crate) use known::{Members, News};
 pub use refusal::RetireError;
 pub use rejoin::{Forgotten, Rejoin, RejoinError, Unacknowledged, Unseen};
 pub(crate) use rejoin::{plan, unacknowledged};
+pub use stability::HoldsBack;
+pub(crate) use stability::Stability;
 
 use crate::entry::Position;
 use crate::limits::Limits;
@@ -157,7 +160,7 @@ impl Membership {
     pub fn retired_replicas(&self) -> impl Iterator<Item = (ReplicaId, &BTreeMap<u16, Position>)> {
         self.members
             .values()
-            .flat_map(|member| match member {
+            .filter_map(|member| match member {
                 Member::Retired { last } => Some(last.0.iter().map(|(replica, last)| (*replica, last))),
                 Member::Active { .. } => None,
             })

@@ -22,7 +22,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use conflict_store::{Document, VersionId};
+use conflict_store::{Document, Version, VersionId};
 use crdt_core::codec;
 use crdt_core::dotted::{DotStore, ElementStore};
 use crdt_core::{CausalContext, Crdt, Dot, LwwRegister, PnCounter, ReplicaId};
@@ -98,7 +98,7 @@ pub(crate) fn unacknowledged(replica: &Replica, valid: impl Fn(ReplicaId, u16) -
     let mut found = Unacknowledged::default();
     let member =
         replica.members.membership().get(replica.config.node).filter(|_| replica.members.is_evicted());
-    for origin in member.into_iter().flat_map(|member| member.replicas()) {
+    for origin in member.into_iter().flat_map(super::Member::replicas) {
         for partition in &replica.partitions {
             collect_unseen(partition, origin, valid(origin, partition.number), &mut found);
         }
@@ -195,10 +195,10 @@ impl Replay<'_> {
             (Some(Cell::Set(_)), Some(Cell::Set(here))) => self.plan_set(&here, rejoin),
             (Some(Cell::Counter(old)), Some(Cell::Counter(here))) => self.plan_counter(&old, &here, rejoin),
             (Some(Cell::Register(old)), Some(Cell::Register(here))) => {
-                self.plan_register(&old, &here, rejoin)
+                self.plan_register(&old, &here, rejoin);
             }
             (Some(Cell::Document(old)), Some(Cell::Document(here))) => {
-                self.plan_document(&old, &here, rejoin)
+                self.plan_document(&old, &here, rejoin);
             }
             _ => {}
         }
@@ -277,7 +277,7 @@ impl Replay<'_> {
             .collect();
         let collection = self.fresh.registry.get(self.item.collection);
         if collection.is_some_and(|collection| collection.strategy == Strategy::LastWriterWins) {
-            let latest = here.leaves().iter().filter_map(|leaf| leaf.stamp()).max();
+            let latest = here.leaves().iter().filter_map(Version::stamp).max();
             leaves.sort_by_key(|leaf| leaf.stamp());
             let Some(last) = leaves.pop().filter(|leaf| leaf.stamp() > latest) else { return };
             return match last.body() {
@@ -297,7 +297,7 @@ impl Replay<'_> {
             }
             // The first takes the body; what else was merged into it ends there.
             for parent in parents {
-                let deletes_nothing = body.is_none() && here.get(&parent).is_some_and(|p| p.is_deleted());
+                let deletes_nothing = body.is_none() && here.get(&parent).is_some_and(Version::is_deleted);
                 if !deletes_nothing {
                     self.write(Action::Update { parent, body: body.take() }, rejoin);
                 }

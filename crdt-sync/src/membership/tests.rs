@@ -131,6 +131,8 @@ fn too_much_and_what_cannot_be_is_refused_whole() {
 
 fn three_members() -> Membership {
     let mut known = Membership::default();
-    (1..=3).for_each(|n| known.meet(node(n), Some(replica(n))));
+    for n in 1..=3 {
+        known.meet(node(n), Some(replica(n)));
+    }
     known
 }

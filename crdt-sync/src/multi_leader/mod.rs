@@ -9,6 +9,7 @@ mod members;
 mod reconcile;
 mod session;
 mod shipping;
+mod stability;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -16,6 +17,7 @@ use alloc::vec::Vec;
 use crdt_core::ReplicaId;
 
 use crate::engine::{Context, Event, LinkId, PeerError, PeerStatus};
+use crate::membership::Stability;
 use crate::node::NodeId;
 use crate::replica::{Replica, RunError, RunOutcome};
 use crate::time::Instant;
@@ -34,6 +36,8 @@ pub(crate) struct MultiLeader {
     /// When an origin last advanced here: what arrives now is on its way to others, too.
     advanced: BTreeMap<(u16, ReplicaId), Instant>,
     next_heartbeat: Instant,
+    /// How far each member is known to be.
+    stability: Stability,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -58,6 +62,7 @@ impl MultiLeader {
             last_session: 0,
             advanced: BTreeMap::new(),
             next_heartbeat: now + replica.config.timing.heartbeat,
+            stability: Stability::default(),
             #[cfg(feature = "_planted_bugs")]
             planted: None,
         }
@@ -99,6 +104,7 @@ impl MultiLeader {
             Message::Run(run) => self.on_run(peer, &run, context),
             Message::Session(session) => self.on_session(peer, session, context),
             Message::Members(members) => self.on_members(peer, &members, context),
+            Message::Rows(rows) => self.on_rows(peer, rows, context),
             Message::Greeting(_) | Message::Farewell(_) => Ok(()),
         }
     }
@@ -130,6 +136,7 @@ impl MultiLeader {
             }
         }
         self.pump_all(context);
+        self.tend_stability(context);
         true
     }
 

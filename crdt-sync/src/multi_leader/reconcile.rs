@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::engine::{Context, Event, PeerError};
 use crate::merkle::{self, Root};
 use crate::node::NodeId;
-use crate::replica::{Joined, RunError};
+use crate::replica::{Coverage, Joined, RunError};
 use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
 
 impl MultiLeader {
@@ -247,7 +247,7 @@ impl MultiLeader {
         };
         if session.incoming.expects(part.index) {
             let whole = session.incoming.take(part, context.replica.config.limits.max_state)?;
-            let joined = join_part(number, &whole, standing, context)?;
+            let joined = join_part(number, &whole, standing, session.coverage(), context)?;
             session.report.states_received += whole.items.len() as u64;
             session.progressed = context.now.instant;
             if session.outgoing.end.is_none() {
@@ -428,7 +428,8 @@ fn photograph(peer: NodeId, id: u64, initiator: bool, number: u16, context: &mut
     } else {
         merkle::Session::accept(snapshot, nonce, limits)
     };
-    Session::new(peer, id, initiator, ours, tree, context.now.instant)
+    let since = context.replica.journal.last();
+    Session::new(peer, id, initiator, (ours, since), tree, context.now.instant)
 }
 
 /// Joins complete states. When they show writes of this node's identity that it does not know, it takes a fresh one,
@@ -437,13 +438,14 @@ fn join_part(
     number: u16,
     part: &StatesPart,
     standing: &Standing,
+    coverage: Coverage,
     context: &mut Context<'_>,
 ) -> Result<Vec<Joined>, PeerError> {
     let wall = context.now.wall;
-    let joined = match context.replica.apply_part(number, part, standing, wall) {
+    let joined = match context.replica.apply_part(number, part, standing, coverage, wall) {
         Err(RunError::Outrun) => {
             super::renew_identity(context);
-            context.replica.apply_part(number, part, standing, wall)
+            context.replica.apply_part(number, part, standing, coverage, wall)
         }
         joined => joined,
     };

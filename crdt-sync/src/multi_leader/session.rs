@@ -21,6 +21,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
+use replication_log::Lsn;
 
 use crate::bytes::Bytes;
 use crate::cell::Answer;
@@ -29,7 +30,7 @@ use crate::entry::Position;
 use crate::limits::Limits;
 use crate::merkle::{self, Outcome, Root};
 use crate::node::NodeId;
-use crate::replica::{ItemKey, Joined, Partition};
+use crate::replica::{Coverage, ItemKey, Joined, Partition};
 use crate::time::Instant;
 use crate::wire::{ItemState, SessionStep, Standing, StatesPart};
 
@@ -41,6 +42,8 @@ pub(super) struct Session {
     pub(super) initiator: bool,
     /// Where this side stood when its tree was photographed.
     pub(super) ours: Standing,
+    /// The last record of this side's log at that moment.
+    since: Lsn,
     /// Where the peer stood; known from its first message on.
     pub(super) theirs: Option<Standing>,
     pub(super) tree: TreeTalk,
@@ -111,7 +114,7 @@ impl Session {
         peer: NodeId,
         id: u64,
         initiator: bool,
-        ours: Standing,
+        (ours, since): (Standing, Lsn),
         tree: merkle::Session,
         now: Instant,
     ) -> Self {
@@ -120,6 +123,7 @@ impl Session {
             id,
             initiator,
             ours,
+            since,
             theirs: None,
             tree: TreeTalk { session: tree, said: Vec::new(), heard: 0 },
             outgoing: Outgoing::default(),
@@ -143,6 +147,16 @@ impl Session {
             (true, false) => true,
             (false, true) => false,
             _ => !self.initiator,
+        }
+    }
+
+    /// How the two sides' frontiers compare, as far as this one knows.
+    pub(super) fn coverage(&self) -> Coverage {
+        let Some(theirs) = &self.theirs else { return Coverage::default() };
+        Coverage {
+            here: covers(&self.ours.heads, &theirs.heads),
+            there: covers(&theirs.heads, &self.ours.heads),
+            lsn: self.since,
         }
     }
 

@@ -82,6 +82,7 @@ impl MultiLeader {
         }
         self.find_forks(peer, number, &heads, context);
         let now = context.now.instant;
+        self.stability.hear(number, peer, heads.iter().map(|(origin, head)| (*origin, head.sequence)), now);
         self.lane(peer, number, |lane| lane.learn(frontier, now));
         self.compare(peer, number, frontier, context);
         self.report_level(peer, number, context);

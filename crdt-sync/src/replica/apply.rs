@@ -7,7 +7,7 @@ use crdt_core::{CausalContext, Dot, ReplicaId};
 use thiserror::Error;
 
 use super::journal::{JournalRecord, MergedState};
-use super::{ItemKey, MergeOutcome, Replica};
+use super::{Coverage, ItemKey, MergeOutcome, Replica};
 use crate::bytes::Bytes;
 use crate::cell::{self, Answer, Cell, CellError};
 use crate::collection::{CollectionId, Kind};
@@ -142,6 +142,7 @@ impl Replica {
         number: u16,
         part: &StatesPart,
         standing: &Standing,
+        coverage: Coverage,
         wall: WallTime,
     ) -> Result<Vec<Joined>, RunError> {
         let kind = self.kind_of(part.collection)?;
@@ -155,7 +156,10 @@ impl Replica {
             if let Some(stamp) = theirs.latest_stamp() {
                 self.clock.observe(stamp, wall);
             }
-            let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context);
+            let settled = self.settle_forgotten(number, &key, kind, &theirs, coverage);
+            let merged = settled.unwrap_or_else(|| {
+                self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context)
+            });
             joined.push(Joined { key, answer: merged.answer });
         }
         Ok(joined)

@@ -259,7 +259,12 @@ impl Draft<'_> {
     ) -> Result<Option<Delta>, WriteError> {
         match (cell, &write.action) {
             (Cell::Document(document), action) => {
-                let stamp = (declared.strategy == Strategy::LastWriterWins).then_some(stamp);
+                // A first version may be the same as one that was deleted and forgotten, and then count as deleted
+                // where that is remembered. Its stamp makes it another.
+                let is_first = matches!(action, Action::Put(_)) && document.is_empty();
+                let number = self.replica.partition_of(write.collection, &write.key);
+                let anew = is_first && self.replica.partition(number).has_forgotten;
+                let stamp = (anew || declared.strategy == Strategy::LastWriterWins).then_some(stamp);
                 self.change_document(index, document, &write.key, action, stamp)
             }
             (Cell::Set(elements), Action::Add(element)) => {

@@ -6,6 +6,7 @@ use crdt_core::{Dot, ReplicaId, codec};
 use replication_log::Lsn;
 use serde::{Deserialize, Serialize};
 
+use super::ItemKey;
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
@@ -32,6 +33,13 @@ pub(crate) enum JournalRecord {
     },
     /// What became known of members.
     Members(Membership),
+    /// Deleted documents that all members know to be deleted were forgotten.
+    Collected {
+        /// The partition.
+        partition: u16,
+        /// Which.
+        documents: Vec<ItemKey>,
+    },
 }
 
 /// What must be the same whenever the log is opened.

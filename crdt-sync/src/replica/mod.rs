@@ -5,6 +5,7 @@
 
 mod apply;
 mod cells;
+mod collected;
 mod draft;
 mod journal;
 mod members;
@@ -23,6 +24,7 @@ use replication_log::Lsn;
 pub(crate) use apply::{Joined, check_position};
 pub use apply::{RunError, RunOutcome};
 pub use cells::ItemKey;
+pub(crate) use collected::Coverage;
 
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use journal::{Journal, JournalRecord};
@@ -55,6 +57,9 @@ pub struct Config {
     /// The size of each partition's hash tree: 2^`leaf_bits` leaves, in steps of 4 from 4 to 20. Nodes may differ.
     /// Sixteen suit a partition of up to some millions of keys.
     pub leaf_bits: u8,
+    /// Whether documents that are deleted, and known by all members to be, are forgotten in the end. Every node may
+    /// decide for itself; what one has forgotten is not brought back by the others, who forget it with it.
+    pub collects_deletions: bool,
     /// Seeds every random choice: identities, session numbers, nonces. Two nodes, and two runs of one node,
     /// must not share it; a simulator repeats a run by repeating it.
     pub seed: [u8; 32],
@@ -71,6 +76,7 @@ impl Config {
             limits: Limits::default(),
             timing: Timing::default(),
             leaf_bits: 16,
+            collects_deletions: false,
             seed,
         }
     }

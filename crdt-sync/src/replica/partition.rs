@@ -23,6 +23,8 @@ pub(crate) struct Partition {
     /// Every dot applied, whether it left a live value or not.
     pub(crate) context: CausalContext,
     pub(crate) histories: Histories,
+    /// Deleted documents were forgotten here.
+    pub(crate) has_forgotten: bool,
     max_revisions: usize,
 }
 
@@ -46,6 +48,7 @@ impl Partition {
             cells,
             context: CausalContext::new(),
             histories: Histories::default(),
+            has_forgotten: false,
             max_revisions,
         })
     }
@@ -104,6 +107,14 @@ impl Partition {
         });
         let _ = self.context.merge(&dots);
         MergeOutcome { change, removed: removed.dots().collect(), answer }
+    }
+
+    /// Takes documents out for good.
+    pub(crate) fn forget(&mut self, documents: &[ItemKey]) {
+        for document in documents {
+            self.cells.forget(document);
+        }
+        self.has_forgotten = true;
     }
 
     /// Takes over a peer's standing after all its states were merged.

@@ -148,6 +148,11 @@ impl Replica {
                 self.partition_mut(partition).raise(&standing);
                 Ok(())
             }
+            JournalRecord::Collected { partition, documents } => {
+                self.checked(partition, lsn)?;
+                self.partition_mut(partition).forget(&documents);
+                Ok(())
+            }
             JournalRecord::Members(known) => {
                 self.replay_members(&known);
                 Ok(())

@@ -66,6 +66,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Session(body) => with_head(4, body),
         Message::Farewell(body) => with_head(5, body),
         Message::Members(body) => with_head(6, body),
+        Message::Rows(body) => with_head(7, body),
     }
 }
 
@@ -90,6 +91,7 @@ pub fn decode(frame: &[u8], limits: &Limits) -> Result<Message, WireError> {
         4 => body_of(body, limits).map(Message::Session),
         5 => body_of(body, limits).map(Message::Farewell),
         6 => body_of(body, limits).map(Message::Members),
+        7 => body_of(body, limits).map(Message::Rows),
         tag => Err(WireError::UnknownMessage { tag }),
     }
 }

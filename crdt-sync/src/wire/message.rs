@@ -27,6 +27,8 @@ pub enum Message {
     Farewell(Farewell),
     /// What the sender knows of the members.
     Members(Members),
+    /// What the sender knows of how far members are.
+    Rows(Rows),
 }
 
 /// Who speaks, and what must agree before anything else is said.
@@ -182,6 +184,17 @@ pub struct Members {
     pub ask: bool,
     /// All of it.
     pub known: Membership,
+}
+
+/// How far members are in one partition, as far as the sender heard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rows {
+    /// The partition.
+    pub partition: u16,
+    /// The sender wants to hear in turn what the receiver knows.
+    pub ask: bool,
+    /// Per Active member, ascending, the last sequence applied of each origin, ascending.
+    pub rows: Vec<(NodeId, Vec<(ReplicaId, u64)>)>,
 }
 
 /// Why a link is closed.

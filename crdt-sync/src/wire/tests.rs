@@ -88,6 +88,8 @@ fn samples() -> Vec<Message> {
     samples.extend(steps.map(|step| Message::Session(Session { partition: 0, id: 3, step })));
     samples.push(Message::Members(Members { ask: true, known }));
     samples.push(Message::Farewell(Farewell::Retired));
+    let rows = vec![(active, vec![(origin(), 3)])];
+    samples.push(Message::Rows(Rows { partition: 0, ask: true, rows }));
     samples
 }
 

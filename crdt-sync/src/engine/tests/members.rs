@@ -212,7 +212,9 @@ fn what_a_relay_brings_that_has_not_heard_is_refused_until_it_has() {
     for _ in 0..4 {
         cluster.deliver_without_members();
         cluster.micros += 300_000;
-        (0..2).for_each(|node| cluster.handle(node, Input::Timer));
+        for node in 0..2 {
+            cluster.handle(node, Input::Timer);
+        }
     }
     assert_eq!(elements(&cluster, 0, "list"), ["in time".into()]);
     assert_eq!(cluster.refused(0), 1);
@@ -240,11 +242,15 @@ fn no_session_rests_on_what_is_not_valid() {
     for _ in 0..4 {
         cluster.deliver_without_members();
         cluster.micros += 300_000;
-        (0..2).for_each(|node| cluster.handle(node, Input::Timer));
+        for node in 0..2 {
+            cluster.handle(node, Input::Timer);
+        }
     }
     assert_eq!(cluster.engines[0].status().partitions[0].keys, 0);
     assert_eq!(cluster.refused(0), 1);
-    (0..5).for_each(|_| cluster.settle());
+    for _ in 0..5 {
+        cluster.settle();
+    }
     cluster.assert_nobody_accused();
     cluster.assert_same(&[0, 1]);
     assert_eq!(cluster.engines[0].status().partitions[0].keys, 6_000);
@@ -390,7 +396,7 @@ fn an_evicted_device_founds_anew_and_every_write_is_there_exactly_once() {
     let Some(Cell::Counter(hits)) = cluster.peek(0, &item(2, "hits")) else { panic!("missing") };
     assert_eq!(hits.value(), 5 + 2 - 4 + 100);
     let register = |key: &str| match cluster.peek(0, &item(3, key)) {
-        Some(Cell::Register(register)) => register.get().map(|value| value.to_string()),
+        Some(Cell::Register(register)) => register.get().map(ToString::to_string),
         _ => None,
     };
     assert_eq!(register("title").as_deref(), Some("from the device"));
@@ -464,7 +470,9 @@ fn an_impossible_membership_ends_the_link_and_changes_nothing() {
     let before = cluster.engines[0].status();
     let link = *cluster.links.iter().find(|(_, end)| end.2 == 0).unwrap().0;
     let mut known = before.members.clone();
-    (10..2_000).for_each(|node| known.meet(id(node), None));
+    for node in 10..2_000 {
+        known.meet(id(node), None);
+    }
     let message = Message::Members(Members { ask: true, known });
     cluster.handle(0, Input::Frame { link, bytes: wire::encode(&message) });
     let error = PeerError::Members(MembershipError::TooManyMembers { limit: 1 << 10 });
