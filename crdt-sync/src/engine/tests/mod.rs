@@ -3,6 +3,7 @@
 mod adversity;
 mod agreement;
 mod members;
+mod rejoin;
 mod stability;
 
 use alloc::collections::{BTreeMap, VecDeque};

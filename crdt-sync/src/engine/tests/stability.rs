@@ -3,15 +3,8 @@
 use proptest::prelude::{Just, prop, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as _;
 
+use super::members::{id, put};
 use super::*;
-
-fn id(node: usize) -> NodeId {
-    NodeId::from_u128(node as u128 + 1)
-}
-
-fn put(key: &str, body: &str) -> Vec<Write> {
-    alloc::vec![write(0, key, Action::Put(body.into()))]
-}
 
 fn delete(key: &str) -> Vec<Write> {
     alloc::vec![write(0, key, Action::Delete)]
@@ -46,17 +39,6 @@ impl Cluster {
         self.drain(node);
     }
 
-    fn cut(&mut self, node: usize) {
-        let ends: Vec<LinkId> =
-            self.links.iter().filter(|(_, end)| end.2 == node).map(|(link, _)| *link).collect();
-        for link in ends {
-            let Some((other, far, _)) = self.links.remove(&link) else { continue };
-            self.links.remove(&far);
-            self.handle(node, Input::LinkDown { link });
-            self.handle(other, Input::LinkDown { link: far });
-        }
-    }
-
     /// Lets a minute pass.
     fn wait(&mut self) {
         for _ in 0..20 {
@@ -81,12 +63,6 @@ impl Cluster {
     fn is_live(&self, node: usize, key: &str) -> bool {
         matches!(self.peek(node, &item(0, key)), Some(Cell::Document(document)) if !document.is_deleted())
     }
-
-    fn retire_at(&mut self, at: usize, node: usize) {
-        self.next += 1;
-        let request = Request::Retire { node: id(node) };
-        self.handle(at, Input::Request { id: RequestId(self.next), request });
-    }
 }
 
 #[test]
@@ -96,14 +72,14 @@ fn stability_advances_with_the_slowest_member_and_jumps_when_it_is_retired() {
     cluster.wait();
     assert_eq!(cluster.stable(0, 0), 1);
     assert_eq!(cluster.held_back_by(0), []);
-    cluster.cut(2);
+    cluster.part(2);
     for n in 0..5 {
         drop(cluster.write(0, put("note", &n.to_string())));
     }
     cluster.wait();
     assert_eq!(cluster.stable(0, 0), 1);
     assert_eq!(cluster.held_back_by(0), [id(2)]);
-    cluster.retire_at(1, 2);
+    cluster.retire(1, id(2));
     cluster.wait();
     assert_eq!(cluster.stable(0, 0), 6);
     assert_eq!(cluster.held_back_by(0), []);
@@ -124,8 +100,8 @@ fn a_member_not_heard_of_since_the_start_holds_everything_back() {
     let mut cluster = collecting(3, &TRIANGLE);
     cluster.write(0, put("note", "one"));
     cluster.wait();
-    cluster.cut(2);
-    cluster.cut(0);
+    cluster.part(2);
+    cluster.part(0);
     cluster.reopen(0);
     cluster.wait();
     assert_eq!(cluster.stable(0, 0), 0);
@@ -172,11 +148,11 @@ fn a_member_that_is_away_keeps_deletions_from_being_forgotten_until_it_is_retire
     let mut cluster = collecting(3, &TRIANGLE);
     cluster.write(0, put("note", "one"));
     cluster.settle();
-    cluster.cut(2);
+    cluster.part(2);
     cluster.write(0, delete("note"));
     cluster.wait();
     assert_eq!(cluster.keys(0), 1);
-    cluster.retire_at(0, 2);
+    cluster.retire(0, id(2));
     cluster.wait();
     assert_eq!((cluster.keys(0), cluster.keys(1)), (0, 0));
     // The evicted device still holds the document, and nobody takes it.
@@ -196,7 +172,7 @@ fn what_was_forgotten_stays_so_after_a_restart_and_a_new_document_is_another() {
     cluster.wait();
     assert_eq!(cluster.keys(0), 0);
     cluster.write(0, put("note", "the same"));
-    cluster.cut(0);
+    cluster.part(0);
     cluster.reopen(0);
     assert!(cluster.is_live(0, "note"));
     cluster.connect(0, 1);
@@ -233,7 +209,7 @@ fn a_disk_of_the_past_does_not_bring_a_document_back() {
     cluster.write(0, delete("note"));
     cluster.wait();
     assert_eq!(cluster.keys(1), 0);
-    cluster.cut(1);
+    cluster.part(1);
     cluster.logs[1] = backup;
     cluster.reopen(1);
     assert!(cluster.is_live(1, "note"));
@@ -293,10 +269,10 @@ fn run(steps: &[Step], retires: bool, collects: bool) -> Cluster {
             // Every body is another.
             Step::Put(node, k) => drop(cluster.write(node, put(&key(k), &n.to_string()))),
             Step::Delete(node, k) => drop(cluster.write(node, delete(&key(k)))),
-            Step::Cut(node) => cluster.cut(node),
+            Step::Cut(node) => cluster.part(node),
             Step::Connect(a, b) => cluster.connect(a, b),
             Step::Restart(node) => {
-                cluster.cut(node);
+                cluster.part(node);
                 if collects {
                     cluster.reopen(node);
                 } else {
@@ -308,8 +284,8 @@ fn run(steps: &[Step], retires: bool, collects: bool) -> Cluster {
         cluster.deliver();
     }
     if retires {
-        cluster.cut(2);
-        cluster.retire_at(0, 2);
+        cluster.part(2);
+        cluster.retire(0, id(2));
     }
     for (a, b) in TRIANGLE {
         cluster.connect(a, b);
