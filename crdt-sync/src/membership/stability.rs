@@ -66,17 +66,21 @@ pub struct HoldsBack {
 }
 
 impl Stability {
-    /// A member, or somebody who heard of it, says how far it is. O(origins).
+    /// A member, or somebody who heard of it, says how far it is: of at most `limit` origins, whoever names more over
+    /// time. O(origins).
     pub(crate) fn hear(
         &mut self,
-        partition: u16,
-        node: NodeId,
+        (partition, node): (u16, NodeId),
         heads: impl IntoIterator<Item = (ReplicaId, u64)>,
+        limit: usize,
         now: Instant,
     ) {
         let row = self.rows.entry((partition, node)).or_default();
         let mut advanced = false;
         for (origin, sequence) in heads {
+            if row.len() >= limit && !row.contains_key(&origin) {
+                continue;
+            }
             let known = row.entry(origin).or_default();
             advanced |= sequence > *known;
             *known = sequence.max(*known);

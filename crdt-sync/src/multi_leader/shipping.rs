@@ -82,7 +82,8 @@ impl MultiLeader {
         }
         self.find_forks(peer, number, &heads, context);
         let now = context.now.instant;
-        self.stability.hear(number, peer, heads.iter().map(|(origin, head)| (*origin, head.sequence)), now);
+        let sequences = heads.iter().map(|(origin, head)| (*origin, head.sequence));
+        self.stability.hear((number, peer), sequences, context.replica.config.limits.max_origins, now);
         self.lane(peer, number, |lane| lane.learn(frontier, now));
         self.compare(peer, number, frontier, context);
         self.report_level(peer, number, context);

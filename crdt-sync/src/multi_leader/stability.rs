@@ -33,12 +33,12 @@ impl MultiLeader {
         let Rows { partition, ask, rows } = rows;
         super::check_partition(partition, context)?;
         check_rows(&rows, context)?;
-        let now = context.now.instant;
+        let (now, limit) = (context.now.instant, context.replica.config.limits.max_origins);
         for (node, row) in &rows {
             // Of whom this node has not heard as a member, it hears later; of itself it knows best.
             let is_known = context.replica.members.membership().get(*node).is_some();
             if is_known && *node != context.replica.config.node {
-                self.stability.hear(partition, *node, row.iter().copied(), now);
+                self.stability.hear((partition, *node), row.iter().copied(), limit, now);
             }
         }
         let agreed = rows == self.stability.rows(partition, context.replica);
