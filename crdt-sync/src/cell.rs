@@ -82,6 +82,11 @@ impl Cell {
         }
     }
 
+    /// Whether the cell is a document of which nothing but deletions is left.
+    pub(crate) fn is_deleted(&self) -> bool {
+        matches!(self, Self::Document(document) if !document.is_empty() && document.is_deleted())
+    }
+
     /// Joins the state or delta of another replica into this one. Both contexts are the callers' to merge
     /// afterwards.
     ///
@@ -158,8 +163,14 @@ impl Cell {
     pub(crate) fn answer_to(&self, theirs: &Self, key: &[u8]) -> Answer {
         match (self, theirs) {
             _ if self.digest() == theirs.digest() => Answer::Nothing,
+            // No bytes at all say that nothing is held here.
             (Self::Document(ours), Self::Document(theirs)) => {
-                Answer::Versions(Self::Document(ours.delta_since(&theirs.digest())).encode(key))
+                let versions = Self::Document(ours.delta_since(&theirs.digest())).encode(key);
+                if versions.is_empty() && !ours.is_empty() {
+                    Answer::Nothing
+                } else {
+                    Answer::Versions(versions)
+                }
             }
             _ => Answer::Whole,
         }

@@ -59,7 +59,7 @@ pub enum Delta {
 }
 
 /// The hash of an origin's history up to some sequence.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Chain([u8; 16]);
 
 impl Chain {
@@ -89,7 +89,7 @@ impl fmt::Debug for Chain {
 }
 
 /// A place in an origin's history: how many entries, and the hash of them all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// The sequence of the last entry; zero before the first.
     pub sequence: u64,

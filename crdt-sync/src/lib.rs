@@ -15,6 +15,7 @@ mod engine;
 mod entry;
 mod history;
 mod limits;
+mod membership;
 pub mod merkle;
 pub mod metrics;
 mod multi_leader;
@@ -40,6 +41,10 @@ pub use engine::{
 };
 pub use entry::{Chain, Delta, Entry, Position};
 pub use limits::{Limits, Timing};
+pub use membership::{
+    FinalFrontier, Forgotten, HoldsBack, Member, Membership, MembershipError, Rejoin, RejoinError,
+    RetireError, Unacknowledged, Unseen,
+};
 pub use node::{ClusterKey, NodeId};
 #[cfg(feature = "_planted_bugs")]
 pub use planted::PlantedBug;

@@ -12,4 +12,6 @@ pub enum PlantedBug {
     CheckpointWithoutCells,
     /// The log is cut above what the checkpoints stand for. The mistake is the driver's.
     LogFloorIgnored,
+    /// A retired node, and what it wrote after the others parted from it, is merged like any other.
+    EvictedMergedBack,
 }

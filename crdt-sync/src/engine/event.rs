@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::LinkId;
 use crate::authorize::Author;
 use crate::collection::CollectionId;
+use crate::membership::MembershipError;
 use crate::merkle;
 use crate::node::NodeId;
 use crate::replica::{ItemKey, RunError};
@@ -160,6 +161,36 @@ pub enum Event {
         /// The new one.
         new: ReplicaId,
     },
+    /// A node was seen for the first time, or first heard of. From now on it counts as a member.
+    MemberJoined {
+        /// The node.
+        node: NodeId,
+    },
+    /// A member was retired: nothing more of it is merged, except what others had applied before they heard.
+    MemberRetired {
+        /// The node.
+        node: NodeId,
+    },
+    /// A peer sent entries or a frontier of a retired identity that lie beyond what is valid. They were not taken. Said
+    /// once per peer, partition and identity as long as nothing changes among members.
+    RetiredRefused {
+        /// The peer; it may not have heard of the retirement yet, and is told.
+        peer: NodeId,
+        /// The retired identity.
+        origin: ReplicaId,
+        /// The partition.
+        partition: u16,
+    },
+    /// Documents that every Active member knows to be deleted were forgotten; nothing of them is kept any more.
+    DeletionsCollected {
+        /// The partition.
+        partition: u16,
+        /// How many.
+        documents: usize,
+    },
+    /// This node was retired. It takes no more writes and syncs with nobody; reads go on. What it wrote last may be
+    /// known to nobody else: see [`Engine::rejoin`](super::Engine::rejoin).
+    Evicted,
 }
 
 /// What a Merkle session took.
@@ -188,6 +219,9 @@ pub enum PeerError {
     /// Entries or states were refused.
     #[error(transparent)]
     Data(#[from] RunError),
+    /// What the peer says of members was refused.
+    #[error(transparent)]
+    Members(#[from] MembershipError),
     /// The tree comparison went wrong.
     #[error("tree comparison: {0}")]
     Tree(#[from] merkle::ProtocolError),

@@ -10,6 +10,8 @@ use super::Event;
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
+use crate::membership::RetireError;
+use crate::node::NodeId;
 use crate::replica::{ItemKey, Write, WriteError, Written};
 use crate::rules::ShowError;
 use crate::session::{Missing, TokenError};
@@ -104,6 +106,13 @@ pub enum Request {
         /// When to give up waiting for the disk.
         deadline: Instant,
     },
+    /// Retires a member, for an administrator: nothing of it is merged any more, by anybody, except what members had
+    /// applied before they heard. Answered when it is durable. There is no way back; the device
+    /// [rejoins](super::Engine::rejoin) as a new node.
+    Retire {
+        /// Whom.
+        node: NodeId,
+    },
     /// Another request, within a [session](crate::SessionToken) of the client. A read or a scan is answered once this
     /// node has applied what the session depends on, in the partition of the key or in all; a write at once.
     InSession {
@@ -145,6 +154,10 @@ pub enum Reply {
     Overloaded,
     /// The engine is over; nothing was done.
     Ended,
+    /// The member is retired, and that is durable here.
+    MemberRetired,
+    /// Nobody was retired.
+    NotRetired(RetireError),
     /// The answer to a request in a session. [`NotYetVisible`](Self::NotYetVisible), [`Unknown`](Self::Unknown),
     /// [`Overloaded`](Self::Overloaded) and [`Ended`](Self::Ended) come without this around them: the session stays as
     /// it was.

@@ -30,6 +30,9 @@ struct Link {
 impl Links {
     /// A connection is up: this side greets at once.
     pub(crate) fn up(&mut self, link: LinkId, dialed: bool, context: &mut Context<'_>) {
+        if context.replica.members.is_evicted() {
+            return refuse(link, Farewell::Leaving, context);
+        }
         if self.links.len() >= context.replica.config.limits.max_links {
             return refuse(link, Farewell::Full, context);
         }
@@ -60,8 +63,13 @@ impl Links {
             (Err(error), _) => Err(error.into()),
             (Ok(Message::Farewell(reason)), _) => {
                 context.outbox.event(Event::PeerLeaves { link, reason });
+                // Only a member of the same cluster can tell.
+                if reason == Farewell::Retired && known.peer.is_some() {
+                    topology.evicted(context);
+                }
                 Ok(())
             }
+            (Ok(_), Some(peer)) if context.replica.members.refuses(peer) => Ok(()),
             (Ok(Message::Greeting(greeting)), None) => {
                 self.greeted(link, &greeting, topology, context);
                 Ok(())
@@ -150,6 +158,9 @@ impl Links {
             return self.drop_link(link, reason, topology, context);
         }
         let node = greeting.node;
+        if context.replica.members.refuses(node) {
+            return self.part_with(link, topology, context);
+        }
         if let Some(other) = self.link_to(node) {
             if self.prefers(other, link, node, context) {
                 return self.drop_link(link, Farewell::Replaced, topology, context);
@@ -160,6 +171,38 @@ impl Links {
             link.peer = Some(node);
         }
         topology.peer_up(node, link, context);
+    }
+
+    /// Closes the links to nodes that were retired, or all if this node was.
+    pub(crate) fn part_with_retired(&mut self, topology: &mut MultiLeader, context: &mut Context<'_>) {
+        let members = &mut context.replica.members;
+        if !members.must_part || members.lsn() > context.outbox.durable() {
+            return;
+        }
+        members.must_part = false;
+        let (evicted, links) = (members.is_evicted(), self.links.iter());
+        let parts = |peer: Option<NodeId>| peer.is_some_and(|peer| context.replica.members.refuses(peer));
+        let parting: Vec<LinkId> =
+            links.filter(|(_, link)| evicted || parts(link.peer)).map(|(link, _)| *link).collect();
+        for link in parting {
+            if evicted {
+                self.drop_link(link, Farewell::Leaving, topology, context);
+            } else {
+                self.part_with(link, topology, context);
+            }
+        }
+    }
+
+    /// Tells a retired node how much of what it wrote is valid, and closes its link. As long as the retirement is not
+    /// durable nothing is said; the node greets again.
+    fn part_with(&mut self, link: LinkId, topology: &mut MultiLeader, context: &mut Context<'_>) {
+        if context.replica.members.lsn() > context.outbox.durable() {
+            return;
+        }
+        let known = context.replica.members.membership().clone();
+        context.outbox.send(link, &Message::Members(wire::Members { ask: false, known }), Lsn::ZERO);
+        context.outbox.event(Event::LinkRefused { link, reason: Farewell::Retired });
+        self.drop_link(link, Farewell::Retired, topology, context);
     }
 
     /// Of two connections to one peer both sides must keep the same. When both dialed, the one that the lower
@@ -220,6 +263,8 @@ fn objection_to(theirs: &Greeting, context: &Context<'_>) -> Option<Farewell> {
         Some(Farewell::OtherCollections)
     } else if !authority::may_read(theirs.node, context) {
         Some(Farewell::Unauthorized)
+    } else if !context.replica.has_room_for(theirs.node) {
+        Some(Farewell::Full)
     } else {
         None
     }

@@ -41,6 +41,7 @@ use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
 use crate::entry::Position;
+use crate::membership::{self, HoldsBack, Member, Membership, Rejoin, RejoinError, Unacknowledged};
 use crate::merkle::Root;
 use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
@@ -121,6 +122,9 @@ impl Engine {
             Input::FrameTooLong { link, length } => {
                 self.links.frame_too_long(link, length, &mut self.topology, &mut context);
             }
+            Input::Request { id, request: Request::Retire { node } } => {
+                self.topology.retire(id, node, &mut context);
+            }
             Input::Request { id, request } => answer(id, request, &mut self.waits, &mut context),
             Input::Durable { lsn } => {
                 context.outbox.release(lsn);
@@ -145,6 +149,7 @@ impl Engine {
             }
         }
         session::wake(&mut self.waits, &mut context);
+        self.links.part_with_retired(&mut self.topology, &mut context);
         self.settle(now);
     }
 
@@ -178,8 +183,9 @@ impl Engine {
         })
     }
 
-    /// Where this node stands.
+    /// Where this node stands. O(members x origins).
     pub fn status(&self) -> Status {
+        let (held_back_by, stable) = self.topology.stability(&self.replica);
         Status {
             node: self.replica.config.node,
             replica: self.replica.id,
@@ -188,6 +194,10 @@ impl Engine {
             partitions: self.replica.partitions.iter().map(PartitionStatus::of).collect(),
             peers: self.topology.peers(&self.replica),
             sessions: self.topology.sessions(),
+            members: self.replica.members.membership().clone(),
+            evicted: self.replica.members.is_evicted(),
+            stable,
+            held_back_by,
         }
     }
 
@@ -222,6 +232,30 @@ impl Engine {
         }
     }
 
+    /// What this node wrote and nobody else may have, once it [was retired](Event::Evicted); nothing before. Members
+    /// may have applied more of it than this node was told. O(entries held of its own).
+    pub fn unacknowledged(&self) -> Unacknowledged {
+        let member = self.replica.members.membership().get(self.replica.config.node);
+        membership::unacknowledged(&self.replica, |origin, partition| match member {
+            Some(Member::Retired { last }) => last.last(origin, partition).sequence,
+            _ => 0,
+        })
+    }
+
+    /// What this node, founded in the place of a retired one, must write to have everything the `old` one wrote. To be
+    /// asked once it has caught up with a member, and before its first own write to the same keys:
+    ///
+    /// 1. found a new node beside the old one: an empty log, a fresh [`NodeId`];
+    /// 2. let it catch up with a member;
+    /// 3. ask it: `fresh.rejoin(&old)`;
+    /// 4. write [`Rejoin::writes`], and a note that it is done in the same command: asked again, this counts again. Show
+    ///    [`Rejoin::reported`] to whoever can decide.
+    ///
+    /// Reads what was written to each key concerned; everything where entries are no longer held.
+    pub fn rejoin(&self, old: &Self) -> Result<Rejoin, RejoinError> {
+        membership::plan(&self.replica, &old.replica)
+    }
+
     /// The bytes of all states together: what it would cost to send everything once.
     pub fn encoded_size(&self) -> u64 {
         let cells = self.replica.partitions.iter().flat_map(|partition| partition.cells.iter());
@@ -238,6 +272,9 @@ impl Engine {
     pub fn plant(&mut self, bug: crate::PlantedBug) {
         if bug == crate::PlantedBug::EffectsAheadOfDisk {
             self.outbox.ignore_the_disk();
+        }
+        if bug == crate::PlantedBug::EvictedMergedBack {
+            self.replica.members.merge_the_evicted();
         }
         self.topology.plant(bug);
     }
@@ -282,6 +319,8 @@ fn answer(id: RequestId, request: Request, waits: &mut Waits, context: &mut Cont
             context.outbox.reply_by(id, cells, lsn, deadline);
         }
         Request::InSession { token, request } => session::answer(id, &token, *request, waits, context),
+        // Handled before: it takes the topology to spread it.
+        Request::Retire { .. } => {}
     }
 }
 
@@ -344,6 +383,14 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// Merkle sessions that are open.
     pub sessions: usize,
+    /// What it knows of the members of its cluster.
+    pub members: Membership,
+    /// Whether it was retired: it takes no writes and syncs with nobody.
+    pub evicted: bool,
+    /// Per partition what every Active member is known to have applied: of each origin the last sequence, ascending.
+    pub stable: Vec<Vec<(ReplicaId, u64)>>,
+    /// The members that this waits for: which of them to retire, if any, is the operator's to decide.
+    pub held_back_by: Vec<HoldsBack>,
 }
 
 /// A connected peer.

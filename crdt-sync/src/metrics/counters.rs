@@ -143,6 +143,8 @@ impl Counters {
         match request {
             Request::Write(_) => self.write_requests += 1,
             Request::Read { .. } | Request::Show { .. } | Request::Scan { .. } => self.read_requests += 1,
+            // An administrator's.
+            Request::Retire { .. } => {}
             Request::InSession { request, .. } => {
                 self.session_requests += 1;
                 // Not one in another: it is refused, and could be nested deeply.
@@ -218,6 +220,7 @@ fn cause_of_violation(error: &PeerError) -> &'static str {
         PeerError::Unexpected { .. } => "peer_unexpected",
         PeerError::UnknownPartition { .. } => "peer_unknown_partition",
         PeerError::Disorder { .. } => "peer_disorder",
+        PeerError::Members(_) => "peer_members",
         PeerError::Unauthorized { .. } => "peer_unauthorized",
     }
 }

@@ -51,6 +51,21 @@ pub(super) struct Lane {
     pub(super) told: Instant,
     /// The heads the peer was told last.
     pub(super) advertised: Option<Vec<(ReplicaId, Position)>>,
+    /// As of what, and when, the peer was told last how far members are.
+    pub(super) rows_told: Option<RowsTold>,
+    /// Both sides were found to know the same of that.
+    pub(super) agreed_rows: bool,
+}
+
+/// What a peer was told last of how far members are.
+#[derive(Debug)]
+pub(super) struct RowsTold {
+    /// The version of the rows.
+    pub(super) version: u64,
+    /// This node's own heads.
+    pub(super) heads: Vec<(ReplicaId, Position)>,
+    /// When.
+    pub(super) at: Instant,
 }
 
 /// How the two sides of a lane compare.
@@ -85,6 +100,8 @@ impl Lane {
             failures: 0,
             last_session: 0,
             advertised: None,
+            rows_told: None,
+            agreed_rows: false,
         }
     }
 

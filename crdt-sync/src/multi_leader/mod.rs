@@ -6,16 +6,19 @@
 
 pub(crate) mod authority;
 mod lane;
+mod members;
 mod reconcile;
 mod session;
 mod shipping;
+mod stability;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
 
 use crate::engine::{Context, Event, LinkId, PeerError, PeerStatus};
+use crate::membership::Stability;
 use crate::metrics::Lag;
 use crate::node::NodeId;
 use crate::replica::{Partition, Replica, RunError, RunOutcome};
@@ -35,6 +38,8 @@ pub(crate) struct MultiLeader {
     /// When an origin last advanced here: what arrives now is on its way to others, too.
     advanced: BTreeMap<(u16, ReplicaId), Instant>,
     next_heartbeat: Instant,
+    /// How far each member is known to be.
+    stability: Stability,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -49,6 +54,10 @@ struct Peer {
     told_writer: Option<ReplicaId>,
     /// One per partition.
     lanes: Vec<Lane>,
+    /// As of which of its versions this node found to know the same of members as the peer.
+    agreed_members: Option<u64>,
+    /// Retired origins of which the peer sent more than is valid, since anything changed among members.
+    refused: BTreeSet<(u16, ReplicaId)>,
 }
 
 impl MultiLeader {
@@ -59,6 +68,7 @@ impl MultiLeader {
             last_session: 0,
             advanced: BTreeMap::new(),
             next_heartbeat: now + replica.config.timing.heartbeat,
+            stability: Stability::default(),
             #[cfg(feature = "_planted_bugs")]
             planted: None,
         }
@@ -67,8 +77,10 @@ impl MultiLeader {
     /// A peer can be reached: it is told how far this node is.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
         let lanes = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
-        self.peers.insert(node, Peer { link, writer: None, told_writer: None, lanes });
+        let (agreed_members, refused) = (None, BTreeSet::new());
+        self.peers.insert(node, Peer { link, writer: None, told_writer: None, lanes, agreed_members, refused });
         context.outbox.event(Event::PeerUp { node });
+        self.meet(node, context);
         for partition in 0..context.replica.config.partitions {
             self.advertise(node, partition, context);
         }
@@ -97,6 +109,8 @@ impl MultiLeader {
             Message::Frontier(frontier) => self.on_frontier(peer, &frontier, context),
             Message::Run(run) => self.on_run(peer, &run, context),
             Message::Session(session) => self.on_session(peer, session, context),
+            Message::Members(members) => self.on_members(peer, &members, context),
+            Message::Rows(rows) => self.on_rows(peer, rows, context),
             Message::Greeting(_) | Message::Farewell(_) => Ok(()),
         }
     }
@@ -122,11 +136,13 @@ impl MultiLeader {
         self.resend_unacknowledged(context);
         let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
         for node in nodes {
+            self.remind_of_members(node, context);
             for partition in 0..context.replica.config.partitions {
                 self.heartbeat(node, partition, context);
             }
         }
         self.pump_all(context);
+        self.tend_stability(context);
         true
     }
 
@@ -185,6 +201,7 @@ impl MultiLeader {
                 self.lane(peer, partition, |lane| lane.owes_acknowledgement = true);
             }
             Ok(RunOutcome::Gap) => self.ask_again(peer, partition, context),
+            Ok(RunOutcome::Retired) => self.refuse_retired(peer, partition, run.origin, context),
             Err(RunError::Forked { origin, .. }) => self.forked(peer, partition, origin, context),
             Err(error) => return Err(error.into()),
         }

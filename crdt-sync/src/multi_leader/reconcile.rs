@@ -14,7 +14,7 @@ use super::{MultiLeader, authority};
 use crate::engine::{Context, Event, PeerError};
 use crate::merkle::{self, Root};
 use crate::node::NodeId;
-use crate::replica::{Joined, RunError};
+use crate::replica::{Coverage, Joined, RunError};
 use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
 
 impl MultiLeader {
@@ -267,7 +267,7 @@ impl MultiLeader {
         let Some(standing) = &session.theirs else {
             return Ok(());
         };
-        let joined = join_part(number, whole, standing, context)?;
+        let joined = join_part(number, whole, standing, session.coverage(), context)?;
         session.progressed = context.now.instant;
         if session.outgoing.end.is_none() {
             for joined in joined {
@@ -341,7 +341,11 @@ impl MultiLeader {
         };
         if session.outgoing.end.is_some() && session.incoming.has_all() && !session.incoming.complete {
             session.incoming.complete = true;
-            let raise = session.accounts_for_all();
+            let standing = session.theirs.as_ref();
+            let members = &context.replica.members;
+            // A member may have been retired in the meantime, and what was taken of it so far be all that is valid.
+            let valid = standing.is_some_and(|at| members.first_above_final(number, &at.heads).is_none());
+            let raise = valid && session.accounts_for_all();
             session.report.complete = raise;
             if let Some(standing) = session.theirs.clone().filter(|_| raise) {
                 context.replica.raise_frontier(number, standing);
@@ -367,6 +371,9 @@ impl MultiLeader {
             Err(RunError::Outrun) => super::renew_identity(context),
             Err(RunError::StandingTooLarge) => return Ok(false),
             checked => checked?,
+        }
+        if self.refuses_standing(peer, number, standing, context) {
+            return Ok(false);
         }
         self.find_forks(peer, number, &standing.heads, context);
         #[cfg(feature = "_planted_bugs")]
@@ -439,7 +446,8 @@ fn photograph(peer: NodeId, id: u64, initiator: bool, number: u16, context: &mut
     } else {
         merkle::Session::accept(snapshot, nonce, limits)
     };
-    let mut session = Session::new(peer, id, initiator, ours, tree, context.now.instant);
+    let since = context.replica.journal.last();
+    let mut session = Session::new(peer, id, initiator, (ours, since), tree, context.now.instant);
     session.trusted = authority::may_vouch(peer, context);
     session
 }
@@ -450,13 +458,14 @@ fn join_part(
     number: u16,
     part: &StatesPart,
     standing: &Standing,
+    coverage: Coverage,
     context: &mut Context<'_>,
 ) -> Result<Vec<Joined>, PeerError> {
     let wall = context.now.wall;
-    let joined = match context.replica.apply_part(number, part, standing, wall) {
+    let joined = match context.replica.apply_part(number, part, standing, coverage, wall) {
         Err(RunError::Outrun) => {
             super::renew_identity(context);
-            context.replica.apply_part(number, part, standing, wall)
+            context.replica.apply_part(number, part, standing, coverage, wall)
         }
         joined => joined,
     };

@@ -21,6 +21,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
+use replication_log::Lsn;
 
 use crate::bytes::Bytes;
 use crate::cell::Answer;
@@ -30,7 +31,7 @@ use crate::entry::Position;
 use crate::limits::Limits;
 use crate::merkle::{self, Outcome, Root};
 use crate::node::NodeId;
-use crate::replica::{ItemKey, Joined, Partition};
+use crate::replica::{Coverage, ItemKey, Joined, Partition};
 use crate::time::Instant;
 use crate::wire::{ItemState, SessionStep, Standing, StatesPart};
 
@@ -42,6 +43,8 @@ pub(super) struct Session {
     pub(super) initiator: bool,
     /// Where this side stood when its tree was photographed.
     pub(super) ours: Standing,
+    /// The last record of this side's log at that moment.
+    since: Lsn,
     /// Where the peer stood; known from its first message on.
     pub(super) theirs: Option<Standing>,
     /// Whether the peer's frontier may be taken over, as far as what it may do is concerned.
@@ -116,7 +119,7 @@ impl Session {
         peer: NodeId,
         id: u64,
         initiator: bool,
-        ours: Standing,
+        (ours, since): (Standing, Lsn),
         tree: merkle::Session,
         now: Instant,
     ) -> Self {
@@ -125,6 +128,7 @@ impl Session {
             id,
             initiator,
             ours,
+            since,
             theirs: None,
             trusted: true,
             refused: BTreeSet::new(),
@@ -150,6 +154,16 @@ impl Session {
             (true, false) => true,
             (false, true) => false,
             _ => !self.initiator,
+        }
+    }
+
+    /// How the two sides' frontiers compare, as far as this one knows.
+    pub(super) fn coverage(&self) -> Coverage {
+        let Some(theirs) = &self.theirs else { return Coverage::default() };
+        Coverage {
+            here: covers(&self.ours.heads, &theirs.heads),
+            there: covers(&theirs.heads, &self.ours.heads),
+            lsn: self.since,
         }
     }
 

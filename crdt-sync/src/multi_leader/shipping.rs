@@ -87,6 +87,8 @@ impl MultiLeader {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.writer = Some(frontier.writer);
         }
+        let sequences = heads.iter().map(|(origin, head)| (*origin, head.sequence));
+        self.stability.hear((number, peer), sequences, context.replica.config.limits.max_origins, now);
         self.lane(peer, number, |lane| lane.learn(frontier, now));
         self.compare(peer, number, frontier, context);
         self.report_level(peer, number, context);

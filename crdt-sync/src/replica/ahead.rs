@@ -60,6 +60,11 @@ impl Ahead {
         bounds.filter(|(origin, bound)| *bound > histories.head(*origin).sequence)
     }
 
+    /// What [`note`](Self::note) must be told to know the same.
+    pub(crate) fn noted(&self, histories: &Histories) -> (Lsn, Vec<(ReplicaId, u64)>) {
+        (self.since, self.beyond(histories).collect())
+    }
+
     /// Whether a cell that this record changed last may show anything beyond the frontier.
     pub(crate) fn shown_by(&self, changed: Lsn, histories: &Histories) -> bool {
         changed >= self.since && self.beyond(histories).next().is_some()

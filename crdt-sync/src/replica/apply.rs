@@ -8,7 +8,7 @@ use replication_log::Lsn;
 use thiserror::Error;
 
 use super::journal::{JournalRecord, MergedState};
-use super::{ItemKey, MergeOutcome, Replica};
+use super::{Coverage, ItemKey, MergeOutcome, Replica};
 use crate::bytes::Bytes;
 use crate::cell::{self, Answer, Cell, CellError};
 use crate::collection::{CollectionId, Kind};
@@ -23,6 +23,9 @@ pub enum RunOutcome {
     Applied(usize),
     /// The run starts above what is known of its origin; nothing was applied.
     Gap,
+    /// The origin is retired, and the run goes beyond its final frontier; nothing was applied. Whoever sent it need
+    /// not have heard of it yet.
+    Retired,
 }
 
 /// Why a run or a part of states was refused. Nothing of it was applied.
@@ -115,6 +118,9 @@ impl Replica {
         let Some(new) = self.admit_run(run)? else {
             return Ok(RunOutcome::Gap);
         };
+        if self.members.refuses_run(run) {
+            return Ok(RunOutcome::Retired);
+        }
         if new.is_empty() {
             return Ok(RunOutcome::Applied(0));
         }
@@ -141,6 +147,7 @@ impl Replica {
         number: u16,
         part: &StatesPart,
         standing: &Standing,
+        coverage: Coverage,
         wall: WallTime,
     ) -> Result<Vec<Joined>, RunError> {
         let kind = self.kind_of(part.collection)?;
@@ -156,7 +163,10 @@ impl Replica {
             if let Some(stamp) = theirs.latest_stamp() {
                 self.clock.observe(stamp, wall);
             }
-            let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context);
+            let settled = self.settle_forgotten(number, &key, kind, &theirs, coverage);
+            let merged = settled.unwrap_or_else(|| {
+                self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context)
+            });
             joined.push(Joined { key, answer: merged.answer });
         }
         if self.journal.upcoming() > since {

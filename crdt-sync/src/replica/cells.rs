@@ -1,11 +1,12 @@
 //! The cells of one partition, found by key, by keyed hash and by what differs.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Bound;
 
 use crdt_core::Change;
 use replication_log::Lsn;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::conflicts::Conflicts;
@@ -23,7 +24,7 @@ use crate::sketch;
 const SKETCH_CELLS: usize = 2_048;
 
 /// A key together with the collection it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ItemKey {
     /// The collection.
     pub collection: CollectionId,
@@ -55,6 +56,8 @@ pub(crate) struct Cells {
     by_key: BTreeMap<ItemKey, Held>,
     /// Keys by keyed hash, so that the items of a leaf of the tree are one range. Two keys may share a hash.
     by_hash: BTreeMap<KeyHash, SmallVec<[ItemKey; 1]>>,
+    /// Documents that are deleted, by the record that changed them last.
+    deleted: BTreeSet<(Lsn, ItemKey)>,
     tree: BucketTree,
     /// The same items as the tree's, so that few differences are found without walking it.
     sketch: Option<ItemSketch>,
@@ -78,15 +81,9 @@ impl Cells {
         let tree = BucketTree::new(tree_key, leaf_bits)?;
         // There is one for every size that is allowed, and without one sessions go by the tree.
         let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
-        Ok(Self {
-            by_key: BTreeMap::new(),
-            by_hash: BTreeMap::new(),
-            tree,
-            sketch,
-            photograph: None,
-            images: None,
-            conflicts: Conflicts::default(),
-        })
+        let (by_key, by_hash, deleted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let conflicts = Conflicts::default();
+        Ok(Self { by_key, by_hash, deleted, tree, sketch, photograph: None, images: None, conflicts })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -160,6 +157,7 @@ impl Cells {
             return self.remove(key);
         }
         let digest = cell.digest();
+        self.bury(key, &cell, lsn);
         if let Some(held) = self.by_key.get_mut(key) {
             note(&mut self.photograph, held.hash, key, Some(held.digest));
             mirrored(self.tree.replace(held.hash, held.digest, digest));
@@ -173,6 +171,32 @@ impl Cells {
         sketched(&mut self.sketch, hash, None, Some(digest));
         self.by_hash.entry(hash).or_default().push(key.clone());
         self.by_key.insert(key.clone(), Held { cell, lsn, digest, hash });
+    }
+
+    /// Whether a deleted document is held.
+    pub(crate) fn has_deleted(&self) -> bool {
+        !self.deleted.is_empty()
+    }
+
+    /// The deleted documents that changed last at or before a record, the first `limit` of them.
+    pub(crate) fn deleted_until(&self, lsn: Lsn, limit: usize) -> Vec<ItemKey> {
+        let until = self.deleted.iter().take_while(|(changed, _)| *changed <= lsn);
+        until.take(limit).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// Takes a key out, whatever is held under it.
+    pub(crate) fn forget(&mut self, key: &ItemKey) {
+        self.remove(key);
+    }
+
+    /// Keeps the list of deleted documents true when a key is about to hold this cell.
+    fn bury(&mut self, key: &ItemKey, cell: &Cell, lsn: Lsn) {
+        if let Some(held) = self.by_key.get(key) {
+            self.deleted.remove(&(held.lsn, key.clone()));
+        }
+        if cell.is_deleted() {
+            self.deleted.insert((lsn, key.clone()));
+        }
     }
 
     /// The digest and number of all cells.
@@ -230,6 +254,7 @@ impl Cells {
         let Some(held) = self.by_key.remove(key) else {
             return;
         };
+        self.deleted.remove(&(held.lsn, key.clone()));
         note(&mut self.photograph, held.hash, key, Some(held.digest));
         mirrored(self.tree.remove(held.hash, held.digest));
         sketched(&mut self.sketch, held.hash, Some(held.digest), None);

@@ -159,6 +159,9 @@ pub enum WriteError {
     /// This identity has used up its sequences.
     #[error("this replica has used up its sequence numbers; nothing was written")]
     SequenceExhausted,
+    /// This node was retired: nobody would ever merge the write.
+    #[error("this node was retired from its cluster; nothing was written")]
+    Evicted,
 }
 
 /// The writes of one command, carried out on copies.
@@ -174,6 +177,9 @@ struct Draft<'r> {
 impl Replica {
     /// Carries out all writes of a command, or none.
     pub(crate) fn write(&mut self, writes: &[Write], wall: WallTime) -> Result<Written, WriteError> {
+        if self.members.is_evicted() {
+            return Err(WriteError::Evicted);
+        }
         let limits = &self.config.limits;
         if writes.len() > limits.max_writes {
             return Err(WriteError::TooLarge { writes: writes.len(), bytes: 0 });
@@ -275,7 +281,12 @@ impl Draft<'_> {
     ) -> Result<Option<Delta>, WriteError> {
         match (cell, &write.action) {
             (Cell::Document(document), action) => {
-                let stamp = (declared.strategy == Strategy::LastWriterWins).then_some(stamp);
+                // A first version may be the same as one that was deleted and forgotten, and then count as deleted
+                // where that is remembered. Its stamp makes it another.
+                let is_first = matches!(action, Action::Put(_)) && document.is_empty();
+                let number = self.replica.partition_of(write.collection, &write.key);
+                let anew = is_first && self.replica.partition(number).has_forgotten;
+                let stamp = (anew || declared.strategy == Strategy::LastWriterWins).then_some(stamp);
                 self.change_document(index, document, &write.key, action, stamp)
             }
             (Cell::Set(elements), Action::Add(element)) => {

@@ -6,8 +6,10 @@ use crdt_core::{Dot, ReplicaId, codec};
 use replication_log::Lsn;
 use serde::{Deserialize, Serialize};
 
+use super::ItemKey;
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
+use crate::membership::Membership;
 use crate::node::NodeId;
 use crate::wire::{Run, Standing};
 
@@ -37,6 +39,15 @@ pub(crate) enum JournalRecord {
         since: u64,
         /// The last sequence of each origin, ascending.
         bounds: Vec<(ReplicaId, u64)>,
+    },
+    /// What became known of members.
+    Members(Membership),
+    /// Deleted documents that all members know to be deleted were forgotten.
+    Collected {
+        /// The partition.
+        partition: u16,
+        /// Which.
+        documents: Vec<ItemKey>,
     },
 }
 

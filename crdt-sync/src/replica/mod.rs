@@ -6,9 +6,11 @@
 mod ahead;
 mod apply;
 mod cells;
+mod collected;
 mod conflicts;
 mod draft;
 mod journal;
+mod members;
 mod partition;
 mod replay;
 #[cfg(test)]
@@ -26,7 +28,9 @@ pub(crate) use apply::{Joined, check_position};
 pub use apply::{RunError, RunOutcome};
 pub(crate) use cells::Held;
 pub use cells::ItemKey;
+pub(crate) use collected::Coverage;
 use conflicts::LostWrite;
+
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
@@ -38,6 +42,7 @@ use crate::bytes::Bytes;
 use crate::collection::{Collection, CollectionId, Registry};
 use crate::entry::Position;
 use crate::limits::{Limits, Timing};
+use crate::membership::Members;
 use crate::merkle::{TreeError, TreeKey};
 use crate::node::{ClusterKey, NodeId};
 use crate::rules::Rules;
@@ -72,6 +77,9 @@ pub struct Config {
     /// [`Event::ConcurrentWrite`](crate::Event::ConcurrentWrite). Not by default: when the same catalogue is loaded on
     /// two nodes, that is one event for every key.
     pub tell_lost_writes: bool,
+    /// Whether documents that are deleted, and known by all members to be, are forgotten in the end. Every node may
+    /// decide for itself; what one has forgotten is not brought back by the others, who forget it with it.
+    pub collects_deletions: bool,
     /// Seeds every random choice: identities, session numbers, nonces. Two nodes, and two runs of one node,
     /// must not share it; a simulator repeats a run by repeating it.
     pub seed: [u8; 32],
@@ -92,6 +100,7 @@ impl Config {
             rules: Rules::default(),
             settled: Vec::new(),
             tell_lost_writes: false,
+            collects_deletions: false,
             seed,
         }
     }
@@ -123,6 +132,7 @@ pub(crate) struct Replica {
     pub(crate) partitions: Vec<Partition>,
     pub(crate) journal: Journal,
     lost_writes: Vec<LostWrite>,
+    pub(crate) members: Members,
 }
 
 impl Replica {
@@ -139,6 +149,7 @@ impl Replica {
             id: ReplicaId::from_u128(0),
             journal: Journal::after(Lsn::ZERO),
             lost_writes: Vec::new(),
+            members: Members::new(config.node),
             config,
             registry,
             partitions,
@@ -153,7 +164,8 @@ impl Replica {
         let mut random = [0; 16];
         self.rng.fill_bytes(&mut random);
         self.id = ReplicaId::from_random_bytes(random);
-        self.journal.append(&JournalRecord::Identity(self.id));
+        let lsn = self.journal.append(&JournalRecord::Identity(self.id));
+        self.members.write_under(self.id, lsn);
         self.id
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crdt_core::{CausalContext, Change, Crdt, Dot, ReplicaId};
 use replication_log::Lsn;
 
-use super::Config;
+use super::{Config, JournalRecord};
 use super::ahead::Ahead;
 use super::cells::{Cells, ItemKey};
 use super::conflicts::Conflicts;
@@ -28,6 +28,8 @@ pub(crate) struct Partition {
     pub(crate) histories: Histories,
     /// What the cells may show beyond the frontier.
     pub(crate) ahead: Ahead,
+    /// Deleted documents were forgotten here.
+    pub(crate) has_forgotten: bool,
     max_revisions: usize,
 }
 
@@ -53,6 +55,7 @@ impl Partition {
             context: CausalContext::new(),
             histories: Histories::default(),
             ahead: Ahead::default(),
+            has_forgotten: false,
             max_revisions,
         })
     }
@@ -111,6 +114,24 @@ impl Partition {
         });
         let _ = self.context.merge(&dots);
         MergeOutcome { change, removed: removed.dots().collect(), answer }
+    }
+
+    /// Takes documents out for good.
+    pub(crate) fn forget(&mut self, documents: &[ItemKey]) {
+        for document in documents {
+            self.cells.forget(document);
+        }
+        self.has_forgotten = true;
+    }
+
+    /// Records that make everything that is in neither cells nor standing nor retained entries.
+    pub(crate) fn records_of_head(&self) -> impl Iterator<Item = JournalRecord> {
+        let partition = self.number;
+        let forgot = self.has_forgotten.then(|| JournalRecord::Collected { partition, documents: Vec::new() });
+        let (since, bounds) = self.ahead.noted(&self.histories);
+        let ahead =
+            (!bounds.is_empty()).then(|| JournalRecord::Ahead { partition, since: since.get(), bounds });
+        forgot.into_iter().chain(ahead)
     }
 
     /// Takes over a peer's standing after all its states were merged.

@@ -9,7 +9,7 @@ use replication_log::Lsn;
 use thiserror::Error;
 
 use super::journal::{Founding, JournalRecord, MergedState};
-use super::{Config, ItemKey, Replica};
+use super::{Config, ItemKey, Partition, Replica};
 use crate::cell::{self, Cell, CellError};
 use crate::checkpoint::{self, RestoreError};
 use crate::collection::Registry;
@@ -184,7 +184,10 @@ impl Replica {
     /// The records that make, on an empty replica, what a checkpoint tells nowhere else: everything but partitions
     /// and clocks. The first is the founding, and every one holds for whatever comes after it.
     pub(crate) fn records_of_head(&self) -> Vec<JournalRecord> {
-        Vec::from([JournalRecord::Founded(self.founding()), JournalRecord::Identity(self.id)])
+        let mut records = Vec::from([JournalRecord::Founded(self.founding()), JournalRecord::Identity(self.id)]);
+        records.push(JournalRecord::Members(self.members.membership().clone()));
+        records.extend(self.partitions.iter().flat_map(Partition::records_of_head));
+        records
     }
 
     /// Whether no record has given this replica an identity yet.
@@ -231,6 +234,7 @@ impl Replica {
             JournalRecord::Founded(_) => Err(RecoverError::OutOfOrder { lsn }),
             JournalRecord::Identity(id) => {
                 self.id = id;
+                self.members.write_under(id, lsn);
                 Ok(())
             }
             JournalRecord::Entries(run) => self.replay_run(&run, lsn, wall),
@@ -244,6 +248,15 @@ impl Replica {
                 self.checked(partition, lsn)?;
                 let partition = self.partition_mut(partition);
                 partition.ahead.note(bounds, Lsn::new(since), &partition.histories);
+                Ok(())
+            }
+            JournalRecord::Collected { partition, documents } => {
+                self.checked(partition, lsn)?;
+                self.partition_mut(partition).forget(&documents);
+                Ok(())
+            }
+            JournalRecord::Members(known) => {
+                self.replay_members(&known);
                 Ok(())
             }
         }

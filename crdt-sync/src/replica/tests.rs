@@ -85,7 +85,7 @@ impl Logged {
                 let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
                 let items = vec![ItemState { key: item.key, state, more: false }];
                 let part = StatesPart { index, collection: item.collection, items, ahead: Vec::new() };
-                self.replica.apply_part(0, &part, &standing, WALL).unwrap();
+                self.replica.apply_part(0, &part, &standing, Coverage::default(), WALL).unwrap();
             }
         }
         if all {

@@ -43,7 +43,7 @@ pub(crate) fn answer(
         Request::Scan { collection, from, limit, deadline } => {
             look(id, token, Look::Scan { collection, from, limit, deadline }, waits, context)
         }
-        Request::InSession { .. } => Err(TokenError::Nested),
+        Request::InSession { .. } | Request::Retire { .. } => Err(TokenError::Nested),
     });
     refuse_if(answered, id, context);
 }

@@ -51,7 +51,7 @@ pub enum TokenError {
         /// The limit.
         limit: usize,
     },
-    /// A request in a session that holds a request in a session.
-    #[error("a request in a session cannot hold another one; nothing was done")]
+    /// A request in a session that holds a request in a session, or one for an administrator.
+    #[error("a request in a session can only read or write; nothing was done")]
     Nested,
 }

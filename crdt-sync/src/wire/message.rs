@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::entry::{Chain, Position};
+use crate::membership::Membership;
 use crate::node::NodeId;
 
 /// Everything one node says to another.
@@ -24,6 +25,10 @@ pub enum Message {
     Session(Session),
     /// The sender is about to close the link, and why.
     Farewell(Farewell),
+    /// What the sender knows of the members.
+    Members(Members),
+    /// What the sender knows of how far members are.
+    Rows(Rows),
 }
 
 /// Who speaks, and what must agree before anything else is said.
@@ -179,6 +184,26 @@ pub struct ItemState {
     pub more: bool,
 }
 
+/// What a node knows of the members of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Members {
+    /// The sender wants to hear in turn what the receiver knows.
+    pub ask: bool,
+    /// All of it.
+    pub known: Membership,
+}
+
+/// How far members are in one partition, as far as the sender heard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rows {
+    /// The partition.
+    pub partition: u16,
+    /// The sender wants to hear in turn what the receiver knows.
+    pub ask: bool,
+    /// Per Active member, ascending, the last sequence applied of each origin, ascending.
+    pub rows: Vec<(NodeId, Vec<(ReplicaId, u64)>)>,
+}
+
 /// Why a link is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -203,4 +228,6 @@ pub enum Farewell {
     Myself,
     /// The other side may not do what it did, or not read what there is.
     Unauthorized,
+    /// The receiver was retired: nothing of it is merged any more.
+    Retired,
 }

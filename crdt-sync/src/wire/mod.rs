@@ -12,6 +12,6 @@ mod tests;
 
 pub use frame::{PROTOCOL_VERSION, WireError, decode, encode};
 pub use message::{
-    Farewell, Frontier, Greeting, ItemState, Message, OriginStatus, Run, Session, SessionStep, Standing,
-    StatesPart,
+    Farewell, Frontier, Greeting, ItemState, Members, Message, OriginStatus, Rows, Run, Session, SessionStep,
+    Standing, StatesPart,
 };

@@ -13,6 +13,7 @@ use crate::bytes::Bytes;
 use crate::collection::Collection;
 use crate::entry::{Chain, Delta, Entry, Position};
 use crate::limits::Limits;
+use crate::membership::Membership;
 use crate::node::NodeId;
 
 fn hex(bytes: &[u8]) -> String {
@@ -82,7 +83,16 @@ fn samples() -> Vec<Message> {
         Message::Run(Run { partition: 0, origin: origin(), after, entries: vec![encoded], chain }),
         Message::Farewell(Farewell::OtherCluster),
     ];
+    let (active, retired) = (NodeId::from_u128(1), NodeId::from_u128(2));
+    let mut known = Membership::default();
+    known.meet(active, Some(origin()));
+    known.retire(retired);
+    known.extend(retired, ReplicaId::from_bytes([0xbb; 16]), 0, after);
     samples.extend(steps.map(|step| Message::Session(Session { partition: 0, id: 3, step })));
+    samples.push(Message::Members(Members { ask: true, known }));
+    samples.push(Message::Farewell(Farewell::Retired));
+    let rows = vec![(active, vec![(origin(), 3)])];
+    samples.push(Message::Rows(Rows { partition: 0, ask: true, rows }));
     samples
 }
 

@@ -10,7 +10,7 @@ use crate::cell::Cell;
 use crate::checkpoint::{CheckpointPiece, Writer};
 use crate::collection::{Collection, Strategy};
 use crate::node::{ClusterKey, NodeId};
-use crate::replica::{Config, ItemKey, RecoverError, Replica, Write};
+use crate::replica::{Config, Coverage, ItemKey, RecoverError, Replica, Write};
 use crate::time::WallTime;
 use crate::wire::{ItemState, Run, Standing, StatesPart};
 
@@ -106,7 +106,7 @@ impl Logged {
                 let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
                 let items = vec![ItemState { key: item.key, state, more: false }];
                 let part = StatesPart { index, collection: item.collection, items, ahead: Vec::new() };
-                self.replica.apply_part(number, &part, &standing, WALL).unwrap();
+                self.replica.apply_part(number, &part, &standing, Coverage::default(), WALL).unwrap();
             }
             if all {
                 self.replica.raise_frontier(number, standing);

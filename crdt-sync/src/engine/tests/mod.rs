@@ -7,6 +7,9 @@ mod figures;
 mod sessions;
 mod authority;
 mod conflicts;
+mod members;
+mod rejoin;
+mod stability;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -119,6 +122,7 @@ impl Cluster {
                     self.closed.push(reason);
                     if let Some((other, far, _)) = self.links.remove(&link) {
                         self.links.remove(&far);
+                        self.deliver_last_words(link, other, far);
                         self.handle(other, Input::LinkDown { link: far });
                     }
                 }
@@ -145,6 +149,16 @@ impl Cluster {
             if let Some(&(node, link, _)) = self.links.get(&link) {
                 self.handle(node, Input::Frame { link, bytes });
             }
+        }
+    }
+
+    /// What was sent on a link before it was closed arrives.
+    fn deliver_last_words(&mut self, link: LinkId, other: usize, far: LinkId) {
+        let (last, rest) = core::mem::take(&mut self.frames).into_iter().partition(|(on, _)| *on == link);
+        self.frames = rest;
+        let last: VecDeque<_> = last;
+        for (_, bytes) in last {
+            self.handle(other, Input::Frame { link: far, bytes });
         }
     }
 

@@ -1,0 +1,122 @@
+//! A retired device founds anew, and what it wrote while it was away is not lost.
+
+use super::members::{add, elements, id, put};
+use super::*;
+
+/// The way back: a new node catches up and replays what the evicted one wrote while it was away.
+#[test]
+fn an_evicted_device_founds_anew_and_every_write_is_there_exactly_once() {
+    let mut cluster = Cluster::new(4);
+    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+        cluster.connect(a, b);
+    }
+    cluster.write(0, put("mine", "one"));
+    cluster.write(0, put("theirs", "one"));
+    cluster.write(0, put("gone", "one"));
+    cluster.write(0, add("list", "bread"));
+    cluster.write(0, add("list", "soap"));
+    cluster.write(2, alloc::vec![write(2, "hits", Action::Increment(5))]);
+    cluster.settle();
+    cluster.part(2);
+    // What the device writes while it is away.
+    cluster.write(2, put("mine", "two"));
+    cluster.write(2, put("mine", "three"));
+    cluster.write(2, put("theirs", "from the device"));
+    cluster.write(2, alloc::vec![write(0, "gone", Action::Delete)]);
+    cluster.write(2, put("new", "note"));
+    cluster.write(2, add("list", "milk"));
+    cluster.write(2, add("list", "eggs"));
+    cluster.write(2, alloc::vec![write(1, "list", Action::Remove("eggs".into()))]);
+    cluster.write(2, alloc::vec![write(1, "list", Action::Remove("bread".into()))]);
+    cluster.write(2, alloc::vec![write(1, "list", Action::Remove("soap".into()))]);
+    cluster.write(2, alloc::vec![write(2, "hits", Action::Increment(2))]);
+    cluster.write(2, alloc::vec![write(2, "hits", Action::Decrement(4))]);
+    cluster.write(2, alloc::vec![write(3, "early", Action::Set(Some("from the device".into())))]);
+    // What the others write meanwhile, later.
+    cluster.micros += 1_000_000;
+    cluster.write(0, put("theirs", "from home"));
+    cluster.write(1, add("list", "soap"));
+    cluster.write(1, alloc::vec![write(2, "hits", Action::Increment(100))]);
+    cluster.write(2, alloc::vec![write(3, "title", Action::Set(Some("from the device".into())))]);
+    cluster.write(0, alloc::vec![write(3, "early", Action::Set(Some("from home".into())))]);
+    cluster.retire(0, id(2));
+    cluster.settle();
+    cluster.connect(2, 0);
+    cluster.settle();
+    assert_eq!(cluster.engines[2].unacknowledged().entries.len(), 14);
+    assert_eq!(cluster.engines[2].unacknowledged().forgotten, []);
+
+    cluster.connect(3, 1);
+    cluster.settle();
+    let rejoin = cluster.engines[3].rejoin(&cluster.engines[2]).unwrap();
+    assert_eq!(rejoin.reported, []);
+    let reply = cluster.write(3, rejoin.writes);
+    assert!(matches!(reply, Reply::Written(_)), "{reply:?}");
+    cluster.settle();
+
+    cluster.assert_same(&[0, 1, 3]);
+    let document = |key: &str| match cluster.peek(0, &item(0, key)) {
+        Some(Cell::Document(document)) => {
+            document.live_leaves().map(|leaf| leaf.body().unwrap().to_string()).collect()
+        }
+        _ => Vec::new(),
+    };
+    assert_eq!(document("mine"), ["three"]);
+    assert_eq!(document("new"), ["note"]);
+    assert_eq!(document("gone"), [""; 0]);
+    let mut both = document("theirs");
+    both.sort();
+    assert_eq!(both, ["from home", "from the device"], "a conflict, as it would have been");
+    assert_eq!(elements(&cluster, 0, "list"), ["milk".into(), "soap".into()], "an unseen add wins");
+    let Some(Cell::Counter(hits)) = cluster.peek(0, &item(2, "hits")) else { panic!("missing") };
+    assert_eq!(hits.value(), 5 + 2 - 4 + 100);
+    let register = |key: &str| match cluster.peek(0, &item(3, key)) {
+        Some(Cell::Register(register)) => register.get().map(ToString::to_string),
+        _ => None,
+    };
+    assert_eq!(register("title").as_deref(), Some("from the device"));
+    assert_eq!(register("early").as_deref(), Some("from home"), "the later writer wins");
+}
+
+#[test]
+fn what_no_write_stands_for_is_reported() {
+    let mut cluster = Cluster::new(3);
+    cluster.connect(0, 1);
+    cluster.write(0, put("edited", "one"));
+    cluster.settle();
+    cluster.part(1);
+    cluster.write(1, alloc::vec![write(0, "edited", Action::Delete)]);
+    cluster.write(0, put("edited", "two"));
+    cluster.retire(0, id(1));
+    cluster.connect(1, 0);
+    cluster.connect(2, 0);
+    cluster.settle();
+    let rejoin = cluster.engines[2].rejoin(&cluster.engines[1]).unwrap();
+    assert_eq!(rejoin.writes, []);
+    let reported: Vec<ItemKey> = rejoin.reported.into_iter().map(|(item, _)| item).collect();
+    assert_eq!(reported, [item(0, "edited")], "a deletion of what was edited meanwhile");
+}
+
+#[test]
+fn where_entries_are_forgotten_the_states_that_differ_are_reported() {
+    let mut cluster = Cluster::new(3);
+    let mut small = config(2, 7);
+    small.limits.max_retained = 0;
+    cluster.logs[1].clear();
+    cluster.engines[1] = Engine::open(small, Vec::<(Lsn, Vec<u8>)>::new(), cluster.now()).unwrap();
+    cluster.drain(1);
+    cluster.connect(0, 1);
+    cluster.write(1, add("known", "to all"));
+    cluster.settle();
+    cluster.part(1);
+    cluster.write(1, add("list", "milk"));
+    cluster.settle();
+    cluster.retire(0, id(1));
+    cluster.connect(1, 0);
+    cluster.connect(2, 0);
+    cluster.settle();
+    assert_eq!(cluster.engines[1].unacknowledged().forgotten.len(), 1);
+    let rejoin = cluster.engines[2].rejoin(&cluster.engines[1]).unwrap();
+    let reported: Vec<ItemKey> = rejoin.reported.into_iter().map(|(item, _)| item).collect();
+    assert_eq!((rejoin.writes, reported), (Vec::new(), alloc::vec![item(1, "list")]));
+}

@@ -1,0 +1,86 @@
+//! Documents that were forgotten on one side of a session and not yet on the other.
+//!
+//! A frontier says what a side has applied, whether or not anything is left of it. So when the frontier of one side
+//! covers that of the other, and it holds nothing under a key where the other holds a document, then it had that
+//! document once, in that form or a later one, and has forgotten it. It would not have done so had not every Active
+//! member known the deletion (see the membership module): what the other side holds is the same deletion, or, on a disk
+//! that was restored from a backup, an older copy. Either way it is not taken over, and the side that still holds it
+//! learns so by an empty answer, and forgets it, too. It is the rule that sets live by, with frontiers in the place of
+//! dots; nothing else need be kept of what was forgotten, and nothing is sent back and forth: after one session both
+//! sides hold the same.
+//!
+//! Where neither frontier covers the other nothing can be told apart, and the document is merged as any other: a
+//! tombstone may come back, to be forgotten again. A live copy cannot, with one exception: a side that holds one and
+//! lacks its deletion lacks an entry that every Active member had, so it is retired, and refused; or it is new, and
+//! what it holds is new; or its disk was restored from a backup. In the last case the other side's frontier covers it,
+//! unless it wrote something before it met anybody: then the old copy comes back, as its owner saw it when writing.
+//!
+//! What either side wrote itself while the session lasted is above the frontiers that are compared. It counts as held
+//! where it is, and reaches the other side as entries.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crdt_core::Change;
+use replication_log::Lsn;
+
+use super::{ItemKey, JournalRecord, MergeOutcome, Replica};
+use crate::bytes::Bytes;
+use crate::cell::{Answer, Cell};
+use crate::collection::Kind;
+
+/// How the frontiers of two sides of a session compare, as they were when it began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Coverage {
+    /// This side has applied all that the other has.
+    pub(crate) here: bool,
+    /// The other side has applied all that this one has.
+    pub(crate) there: bool,
+    /// The last record of this side's log then.
+    pub(crate) lsn: Lsn,
+}
+
+impl Replica {
+    /// Decides about a document that only one side of a session holds; `None` when it is to be merged.
+    pub(super) fn settle_forgotten(
+        &mut self,
+        number: u16,
+        key: &ItemKey,
+        kind: Kind,
+        theirs: &Cell,
+        coverage: Coverage,
+    ) -> Option<MergeOutcome> {
+        if kind != Kind::Document {
+            return None;
+        }
+        let outcome = |change, answer| Some(MergeOutcome { change, removed: Vec::new(), answer });
+        match self.partition(number).cells.get(key) {
+            None if coverage.here && !theirs.is_vacant() => {
+                outcome(Change::Unchanged, Answer::Versions(Bytes::default()))
+            }
+            Some(held) if coverage.there && theirs.is_vacant() && held.lsn <= coverage.lsn => {
+                self.forget(number, vec![key.clone()]);
+                outcome(Change::Changed, Answer::Nothing)
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets the deleted documents that changed last at or before a record; returns how many. Not more than one
+    /// command may hold at a time; the rest has its turn in the next round.
+    pub(crate) fn collect(&mut self, partition: u16, until: Lsn) -> usize {
+        let limit = self.config.limits.max_writes;
+        let documents = self.partition(partition).cells.deleted_until(until, limit);
+        let count = documents.len();
+        if count > 0 {
+            self.forget(partition, documents);
+        }
+        count
+    }
+
+    /// Forgets documents, and has the log say so: written again later, such a document is a new one.
+    fn forget(&mut self, partition: u16, documents: Vec<ItemKey>) {
+        self.partition_mut(partition).forget(&documents);
+        self.journal.append(&JournalRecord::Collected { partition, documents });
+    }
+}

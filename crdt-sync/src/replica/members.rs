@@ -1,0 +1,75 @@
+//! Members in the journal: what a replica learned of them is there again after a restart.
+
+use alloc::vec::Vec;
+
+use crdt_core::ReplicaId;
+
+use super::{JournalRecord, Replica};
+use crate::entry::Position;
+use crate::membership::{Membership, MembershipError, News, RetireError};
+use crate::node::NodeId;
+
+impl Replica {
+    /// Notes a node that greeted.
+    pub(crate) fn meet(&mut self, node: NodeId) -> News {
+        let mut met = Membership::default();
+        met.meet(node, None);
+        self.take_over(&met)
+    }
+
+    /// Joins what a peer knows of members: all of it or, on an error, nothing.
+    pub(crate) fn learn_members(&mut self, theirs: &Membership) -> Result<News, MembershipError> {
+        self.members.membership().admit(theirs, self.config.partitions, &self.config.limits)?;
+        Ok(self.take_over(theirs))
+    }
+
+    /// Retires a node as far as this one has applied what it wrote.
+    pub(crate) fn retire(&mut self, node: NodeId) -> Result<News, RetireError> {
+        if node == self.config.node {
+            return Err(RetireError::Myself);
+        }
+        if self.members.is_evicted() {
+            return Err(RetireError::Evicted);
+        }
+        if self.members.membership().get(node).is_none() {
+            return Err(RetireError::Unknown { node });
+        }
+        let mut retired = Membership::default();
+        retired.retire(node);
+        Ok(self.take_over(&retired))
+    }
+
+    /// This node heard that it is retired itself. How much of what it wrote is valid may still be unknown.
+    pub(crate) fn evict(&mut self) -> News {
+        let mut retired = Membership::default();
+        retired.retire(self.config.node);
+        self.take_over(&retired)
+    }
+
+    /// Whether another node may be taken on as a member.
+    pub(crate) fn has_room_for(&self, node: NodeId) -> bool {
+        let known = self.members.membership();
+        known.get(node).is_some() || known.iter().count() < self.config.limits.max_members
+    }
+
+    pub(super) fn replay_members(&mut self, known: &Membership) {
+        // Whatever was stated about retired members is in the record.
+        let _ = self.members.learn(known, |_| Vec::new());
+    }
+
+    fn take_over(&mut self, theirs: &Membership) -> News {
+        let Self { members, partitions, .. } = self;
+        let news = members.learn(theirs, |replica| heads_of(partitions, replica));
+        if news.change().is_changed() {
+            let lsn = self.journal.append(&JournalRecord::Members(news.delta.clone()));
+            self.members.journaled_at(lsn);
+        }
+        news
+    }
+}
+
+/// How far an identity's entries are applied, in each partition.
+fn heads_of(partitions: &[super::Partition], replica: ReplicaId) -> Vec<(u16, Position)> {
+    let head = |partition: &super::Partition| (partition.number, partition.histories.head(replica));
+    partitions.iter().map(head).filter(|(_, head)| head.sequence > 0).collect()
+}
