@@ -81,7 +81,8 @@ struct Running {
 impl Node {
     /// Opens the node in a directory, creating it if need be.
     ///
-    /// Reads the newest checkpoint and the log behind it, or the whole log where there is none: O(bytes). The directory is locked until the node is shut down.
+    /// Reads the newest checkpoint and the log behind it, or the whole log where there is none: O(bytes). The
+    /// directory is locked until the node is shut down.
     pub async fn open(directory: impl AsRef<Path>, options: NodeOptions) -> Result<Self, OpenError> {
         let beyond_loopback = options.beyond_loopback;
         let listener = match options.listen {
