@@ -248,8 +248,8 @@ impl Engine {
     /// 1. found a new node beside the old one: an empty log, a fresh [`NodeId`];
     /// 2. let it catch up with a member;
     /// 3. ask it: `fresh.rejoin(&old)`;
-    /// 4. write [`Rejoin::writes`], and a note that it is done in the same command: asked again, this counts again. Show
-    ///    [`Rejoin::reported`] to whoever can decide.
+    /// 4. write [`Rejoin::writes`], and a note that it is done in the same command: asked again, this counts
+    ///    again. Show [`Rejoin::reported`] to whoever can decide.
     ///
     /// Reads what was written to each key concerned; everything where entries are no longer held.
     pub fn rejoin(&self, old: &Self) -> Result<Rejoin, RejoinError> {
