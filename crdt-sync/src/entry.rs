@@ -42,8 +42,10 @@ pub enum Delta {
         /// The dots it had where it was added.
         superseded: Vec<Dot>,
     },
-    /// The listed dots are removed.
+    /// An element is removed, as far as it lives under the listed dots.
     SetRemove {
+        /// What was removed: under a forked identity a dot may also be another element's.
+        element: Bytes,
         /// The dots of the element, as far as the writer had seen them.
         dots: Vec<Dot>,
     },
@@ -53,13 +55,17 @@ pub enum Delta {
         incremented: u64,
         /// The sum of all its decrements of this key.
         decremented: u64,
+        /// How much of `incremented` this write added: what stood before it is known without the entry before.
+        raised: u64,
+        /// How much of `decremented` this write added.
+        lowered: u64,
     },
     /// The register's new value, or `None` when it is cleared.
     Register(Option<Bytes>),
 }
 
 /// The hash of an origin's history up to some sequence.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Chain([u8; 16]);
 
 impl Chain {
@@ -89,7 +95,7 @@ impl fmt::Debug for Chain {
 }
 
 /// A place in an origin's history: how many entries, and the hash of them all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// The sequence of the last entry; zero before the first.
     pub sequence: u64,

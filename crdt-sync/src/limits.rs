@@ -28,6 +28,8 @@ pub struct Limits {
     pub max_context_ranges: usize,
     /// Origins a partition follows; entries of further ones are refused.
     pub max_origins: usize,
+    /// Cuts of forked identities a partition knows; further ones are not taken in, and their forks stay fenced.
+    pub max_forks: usize,
     /// Bytes of recent entries kept per partition to be handed on; above it the oldest are dropped, and a peer
     /// that lacks them reconciles by a Merkle session.
     pub max_retained: usize,
@@ -56,6 +58,7 @@ impl Default for Limits {
             max_state: 8 << 20,
             max_context_ranges: 1 << 20,
             max_origins: 1 << 13,
+            max_forks: 1 << 10,
             max_retained: 64 << 20,
             send_window: 4 << 20,
             parts_window: 8,

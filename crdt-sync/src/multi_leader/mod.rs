@@ -4,6 +4,7 @@
 //! origin, by whoever holds them, so that rings, stars and meshes all work; who is far behind, or new, compares
 //! trees with its peer in a Merkle session and gets the states of the keys that differ.
 
+mod forks;
 mod lane;
 mod reconcile;
 mod session;
@@ -91,6 +92,7 @@ impl MultiLeader {
             Message::Frontier(frontier) => self.on_frontier(peer, &frontier, context),
             Message::Run(run) => self.on_run(peer, &run, context),
             Message::Session(session) => self.on_session(peer, session, context),
+            Message::Fork(fork) => self.on_fork(peer, fork, context),
             Message::Greeting(_) | Message::Farewell(_) => Ok(()),
         }
     }
@@ -165,7 +167,16 @@ impl MultiLeader {
                 self.lane(peer, partition, |lane| lane.owes_acknowledgement = true);
             }
             Ok(RunOutcome::Gap) => self.ask_again(peer, partition, context),
-            Err(RunError::Forked { origin, .. }) => self.forked(peer, partition, origin, context),
+            Err(RunError::Forked { origin, .. }) => {
+                self.forked(peer, partition, origin, context);
+                self.trace(peer, partition, origin, context);
+            }
+            // The peer does not know yet, or cannot help it; what it sent lives on as a branch.
+            Err(RunError::Burnt { origin, .. }) => {
+                context.outbox.event(Event::BurntEntries { peer, origin, partition });
+                self.lane(peer, partition, |lane| lane.at_odds = true);
+                self.advertise(peer, partition, context);
+            }
             Err(error) => return Err(error.into()),
         }
         Ok(())

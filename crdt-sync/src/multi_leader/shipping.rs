@@ -29,7 +29,7 @@ impl MultiLeader {
             .iter()
             .map(|(origin, history)| OriginStatus {
                 origin,
-                floor: history.floor().sequence,
+                floor: history.served_from().sequence,
                 head: history.head(),
             })
             .collect();
@@ -47,7 +47,8 @@ impl MultiLeader {
         lane.owes_acknowledgement = false;
         lane.told = context.now.instant;
         lane.advertised = Some(heads);
-        let frontier = Frontier { partition: number, rewind, open, ask, origins, root };
+        let forks = partition.forks_carried_out();
+        let frontier = Frontier { partition: number, rewind, open, ask, origins, root, forks };
         let after = context.replica.journal.last();
         context.outbox.send(known.link, &Message::Frontier(frontier), after);
     }
@@ -80,6 +81,7 @@ impl MultiLeader {
         if context.replica.is_outrun_by(number, &heads) {
             super::renew_identity(context);
         }
+        self.compare_forks(peer, number, frontier.forks, context);
         self.find_forks(peer, number, &heads, context);
         let now = context.now.instant;
         self.lane(peer, number, |lane| lane.learn(frontier, now));
@@ -105,27 +107,8 @@ impl MultiLeader {
             let known = known.and_then(|history| history.at(head.sequence));
             if known.is_some_and(|known| known.chain != head.chain) {
                 self.forked(peer, number, origin, context);
-                self.show_fork(peer, number, origin, head.sequence, context);
+                self.trace(peer, number, origin, context);
             }
-        }
-    }
-
-    /// Sends a peer the entry that this node holds in the place of the peer's last one, so that it learns of the
-    /// fork, too: it may be too far behind to see it in a frontier.
-    fn show_fork(
-        &self,
-        peer: NodeId,
-        number: u16,
-        origin: ReplicaId,
-        sequence: u64,
-        context: &mut Context<'_>,
-    ) {
-        let history = context.replica.partition(number).histories.get(origin);
-        let before = sequence.saturating_sub(1);
-        let run = history
-            .and_then(|history| next_run(number, origin, before, history, 1, context.outbox.durable()));
-        if let (Some(run), Some(peer)) = (run, self.peers.get(&peer)) {
-            context.outbox.send(peer.link, &Message::Run(run), Lsn::ZERO);
         }
     }
 
@@ -136,7 +119,7 @@ impl MultiLeader {
         let Some(lane) = self.peers.get(&peer).and_then(|peer| peer.lanes.get(usize::from(number))) else {
             return;
         };
-        let sound = lane.forked.is_empty();
+        let sound = lane.is_sound();
         let closed = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
         let asked = frontier.open && !closed;
         if sound && (asked || lane.calls_for_session(&partition.histories, timing)) {
@@ -183,7 +166,7 @@ impl MultiLeader {
         for (origin, history) in partition.histories.iter() {
             let arrived = self.advanced.get(&(number, origin));
             let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
-            if lane.forked.contains(&origin) || (origin != context.replica.id && too_fresh) {
+            if lane.forked.contains(&origin) || history.is_branch() || (origin != context.replica.id && too_fresh) {
                 continue;
             }
             loop {
@@ -213,6 +196,7 @@ impl MultiLeader {
         if stale == Some(true) {
             self.tell_frontier(peer, number, true, context);
         }
+        self.repeat_forks(peer, number, context);
         self.report_level(peer, number, context);
     }
 

@@ -6,6 +6,9 @@
 mod apply;
 mod cells;
 mod draft;
+mod fork;
+#[cfg(test)]
+mod fork_tests;
 mod journal;
 mod partition;
 mod replay;
@@ -24,6 +27,7 @@ pub use apply::{RunError, RunOutcome};
 pub use cells::ItemKey;
 
 pub use draft::{Action, Write, WriteError, Written};
+pub(crate) use fork::Divided;
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
 pub use replay::{RecoverError, node_of_log};
@@ -88,6 +92,8 @@ pub(crate) struct Replica {
     pub(crate) id: ReplicaId,
     clock: HlcClock,
     pub(crate) rng: ChaCha8Rng,
+    /// Drawn at the start: tells this process from another that says it is the same node.
+    pub(crate) incarnation: u64,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) journal: Journal,
 }
@@ -99,9 +105,11 @@ impl Replica {
         let partitions = (0..config.partitions)
             .map(|number| Partition::new(number, &tree_key, &config))
             .collect::<Result<_, _>>()?;
+        let mut rng = ChaCha8Rng::from_seed(config.seed);
         Ok(Self {
+            incarnation: rng.next_u64(),
             clock: HlcClock::new(config.timing.max_drift),
-            rng: ChaCha8Rng::from_seed(config.seed),
+            rng,
             id: ReplicaId::from_u128(0),
             journal: Journal::after(Lsn::ZERO),
             config,

@@ -7,6 +7,7 @@ use replication_log::Lsn;
 
 use super::Config;
 use super::cells::{Cells, ItemKey};
+use super::fork::Forks;
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
@@ -23,6 +24,7 @@ pub(crate) struct Partition {
     /// Every dot applied, whether it left a live value or not.
     pub(crate) context: CausalContext,
     pub(crate) histories: Histories,
+    pub(crate) forks: Forks,
     max_revisions: usize,
 }
 
@@ -46,6 +48,7 @@ impl Partition {
             cells,
             context: CausalContext::new(),
             histories: Histories::default(),
+            forks: Forks::default(),
             max_revisions,
         })
     }
@@ -59,6 +62,9 @@ impl Partition {
     pub(crate) fn apply(&mut self, entry: &Entry, effect: &(Cell, CausalContext), kind: Kind, lsn: Lsn) {
         let key = ItemKey { collection: entry.collection, key: entry.key.clone() };
         let (delta, delta_context) = effect;
+        let held = self.cells.get(&key).map(|held| &held.cell);
+        let spoken_of = self.forks.spoken_of(&self.histories, entry, held, delta_context);
+        let delta_context = spoken_of.as_ref().unwrap_or(delta_context);
         let (context, max_revisions) = (&self.context, self.max_revisions);
         let _ = self.cells.change(&key, kind, lsn, |cell| {
             let change = cell.join(context, delta, delta_context);
@@ -90,7 +96,7 @@ impl Partition {
         let dots = theirs.dots();
         let mut removed = CausalContext::new();
         let mut answer = Answer::Nothing;
-        let (context, max_revisions) = (&self.context, self.max_revisions);
+        let (context, forks, max_revisions) = (&self.context, &self.forks, self.max_revisions);
         let change = self.cells.change(key, kind, lsn, |cell| {
             removed = cell.dots().difference(&dots).intersection(their_context);
             // Of what the peer has seen, exactly what the journal keeps: a replay then decides the same, even where
@@ -98,6 +104,7 @@ impl Partition {
             let mut seen = removed.clone();
             let _ = seen.merge(&dots);
             let change = cell.join(context, theirs, &seen);
+            forks.clamp(key, cell);
             cell.stem(max_revisions);
             answer = cell.answer_to(theirs, &key.key);
             change

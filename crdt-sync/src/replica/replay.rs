@@ -17,7 +17,7 @@ use crate::node::NodeId;
 use crate::wire::Run;
 
 /// What was admitted once is read back whatever the limits are now; the log's own bounds hold it in check.
-const LIMITS: crdt_core::Limits =
+pub(super) const LIMITS: crdt_core::Limits =
     crdt_core::Limits { max_bytes: 64 << 20, max_elements: 64 << 20, ..crdt_core::Limits::DEFAULT };
 
 /// Why a node cannot start from its log.
@@ -146,6 +146,18 @@ impl Replica {
                 self.checked(partition, lsn)?;
                 self.partition_mut(partition).raise(&standing);
                 Ok(())
+            }
+            JournalRecord::ForksKnown { partition, known } => {
+                self.checked(partition, lsn)?;
+                let partition = self.partition_mut(partition);
+                let news = partition.forks.learn(&known);
+                partition.clamp_all(&news.ceilings, lsn);
+                Ok(())
+            }
+            JournalRecord::Split(split) => {
+                self.checked(split.run.partition, lsn)?;
+                let divided = self.partition_mut(split.run.partition).split(&split, lsn);
+                divided.map(|_| ()).map_err(|_| RecoverError::OutOfOrder { lsn })
             }
         }
     }

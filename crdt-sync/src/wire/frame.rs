@@ -65,6 +65,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Run(body) => with_head(3, body),
         Message::Session(body) => with_head(4, body),
         Message::Farewell(body) => with_head(5, body),
+        Message::Fork(body) => with_head(6, body),
     }
 }
 
@@ -88,6 +89,7 @@ pub fn decode(frame: &[u8], limits: &Limits) -> Result<Message, WireError> {
         3 => body_of(body, limits).map(Message::Run),
         4 => body_of(body, limits).map(Message::Session),
         5 => body_of(body, limits).map(Message::Farewell),
+        6 => body_of(body, limits).map(Message::Fork),
         tag => Err(WireError::UnknownMessage { tag }),
     }
 }

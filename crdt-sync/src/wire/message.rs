@@ -24,6 +24,8 @@ pub enum Message {
     Session(Session),
     /// The sender is about to close the link, and why.
     Farewell(Farewell),
+    /// A word about a forked identity.
+    Fork(super::Fork),
 }
 
 /// Who speaks, and what must agree before anything else is said.
@@ -37,6 +39,8 @@ pub struct Greeting {
     pub partitions: u16,
     /// The declared collections, ascending.
     pub collections: Vec<CollectionId>,
+    /// Drawn when the sender started: two processes under one name differ in it.
+    pub incarnation: u64,
 }
 
 /// What the sender applied and made durable in one partition, per origin.
@@ -54,6 +58,9 @@ pub struct Frontier {
     pub origins: Vec<OriginStatus>,
     /// The digest and the number of all keys of the partition, when both sides seem to be equally far.
     pub root: Option<(u128, u64)>,
+    /// Stands for what the sender knows of forks and has carried out; zeros when there are none. Two sides compare
+    /// trees only when it is the same.
+    pub forks: [u8; 16],
 }
 
 /// One origin in a [`Frontier`].
@@ -194,4 +201,6 @@ pub enum Farewell {
     Protocol,
     /// A node with the receiver's own id answered.
     Myself,
+    /// Another live process says it is the same node.
+    Duplicate,
 }

@@ -67,6 +67,7 @@ fn samples() -> Vec<Message> {
             cluster_check: [0xcc; 8],
             partitions: 1,
             collections: vec![Collection::sets("lists").id()],
+            incarnation: 300,
         }),
         Message::Frontier(Frontier {
             partition: 0,
@@ -75,6 +76,7 @@ fn samples() -> Vec<Message> {
             ask: true,
             origins: vec![status],
             root: Some((9, 2)),
+            forks: [0xdd; 16],
         }),
         Message::Run(Run { partition: 0, origin: origin(), after, entries: vec![encoded], chain }),
         Message::Farewell(Farewell::OtherCluster),

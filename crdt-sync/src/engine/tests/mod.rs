@@ -2,6 +2,7 @@
 
 mod adversity;
 mod agreement;
+mod forks;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;

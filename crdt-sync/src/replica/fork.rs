@@ -1,0 +1,645 @@
+//! Forks: two histories that were written under one identity, and how both live on.
+//!
+//! A fork is a [`Cut`]: the last position that two histories of one identity share. Behind it the identity is
+//! *burnt*: it ends there for good, at every node. Each history that goes on becomes a *branch*, an origin of its own,
+//! whose identity is a hash of its first entry's chain value, so that whoever holds the branch gives it the same name
+//! without asking anybody. Sequences and chain values stay as they were written; a branch is a window on the history
+//! of its root. So a name depends on nothing but the set of cuts: in whatever order a node learns of three branches
+//! that part at different heights, it ends with the same names.
+//!
+//! To divide a history a node needs the entries of the branch. Dots are renamed with them; a counter's total is
+//! divided at the cut, which every entry knows because it says what it added. The stamps of registers and documents
+//! stay: their order is total and ends in the value, so that equal stamps on two branches do no harm, and a document
+//! version's id covers its content, not its writer. Others get a branch as states, in a Merkle session: its entries
+//! are not handed on any more, they only serve to divide it again.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crdt_core::dotted::{DotStore, ElementStore};
+use crdt_core::{CausalContext, Dot, GCounter, PnCounter, ReplicaId, codec};
+use replication_log::Lsn;
+use serde::{Deserialize, Serialize};
+
+use super::{ItemKey, JournalRecord, Partition, Replica, RunError};
+use crate::bytes::Bytes;
+use crate::cell::Cell;
+use crate::entry::{Delta, Entry, Position};
+use crate::history::{Histories, Retained};
+use crate::wire::{Branch, Ceiling, Cut, KnownForks, Run};
+
+/// What a partition knows of forks. It only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Forks {
+    /// With the identities under whose names a history is known to pass through each.
+    cuts: BTreeMap<Cut, BTreeSet<ReplicaId>>,
+    branches: BTreeMap<ReplicaId, Branch>,
+    ceilings: BTreeMap<ItemKey, BTreeMap<ReplicaId, (u64, u64)>>,
+    digest: [u8; 16],
+}
+
+/// A history of this node is divided: what lies above the cut becomes a branch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Split {
+    /// Under which identity this node holds the history.
+    pub(crate) segment: ReplicaId,
+    /// Where it is cut.
+    pub(crate) after: Position,
+    /// Its entries from the cut to this node's head at least; of a branch that is divided again, all its entries.
+    pub(crate) run: Run,
+    /// Sequences of elements that somebody removed who had seen the element of another branch.
+    pub(crate) revived: Vec<u64>,
+}
+
+/// A history that passes through a cut and is not divided yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Undivided {
+    pub(crate) segment: ReplicaId,
+    pub(crate) after: Position,
+}
+
+/// A history was divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Divided {
+    pub(crate) segment: ReplicaId,
+    pub(crate) after: u64,
+    pub(crate) branch: ReplicaId,
+}
+
+/// An entry of a branch.
+struct BranchEntry {
+    at: Position,
+    bytes: Bytes,
+    entry: Entry,
+}
+
+/// Which dots and totals change their owner.
+struct Renaming {
+    from: ReplicaId,
+    to: ReplicaId,
+    above: u64,
+    head: u64,
+}
+
+/// The identity of the branch whose first entry has this position.
+pub(crate) fn branch_id(root: ReplicaId, partition: u16, first: Position) -> ReplicaId {
+    let named = (b"crdt-sync branch v1", root, partition, first);
+    let mut id = [0; 16];
+    id.copy_from_slice(&blake3::hash(&codec::encode_payload(&named)).as_bytes()[..16]);
+    ReplicaId::from_random_bytes(id)
+}
+
+impl Forks {
+    /// The identity under which a history was written.
+    pub(crate) fn root_of(&self, segment: ReplicaId) -> ReplicaId {
+        self.branches.get(&segment).map_or(segment, |branch| branch.root)
+    }
+
+    /// The sequence before the first entry of a branch.
+    pub(crate) fn start_of(&self, segment: ReplicaId) -> Option<u64> {
+        self.branches.get(&segment).map(|branch| branch.start)
+    }
+
+    /// Whether some history of this identity was cut.
+    pub(crate) fn is_burnt(&self, segment: ReplicaId) -> bool {
+        self.cuts_of(segment).next().is_some()
+    }
+
+    /// The cuts of an identity's histories, the lowest first.
+    pub(crate) fn cuts_of(&self, segment: ReplicaId) -> impl Iterator<Item = &Cut> {
+        self.cuts.iter().filter(move |(_, within)| within.contains(&segment)).map(|(cut, _)| cut)
+    }
+
+    /// Stands for all that is known; zeros when nothing is.
+    pub(crate) fn digest(&self) -> [u8; 16] {
+        self.digest
+    }
+
+    /// How many cuts are known.
+    pub(crate) fn len(&self) -> usize {
+        self.cuts.len()
+    }
+
+    /// All that is known.
+    pub(crate) fn known(&self) -> KnownForks {
+        let cuts = self.cuts.iter().map(|(cut, within)| (*cut, within.iter().copied().collect()));
+        let branches = self.branches.iter().map(|(id, branch)| (*id, *branch));
+        let ceilings = self.ceilings.iter().flat_map(|(item, ceilings)| {
+            ceilings.iter().map(|(segment, (incremented, decremented))| Ceiling {
+                collection: item.collection,
+                key: item.key.clone(),
+                segment: *segment,
+                incremented: *incremented,
+                decremented: *decremented,
+            })
+        });
+        KnownForks { cuts: cuts.collect(), branches: branches.collect(), ceilings: ceilings.collect() }
+    }
+
+    /// Takes in what is new of it and says what that was.
+    pub(crate) fn learn(&mut self, known: &KnownForks) -> KnownForks {
+        let mut news = KnownForks::default();
+        for (cut, within) in &known.cuts {
+            let new = !self.cuts.contains_key(cut);
+            let names = self.cuts.entry(*cut).or_default();
+            let added: Vec<_> = within.iter().copied().filter(|name| names.insert(*name)).collect();
+            if new || !added.is_empty() {
+                news.cuts.push((*cut, added));
+            }
+        }
+        for (id, branch) in &known.branches {
+            if !self.branches.contains_key(id) {
+                self.branches.insert(*id, *branch);
+                news.branches.push((*id, *branch));
+            }
+        }
+        for ceiling in &known.ceilings {
+            if self.lower(ceiling) {
+                news.ceilings.push(ceiling.clone());
+            }
+        }
+        if !news.is_empty() {
+            self.digest_anew();
+        }
+        news
+    }
+
+    fn lower(&mut self, ceiling: &Ceiling) -> bool {
+        let item = ItemKey { collection: ceiling.collection, key: ceiling.key.clone() };
+        let ceilings = self.ceilings.entry(item).or_default();
+        let known = ceilings.get(&ceiling.segment).copied();
+        let (incremented, decremented) = known.unwrap_or((u64::MAX, u64::MAX));
+        let lowered = (incremented.min(ceiling.incremented), decremented.min(ceiling.decremented));
+        ceilings.insert(ceiling.segment, lowered);
+        known != Some(lowered)
+    }
+
+    fn digest_anew(&mut self) {
+        let digest = blake3::hash(&codec::encode_payload(&self.known()));
+        self.digest.copy_from_slice(&digest.as_bytes()[..16]);
+    }
+
+    /// Nothing that was counted above a cut counts as the identity's that was cut: it is counted for the branch.
+    pub(crate) fn clamp(&self, item: &ItemKey, cell: &mut Cell) {
+        let (Some(ceilings), Cell::Counter(counter)) = (self.ceilings.get(item), cell) else { return };
+        let is_above = |(segment, (incremented, decremented)): (&ReplicaId, &(u64, u64))| {
+            counter.increments().entry(*segment) > *incremented
+                || counter.decrements().entry(*segment) > *decremented
+        };
+        if !ceilings.iter().any(is_above) {
+            return;
+        }
+        let ceiling = |segment| ceilings.get(&segment).copied().unwrap_or((u64::MAX, u64::MAX));
+        let increments = counter.increments().entries().map(|(id, total)| (id, total.min(ceiling(id).0)));
+        let decrements = counter.decrements().entries().map(|(id, total)| (id, total.min(ceiling(id).1)));
+        *counter =
+            PnCounter::from_parts(GCounter::from_entries(increments), GCounter::from_entries(decrements));
+    }
+
+    /// The dots that an entry removes of what is held under its key, as they are called here; `None` where that is
+    /// what the entry says.
+    ///
+    /// Its writer may have seen another branch of a forked identity. So a dot under which another element lives here
+    /// is left alone, and one that has gone to a branch is looked for among the branches.
+    pub(crate) fn spoken_of(
+        &self,
+        histories: &Histories,
+        entry: &Entry,
+        cell: Option<&Cell>,
+        dots: &CausalContext,
+    ) -> Option<CausalContext> {
+        let (element, named) = match &entry.delta {
+            Delta::SetAdd { element, superseded } => (element, superseded),
+            Delta::SetRemove { element, dots } => (element, dots),
+            _ => return None,
+        };
+        let here = match cell {
+            Some(Cell::Set(elements)) => elements.dots_of(element),
+            _ => Default::default(),
+        };
+        if named.iter().all(|dot| here.contains(*dot)) {
+            return None;
+        }
+        let live = cell.map(Cell::dots).unwrap_or_default();
+        let gone = |dot: Dot| {
+            let head = histories.head(dot.replica).sequence;
+            dot.counter() > head && self.cuts_of(dot.replica).any(|cut| cut.after.sequence < dot.counter())
+        };
+        let mut spoken_of = dots.clone();
+        for &dot in named.iter().filter(|dot| !here.contains(**dot)) {
+            let burnt = gone(dot);
+            if burnt || live.contains(dot) {
+                let mut one = CausalContext::new();
+                one.insert(dot);
+                spoken_of = spoken_of.difference(&one);
+            }
+            if burnt {
+                let root = self.root_of(dot.replica);
+                let is_it = |other: &Dot| other.counter() == dot.counter() && self.root_of(other.replica) == root;
+                here.iter().filter(is_it).for_each(|other| {
+                    spoken_of.insert(other);
+                });
+            }
+        }
+        Some(spoken_of)
+    }
+}
+
+impl Partition {
+    /// The histories held here that pass through a cut, or may do so, and are not divided yet; of each the lowest
+    /// cut.
+    pub(crate) fn undivided(&self) -> Vec<Undivided> {
+        let mut undivided: BTreeMap<ReplicaId, Position> = BTreeMap::new();
+        for (cut, within) in &self.forks.cuts {
+            for &segment in within {
+                let Some(history) = self.histories.get(segment) else { continue };
+                let after = cut.after;
+                let known = history.at(after.sequence);
+                let passes = after == Position::default() || known.is_none_or(|known| known == after);
+                if passes && history.head().sequence > after.sequence {
+                    undivided.entry(segment).or_insert(after);
+                }
+            }
+        }
+        undivided.into_iter().map(|(segment, after)| Undivided { segment, after }).collect()
+    }
+
+    /// Where an identity ends for good, if its history up to there is held here.
+    pub(crate) fn end_of(&self, segment: ReplicaId) -> Option<Position> {
+        let history = self.histories.get(segment);
+        let at = |sequence| match history {
+            Some(history) => history.at(sequence),
+            None => (sequence == 0).then(Position::default),
+        };
+        self.forks.cuts_of(segment).map(|cut| cut.after).find(|after| at(after.sequence) == Some(*after))
+    }
+
+    /// The entries to divide a history with, if they are held here.
+    fn entries_to_divide(&self, job: Undivided) -> Option<Run> {
+        let root = self.forks.root_of(job.segment);
+        let from = self.forks.start_of(job.segment).unwrap_or(job.after.sequence);
+        self.lineage(root, from, self.histories.head(job.segment))
+    }
+
+    /// The entries of a root's history above a sequence up to a position, gathered from whatever segments hold them.
+    pub(crate) fn lineage(&self, root: ReplicaId, from: u64, to: Position) -> Option<Run> {
+        let mut pieces: Vec<Bytes> = Vec::new();
+        let mut at = to;
+        while at.sequence > from {
+            let piece = self.histories.iter().find_map(|(segment, history)| {
+                let ours = self.forks.root_of(segment) == root && history.at(at.sequence) == Some(at);
+                let floor = history.floor().sequence.max(from);
+                (ours && floor < at.sequence).then_some((history, floor))
+            });
+            let (history, floor) = piece?;
+            let count = usize::try_from(at.sequence - floor).ok()?;
+            let entries: Vec<_> = history.after(floor)?.take(count).map(|r| r.bytes.clone()).collect();
+            pieces.extend(entries.into_iter().rev());
+            at = history.at(floor)?;
+        }
+        pieces.reverse();
+        (at.sequence == from).then_some(Run {
+            partition: self.number,
+            origin: root,
+            after: at,
+            entries: pieces,
+            chain: to.chain,
+        })
+    }
+
+    /// Divides a history. All of it happens, or on an error nothing.
+    pub(crate) fn split(&mut self, split: &Split, lsn: Lsn) -> Result<ReplicaId, RunError> {
+        let (root, head) = (self.forks.root_of(split.segment), self.histories.head(split.segment));
+        let entries = read_branch(self.number, root, &split.run)?;
+        let forked = RunError::Forked { origin: split.segment, sequence: split.after.sequence };
+        let passes = |at: Position| split.run.after == at || entries.iter().any(|entry| entry.at == at);
+        if head.sequence <= split.after.sequence || !passes(split.after) || !passes(head) {
+            return Err(forked);
+        }
+        let starts_right = match self.forks.start_of(split.segment) {
+            None => split.run.after == split.after,
+            Some(start) => {
+                let first = entries.first().map(|first| branch_id(root, self.number, first.at));
+                split.run.after.sequence == start && first == Some(split.segment)
+            }
+        };
+        let above = split.after.sequence;
+        let mut fresh = entries.iter().filter(|entry| entry.at.sequence > above);
+        let (Some(first), true) = (fresh.next(), starts_right) else { return Err(forked) };
+        let branch = branch_id(root, self.number, first.at);
+        let renaming = Renaming { from: split.segment, to: branch, above, head: head.sequence };
+        self.rename_elements(&renaming, &entries, &split.revived, lsn);
+        let is_root = self.forks.start_of(split.segment).is_none();
+        let ceilings = self.divide_counters(&renaming, is_root, &entries, lsn);
+        self.context = renaming.context(&self.context);
+        let paths: Vec<Position> = entries.iter().map(|entry| entry.at).collect();
+        let kept = entries.into_iter().filter(|entry| (above + 1..=head.sequence).contains(&entry.at.sequence));
+        let kept = kept.map(|BranchEntry { at, bytes, .. }| Retained { bytes, chain: at.chain, lsn }).collect();
+        self.histories.split(split.segment, split.after, branch, kept);
+        let higher = self.forks.cuts.keys().filter(|cut| {
+            cut.root == root && cut.after.sequence > above && paths.contains(&cut.after)
+        });
+        let cuts = higher.map(|cut| (*cut, Vec::from([branch]))).collect();
+        let branches = Vec::from([(branch, Branch { root, start: above })]);
+        self.forks.learn(&KnownForks { cuts, branches, ceilings });
+        Ok(branch)
+    }
+
+    /// Elements that are gone here although nobody who saw them removed them: what removed them was meant for
+    /// another branch's element under the same dot. As far as the entries that did so are still held.
+    fn revivable(&self, job: Undivided, run: &Run) -> Vec<u64> {
+        let Ok(entries) = read_branch(self.number, run.origin, run) else { return Vec::new() };
+        let mut gone: BTreeMap<u64, (ItemKey, Bytes)> = BTreeMap::new();
+        for BranchEntry { at, entry, .. } in entries {
+            for dot in named(&entry).iter().filter(|dot| dot.replica == job.segment || dot.replica == run.origin) {
+                gone.remove(&dot.counter());
+            }
+            let Delta::SetAdd { element, .. } = entry.delta else { continue };
+            let item = ItemKey { collection: entry.collection, key: entry.key };
+            let is_live = |dot| match self.cells.get(&item).map(|held| &held.cell) {
+                Some(Cell::Set(elements)) => elements.dots_of(&element).contains(dot),
+                _ => false,
+            };
+            let lives = Dot::new(job.segment, at.sequence).is_some_and(is_live);
+            if at.sequence > job.after.sequence && !lives {
+                gone.insert(at.sequence, (item, element));
+            }
+        }
+        if gone.is_empty() {
+            return Vec::new();
+        }
+        let (mut meant, mut mistaken) = (BTreeSet::new(), BTreeSet::new());
+        let others = self.histories.iter().filter(|(origin, _)| *origin != job.segment);
+        let others = others.filter_map(|(_, history)| history.after(history.floor().sequence)).flatten();
+        for retained in others {
+            let Ok(entry) = codec::decode_payload::<Entry>(&retained.bytes, &super::replay::LIMITS) else { continue };
+            for dot in named(&entry).iter().filter(|dot| self.forks.root_of(dot.replica) == run.origin) {
+                let Some((item, element)) = gone.get(&dot.counter()) else { continue };
+                let same = item.collection == entry.collection && item.key == entry.key;
+                if same && element_of(&entry) == Some(element) {
+                    meant.insert(dot.counter());
+                } else {
+                    mistaken.insert(dot.counter());
+                }
+            }
+        }
+        mistaken.difference(&meant).copied().collect()
+    }
+
+    fn rename_elements(&mut self, renaming: &Renaming, entries: &[BranchEntry], revived: &[u64], lsn: Lsn) {
+        let mut changed: BTreeMap<ItemKey, ElementStore<Bytes>> = BTreeMap::new();
+        for (item, held) in self.cells.iter() {
+            if let Cell::Set(elements) = &held.cell
+                && held.cell.dots().highest(renaming.from) > renaming.above
+            {
+                changed.insert(item.clone(), renaming.elements(elements, &self.context));
+            }
+        }
+        for BranchEntry { at, entry, .. } in entries.iter().filter(|e| revived.contains(&e.at.sequence)) {
+            let Delta::SetAdd { element, .. } = &entry.delta else { continue };
+            let item = ItemKey { collection: entry.collection, key: entry.key.clone() };
+            let elements = changed.entry(item).or_insert_with_key(|item| {
+                match self.cells.get(item).map(|held| &held.cell) {
+                    Some(Cell::Set(elements)) => (**elements).clone(),
+                    _ => tracked(),
+                }
+            });
+            renaming.revive(elements, at.sequence, element, &self.context);
+        }
+        for (item, elements) in changed {
+            self.cells.put(&item, Cell::Set(elements.into()), lsn);
+        }
+    }
+
+    fn divide_counters(
+        &mut self,
+        renaming: &Renaming,
+        is_root: bool,
+        entries: &[BranchEntry],
+        lsn: Lsn,
+    ) -> Vec<Ceiling> {
+        let mut ceilings = Vec::new();
+        for (item, (below, branch)) in counted_in(entries, renaming, is_root) {
+            ceilings.push(Ceiling {
+                collection: item.collection,
+                key: item.key.clone(),
+                segment: renaming.from,
+                incremented: below.0,
+                decremented: below.1,
+            });
+            let mut cell = self.cell_or_vacant(&item, crate::collection::Kind::Counter);
+            if let Cell::Counter(counter) = &mut cell {
+                let divide = |half: &GCounter, below: u64, branch: u64| {
+                    let kept = half.entries().filter(|(id, _)| *id != renaming.from);
+                    GCounter::from_entries(kept.chain([(renaming.from, below), (renaming.to, branch)]))
+                };
+                *counter = PnCounter::from_parts(
+                    divide(counter.increments(), below.0, branch.0),
+                    divide(counter.decrements(), below.1, branch.1),
+                );
+                self.cells.put(&item, cell, lsn);
+            }
+        }
+        ceilings
+    }
+
+    /// Lowers what is counted above a ceiling.
+    pub(crate) fn clamp_all(&mut self, ceilings: &[Ceiling], lsn: Lsn) {
+        for ceiling in ceilings {
+            let item = ItemKey { collection: ceiling.collection, key: ceiling.key.clone() };
+            let Some(held) = self.cells.get(&item) else { continue };
+            let mut cell = held.cell.clone();
+            self.forks.clamp(&item, &mut cell);
+            if cell != held.cell {
+                self.cells.put(&item, cell, lsn);
+            }
+        }
+    }
+}
+
+impl Renaming {
+    /// Dots above the cut go to the branch. What lies above the head came from a session that did not end: it is
+    /// let go of, and comes again under its new name.
+    fn context(&self, context: &CausalContext) -> CausalContext {
+        let mut renamed = CausalContext::new();
+        for (replica, range) in context.ranges() {
+            if replica != self.from {
+                renamed.insert_range(replica, range);
+                continue;
+            }
+            let (start, end) = range.into_inner();
+            if start <= self.above {
+                renamed.insert_range(replica, start..=end.min(self.above));
+            }
+        }
+        renamed.insert_range(self.to, self.above + 1..=self.head);
+        renamed
+    }
+
+    fn elements(&self, elements: &ElementStore<Bytes>, context: &CausalContext) -> ElementStore<Bytes> {
+        let mut renamed = elements.clone();
+        let moved = elements.iter_dots().filter(|(dot, _)| dot.replica == self.from);
+        for (dot, element) in moved.filter(|(dot, _)| dot.counter() > self.above) {
+            renamed.take_dots(element, &core::iter::once(dot).collect());
+            if dot.counter() <= self.head {
+                self.revive(&mut renamed, dot.counter(), element, context);
+            }
+        }
+        renamed
+    }
+
+    /// Adds an element under its dot of the branch, unless that is known to be removed.
+    fn revive(
+        &self,
+        elements: &mut ElementStore<Bytes>,
+        sequence: u64,
+        element: &Bytes,
+        context: &CausalContext,
+    ) {
+        let Some(dot) = Dot::new(self.to, sequence).filter(|dot| !context.contains(*dot)) else { return };
+        let mut one = tracked();
+        one.add(dot, element.clone());
+        let (here, there) = (elements.dots(), one.dots());
+        let _ = elements.join(&here, &one, &there);
+    }
+}
+
+impl Replica {
+    /// Takes in what others know of forks, or what was found here, and divides the histories it can. Returns
+    /// whether any of it was new, and what was divided.
+    pub(crate) fn learn_forks(
+        &mut self,
+        number: u16,
+        known: &KnownForks,
+    ) -> Result<(bool, Vec<Divided>), RunError> {
+        let limits = &self.config.limits;
+        let partition = self.partition(number);
+        let cuts = partition.forks.len() + known.cuts.len();
+        if cuts > limits.max_forks || known.branches.len() > limits.max_origins {
+            return Err(RunError::TooManyForks { limit: limits.max_forks });
+        }
+        known.cuts.iter().try_for_each(|(cut, _)| super::check_position(cut.after))?;
+        let news = self.partition_mut(number).forks.learn(known);
+        if news.is_empty() {
+            return Ok((false, Vec::new()));
+        }
+        let lsn = self.journal.upcoming();
+        self.partition_mut(number).clamp_all(&news.ceilings, lsn);
+        self.journal.append(&JournalRecord::ForksKnown { partition: number, known: news });
+        Ok((true, self.divide(number)))
+    }
+
+    /// Divides every history that passes through a cut and whose entries are held.
+    fn divide(&mut self, number: u16) -> Vec<Divided> {
+        let mut divided = Vec::new();
+        let mut jobs = self.partition(number).undivided();
+        while let Some(job) = jobs.pop() {
+            let Some(run) = self.partition(number).entries_to_divide(job) else { continue };
+            if let Ok(done) = self.divide_with(number, job, run) {
+                divided.push(done);
+                // What was divided may pass through higher cuts.
+                jobs = self.partition(number).undivided();
+            }
+        }
+        divided
+    }
+
+    fn divide_with(&mut self, number: u16, job: Undivided, run: Run) -> Result<Divided, RunError> {
+        let bytes: usize = run.entries.iter().map(|entry| entry.len()).sum();
+        let limit = self.config.limits.max_batch;
+        if bytes > limit {
+            return Err(RunError::BranchTooLarge { bytes, limit });
+        }
+        let revived = self.partition(number).revivable(job, &run);
+        let split = Split { segment: job.segment, after: job.after, run, revived };
+        let lsn = self.journal.upcoming();
+        let branch = self.partition_mut(number).split(&split, lsn)?;
+        self.journal.append(&JournalRecord::Split(split));
+        Ok(Divided { segment: job.segment, after: job.after.sequence, branch })
+    }
+
+    /// A peer sent the entries that this node lacks to divide a history. They hash to a chain value that this node
+    /// has known all along, or are refused.
+    pub(crate) fn take_lesson(
+        &mut self,
+        number: u16,
+        segment: ReplicaId,
+        run: Run,
+    ) -> Result<Vec<Divided>, RunError> {
+        let job = self.partition(number).undivided().into_iter().find(|job| job.segment == segment);
+        let Some(job) = job else { return Ok(Vec::new()) };
+        let mut divided = Vec::from([self.divide_with(number, job, run)?]);
+        divided.extend(self.divide(number));
+        Ok(divided)
+    }
+}
+
+/// Decodes entries and gives each its place; the run must hash to its own chain value.
+fn read_branch(partition: u16, root: ReplicaId, run: &Run) -> Result<Vec<BranchEntry>, RunError> {
+    let mut at = run.after;
+    let mut entries = Vec::with_capacity(run.entries.len());
+    for bytes in &run.entries {
+        at = Position { sequence: at.sequence + 1, chain: at.chain.then(root, partition, bytes) };
+        let entry = codec::decode_payload(bytes, &super::replay::LIMITS)?;
+        entries.push(BranchEntry { at, bytes: bytes.clone(), entry });
+    }
+    if at.chain == run.chain && run.origin == root && run.partition == partition {
+        Ok(entries)
+    } else {
+        Err(RunError::BrokenChain { origin: root, after: run.after.sequence })
+    }
+}
+
+/// Per counter that the branch wrote: what its segment keeps, and what the branch counted itself.
+fn counted_in(
+    entries: &[BranchEntry],
+    renaming: &Renaming,
+    is_root: bool,
+) -> BTreeMap<ItemKey, ((u64, u64), (u64, u64))> {
+    /// Totals before the first entry, at the cut, and after the last entry.
+    struct Counted {
+        start: (u64, u64),
+        cut: Option<(u64, u64)>,
+        end: (u64, u64),
+    }
+    let mut counted: BTreeMap<ItemKey, Counted> = BTreeMap::new();
+    for BranchEntry { at, entry, .. } in entries.iter().filter(|entry| entry.at.sequence <= renaming.head) {
+        let Delta::Counter { incremented, decremented, raised, lowered } = entry.delta else { continue };
+        let before = (incremented.saturating_sub(raised), decremented.saturating_sub(lowered));
+        let item = ItemKey { collection: entry.collection, key: entry.key.clone() };
+        // A root has counted from nothing, a branch from where it began.
+        let start = if is_root { (0, 0) } else { before };
+        let counted = counted.entry(item).or_insert(Counted { start, cut: None, end: before });
+        if at.sequence > renaming.above {
+            counted.cut.get_or_insert(before);
+        }
+        counted.end = (incremented, decremented);
+    }
+    let minus = |a: (u64, u64), b: (u64, u64)| (a.0.saturating_sub(b.0), a.1.saturating_sub(b.1));
+    let divided = counted.into_iter().filter_map(|(item, Counted { start, cut, end })| {
+        let cut = cut?;
+        Some((item, (cut, start, end)))
+    });
+    divided.map(|(item, (cut, start, end))| (item, (minus(cut, start), minus(end, cut)))).collect()
+}
+
+fn named(entry: &Entry) -> &[Dot] {
+    match &entry.delta {
+        Delta::SetAdd { superseded, .. } => superseded,
+        Delta::SetRemove { dots, .. } => dots,
+        _ => &[],
+    }
+}
+
+fn element_of(entry: &Entry) -> Option<&Bytes> {
+    match &entry.delta {
+        Delta::SetAdd { element, .. } | Delta::SetRemove { element, .. } => Some(element),
+        _ => None,
+    }
+}
+
+fn tracked() -> ElementStore<Bytes> {
+    let mut elements = ElementStore::new();
+    elements.track_digest();
+    elements
+}
