@@ -139,6 +139,16 @@ impl Histories {
         }
     }
 
+    /// Puts entries in front of a history, whose floor sinks to the position before them.
+    pub(crate) fn fill(&mut self, origin: ReplicaId, floor: Position, below: VecDeque<Retained>, branch: bool) {
+        let Some(history) = self.origins.get_mut(&origin) else { return };
+        self.retained_bytes += below.iter().map(|r| r.bytes.len()).sum::<usize>();
+        let above = core::mem::replace(&mut history.retained, below);
+        history.retained.extend(above);
+        history.floor = floor;
+        history.branch |= branch;
+    }
+
     /// Drops the oldest durable entries of the largest histories until at most `max_bytes` are retained.
     pub(crate) fn shrink_to(&mut self, max_bytes: usize, durable: Lsn) {
         while self.retained_bytes > max_bytes {

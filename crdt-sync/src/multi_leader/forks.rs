@@ -13,6 +13,7 @@
 //! is still open is said again with the heartbeat. While two sides know different forks, or either could not carry
 //! out what it knows, they open no session over the partition.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
@@ -69,7 +70,12 @@ impl MultiLeader {
                 self.teach(peer, number, segment, after, head, context);
             }
             ForkWord::Lesson { segment, run } => {
-                let divided = context.replica.take_lesson(number, segment, run)?;
+                let (filled, divided) = context.replica.take_lesson(number, segment, &run)?;
+                if filled {
+                    for lane in self.peers.values_mut().filter_map(|peer| peer.lanes.get_mut(usize::from(number))) {
+                        lane.hopeless.remove(&segment);
+                    }
+                }
                 if !divided.is_empty() {
                     self.after_change(number, &divided, context);
                 }
@@ -198,15 +204,20 @@ impl MultiLeader {
             self.trace(peer, number, origin, context);
         }
         let partition = context.replica.partition(number);
-        let asks: Vec<ForkWord> = partition
-            .undivided()
-            .into_iter()
-            .map(|job| ForkWord::Ask {
-                segment: job.segment,
-                after: partition.forks.start_of(job.segment).unwrap_or(job.after.sequence),
-                head: partition.histories.head(job.segment),
-            })
-            .collect();
+        let lanes = self.peers.values().filter_map(|peer| peer.lanes.get(usize::from(number)));
+        // Of a fork whose place is not found entries are wanted from the beginning, of any other from the cut.
+        let mut wanted: BTreeMap<ReplicaId, u64> =
+            lanes.flat_map(|lane| &lane.forked).map(|origin| (*origin, 0)).collect();
+        for job in partition.undivided() {
+            wanted.entry(job.segment).or_insert(job.after.sequence);
+        }
+        let asks = wanted.into_iter().filter_map(|(segment, after)| {
+            let after = partition.forks.start_of(segment).unwrap_or(after);
+            let history = partition.histories.get(segment)?;
+            let lacks = history.floor().sequence > after;
+            lacks.then(|| ForkWord::Ask { segment, after, head: history.head() })
+        });
+        let asks: Vec<ForkWord> = asks.collect();
         for ask in asks {
             self.say_of_forks(peer, number, ask, context);
         }

@@ -278,10 +278,12 @@ impl Partition {
     fn entries_to_divide(&self, job: Undivided) -> Option<Run> {
         let root = self.forks.root_of(job.segment);
         let from = self.forks.start_of(job.segment).unwrap_or(job.after.sequence);
-        self.lineage(root, from, self.histories.head(job.segment))
+        let run = self.lineage(root, from, self.histories.head(job.segment));
+        run.filter(|run| run.after.sequence == from)
     }
 
-    /// The entries of a root's history above a sequence up to a position, gathered from whatever segments hold them.
+    /// The entries of a root's history above a sequence, or as far down as they are held, up to a position, gathered
+    /// from whatever segments hold them.
     pub(crate) fn lineage(&self, root: ReplicaId, from: u64, to: Position) -> Option<Run> {
         let mut pieces: Vec<Bytes> = Vec::new();
         let mut at = to;
@@ -291,20 +293,39 @@ impl Partition {
                 let floor = history.floor().sequence.max(from);
                 (ours && floor < at.sequence).then_some((history, floor))
             });
-            let (history, floor) = piece?;
+            let Some((history, floor)) = piece else { break };
             let count = usize::try_from(at.sequence - floor).ok()?;
             let entries: Vec<_> = history.after(floor)?.take(count).map(|r| r.bytes.clone()).collect();
             pieces.extend(entries.into_iter().rev());
             at = history.at(floor)?;
         }
         pieces.reverse();
-        (at.sequence == from).then_some(Run {
+        (at.sequence < to.sequence).then_some(Run {
             partition: self.number,
             origin: root,
             after: at,
             entries: pieces,
             chain: to.chain,
         })
+    }
+
+    /// Takes in entries below the floor of a history; they must lead to it. Returns whether there were any.
+    pub(crate) fn fill(&mut self, segment: ReplicaId, run: &Run) -> Result<bool, RunError> {
+        let root = self.forks.root_of(segment);
+        let entries = read_branch(self.number, root, run)?;
+        let floor = self.histories.get(segment).map(crate::history::History::floor).unwrap_or_default();
+        let below = entries.iter().take_while(|entry| entry.at.sequence <= floor.sequence);
+        if below.clone().last().is_none_or(|last| last.at != floor) {
+            return Ok(false);
+        }
+        let retained = below.map(|BranchEntry { at, bytes, .. }| Retained {
+            bytes: bytes.clone(),
+            chain: at.chain,
+            lsn: Lsn::ZERO,
+        });
+        let is_branch = self.forks.start_of(segment).is_some();
+        self.histories.fill(segment, run.after, retained.collect(), is_branch);
+        Ok(true)
     }
 
     /// Divides a history. All of it happens, or on an error nothing.
@@ -558,19 +579,17 @@ impl Replica {
         Ok(Divided { segment: job.segment, after: job.after.sequence, branch })
     }
 
-    /// A peer sent the entries that this node lacks to divide a history. They hash to a chain value that this node
-    /// has known all along, or are refused.
+    /// A peer sent entries that this node lacks to divide a history, or to tell where it parts from another. They
+    /// hash to a chain value that this node has known all along, or are left out. Returns whether there were any, and
+    /// what was divided.
     pub(crate) fn take_lesson(
         &mut self,
         number: u16,
         segment: ReplicaId,
-        run: Run,
-    ) -> Result<Vec<Divided>, RunError> {
-        let job = self.partition(number).undivided().into_iter().find(|job| job.segment == segment);
-        let Some(job) = job else { return Ok(Vec::new()) };
-        let mut divided = Vec::from([self.divide_with(number, job, run)?]);
-        divided.extend(self.divide(number));
-        Ok(divided)
+        run: &Run,
+    ) -> Result<(bool, Vec<Divided>), RunError> {
+        let filled = self.partition_mut(number).fill(segment, run)?;
+        Ok((filled, self.divide(number)))
     }
 }
 

@@ -111,3 +111,421 @@ fn two_clones_that_meet_keep_what_both_wrote() {
     forked.assert_healed();
     forked.replayed_is_held();
 }
+
+#[test]
+fn a_fork_is_healed_through_a_node_that_holds_neither_branch() {
+    let mut forked = Forked::new(3);
+    forked.0.write(0, count("visits", 5));
+    forked.clone_node(0, 1);
+    forked.0.write(0, count("visits", 3));
+    forked.0.write(1, count("visits", 7));
+    forked.0.write(1, add("list", "soap"));
+    forked.0.connect(0, 2);
+    forked.0.settle();
+    forked.0.connect(2, 1);
+    forked.settle();
+    for node in 0..3 {
+        assert_eq!(forked.counted(node, "visits"), 15);
+        assert_eq!(forked.elements(node, "list"), ["soap".into()]);
+    }
+    forked.assert_healed();
+    forked.replayed_is_held();
+}
+
+#[test]
+fn a_ring_of_four_heals_from_both_ends() {
+    let mut forked = Forked::new(4);
+    forked.0.write(0, add("list", "before"));
+    forked.clone_node(0, 2);
+    for (node, next) in [(0, 1), (1, 2), (2, 3), (3, 0)] {
+        forked.0.connect(node, next);
+    }
+    // Nothing is delivered yet: every node writes first.
+    for node in 0..4 {
+        forked.0.write(node, add("list", &alloc::format!("from {node}")));
+        forked.0.write(node, count("visits", 1 << node));
+    }
+    forked.settle();
+    for node in 0..4 {
+        assert_eq!(forked.elements(node, "list").len(), 5);
+        assert_eq!(forked.counted(node, "visits"), 0b1111);
+    }
+    forked.assert_healed();
+}
+
+#[test]
+fn a_branch_outlives_its_writer_in_a_relay() {
+    let mut forked = Forked::new(4);
+    forked.0.write(0, add("list", "before"));
+    forked.clone_node(0, 1);
+    forked.0.write(1, add("list", "of the lost"));
+    forked.0.write(1, count("visits", 7));
+    forked.0.connect(1, 2);
+    forked.0.settle();
+    // Node 1 is gone for good.
+    forked.0.write(0, add("list", "of the living"));
+    forked.0.write(0, count("visits", 3));
+    forked.0.logs[1].clear();
+    forked.0.restart(1);
+    forked.0.connect(0, 2);
+    forked.0.connect(2, 3);
+    forked.0.connect(0, 1);
+    forked.settle();
+    for node in 0..4 {
+        assert_eq!(forked.elements(node, "list").len(), 3);
+        assert_eq!(forked.counted(node, "visits"), 10);
+    }
+    forked.assert_healed();
+}
+
+/// The third branch parts lower than the other two, or higher; whichever fork is found first, the names are the same.
+#[test]
+fn three_branches_get_the_same_names_in_whatever_order_they_meet() {
+    let orders = [[(0, 1), (1, 2)], [(1, 2), (0, 1)], [(0, 2), (1, 2)], [(0, 2), (0, 1)]];
+    let healed = orders.map(|links| {
+        let mut forked = Forked::new(3);
+        forked.0.write(0, count("visits", 5));
+        forked.clone_node(0, 2);
+        forked.0.write(2, count("visits", 100));
+        forked.0.write(0, count("visits", 30));
+        forked.0.write(0, add("list", "shared by two"));
+        forked.clone_node(0, 1);
+        forked.0.write(0, add("list", "first"));
+        forked.0.write(1, add("list", "second"));
+        forked.0.write(0, count("visits", 2_000));
+        forked.0.write(1, count("visits", 40_000));
+        for (one, other) in links {
+            forked.0.connect(one, other);
+            forked.settle();
+        }
+        for node in 0..3 {
+            assert_eq!(forked.counted(node, "visits"), 42_135, "{links:?}");
+            assert_eq!(forked.elements(node, "list").len(), 3, "{links:?}");
+        }
+        forked.assert_healed();
+        forked.replayed_is_held();
+        forked.0.engines[0].status().partitions[0].heads.clone()
+    });
+    assert!(healed.iter().all(|heads| *heads == healed[0]), "{healed:?}");
+}
+
+#[test]
+fn two_halves_that_cut_one_identity_at_different_places_agree_when_they_meet() {
+    let mut forked = Forked::new(4);
+    forked.0.write(0, count("visits", 5));
+    forked.clone_node(0, 3);
+    forked.0.write(3, count("visits", 100));
+    forked.0.write(0, count("visits", 30));
+    forked.clone_node(0, 1);
+    forked.clone_node(0, 2);
+    for (node, amount) in [(0, 2_000), (1, 40_000), (2, 600_000)] {
+        forked.0.write(node, count("visits", amount));
+    }
+    forked.0.connect(0, 1);
+    forked.0.connect(2, 3);
+    forked.settle();
+    forked.0.connect(1, 2);
+    forked.settle();
+    forked.settle();
+    for node in 0..4 {
+        assert_eq!(forked.counted(node, "visits"), 642_135, "node {node}");
+    }
+    forked.assert_healed();
+}
+
+#[test]
+fn what_was_removed_on_one_branch_stays_on_the_other() {
+    let mut forked = Forked::new(3);
+    forked.0.write(0, add("list", "before"));
+    forked.clone_node(0, 1);
+    // The same dot for two elements of one key; a third node has seen one of them and removes it.
+    forked.0.write(0, add("list", "milk"));
+    forked.0.write(1, add("list", "soap"));
+    forked.0.connect(0, 2);
+    forked.0.settle();
+    forked.0.write(2, alloc::vec![write(1, "list", Action::Remove("milk".into()))]);
+    forked.0.settle();
+    forked.0.connect(1, 2);
+    forked.settle();
+    for node in 0..3 {
+        assert_eq!(forked.elements(node, "list"), ["before".into(), "soap".into()], "node {node}");
+    }
+    forked.assert_healed();
+}
+
+#[test]
+fn a_fork_in_the_middle_of_a_restart_is_healed_all_the_same() {
+    for cut in 1..40 {
+        let mut forked = Forked::new(2);
+        forked.0.write(0, count("visits", 5));
+        forked.clone_node(0, 1);
+        forked.0.write(0, count("visits", 3));
+        forked.0.write(1, count("visits", 7));
+        forked.0.connect(0, 1);
+        for _ in 0..cut {
+            let Some((link, bytes)) = forked.0.frames.pop_front() else { break };
+            if let Some(&(node, link, _)) = forked.0.links.get(&link) {
+                forked.0.handle(node, Input::Frame { link, bytes });
+            }
+        }
+        forked.0.restart(cut % 2);
+        forked.0.frames.clear();
+        forked.0.connect(0, 1);
+        forked.settle();
+        assert_eq!((forked.counted(0, "visits"), forked.counted(1, "visits")), (15, 15), "after {cut} frames");
+        forked.0.assert_agreement();
+    }
+}
+
+/// A node that caught up by a session holds a branch without its entries, and asks for them.
+#[test]
+fn a_branch_that_came_by_a_session_is_divided_with_entries_of_others() {
+    let mut forked = Forked::new(3);
+    forked.0.write(0, count("visits", 5));
+    forked.clone_node(0, 1);
+    forked.0.write(0, count("visits", 3));
+    forked.0.write(0, insert_many(0, 5_000, "x"));
+    forked.0.write(1, count("visits", 7));
+    forked.0.write(1, insert_many(0, 5_000, "y"));
+    forked.0.connect(0, 2);
+    forked.0.settle();
+    assert!(forked.0.finished_sessions() > 0);
+    forked.0.connect(1, 2);
+    forked.settle();
+    for node in 0..3 {
+        assert_eq!(forked.counted(node, "visits"), 15, "node {node}");
+    }
+    forked.assert_healed();
+    forked.replayed_is_held();
+}
+
+#[test]
+fn a_fork_found_during_a_session_waits_for_its_end() {
+    let mut forked = Forked::new(3);
+    forked.0.write(0, count("visits", 5));
+    forked.clone_node(0, 1);
+    forked.0.write(0, insert_many(0, 6_000, "x"));
+    forked.0.write(0, count("visits", 3));
+    forked.0.write(1, insert_many(0, 6_000, "y"));
+    forked.0.write(1, count("visits", 7));
+    forked.0.connect(0, 2);
+    while forked.0.engines[2].status().sessions == 0 {
+        let (link, bytes) = forked.0.frames.pop_front().unwrap();
+        let &(node, link, _) = forked.0.links.get(&link).unwrap();
+        forked.0.handle(node, Input::Frame { link, bytes });
+    }
+    forked.0.connect(1, 2);
+    forked.0.connect(0, 1);
+    forked.settle();
+    for node in 0..3 {
+        assert_eq!(forked.counted(node, "visits"), 15, "node {node}");
+    }
+    forked.assert_healed();
+}
+
+#[test]
+fn a_fork_below_what_is_still_known_stays_fenced_and_is_told() {
+    let mut forked = Forked::new(2);
+    let start = |forked: &mut Forked, node: usize, records: Vec<(Lsn, Vec<u8>)>| {
+        let mut config = config(u8::try_from(node + 1).unwrap(), 7);
+        config.limits.max_retained = 0;
+        forked.0.engines[node] = Engine::open(config, records, forked.0.now()).unwrap();
+        forked.0.drain(node);
+    };
+    forked.0.logs[0].clear();
+    start(&mut forked, 0, Vec::new());
+    forked.0.write(0, count("visits", 5));
+    let records = renamed(&forked.0.logs[0], 1);
+    forked.0.logs[1].clone_from(&records);
+    start(&mut forked, 1, records);
+    for (node, amount) in [(0, 3), (1, 7)] {
+        forked.0.write(node, count("visits", amount));
+        forked.0.write(node, count("visits", amount));
+    }
+    forked.0.connect(0, 1);
+    forked.settle();
+    assert_eq!((forked.counted(0, "visits"), forked.counted(1, "visits")), (11, 19), "each keeps its own");
+    let told = forked.told(|event| matches!(event, Event::ForkNotHealed { .. }));
+    assert_eq!(told, 2, "once on each side");
+    assert_eq!(forked.told(|event| matches!(event, Event::InSync { .. })), 0);
+}
+
+#[test]
+fn entries_above_the_end_of_a_burnt_identity_are_refused_also_after_a_restart() {
+    let mut forked = Forked::new(3);
+    forked.0.write(0, count("visits", 5));
+    forked.clone_node(0, 1);
+    forked.clone_node(0, 2);
+    for (node, amount) in [(0, 3), (1, 7), (2, 1_000)] {
+        forked.0.write(node, count("visits", amount));
+    }
+    let burnt = forked.id(2);
+    forked.0.connect(0, 1);
+    forked.settle();
+    forked.0.restart(0);
+    let head = |forked: &Forked| {
+        let heads = forked.0.engines[0].status().partitions[0].heads.clone();
+        heads.iter().find(|(origin, _)| *origin == burnt).map(|(_, head)| head.sequence)
+    };
+    assert_eq!(head(&forked), Some(1));
+    forked.0.connect(2, 0);
+    forked.0.connect(0, 1);
+    forked.settle();
+    assert_eq!(head(&forked), Some(1), "it has ended");
+    for node in 0..3 {
+        assert_eq!(forked.counted(node, "visits"), 1_015);
+    }
+    forked.assert_healed();
+}
+
+/// Node 0 runs twice: under one name, with one disk that was copied.
+#[test]
+fn a_node_that_runs_twice_is_told_of_and_does_not_replace_itself_in_turn() {
+    let mut forked = Forked::new(2);
+    let mut twin = Cluster::new(1);
+    twin.engines[0] = Engine::open(config(1, 9), forked.0.logs[0].clone(), twin.now()).unwrap();
+    forked.0.connect(0, 1);
+    forked.0.deliver();
+    // The twin connects, and is taken for a restart; then the first process comes back.
+    forked.0.engines.push(twin.engines.remove(0));
+    forked.0.logs.push(forked.0.logs[0].clone());
+    forked.0.connect(2, 1);
+    forked.0.deliver();
+    for _ in 0..5 {
+        forked.0.connect(0, 1);
+        forked.0.deliver();
+    }
+    let twice = |(node, event): &(usize, Event)| *node == 1 && matches!(event, Event::DuplicateNode { .. });
+    assert_eq!(forked.0.events.iter().filter(|event| twice(event)).count(), 1, "once");
+    let ups = |(node, event): &(usize, Event)| *node == 1 && matches!(event, Event::PeerUp { .. });
+    assert_eq!(forked.0.events.iter().filter(|event| ups(event)).count(), 2, "one for each process");
+    // Directly, too, they see what they are.
+    forked.0.connect(0, 2);
+    forked.0.deliver();
+    assert!(forked.told(|event| matches!(event, Event::DuplicateNode { .. })) >= 2);
+}
+
+mod random {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use proptest::strategy::Strategy;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Count { node: usize, key: usize },
+        Add { node: usize, key: usize },
+        Remove { node: usize, key: usize },
+        Clone { from: usize, to: usize },
+        Connect { one: usize, other: usize },
+        Deliver { frames: usize },
+        Restart { node: usize },
+    }
+
+    fn step(nodes: usize) -> impl Strategy<Value = Step> {
+        let node = || 0..nodes;
+        prop_oneof![
+            4 => (node(), 0..2usize).prop_map(|(node, key)| Step::Count { node, key }),
+            4 => (node(), 0..2usize).prop_map(|(node, key)| Step::Add { node, key }),
+            1 => (node(), 0..2usize).prop_map(|(node, key)| Step::Remove { node, key }),
+            2 => (node(), node()).prop_map(|(from, to)| Step::Clone { from, to }),
+            2 => (node(), node()).prop_map(|(one, other)| Step::Connect { one, other }),
+            3 => (1..40usize).prop_map(|frames| Step::Deliver { frames }),
+            1 => node().prop_map(|node| Step::Restart { node }),
+        ]
+    }
+
+    /// What must be there in the end: each amount is a power of its own place, each element is added once and named
+    /// after its add, so that both tell which writes took effect.
+    #[derive(Default)]
+    struct Oracle {
+        /// Per node the writes that its log holds: a clone loses its own and gets those of the other.
+        counts: BTreeMap<usize, u128>,
+    }
+
+    fn run(nodes: usize, steps: &[Step]) {
+        let mut forked = Forked::new(u8::try_from(nodes).unwrap());
+        let mut oracle = Oracle::default();
+        let keys = ["one", "two"];
+        let (mut next, mut written, mut removed) = (0, [BTreeMap::new(), BTreeMap::new()], Vec::new());
+        let mut lost: Vec<usize> = Vec::new();
+        for step in steps {
+            // Two entries of the same bytes after the same past are one: no two writes may share a clock's reading.
+            forked.0.micros += 1_000;
+            match *step {
+                Step::Count { node, key } => {
+                    forked.0.write(node, count(keys[key], 1));
+                    *oracle.counts.entry(key).or_default() += 1;
+                }
+                Step::Add { node, key } => {
+                    next += 1;
+                    let element = alloc::format!("{next}");
+                    forked.0.write(node, add(keys[key], &element));
+                    written[key].insert(Bytes::from(element.as_str()), node);
+                }
+                Step::Remove { node, key } => {
+                    if let Some(element) = forked.elements(node, keys[key]).first() {
+                        let action = Action::Remove(element.clone());
+                        forked.0.write(node, alloc::vec![write(1, keys[key], action)]);
+                        removed.push((key, element.clone()));
+                    }
+                }
+                // Only a node that never wrote is replaced by a clone, so that no write is lost with it.
+                Step::Clone { from, to } => {
+                    let wrote = forked.0.logs[to].len() > 2;
+                    if from != to && !wrote && !lost.contains(&to) {
+                        let gone = forked.0.links.iter().filter(|(_, end)| end.2 == to).count();
+                        if gone == 0 {
+                            forked.clone_node(from, to);
+                            lost.push(to);
+                        }
+                    }
+                }
+                Step::Connect { one, other } => {
+                    if one != other {
+                        forked.0.connect(one, other);
+                    }
+                }
+                Step::Deliver { frames } => {
+                    for _ in 0..frames {
+                        let Some((link, bytes)) = forked.0.frames.pop_front() else { break };
+                        if let Some(&(node, link, _)) = forked.0.links.get(&link) {
+                            forked.0.handle(node, Input::Frame { link, bytes });
+                        }
+                    }
+                }
+                Step::Restart { node } => forked.0.restart(node),
+            }
+        }
+        for node in 0..nodes {
+            forked.0.connect(node, (node + 1) % nodes);
+        }
+        forked.settle();
+        forked.settle();
+        forked.0.assert_agreement();
+        assert_eq!(forked.told(|event| matches!(event, Event::Violation { .. })), 0);
+        for node in 0..nodes {
+            for (key, name) in keys.iter().enumerate() {
+                let counted = u128::try_from(forked.counted(node, name)).unwrap();
+                assert_eq!(counted, oracle.counts.get(&key).copied().unwrap_or_default(), "counter {name}");
+                let held = forked.elements(node, name);
+                for element in written[key].keys() {
+                    let was_removed = removed.contains(&(key, element.clone()));
+                    assert_eq!(held.contains(element), !was_removed, "element {element} of {name}");
+                }
+            }
+        }
+        forked.replayed_is_held();
+    }
+
+    proptest! {
+        #[test]
+        fn every_write_on_every_branch_counts_once(
+            (nodes, steps) in (3..5usize).prop_flat_map(|n| (Just(n), prop::collection::vec(step(n), 1..40))),
+        ) {
+            run(nodes, &steps);
+        }
+    }
+}
