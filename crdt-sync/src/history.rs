@@ -117,7 +117,13 @@ impl Histories {
     }
 
     /// Ends a history at a position; what was above it becomes the history of a branch.
-    pub(crate) fn split(&mut self, segment: ReplicaId, at: Position, branch: ReplicaId, above: VecDeque<Retained>) {
+    pub(crate) fn split(
+        &mut self,
+        segment: ReplicaId,
+        at: Position,
+        branch: ReplicaId,
+        above: VecDeque<Retained>,
+    ) {
         let Some(history) = self.origins.get_mut(&segment) else { return };
         let bytes_of = |retained: &VecDeque<Retained>| retained.iter().map(|r| r.bytes.len()).sum::<usize>();
         self.retained_bytes -= bytes_of(&history.retained);
@@ -140,7 +146,13 @@ impl Histories {
     }
 
     /// Puts entries in front of a history, whose floor sinks to the position before them.
-    pub(crate) fn fill(&mut self, origin: ReplicaId, floor: Position, below: VecDeque<Retained>, branch: bool) {
+    pub(crate) fn fill(
+        &mut self,
+        origin: ReplicaId,
+        floor: Position,
+        below: VecDeque<Retained>,
+        branch: bool,
+    ) {
         let Some(history) = self.origins.get_mut(&origin) else { return };
         self.retained_bytes += below.iter().map(|r| r.bytes.len()).sum::<usize>();
         let above = core::mem::replace(&mut history.retained, below);

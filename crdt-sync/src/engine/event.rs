@@ -132,6 +132,17 @@ pub enum Event {
         /// The partition.
         partition: u16,
     },
+    /// This node holds a history that goes on above the end of a forked identity, and lacks the entries to divide it, or
+    /// they are too many. It asks its peers for them, and until then takes no part in sessions over the partition. If
+    /// nobody has them any more, empty the node and let it catch up.
+    BranchNotDivided {
+        /// The identity.
+        origin: ReplicaId,
+        /// The partition.
+        partition: u16,
+        /// Where it ends.
+        after: u64,
+    },
     /// A peer sent entries of a forked identity from above the place where it ends. They were not taken; they come
     /// again under the identity of their branch.
     BurntEntries {

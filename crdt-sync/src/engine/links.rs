@@ -200,7 +200,10 @@ impl Links {
             return;
         }
         let process = greeting.incarnation;
-        let known = self.processes.entry(greeting.node).or_insert(Processes { current: process, replaced: Vec::new() });
+        let known = self
+            .processes
+            .entry(greeting.node)
+            .or_insert(Processes { current: process, replaced: Vec::new() });
         if known.current != process {
             known.replaced.retain(|(other, _)| *other != process);
             known.replaced.push((known.current, false));

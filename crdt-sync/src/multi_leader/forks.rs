@@ -61,18 +61,32 @@ impl MultiLeader {
                 if !ascending || samples.len() as u64 > SAMPLES + 1 {
                     return Err(PeerError::Disorder { what: "the positions of a trace" });
                 }
+                let heads: Vec<_> = samples.last().map(|last| (origin, *last)).into_iter().collect();
+                renew_if_outrun(number, &heads, context);
                 self.follow(peer, number, origin, &samples, context);
             }
             // While a session is open nothing may change its name; frontiers tell of it again afterwards.
             ForkWord::Known(_) | ForkWord::Lesson { .. } if self.sessions.contains_key(&number) => {}
-            ForkWord::Known(known) => self.learn_forks(number, &known, context)?,
+            ForkWord::Known(known) => match self.learn_forks(number, &known, context) {
+                // As many as may be are known: these stay fenced.
+                Err(RunError::TooManyForks { .. }) => {
+                    let roots: Vec<_> = known.cuts.iter().map(|(cut, _)| cut.root).collect();
+                    for origin in roots {
+                        self.give_up(peer, number, origin, context);
+                    }
+                }
+                learned => learned?,
+            },
             ForkWord::Ask { segment, after, head } => {
+                renew_if_outrun(number, &[(segment, head)], context);
                 self.teach(peer, number, segment, after, head, context);
             }
             ForkWord::Lesson { segment, run } => {
                 let (filled, divided) = context.replica.take_lesson(number, segment, &run)?;
                 if filled {
-                    for lane in self.peers.values_mut().filter_map(|peer| peer.lanes.get_mut(usize::from(number))) {
+                    for lane in
+                        self.peers.values_mut().filter_map(|peer| peer.lanes.get_mut(usize::from(number)))
+                    {
                         lane.hopeless.remove(&segment);
                     }
                 }
@@ -102,16 +116,15 @@ impl MultiLeader {
     ) {
         let Some(history) = context.replica.partition(number).histories.get(origin) else { return };
         match trail(history, samples) {
-            Trail::Same => {}
             Trail::Between(low, high) => {
                 let samples = samples_of(history, low, high);
                 self.say_of_forks(peer, number, ForkWord::Trace { origin, samples }, context);
             }
             Trail::Forgotten => {
                 self.forked(peer, number, origin, context);
-                let news = self.lane(peer, number, |lane| lane.hopeless.insert(origin));
-                if news == Some(true) {
-                    context.outbox.event(Event::ForkNotHealed { peer, origin, partition: number });
+                let told = self.lane(peer, number, |lane| lane.hopeless.contains(&origin));
+                if told == Some(false) {
+                    self.give_up(peer, number, origin, context);
                     self.trace(peer, number, origin, context);
                 }
             }
@@ -122,13 +135,18 @@ impl MultiLeader {
                 let known = KnownForks { cuts, ..KnownForks::default() };
                 // More forks than may be known: this one stays fenced.
                 if self.learn_forks(number, &known, context).is_err() {
-                    let news = self.lane(peer, number, |lane| lane.hopeless.insert(origin));
-                    if news == Some(true) {
-                        context.outbox.event(Event::ForkNotHealed { peer, origin, partition: number });
-                    }
+                    self.give_up(peer, number, origin, context);
                 }
             }
-            Trail::Cut(_) => {}
+            Trail::Cut(_) | Trail::Same => {}
+        }
+    }
+
+    /// A fork cannot be healed with a peer, as things are.
+    fn give_up(&mut self, peer: NodeId, number: u16, origin: ReplicaId, context: &mut Context<'_>) {
+        let news = self.lane(peer, number, |lane| lane.hopeless.insert(origin));
+        if news == Some(true) {
+            context.outbox.event(Event::ForkNotHealed { peer, origin, partition: number });
         }
     }
 
@@ -150,6 +168,10 @@ impl MultiLeader {
         for &Divided { segment, after, branch } in divided {
             let (origin, partition) = (segment, number);
             context.outbox.event(Event::ForkHealed { origin, partition, after, branch });
+        }
+        for job in context.replica.partition(number).undivided() {
+            let (origin, after) = (job.segment, job.after.sequence);
+            context.outbox.event(Event::BranchNotDivided { origin, partition: number, after });
         }
         if context.replica.partition(number).forks.is_burnt(context.replica.id) {
             super::renew_identity(context);
@@ -181,7 +203,13 @@ impl MultiLeader {
     }
 
     /// A peer's frontier says which forks it knows and has carried out.
-    pub(super) fn compare_forks(&mut self, peer: NodeId, number: u16, theirs: [u8; 16], context: &mut Context<'_>) {
+    pub(super) fn compare_forks(
+        &mut self,
+        peer: NodeId,
+        number: u16,
+        theirs: [u8; 16],
+        context: &mut Context<'_>,
+    ) {
         let ours = context.replica.partition(number).forks_carried_out();
         let (now, patience) = (context.now.instant, context.replica.config.timing.heartbeat / 2);
         let must_tell = self.lane(peer, number, |lane| {
@@ -249,15 +277,19 @@ impl MultiLeader {
     }
 }
 
+/// Somebody knows writes of this node that it does not know itself: a backup was restored.
+fn renew_if_outrun(number: u16, heads: &[(ReplicaId, Position)], context: &mut Context<'_>) {
+    if context.replica.is_outrun_by(number, heads) {
+        super::renew_identity(context);
+    }
+}
+
 impl Partition {
     /// Stands for what is known of forks and was carried out: two nodes that name everything alike share it.
     pub(super) fn forks_carried_out(&self) -> [u8; 16] {
-        let mut digest = self.forks.digest();
-        if !self.undivided().is_empty() {
-            // Nobody who has carried it out says the same.
-            digest.iter_mut().for_each(|byte| *byte = !*byte);
-        }
-        digest
+        let digest = self.forks.digest();
+        // Nobody who has carried it out says the opposite.
+        if self.undivided().is_empty() { digest } else { digest.map(|byte| !byte) }
     }
 }
 

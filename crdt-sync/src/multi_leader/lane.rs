@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) hopeless: BTreeSet<ReplicaId>,
     /// The two sides know different forks, or one of them could not carry out what it knows.
     pub(super) at_odds: bool,
+    /// Identities of which the peer sent entries from above their end.
+    pub(super) burnt: BTreeSet<ReplicaId>,
     /// When the peer was told of forks last.
     pub(super) forks_told: Option<Instant>,
     /// The root both sides had when they compared theirs last and found them equal.
@@ -81,6 +83,7 @@ impl Lane {
             forked: BTreeSet::new(),
             hopeless: BTreeSet::new(),
             at_odds: false,
+            burnt: BTreeSet::new(),
             forks_told: None,
             agreed: None,
             reported_level: None,

@@ -173,8 +173,13 @@ impl MultiLeader {
             }
             // The peer does not know yet, or cannot help it; what it sent lives on as a branch.
             Err(RunError::Burnt { origin, .. }) => {
-                context.outbox.event(Event::BurntEntries { peer, origin, partition });
-                self.lane(peer, partition, |lane| lane.at_odds = true);
+                let news = self.lane(peer, partition, |lane| {
+                    lane.at_odds = true;
+                    lane.burnt.insert(origin)
+                });
+                if news == Some(true) {
+                    context.outbox.event(Event::BurntEntries { peer, origin, partition });
+                }
                 self.advertise(peer, partition, context);
             }
             Err(error) => return Err(error.into()),

@@ -161,12 +161,14 @@ impl MultiLeader {
         if in_session || gap.missing_there == 0 || (by_session && !lane.has_failed()) {
             return;
         }
+        let undivided = partition.undivided();
         let mut window =
             context.replica.config.limits.send_window.saturating_sub(lane.in_flight(&partition.histories));
         for (origin, history) in partition.histories.iter() {
             let arrived = self.advanced.get(&(number, origin));
             let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
-            if lane.forked.contains(&origin) || history.is_branch() || (origin != context.replica.id && too_fresh) {
+            let at_odds = lane.forked.contains(&origin) || undivided.iter().any(|job| job.segment == origin);
+            if at_odds || history.is_branch() || (origin != context.replica.id && too_fresh) {
                 continue;
             }
             loop {

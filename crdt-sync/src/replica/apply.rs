@@ -200,7 +200,9 @@ impl Replica {
             return Err(RunError::StandingTooLarge);
         }
         for &(origin, head) in &standing.heads {
-            if let Some(end) = self.partition(partition).end_of(origin).filter(|end| end.sequence < head.sequence) {
+            if let Some(end) =
+                self.partition(partition).end_of(origin).filter(|end| end.sequence < head.sequence)
+            {
                 return Err(RunError::Burnt { origin, end: end.sequence });
             }
         }
@@ -310,7 +312,10 @@ impl Replica {
             if let Some(cut) = partition.forks.cuts_of(run.origin).find(|cut| cut.after == at) {
                 return Err(burnt(cut.after));
             }
-            at = Position { sequence: at.sequence + 1, chain: at.chain.then(run.origin, run.partition, entry) };
+            at = Position {
+                sequence: at.sequence + 1,
+                chain: at.chain.then(run.origin, run.partition, entry),
+            };
         }
         Ok(())
     }

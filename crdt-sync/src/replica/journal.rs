@@ -6,7 +6,7 @@ use crdt_core::{Dot, ReplicaId, codec};
 use replication_log::Lsn;
 use serde::{Deserialize, Serialize};
 
-use super::fork::Split;
+use super::split::Split;
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::node::NodeId;

@@ -12,6 +12,7 @@ mod fork_tests;
 mod journal;
 mod partition;
 mod replay;
+mod split;
 #[cfg(test)]
 mod tests;
 

@@ -81,6 +81,26 @@ fn samples() -> Vec<Message> {
         Message::Run(Run { partition: 0, origin: origin(), after, entries: vec![encoded], chain }),
         Message::Farewell(Farewell::OtherCluster),
     ];
+    let cut = Cut { after, root: origin() };
+    let known = KnownForks {
+        cuts: vec![(cut, vec![origin()])],
+        branches: vec![(ReplicaId::from_bytes([0xbb; 16]), Branch { root: origin(), start: 1 })],
+        ceilings: vec![Ceiling {
+            collection: Collection::counters("counts").id(),
+            key: "k".into(),
+            segment: origin(),
+            incremented: 5,
+            decremented: 0,
+        }],
+    };
+    let run = Run { partition: 0, origin: origin(), after, entries: vec!["entry".into()], chain };
+    let words = [
+        ForkWord::Trace { origin: origin(), samples: vec![after] },
+        ForkWord::Known(known),
+        ForkWord::Ask { segment: origin(), after: 1, head: after },
+        ForkWord::Lesson { segment: origin(), run },
+    ];
+    samples.extend(words.map(|word| Message::Fork(Fork { partition: 0, word })));
     samples.extend(steps.map(|step| Message::Session(Session { partition: 0, id: 3, step })));
     samples
 }

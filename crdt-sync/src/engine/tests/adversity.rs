@@ -138,7 +138,15 @@ fn impossible_sequences_end_the_link_that_named_them() {
         head: Position { sequence: u64::MAX, chain: Chain::START },
     };
     let origins = alloc::vec![status(1), status(2)];
-    let frontier = Frontier { partition: 0, rewind: false, open: false, ask: false, origins, root: None, forks: [0; 16] };
+    let frontier = Frontier {
+        partition: 0,
+        rewind: false,
+        open: false,
+        ask: false,
+        origins,
+        root: None,
+        forks: [0; 16],
+    };
     say(&mut cluster, link, &Message::Frontier(frontier));
     assert_eq!(violations(&cluster), 1);
     assert!(cluster.engines[0].status().peers.is_empty());

@@ -3,6 +3,7 @@
 mod adversity;
 mod agreement;
 mod forks;
+mod forks_random;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
