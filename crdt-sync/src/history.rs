@@ -145,6 +145,11 @@ impl Histories {
         }
     }
 
+    /// The bytes of all entries kept.
+    pub(crate) fn retained_bytes(&self) -> usize {
+        self.retained_bytes
+    }
+
     /// Puts entries in front of a history, whose floor sinks to the position before them.
     pub(crate) fn fill(
         &mut self,

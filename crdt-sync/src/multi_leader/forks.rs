@@ -13,7 +13,7 @@
 //! is still open is said again with the heartbeat. While two sides know different forks, or either could not carry
 //! out what it knows, they open no session over the partition.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
@@ -223,7 +223,14 @@ impl MultiLeader {
     }
 
     /// What is still open of forks is said again.
-    pub(super) fn repeat_forks(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+    /// Entries of branches that came as states are asked for as well, `if_any` are lacking: they show a fork within.
+    pub(super) fn repeat_forks(
+        &mut self,
+        peer: NodeId,
+        number: u16,
+        if_any: bool,
+        context: &mut Context<'_>,
+    ) {
         let open = self.lane(peer, number, |lane| {
             let open = lane.forked.iter().filter(|origin| !lane.hopeless.contains(*origin));
             open.copied().collect::<Vec<_>>()
@@ -236,6 +243,12 @@ impl MultiLeader {
         // Of a fork whose place is not found entries are wanted from the beginning, of any other from the cut.
         let mut wanted: BTreeMap<ReplicaId, u64> =
             lanes.flat_map(|lane| &lane.forked).map(|origin| (*origin, 0)).collect();
+        let mut lanes = self.peers.values().filter_map(|peer| peer.lanes.get(usize::from(number)));
+        let unproven = lanes.any(|lane| !lane.unproven.is_empty());
+        let has_room = partition.histories.retained_bytes() < context.replica.config.limits.max_retained / 2;
+        if unproven || (if_any && has_room) {
+            wanted.extend(partition.forks.branches());
+        }
         for job in partition.undivided() {
             wanted.entry(job.segment).or_insert(job.after.sequence);
         }
@@ -285,6 +298,18 @@ fn renew_if_outrun(number: u16, heads: &[(ReplicaId, Position)], context: &mut C
 }
 
 impl Partition {
+    /// The branches of which a peer holds less than this node, which cannot tell whether that is the beginning of its
+    /// own: it got the branch as states, without entries.
+    pub(super) fn unproven(&self, heads: &[(ReplicaId, Position)]) -> BTreeSet<ReplicaId> {
+        let is_unproven = |(origin, head): &&(ReplicaId, Position)| {
+            let history = self.histories.get(*origin).filter(|_| self.forks.start_of(*origin).is_some());
+            history.is_some_and(|history| {
+                head.sequence < history.head().sequence && history.at(head.sequence).is_none()
+            })
+        };
+        heads.iter().filter(is_unproven).map(|(origin, _)| *origin).collect()
+    }
+
     /// Stands for what is known of forks and was carried out: two nodes that name everything alike share it.
     pub(super) fn forks_carried_out(&self) -> [u8; 16] {
         let digest = self.forks.digest();
@@ -296,7 +321,7 @@ impl Partition {
 impl Lane {
     /// Whether entries, states and positions mean the same on both sides.
     pub(super) fn is_sound(&self) -> bool {
-        self.forked.is_empty() && !self.at_odds
+        self.forked.is_empty() && self.unproven.is_empty() && !self.at_odds
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) hopeless: BTreeSet<ReplicaId>,
     /// The two sides know different forks, or one of them could not carry out what it knows.
     pub(super) at_odds: bool,
+    /// Branches of which the peer holds less, and this node cannot tell whether it is the beginning of the same.
+    pub(super) unproven: BTreeSet<ReplicaId>,
     /// Identities of which the peer sent entries from above their end.
     pub(super) burnt: BTreeSet<ReplicaId>,
     /// When the peer was told of forks last.
@@ -83,6 +85,7 @@ impl Lane {
             forked: BTreeSet::new(),
             hopeless: BTreeSet::new(),
             at_odds: false,
+            unproven: BTreeSet::new(),
             burnt: BTreeSet::new(),
             forks_told: None,
             agreed: None,

@@ -102,6 +102,8 @@ impl MultiLeader {
         heads: &[(ReplicaId, Position)],
         context: &mut Context<'_>,
     ) {
+        let unproven = context.replica.partition(number).unproven(heads);
+        self.lane(peer, number, |lane| lane.unproven = unproven);
         for &(origin, head) in heads {
             let known = context.replica.partition(number).histories.get(origin);
             let known = known.and_then(|history| history.at(head.sequence));
@@ -198,7 +200,7 @@ impl MultiLeader {
         if stale == Some(true) {
             self.tell_frontier(peer, number, true, context);
         }
-        self.repeat_forks(peer, number, context);
+        self.repeat_forks(peer, number, stale == Some(true), context);
         self.report_level(peer, number, context);
     }
 

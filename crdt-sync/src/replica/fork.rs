@@ -72,6 +72,11 @@ impl Forks {
         self.branches.get(&segment).map(|branch| branch.start)
     }
 
+    /// The branches, and where each starts.
+    pub(crate) fn branches(&self) -> impl Iterator<Item = (ReplicaId, u64)> {
+        self.branches.iter().map(|(id, branch)| (*id, branch.start))
+    }
+
     /// Whether some history of this identity was cut.
     pub(crate) fn is_burnt(&self, segment: ReplicaId) -> bool {
         self.cuts_of(segment).next().is_some()

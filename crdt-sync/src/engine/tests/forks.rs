@@ -408,3 +408,39 @@ fn a_node_that_runs_twice_is_told_of_and_does_not_replace_itself_in_turn() {
     forked.0.deliver();
     assert!(forked.told(|event| matches!(event, Event::DuplicateNode { .. })) >= 2);
 }
+
+/// A relay that got a branch as states must not take another history of the same branch for its beginning.
+#[test]
+fn a_relay_asks_for_a_branch_before_it_compares_it_with_less() {
+    let mut forked = Forked::new(3);
+    forked.clone_node(1, 2);
+    forked.0.write(1, count("visits", 1));
+    forked.clone_node(1, 0);
+    forked.0.write(0, add("list", "milk"));
+    forked.0.write(0, count("visits", 10));
+    forked.0.write(1, count("visits", 100));
+    forked.0.write(2, count("visits", 1_000));
+    forked.0.connect(2, 0);
+    forked.settle();
+    forked.0.connect(1, 2);
+    forked.settle();
+    for node in 0..3 {
+        assert_eq!(forked.counted(node, "visits"), 1_111, "node {node}");
+    }
+    forked.assert_healed();
+}
+
+/// A restored backup that wrote nothing yet, told by a trace of its own identity.
+#[test]
+fn whoever_is_told_more_of_its_own_writes_than_it_knows_writes_under_a_new_name() {
+    let mut forked = Forked::new(2);
+    forked.0.connect(0, 1);
+    forked.0.settle();
+    let old = forked.id(0);
+    let link = *forked.0.links.iter().find(|(_, end)| end.2 == 0).unwrap().0;
+    let far = crate::entry::Position { sequence: 9, chain: crate::entry::Chain::START.then(old, 0, b"x") };
+    let word = crate::wire::ForkWord::Trace { origin: old, samples: Vec::from([far]) };
+    let message = crate::wire::Message::Fork(crate::wire::Fork { partition: 0, word });
+    forked.0.handle(0, Input::Frame { link, bytes: crate::wire::encode(&message) });
+    assert_ne!(forked.id(0), old);
+}
