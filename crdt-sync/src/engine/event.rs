@@ -132,9 +132,9 @@ pub enum Event {
         /// The partition.
         partition: u16,
     },
-    /// This node holds a history that goes on above the end of a forked identity, and lacks the entries to divide it, or
-    /// they are too many. It asks its peers for them, and until then takes no part in sessions over the partition. If
-    /// nobody has them any more, empty the node and let it catch up.
+    /// This node holds a history that goes on above the end of a forked identity, and lacks the entries to divide
+    /// it, or they are too many. It asks its peers for them, and until then takes no part in sessions over the
+    /// partition. If nobody has them any more, empty the node and let it catch up.
     BranchNotDivided {
         /// The identity.
         origin: ReplicaId,
