@@ -53,6 +53,9 @@ pub enum CellError {
     /// The bytes are not the encoding of a document, or a version's id does not fit its content.
     #[error("malformed document: {0}")]
     Document(#[from] conflict_store::DecodeTreeError),
+    /// A write to a counter says it added more than the total after it.
+    #[error("a write added more to a counter than its total after the write")]
+    ImpossibleAmount,
     /// A delta of one kind was written to a key of another kind.
     #[error("a write of another kind reached a key of kind {expected:?}")]
     OtherKind {
@@ -212,11 +215,14 @@ pub(crate) fn effect_of(
             cover(&mut context, superseded);
             Cell::Set(Box::new(elements))
         }
-        (Delta::SetRemove { dots }, Kind::Set) => {
+        (Delta::SetRemove { dots, .. }, Kind::Set) => {
             cover(&mut context, dots);
             Cell::vacant(kind)
         }
-        (Delta::Counter { incremented, decremented }, Kind::Counter) => {
+        (Delta::Counter { incremented, decremented, raised, lowered }, Kind::Counter) => {
+            if raised > incremented || lowered > decremented {
+                return Err(CellError::ImpossibleAmount);
+            }
             Cell::Counter(totals(dot.replica, *incremented, *decremented))
         }
         (Delta::Register(value), Kind::Register) => {

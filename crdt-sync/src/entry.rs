@@ -42,8 +42,10 @@ pub enum Delta {
         /// The dots it had where it was added.
         superseded: Vec<Dot>,
     },
-    /// The listed dots are removed.
+    /// An element is removed, as far as it lives under the listed dots.
     SetRemove {
+        /// What was removed: under a forked identity a dot may also be another element's.
+        element: Bytes,
         /// The dots of the element, as far as the writer had seen them.
         dots: Vec<Dot>,
     },
@@ -53,6 +55,10 @@ pub enum Delta {
         incremented: u64,
         /// The sum of all its decrements of this key.
         decremented: u64,
+        /// How much of `incremented` this write added: what stood before it is known without the entry before.
+        raised: u64,
+        /// How much of `decremented` this write added.
+        lowered: u64,
     },
     /// The register's new value, or `None` when it is cleared.
     Register(Option<Bytes>),

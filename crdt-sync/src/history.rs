@@ -25,6 +25,8 @@ pub(crate) struct Histories {
 pub(crate) struct History {
     floor: Position,
     retained: VecDeque<Retained>,
+    /// Its entries were written under another identity: they are kept to divide it again, and not handed on.
+    branch: bool,
 }
 
 /// An entry above the floor.
@@ -42,6 +44,16 @@ impl History {
     /// The oldest position from which entries can be served.
     pub(crate) fn floor(&self) -> Position {
         self.floor
+    }
+
+    /// Whether its entries were written under another identity.
+    pub(crate) fn is_branch(&self) -> bool {
+        self.branch
+    }
+
+    /// The position from which peers are served entries.
+    pub(crate) fn served_from(&self) -> Position {
+        if self.branch { self.head() } else { self.floor }
     }
 
     /// The last position applied.
@@ -111,8 +123,53 @@ impl Histories {
         let history = self.origins.entry(origin).or_default();
         if to.sequence > history.head().sequence {
             self.retained_bytes -= history.retained.iter().map(|r| r.bytes.len()).sum::<usize>();
-            *history = History { floor: to, retained: VecDeque::new() };
+            *history = History { floor: to, retained: VecDeque::new(), branch: history.branch };
         }
+    }
+
+    /// Ends a history at a position; what was above it becomes the history of a branch.
+    pub(crate) fn split(
+        &mut self,
+        segment: ReplicaId,
+        at: Position,
+        branch: ReplicaId,
+        above: VecDeque<Retained>,
+    ) {
+        let Some(history) = self.origins.get_mut(&segment) else { return };
+        let bytes_of = |retained: &VecDeque<Retained>| retained.iter().map(|r| r.bytes.len()).sum::<usize>();
+        self.retained_bytes -= bytes_of(&history.retained);
+        if at.sequence < history.floor.sequence {
+            *history = History { floor: at, retained: VecDeque::new(), branch: history.branch };
+        }
+        let keep = usize::try_from(at.sequence - history.floor.sequence).unwrap_or(usize::MAX);
+        history.retained.truncate(keep);
+        self.retained_bytes += bytes_of(&history.retained);
+        if at.sequence == 0 {
+            self.origins.remove(&segment);
+        }
+        let known = self.origins.entry(branch).or_default();
+        let last = at.sequence + above.len() as u64;
+        if known.head().sequence < last {
+            self.retained_bytes += bytes_of(&above);
+            self.retained_bytes -= bytes_of(&known.retained);
+            *known = History { floor: at, retained: above, branch: true };
+        }
+    }
+
+    /// Puts entries in front of a history, whose floor sinks to the position before them.
+    pub(crate) fn fill(
+        &mut self,
+        origin: ReplicaId,
+        floor: Position,
+        below: VecDeque<Retained>,
+        branch: bool,
+    ) {
+        let Some(history) = self.origins.get_mut(&origin) else { return };
+        self.retained_bytes += below.iter().map(|r| r.bytes.len()).sum::<usize>();
+        let above = core::mem::replace(&mut history.retained, below);
+        history.retained.extend(above);
+        history.floor = floor;
+        history.branch |= branch;
     }
 
     /// Drops the oldest durable entries of the largest histories until at most `max_bytes` are retained.

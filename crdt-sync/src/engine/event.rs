@@ -132,8 +132,9 @@ pub enum Event {
         /// The partition.
         partition: u16,
     },
-    /// This node and a peer hold two different histories of one identity. Nothing of that identity flows between
-    /// the two any more, and they open no session over the partition, so that neither side's writes are lost.
+    /// This node and a peer hold two different histories of one identity. Until the fork is healed nothing of that
+    /// identity flows between the two, and they open no session over the partition, so that neither side's writes
+    /// are lost.
     ForkedReplica {
         /// The peer.
         peer: NodeId,
@@ -153,6 +154,59 @@ pub enum Event {
         collection: CollectionId,
         /// Who wrote it.
         author: Author,
+    },
+    /// A forked identity ends where its histories part; what this node held above it is a branch of its own now, under
+    /// the same identity at everybody who held it.
+    ForkHealed {
+        /// The identity that ends.
+        origin: ReplicaId,
+        /// The partition.
+        partition: u16,
+        /// Its last sequence.
+        after: u64,
+        /// The identity under which the rest lives on.
+        branch: ReplicaId,
+    },
+    /// A fork cannot be healed between this node and a peer: its histories part below what is still known of them, or
+    /// more forks are known than may be. The two stay fenced from each other in this partition, unless some other peer
+    /// has the entries they lack. Nothing is lost; to bring them together, empty the node that has less to lose and
+    /// let it catch up.
+    ForkNotHealed {
+        /// The peer.
+        peer: NodeId,
+        /// The identity.
+        origin: ReplicaId,
+        /// The partition.
+        partition: u16,
+    },
+    /// This node holds a history that goes on above the end of a forked identity, and lacks the entries to divide
+    /// it, or they are too many. It asks its peers for them, and until then takes no part in sessions over the
+    /// partition. If nobody has them any more, empty the node and let it catch up.
+    BranchNotDivided {
+        /// The identity.
+        origin: ReplicaId,
+        /// The partition.
+        partition: u16,
+        /// Where it ends.
+        after: u64,
+    },
+    /// A peer sent entries of a forked identity from above the place where it ends. They were not taken; they come
+    /// again under the identity of their branch.
+    BurntEntries {
+        /// The peer.
+        peer: NodeId,
+        /// The identity.
+        origin: ReplicaId,
+        /// The partition.
+        partition: u16,
+    },
+    /// Two live processes say they are one node. Both keep their data; the one that was here first is refused until
+    /// the other is gone.
+    DuplicateNode {
+        /// Whom both claim to be.
+        node: NodeId,
+        /// The connection that was refused.
+        link: LinkId,
     },
     /// This node's past became doubtful, so it writes under a new identity from now on.
     IdentityRenewed {

@@ -15,7 +15,23 @@ use crate::wire::{self, Farewell, Greeting, Message, WireError};
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     links: BTreeMap<LinkId, Link>,
+    /// Of each node the process that greeted last, and those it replaced.
+    processes: BTreeMap<NodeId, Processes>,
 }
+
+/// The processes that said they are one node.
+#[derive(Debug, Default)]
+struct Processes {
+    current: u64,
+    /// With whether it was told of already. The oldest are forgotten.
+    replaced: Vec<(u64, bool)>,
+}
+
+/// Processes of one node that are remembered.
+const MAX_REPLACED: usize = 16;
+
+/// Nodes whose processes are remembered.
+const MAX_NODES: usize = 1 << 12;
 
 #[derive(Debug)]
 struct Link {
@@ -154,6 +170,9 @@ impl Links {
         context: &mut Context<'_>,
     ) {
         if let Some(reason) = objection_to(greeting, context) {
+            if reason == Farewell::Duplicate {
+                context.outbox.event(Event::DuplicateNode { node: greeting.node, link });
+            }
             context.outbox.event(Event::LinkRefused { link, reason });
             return self.drop_link(link, reason, topology, context);
         }
@@ -162,11 +181,21 @@ impl Links {
             return self.part_with(link, topology, context);
         }
         if let Some(other) = self.link_to(node) {
+            if self.is_duplicate(greeting) {
+                let known = self.processes.entry(node).or_default().replaced.iter_mut();
+                for (_, told) in known.filter(|(process, _)| *process == greeting.incarnation) {
+                    if !core::mem::replace(told, true) {
+                        context.outbox.event(Event::DuplicateNode { node, link });
+                    }
+                }
+                return self.drop_link(link, Farewell::Duplicate, topology, context);
+            }
             if self.prefers(other, link, node, context) {
                 return self.drop_link(link, Farewell::Replaced, topology, context);
             }
             self.drop_link(other, Farewell::Replaced, topology, context);
         }
+        self.remember(greeting);
         if let Some(link) = self.links.get_mut(&link) {
             link.peer = Some(node);
         }
@@ -203,6 +232,32 @@ impl Links {
         context.outbox.send(link, &Message::Members(wire::Members { ask: false, known }), Lsn::ZERO);
         context.outbox.event(Event::LinkRefused { link, reason: Farewell::Retired });
         self.drop_link(link, Farewell::Retired, topology, context);
+    }
+
+    /// Whether a process greets that another, to which there is a connection, had replaced: it lives after all.
+    fn is_duplicate(&self, greeting: &Greeting) -> bool {
+        let known = self.processes.get(&greeting.node);
+        known.is_some_and(|known| known.replaced.iter().any(|(process, _)| *process == greeting.incarnation))
+    }
+
+    /// Remembers which process a node is. Without a connection to any the last that greets is.
+    fn remember(&mut self, greeting: &Greeting) {
+        // A node for which there is no room is never found to be two, which is how it was before it came.
+        if self.processes.len() >= MAX_NODES && !self.processes.contains_key(&greeting.node) {
+            return;
+        }
+        let process = greeting.incarnation;
+        let known = self
+            .processes
+            .entry(greeting.node)
+            .or_insert(Processes { current: process, replaced: Vec::new() });
+        if known.current != process {
+            known.replaced.retain(|(other, _)| *other != process);
+            known.replaced.push((known.current, false));
+            known.current = process;
+            let surplus = known.replaced.len().saturating_sub(MAX_REPLACED);
+            known.replaced.drain(..surplus);
+        }
     }
 
     /// Of two connections to one peer both sides must keep the same. When both dialed, the one that the lower
@@ -248,6 +303,7 @@ fn greeting_of(context: &Context<'_>) -> Greeting {
         cluster_check: config.cluster.check(),
         partitions: config.partitions,
         collections: context.replica.registry.ids(),
+        incarnation: context.replica.incarnation,
     }
 }
 
@@ -255,6 +311,8 @@ fn objection_to(theirs: &Greeting, context: &Context<'_>) -> Option<Farewell> {
     let ours = greeting_of(context);
     if theirs.cluster_check != ours.cluster_check {
         Some(Farewell::OtherCluster)
+    } else if theirs.node == ours.node && theirs.incarnation != ours.incarnation {
+        Some(Farewell::Duplicate)
     } else if theirs.node == ours.node {
         Some(Farewell::Myself)
     } else if theirs.partitions != ours.partitions {

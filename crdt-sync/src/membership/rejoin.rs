@@ -217,7 +217,7 @@ impl Replay<'_> {
         for unseen in self.unseen {
             let gone = match &unseen.entry.delta {
                 Delta::SetAdd { superseded, .. } => superseded,
-                Delta::SetRemove { dots } => dots,
+                Delta::SetRemove { dots, .. } => dots,
                 _ => continue,
             };
             for dot in gone {

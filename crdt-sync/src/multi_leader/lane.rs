@@ -37,6 +37,16 @@ pub(super) struct Lane {
     pub(super) refused: BTreeSet<ReplicaId>,
     /// Identities of which the peer said that it takes no more from this node.
     pub(super) unwanted: BTreeSet<ReplicaId>,
+    /// Forked identities that cannot be healed with the peer.
+    pub(super) hopeless: BTreeSet<ReplicaId>,
+    /// The two sides know different forks, or one of them could not carry out what it knows.
+    pub(super) at_odds: bool,
+    /// Branches of which the peer holds less, and this node cannot tell whether it is the beginning of the same.
+    pub(super) unproven: BTreeSet<ReplicaId>,
+    /// Identities of which the peer sent entries from above their end.
+    pub(super) burnt: BTreeSet<ReplicaId>,
+    /// When the peer was told of forks last.
+    pub(super) forks_told: Option<Instant>,
     /// The root both sides had when they compared theirs last and found them equal.
     pub(super) agreed: Option<Root>,
     /// The last record of this node's log when both sides were last reported to be level.
@@ -94,6 +104,11 @@ impl Lane {
             forked: BTreeSet::new(),
             refused: BTreeSet::new(),
             unwanted: BTreeSet::new(),
+            hopeless: BTreeSet::new(),
+            at_odds: false,
+            unproven: BTreeSet::new(),
+            burnt: BTreeSet::new(),
+            forks_told: None,
             agreed: None,
             reported_level: None,
             not_before: now,
@@ -153,9 +168,14 @@ impl Lane {
         self.progressed = now;
     }
 
+    /// What was sent of these origins is not waited for any more.
+    pub(super) fn forget_sent(&mut self, gone: impl Fn(ReplicaId) -> bool) {
+        self.sent.retain(|origin, _| !gone(*origin));
+    }
+
     /// Whether both sides have the same entries, and compared what they hold since it last changed here.
     pub(super) fn is_level(&self, partition: &Partition) -> bool {
-        self.forked.is_empty()
+        self.is_sound()
             && self.agreed == Some(partition.cells.root())
             && self.gap(&partition.histories).is_some_and(Gap::is_closed)
     }
@@ -206,7 +226,7 @@ impl Lane {
             let there = self.acknowledged(origin);
             let missing = history.head().sequence.saturating_sub(there);
             gap.missing_there = gap.missing_there.saturating_add(missing);
-            gap.unservable |= missing > 0 && there < history.floor().sequence;
+            gap.unservable |= missing > 0 && there < history.served_from().sequence;
         }
         Some(gap)
     }
@@ -221,7 +241,7 @@ impl Lane {
             let first_contact = !gap.met && shortest > timing.first_contact_entries;
             gap.unservable || first_contact || longest > timing.catch_up_entries
         };
-        self.forked.is_empty() && self.gap(histories).is_some_and(calls)
+        self.is_sound() && self.gap(histories).is_some_and(calls)
     }
 
     fn status(&self, origin: ReplicaId) -> Option<&OriginStatus> {

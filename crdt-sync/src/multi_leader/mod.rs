@@ -5,6 +5,7 @@
 //! trees with its peer in a Merkle session and gets the states of the keys that differ.
 
 pub(crate) mod authority;
+mod forks;
 mod lane;
 mod members;
 mod reconcile;
@@ -111,6 +112,7 @@ impl MultiLeader {
             Message::Session(session) => self.on_session(peer, session, context),
             Message::Members(members) => self.on_members(peer, &members, context),
             Message::Rows(rows) => self.on_rows(peer, rows, context),
+            Message::Fork(fork) => self.on_fork(peer, fork, context),
             Message::Greeting(_) | Message::Farewell(_) => Ok(()),
         }
     }
@@ -202,7 +204,21 @@ impl MultiLeader {
             }
             Ok(RunOutcome::Gap) => self.ask_again(peer, partition, context),
             Ok(RunOutcome::Retired) => self.refuse_retired(peer, partition, run.origin, context),
-            Err(RunError::Forked { origin, .. }) => self.forked(peer, partition, origin, context),
+            Err(RunError::Forked { origin, .. }) => {
+                self.forked(peer, partition, origin, context);
+                self.trace(peer, partition, origin, context);
+            }
+            // The peer does not know yet, or cannot help it; what it sent lives on as a branch.
+            Err(RunError::Burnt { origin, .. }) => {
+                let news = self.lane(peer, partition, |lane| {
+                    lane.at_odds = true;
+                    lane.burnt.insert(origin)
+                });
+                if news == Some(true) {
+                    context.outbox.event(Event::BurntEntries { peer, origin, partition });
+                }
+                self.advertise(peer, partition, context);
+            }
             Err(error) => return Err(error.into()),
         }
         Ok(())

@@ -369,7 +369,7 @@ impl MultiLeader {
     ) -> Result<bool, PeerError> {
         match context.replica.check_standing(number, standing) {
             Err(RunError::Outrun) => super::renew_identity(context),
-            Err(RunError::StandingTooLarge) => return Ok(false),
+            Err(RunError::StandingTooLarge | RunError::Burnt { .. }) => return Ok(false),
             checked => checked?,
         }
         if self.refuses_standing(peer, number, standing, context) {
@@ -380,7 +380,7 @@ impl MultiLeader {
         if self.has_bug(crate::PlantedBug::FrontierRaisedEarly) {
             context.replica.raise_frontier(number, standing.clone());
         }
-        Ok(self.lane(peer, number, |lane| lane.forked.is_empty()) == Some(true))
+        Ok(self.lane(peer, number, |lane| lane.is_sound()) == Some(true))
     }
 
     /// After a session the partition takes entries again, and everybody hears how far it is.

@@ -29,7 +29,7 @@ impl MultiLeader {
             .iter()
             .map(|(origin, history)| OriginStatus {
                 origin,
-                floor: history.floor().sequence,
+                floor: history.served_from().sequence,
                 head: history.head(),
             })
             .collect();
@@ -49,7 +49,8 @@ impl MultiLeader {
         lane.advertised = Some(heads);
         let (writer, refused) = (context.replica.id, lane.refused.iter().copied().collect());
         known.told_writer = Some(writer);
-        let frontier = Frontier { partition: number, rewind, open, ask, writer, origins, refused, root };
+        let forks = partition.forks_carried_out();
+        let frontier = Frontier { partition: number, rewind, open, ask, writer, origins, refused, root, forks };
         let after = context.replica.journal.last();
         context.outbox.send(known.link, &Message::Frontier(frontier), after);
     }
@@ -82,6 +83,7 @@ impl MultiLeader {
         if context.replica.is_outrun_by(number, &heads) {
             super::renew_identity(context);
         }
+        self.compare_forks(peer, number, frontier.forks, context);
         self.find_forks(peer, number, &heads, context);
         let now = context.now.instant;
         if let Some(known) = self.peers.get_mut(&peer) {
@@ -107,32 +109,15 @@ impl MultiLeader {
         heads: &[(ReplicaId, Position)],
         context: &mut Context<'_>,
     ) {
+        let unproven = context.replica.partition(number).unproven(heads);
+        self.lane(peer, number, |lane| lane.unproven = unproven);
         for &(origin, head) in heads {
             let known = context.replica.partition(number).histories.get(origin);
             let known = known.and_then(|history| history.at(head.sequence));
             if known.is_some_and(|known| known.chain != head.chain) {
                 self.forked(peer, number, origin, context);
-                self.show_fork(peer, number, origin, head.sequence, context);
+                self.trace(peer, number, origin, context);
             }
-        }
-    }
-
-    /// Sends a peer the entry that this node holds in the place of the peer's last one, so that it learns of the
-    /// fork, too: it may be too far behind to see it in a frontier.
-    fn show_fork(
-        &self,
-        peer: NodeId,
-        number: u16,
-        origin: ReplicaId,
-        sequence: u64,
-        context: &mut Context<'_>,
-    ) {
-        let history = context.replica.partition(number).histories.get(origin);
-        let before = sequence.saturating_sub(1);
-        let run = history
-            .and_then(|history| next_run(number, origin, before, history, 1, context.outbox.durable()));
-        if let (Some(run), Some(peer)) = (run, self.peers.get(&peer)) {
-            context.outbox.send(peer.link, &Message::Run(run), Lsn::ZERO);
         }
     }
 
@@ -143,7 +128,7 @@ impl MultiLeader {
         let Some(lane) = self.peers.get(&peer).and_then(|peer| peer.lanes.get(usize::from(number))) else {
             return;
         };
-        let sound = lane.forked.is_empty();
+        let sound = lane.is_sound();
         let closed = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
         let asked = frontier.open && !closed;
         if sound && (asked || lane.calls_for_session(&partition.histories, timing)) {
@@ -188,12 +173,14 @@ impl MultiLeader {
         if in_session || gap.missing_there == 0 || (by_session && !lane.has_failed()) {
             return;
         }
+        let undivided = partition.undivided();
         let mut window =
             context.replica.config.limits.send_window.saturating_sub(lane.in_flight(&partition.histories));
         for (origin, history) in partition.histories.iter() {
             let arrived = self.advanced.get(&(number, origin));
             let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
-            let is_taken = !lane.forked.contains(&origin) && !lane.unwanted.contains(&origin);
+            let at_odds = lane.forked.contains(&origin) || undivided.iter().any(|job| job.segment == origin);
+            let is_taken = !at_odds && !lane.unwanted.contains(&origin) && !history.is_branch();
             if !is_taken || (origin != context.replica.id && too_fresh) {
                 continue;
             }
@@ -224,6 +211,7 @@ impl MultiLeader {
         if stale == Some(true) {
             self.tell_frontier(peer, number, true, context);
         }
+        self.repeat_forks(peer, number, stale == Some(true), context);
         self.report_level(peer, number, context);
     }
 

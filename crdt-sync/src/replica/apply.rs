@@ -66,6 +66,28 @@ pub enum RunError {
         /// Where the difference showed.
         sequence: u64,
     },
+    /// Entries above the cut of a forked identity: they live on as a branch of their own.
+    #[error("{origin} is burnt: it ends at sequence {end} for good")]
+    Burnt {
+        /// The identity.
+        origin: ReplicaId,
+        /// Where it ends.
+        end: u64,
+    },
+    /// More forks than this node takes on.
+    #[error("the partition knows of as many forks as it may, {limit}")]
+    TooManyForks {
+        /// The limit.
+        limit: usize,
+    },
+    /// A branch that does not fit in one record.
+    #[error("a branch of {bytes} bytes is too large to be divided from its root, {limit} are allowed")]
+    BranchTooLarge {
+        /// The bytes of its entries.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The peer named dots of this node's own identity that it never issued.
     #[error("the peer knows writes of this node's own identity that this node does not know")]
     Outrun,
@@ -197,6 +219,13 @@ impl Replica {
         {
             return Err(RunError::StandingTooLarge);
         }
+        for &(origin, head) in &standing.heads {
+            if let Some(end) =
+                self.partition(partition).end_of(origin).filter(|end| end.sequence < head.sequence)
+            {
+                return Err(RunError::Burnt { origin, end: end.sequence });
+            }
+        }
         if self.is_outrun_by(partition, &standing.heads) {
             return Err(RunError::Outrun);
         }
@@ -274,6 +303,7 @@ impl Replica {
         }
         let head = partition.histories.head(run.origin);
         check_position(run.after)?;
+        self.check_burnt(run)?;
         if run.after.sequence > head.sequence {
             return Ok(None);
         }
@@ -319,6 +349,30 @@ impl Replica {
         } else {
             Err(RunError::BrokenChain { origin: run.origin, after: run.after.sequence })
         }
+    }
+
+    /// Nothing of an identity is taken above its cut.
+    fn check_burnt(&self, run: &Run) -> Result<(), RunError> {
+        let partition = self.partition(run.partition);
+        if !partition.forks.is_burnt(run.origin) {
+            return Ok(());
+        }
+        let burnt = |end: Position| RunError::Burnt { origin: run.origin, end: end.sequence };
+        let last = run.after.sequence + run.entries.len() as u64;
+        if let Some(end) = partition.end_of(run.origin).filter(|end| end.sequence < last) {
+            return Err(burnt(end));
+        }
+        let mut at = run.after;
+        for entry in &run.entries {
+            if let Some(cut) = partition.forks.cuts_of(run.origin).find(|cut| cut.after == at) {
+                return Err(burnt(cut.after));
+            }
+            at = Position {
+                sequence: at.sequence + 1,
+                chain: at.chain.then(run.origin, run.partition, entry),
+            };
+        }
+        Ok(())
     }
 
     fn admit_entry(&self, run: &Run, sequence: u64, bytes: &Bytes) -> Result<Admitted, RunError> {

@@ -295,19 +295,19 @@ impl Draft<'_> {
             }
             (Cell::Set(elements), Action::Remove(element)) => {
                 let dots = dots_of(&elements.take(element));
-                Ok((!dots.is_empty()).then_some(Delta::SetRemove { dots }))
+                Ok((!dots.is_empty()).then(|| Delta::SetRemove { element: element.clone(), dots }))
             }
             (Cell::Counter(counter), &Action::Increment(amount)) => {
                 counter
                     .increment(Writer::unchecked(dot.replica), amount)
                     .map_err(|_| WriteError::CounterOverflow { index })?;
-                Ok((amount > 0).then(|| own_totals(counter, dot)))
+                Ok((amount > 0).then(|| own_totals(counter, dot, amount, 0)))
             }
             (Cell::Counter(counter), &Action::Decrement(amount)) => {
                 counter
                     .decrement(Writer::unchecked(dot.replica), amount)
                     .map_err(|_| WriteError::CounterOverflow { index })?;
-                Ok((amount > 0).then(|| own_totals(counter, dot)))
+                Ok((amount > 0).then(|| own_totals(counter, dot, 0, amount)))
             }
             (Cell::Register(register), Action::Set(value)) => {
                 match value {
@@ -377,10 +377,12 @@ fn dots_of(dots: &DotSet) -> Vec<Dot> {
     all
 }
 
-fn own_totals(counter: &crdt_core::PnCounter, dot: Dot) -> Delta {
+fn own_totals(counter: &crdt_core::PnCounter, dot: Dot, raised: u64, lowered: u64) -> Delta {
     Delta::Counter {
         incremented: counter.increments().entry(dot.replica),
         decremented: counter.decrements().entry(dot.replica),
+        raised,
+        lowered,
     }
 }
 

@@ -7,11 +7,12 @@ use replication_log::Lsn;
 use serde::{Deserialize, Serialize};
 
 use super::ItemKey;
+use super::split::Split;
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
 use crate::node::NodeId;
-use crate::wire::{Run, Standing};
+use crate::wire::{KnownForks, Run, Standing};
 
 /// A record of the log. Replaying all of them in order rebuilds the replica.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,15 @@ pub(crate) enum JournalRecord {
         /// Which.
         documents: Vec<ItemKey>,
     },
+    /// Something new was learned of forked identities.
+    ForksKnown {
+        /// The partition.
+        partition: u16,
+        /// What was new.
+        known: KnownForks,
+    },
+    /// A history was divided at a cut.
+    Split(Split),
 }
 
 /// What must be the same whenever the log is opened.

@@ -9,10 +9,14 @@ mod cells;
 mod collected;
 mod conflicts;
 mod draft;
+mod fork;
+#[cfg(test)]
+mod fork_tests;
 mod journal;
 mod members;
 mod partition;
 mod replay;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +36,7 @@ pub(crate) use collected::Coverage;
 use conflicts::LostWrite;
 
 pub use draft::{Action, Write, WriteError, Written};
+pub(crate) use fork::Divided;
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
 pub(crate) use replay::STORED;
@@ -129,6 +134,8 @@ pub(crate) struct Replica {
     /// The last stamp that was given out.
     issued: Hlc,
     pub(crate) rng: ChaCha8Rng,
+    /// Drawn at the start: tells this process from another that says it is the same node.
+    pub(crate) incarnation: u64,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) journal: Journal,
     lost_writes: Vec<LostWrite>,
@@ -142,10 +149,12 @@ impl Replica {
         let partitions = (0..config.partitions)
             .map(|number| Partition::new(number, &tree_key, &config))
             .collect::<Result<_, _>>()?;
+        let mut rng = ChaCha8Rng::from_seed(config.seed);
         Ok(Self {
+            incarnation: rng.next_u64(),
             clock: HlcClock::new(config.timing.max_drift),
             issued: Hlc::ZERO,
-            rng: ChaCha8Rng::from_seed(config.seed),
+            rng,
             id: ReplicaId::from_u128(0),
             journal: Journal::after(Lsn::ZERO),
             lost_writes: Vec::new(),

@@ -10,6 +10,7 @@ use super::{Config, JournalRecord};
 use super::ahead::Ahead;
 use super::cells::{Cells, ItemKey};
 use super::conflicts::Conflicts;
+use super::fork::Forks;
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
@@ -30,6 +31,7 @@ pub(crate) struct Partition {
     pub(crate) ahead: Ahead,
     /// Deleted documents were forgotten here.
     pub(crate) has_forgotten: bool,
+    pub(crate) forks: Forks,
     max_revisions: usize,
 }
 
@@ -56,6 +58,7 @@ impl Partition {
             histories: Histories::default(),
             ahead: Ahead::default(),
             has_forgotten: false,
+            forks: Forks::default(),
             max_revisions,
         })
     }
@@ -69,6 +72,9 @@ impl Partition {
     pub(crate) fn apply(&mut self, entry: &Entry, effect: &(Cell, CausalContext), kind: Kind, lsn: Lsn) {
         let key = ItemKey { collection: entry.collection, key: entry.key.clone() };
         let (delta, delta_context) = effect;
+        let held = self.cells.get(&key).map(|held| &held.cell);
+        let spoken_of = self.forks.spoken_of(&self.histories, entry, held, delta_context);
+        let delta_context = spoken_of.as_ref().unwrap_or(delta_context);
         let (context, max_revisions) = (&self.context, self.max_revisions);
         let _ = self.cells.change(&key, kind, lsn, |cell| {
             let change = cell.join(context, delta, delta_context);
@@ -100,7 +106,7 @@ impl Partition {
         let dots = theirs.dots();
         let mut removed = CausalContext::new();
         let mut answer = Answer::Nothing;
-        let (context, max_revisions) = (&self.context, self.max_revisions);
+        let (context, forks, max_revisions) = (&self.context, &self.forks, self.max_revisions);
         let change = self.cells.change(key, kind, lsn, |cell| {
             removed = cell.dots().difference(&dots).intersection(their_context);
             // Of what the peer has seen, exactly what the journal keeps: a replay then decides the same, even where
@@ -108,6 +114,7 @@ impl Partition {
             let mut seen = removed.clone();
             let _ = seen.merge(&dots);
             let change = cell.join(context, theirs, &seen);
+            forks.clamp(key, cell);
             cell.stem(max_revisions);
             answer = cell.answer_to(theirs, &key.key);
             change

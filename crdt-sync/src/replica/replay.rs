@@ -259,6 +259,18 @@ impl Replica {
                 self.replay_members(&known);
                 Ok(())
             }
+            JournalRecord::ForksKnown { partition, known } => {
+                self.checked(partition, lsn)?;
+                let partition = self.partition_mut(partition);
+                let news = partition.forks.learn(&known);
+                partition.clamp_all(&news.ceilings, lsn);
+                Ok(())
+            }
+            JournalRecord::Split(split) => {
+                self.checked(split.run.partition, lsn)?;
+                let divided = self.partition_mut(split.run.partition).split(&split, lsn);
+                divided.map(|_| ()).map_err(|_| RecoverError::OutOfOrder { lsn })
+            }
         }
     }
 

@@ -67,6 +67,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Farewell(body) => with_head(5, body),
         Message::Members(body) => with_head(6, body),
         Message::Rows(body) => with_head(7, body),
+        Message::Fork(body) => with_head(8, body),
     }
 }
 
@@ -92,6 +93,7 @@ pub fn decode(frame: &[u8], limits: &Limits) -> Result<Message, WireError> {
         5 => body_of(body, limits).map(Message::Farewell),
         6 => body_of(body, limits).map(Message::Members),
         7 => body_of(body, limits).map(Message::Rows),
+        8 => body_of(body, limits).map(Message::Fork),
         tag => Err(WireError::UnknownMessage { tag }),
     }
 }

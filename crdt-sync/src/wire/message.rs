@@ -29,6 +29,8 @@ pub enum Message {
     Members(Members),
     /// What the sender knows of how far members are.
     Rows(Rows),
+    /// A word about a forked identity.
+    Fork(super::Fork),
 }
 
 /// Who speaks, and what must agree before anything else is said.
@@ -42,6 +44,8 @@ pub struct Greeting {
     pub partitions: u16,
     /// The declared collections, ascending.
     pub collections: Vec<CollectionId>,
+    /// Drawn when the sender started: two processes under one name differ in it.
+    pub incarnation: u64,
 }
 
 /// What the sender applied and made durable in one partition, per origin.
@@ -63,6 +67,9 @@ pub struct Frontier {
     pub refused: Vec<ReplicaId>,
     /// The digest and the number of all keys of the partition, when both sides seem to be equally far.
     pub root: Option<(u128, u64)>,
+    /// Stands for what the sender knows of forks and has carried out; zeros when there are none. Two sides compare
+    /// trees only when it is the same.
+    pub forks: [u8; 16],
 }
 
 /// One origin in a [`Frontier`].
@@ -230,4 +237,6 @@ pub enum Farewell {
     Unauthorized,
     /// The receiver was retired: nothing of it is merged any more.
     Retired,
+    /// Another live process says it is the same node.
+    Duplicate,
 }

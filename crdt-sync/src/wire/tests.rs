@@ -69,6 +69,7 @@ fn samples() -> Vec<Message> {
             cluster_check: [0xcc; 8],
             partitions: 1,
             collections: vec![Collection::sets("lists").id()],
+            incarnation: 300,
         }),
         Message::Frontier(Frontier {
             partition: 0,
@@ -79,6 +80,7 @@ fn samples() -> Vec<Message> {
             origins: vec![status],
             refused: vec![origin()],
             root: Some((9, 2)),
+            forks: [0xdd; 16],
         }),
         Message::Run(Run { partition: 0, origin: origin(), after, entries: vec![encoded], chain }),
         Message::Farewell(Farewell::OtherCluster),
@@ -93,6 +95,26 @@ fn samples() -> Vec<Message> {
     samples.push(Message::Farewell(Farewell::Retired));
     let rows = vec![(active, vec![(origin(), 3)])];
     samples.push(Message::Rows(Rows { partition: 0, ask: true, rows }));
+    let cut = Cut { after, root: origin() };
+    let forks = KnownForks {
+        cuts: vec![(cut, vec![origin()])],
+        branches: vec![(ReplicaId::from_bytes([0xbb; 16]), Branch { root: origin(), start: 1 })],
+        ceilings: vec![Ceiling {
+            collection: Collection::counters("counts").id(),
+            key: "k".into(),
+            segment: origin(),
+            incremented: 5,
+            decremented: 0,
+        }],
+    };
+    let run = Run { partition: 0, origin: origin(), after, entries: vec!["entry".into()], chain };
+    let words = [
+        ForkWord::Trace { origin: origin(), samples: vec![after] },
+        ForkWord::Known(forks),
+        ForkWord::Ask { segment: origin(), after: 1, head: after },
+        ForkWord::Lesson { segment: origin(), run },
+    ];
+    samples.extend(words.map(|word| Message::Fork(Fork { partition: 0, word })));
     samples
 }
 

@@ -55,6 +55,7 @@ fn stranger(cluster: &mut Cluster) -> LinkId {
         cluster_check: config(1, 0).cluster.check(),
         partitions: 1,
         collections,
+        incarnation: 77,
     };
     say(cluster, link, &Message::Greeting(greeting));
     link
@@ -74,12 +75,12 @@ fn violations(cluster: &Cluster) -> usize {
 fn a_fork_costs_neither_side_an_acknowledged_write() {
     for writes in [&["other"][..], &["other", "another"]] {
         let cluster = restored_and_written(writes);
-        let mut here: Vec<Bytes> = writes.iter().map(|element| Bytes::from(*element)).collect();
-        here.push("before".into());
-        here.sort();
-        assert_eq!(elements(&cluster, 0, "list"), here);
-        assert_eq!(elements(&cluster, 1, "list"), ["after".into(), "before".into()]);
+        let mut all: Vec<Bytes> = writes.iter().map(|element| Bytes::from(*element)).collect();
+        all.extend(["after".into(), "before".into()]);
+        all.sort();
+        cluster.assert_agreement();
         for node in 0..2 {
+            assert_eq!(elements(&cluster, node, "list"), all);
             let told =
                 |(at, event): &(usize, Event)| *at == node && matches!(event, Event::ForkedReplica { .. });
             assert!(cluster.events.iter().any(told), "node {node} was not told");
@@ -146,6 +147,7 @@ fn impossible_sequences_end_the_link_that_named_them() {
         origins,
         refused: Vec::new(),
         root: None,
+        forks: [0; 16],
     };
     say(&mut cluster, link, &Message::Frontier(frontier));
     assert_eq!(violations(&cluster), 1);

@@ -10,6 +10,8 @@ mod conflicts;
 mod members;
 mod rejoin;
 mod stability;
+mod forks;
+mod forks_random;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -212,7 +214,10 @@ impl Cluster {
         }
         let records = self.logs[node].clone();
         let number = u8::try_from(node + 1).unwrap();
-        self.engines[node] = Engine::open(config(number, 1), records, self.now()).unwrap();
+        // No two runs share a seed, or they would draw the same identities.
+        self.next += 1;
+        let config = config(number, self.next.to_le_bytes()[0]);
+        self.engines[node] = Engine::open(config, records, self.now()).unwrap();
         self.drain(node);
     }
 
