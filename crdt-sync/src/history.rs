@@ -156,6 +156,13 @@ impl Histories {
         }
     }
 
+    /// The history is that of a branch, whose entries are not handed on.
+    pub(crate) fn mark_branch(&mut self, origin: ReplicaId) {
+        if let Some(history) = self.origins.get_mut(&origin) {
+            history.branch = true;
+        }
+    }
+
     /// Puts entries in front of a history, whose floor sinks to the position before them.
     pub(crate) fn fill(
         &mut self,

@@ -159,6 +159,9 @@ impl Loader {
         for (entry, lsn) in run.entries.into_iter().zip(lsns) {
             partition.remember(run.origin, entry, Lsn::new(*lsn));
         }
+        if partition.forks.start_of(run.origin).is_some() {
+            partition.histories.mark_branch(run.origin);
+        }
         if partition.histories.head(run.origin).chain == run.chain {
             Ok(())
         } else {

@@ -262,6 +262,8 @@ impl Draft<'_> {
         let dot = self.next_dot(number)?;
         let delta =
             self.change(index, declared, &mut cell, write, Stamp { time, replica: dot.replica }, dot)?;
+        // As a replay of the entry would.
+        cell.stem(self.replica.config.limits.max_revisions);
         self.cells.insert(slot, cell);
         match delta {
             Some(delta) => self.enter(number, write, time, delta),

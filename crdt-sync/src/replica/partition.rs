@@ -84,9 +84,10 @@ impl Partition {
         let _ = self.context.merge(delta_context);
     }
 
-    /// Remembers an entry so that it can be handed on.
+    /// Remembers an entry so that it can be handed on. A branch goes on with the chain of its root.
     pub(crate) fn remember(&mut self, origin: ReplicaId, bytes: Bytes, lsn: Lsn) -> Chain {
-        let chain = self.histories.head(origin).chain.then(origin, self.number, &bytes);
+        let root = self.forks.root_of(origin);
+        let chain = self.histories.head(origin).chain.then(root, self.number, &bytes);
         self.histories.push(origin, Retained { bytes, chain, lsn });
         chain
     }
@@ -138,7 +139,9 @@ impl Partition {
         let (since, bounds) = self.ahead.noted(&self.histories);
         let ahead =
             (!bounds.is_empty()).then(|| JournalRecord::Ahead { partition, since: since.get(), bounds });
-        forgot.into_iter().chain(ahead)
+        let known = self.forks.known();
+        let forks = (!known.is_empty()).then_some(JournalRecord::ForksKnown { partition, known });
+        forgot.into_iter().chain(ahead).chain(forks)
     }
 
     /// Takes over a peer's standing after all its states were merged.

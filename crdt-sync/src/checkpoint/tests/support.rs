@@ -10,7 +10,7 @@ use crate::cell::Cell;
 use crate::checkpoint::{CheckpointPiece, Writer};
 use crate::collection::{Collection, Strategy};
 use crate::node::{ClusterKey, NodeId};
-use crate::replica::{Config, Coverage, ItemKey, RecoverError, Replica, Write};
+use crate::replica::{Config, Coverage, ItemKey, JournalRecord, RecoverError, Replica, Write};
 use crate::time::WallTime;
 use crate::wire::{ItemState, Run, Standing, StatesPart};
 
@@ -174,6 +174,8 @@ pub(super) fn checkpoint_of(replica: &mut Replica) -> Vec<u8> {
 pub(super) struct Whole {
     id: crdt_core::ReplicaId,
     last: Lsn,
+    /// Members, forks, and what else a checkpoint says in records.
+    head: Vec<JournalRecord>,
     /// Standing, cells, and a digest of the sketch.
     partitions: Vec<(Standing, Cells, u128)>,
 }
@@ -190,7 +192,7 @@ impl Whole {
             (partition.standing(), cells, sketch)
         });
         let partitions = partitions.collect();
-        Self { id: replica.id, last: replica.journal.last(), partitions }
+        Self { id: replica.id, last: replica.journal.last(), head: replica.records_of_head(), partitions }
     }
 }
 

@@ -112,9 +112,11 @@ fn a_conflict_is_told_when_it_begins_and_when_it_ends_and_not_again_after_a_rest
 #[test]
 fn a_conflict_is_not_told_before_it_is_durable() {
     let mut cluster = cluster(2, false);
+    // They have met before, or node 0 would have to make that durable first.
+    cluster.connect(0, 1);
+    cluster.settle();
     cluster.write(0, put(&joined(), "one"));
     cluster.write(1, put(&joined(), "two"));
-    cluster.connect(0, 1);
     // Node 0 gets the frames, and its disk does nothing.
     let now = cluster.now();
     let mut outputs = Vec::new();
