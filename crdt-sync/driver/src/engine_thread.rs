@@ -1,9 +1,11 @@
 //! The thread that owns the engine: it feeds it what happened and does what it says.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crdt_sync::time::Instant;
+use crdt_sync::wire::{self, Farewell, Message};
 use crdt_sync::{Engine, Event, Input, LinkId, Output, Reply, Request, RequestId};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{broadcast, oneshot};
@@ -11,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::net::{NetInput, Outbound};
+use crate::net::{Net, NetInput, Outbound, Refusal};
 
 /// How long an idle thread sleeps when the engine asked for no timer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -38,6 +40,7 @@ pub(crate) struct EngineThread {
     pub(crate) disk: Disk,
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
+    network: Net,
     links: BTreeMap<LinkId, Outbound>,
     replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
@@ -47,12 +50,19 @@ pub(crate) struct EngineThread {
 }
 
 impl EngineThread {
-    pub(crate) fn new(engine: Engine, disk: Disk, clock: Clock, events: broadcast::Sender<Event>) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        disk: Disk,
+        clock: Clock,
+        events: broadcast::Sender<Event>,
+        network: Net,
+    ) -> Self {
         Self {
             engine,
             disk,
             clock,
             events,
+            network,
             links: BTreeMap::new(),
             replies: BTreeMap::new(),
             next_request: 0,
@@ -89,17 +99,25 @@ impl EngineThread {
         }
     }
 
-    /// Closing the log makes everything durable that was appended, and whoever waited for that is told.
+    /// Closing the log makes everything durable that was appended, and whoever waited for that is told: clients by
+    /// their replies, peers by what they are sent before the farewell. Connections end when it is written.
     fn end(mut self, mut disk: UnboundedReceiver<Input>) {
-        self.links.clear();
         self.disk.close();
         while let Ok(input) = disk.try_recv() {
             self.engine.handle(self.clock.now(), input);
             while let Some(output) = self.engine.poll_output() {
-                if let Output::Reply { id, reply } = output {
-                    reply_to(&mut self.replies, id, reply);
+                match output {
+                    Output::Reply { id, reply } => reply_to(&mut self.replies, id, reply),
+                    Output::Send { link, frame } => {
+                        let _ = self.links.get(&link).map(|outbound| outbound.send(frame));
+                    }
+                    _ => {}
                 }
             }
+        }
+        let farewell = wire::encode(&Message::Farewell(Farewell::Leaving));
+        for outbound in self.links.values() {
+            outbound.send(farewell.clone());
         }
     }
 
@@ -126,7 +144,8 @@ impl EngineThread {
 
     fn network(&mut self, input: NetInput) {
         match input {
-            NetInput::Up { link, dialed, outbound } => {
+            NetInput::Up { link, outbound } => {
+                let dialed = outbound.dialed;
                 self.links.insert(link, outbound);
                 self.handle(Input::LinkUp { link, dialed });
             }
@@ -134,6 +153,7 @@ impl EngineThread {
                 self.links.remove(&link);
                 self.handle(Input::LinkDown { link });
             }
+            NetInput::Frame { link, bytes, _room } => self.handle(Input::Frame { link, bytes }),
             NetInput::Engine(input) => self.handle(input),
         }
     }
@@ -165,20 +185,54 @@ impl EngineThread {
             return;
         };
         if !outbound.send(frame) {
-            warn!(link = link.0, "a peer takes nothing any more; its connection is closed");
-            self.links.remove(&link);
-            self.deferred.push_back(Input::LinkDown { link });
+            return self.drop_link(link);
         }
+        let limits = &self.network.limits;
+        if outbound.queued() > limits.max_queued {
+            self.give_up(link);
+        } else if self.network.counters.queued.load(Ordering::Relaxed) > limits.max_queued_total {
+            let slowest =
+                self.links.iter().max_by_key(|(_, outbound)| outbound.queued()).map(|(link, _)| *link);
+            self.give_up(slowest.unwrap_or(link));
+        }
+    }
+
+    /// A peer takes too little of what it is sent. It catches up when it is back.
+    fn give_up(&mut self, link: LinkId) {
+        if let Some(outbound) = self.links.get(&link) {
+            self.network.refuse(outbound.address, outbound.dialed, Refusal::Stalled);
+            outbound.abandon();
+        }
+        self.drop_link(link);
+    }
+
+    fn drop_link(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.deferred.push_back(Input::LinkDown { link });
     }
 
     fn tell(&self, event: Event) {
         match &event {
             Event::SessionProgress { .. } => {}
-            Event::Violation { link, error } => warn!(link = link.0, %error, "a peer broke the protocol"),
+            Event::Violation { link, error } => {
+                warn!(link = link.0, %error, "a peer broke the protocol");
+                self.strike(*link);
+            }
+            Event::LinkRefused { link, reason: Farewell::OtherCluster } => {
+                warn!(link = link.0, "a peer of another cluster was refused");
+                self.strike(*link);
+            }
             other => info!(event = ?other, "engine event"),
         }
         // Nobody need listen.
         let _ = self.events.send(event);
+    }
+
+    /// The peer at the other end of a link is up to no good.
+    fn strike(&self, link: LinkId) {
+        if let Some(outbound) = self.links.get(&link) {
+            self.network.strike(outbound.address, outbound.dialed);
+        }
     }
 }
 

@@ -10,15 +10,21 @@ mod collections;
 mod disk;
 mod engine_thread;
 mod error;
+mod limits;
 mod net;
 mod node;
 mod options;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use collections::{Counters, Documents, Registers, Sets};
 pub use error::{NodeError, OpenError};
-pub use net::Traffic;
+pub use limits::{NetworkLimits, Rate};
+pub use net::{Connections, NetworkEvent, Refusal, Traffic};
 pub use node::Node;
 pub use options::NodeOptions;
+#[cfg(feature = "tls")]
+pub use tls::{Identity, PublicKey, Tls, TlsError, Trust};
 
 /// The front page's example, so that it is true.
 #[cfg(doctest)]

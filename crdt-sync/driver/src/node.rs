@@ -18,12 +18,10 @@ use crate::clock::Clock;
 use crate::disk::{self, Disk, FileLog};
 use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError};
-use crate::net::{self, Counters, Net, NetInput, Traffic};
+use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Phase, Stop, Traffic};
 use crate::options::NodeOptions;
 
 const QUEUE: usize = 1_024;
-/// A peer that lets more than this wait for it is given up; it catches up when it is back.
-const MAX_QUEUED_BYTES: usize = 64 << 20;
 /// How many keys are copied out of the engine at a time, so that a scan does not hold up everything else.
 const SCAN_PAGE: usize = 4_096;
 const READ_DEADLINE: Duration = Duration::from_secs(10);
@@ -69,7 +67,7 @@ struct Inner {
 
 /// A task that holds connections, and the way to end it.
 struct Running {
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Phase>,
     task: JoinHandle<()>,
 }
 
@@ -78,14 +76,15 @@ impl Node {
     ///
     /// Reads the whole log back: O(records). The directory is locked until the node is shut down.
     pub async fn open(directory: impl AsRef<Path>, options: NodeOptions) -> Result<Self, OpenError> {
-        let beyond_loopback = options.beyond_loopback;
+        let beyond_loopback = options.beyond_loopback || options.protection.is_protected();
         let listener = match options.listen {
             Some(address) => Some(bind(address, beyond_loopback).await?),
             None => None,
         };
         let directory = directory.as_ref().to_path_buf();
         let clock = Clock::start();
-        let max_frame = options.limits.max_frame;
+        let (network_limits, decoding) = (options.network_limits.clone(), options.limits.clone());
+        let protection = options.protection.clone();
         let (engine, log) = tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
             .await
             .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
@@ -95,11 +94,9 @@ impl Node {
         let (inputs, network_outlet) = mpsc::channel::<NetInput>(QUEUE);
         let (events, _) = broadcast::channel(QUEUE);
         let disk = Disk::start(log, disk_inputs)?;
-        let thread = EngineThread::new(engine, disk, clock, events.clone());
+        let network = Net::new(inputs, network_limits, decoding, protection);
+        let thread = EngineThread::new(engine, disk, clock, events.clone(), network.clone());
         start(thread, Inlets { commands: commands_outlet, network: network_outlet, disk: disk_outlet })?;
-
-        let counters = Arc::new(Counters::default());
-        let network = Net { inputs, counters, max_frame, max_queued: MAX_QUEUED_BYTES };
         let node = Self {
             inner: Arc::new(Inner {
                 commands,
@@ -224,6 +221,17 @@ impl Node {
         self.inner.network.counters.traffic()
     }
 
+    /// How many connections there are, and what became of those that were not wanted.
+    pub fn connections(&self) -> Connections {
+        self.inner.network.connections()
+    }
+
+    /// What happens at the edge from now on: connections that are refused, and addresses that are locked out. A listener
+    /// that falls far behind misses events and is told so.
+    pub fn network_events(&self) -> broadcast::Receiver<NetworkEvent> {
+        self.inner.network.events.subscribe()
+    }
+
     /// What happens inside from now on. A listener that falls far behind misses events and is told so.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.inner.events.subscribe()
@@ -283,13 +291,13 @@ impl Node {
 
 /// Dropping it ends the task too, because nobody is left who could say anything else.
 impl Running {
-    fn start<F: Future<Output = ()> + Send + 'static>(task: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
-        let (stop, stopped) = watch::channel(false);
+    fn start<F: Future<Output = ()> + Send + 'static>(task: impl FnOnce(Stop) -> F) -> Self {
+        let (stop, stopped) = watch::channel(Phase::Open);
         Self { stop, task: tokio::spawn(task(stopped)) }
     }
 
     async fn end(self) {
-        let _ = self.stop.send(true);
+        let _ = self.stop.send(Phase::Over);
         let _ = self.task.await;
     }
 }
@@ -307,7 +315,17 @@ async fn bind(address: SocketAddr, beyond_loopback: bool) -> Result<(SocketAddr,
 fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(Engine, FileLog), OpenError> {
     let log = disk::open(directory)?;
     let logged = disk::first_record(&log)?.and_then(|record| crdt_sync::node_of_log(&record));
-    let node = options.node.or(logged).unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
+    let certified = options.protection.own_node();
+    if let (Some(named), Some(certified)) = (options.node, certified)
+        && named != certified
+    {
+        return Err(OpenError::OtherNode { named, certified });
+    }
+    let node = options
+        .node
+        .or(certified)
+        .or(logged)
+        .unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
     seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());

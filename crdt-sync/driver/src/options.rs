@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crdt_sync::{ClusterKey, Collection, Limits, NodeId, Timing};
 
+use crate::limits::NetworkLimits;
+use crate::net::Protection;
+
 /// TCP loses nothing while a connection lives, so repeating is for peers that are stuck, not for frames that are slow.
 const RELIABLE: Timing = Timing {
     resend_after: Duration::from_secs(15),
@@ -30,9 +33,11 @@ pub struct NodeOptions {
     pub(crate) collections: Vec<Collection>,
     pub(crate) partitions: u16,
     pub(crate) listen: Option<SocketAddr>,
+    pub(crate) protection: Protection,
     pub(crate) beyond_loopback: bool,
     pub(crate) is_restored: bool,
     pub(crate) limits: Limits,
+    pub(crate) network_limits: NetworkLimits,
     pub(crate) timing: Timing,
 }
 
@@ -45,14 +50,17 @@ impl NodeOptions {
             collections: Vec::new(),
             partitions: 1,
             listen: None,
+            protection: Protection::None,
             beyond_loopback: false,
             is_restored: false,
             limits: Limits::default(),
+            network_limits: NetworkLimits::default(),
             timing: RELIABLE,
         }
     }
 
-    /// The node's name. Without it a new directory draws one at random, and an existing one keeps its own.
+    /// The node's name. Without it the node has the one its certificate names; without that, a new directory draws one
+    /// at random, and an existing one keeps its own.
     pub fn node(mut self, node: NodeId) -> Self {
         self.node = Some(node);
         self
@@ -76,7 +84,14 @@ impl NodeOptions {
         self
     }
 
-    /// Allows addresses other than this machine's own. Connections are neither encrypted nor authenticated:
+    /// Encrypts all connections, and accepts only peers that prove who they are. Any address is allowed then.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::Tls) -> Self {
+        self.protection = Protection::Tls(tls);
+        self
+    }
+
+    /// Allows addresses other than this machine's own without TLS. Connections are neither encrypted nor authenticated:
     /// whoever can reach the node and knows the cluster's check value can read and write everything.
     pub fn allow_unprotected_network(mut self) -> Self {
         self.beyond_loopback = true;
@@ -93,7 +108,13 @@ impl NodeOptions {
         self
     }
 
-    /// Other bounds than the default ones.
+    /// Other bounds on connections than the default ones.
+    pub fn network_limits(mut self, limits: NetworkLimits) -> Self {
+        self.network_limits = limits;
+        self
+    }
+
+    /// Other bounds on data than the default ones.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self

@@ -1,0 +1,7 @@
+//! The edge of a node: real sockets, real files, and peers that mean no good.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::disallowed_methods, reason = "a test of the edge looks at its files")]
+
+mod support;
+#[cfg(feature = "tls")]
+mod tls;
