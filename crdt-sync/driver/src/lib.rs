@@ -4,6 +4,7 @@
     clippy::disallowed_types,
     reason = "this is the edge: it owns the clock, the sockets, the files and the threads"
 )]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 
 mod clock;
 mod collections;

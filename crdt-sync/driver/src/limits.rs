@@ -37,7 +37,8 @@ pub struct NetworkLimits {
     pub frame_deadline: Duration,
     /// How long a peer may take nothing of what it is sent; 30 seconds.
     pub stall_timeout: Duration,
-    /// Bytes that may wait to be sent to one peer; 64 MiB. Beyond it the peer is disconnected.
+    /// Bytes that may wait to be sent to one peer; 64 MiB. Beyond it the peer is disconnected. It should be a few times
+    /// [`Limits::send_window`](crdt_sync::Limits::send_window), which is sent at once to a peer that is behind.
     pub max_queued: u64,
     /// Bytes that may wait to be sent to all peers together; 256 MiB. Beyond it the peer with the most waiting is
     /// disconnected.
