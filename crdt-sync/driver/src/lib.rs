@@ -15,6 +15,7 @@ mod limits;
 mod net;
 mod node;
 mod options;
+mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
 

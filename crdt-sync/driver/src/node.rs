@@ -24,7 +24,7 @@ use crate::options::NodeOptions;
 const QUEUE: usize = 1_024;
 /// How many keys are copied out of the engine at a time, so that a scan does not hold up everything else.
 const SCAN_PAGE: usize = 4_096;
-const READ_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running node: a directory, its log, its sockets, and the engine between them. Clones are handles to the
 /// same node.
@@ -50,13 +50,16 @@ const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// When the last handle is dropped the node ends by itself: what was written becomes durable and peers are told,
+/// but nobody waits for that. [`shutdown`](Self::shutdown) does.
 #[derive(Clone)]
 pub struct Node {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    commands: mpsc::Sender<Command>,
+pub(crate) struct Inner {
+    pub(crate) commands: mpsc::Sender<Command>,
     events: broadcast::Sender<Event>,
     network: Net,
     clock: Clock,
@@ -66,7 +69,7 @@ struct Inner {
 }
 
 /// A task that holds connections, and the way to end it.
-struct Running {
+pub(crate) struct Running {
     stop: watch::Sender<Phase>,
     task: JoinHandle<()>,
 }
@@ -237,28 +240,17 @@ impl Node {
         self.inner.events.subscribe()
     }
 
-    /// Ends connections, makes everything durable and closes the log. Other handles get
-    /// [`NodeError::Ended`] from then on.
-    pub async fn shutdown(self) {
-        self.disconnect().await;
-        self.stop_listening().await;
-        let (done, ended) = oneshot::channel();
-        if self.inner.commands.send(Command::Shutdown(done)).await.is_ok() {
-            let _ = ended.await;
-        }
-    }
-
-    fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.inner.clock.instant()
     }
 
-    async fn ask(&self, request: Request) -> Result<Reply, NodeError> {
+    pub(crate) async fn ask(&self, request: Request) -> Result<Reply, NodeError> {
         let (reply, answer) = oneshot::channel();
         self.inner.commands.send(Command::Request(request, reply)).await.map_err(|_| NodeError::Ended)?;
         answer.await.map_err(|_| NodeError::Ended)
     }
 
-    async fn inspect<T: Send + 'static>(
+    pub(crate) async fn inspect<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Result<T, NodeError> {
@@ -280,11 +272,11 @@ impl Node {
         }
     }
 
-    fn listener(&self) -> MutexGuard<'_, Option<(SocketAddr, Running)>> {
+    pub(crate) fn listener(&self) -> MutexGuard<'_, Option<(SocketAddr, Running)>> {
         self.inner.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dialers(&self) -> MutexGuard<'_, Vec<(SocketAddr, Running)>> {
+    pub(crate) fn dialers(&self) -> MutexGuard<'_, Vec<(SocketAddr, Running)>> {
         self.inner.dialers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -296,9 +288,21 @@ impl Running {
         Self { stop, task: tokio::spawn(task(stopped)) }
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         let _ = self.stop.send(Phase::Over);
         let _ = self.task.await;
+    }
+
+    /// Makes no new connections; those there are go on.
+    pub(crate) fn leave(&self) {
+        let _ = self.stop.send(Phase::Leaving);
+    }
+
+    /// Waits until its connections have ended by themselves, as long as they have time.
+    pub(crate) async fn end_by(mut self, deadline: tokio::time::Instant) {
+        if tokio::time::timeout_at(deadline, &mut self.task).await.is_err() {
+            self.end().await;
+        }
     }
 }
 
@@ -358,7 +362,7 @@ fn start(thread: EngineThread, inlets: Inlets) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn refusal(reply: Reply) -> NodeError {
+pub(crate) fn refusal(reply: Reply) -> NodeError {
     match reply {
         Reply::Refused(error) => error.into(),
         Reply::Overloaded => NodeError::Overloaded,
