@@ -7,6 +7,7 @@ use crdt_sync::{Action, Bytes, Cell, Collection, CollectionId, ItemKey, Strategy
 
 use crate::error::NodeError;
 use crate::node::Node;
+use crate::watch::Watch;
 
 type SharedResolver = Arc<dyn Resolver<Bytes> + Send + Sync>;
 
@@ -93,6 +94,13 @@ impl Place {
         self.act(key, action).await?.ok_or(NodeError::Ended)
     }
 
+    async fn watch<T>(
+        &self,
+        read: impl Fn(Option<Cell>) -> T + Send + Sync + 'static,
+    ) -> Result<Watch<T>, NodeError> {
+        self.node.watch_as(self.collection, Arc::new(move |_: &[u8], cell| Ok(read(cell)))).await
+    }
+
     async fn cell(&self, key: impl Into<Bytes>) -> Result<Option<Cell>, NodeError> {
         self.node.read(ItemKey { collection: self.collection, key: key.into() }).await
     }
@@ -172,6 +180,16 @@ impl Documents {
         });
         Ok(documents.collect())
     }
+
+    /// Watches the documents from now on; each change comes with what a reader sees by the collection's rule.
+    pub async fn watch(&self) -> Result<Watch<Reading<Bytes>>, NodeError> {
+        let shown = self.clone();
+        let show = move |key: &[u8], cell| match cell {
+            Some(Cell::Document(document)) => Ok(shown.show(key, &document)?),
+            _ => Ok(shown.show(key, &Document::default())?),
+        };
+        self.at.node.watch_as(self.at.collection, Arc::new(show)).await
+    }
 }
 
 impl Sets {
@@ -187,10 +205,12 @@ impl Sets {
 
     /// The elements, ascending.
     pub async fn elements(&self, key: impl Into<Bytes>) -> Result<Vec<Bytes>, NodeError> {
-        Ok(match self.at.cell(key).await? {
-            Some(Cell::Set(elements)) => elements.to_sorted().into_iter().cloned().collect(),
-            _ => Vec::new(),
-        })
+        Ok(elements_of(self.at.cell(key).await?))
+    }
+
+    /// Watches the sets from now on; each change comes with the elements, ascending.
+    pub async fn watch(&self) -> Result<Watch<Vec<Bytes>>, NodeError> {
+        self.at.watch(elements_of).await
     }
 }
 
@@ -207,10 +227,12 @@ impl Counters {
 
     /// The sum of all increments less all decrements that reached this node.
     pub async fn value(&self, key: impl Into<Bytes>) -> Result<i128, NodeError> {
-        Ok(match self.at.cell(key).await? {
-            Some(Cell::Counter(counter)) => counter.value(),
-            _ => 0,
-        })
+        Ok(value_of(self.at.cell(key).await?))
+    }
+
+    /// Watches the counters from now on; each change comes with the value.
+    pub async fn watch(&self) -> Result<Watch<i128>, NodeError> {
+        self.at.watch(value_of).await
     }
 }
 
@@ -227,9 +249,32 @@ impl Registers {
 
     /// The last value written.
     pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Bytes>, NodeError> {
-        Ok(match self.at.cell(key).await? {
-            Some(Cell::Register(register)) => register.get().cloned(),
-            _ => None,
-        })
+        Ok(last_written(self.at.cell(key).await?))
+    }
+
+    /// Watches the registers from now on; each change comes with the last value written.
+    pub async fn watch(&self) -> Result<Watch<Option<Bytes>>, NodeError> {
+        self.at.watch(last_written).await
+    }
+}
+
+fn elements_of(cell: Option<Cell>) -> Vec<Bytes> {
+    match cell {
+        Some(Cell::Set(elements)) => elements.to_sorted().into_iter().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn value_of(cell: Option<Cell>) -> i128 {
+    match cell {
+        Some(Cell::Counter(counter)) => counter.value(),
+        _ => 0,
+    }
+}
+
+fn last_written(cell: Option<Cell>) -> Option<Bytes> {
+    match cell {
+        Some(Cell::Register(register)) => register.get().cloned(),
+        _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that owns the engine: it feeds it what happened and does what it says.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tracing::{debug, info, warn};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::net::{Net, NetInput, Outbound, Refusal};
+use crate::watch::{Watched, Watchers};
 
 /// How long an idle thread sleeps when the engine asked for no timer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Request(Request, oneshot::Sender<Reply>),
     /// A look at the engine between two inputs.
     Inspect(Box<dyn FnOnce(&Engine) + Send>),
+    /// Tell this one of keys that change, and say when it will be told.
+    Watch(Arc<Watched>, oneshot::Sender<()>),
     /// Close the log and end.
     Shutdown(oneshot::Sender<()>),
 }
@@ -41,6 +45,7 @@ pub(crate) struct EngineThread {
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     network: Net,
+    watchers: Watchers,
     links: BTreeMap<LinkId, Outbound>,
     replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
@@ -63,6 +68,7 @@ impl EngineThread {
             clock,
             events,
             network,
+            watchers: Watchers::default(),
             links: BTreeMap::new(),
             replies: BTreeMap::new(),
             next_request: 0,
@@ -83,6 +89,10 @@ impl EngineThread {
                 command = inlets.commands.recv() => match command {
                     Some(Command::Request(request, reply)) => self.request(request, reply),
                     Some(Command::Inspect(look)) => look(&self.engine),
+                    Some(Command::Watch(watched, done)) => {
+                        self.watchers.add(&watched, &mut self.engine);
+                        let _ = done.send(());
+                    }
                     Some(Command::Shutdown(done)) => {
                         told = Some(done);
                         break;
@@ -102,6 +112,7 @@ impl EngineThread {
     /// Closing the log makes everything durable that was appended, and whoever waited for that is told: clients by
     /// their replies, peers by what they are sent before the farewell. Connections end when it is written.
     fn end(mut self, mut disk: UnboundedReceiver<Input>) {
+        self.watchers.end();
         self.disk.close();
         while let Ok(input) = disk.try_recv() {
             self.engine.handle(self.clock.now(), input);
@@ -128,6 +139,7 @@ impl EngineThread {
             self.engine.handle(self.clock.now(), input);
             self.drain();
         }
+        self.watchers.tell(&mut self.engine);
     }
 
     fn timer_due(&mut self) {

@@ -6,6 +6,7 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 
+mod batch;
 mod clock;
 mod collections;
 mod disk;
@@ -18,7 +19,9 @@ mod options;
 mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
+mod watch;
 
+pub use batch::Batch;
 pub use collections::{Counters, Documents, Registers, Sets};
 pub use error::{NodeError, OpenError};
 pub use limits::{NetworkLimits, Rate};
@@ -27,6 +30,7 @@ pub use node::Node;
 pub use options::NodeOptions;
 #[cfg(feature = "tls")]
 pub use tls::{Identity, PublicKey, Tls, TlsError, Trust};
+pub use watch::{Change, Watch, WatchError};
 
 /// The front page's example, so that it is true.
 #[cfg(doctest)]

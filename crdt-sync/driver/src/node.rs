@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crdt_sync::time::Instant;
 use crdt_sync::{
-    Bytes, Cell, CollectionId, Config, Engine, Event, ItemKey, NodeId, Reply, Request, Status, Write, Written,
+    Bytes, Cell, CollectionId, Config, Engine, Event, ItemKey, NodeId, PeerStatus, Reply, Request, Status,
+    Write, Written,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -144,13 +145,30 @@ impl Node {
         Ok(())
     }
 
-    /// Ends the connections this node dialed, and dials no more. What is written from now on waits until it
+    /// Goes offline, as far as it is up to this node: ends the connections it dialed, and dials no more. What is written from now on waits until it
     /// [connects](Self::connect) again.
     pub async fn disconnect(&self) {
         let dialers: Vec<_> = self.dialers().drain(..).collect();
         for (_, dialer) in dialers {
             dialer.end().await;
         }
+    }
+
+    /// Ends the connection this node dialed to a peer, and dials it no more.
+    pub async fn disconnect_from(&self, peer: SocketAddr) {
+        let dialer = {
+            let mut dialers = self.dialers();
+            let at = dialers.iter().position(|(known, _)| *known == peer);
+            at.map(|at| dialers.swap_remove(at).1)
+        };
+        if let Some(dialer) = dialer {
+            dialer.end().await;
+        }
+    }
+
+    /// The peers it is connected to, in either direction.
+    pub async fn peers(&self) -> Result<Vec<PeerStatus>, NodeError> {
+        Ok(self.status().await?.peers)
     }
 
     /// Writes, all or nothing, and returns when everything is durable here.

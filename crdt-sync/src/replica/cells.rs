@@ -1,6 +1,6 @@
 //! The cells of one partition, found by key, by keyed hash and by what differs.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Bound;
 
@@ -56,6 +56,8 @@ pub(crate) struct Cells {
     /// The same items as the tree's, so that few differences are found without walking it.
     sketch: Option<ItemSketch>,
     photograph: Option<Photograph>,
+    /// Keys that changed since somebody asked, if anybody wants to know.
+    changes: Option<BTreeSet<ItemKey>>,
 }
 
 /// What the tree and the sketch showed at one moment.
@@ -71,7 +73,8 @@ impl Cells {
         let tree = BucketTree::new(tree_key, leaf_bits)?;
         // There is one for every size that is allowed, and without one sessions go by the tree.
         let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
-        Ok(Self { by_key: BTreeMap::new(), by_hash: BTreeMap::new(), tree, sketch, photograph: None })
+        let (by_key, by_hash) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { by_key, by_hash, tree, sketch, photograph: None, changes: None })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -141,6 +144,7 @@ impl Cells {
         if cell.is_vacant() {
             return self.remove(key);
         }
+        self.note_change(key);
         let digest = cell.digest();
         if let Some(held) = self.by_key.get_mut(key) {
             note(&mut self.photograph, held.hash, key, Some(held.digest));
@@ -162,6 +166,16 @@ impl Cells {
         self.tree.root()
     }
 
+    /// Remembers from now on which keys change, or no longer.
+    pub(crate) fn track_changes(&mut self, wanted: bool) {
+        self.changes = wanted.then(BTreeSet::new);
+    }
+
+    /// The keys that changed since this was called last.
+    pub(crate) fn take_changes(&mut self) -> BTreeSet<ItemKey> {
+        self.changes.as_mut().map(core::mem::take).unwrap_or_default()
+    }
+
     /// The tree as it is now. Until [`forget_photograph`](Self::forget_photograph) this is what the cells show
     /// as an [`ItemSource`], while writes go on.
     pub(crate) fn photograph(&mut self) -> TreeSnapshot {
@@ -175,10 +189,17 @@ impl Cells {
         self.photograph = None;
     }
 
+    fn note_change(&mut self, key: &ItemKey) {
+        if let Some(changes) = &mut self.changes {
+            changes.insert(key.clone());
+        }
+    }
+
     fn remove(&mut self, key: &ItemKey) {
         let Some(held) = self.by_key.remove(key) else {
             return;
         };
+        self.note_change(key);
         note(&mut self.photograph, held.hash, key, Some(held.digest));
         mirrored(self.tree.remove(held.hash, held.digest));
         sketched(&mut self.sketch, held.hash, Some(held.digest), None);

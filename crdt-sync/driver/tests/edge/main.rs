@@ -7,3 +7,4 @@ mod floods;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod watching;
