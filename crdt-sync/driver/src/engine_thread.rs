@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::marker::Marker;
 use crate::net::{Net, NetInput, Outbound, Refusal};
 use crate::watch::{Watched, Watchers};
 
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Inspect(Box<dyn FnOnce(&Engine) + Send>),
     /// Tell this one of keys that change, and say when it will be told.
     Watch(Arc<Watched>, oneshot::Sender<()>),
+    /// Mark the directory, now and when the node ends.
+    Mark(Marker),
     /// Close the log and end.
     Shutdown(oneshot::Sender<()>),
 }
@@ -46,6 +49,7 @@ pub(crate) struct EngineThread {
     pub(crate) events: broadcast::Sender<Event>,
     network: Net,
     watchers: Watchers,
+    marker: Option<Marker>,
     links: BTreeMap<LinkId, Outbound>,
     replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
@@ -69,6 +73,7 @@ impl EngineThread {
             events,
             network,
             watchers: Watchers::default(),
+            marker: None,
             links: BTreeMap::new(),
             replies: BTreeMap::new(),
             next_request: 0,
@@ -89,6 +94,10 @@ impl EngineThread {
                 command = inlets.commands.recv() => match command {
                     Some(Command::Request(request, reply)) => self.request(request, reply),
                     Some(Command::Inspect(look)) => look(&self.engine),
+                    Some(Command::Mark(marker)) => {
+                        marker.renew(self.engine.status().durable);
+                        self.marker = Some(marker);
+                    }
                     Some(Command::Watch(watched, done)) => {
                         self.watchers.add(&watched, &mut self.engine);
                         let _ = done.send(());
@@ -113,6 +122,10 @@ impl EngineThread {
     /// their replies, peers by what they are sent before the farewell. Connections end when it is written.
     fn end(mut self, mut disk: UnboundedReceiver<Input>) {
         self.watchers.end();
+        // While the directory is still locked.
+        if let Some(marker) = &self.marker {
+            marker.renew(self.engine.status().durable);
+        }
         self.disk.close();
         while let Ok(input) = disk.try_recv() {
             self.engine.handle(self.clock.now(), input);

@@ -13,12 +13,14 @@ use crdt_sync::{
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::disk::{self, Disk, FileLog};
 use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError};
+use crate::marker::{Doubt, Marker};
 use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Phase, Stop, Traffic};
 use crate::options::NodeOptions;
 
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     network: Net,
     clock: Clock,
     beyond_loopback: bool,
+    doubt: Option<Doubt>,
     listener: Mutex<Option<(SocketAddr, Running)>>,
     dialers: Mutex<Vec<(SocketAddr, Running)>>,
 }
@@ -86,12 +89,14 @@ impl Node {
             None => None,
         };
         let directory = directory.as_ref().to_path_buf();
+        let marker = Marker::of(&directory);
         let clock = Clock::start();
         let (network_limits, decoding) = (options.network_limits.clone(), options.limits.clone());
         let protection = options.protection.clone();
-        let (engine, log) = tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
-            .await
-            .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
+        let (engine, log, doubt) =
+            tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
+                .await
+                .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
 
         let (disk_inputs, disk_outlet) = mpsc::unbounded_channel();
         let (commands, commands_outlet) = mpsc::channel(QUEUE);
@@ -108,14 +113,33 @@ impl Node {
                 network,
                 clock,
                 beyond_loopback,
+                doubt,
                 listener: Mutex::default(),
                 dialers: Mutex::default(),
             }),
         };
+        node.mark(marker).await;
         if let Some((address, listener)) = listener {
             node.accept_from(address, listener);
         }
         Ok(node)
+    }
+
+    /// Marks the directory once nothing about its past is doubtful: after a fresh identity is durable.
+    async fn mark(&self, marker: Marker) {
+        while let Ok(status) = self.status().await {
+            if status.durable == status.appended {
+                let _ = self.inner.commands.send(Command::Mark(marker)).await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Why the node gave up its identity when it was opened and writes under a fresh one, if it did: the directory was
+    /// copied or restored, as far as that can be seen, or the options said so.
+    pub fn doubt(&self) -> Option<Doubt> {
+        self.inner.doubt
     }
 
     /// Accepts connections at this address from now on, and no longer at the one before; port 0 lets the
@@ -334,9 +358,17 @@ async fn bind(address: SocketAddr, beyond_loopback: bool) -> Result<(SocketAddr,
     Ok((listener.local_addr().map_err(refused)?, listener))
 }
 
-fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(Engine, FileLog), OpenError> {
+fn open_engine(
+    directory: &Path,
+    options: NodeOptions,
+    clock: Clock,
+) -> Result<(Engine, FileLog, Option<Doubt>), OpenError> {
     let log = disk::open(directory)?;
-    let logged = disk::first_record(&log)?.and_then(|record| crdt_sync::node_of_log(&record));
+    let first = disk::first_record(&log)?;
+    // A log that is founded now has no past.
+    let noticed = first.as_ref().and_then(|_| Marker::of(directory).doubt(log.last()));
+    let doubt = if options.is_restored { Some(Doubt::Told) } else { noticed };
+    let logged = first.and_then(|record| crdt_sync::node_of_log(&record));
     let certified = options.protection.own_node();
     if let (Some(named), Some(certified)) = (options.node, certified)
         && named != certified
@@ -355,7 +387,6 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
     config.partitions = options.partitions;
     config.limits = options.limits;
     config.timing = options.timing;
-    let is_restored = options.is_restored;
     let mut failed = None;
     let records = disk::records(&log, &mut failed)?;
     let opened = Engine::open(config, records, clock.now());
@@ -363,10 +394,11 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
         return Err(error.into());
     }
     let mut engine = opened?;
-    if is_restored {
+    if let Some(doubt) = doubt {
+        warn!(%doubt, "the node writes under a fresh identity");
         engine.distrust_past(clock.now());
     }
-    Ok((engine, log))
+    Ok((engine, log, doubt))
 }
 
 /// The engine gets a thread of its own, because its log writes block.

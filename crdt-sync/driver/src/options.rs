@@ -101,8 +101,12 @@ impl NodeOptions {
     /// The directory was restored from a backup: the node writes under a fresh identity from now on.
     ///
     /// Somebody may have seen writes of the old identity that this directory does not hold. Going on under it would
-    /// give other writes the same numbers, and the two histories could not be told apart any more. A node that is
-    /// told too late notices when it meets somebody who knows better, and is then fenced off from its own past.
+    /// give other writes the same numbers, and the two histories could not be told apart any more.
+    ///
+    /// A node notices most copies by itself, by a marker in its directory, see [`Doubt`](crate::Doubt). It does not
+    /// notice that the whole disk was put back to an earlier state, as a snapshot of a virtual machine does: there it
+    /// must be told. One that is told too late notices when it meets somebody who knows better, and is then fenced
+    /// off from its own past.
     pub fn restored_from_backup(mut self) -> Self {
         self.is_restored = true;
         self

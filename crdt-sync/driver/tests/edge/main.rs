@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::disallowed_methods, reason = "a test of the edge looks at its files")]
 
+mod copies;
 mod endings;
 mod floods;
 mod support;

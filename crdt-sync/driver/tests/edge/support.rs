@@ -20,13 +20,17 @@ pub(crate) fn options() -> NodeOptions {
 /// A node in a directory of its own, which goes when this does.
 pub(crate) struct Home {
     pub(crate) node: Node,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Home {
     pub(crate) async fn open(options: NodeOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { node: Node::open(directory.path(), options).await.unwrap(), _directory: directory }
+        Self { node: Node::open(directory.path(), options).await.unwrap(), directory }
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.directory.path()
     }
 
     pub(crate) async fn add(&self, element: &str) {
