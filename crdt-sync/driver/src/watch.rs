@@ -255,7 +255,9 @@ mod tests {
     #[test]
     fn a_key_that_changes_all_the_time_does_not_hide_the_others() {
         let watched = watched();
-        ["a", "b", "c"].into_iter().for_each(|key| watched.tell(key.into()));
+        for key in ["a", "b", "c"] {
+            watched.tell(key.into());
+        }
         let order: Vec<Bytes> = (0..4)
             .map(|_| {
                 let key = watched.state().next().unwrap().unwrap();

@@ -41,6 +41,7 @@ impl Channel {
 
 impl Protection {
     /// Makes a channel of a connection: with TLS, only after both sides have proved who they are.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_async, reason = "there is nothing to wait for"))]
     pub(crate) async fn protect(&self, stream: TcpStream, dialed: bool) -> Result<Channel, Refusal> {
         #[cfg(not(feature = "tls"))]
         let _ = dialed;

@@ -247,10 +247,10 @@ mod tests {
         let now = Instant::now();
         let gate = gate(|limits| limits.max_half_open = 2);
         let mut places: Vec<_> = (0..3).map(|n| gate.admit(address(n), now).unwrap()).collect();
-        places.iter_mut().for_each(|place| {
+        for place in &mut places {
             let displaced = place.displaced.as_mut().unwrap().try_recv().is_ok();
             assert_eq!(displaced, place.number == 0);
-        });
+        }
         places[1].greeted();
         assert_eq!(gate.open(), Open { all: 3, half: 1 });
     }
