@@ -169,8 +169,8 @@ impl Node {
         Ok(())
     }
 
-    /// Goes offline, as far as it is up to this node: ends the connections it dialed, and dials no more. What is written from now on waits until it
-    /// [connects](Self::connect) again.
+    /// Goes offline, as far as it is up to this node: ends the connections it dialed, and dials no more. What is
+    /// written from now on waits until it [connects](Self::connect) again.
     pub async fn disconnect(&self) {
         let dialers: Vec<_> = self.dialers().drain(..).collect();
         for (_, dialer) in dialers {
@@ -271,8 +271,8 @@ impl Node {
         self.inner.network.connections()
     }
 
-    /// What happens at the edge from now on: connections that are refused, and addresses that are locked out. A listener
-    /// that falls far behind misses events and is told so.
+    /// What happens at the edge from now on: connections that are refused, and addresses that are locked out. A
+    /// listener that falls far behind misses events and is told so.
     pub fn network_events(&self) -> broadcast::Receiver<NetworkEvent> {
         self.inner.network.events.subscribe()
     }

@@ -3,6 +3,7 @@
 use crdt_sync::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tracing::debug;
 
 use super::Refusal;
 
@@ -41,17 +42,14 @@ impl Channel {
 
 impl Protection {
     /// Makes a channel of a connection: with TLS, only after both sides have proved who they are.
-    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_async, reason = "there is nothing to wait for"))]
+    #[allow(clippy::unused_async, reason = "without TLS there is nothing to wait for")]
     pub(crate) async fn protect(&self, stream: TcpStream, dialed: bool) -> Result<Channel, Refusal> {
-        #[cfg(not(feature = "tls"))]
-        let _ = dialed;
-        match self {
-            Self::None => Ok(Channel::plain(stream)),
-            #[cfg(feature = "tls")]
-            Self::Tls(tls) if dialed => tls.dial(stream).await,
-            #[cfg(feature = "tls")]
-            Self::Tls(tls) => tls.accept(stream).await,
+        debug!(dialed, protected = self.is_protected(), "a connection begins");
+        #[cfg(feature = "tls")]
+        if let Self::Tls(tls) = self {
+            return if dialed { tls.dial(stream).await } else { tls.accept(stream).await };
         }
+        Ok(Channel::plain(stream))
     }
 
     /// The node that this one proves to be, as far as that is stated.
@@ -70,12 +68,11 @@ impl Protection {
 
     /// What a broken connection says about the peer, if it was the protection that broke it.
     pub(crate) fn refusal_in(error: &std::io::Error) -> Option<Refusal> {
+        debug!(%error, "a connection broke");
         #[cfg(feature = "tls")]
-        return crate::tls::refusal_in(error);
-        #[cfg(not(feature = "tls"))]
-        {
-            let _ = error;
-            None
+        if let Some(refusal) = crate::tls::refusal_in(error) {
+            return Some(refusal);
         }
+        None
     }
 }
