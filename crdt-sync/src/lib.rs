@@ -51,5 +51,5 @@ pub use planted::PlantedBug;
 pub use replica::{
     Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };
-pub use rules::{RuleError, Rules, ShowError};
+pub use rules::{Rule, RuleError, Rules, ShowError};
 pub use session::{Causal, Missing, SessionToken, TokenError};

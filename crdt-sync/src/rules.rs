@@ -14,7 +14,8 @@ use thiserror::Error;
 use crate::bytes::Bytes;
 use crate::collection::{Collection, CollectionId, Kind, Strategy};
 
-type Rule = dyn Resolver<Bytes> + Send + Sync;
+/// A rule that threads can share.
+pub type Rule = dyn Resolver<Bytes> + Send + Sync;
 
 /// The custom rules of a node, by name.
 ///
@@ -47,6 +48,15 @@ impl Rules {
     /// The names, ascending.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
+    }
+
+    /// The rule of a strategy, to be kept; `None` for the name of one that is not registered.
+    pub fn resolver(&self, strategy: &Strategy) -> Option<Arc<Rule>> {
+        match strategy {
+            Strategy::Keep => Some(Arc::new(KeepAll)),
+            Strategy::LastWriterWins => Some(Arc::new(LastWriterWins)),
+            Strategy::Custom(name) => self.by_name.get(name).cloned(),
+        }
     }
 
     /// The rule of a strategy, if there is one.

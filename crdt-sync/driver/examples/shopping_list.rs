@@ -102,7 +102,7 @@ impl Device {
             lists: node.sets(&lists),
             bought: node.counters(&bought),
             titles: node.registers(&titles),
-            notes: node.documents_by(&notes, join_lines()),
+            notes: node.documents(&notes),
             node,
         })
     }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use conflict_store::{Document, KeepAll, LastWriterWins, Reading, Resolver, VersionId};
-use crdt_sync::{Action, Bytes, Cell, Collection, CollectionId, ItemKey, Strategy, Write, Written};
+use conflict_store::{Document, KeepAll, Reading, Resolver, VersionId};
+use crdt_sync::{Action, Bytes, Cell, Collection, CollectionId, ItemKey, Write, Written};
 
 use crate::error::NodeError;
 use crate::node::Node;
 use crate::session::Session;
+use crate::watch::Watch;
 
-type SharedResolver = Arc<dyn Resolver<Bytes> + Send + Sync>;
+type SharedResolver = Arc<crdt_sync::Rule>;
 
 /// A collection of documents: concurrent versions are kept, and shown as its rule says.
 #[derive(Clone)]
@@ -45,17 +46,14 @@ struct Place {
 }
 
 impl Node {
-    /// The documents of a collection, read by the rule its strategy names. A collection with a custom
-    /// strategy needs [`documents_by`](Self::documents_by); without its rule everything is kept.
+    /// The documents of a collection, read by the rule its strategy names. Of a collection that is not declared on
+    /// this node nothing can be read anyway.
     pub fn documents(&self, collection: &Collection) -> Documents {
-        let resolver: SharedResolver = match collection.strategy {
-            Strategy::LastWriterWins => Arc::new(LastWriterWins),
-            _ => Arc::new(KeepAll),
-        };
+        let resolver = self.rules().resolver(&collection.strategy).unwrap_or_else(|| Arc::new(KeepAll));
         Documents { at: self.place(collection), resolver }
     }
 
-    /// The documents of a collection, read by this rule.
+    /// The documents of a collection, read by another rule than its strategy names.
     pub fn documents_by(
         &self,
         collection: &Collection,
@@ -93,6 +91,13 @@ impl Place {
     /// For actions that always write a version of a document.
     async fn write_version(&self, key: impl Into<Bytes>, action: Action) -> Result<VersionId, NodeError> {
         self.act(key, action).await?.ok_or(NodeError::Ended)
+    }
+
+    async fn watch<T>(
+        &self,
+        read: impl Fn(Option<Cell>) -> T + Send + Sync + 'static,
+    ) -> Result<Watch<T>, NodeError> {
+        self.node.watch_as(self.collection, Arc::new(move |_: &[u8], cell| Ok(read(cell)))).await
     }
 
     async fn cell(&self, key: impl Into<Bytes>) -> Result<Option<Cell>, NodeError> {
@@ -185,6 +190,16 @@ impl Documents {
         });
         Ok(documents.collect())
     }
+
+    /// Watches the documents from now on; each change comes with what a reader sees by the collection's rule.
+    pub async fn watch(&self) -> Result<Watch<Reading<Bytes>>, NodeError> {
+        let shown = self.clone();
+        let show = move |key: &[u8], cell| match cell {
+            Some(Cell::Document(document)) => Ok(shown.show(key, &document)?),
+            _ => Ok(shown.show(key, &Document::default())?),
+        };
+        self.at.node.watch_as(self.at.collection, Arc::new(show)).await
+    }
 }
 
 impl Sets {
@@ -206,10 +221,12 @@ impl Sets {
 
     /// The elements, ascending.
     pub async fn elements(&self, key: impl Into<Bytes>) -> Result<Vec<Bytes>, NodeError> {
-        Ok(match self.at.cell(key).await? {
-            Some(Cell::Set(elements)) => elements.to_sorted().into_iter().cloned().collect(),
-            _ => Vec::new(),
-        })
+        Ok(elements_of(self.at.cell(key).await?))
+    }
+
+    /// Watches the sets from now on; each change comes with the elements, ascending.
+    pub async fn watch(&self) -> Result<Watch<Vec<Bytes>>, NodeError> {
+        self.at.watch(elements_of).await
     }
 }
 
@@ -232,10 +249,12 @@ impl Counters {
 
     /// The sum of all increments less all decrements that reached this node.
     pub async fn value(&self, key: impl Into<Bytes>) -> Result<i128, NodeError> {
-        Ok(match self.at.cell(key).await? {
-            Some(Cell::Counter(counter)) => counter.value(),
-            _ => 0,
-        })
+        Ok(value_of(self.at.cell(key).await?))
+    }
+
+    /// Watches the counters from now on; each change comes with the value.
+    pub async fn watch(&self) -> Result<Watch<i128>, NodeError> {
+        self.at.watch(value_of).await
     }
 }
 
@@ -258,9 +277,32 @@ impl Registers {
 
     /// The last value written.
     pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Bytes>, NodeError> {
-        Ok(match self.at.cell(key).await? {
-            Some(Cell::Register(register)) => register.get().cloned(),
-            _ => None,
-        })
+        Ok(last_written(self.at.cell(key).await?))
+    }
+
+    /// Watches the registers from now on; each change comes with the last value written.
+    pub async fn watch(&self) -> Result<Watch<Option<Bytes>>, NodeError> {
+        self.at.watch(last_written).await
+    }
+}
+
+fn elements_of(cell: Option<Cell>) -> Vec<Bytes> {
+    match cell {
+        Some(Cell::Set(elements)) => elements.to_sorted().into_iter().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn value_of(cell: Option<Cell>) -> i128 {
+    match cell {
+        Some(Cell::Counter(counter)) => counter.value(),
+        _ => 0,
+    }
+}
+
+fn last_written(cell: Option<Cell>) -> Option<Bytes> {
+    match cell {
+        Some(Cell::Register(register)) => register.get().cloned(),
+        _ => None,
     }
 }

@@ -51,6 +51,11 @@ pub(crate) fn open(directory: &Path, options: &NodeOptions) -> Result<Past, Open
 }
 
 impl Past {
+    /// The last record of the log.
+    pub(crate) fn last(&self) -> Lsn {
+        self.log.last()
+    }
+
     /// The node whose directory this is, told by the beginning of its log, or by a checkpoint where that was cut.
     pub(crate) fn node(&self) -> Result<Option<NodeId>, OpenError> {
         if self.log.oldest() == Lsn::FIRST {

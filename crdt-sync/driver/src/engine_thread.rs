@@ -1,9 +1,12 @@
 //! The thread that owns the engine: it feeds it what happened and does what it says.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crdt_sync::time::Instant;
+use crdt_sync::wire::{self, Farewell, Message};
 use crdt_sync::{Engine, Event, Input, LinkId, Output, Reply, Request, RequestId};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{broadcast, oneshot};
@@ -12,7 +15,9 @@ use tracing::warn;
 use crate::checkpoints;
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::net::{NetInput, Outbound};
+use crate::marker::Marker;
+use crate::net::{Net, NetInput, Outbound, Refusal};
+use crate::watch::{Watched, Watchers};
 
 /// How long an idle thread sleeps when the engine asked for no timer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -23,6 +28,10 @@ pub(crate) enum Command {
     Request(Request, oneshot::Sender<Reply>),
     /// A look at the engine between two inputs.
     Inspect(Box<dyn FnOnce(&Engine) + Send>),
+    /// Tell this one of keys that change, and say when it will be told.
+    Watch(Arc<Watched>, oneshot::Sender<()>),
+    /// Mark the directory, now and when the node ends.
+    Mark(Marker),
     /// Close the log and end.
     Shutdown(oneshot::Sender<()>),
 }
@@ -39,6 +48,9 @@ pub(crate) struct EngineThread {
     pub(crate) disk: Disk,
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
+    network: Net,
+    watchers: Watchers,
+    marker: Option<Marker>,
     links: BTreeMap<LinkId, Outbound>,
     replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
@@ -48,12 +60,21 @@ pub(crate) struct EngineThread {
 }
 
 impl EngineThread {
-    pub(crate) fn new(engine: Engine, disk: Disk, clock: Clock, events: broadcast::Sender<Event>) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        disk: Disk,
+        clock: Clock,
+        events: broadcast::Sender<Event>,
+        network: Net,
+    ) -> Self {
         Self {
             engine,
             disk,
             clock,
             events,
+            network,
+            watchers: Watchers::default(),
+            marker: None,
             links: BTreeMap::new(),
             replies: BTreeMap::new(),
             next_request: 0,
@@ -74,6 +95,14 @@ impl EngineThread {
                 command = inlets.commands.recv() => match command {
                     Some(Command::Request(request, reply)) => self.request(request, reply),
                     Some(Command::Inspect(look)) => look(&self.engine),
+                    Some(Command::Mark(marker)) => {
+                        marker.renew(self.engine.status().durable);
+                        self.marker = Some(marker);
+                    }
+                    Some(Command::Watch(watched, done)) => {
+                        self.watchers.add(&watched, &mut self.engine);
+                        let _ = done.send(());
+                    }
                     Some(Command::Shutdown(done)) => {
                         told = Some(done);
                         break;
@@ -92,21 +121,34 @@ impl EngineThread {
         }
     }
 
-    /// Closing the log makes everything durable that was appended, and whoever waited for that is told.
+    /// Closing the log makes everything durable that was appended, and whoever waited for that is told: clients by
+    /// their replies, peers by what they are sent before the farewell. Connections end when it is written.
     fn end(mut self, mut disk: UnboundedReceiver<Input>) {
-        self.links.clear();
+        self.watchers.end();
         if let Some(lsn) = self.disk.sync_before_last_checkpoint() {
             self.handle(Input::Durable { lsn });
             self.disk.checkpoints.make_last(&mut self.engine);
+        }
+        // While the directory is still locked.
+        if let Some(marker) = &self.marker {
+            marker.renew(self.engine.status().durable);
         }
         self.disk.close();
         while let Ok(input) = disk.try_recv() {
             self.engine.handle(self.clock.now(), input);
             while let Some(output) = self.engine.poll_output() {
-                if let Output::Reply { id, reply } = output {
-                    reply_to(&mut self.replies, id, reply);
+                match output {
+                    Output::Reply { id, reply } => reply_to(&mut self.replies, id, reply),
+                    Output::Send { link, frame } => {
+                        let _ = self.links.get(&link).map(|outbound| outbound.send(frame));
+                    }
+                    _ => {}
                 }
             }
+        }
+        let farewell = wire::encode(&Message::Farewell(Farewell::Leaving));
+        for outbound in self.links.values() {
+            outbound.send(farewell.clone());
         }
     }
 
@@ -117,6 +159,7 @@ impl EngineThread {
             self.engine.handle(self.clock.now(), input);
             self.drain();
         }
+        self.watchers.tell(&mut self.engine);
     }
 
     fn timer_due(&mut self) {
@@ -133,7 +176,8 @@ impl EngineThread {
 
     fn network(&mut self, input: NetInput) {
         match input {
-            NetInput::Up { link, dialed, outbound } => {
+            NetInput::Up { link, outbound } => {
+                let dialed = outbound.dialed;
                 self.links.insert(link, outbound);
                 self.handle(Input::LinkUp { link, dialed });
             }
@@ -141,6 +185,7 @@ impl EngineThread {
                 self.links.remove(&link);
                 self.handle(Input::LinkDown { link });
             }
+            NetInput::Frame { link, bytes, _room } => self.handle(Input::Frame { link, bytes }),
             NetInput::Engine(input) => self.handle(input),
         }
     }
@@ -160,10 +205,7 @@ impl EngineThread {
                     self.links.remove(&link);
                 }
                 Output::SetTimer { at } => self.timer = Some(at),
-                Output::Event(event) => {
-                    // Nobody need listen; the engine tells `tracing` itself.
-                    let _ = self.events.send(event);
-                }
+                Output::Event(event) => self.tell(event),
                 other => warn!(?other, "an output this driver does not know"),
             }
         }
@@ -174,9 +216,47 @@ impl EngineThread {
             return;
         };
         if !outbound.send(frame) {
-            warn!(link = link.0, "a peer takes nothing any more; its connection is closed");
-            self.links.remove(&link);
-            self.deferred.push_back(Input::LinkDown { link });
+            return self.drop_link(link);
+        }
+        let limits = &self.network.limits;
+        if outbound.queued() > limits.max_queued {
+            self.give_up(link);
+        } else if self.network.counters.queued.load(Ordering::Relaxed) > limits.max_queued_total {
+            let slowest =
+                self.links.iter().max_by_key(|(_, outbound)| outbound.queued()).map(|(link, _)| *link);
+            self.give_up(slowest.unwrap_or(link));
+        }
+    }
+
+    /// A peer takes too little of what it is sent. It catches up when it is back.
+    fn give_up(&mut self, link: LinkId) {
+        if let Some(outbound) = self.links.get(&link) {
+            self.network.refuse(outbound.address, outbound.dialed, Refusal::Stalled);
+            outbound.abandon();
+        }
+        self.drop_link(link);
+    }
+
+    fn drop_link(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.deferred.push_back(Input::LinkDown { link });
+    }
+
+    /// The engine tells `tracing` itself.
+    fn tell(&self, event: Event) {
+        if let Event::Violation { link, .. } | Event::LinkRefused { link, reason: Farewell::OtherCluster } =
+            &event
+        {
+            self.strike(*link);
+        }
+        // Nobody need listen.
+        let _ = self.events.send(event);
+    }
+
+    /// The peer at the other end of a link is up to no good.
+    fn strike(&self, link: LinkId) {
+        if let Some(outbound) = self.links.get(&link) {
+            self.network.strike(outbound.address, outbound.dialed);
         }
     }
 }

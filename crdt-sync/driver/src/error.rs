@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use conflict_store::ResolveError;
-use crdt_sync::{Missing, RecoverError, RestoreError, TokenError, WriteError};
+use crdt_sync::{Missing, NodeId, RecoverError, RestoreError, TokenError, WriteError};
 use replication_log::Lsn;
 use replication_log::snapshot::{SnapshotError, UnusableSnapshot};
 use thiserror::Error;
@@ -48,6 +48,14 @@ pub enum OpenError {
     NotLoopback {
         /// The address.
         address: SocketAddr,
+    },
+    /// The options name another node than the certificate. Peers would refuse it.
+    #[error("the options say that this is node {named}, the certificate is of node {certified}")]
+    OtherNode {
+        /// The node of the options.
+        named: NodeId,
+        /// The node of the certificate.
+        certified: NodeId,
     },
     /// The system gives no thread.
     #[error("no thread can be started: {0}")]

@@ -4,24 +4,38 @@
     clippy::disallowed_types,
     reason = "this is the edge: it owns the clock, the sockets, the files and the threads"
 )]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 
+mod batch;
 mod checkpoints;
 mod clock;
 mod collections;
 mod disk;
 mod engine_thread;
 mod error;
+mod limits;
+mod marker;
 mod net;
 mod node;
 mod options;
 mod session;
+mod shutdown;
+#[cfg(feature = "tls")]
+mod tls;
+mod watch;
 
+pub use batch::Batch;
 pub use collections::{Counters, Documents, Registers, Sets};
 pub use error::{NodeError, OpenError, UnusableCheckpoint};
-pub use net::Traffic;
+pub use limits::{NetworkLimits, Rate};
+pub use marker::Doubt;
+pub use net::{Connections, NetworkEvent, Refusal, Traffic};
 pub use node::Node;
 pub use options::NodeOptions;
 pub use session::Session;
+#[cfg(feature = "tls")]
+pub use tls::{Identity, PublicKey, Tls, TlsError, Trust};
+pub use watch::{Change, Watch, WatchError};
 
 /// The front page's example, so that it is true.
 #[cfg(doctest)]

@@ -8,28 +8,28 @@ use std::time::Duration;
 use crdt_sync::metrics::Metrics;
 use crdt_sync::time::Instant;
 use crdt_sync::{
-    Bytes, Cell, ClusterKey, CollectionId, Config, Engine, Event, ItemKey, Limits, NodeId, Reply, Request,
-    Status, Write, Written,
+    Bytes, Cell, ClusterKey, CollectionId, Config, Engine, Event, ItemKey, Limits, NodeId, PeerStatus, Reply,
+    Request, Rules, Status, Write, Written,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::disk::{self, Disk, Past};
 use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError};
-use crate::net::{self, Counters, Net, NetInput, Traffic};
+use crate::marker::{Doubt, Marker};
+use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Phase, Stop, Traffic};
 use crate::options::NodeOptions;
 use crate::session::Session;
 
 const QUEUE: usize = 1_024;
-/// A peer that lets more than this wait for it is given up; it catches up when it is back.
-const MAX_QUEUED_BYTES: usize = 64 << 20;
 /// How many keys are copied out of the engine at a time, so that a scan does not hold up everything else.
 const SCAN_PAGE: usize = 4_096;
-const READ_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running node: a directory, its log, its sockets, and the engine between them. Clones are handles to the
 /// same node.
@@ -55,58 +55,70 @@ const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// When the last handle is dropped the node ends by itself: what was written becomes durable and peers are told,
+/// but nobody waits for that. [`shutdown`](Self::shutdown) does.
 #[derive(Clone)]
 pub struct Node {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    commands: mpsc::Sender<Command>,
+pub(crate) struct Inner {
+    pub(crate) commands: mpsc::Sender<Command>,
     events: broadcast::Sender<Event>,
     network: Net,
     clock: Clock,
     cluster: ClusterKey,
     limits: Limits,
+    rules: Rules,
     beyond_loopback: bool,
+    doubt: Option<Doubt>,
     listener: Mutex<Option<(SocketAddr, Running)>>,
     dialers: Mutex<Vec<(SocketAddr, Running)>>,
 }
 
 /// A task that holds connections, and the way to end it.
-struct Running {
-    stop: watch::Sender<bool>,
+pub(crate) struct Running {
+    stop: watch::Sender<Phase>,
     task: JoinHandle<()>,
 }
 
 impl Node {
+    /// The rules by which documents are read.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.inner.rules
+    }
+
     /// Opens the node in a directory, creating it if need be.
     ///
     /// Reads the newest checkpoint and the log behind it, or the whole log where there is none: O(bytes). The
     /// directory is locked until the node is shut down.
     pub async fn open(directory: impl AsRef<Path>, options: NodeOptions) -> Result<Self, OpenError> {
-        let beyond_loopback = options.beyond_loopback;
+        let beyond_loopback = options.beyond_loopback || options.protection.is_protected();
         let listener = match options.listen {
             Some(address) => Some(bind(address, beyond_loopback).await?),
             None => None,
         };
         let directory = directory.as_ref().to_path_buf();
+        let marker = Marker::of(&directory);
         let clock = Clock::start();
         let (cluster, limits) = (options.cluster, options.limits.clone());
-        let max_frame = limits.max_frame;
-        let (engine, past) = tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
-            .await
-            .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
+        let rules = options.rules.clone();
+        let (network_limits, decoding) = (options.network_limits.clone(), limits.clone());
+        let protection = options.protection.clone();
+        let (engine, past, doubt) =
+            tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
+                .await
+                .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
 
         let (disk_inputs, disk_outlet) = mpsc::unbounded_channel();
         let (commands, commands_outlet) = mpsc::channel(QUEUE);
         let (inputs, network_outlet) = mpsc::channel::<NetInput>(QUEUE);
         let (events, _) = broadcast::channel(QUEUE);
         let disk = Disk::start(past, disk_inputs)?;
-        let thread = EngineThread::new(engine, disk, clock, events.clone());
+        let network = Net::new(inputs, network_limits, decoding, protection);
+        let thread = EngineThread::new(engine, disk, clock, events.clone(), network.clone());
         start(thread, Inlets { commands: commands_outlet, network: network_outlet, disk: disk_outlet })?;
-
-        let counters = Arc::new(Counters::default());
-        let network = Net { inputs, counters, max_frame, max_queued: MAX_QUEUED_BYTES };
         let node = Self {
             inner: Arc::new(Inner {
                 commands,
@@ -115,15 +127,35 @@ impl Node {
                 clock,
                 cluster,
                 limits,
+                rules,
                 beyond_loopback,
+                doubt,
                 listener: Mutex::default(),
                 dialers: Mutex::default(),
             }),
         };
+        node.mark(marker).await;
         if let Some((address, listener)) = listener {
             node.accept_from(address, listener);
         }
         Ok(node)
+    }
+
+    /// Marks the directory once nothing about its past is doubtful: after a fresh identity is durable.
+    async fn mark(&self, marker: Marker) {
+        while let Ok(status) = self.status().await {
+            if status.durable == status.appended {
+                let _ = self.inner.commands.send(Command::Mark(marker)).await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Why the node gave up its identity when it was opened and writes under a fresh one, if it did: the directory was
+    /// copied or restored, as far as that can be seen, or the options said so.
+    pub fn doubt(&self) -> Option<Doubt> {
+        self.inner.doubt
     }
 
     /// Accepts connections at this address from now on, and no longer at the one before; port 0 lets the
@@ -153,13 +185,30 @@ impl Node {
         Ok(())
     }
 
-    /// Ends the connections this node dialed, and dials no more. What is written from now on waits until it
-    /// [connects](Self::connect) again.
+    /// Goes offline, as far as it is up to this node: ends the connections it dialed, and dials no more. What is
+    /// written from now on waits until it [connects](Self::connect) again.
     pub async fn disconnect(&self) {
         let dialers: Vec<_> = self.dialers().drain(..).collect();
         for (_, dialer) in dialers {
             dialer.end().await;
         }
+    }
+
+    /// Ends the connection this node dialed to a peer, and dials it no more.
+    pub async fn disconnect_from(&self, peer: SocketAddr) {
+        let dialer = {
+            let mut dialers = self.dialers();
+            let at = dialers.iter().position(|(known, _)| *known == peer);
+            at.map(|at| dialers.swap_remove(at).1)
+        };
+        if let Some(dialer) = dialer {
+            dialer.end().await;
+        }
+    }
+
+    /// The peers it is connected to, in either direction.
+    pub async fn peers(&self) -> Result<Vec<PeerStatus>, NodeError> {
+        Ok(self.status().await?.peers)
     }
 
     /// Writes, all or nothing, and returns when everything is durable here.
@@ -280,33 +329,33 @@ impl Node {
         self.inner.network.counters.traffic()
     }
 
+    /// How many connections there are, and what became of those that were not wanted.
+    pub fn connections(&self) -> Connections {
+        self.inner.network.connections()
+    }
+
+    /// What happens at the edge from now on: connections that are refused, and addresses that are locked out. A
+    /// listener that falls far behind misses events and is told so.
+    pub fn network_events(&self) -> broadcast::Receiver<NetworkEvent> {
+        self.inner.network.events.subscribe()
+    }
+
     /// What happens inside from now on. A listener that falls far behind misses events and is told so.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.inner.events.subscribe()
     }
 
-    /// Ends connections, makes everything durable and closes the log. Other handles get
-    /// [`NodeError::Ended`] from then on.
-    pub async fn shutdown(self) {
-        self.disconnect().await;
-        self.stop_listening().await;
-        let (done, ended) = oneshot::channel();
-        if self.inner.commands.send(Command::Shutdown(done)).await.is_ok() {
-            let _ = ended.await;
-        }
-    }
-
-    fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.inner.clock.instant()
     }
 
-    async fn ask(&self, request: Request) -> Result<Reply, NodeError> {
+    pub(crate) async fn ask(&self, request: Request) -> Result<Reply, NodeError> {
         let (reply, answer) = oneshot::channel();
         self.inner.commands.send(Command::Request(request, reply)).await.map_err(|_| NodeError::Ended)?;
         answer.await.map_err(|_| NodeError::Ended)
     }
 
-    async fn inspect<T: Send + 'static>(
+    pub(crate) async fn inspect<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Result<T, NodeError> {
@@ -328,25 +377,37 @@ impl Node {
         }
     }
 
-    fn listener(&self) -> MutexGuard<'_, Option<(SocketAddr, Running)>> {
+    pub(crate) fn listener(&self) -> MutexGuard<'_, Option<(SocketAddr, Running)>> {
         self.inner.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dialers(&self) -> MutexGuard<'_, Vec<(SocketAddr, Running)>> {
+    pub(crate) fn dialers(&self) -> MutexGuard<'_, Vec<(SocketAddr, Running)>> {
         self.inner.dialers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Dropping it ends the task too, because nobody is left who could say anything else.
 impl Running {
-    fn start<F: Future<Output = ()> + Send + 'static>(task: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
-        let (stop, stopped) = watch::channel(false);
+    fn start<F: Future<Output = ()> + Send + 'static>(task: impl FnOnce(Stop) -> F) -> Self {
+        let (stop, stopped) = watch::channel(Phase::Open);
         Self { stop, task: tokio::spawn(task(stopped)) }
     }
 
-    async fn end(self) {
-        let _ = self.stop.send(true);
+    pub(crate) async fn end(self) {
+        let _ = self.stop.send(Phase::Over);
         let _ = self.task.await;
+    }
+
+    /// Makes no new connections; those there are go on.
+    pub(crate) fn leave(&self) {
+        let _ = self.stop.send(Phase::Leaving);
+    }
+
+    /// Waits until its connections have ended by themselves, as long as they have time.
+    pub(crate) async fn end_by(mut self, deadline: tokio::time::Instant) {
+        if tokio::time::timeout_at(deadline, &mut self.task).await.is_err() {
+            self.end().await;
+        }
     }
 }
 
@@ -360,10 +421,27 @@ async fn bind(address: SocketAddr, beyond_loopback: bool) -> Result<(SocketAddr,
     Ok((listener.local_addr().map_err(refused)?, listener))
 }
 
-fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(Engine, Past), OpenError> {
+fn open_engine(
+    directory: &Path,
+    options: NodeOptions,
+    clock: Clock,
+) -> Result<(Engine, Past, Option<Doubt>), OpenError> {
     let mut past = disk::open(directory, &options)?;
     let logged = past.node()?;
-    let node = options.node.or(logged).unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
+    // A log that is founded now has no past.
+    let noticed = logged.and_then(|_| Marker::of(directory).doubt(past.last()));
+    let doubt = if options.is_restored { Some(Doubt::Told) } else { noticed };
+    let certified = options.protection.own_node();
+    if let (Some(named), Some(certified)) = (options.node, certified)
+        && named != certified
+    {
+        return Err(OpenError::OtherNode { named, certified });
+    }
+    let node = options
+        .node
+        .or(certified)
+        .or(logged)
+        .unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
     seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
@@ -372,12 +450,12 @@ fn open_engine(directory: &Path, options: NodeOptions, clock: Clock) -> Result<(
     config.partitions = options.partitions;
     config.limits = options.limits;
     config.timing = options.timing;
-    let is_restored = options.is_restored;
     let mut engine = past.open_engine(&config, clock.now())?;
-    if is_restored {
+    if let Some(doubt) = doubt {
+        warn!(%doubt, "the node writes under a fresh identity");
         engine.distrust_past(clock.now());
     }
-    Ok((engine, past))
+    Ok((engine, past, doubt))
 }
 
 /// The engine gets a thread of its own, because its log writes block.
@@ -391,7 +469,7 @@ fn start(thread: EngineThread, inlets: Inlets) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn refusal(reply: Reply) -> NodeError {
+pub(crate) fn refusal(reply: Reply) -> NodeError {
     match reply {
         Reply::Refused(error) => error.into(),
         Reply::Overloaded => NodeError::Overloaded,

@@ -6,6 +6,9 @@ use std::time::Duration;
 use conflict_store::Resolver;
 use crdt_sync::{Bytes, ClusterKey, Collection, Limits, NodeId, Rules, Timing};
 
+use crate::limits::NetworkLimits;
+use crate::net::Protection;
+
 /// TCP loses nothing while a connection lives, so repeating is for peers that are stuck, not for frames that are slow.
 const RELIABLE: Timing = Timing {
     resend_after: Duration::from_secs(15),
@@ -35,9 +38,11 @@ pub struct NodeOptions {
     pub(crate) rules: Rules,
     pub(crate) partitions: u16,
     pub(crate) listen: Option<SocketAddr>,
+    pub(crate) protection: Protection,
     pub(crate) beyond_loopback: bool,
     pub(crate) is_restored: bool,
     pub(crate) limits: Limits,
+    pub(crate) network_limits: NetworkLimits,
     pub(crate) timing: Timing,
     pub(crate) checkpoint_every: u64,
     pub(crate) segment_bytes: u64,
@@ -53,16 +58,19 @@ impl NodeOptions {
             rules: Rules::default(),
             partitions: 1,
             listen: None,
+            protection: Protection::None,
             beyond_loopback: false,
             is_restored: false,
             limits: Limits::default(),
+            network_limits: NetworkLimits::default(),
             timing: RELIABLE,
             checkpoint_every: CHECKPOINT_EVERY,
             segment_bytes: SEGMENT_BYTES,
         }
     }
 
-    /// The node's name. Without it a new directory draws one at random, and an existing one keeps its own.
+    /// The node's name. Without it the node has the one its certificate names; without that, a new directory draws one
+    /// at random, and an existing one keeps its own.
     pub fn node(mut self, node: NodeId) -> Self {
         self.node = Some(node);
         self
@@ -92,7 +100,14 @@ impl NodeOptions {
         self
     }
 
-    /// Allows addresses other than this machine's own. Connections are neither encrypted nor authenticated:
+    /// Encrypts all connections, and accepts only peers that prove who they are. Any address is allowed then.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::Tls) -> Self {
+        self.protection = Protection::Tls(tls);
+        self
+    }
+
+    /// Allows addresses other than this machine's own without TLS. Connections are neither encrypted nor authenticated:
     /// whoever can reach the node and knows the cluster's check value can read and write everything.
     pub fn allow_unprotected_network(mut self) -> Self {
         self.beyond_loopback = true;
@@ -102,14 +117,24 @@ impl NodeOptions {
     /// The directory was restored from a backup: the node writes under a fresh identity from now on.
     ///
     /// Somebody may have seen writes of the old identity that this directory does not hold. Going on under it would
-    /// give other writes the same numbers, and the two histories could not be told apart any more. A node that is
-    /// told too late notices when it meets somebody who knows better, and is then fenced off from its own past.
+    /// give other writes the same numbers, and the two histories could not be told apart any more.
+    ///
+    /// A node notices most copies by itself, by a marker in its directory, see [`Doubt`](crate::Doubt). It does not
+    /// notice that the whole disk was put back to an earlier state, as a snapshot of a virtual machine does: there it
+    /// must be told. One that is told too late notices when it meets somebody who knows better, and is then fenced
+    /// off from its own past.
     pub fn restored_from_backup(mut self) -> Self {
         self.is_restored = true;
         self
     }
 
-    /// Other bounds than the default ones.
+    /// Other bounds on connections than the default ones.
+    pub fn network_limits(mut self, limits: NetworkLimits) -> Self {
+        self.network_limits = limits;
+        self
+    }
+
+    /// Other bounds on data than the default ones.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self

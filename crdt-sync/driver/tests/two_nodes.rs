@@ -176,7 +176,7 @@ fn segment_of(directory: &TempDir) -> (std::path::PathBuf, Vec<u8>) {
     let mut segments: Vec<_> = std::fs::read_dir(directory.path())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| std::fs::metadata(path).unwrap().len() > 0)
+        .filter(|path| !path.ends_with("marker") && std::fs::metadata(path).unwrap().len() > 0)
         .collect();
     assert_eq!(segments.len(), 1, "{segments:?}");
     let path = segments.remove(0);

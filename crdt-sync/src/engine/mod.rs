@@ -183,6 +183,23 @@ impl Engine {
         })
     }
 
+    /// Remembers from now on which keys change, by whomever, for [`take_changes`](Self::take_changes); or no longer.
+    pub fn track_changes(&mut self, wanted: bool) {
+        for partition in &mut self.replica.partitions {
+            partition.cells.track_changes(wanted);
+        }
+    }
+
+    /// The keys that changed since this was called last, in no particular order of time. To be called after each input,
+    /// or they add up to as many as there are keys.
+    ///
+    /// The changes may be ahead of the disk. Whoever is told of one should read the key by [`Request::Read`], which
+    /// waits until it may be seen.
+    pub fn take_changes(&mut self) -> Vec<ItemKey> {
+        let partitions = self.replica.partitions.iter_mut();
+        partitions.flat_map(|partition| partition.cells.take_changes()).collect()
+    }
+
     /// Where this node stands. O(members x origins).
     pub fn status(&self) -> Status {
         let (held_back_by, stable) = self.topology.stability(&self.replica);

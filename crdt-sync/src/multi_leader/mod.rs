@@ -79,7 +79,8 @@ impl MultiLeader {
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
         let lanes = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
         let (agreed_members, refused) = (None, BTreeSet::new());
-        self.peers.insert(node, Peer { link, writer: None, told_writer: None, lanes, agreed_members, refused });
+        self.peers
+            .insert(node, Peer { link, writer: None, told_writer: None, lanes, agreed_members, refused });
         context.outbox.event(Event::PeerUp { node });
         self.meet(node, context);
         for partition in 0..context.replica.config.partitions {

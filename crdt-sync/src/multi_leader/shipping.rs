@@ -50,7 +50,8 @@ impl MultiLeader {
         let (writer, refused) = (context.replica.id, lane.refused.iter().copied().collect());
         known.told_writer = Some(writer);
         let forks = partition.forks_carried_out();
-        let frontier = Frontier { partition: number, rewind, open, ask, writer, origins, refused, root, forks };
+        let frontier =
+            Frontier { partition: number, rewind, open, ask, writer, origins, refused, root, forks };
         let after = context.replica.journal.last();
         context.outbox.send(known.link, &Message::Frontier(frontier), after);
     }

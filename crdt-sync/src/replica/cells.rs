@@ -66,6 +66,8 @@ pub(crate) struct Cells {
     images: Option<Images>,
     /// Which documents are in conflict.
     pub(crate) conflicts: Conflicts,
+    /// Keys that changed since somebody asked, if anybody wants to know.
+    changes: Option<BTreeSet<ItemKey>>,
 }
 
 /// What the tree and the sketch showed at one moment.
@@ -82,8 +84,8 @@ impl Cells {
         // There is one for every size that is allowed, and without one sessions go by the tree.
         let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
         let (by_key, by_hash, deleted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        let conflicts = Conflicts::default();
-        Ok(Self { by_key, by_hash, deleted, tree, sketch, photograph: None, images: None, conflicts })
+        let (photograph, images, changes, conflicts) = (None, None, None, Conflicts::default());
+        Ok(Self { by_key, by_hash, deleted, tree, sketch, photograph, images, changes, conflicts })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -156,6 +158,7 @@ impl Cells {
         if cell.is_vacant() {
             return self.remove(key);
         }
+        self.note_change(key);
         let digest = cell.digest();
         self.bury(key, &cell, lsn);
         if let Some(held) = self.by_key.get_mut(key) {
@@ -204,6 +207,16 @@ impl Cells {
         self.tree.root()
     }
 
+    /// Remembers from now on which keys change, or no longer.
+    pub(crate) fn track_changes(&mut self, wanted: bool) {
+        self.changes = wanted.then(BTreeSet::new);
+    }
+
+    /// The keys that changed since this was called last.
+    pub(crate) fn take_changes(&mut self) -> BTreeSet<ItemKey> {
+        self.changes.as_mut().map(core::mem::take).unwrap_or_default()
+    }
+
     /// The tree as it is now. Until [`forget_photograph`](Self::forget_photograph) this is what the cells show
     /// as an [`ItemSource`], while writes go on.
     pub(crate) fn photograph(&mut self) -> TreeSnapshot {
@@ -250,11 +263,18 @@ impl Cells {
         }
     }
 
+    fn note_change(&mut self, key: &ItemKey) {
+        if let Some(changes) = &mut self.changes {
+            changes.insert(key.clone());
+        }
+    }
+
     fn remove(&mut self, key: &ItemKey) {
         let Some(held) = self.by_key.remove(key) else {
             return;
         };
         self.deleted.remove(&(held.lsn, key.clone()));
+        self.note_change(key);
         note(&mut self.photograph, held.hash, key, Some(held.digest));
         mirrored(self.tree.remove(held.hash, held.digest));
         sketched(&mut self.sketch, held.hash, Some(held.digest), None);

@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use crdt_core::{CausalContext, Change, Crdt, Dot, ReplicaId};
 use replication_log::Lsn;
 
-use super::{Config, JournalRecord};
 use super::ahead::Ahead;
 use super::cells::{Cells, ItemKey};
 use super::conflicts::Conflicts;
 use super::fork::Forks;
+use super::{Config, JournalRecord};
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
@@ -135,7 +135,8 @@ impl Partition {
     /// Records that make everything that is in neither cells nor standing nor retained entries.
     pub(crate) fn records_of_head(&self) -> impl Iterator<Item = JournalRecord> {
         let partition = self.number;
-        let forgot = self.has_forgotten.then(|| JournalRecord::Collected { partition, documents: Vec::new() });
+        let forgot =
+            self.has_forgotten.then(|| JournalRecord::Collected { partition, documents: Vec::new() });
         let (since, bounds) = self.ahead.noted(&self.histories);
         let ahead =
             (!bounds.is_empty()).then(|| JournalRecord::Ahead { partition, since: since.get(), bounds });

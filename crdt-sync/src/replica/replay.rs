@@ -184,7 +184,8 @@ impl Replica {
     /// The records that make, on an empty replica, what a checkpoint tells nowhere else: everything but partitions
     /// and clocks. The first is the founding, and every one holds for whatever comes after it.
     pub(crate) fn records_of_head(&self) -> Vec<JournalRecord> {
-        let mut records = Vec::from([JournalRecord::Founded(self.founding()), JournalRecord::Identity(self.id)]);
+        let mut records =
+            Vec::from([JournalRecord::Founded(self.founding()), JournalRecord::Identity(self.id)]);
         records.push(JournalRecord::Members(self.members.membership().clone()));
         records.extend(self.partitions.iter().flat_map(Partition::records_of_head));
         records

@@ -185,7 +185,9 @@ fn in_session(token: Causal, reply: Reply, replica: &Replica) -> Result<Reply, T
 impl Look {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Self::Read { deadline, .. } | Self::Show { deadline, .. } | Self::Scan { deadline, .. } => *deadline,
+            Self::Read { deadline, .. } | Self::Show { deadline, .. } | Self::Scan { deadline, .. } => {
+                *deadline
+            }
         }
     }
 

@@ -43,11 +43,7 @@ impl Resolve {
 
     /// The packages of a node, read by this rule.
     pub(crate) fn packages(self, node: &Node) -> Documents {
-        let collection = self.collection();
-        match self {
-            Self::Keep | Self::Lww => node.documents(&collection),
-            Self::Custom => node.documents_by(&collection, highest_version()),
-        }
+        node.documents(&self.collection())
     }
 }
 

@@ -4,36 +4,36 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tracing::debug;
 
-use super::{Net, link};
+use super::{Net, Phase, Stop, link, until};
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Connects to a peer, and again whenever the connection ends, until told to stop.
-pub(crate) async fn dial(net: Net, peer: SocketAddr, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn dial(net: Net, peer: SocketAddr, mut stop: Stop) {
     let mut wait = FIRST_WAIT;
-    while !*stop.borrow() {
+    while *stop.borrow() == Phase::Open {
         let attempt = tokio::select! {
-            attempt = TcpStream::connect(peer) => attempt,
-            _ = stop.wait_for(|stop| *stop) => break,
+            attempt = tokio::time::timeout(net.limits.handshake_deadline, TcpStream::connect(peer)) => attempt,
+            () = until(&mut stop, Phase::Leaving) => break,
         };
         match attempt {
-            Ok(stream) => {
+            Ok(Ok(stream)) => {
                 let up_since = std::time::Instant::now();
-                link::serve(net.clone(), stream, true, stop.clone()).await;
+                link::serve(net.clone(), stream, peer, None, stop.clone()).await;
                 // A peer that closes at once again and again is left alone for longer and longer.
                 if up_since.elapsed() > LONGEST_WAIT {
                     wait = FIRST_WAIT;
                 }
             }
-            Err(error) => debug!(%peer, %error, "cannot connect"),
+            Ok(Err(error)) => debug!(%peer, %error, "cannot connect"),
+            Err(_) => debug!(%peer, "cannot connect in time"),
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = until(&mut stop, Phase::Leaving) => break,
         }
         wait = (wait * 2).min(LONGEST_WAIT);
     }

@@ -1,92 +1,254 @@
-//! One connection: a task that reads and a task that writes.
+//! One connection, from the handshake to its end.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use crdt_sync::{Input, LinkId};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use crdt_sync::wire::{self, Message};
+use crdt_sync::{Input, LinkId, NodeId};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Net, NetInput, Outbound};
+use super::bucket::Bucket;
+use super::channel::Protection;
+use super::gate::Place;
+use super::outbound::{Queue, queue};
+use super::{Net, NetInput, Phase, Refusal, Stop, count, until};
 
 const PREFIX: usize = 4;
-/// A peer that takes nothing for this long is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const BUFFER: usize = 64 << 10;
 
-/// Serves a connection until either side closes it, it breaks, or the node is told to stop.
-pub(super) async fn serve(net: Net, stream: TcpStream, dialed: bool, mut stop: watch::Receiver<bool>) {
+type Reader = BufReader<Box<dyn AsyncRead + Send + Unpin>>;
+type Writer = BufWriter<Box<dyn AsyncWrite + Send + Unpin>>;
+
+/// Serves a connection until either side closes it, it breaks, it is refused, or the node is told to stop. One
+/// that was accepted has its place.
+pub(super) async fn serve(
+    net: Net,
+    stream: TcpStream,
+    address: SocketAddr,
+    mut place: Option<Place>,
+    mut stop: Stop,
+) {
+    let dialed = place.is_none();
+    let displaced = place.as_mut().map(Place::displaced);
+    let displaced = async {
+        match displaced {
+            Some(displaced) => displaced.await,
+            None => std::future::pending().await,
+        }
+    };
     let link = net.next_link();
-    let (frames, queue) = unbounded_channel();
-    let queued = Arc::new(AtomicU64::new(0));
-    let outbound = Outbound { frames, queued: Arc::clone(&queued), max_queued: net.max_queued as u64 };
-    // Frames are made to fit together already; waiting for more only adds delay.
-    let _ = stream.set_nodelay(true);
-    if net.inputs.send(NetInput::Up { link, dialed, outbound }).await.is_err() {
-        return;
-    }
-    let (reader, writer) = stream.into_split();
+    let connection = Connection { net: &net, link, address, dialed, place: place.as_ref() };
     let ended = tokio::select! {
-        ended = read_frames(&net, link, reader) => ended,
-        ended = write_frames(&net, queue, &queued, writer) => ended,
-        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        ended = connection.run(stream) => ended,
+        () = until(&mut stop, Phase::Over) => Ok(()),
+        () = displaced => Err(Refusal::Displaced),
     };
     debug!(link = link.0, ?ended, "connection ended");
     let _ = net.inputs.send(NetInput::Engine(Input::LinkDown { link })).await;
+    if let Err(reason) = ended {
+        net.refuse(address, dialed, reason);
+    }
 }
 
-/// Hands frames to the engine. While its queue is full nothing is read, and the peer feels it.
-async fn read_frames(net: &Net, link: LinkId, reader: OwnedReadHalf) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(64 << 10, reader);
-    loop {
-        let length = reader.read_u32_le().await? as usize;
-        if length > net.max_frame {
-            // The engine says farewell and closes; nothing more is read from this peer.
-            let _ = net.inputs.send(NetInput::Engine(Input::FrameTooLong { link, length })).await;
-            return std::future::pending().await;
-        }
-        let bytes = read_exactly(&mut reader, length).await?;
-        net.counters.received(PREFIX + length);
-        if net.inputs.send(NetInput::Engine(Input::Frame { link, bytes })).await.is_err() {
+struct Connection<'n> {
+    net: &'n Net,
+    link: LinkId,
+    address: SocketAddr,
+    dialed: bool,
+    place: Option<&'n Place>,
+}
+
+impl Connection<'_> {
+    async fn run(&self, stream: TcpStream) -> Result<(), Refusal> {
+        let limits = &self.net.limits;
+        let greet_by = Instant::now() + limits.handshake_deadline;
+        // Frames are made to fit together already; waiting for more only adds delay.
+        let _ = stream.set_nodelay(true);
+        let protecting = self.net.protection.protect(stream, self.dialed);
+        let channel =
+            timeout(limits.handshake_deadline, protecting).await.map_err(|_| Refusal::SlowGreeting)??;
+        let (outbound, queue) = queue(self.net, self.address, self.dialed);
+        if self.net.inputs.send(NetInput::Up { link: self.link, outbound }).await.is_err() {
             return Ok(());
         }
-    }
-}
-
-/// Memory grows with what really arrives, not with what was announced.
-async fn read_exactly(reader: &mut BufReader<OwnedReadHalf>, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = reader.take(length as u64).read_to_end(&mut bytes).await?;
-    if read == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-/// Writes queued frames until the queue is closed and empty.
-async fn write_frames(
-    net: &Net,
-    mut queue: UnboundedReceiver<Vec<u8>>,
-    queued: &AtomicU64,
-    writer: OwnedWriteHalf,
-) -> io::Result<()> {
-    let mut writer = BufWriter::with_capacity(64 << 10, writer);
-    while let Some(frame) = queue.recv().await {
-        let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        timeout(PATIENCE, write_frame(&mut writer, length, &frame)).await??;
-        queued.fetch_sub(frame.len() as u64, Ordering::Relaxed);
-        net.counters.sent(PREFIX + frame.len());
-        if queue.is_empty() {
-            timeout(PATIENCE, writer.flush()).await??;
+        let mut reader = BufReader::with_capacity(BUFFER, channel.reader);
+        let writer = BufWriter::with_capacity(BUFFER, channel.writer);
+        let abandoned = queue.abandoned();
+        tokio::select! {
+            ended = self.read(&mut reader, channel.certified, greet_by) => ended,
+            ended = self.write(queue, writer) => ended,
+            () = abandoned => Ok(()),
         }
     }
-    timeout(PATIENCE, writer.shutdown()).await?
+
+    /// First the greeting, then everything else, as fast as it may come.
+    async fn read(
+        &self,
+        reader: &mut Reader,
+        certified: Option<NodeId>,
+        greet_by: Instant,
+    ) -> Result<(), Refusal> {
+        let left = greet_by.saturating_duration_since(Instant::now());
+        let greeted = timeout(left, self.read_greeting(reader, certified));
+        if !greeted.await.map_err(|_| Refusal::SlowGreeting)?? {
+            return Ok(());
+        }
+        if let Some(place) = self.place {
+            place.greeted();
+        }
+        let mut pace = Pace::new(self.net);
+        while let Some(length) = self.read_length(reader, self.net.limits.idle_timeout).await? {
+            let reading = timeout(self.net.limits.frame_deadline, read_exactly(reader, length));
+            let Some(bytes) = reading.await.map_err(|_| Refusal::SlowFrame)?? else {
+                return Ok(());
+            };
+            pace.keep(PREFIX + length).await?;
+            if !self.hand_over(bytes).await {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands frames to the engine until the peer has said who it is; false when the connection ended before. The
+    /// engine listens to nothing else until then either.
+    async fn read_greeting(&self, reader: &mut Reader, certified: Option<NodeId>) -> Result<bool, Refusal> {
+        let limit = self.net.limits.max_greeting;
+        loop {
+            let length = self.read_length(reader, Duration::MAX).await?.ok_or(Refusal::NoGreeting)?;
+            if length > limit {
+                return Err(Refusal::LongGreeting { length, limit });
+            }
+            let bytes = read_exactly(reader, length).await?.ok_or(Refusal::NoGreeting)?;
+            let message = wire::decode(&bytes, &self.net.decoding);
+            if let (Ok(Message::Greeting(greeting)), Some(certified)) = (&message, certified)
+                && greeting.node != certified
+            {
+                return Err(Refusal::OtherNode { certified, claimed: greeting.node });
+            }
+            if !self.hand_over(bytes).await {
+                return Ok(false);
+            }
+            // The engine takes only the first for granted, so that later ones need no look.
+            if let Ok(Message::Greeting(_)) = message {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The length of the next frame; `None` when the peer closed the connection. A length that no frame has is told
+    /// to the engine, which says farewell and closes, and nothing more is read.
+    async fn read_length(&self, reader: &mut Reader, patience: Duration) -> Result<Option<usize>, Refusal> {
+        let mut prefix = [0; PREFIX];
+        match timeout(patience, reader.read_exact(&mut prefix)).await.map_err(|_| Refusal::Idle)? {
+            Ok(_) => {}
+            Err(error) => return broken(&error).map(|()| None),
+        }
+        let length = u32::from_le_bytes(prefix) as usize;
+        if length > self.net.limits.max_greeting && is_tls(prefix) && !self.net.protection.is_protected() {
+            return Err(Refusal::SpeaksTls);
+        }
+        if length > self.net.decoding.max_frame {
+            let too_long = Input::FrameTooLong { link: self.link, length };
+            let _ = self.net.inputs.send(NetInput::Engine(too_long)).await;
+            return std::future::pending().await;
+        }
+        Ok(Some(length))
+    }
+
+    /// Hands a frame to the engine. While that has no room nothing is read, and the peer feels it. False when the
+    /// node is over.
+    async fn hand_over(&self, bytes: Vec<u8>) -> bool {
+        self.net.counters.received(PREFIX + bytes.len());
+        // A frame that is larger than all the room takes all of it.
+        let wanted = bytes.len().min(self.net.limits.max_unhandled.max(1));
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let room = self.net.room.clone().acquire_many_owned(wanted).await.ok();
+        let frame = NetInput::Frame { link: self.link, bytes, _room: room };
+        self.net.inputs.send(frame).await.is_ok()
+    }
+
+    /// Writes queued frames until the queue is closed and empty.
+    async fn write(&self, mut queue: Queue, mut writer: Writer) -> Result<(), Refusal> {
+        let patience = self.net.limits.stall_timeout;
+        let stalled = |_| Refusal::Stalled;
+        while let Some(frame) = queue.next().await {
+            if let Err(error) = timeout(patience, write_frame(&mut writer, &frame)).await.map_err(stalled)? {
+                return broken(&error);
+            }
+            queue.written(&frame);
+            self.net.counters.sent(PREFIX + frame.len());
+            if queue.is_empty()
+                && let Err(error) = timeout(patience, writer.flush()).await.map_err(stalled)?
+            {
+                return broken(&error);
+            }
+        }
+        let closed = timeout(patience, writer.shutdown()).await.map_err(stalled)?;
+        closed.or_else(|error| broken(&error))
+    }
 }
 
-async fn write_frame(writer: &mut BufWriter<OwnedWriteHalf>, length: u32, frame: &[u8]) -> io::Result<()> {
+/// Slows down a peer that sends too fast.
+struct Pace<'n> {
+    net: &'n Net,
+    frames: Bucket,
+    bytes: Bucket,
+    /// Since when it has been too fast without a pause.
+    too_fast_since: Option<Instant>,
+}
+
+impl<'n> Pace<'n> {
+    fn new(net: &'n Net) -> Self {
+        let now = Instant::now();
+        let (frames, bytes) = (Bucket::full(net.limits.frames, now), Bucket::full(net.limits.bytes, now));
+        Self { net, frames, bytes, too_fast_since: None }
+    }
+
+    /// Counts a frame and waits as long as the rates ask for.
+    async fn keep(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let wait = self.frames.take(1, now).max(self.bytes.take(bytes as u64, now));
+        if wait.is_zero() {
+            self.too_fast_since = None;
+            return Ok(());
+        }
+        count(&self.net.counters.throttled);
+        let since = *self.too_fast_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= self.net.limits.throttle_patience {
+            return Err(Refusal::TooFast);
+        }
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+}
+
+/// Memory grows with what really arrives, not with what was announced. `None` when the connection ended before.
+async fn read_exactly(reader: &mut Reader, length: usize) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut bytes = Vec::new();
+    match reader.take(length as u64).read_to_end(&mut bytes).await {
+        Ok(read) if read == length => Ok(Some(bytes)),
+        Ok(_) => Ok(None),
+        Err(error) => broken(&error).map(|()| None),
+    }
+}
+
+async fn write_frame(writer: &mut Writer, frame: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     writer.write_u32_le(length).await?;
     writer.write_all(frame).await
+}
+
+/// A connection that breaks is an ordinary end, unless its protection broke it.
+fn broken(error: &io::Error) -> Result<(), Refusal> {
+    Protection::refusal_in(error).map_or(Ok(()), Err)
+}
+
+/// Whether these are the first bytes of a TLS record. No greeting has such a length.
+fn is_tls(start: [u8; PREFIX]) -> bool {
+    matches!(start, [0x14..=0x17, 3, 1..=4, _])
 }

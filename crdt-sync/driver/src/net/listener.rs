@@ -1,26 +1,32 @@
 //! Accepting connections.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::{Net, link};
+use super::gate::TurnedAway;
+use super::{Net, Phase, Stop, count, link, until};
 
-/// Serves whoever connects, until told to stop.
-pub(crate) async fn listen(net: Net, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+/// Serves whoever connects and is let in, until told to stop.
+///
+/// Nothing a peer does holds up the next one: what takes time happens in the connection's own task.
+pub(crate) async fn listen(net: Net, listener: TcpListener, mut stop: Stop) {
     let mut links = tokio::task::JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = until(&mut stop, Phase::Leaving) => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                debug!(%peer, "accepted a connection");
-                links.spawn(link::serve(net.clone(), stream, false, stop.clone()));
-            }
+            Ok((stream, address)) => match net.gate.admit(address.ip(), Instant::now()) {
+                Ok(place) => {
+                    debug!(%address, "accepted a connection");
+                    count(&net.counters.let_in);
+                    links.spawn(link::serve(net.clone(), stream, address, Some(place), stop.clone()));
+                }
+                Err(TurnedAway { reason, is_news }) => net.turn_away(address, reason, is_news),
+            },
             Err(error) => {
                 // Out of file descriptors, most likely: going on at once would only spin.
                 warn!(%error, "cannot accept a connection");
@@ -29,5 +35,6 @@ pub(crate) async fn listen(net: Net, listener: TcpListener, mut stop: watch::Rec
         }
         while links.try_join_next().is_some() {}
     }
+    drop(listener);
     while links.join_next().await.is_some() {}
 }

@@ -1,96 +1,151 @@
-//! Connections: frames over TCP, each with its length in front.
+//! Connections: frames over TCP or TLS, each with its length in front.
 
+mod bucket;
+mod channel;
+mod counters;
 mod dialer;
+mod gate;
 mod link;
 mod listener;
+mod outbound;
+mod refusal;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use crdt_sync::{Input, LinkId};
-use tokio::sync::mpsc::{Sender, UnboundedSender};
+use crdt_sync::{Input, Limits, LinkId};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tracing::{debug, info, warn};
 
+#[cfg(feature = "tls")]
+pub(crate) use channel::Channel;
+pub(crate) use channel::Protection;
+pub use counters::{Connections, Traffic};
+pub(crate) use counters::{Counters, count};
 pub(crate) use dialer::dial;
+pub(crate) use gate::Gate;
 pub(crate) use listener::listen;
+pub(crate) use outbound::Outbound;
+pub use refusal::{NetworkEvent, Refusal};
 
-/// What went over the sockets of a node so far, length prefixes included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Bytes written to sockets.
-    pub bytes_sent: u64,
-    /// Frames written to sockets.
-    pub frames_sent: u64,
-    /// Bytes read from sockets.
-    pub bytes_received: u64,
-    /// Frames read from sockets.
-    pub frames_received: u64,
-}
+use crate::limits::NetworkLimits;
 
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    bytes_sent: AtomicU64,
-    frames_sent: AtomicU64,
-    bytes_received: AtomicU64,
-    frames_received: AtomicU64,
-    next_link: AtomicU64,
-}
-
-impl Counters {
-    pub(crate) fn traffic(&self) -> Traffic {
-        Traffic {
-            bytes_sent: self.bytes_sent.load(Ordering::Relaxed),
-            frames_sent: self.frames_sent.load(Ordering::Relaxed),
-            bytes_received: self.bytes_received.load(Ordering::Relaxed),
-            frames_received: self.frames_received.load(Ordering::Relaxed),
-        }
-    }
-
-    fn sent(&self, bytes: usize) {
-        self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.frames_sent.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn received(&self, bytes: usize) {
-        self.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.frames_received.fetch_add(1, Ordering::Relaxed);
-    }
-}
+/// How many events a listener may lag behind.
+const EVENTS: usize = 1_024;
 
 /// What every connection needs of its node.
 #[derive(Clone)]
 pub(crate) struct Net {
     pub(crate) inputs: Sender<NetInput>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) max_frame: usize,
-    pub(crate) max_queued: usize,
+    pub(crate) limits: Arc<NetworkLimits>,
+    pub(crate) protection: Protection,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) events: broadcast::Sender<NetworkEvent>,
+    /// The engine's bounds, by which frames are decoded.
+    decoding: Arc<Limits>,
+    /// Bytes of frames that may still be handed to the engine.
+    room: Arc<Semaphore>,
 }
 
 /// What connections tell the engine's thread.
 pub(crate) enum NetInput {
     /// A connection is up; what is to be sent on it goes to `outbound`.
-    Up { link: LinkId, dialed: bool, outbound: Outbound },
-    /// Something for the engine.
+    Up { link: LinkId, outbound: Outbound },
+    /// A frame arrived. Room for the next ones is made when this is dropped.
+    Frame { link: LinkId, bytes: Vec<u8>, _room: Option<OwnedSemaphorePermit> },
+    /// Something else for the engine.
     Engine(Input),
 }
 
-/// The way out of one connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Outbound {
-    frames: UnboundedSender<Vec<u8>>,
-    queued: Arc<AtomicU64>,
-    max_queued: u64,
+/// How far connections are to be ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Not at all.
+    #[default]
+    Open,
+    /// No new ones are made; those there are go on.
+    Leaving,
+    /// All end at once.
+    Over,
 }
 
-impl Outbound {
-    /// Queues a frame; false when the connection is gone or too far behind to be kept.
-    pub(crate) fn send(&self, frame: Vec<u8>) -> bool {
-        let queued = self.queued.fetch_add(frame.len() as u64, Ordering::Relaxed);
-        queued <= self.max_queued && self.frames.send(frame).is_ok()
-    }
+/// Tells connections how far they are to be ended.
+pub(crate) type Stop = watch::Receiver<Phase>;
+
+/// Waits until connections are ended as far as that, or nobody is left who could say so.
+pub(crate) async fn until(stop: &mut Stop, at_least: Phase) {
+    let _ = stop.wait_for(|phase| *phase >= at_least).await;
 }
 
 impl Net {
+    pub(crate) fn new(
+        inputs: Sender<NetInput>,
+        limits: NetworkLimits,
+        decoding: Limits,
+        protection: Protection,
+    ) -> Self {
+        Self {
+            inputs,
+            counters: Arc::default(),
+            gate: Gate::new(limits.clone()),
+            room: Arc::new(Semaphore::new(limits.max_unhandled.clamp(1, u32::MAX as usize))),
+            limits: Arc::new(limits),
+            protection,
+            events: broadcast::channel(EVENTS).0,
+            decoding: Arc::new(decoding),
+        }
+    }
+
+    /// The connections as they are now, and what was counted.
+    pub(crate) fn connections(&self) -> Connections {
+        let open = self.gate.open();
+        Connections { open: open.all, half_open: open.half, ..self.counters.connections() }
+    }
+
+    /// A connection was refused or ended by this side: it is counted, told, and held against its address.
+    pub(crate) fn refuse(&self, address: SocketAddr, dialed: bool, reason: Refusal) {
+        count(&self.counters.refused);
+        if reason == Refusal::Stalled {
+            count(&self.counters.stalled);
+        }
+        info!(%address, dialed, %reason, "a connection was refused or ended");
+        let is_strike = reason.is_strike();
+        self.tell(NetworkEvent::Refused { address, dialed, reason });
+        if is_strike {
+            self.strike(address, dialed);
+        }
+    }
+
+    /// A connection from there failed. What this side dialed is its own affair, it waits longer before it dials again.
+    pub(crate) fn strike(&self, address: SocketAddr, dialed: bool) {
+        if dialed {
+            return;
+        }
+        if let Some(lasts) = self.gate.strike(address.ip(), Instant::now()) {
+            count(&self.counters.lockouts);
+            warn!(address = %address.ip(), ?lasts, "an address is locked out");
+            self.tell(NetworkEvent::LockedOut { address: address.ip(), lasts });
+        }
+    }
+
+    /// A connection was turned away at once. One event tells of many in a row.
+    fn turn_away(&self, address: SocketAddr, reason: Refusal, is_news: bool) {
+        count(&self.counters.turned_away);
+        debug!(%address, %reason, "a connection was turned away");
+        if is_news {
+            self.tell(NetworkEvent::Refused { address, dialed: false, reason });
+        }
+    }
+
+    fn tell(&self, event: NetworkEvent) {
+        // Nobody need listen.
+        let _ = self.events.send(event);
+    }
+
     fn next_link(&self) -> LinkId {
-        LinkId(self.counters.next_link.fetch_add(1, Ordering::Relaxed))
+        LinkId(count(&self.counters.next_link))
     }
 }

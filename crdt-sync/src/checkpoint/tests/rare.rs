@@ -47,11 +47,7 @@ fn position(sequence: u64) -> Position {
 #[test]
 fn what_happens_seldom_outlives_the_log() {
     let mut logged = Logged::new(1);
-    logged.act(&Write {
-        collection: collections()[2].id(),
-        key: "k".into(),
-        action: Action::Increment(4),
-    });
+    logged.act(&Write { collection: collections()[2].id(), key: "k".into(), action: Action::Increment(4) });
     let records = [
         JournalRecord::Members(retired()),
         JournalRecord::ForksKnown { partition: 0, known: forked() },

@@ -2,16 +2,16 @@
 
 mod adversity;
 mod agreement;
-mod checkpoints;
-mod figures;
-mod sessions;
 mod authority;
+mod checkpoints;
 mod conflicts;
-mod members;
-mod rejoin;
-mod stability;
+mod figures;
 mod forks;
 mod forks_random;
+mod members;
+mod rejoin;
+mod sessions;
+mod stability;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;

@@ -1,0 +1,64 @@
+//! The end of a node.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::engine_thread::Command;
+use crate::node::Node;
+
+/// How long a node waits for its peers, unless it is told otherwise.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long farewells may take after that.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+impl Node {
+    /// Ends the node, and gives its peers two seconds to get what they lack: the same as
+    /// [`shutdown_within`](Self::shutdown_within).
+    pub async fn shutdown(self) {
+        self.shutdown_within(PATIENCE).await;
+    }
+
+    /// Ends the node: no connection is made any more; until all connected peers hold the same as this node they have
+    /// as long as this; then everything becomes durable, peers are told that the node leaves, connections are closed
+    /// when that is written, and the log is closed cleanly. Other handles get
+    /// [`NodeError::Ended`](crate::NodeError::Ended) from then on.
+    ///
+    /// What a peer lacks at the deadline it gets when the node is back, or from others that have it. When this
+    /// returns, the directory can be opened again.
+    pub async fn shutdown_within(self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let listener = self.listener().take().map(|(_, running)| running);
+        let dialers: Vec<_> = self.dialers().drain(..).map(|(_, running)| running).collect();
+        let mut holders: Vec<_> = listener.into_iter().chain(dialers).collect();
+        holders.iter().for_each(crate::node::Running::leave);
+        // At the deadline, or when the log failed, it ends all the same.
+        let _ = timeout_at(deadline, self.peers_hold_the_same()).await;
+        let (done, ended) = oneshot::channel();
+        if self.inner.commands.send(Command::Shutdown(done)).await.is_ok() {
+            let _ = ended.await;
+        }
+        let deadline = deadline.max(Instant::now() + LAST_WORDS);
+        for holder in holders.drain(..) {
+            holder.end_by(deadline).await;
+        }
+    }
+
+    /// Waits until all connected peers hold the same as this node.
+    async fn peers_hold_the_same(&self) {
+        let mut events = self.events();
+        while let Ok(status) = self.status().await {
+            let is_durable = status.durable == status.appended;
+            if is_durable && status.peers.iter().all(|peer| peer.in_sync) {
+                return;
+            }
+            if !is_durable {
+                // No event tells of the disk.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            } else if let Err(tokio::sync::broadcast::error::RecvError::Closed) = events.recv().await {
+                return;
+            }
+        }
+    }
+}
