@@ -26,7 +26,7 @@ pub(crate) fn recovered(model: &mut Model, node: usize, engine: &Engine) -> Resu
             Survival::Torn => return Err(Violation::TornCommand { node, request }),
         }
     }
-    nothing_lost(model, engine, |command| command.node == node)?;
+    nothing_lost(model, engine, |command| command.is_at(node))?;
     model.items().iter().try_for_each(|item| honest(model, node, engine, item))
 }
 
@@ -147,8 +147,8 @@ pub(crate) fn outcome(model: &Model, engine: &Engine, collections: &[Collection]
             return Err(Violation::WrongEntries { detail });
         }
     }
-    for item in model.items() {
-        compare(&item, &model.outcome(&item), engine.peek(&item))?;
+    for item in model.items().difference(&model.smudged) {
+        compare(item, &model.outcome(item), engine.peek(item))?;
     }
     let held = collections.iter().flat_map(|collection| {
         let keys = engine.scan(collection.id(), Bytes::default()).map(|(key, _)| key.clone());

@@ -12,6 +12,8 @@ use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId, Stamp};
 use crdt_sync::{Bytes, ItemKey, RequestId, Status};
 
+use crate::world::Loss;
+
 /// What one command changed at one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fact {
@@ -52,6 +54,10 @@ pub(crate) struct Command {
     pub(crate) fate: Fate,
     /// Somebody read what it did, so it must last as if it had been acknowledged.
     pub(crate) shown: bool,
+    /// Its node lost its disk since, so that what the node comes up with says nothing of it.
+    pub(crate) orphaned: bool,
+    /// Some of its entries were nowhere else when that happened.
+    pub(crate) at_risk: bool,
     pub(crate) facts: Vec<(ItemKey, Fact)>,
     /// Versions that the answer names, whether this command made them or found them.
     pub(crate) named: Vec<(ItemKey, VersionId)>,
@@ -82,6 +88,8 @@ pub(crate) struct Outcome {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     commands: Vec<Command>,
+    /// Keys to which a command wrote of which only some entries are left, so that nobody can say what they must be.
+    pub(crate) smudged: BTreeSet<ItemKey>,
 }
 
 impl Command {
@@ -101,6 +109,8 @@ impl Command {
             request,
             fate: Fate::Open,
             shown: false,
+            orphaned: false,
+            at_risk: false,
             named: Vec::new(),
             facts: Vec::new(),
             origin,
@@ -115,7 +125,18 @@ impl Command {
 
     /// Whether its node promised somebody that it lasts.
     pub(crate) fn is_promised(&self) -> bool {
-        self.fate == Fate::Acknowledged || self.shown
+        (self.fate == Fate::Acknowledged || self.shown) && !self.at_risk
+    }
+
+    /// Whether it was made at this node, on the disk that the node has now.
+    pub(crate) fn is_at(&self, node: usize) -> bool {
+        self.node == node && !self.orphaned
+    }
+
+    /// Whether it has entries of an origin in a partition above a number.
+    fn reaches_above(&self, loss: Loss) -> bool {
+        let above = |entries: &Entries| entries.partition == loss.partition && entries.last > loss.lost_above;
+        self.origin == loss.origin && self.entries.iter().any(above)
     }
 
     /// The earliest stamp it gave out.
@@ -145,7 +166,49 @@ impl Command {
 
 impl Model {
     pub(crate) fn add(&mut self, command: Command) {
+        // Its entries may have taken the numbers of others that were lost with a disk.
+        for entries in &command.entries {
+            let (partition, origin, lost_above) = (entries.partition, command.origin, entries.before);
+            let taken = Loss { partition, origin, lost_above };
+            for lost in self.commands.iter_mut().filter(|lost| lost.at_risk && lost.reaches_above(taken)) {
+                lost.fate = Fate::Gone;
+                if lost
+                    .entries
+                    .iter()
+                    .any(|entries| entries.partition != partition || entries.before < lost_above)
+                {
+                    self.smudged.extend(lost.facts.iter().map(|(item, _)| item.clone()));
+                }
+            }
+        }
         self.commands.push(command);
+    }
+
+    /// A node lost its disk, and with it perhaps these entries.
+    pub(crate) fn lose_disk(&mut self, node: usize, losses: &[Loss]) {
+        for command in &mut self.commands {
+            command.orphaned |= command.node == node;
+            command.at_risk |= losses.iter().any(|loss| command.reaches_above(*loss));
+        }
+    }
+
+    /// The nodes agree: what was at risk is there or gone for good. Fails with what must be there and is not.
+    pub(crate) fn settle(&mut self, status: &Status) -> Result<(), (usize, RequestId)> {
+        let open =
+            |command: &&mut Command| command.fate != Fate::Gone && (command.orphaned || command.at_risk);
+        for command in self.commands.iter_mut().filter(open) {
+            let (node, request) = (command.node, command.request);
+            match command.survival(status) {
+                Survival::Whole => command.at_risk = false,
+                _ if !command.at_risk => return Err((node, request)),
+                Survival::Nothing => command.fate = Fate::Gone,
+                Survival::Torn => {
+                    command.fate = Fate::Gone;
+                    self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
@@ -153,7 +216,7 @@ impl Model {
     }
 
     pub(crate) fn of_node_mut(&mut self, node: usize) -> impl Iterator<Item = &mut Command> {
-        self.commands.iter_mut().filter(move |command| command.node == node)
+        self.commands.iter_mut().filter(move |command| command.is_at(node))
     }
 
     /// A read showed what a node had written to a key before.
@@ -165,7 +228,7 @@ impl Model {
 
     /// The last stamp of an identity, as far as its writes showed.
     pub(crate) fn last_stamp(&self, origin: ReplicaId) -> Option<Stamp> {
-        let own = self.lasting().filter(|command| command.origin == origin);
+        let own = self.lasting().filter(|command| command.origin == origin && !command.at_risk);
         own.flat_map(Command::stamps).max()
     }
 
@@ -308,6 +371,8 @@ mod tests {
             request: RequestId(request),
             fate: Fate::Open,
             shown: false,
+            orphaned: false,
+            at_risk: false,
             facts: vec![(item(), fact)],
             named: Vec::new(),
             origin: origin(replica),

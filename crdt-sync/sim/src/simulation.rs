@@ -221,7 +221,7 @@ impl<'p> Simulation<'p> {
         };
         checks::honest(&self.model, node, engine, &item)?;
         let facts = self.model.facts_of(&item);
-        let own = facts.filter(|(command, _)| command.node == node && command.is_promised());
+        let own = facts.filter(|(command, _)| command.is_at(node) && command.is_promised());
         let shows = own.map(|(command, _)| command.request).collect();
         if let Some(id) = self.world.read(node, item.clone(), PATIENCE)? {
             self.due.insert((node, id), Due::Read { item, shows });
@@ -302,6 +302,9 @@ impl<'p> Simulation<'p> {
                     if let Some(engine) = self.world.engine(node) {
                         checks::recovered(&mut self.model, node, engine)?;
                     }
+                }
+                Notice::Rotted { node, lost } | Notice::Restored { node, lost } => {
+                    self.model.lose_disk(node, &lost);
                 }
             }
         }
@@ -407,7 +410,8 @@ impl<'p> Simulation<'p> {
             if status.sessions > 0 {
                 return Some(format!("node {node} is in a session"));
             }
-            if status.peers.len() + 1 < self.world.nodes() {
+            let peers = self.plan.setup.shape.peers_of(node, self.world.nodes());
+            if status.peers.len() < peers {
                 return Some(format!("node {node} sees only {:?}", status.peers));
             }
             if status.partitions != first.partitions {
@@ -429,6 +433,10 @@ impl<'p> Simulation<'p> {
                 return Err(Violation::NoConvergence { waited_millis: 0, detail });
             }
         }
+        self.model.settle(&first.status()).map_err(|(node, request)| {
+            let detail = "its entries are not among those all nodes know".into();
+            Violation::LostWrite { node, request, detail }
+        })?;
         checks::nothing_lost(&self.model, first, |_| true)?;
         checks::outcome(&self.model, first, collections)
     }

@@ -3,23 +3,6 @@
 use super::{Happening, World};
 use crate::faults::Fault;
 
-/// What is struck, each as often as it stands here.
-const STRIKES: [Fault; 14] = [
-    Fault::LinkBroken,
-    Fault::LinkBroken,
-    Fault::Partitioned,
-    Fault::Partitioned,
-    Fault::PartitionedOneWay,
-    Fault::PowerLost,
-    Fault::PowerLost,
-    Fault::ProcessKilled,
-    Fault::StoppedMidWrite,
-    Fault::StoppedMidWrite,
-    Fault::SyncFailed,
-    Fault::SyncFailed,
-    Fault::ClockSetForward,
-    Fault::ClockSetBack,
-];
 /// After how many operations of its disk a machine stops at the latest.
 const MOST_OPERATIONS: u64 = 8;
 
@@ -49,10 +32,12 @@ impl World {
             return;
         };
         let next = self.dice.strikes.span(&hostility.between_strikes);
-        self.put(next, Happening::Strike);
+        let place = self.dice.strikes.below(hostility.total_weight());
         let node = self.dice.strikes.index(self.nodes.len());
-        if let Some(fault) = self.dice.strikes.pick(&STRIKES) {
-            self.inflict(*fault, node);
+        let fault = hostility.strike_at(place);
+        self.put(next, Happening::Strike);
+        if let Some(fault) = fault {
+            self.inflict(fault, node);
         }
     }
 

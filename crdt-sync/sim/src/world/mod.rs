@@ -9,9 +9,11 @@ mod wires;
 use std::collections::{BTreeMap, VecDeque};
 
 use core::time::Duration;
+use crdt_core::ReplicaId;
 use crdt_sync::time::{Instant, Now};
 use crdt_sync::{Engine, Event, Input, ItemKey, LinkId, Reply, Request, RequestId};
 
+use crate::coverage::Coverage;
 use crate::dice::Dice;
 use crate::faults::FaultCounts;
 use crate::network::Network;
@@ -19,7 +21,7 @@ use crate::queue::Queue;
 use crate::trace::Trace;
 use crate::violation::Violation;
 use node::Node;
-pub use setup::Setup;
+pub use setup::{Setup, Shape};
 
 /// More events than this at once mean that something feeds itself.
 const MAX_EVENTS: usize = 100_000;
@@ -63,6 +65,7 @@ pub struct World {
     network: Network,
     dice: WorldDice,
     faults: FaultCounts,
+    coverage: Coverage,
     trace: Trace,
     notices: VecDeque<Notice>,
     next_request: u64,
@@ -113,6 +116,37 @@ pub enum Notice {
         /// Which node.
         node: usize,
     },
+    /// The disk of a node rotted, and the operator emptied the node: it comes up as a new one and catches up from the
+    /// others. Comes before its next [`Up`](Self::Up).
+    Rotted {
+        /// Which node.
+        node: usize,
+        /// What may be gone with it.
+        lost: Vec<Loss>,
+    },
+    /// The operator put an older copy of a node's disk in the place of its disk. Comes before its next
+    /// [`Up`](Self::Up).
+    Restored {
+        /// Which node.
+        node: usize,
+        /// What may be gone by this. The rest of what the node forgot comes back to it from the others.
+        lost: Vec<Loss>,
+    },
+}
+
+/// Entries that may be gone although they were acknowledged or shown: no other node had made them durable when the
+/// only disk they were on was lost or replaced.
+///
+/// They need not be gone: another node may have had them in memory. They are gone for good when the nodes have agreed
+/// and know fewer entries of the origin, or when the origin gives their numbers to other entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Loss {
+    /// The partition.
+    pub partition: usize,
+    /// Whose entries.
+    pub origin: ReplicaId,
+    /// The entries up to this number are somewhere else, too, and durable there. Those after it may be gone.
+    pub lost_above: u64,
 }
 
 /// What the queue holds.
@@ -149,6 +183,7 @@ impl World {
                 strikes: dice.fork(),
             },
             faults: FaultCounts::default(),
+            coverage: Coverage::default(),
             trace,
             notices: VecDeque::new(),
             next_request: 0,
@@ -274,6 +309,11 @@ impl World {
     /// The faults that happened so far.
     pub fn faults(&self) -> FaultCounts {
         self.faults
+    }
+
+    /// In which phases of the protocol the faults struck.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
     }
 
     /// The frames that each node sent each other so far, including those that were lost.

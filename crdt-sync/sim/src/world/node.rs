@@ -68,7 +68,8 @@ impl World {
         if self.nodes[number].engine.is_some() {
             return Ok(());
         }
-        if self.setup.hostility.is_some() && self.dice.disks.chance(100) {
+        let fails = self.setup.hostility.as_ref().map_or(0, |hostility| hostility.failed_recoveries);
+        if fails > 0 && self.dice.disks.chance(fails) {
             self.lose_power_in_recovery(number);
             return Ok(());
         }
@@ -102,7 +103,8 @@ impl World {
         self.note(format_args!("{number} starts with {last} records"));
         self.notices.push_back(Notice::Up { node: number });
         self.drain(number)?;
-        for other in (0..self.nodes.len()).filter(|other| *other != number) {
+        let (shape, nodes) = (self.setup.shape, self.nodes.len());
+        for other in (0..nodes).filter(|other| shape.links(number, *other, nodes)) {
             self.dial_soon(number, other);
         }
         Ok(())

@@ -14,6 +14,8 @@ pub struct Setup {
     pub nodes: usize,
     /// Into how many partitions keys are divided.
     pub partitions: u16,
+    /// Who connects to whom.
+    pub shape: Shape,
     /// The collections, the same on every node.
     pub collections: Vec<Collection>,
     /// The bounds of every node.
@@ -40,6 +42,7 @@ impl Setup {
         Self {
             nodes,
             partitions: 2,
+            shape: Shape::AllToAll,
             collections: collections.into_iter().collect(),
             limits: small_limits(),
             timing: short_timing(),
@@ -54,6 +57,46 @@ impl Setup {
     /// The same world without faults.
     pub fn peaceful(nodes: usize, collections: impl IntoIterator<Item = Collection>) -> Self {
         Self { hostility: None, ..Self::hostile(nodes, collections) }
+    }
+}
+
+/// Who connects to whom.
+///
+/// ```
+/// use crdt_sync_sim::Shape;
+///
+/// let neighbours = |shape: Shape, node| (0..5).filter(|other| shape.links(node, *other, 5)).collect::<Vec<_>>();
+/// assert_eq!(neighbours(Shape::AllToAll, 3), [0, 1, 2, 4]);
+/// assert_eq!(neighbours(Shape::Star, 3), [0]);
+/// assert_eq!(neighbours(Shape::Ring, 4), [0, 3]);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shape {
+    /// Everybody to everybody.
+    #[default]
+    AllToAll,
+    /// Everybody to node 0, and node 0 to everybody.
+    Star,
+    /// Each node to the one before it and the one after it.
+    Ring,
+}
+
+impl Shape {
+    /// Whether two of so many nodes connect to each other.
+    pub fn links(self, a: usize, b: usize, nodes: usize) -> bool {
+        let next = |a: usize, b: usize| (a + 1) % nodes.max(1) == b;
+        let meant = match self {
+            Self::AllToAll => true,
+            Self::Star => a == 0 || b == 0,
+            Self::Ring => next(a, b) || next(b, a),
+        };
+        meant && a != b && a < nodes && b < nodes
+    }
+
+    /// How many peers a node has among so many nodes.
+    pub fn peers_of(self, node: usize, nodes: usize) -> usize {
+        (0..nodes).filter(|other| self.links(node, *other, nodes)).count()
     }
 }
 
