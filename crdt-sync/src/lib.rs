@@ -28,14 +28,14 @@ pub use bytes::Bytes;
 pub use cell::{Cell, CellError};
 pub use collection::{Collection, CollectionId, Kind, Strategy};
 pub use engine::{
-    Engine, Event, Input, LinkId, Output, PartitionStatus, PeerError, PeerStatus, Reply, Request, RequestId,
+    Engine, Event, Input, LinkId, Memory, Output, PartitionStatus, PeerError, PeerStatus, Reply, Request, RequestId,
     SessionReport, Status,
 };
 pub use entry::{Chain, Delta, Entry, Position};
 pub use limits::{Limits, Timing};
 pub use node::{ClusterKey, NodeId};
 #[cfg(feature = "_planted_bugs")]
-pub use planted::PlantedBug;
+pub use planted::{PlantedBug, UnknownBug};
 pub use replica::{
     Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };

@@ -17,6 +17,7 @@
 mod event;
 mod io;
 mod links;
+mod memory;
 mod outbox;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use replication_log::Lsn;
 pub use event::{Event, PeerError, SessionReport};
 pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;
+pub use memory::Memory;
 pub(crate) use outbox::Outbox;
 
 use crate::bytes::Bytes;
@@ -191,6 +193,7 @@ impl Engine {
             self.outbox.ignore_the_disk();
         }
         self.topology.plant(bug);
+        self.replica.plant(bug);
     }
 
     /// After every input: what it journaled becomes one batch, and the next timer is asked for.

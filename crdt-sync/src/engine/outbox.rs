@@ -55,6 +55,11 @@ impl Outbox {
         self.waiting_replies + self.reads.len()
     }
 
+    /// Messages and answers that wait for the disk.
+    pub(crate) fn gated(&self) -> usize {
+        self.gated.values().map(Vec::len).sum::<usize>() + self.reads.len()
+    }
+
     /// Sends a message as soon as `after` is durable.
     pub(crate) fn send(&mut self, link: LinkId, message: &Message, after: Lsn) {
         self.put(Output::Send { link, frame: wire::encode(message) }, after);

@@ -47,6 +47,9 @@ pub(super) struct Lane {
     pub(super) told: Instant,
     /// The heads the peer was told last.
     pub(super) advertised: Option<Vec<(ReplicaId, Position)>>,
+    /// A planted mistake: what lies below a floor does not count as missing.
+    #[cfg(feature = "_planted_bugs")]
+    pub(super) ignores_floors: bool,
 }
 
 /// How the two sides of a lane compare.
@@ -79,6 +82,8 @@ impl Lane {
             failures: 0,
             last_session: 0,
             advertised: None,
+            #[cfg(feature = "_planted_bugs")]
+            ignores_floors: false,
         }
     }
 
@@ -180,6 +185,10 @@ impl Lane {
             let missing = history.head().sequence.saturating_sub(there);
             gap.missing_there = gap.missing_there.saturating_add(missing);
             gap.unservable |= missing > 0 && there < history.floor().sequence;
+        }
+        #[cfg(feature = "_planted_bugs")]
+        if self.ignores_floors {
+            gap.unservable = false;
         }
         Some(gap)
     }

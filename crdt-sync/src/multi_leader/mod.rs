@@ -60,7 +60,9 @@ impl MultiLeader {
 
     /// A peer can be reached: it is told how far this node is.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
-        let lanes = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
+        let lanes: Vec<Lane> = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
+        #[cfg(feature = "_planted_bugs")]
+        let lanes = self.mistaken(lanes);
         self.peers.insert(node, Peer { link, lanes });
         context.outbox.event(Event::PeerUp { node });
         for partition in 0..context.replica.config.partitions {
@@ -140,6 +142,11 @@ impl MultiLeader {
         self.sessions.len()
     }
 
+    /// The most bytes of one state that arrived in part.
+    pub(crate) fn largest_partial_state(&self) -> usize {
+        self.sessions.values().map(|session| session.incoming.partial()).max().unwrap_or_default()
+    }
+
     /// Entries of some origin arrived.
     fn on_run(&mut self, peer: NodeId, run: &Run, context: &mut Context<'_>) -> Result<(), PeerError> {
         let partition = run.partition;
@@ -199,6 +206,13 @@ impl MultiLeader {
     #[cfg(feature = "_planted_bugs")]
     pub(crate) fn plant(&mut self, bug: crate::PlantedBug) {
         self.planted = Some(bug);
+    }
+
+    #[cfg(feature = "_planted_bugs")]
+    fn mistaken(&self, mut lanes: Vec<Lane>) -> Vec<Lane> {
+        let ignores_floors = self.has_bug(crate::PlantedBug::LogFloorIgnored);
+        lanes.iter_mut().for_each(|lane| lane.ignores_floors = ignores_floors);
+        lanes
     }
 
     /// Whether the engine was told to make this mistake.

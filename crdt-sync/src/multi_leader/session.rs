@@ -417,6 +417,11 @@ impl Incoming {
         Ok(())
     }
 
+    /// The bytes of the state that arrived in part.
+    pub(super) fn partial(&self) -> usize {
+        self.started.as_ref().map_or(0, |(_, state)| state.len())
+    }
+
     /// Whether all states the peer sent on its own account arrived.
     pub(super) fn has_all_sent(&self) -> bool {
         self.sent.is_some_and(|(sent, _)| self.parts >= sent)

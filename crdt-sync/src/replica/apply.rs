@@ -152,6 +152,11 @@ impl Replica {
             let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context);
             joined.push(Joined { key, answer: merged.answer });
         }
+        #[cfg(feature = "_planted_bugs")]
+        if self.has_bug(crate::PlantedBug::WholeContextWithPart) {
+            let context = &mut self.partition_mut(number).context;
+            let _ = crdt_core::Crdt::merge(context, &standing.context);
+        }
         Ok(joined)
     }
 
@@ -193,6 +198,12 @@ impl Replica {
         context: &CausalContext,
     ) -> MergeOutcome {
         let lsn = self.journal.upcoming();
+        #[cfg(feature = "_planted_bugs")]
+        let context = &if self.has_bug(crate::PlantedBug::RemovalsIgnored) {
+            CausalContext::new()
+        } else {
+            context.clone()
+        };
         let outcome = self.partition_mut(number).merge_state(key, kind, theirs, context, lsn);
         if outcome.change.is_changed() {
             self.journal.append(&JournalRecord::StateMerge(MergedState {
@@ -204,6 +215,31 @@ impl Replica {
             }));
         }
         outcome
+    }
+
+    /// A planted mistake: the received entries that are kept are applied as if their dots were new.
+    #[cfg(feature = "_planted_bugs")]
+    pub(super) fn apply_received_again(&mut self) {
+        let (own, lsn, limits) = (self.id, self.journal.last(), self.config.limits.codec());
+        for number in 0..self.config.partitions {
+            let partition = self.partition(number);
+            let received = partition.histories.iter().filter(|(origin, _)| *origin != own);
+            let received = received.flat_map(|(origin, history)| {
+                let first = history.floor().sequence + 1;
+                let entries = history.after(first - 1).into_iter().flatten();
+                (first..).zip(entries).map(move |(sequence, kept)| (origin, sequence, kept.bytes.clone()))
+            });
+            for (origin, sequence, bytes) in received.collect::<Vec<_>>() {
+                let Ok(entry) = codec::decode_payload::<Entry>(&bytes, &limits) else { continue };
+                let Ok(kind) = self.kind_of(entry.collection) else { continue };
+                let Some(dot) = Dot::new(origin, sequence) else { continue };
+                let Ok((delta, seen)) = cell::effect_of(&entry, kind, dot, &limits) else { continue };
+                let key = ItemKey { collection: entry.collection, key: entry.key };
+                let partition = self.partition_mut(number);
+                let nothing = CausalContext::new();
+                let _ = partition.cells.change(&key, kind, lsn, |cell| cell.join(&nothing, &delta, &seen));
+            }
+        }
     }
 
     /// The entries of a run that are new here, checked; `None` when entries before them are missing.
@@ -227,7 +263,11 @@ impl Replica {
         if run.entries.len() <= known {
             return Ok(Some(Vec::new()));
         }
-        if run.origin == self.id {
+        #[cfg(feature = "_planted_bugs")]
+        let kept = self.has_bug(crate::PlantedBug::IdentityKept);
+        #[cfg(not(feature = "_planted_bugs"))]
+        let kept = false;
+        if run.origin == self.id && !kept {
             return Err(RunError::Outrun);
         }
         let fresh = (head.sequence + 1..).zip(&run.entries[known..]);
@@ -306,6 +346,10 @@ impl Replica {
 
     /// No one but this node issues dots of its identity.
     fn check_own_dots(&self, partition: u16, context: &CausalContext) -> Result<(), RunError> {
+        #[cfg(feature = "_planted_bugs")]
+        if self.has_bug(crate::PlantedBug::IdentityKept) {
+            return Ok(());
+        }
         let issued = self.partition(partition).histories.head(self.id).sequence;
         if context.highest(self.id) > issued { Err(RunError::Outrun) } else { Ok(()) }
     }
