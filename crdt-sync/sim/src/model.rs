@@ -59,8 +59,6 @@ pub(crate) struct Command {
     /// Some of its entries were nowhere else when that happened.
     pub(crate) at_risk: bool,
     pub(crate) facts: Vec<(ItemKey, Fact)>,
-    /// Versions that the answer names, whether this command made them or found them.
-    pub(crate) named: Vec<(ItemKey, VersionId)>,
     /// Under which identity it was written.
     pub(crate) origin: ReplicaId,
     entries: Vec<Entries>,
@@ -88,6 +86,10 @@ pub(crate) struct Outcome {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     commands: Vec<Command>,
+    /// Per key the commands that wrote to it, each with the place of its fact, in the order of the commands.
+    by_item: BTreeMap<ItemKey, Vec<(usize, usize)>>,
+    /// Per document the commands whose answers name a version of it.
+    named: BTreeMap<ItemKey, Vec<(usize, VersionId)>>,
     /// Keys to which a command wrote of which only some entries are left, so that nobody can say what they must be.
     pub(crate) smudged: BTreeSet<ItemKey>,
 }
@@ -111,7 +113,6 @@ impl Command {
             shown: false,
             orphaned: false,
             at_risk: false,
-            named: Vec::new(),
             facts: Vec::new(),
             origin,
             entries,
@@ -181,7 +182,25 @@ impl Model {
                 }
             }
         }
+        let index = self.commands.len();
+        for (fact, (item, _)) in command.facts.iter().enumerate() {
+            self.by_item.entry(item.clone()).or_default().push((index, fact));
+        }
         self.commands.push(command);
+    }
+
+    /// The client was told that a command is durable, and which versions it wrote or found. False if nobody made it.
+    pub(crate) fn acknowledge(
+        &mut self,
+        request: RequestId,
+        named: impl IntoIterator<Item = (ItemKey, VersionId)>,
+    ) -> bool {
+        let Some(index) = self.place_of(request) else { return false };
+        self.commands[index].fate = Fate::Acknowledged;
+        for (item, version) in named {
+            self.named.entry(item).or_default().push((index, version));
+        }
+        true
     }
 
     /// A node lost its disk, and with it perhaps these entries.
@@ -221,19 +240,19 @@ impl Model {
 
     /// A read showed what a node had written to a key before.
     pub(crate) fn show(&mut self, node: usize, item: &ItemKey, read: RequestId) {
-        for command in self.of_node_mut(node).filter(|command| command.request < read) {
-            command.shown |= command.facts.iter().any(|(key, _)| key == item);
+        for &(index, _) in self.by_item.get(item).into_iter().flatten() {
+            let command = &mut self.commands[index];
+            command.shown |= command.is_at(node) && command.request < read;
         }
     }
 
     /// The last stamp of an identity, as far as its writes showed.
     pub(crate) fn last_stamp(&self, origin: ReplicaId) -> Option<Stamp> {
-        let own = self.lasting().filter(|command| command.origin == origin && !command.at_risk);
-        own.flat_map(Command::stamps).max()
-    }
-
-    pub(crate) fn by_request(&mut self, request: RequestId) -> Option<&mut Command> {
-        self.commands.iter_mut().rfind(|command| command.request == request)
+        let own = |command: &&Command| {
+            command.origin == origin && command.fate != Fate::Gone && !command.at_risk
+        };
+        // An identity's stamps ascend, so the last command that has any has the last.
+        self.commands.iter().rev().filter(own).find_map(|command| command.stamps().max())
     }
 
     /// The commands that are not gone.
@@ -242,17 +261,33 @@ impl Model {
     }
 
     /// What commands that are not gone did to a key.
-    pub(crate) fn facts_of<'m>(&'m self, item: &'m ItemKey) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
-        self.lasting().flat_map(move |command| {
-            let facts = command.facts.iter().filter(move |(key, _)| key == item);
-            facts.map(move |(_, fact)| (command, fact))
-        })
+    pub(crate) fn facts_of<'m>(&'m self, item: &ItemKey) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
+        let places = self.by_item.get(item).into_iter().flatten();
+        let facts = places.map(|&(command, fact)| (&self.commands[command], fact));
+        let lasting = facts.filter(|(command, _)| command.fate != Fate::Gone);
+        lasting.map(|(command, fact)| (command, &command.facts[fact].1))
+    }
+
+    /// The versions of a document that answers to commands named, unless those are gone.
+    pub(crate) fn named_at(&self, item: &ItemKey) -> impl Iterator<Item = (&Command, VersionId)> {
+        let named = self.named.get(item).into_iter().flatten();
+        let named = named.map(|&(command, version)| (&self.commands[command], version));
+        named.filter(|(command, _)| command.fate != Fate::Gone)
     }
 
     /// All keys that were ever written to.
-    pub(crate) fn items(&self) -> BTreeSet<ItemKey> {
-        let facts = self.commands.iter().flat_map(|command| &command.facts);
-        facts.map(|(item, _)| item.clone()).collect()
+    pub(crate) fn items(&self) -> impl Iterator<Item = &ItemKey> {
+        self.by_item.keys()
+    }
+
+    /// Whether a key was ever written to.
+    pub(crate) fn has_item(&self, item: &ItemKey) -> bool {
+        self.by_item.contains_key(item)
+    }
+
+    /// Requests ascend, and so do the commands they became.
+    fn place_of(&self, request: RequestId) -> Option<usize> {
+        self.commands.binary_search_by_key(&request, |command| command.request).ok()
     }
 
     /// The last entry of every identity in a partition.
@@ -279,37 +314,13 @@ impl Model {
             .collect()
     }
 
-    /// What an identity has counted up and down at a key, up to and including one command.
-    pub(crate) fn totals(&self, item: &ItemKey, last: &Command) -> (u64, u64) {
-        let mut totals = (0, 0);
-        for (command, fact) in self.facts_of(item) {
-            if let Fact::Amounts { up, down } = fact
-                && command.origin == last.origin
-                && command.request <= last.request
-            {
-                totals = (totals.0 + up, totals.1 + down);
-            }
-        }
-        totals
-    }
-
-    /// The versions of a document that were written on top of one of its versions, directly or not.
-    pub(crate) fn descendants(&self, item: &ItemKey, ancestor: VersionId) -> BTreeSet<VersionId> {
-        let versions: Vec<_> = self
-            .facts_of(item)
-            .filter_map(|(_, fact)| match fact {
-                Fact::Versions(versions) => Some(versions),
-                _ => None,
-            })
-            .flatten()
-            .collect();
-        let mut descendants = BTreeSet::new();
-        let mut fresh = vec![ancestor];
-        while let Some(parent) = fresh.pop() {
-            let children = versions.iter().filter(|(_, parents)| parents.contains(&parent));
-            fresh.extend(children.map(|(id, _)| *id).filter(|id| descendants.insert(*id)));
-        }
-        descendants
+    /// The parents of each version of a document.
+    pub(crate) fn parents(&self, item: &ItemKey) -> BTreeMap<VersionId, &[VersionId]> {
+        let versions = self.facts_of(item).filter_map(|(_, fact)| match fact {
+            Fact::Versions(versions) => Some(versions),
+            _ => None,
+        });
+        versions.flatten().map(|(id, parents)| (*id, parents.as_slice())).collect()
     }
 
     /// What all commands that are not gone make of a key.
@@ -344,9 +355,9 @@ impl Model {
 
 /// How many entries of an identity a node with this status knows in a partition.
 pub(crate) fn head_of(status: &Status, partition: usize, origin: ReplicaId) -> u64 {
-    let heads = status.partitions.get(partition).map(|partition| &partition.heads);
-    let heads = heads.into_iter().flatten();
-    heads.filter(|(known, _)| *known == origin).map(|(_, position)| position.sequence).sum()
+    let Some(partition) = status.partitions.get(partition) else { return 0 };
+    let place = partition.heads.binary_search_by_key(&origin, |(known, _)| *known);
+    place.map_or(0, |place| partition.heads[place].1.sequence)
 }
 
 #[cfg(test)]
@@ -374,7 +385,6 @@ mod tests {
             orphaned: false,
             at_risk: false,
             facts: vec![(item(), fact)],
-            named: Vec::new(),
             origin: origin(replica),
             entries: Vec::new(),
         }
@@ -406,10 +416,8 @@ mod tests {
         model.add(command(2, 2, Fact::Amounts { up: 7, down: 1 }));
         model.add(command(3, 1, Fact::Amounts { up: 0, down: 2 }));
         assert_eq!(model.outcome(&item()).sum, 9);
-        model.by_request(RequestId(2)).unwrap().fate = Fate::Gone;
+        model.commands[1].fate = Fate::Gone;
         assert_eq!(model.outcome(&item()).sum, 3);
-        let last = model.commands().last().unwrap();
-        assert_eq!(model.totals(&item(), last), (5, 2));
     }
 
     #[test]
@@ -433,6 +441,6 @@ mod tests {
             model.add(command(request, 1, fact));
         }
         assert_eq!(model.outcome(&item()).leaves, BTreeSet::from([second]));
-        assert_eq!(model.descendants(&item(), first), BTreeSet::from([second]));
+        assert_eq!(model.parents(&item())[&second], [first]);
     }
 }

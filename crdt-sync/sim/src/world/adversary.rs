@@ -1,6 +1,7 @@
 //! The adversary: it strikes nodes, clocks and connections, whenever the dice say so.
 
 use super::{Happening, World};
+use crate::dice::Dice;
 use crate::faults::Fault;
 
 /// After how many operations of its disk a machine stops at the latest.
@@ -31,12 +32,15 @@ impl World {
         let Some(hostility) = &self.setup.hostility else {
             return;
         };
+        let number = self.strikes;
+        self.strikes += 1;
+        self.dice.strikes = Dice::new(self.strike_chance.wrapping_add(number.into()));
         let next = self.dice.strikes.span(&hostility.between_strikes);
         let place = self.dice.strikes.below(hostility.total_weight());
         let node = self.dice.strikes.index(self.nodes.len());
         let fault = hostility.strike_at(place);
         self.put(next, Happening::Strike);
-        if let Some(fault) = fault {
+        if let Some(fault) = fault.filter(|_| !self.left_out_strikes.contains(&number)) {
             self.inflict(fault, node);
         }
     }

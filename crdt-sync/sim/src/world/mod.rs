@@ -6,7 +6,7 @@ mod past;
 mod setup;
 mod wires;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use core::time::Duration;
 use crdt_core::ReplicaId;
@@ -69,6 +69,12 @@ pub struct World {
     trace: Trace,
     notices: VecDeque<Notice>,
     next_request: u64,
+    /// How often the adversary has struck, or would have.
+    strikes: u32,
+    /// What the strikes draw from: each has dice of its own.
+    strike_chance: u64,
+    left_out_strikes: BTreeSet<u32>,
+    left_out_nodes: BTreeSet<usize>,
     /// Per sender and receiver, the frames that were sent so far.
     frames: BTreeMap<(usize, usize), u64>,
 }
@@ -187,6 +193,10 @@ impl World {
             trace,
             notices: VecDeque::new(),
             next_request: 0,
+            strikes: 0,
+            strike_chance: dice.number(),
+            left_out_strikes: BTreeSet::new(),
+            left_out_nodes: BTreeSet::new(),
             frames: BTreeMap::new(),
             setup,
         };
@@ -195,6 +205,13 @@ impl World {
         }
         world.put(Duration::ZERO, Happening::Strike);
         world
+    }
+
+    /// From now on these nodes do not start, and these strikes, counted from zero, do not fall. What is left out
+    /// changes nothing of what the other strikes draw.
+    pub fn leave_out(&mut self, nodes: BTreeSet<usize>, strikes: BTreeSet<u32>) {
+        self.left_out_nodes = nodes;
+        self.left_out_strikes = strikes;
     }
 
     /// Asks a node; `None` if it is down. The answer comes as a [`Notice`].
@@ -309,6 +326,21 @@ impl World {
     /// The faults that happened so far.
     pub fn faults(&self) -> FaultCounts {
         self.faults
+    }
+
+    /// How often the adversary has struck so far, strikes that were left out included.
+    pub fn strikes(&self) -> u32 {
+        self.strikes
+    }
+
+    /// Whether the adversary strikes at all.
+    pub fn is_hostile(&self) -> bool {
+        self.setup.hostility.as_ref().is_some_and(|hostility| hostility.total_weight() > 0)
+    }
+
+    /// How much is on its way or will happen later.
+    pub fn pending(&self) -> usize {
+        self.queue.len()
     }
 
     /// In which phases of the protocol the faults struck.

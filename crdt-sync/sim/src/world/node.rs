@@ -65,7 +65,7 @@ impl Node {
 impl World {
     /// Starts a process: the log is recovered and the engine opened on what it holds.
     pub(super) fn start(&mut self, number: usize) -> Result<(), Violation> {
-        if self.nodes[number].engine.is_some() {
+        if self.nodes[number].engine.is_some() || self.left_out_nodes.contains(&number) {
             return Ok(());
         }
         let fails = self.setup.hostility.as_ref().map_or(0, |hostility| hostility.failed_recoveries);
