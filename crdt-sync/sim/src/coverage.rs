@@ -30,7 +30,6 @@ impl Coverage {
     }
 
     /// Counts one in each of the phases.
-    #[allow(dead_code, reason = "the world notes its strikes with this")]
     pub(crate) fn add_all(&mut self, fault: Fault, phases: Phases) {
         phases.iter().for_each(|phase| self.add(fault, phase));
     }

@@ -311,16 +311,26 @@ impl Default for Hostility {
 }
 
 /// What strikes, and how often compared to the others.
-const DEFAULT_WEIGHTS: [(Fault, u32); 9] = [
-    (Fault::LinkBroken, 2),
-    (Fault::Partitioned, 2),
-    (Fault::PartitionedOneWay, 1),
-    (Fault::PowerLost, 2),
-    (Fault::ProcessKilled, 1),
-    (Fault::StoppedMidWrite, 2),
-    (Fault::SyncFailed, 2),
-    (Fault::ClockSetForward, 1),
-    (Fault::ClockSetBack, 1),
+const DEFAULT_WEIGHTS: [(Fault, u32); 19] = [
+    (Fault::LinkBroken, 4),
+    (Fault::Partitioned, 4),
+    (Fault::PartitionedOneWay, 3),
+    (Fault::BandwidthCollapsed, 3),
+    (Fault::PowerLost, 4),
+    (Fault::ProcessKilled, 3),
+    (Fault::StoppedMidWrite, 4),
+    (Fault::SyncFailed, 4),
+    (Fault::BitRot, 2),
+    (Fault::DiskFull, 3),
+    (Fault::DiskSlow, 2),
+    (Fault::Paused, 3),
+    (Fault::DriverStalled, 3),
+    (Fault::DriverDied, 3),
+    (Fault::ClockSetForward, 2),
+    (Fault::ClockSetBack, 2),
+    (Fault::RestoredTold, 3),
+    (Fault::RestoredUntold, 3),
+    (Fault::ClonedUnderOtherName, 2),
 ];
 
 #[cfg(test)]

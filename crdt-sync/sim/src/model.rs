@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId, Stamp};
-use crdt_sync::{Bytes, ItemKey, RequestId, Status};
+use crdt_sync::{Bytes, ItemKey, PartitionStatus, RequestId, Status};
 
 use crate::world::Loss;
 
@@ -220,8 +220,8 @@ impl Model {
             match command.survival(status) {
                 Survival::Whole => command.at_risk = false,
                 _ if !command.at_risk => return Err((node, request)),
-                Survival::Nothing => command.fate = Fate::Gone,
-                Survival::Torn => {
+                // Its states may have reached somebody in a session of which the entries never did.
+                Survival::Nothing | Survival::Torn => {
                     command.fate = Fate::Gone;
                     self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
                 }
@@ -355,7 +355,12 @@ impl Model {
 
 /// How many entries of an identity a node with this status knows in a partition.
 pub(crate) fn head_of(status: &Status, partition: usize, origin: ReplicaId) -> u64 {
-    let Some(partition) = status.partitions.get(partition) else { return 0 };
+    head_of_partitions(&status.partitions, partition, origin)
+}
+
+/// How many entries of an identity are in a partition when the partitions stand like this.
+pub(crate) fn head_of_partitions(partitions: &[PartitionStatus], partition: usize, origin: ReplicaId) -> u64 {
+    let Some(partition) = partitions.get(partition) else { return 0 };
     let place = partition.heads.binary_search_by_key(&origin, |(known, _)| *known);
     place.map_or(0, |place| partition.heads[place].1.sequence)
 }

@@ -14,13 +14,13 @@ use crate::wire::{self, Farewell, Greeting, Message, WireError};
 /// All open connections.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    links: BTreeMap<LinkId, Link>,
+    pub(super) links: BTreeMap<LinkId, Link>,
 }
 
 #[derive(Debug)]
-struct Link {
+pub(super) struct Link {
     dialed: bool,
-    peer: Option<NodeId>,
+    pub(super) peer: Option<NodeId>,
     /// The peer said more than its greeting, so it knows this side's.
     heard: bool,
     /// When something arrived last.

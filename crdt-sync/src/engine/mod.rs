@@ -14,6 +14,7 @@
 //!                     └──────────────────────────┘
 //! ```
 
+mod activity;
 mod event;
 mod io;
 mod links;
@@ -26,6 +27,7 @@ use alloc::vec::Vec;
 
 use replication_log::Lsn;
 
+pub use activity::Activity;
 pub use event::{Event, PeerError, SessionReport};
 pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
 
-use crate::engine::{Context, Event, LinkId, PeerError, PeerStatus};
+use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus};
 use crate::node::NodeId;
 use crate::replica::{Replica, RunError, RunOutcome};
 use crate::time::Instant;
@@ -145,6 +145,17 @@ impl MultiLeader {
     /// The most bytes of one state that arrived in part.
     pub(crate) fn largest_partial_state(&self) -> usize {
         self.sessions.values().map(|session| session.incoming.partial()).max().unwrap_or_default()
+    }
+
+    /// Counts what is under way, with all peers or with one.
+    pub(crate) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        let concerns = |peer: NodeId| with.is_none_or(|with| with == peer);
+        for (_, peer) in self.peers.iter().filter(|(node, _)| concerns(**node)) {
+            activity.shipping += peer.lanes.iter().filter(|lane| lane.awaits_acknowledgement()).count();
+        }
+        for session in self.sessions.values().filter(|session| concerns(session.peer)) {
+            session.add_activity(activity);
+        }
     }
 
     /// Entries of some origin arrived.

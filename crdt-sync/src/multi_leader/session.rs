@@ -24,7 +24,7 @@ use crdt_core::ReplicaId;
 
 use crate::bytes::Bytes;
 use crate::cell::Answer;
-use crate::engine::{PeerError, SessionReport};
+use crate::engine::{Activity, PeerError, SessionReport};
 use crate::entry::Position;
 use crate::limits::Limits;
 use crate::merkle::{self, Outcome, Root};
@@ -128,6 +128,17 @@ impl Session {
             repeated: now,
             report: SessionReport::default(),
         }
+    }
+
+    /// Counts this session where it is under way.
+    pub(super) fn add_activity(&self, activity: &mut Activity) {
+        let stage = match (&self.theirs, self.outgoing.planned, self.outgoing.sent) {
+            (None, ..) => &mut activity.opening,
+            (_, false, _) => &mut activity.comparing,
+            (.., None) => &mut activity.exchanging,
+            (.., Some(_)) => &mut activity.concluding,
+        };
+        *stage += 1;
     }
 
     /// Everything is said and heard.

@@ -26,6 +26,13 @@ pub struct Setup {
     pub leaf_bits: u8,
     /// How long a frame takes when nothing is wrong. The range makes frames overtake each other.
     pub latency: RangeInclusive<Duration>,
+    /// Into how many sites the nodes are divided, in the order of their numbers. Frames between two sites take the
+    /// distance in place of the latency.
+    pub sites: usize,
+    /// How long a frame takes from one site to another.
+    pub distance: RangeInclusive<Duration>,
+    /// How long it takes to read a log before the engine can begin.
+    pub recovery_time: RangeInclusive<Duration>,
     /// How long a sync takes.
     pub sync_time: RangeInclusive<Duration>,
     /// What goes wrong; `None` for a world without faults.
@@ -48,6 +55,9 @@ impl Setup {
             timing: short_timing(),
             leaf_bits: 8,
             latency: micros(200)..=micros(5_000),
+            sites: 2,
+            distance: micros(15_000)..=micros(60_000),
+            recovery_time: micros(100)..=micros(10_000),
             sync_time: micros(500)..=micros(20_000),
             hostility: Some(Hostility::default()),
             plant: None,
@@ -57,6 +67,11 @@ impl Setup {
     /// The same world without faults.
     pub fn peaceful(nodes: usize, collections: impl IntoIterator<Item = Collection>) -> Self {
         Self { hostility: None, ..Self::hostile(nodes, collections) }
+    }
+
+    /// In which site a node is.
+    pub(crate) fn site_of(&self, node: usize) -> usize {
+        node * self.sites.max(1) / self.nodes.max(1)
     }
 }
 
