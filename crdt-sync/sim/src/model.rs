@@ -58,6 +58,8 @@ pub(crate) struct Command {
     pub(crate) orphaned: bool,
     /// Some of its entries were nowhere else when that happened.
     pub(crate) at_risk: bool,
+    /// Some of its entries are gone, so that nobody can say what must be left of it.
+    smudged: bool,
     pub(crate) facts: Vec<(ItemKey, Fact)>,
     /// Under which identity it was written.
     pub(crate) origin: ReplicaId,
@@ -113,6 +115,7 @@ impl Command {
             shown: false,
             orphaned: false,
             at_risk: false,
+            smudged: false,
             facts: Vec::new(),
             origin,
             entries,
@@ -220,10 +223,15 @@ impl Model {
             match command.survival(status) {
                 Survival::Whole => command.at_risk = false,
                 _ if !command.at_risk => return Err((node, request)),
-                // Its states may have reached somebody in a session of which the entries never did.
+                // Some entries may have reached somebody, or their states in a session of which the entries never did.
                 Survival::Nothing | Survival::Torn => {
-                    command.fate = Fate::Gone;
                     self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
+                    command.smudged = true;
+                    for entries in &mut command.entries {
+                        entries.last = entries.last.min(head_of(status, entries.partition, command.origin));
+                    }
+                    command.entries.retain(|entries| entries.before < entries.last);
+                    command.fate = if command.entries.is_empty() { Fate::Gone } else { command.fate };
                 }
             }
         }
@@ -264,7 +272,7 @@ impl Model {
     pub(crate) fn facts_of<'m>(&'m self, item: &ItemKey) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
         let places = self.by_item.get(item).into_iter().flatten();
         let facts = places.map(|&(command, fact)| (&self.commands[command], fact));
-        let lasting = facts.filter(|(command, _)| command.fate != Fate::Gone);
+        let lasting = facts.filter(|(command, _)| command.fate != Fate::Gone && !command.smudged);
         lasting.map(|(command, fact)| (command, &command.facts[fact].1))
     }
 
@@ -272,7 +280,7 @@ impl Model {
     pub(crate) fn named_at(&self, item: &ItemKey) -> impl Iterator<Item = (&Command, VersionId)> {
         let named = self.named.get(item).into_iter().flatten();
         let named = named.map(|&(command, version)| (&self.commands[command], version));
-        named.filter(|(command, _)| command.fate != Fate::Gone)
+        named.filter(|(command, _)| command.fate != Fate::Gone && !command.smudged)
     }
 
     /// All keys that were ever written to.
@@ -389,6 +397,7 @@ mod tests {
             shown: false,
             orphaned: false,
             at_risk: false,
+            smudged: false,
             facts: vec![(item(), fact)],
             origin: origin(replica),
             entries: Vec::new(),

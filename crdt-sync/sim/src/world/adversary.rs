@@ -16,7 +16,7 @@ use crate::phase::{Phase, Phases};
 /// After how many operations of its disk a machine stops at the latest.
 const MOST_OPERATIONS: u64 = 8;
 /// How many strikes wait for their phase at once; more make way for the latest.
-const MOST_AIMS: usize = 10;
+const MOST_AIMS: usize = 24;
 /// What waits for its phase when the world begins, which only then has nodes that are being founded.
 const AIMS_AT_FIRST: usize = 2;
 /// What a way carries in a second when it carries next to nothing.
@@ -127,7 +127,9 @@ impl World {
     pub(super) fn take_first_aims(&mut self) {
         let aimed = self.setup.hostility.as_ref().map_or(0, |hostility| hostility.aimed);
         for _ in 0..AIMS_AT_FIRST {
-            if aimed > 0 && let Some(fault) = self.draw_fault() {
+            if aimed > 0
+                && let Some(fault) = self.draw_fault()
+            {
                 self.aim(fault);
             }
         }
@@ -169,6 +171,7 @@ impl World {
     pub(super) fn make_room(&mut self, number: usize) {
         self.note(format_args!("there is room on the disk of {number} again"));
         self.nodes[number].disk.make_room();
+        self.put(Duration::ZERO, Happening::Start { node: number });
     }
 
     /// The disk of a node is full for a while.
@@ -205,7 +208,9 @@ impl World {
             Fault::BandwidthCollapsed => self.narrow(node, phase),
             Fault::ClockSetForward | Fault::ClockSetBack => self.set_clock(node, fault),
             Fault::BitRot => self.rot(node),
-            Fault::RestoredTold | Fault::RestoredUntold | Fault::RestoredAndWrote => self.restore(node, fault),
+            Fault::RestoredTold | Fault::RestoredUntold | Fault::RestoredAndWrote => {
+                self.restore(node, fault)
+            }
             Fault::ClonedUnderOtherName => self.clone_under_other_name(node),
             Fault::DiskFull => self.fill_disk(node),
             Fault::Paused if is_running && !is_paused => {

@@ -299,7 +299,8 @@ impl World {
         let boot = node.boot;
         match node.disk.begin_sync() {
             Ok(true) => {
-                let slow = self.setup.hostility.as_ref().filter(|_| self.time < self.nodes[number].slow_until);
+                let slow =
+                    self.setup.hostility.as_ref().filter(|_| self.time < self.nodes[number].slow_until);
                 let takes = slow.map_or(&self.setup.sync_time, |hostility| &hostility.slow_sync);
                 let takes = self.dice.disks.span(takes);
                 self.put(takes, Happening::Synced { node: number, boot });

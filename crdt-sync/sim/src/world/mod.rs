@@ -200,7 +200,10 @@ impl World {
         let mut world = Self {
             time: Instant::default(),
             queue: Queue::new(),
-            nodes: (1..).take(setup.nodes).map(|name| Node::new(NodeId::from_u128(name), &mut dice)).collect(),
+            nodes: (1..)
+                .take(setup.nodes)
+                .map(|name| Node::new(NodeId::from_u128(name), &mut dice))
+                .collect(),
             network: Network::default(),
             dice: WorldDice {
                 seeds: dice.fork(),

@@ -110,13 +110,20 @@ impl World {
         if self.nodes[number].disk.is_full() {
             self.strike_counts(Fault::DiskFull, number);
             self.note(format_args!("{number} finds no room to start"));
-            self.put(RESTART, Happening::Start { node: number });
             return Ok(());
         }
         let fails = self.setup.hostility.as_ref().map_or(0, |hostility| hostility.failed_recoveries);
         if fails > 0 && self.dice.disks.chance(fails) {
             self.lose_power_in_recovery(number);
             return Ok(());
+        }
+        match self.is_aimed_at(number, &[Fault::StoppedMidWrite, Fault::SyncFailed]) {
+            Some(Fault::SyncFailed) => self.nodes[number].disk.fail_next_sync(),
+            Some(_) => {
+                let operations = self.dice.strikes.below(3);
+                self.nodes[number].disk.stop_after(operations);
+            }
+            None => {}
         }
         let records = match self.nodes[number].disk.open() {
             Ok(records) if self.is_short(number, &records) => {
@@ -126,7 +133,8 @@ impl World {
             Ok(records) => records,
             Err(error) => {
                 let disk = &self.nodes[number].disk;
-                let struck = [(disk.is_stopping(), Fault::StoppedMidWrite), (disk.is_failing(), Fault::SyncFailed)];
+                let struck =
+                    [(disk.is_stopping(), Fault::StoppedMidWrite), (disk.is_failing(), Fault::SyncFailed)];
                 if let Some((_, fault)) = struck.into_iter().find(|(is_struck, _)| *is_struck) {
                     self.strike_counts(fault, number);
                     self.lose_power_in_recovery(number);
@@ -165,8 +173,8 @@ impl World {
         let last = records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
         node.is_new = last == Lsn::ZERO;
         let engine = Engine::open(config, records, now);
-        let mut engine = engine
-            .map_err(|error| Violation::CannotStart { node: number, error: error.to_string() })?;
+        let mut engine =
+            engine.map_err(|error| Violation::CannotStart { node: number, error: error.to_string() })?;
         let status = Status { appended: last, ..engine.status() };
         let forgot = |detail| Violation::Forgot { node: number, detail };
         node.past.come_up(status).map_err(forgot)?;
@@ -205,7 +213,10 @@ impl World {
     pub(super) fn calm_disk(&mut self, number: usize) {
         let node = &mut self.nodes[number];
         node.slow_until = Instant::default();
-        node.disk.make_room();
+        if node.disk.is_full() {
+            self.make_room(number);
+        }
+        let node = &self.nodes[number];
         if node.disk.is_stopping() || node.disk.is_failing() {
             self.cut_power(number);
         }

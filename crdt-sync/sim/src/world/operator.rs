@@ -43,13 +43,15 @@ pub(super) enum Doubt {
 }
 
 impl World {
-    /// Copies the disk of a node that is up, if its last copy is gone and the disk is sound.
+    /// Copies the disk of a node that is up, if its last copy is gone, the disk is sound and everything on it durable:
+    /// entries that the node loses later and numbers anew would be a second past of its identity, told or not.
     pub(super) fn back_up(&mut self, number: usize) {
         let node = &mut self.nodes[number];
-        let sound = node.disk.is_sound() && !node.is_rotten && !node.is_new && node.renewing.is_none();
+        let sound = node.disk.is_sound() && !node.disk.awaits_sync() && !node.is_rotten && !node.is_new && node.renewing.is_none();
         let (Some(engine), None, true) = (&node.engine, &node.backup, sound) else { return };
         let replica = engine.status().replica;
-        node.backup = Some(Backup { disk: node.disk.copy(), replica, held: node.past.durable_stage().to_vec() });
+        node.backup =
+            Some(Backup { disk: node.disk.copy(), replica, held: node.past.durable_stage().to_vec() });
         self.note(format_args!("the disk of {number} is copied"));
     }
 
@@ -119,7 +121,8 @@ impl World {
         node.past = Past::default();
         (node.backup, node.doubt) = (None, None);
         let name = node.name;
-        let refused = |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
+        let refused =
+            |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
         let records = node.disk.open().map_err(refused)?;
         self.note(format_args!("{number} is emptied and founded anew as {name}"));
         self.notices.push_back(Notice::Rotted { node: number, lost });
@@ -203,7 +206,8 @@ impl World {
 
     /// How many entries of an origin the other nodes have made durable.
     fn known_elsewhere(&self, number: usize, partition: usize, origin: ReplicaId) -> u64 {
-        let others = self.nodes.iter().enumerate().filter(|(other, node)| *other != number && !node.is_rotten);
+        let others =
+            self.nodes.iter().enumerate().filter(|(other, node)| *other != number && !node.is_rotten);
         others.map(|(_, node)| head_of(node.past.durable_stage(), partition, origin)).max().unwrap_or(0)
     }
 }

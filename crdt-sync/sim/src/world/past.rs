@@ -109,9 +109,10 @@ fn phases_of(message: &Message) -> Phases {
             SessionStep::Open(_) | SessionStep::Accept(_) | SessionStep::Busy => Phase::Opening,
             SessionStep::Tree { .. } => Phase::Comparing,
             SessionStep::States(_) | SessionStep::Received { .. } => Phase::Exchanging,
-            SessionStep::Sent { .. } | SessionStep::End { .. } | SessionStep::Done { .. } | SessionStep::Abort => {
-                Phase::Concluding
-            }
+            SessionStep::Sent { .. }
+            | SessionStep::End { .. }
+            | SessionStep::Done { .. }
+            | SessionStep::Abort => Phase::Concluding,
         },
         _ => return Phases::default(),
     };
