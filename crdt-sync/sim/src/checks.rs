@@ -205,3 +205,25 @@ pub(crate) fn bounded(node: usize, engine: &Engine, limits: &Limits) -> Result<(
     let over = bounds.into_iter().find(|(_, held, limit)| held > limit);
     over.map_or(Ok(()), |(what, held, limit)| Err(Violation::Unbounded { node, what, held, limit }))
 }
+
+#[cfg(test)]
+mod tests {
+    use crdt_sync::time::{Instant, Now, WallTime};
+    use crdt_sync::{Action, ClusterKey, Config, Input, NodeId, Request, RequestId, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_lets_more_requests_wait_than_it_may_is_noticed() {
+        let counts = Collection::counters("counts");
+        let config = Config::new(NodeId::from_u128(1), ClusterKey::from_bytes([7; 16]), [7; 32]);
+        let now = Now { instant: Instant::from_micros(0), wall: WallTime::from_millis(1_700_000_000_000) };
+        let config = config.with_collections([counts.clone()]);
+        let mut engine = Engine::open(config, Vec::<(_, Vec<u8>)>::new(), now).unwrap();
+        let write = Write { collection: counts.id(), key: "key".into(), action: Action::Increment(1) };
+        engine.handle(now, Input::Request { id: RequestId(1), request: Request::Write(vec![write]) });
+        assert_eq!(bounded(0, &engine, &Limits::default()), Ok(()));
+        let narrow = Limits { max_waiting: 0, ..Limits::default() };
+        assert!(matches!(bounded(0, &engine, &narrow), Err(Violation::Unbounded { held: 1, limit: 0, .. })));
+    }
+}

@@ -58,7 +58,7 @@ impl Plan {
             operations: 2_000,
             keys: 6,
             pause: millis(0)..=millis(8),
-            lulls: 20,
+            lulls: 10,
             lull: millis(100)..=millis(900),
             least_strikes: 20,
             ..Self::quick(Setup::hostile(5, workload::collections()))

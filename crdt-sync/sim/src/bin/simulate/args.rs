@@ -10,6 +10,9 @@ use crdt_sync::PlantedBug;
 use crdt_sync_sim::{Fault, Scenario, Shape, Size, UnknownName};
 use crdt_sync_sim::{faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 
+/// How this command is run in the workspace.
+pub(crate) const COMMAND: &str = "cargo run --release --bin simulate --";
+
 /// Runs a cluster in simulated time, once for each seed, and checks what it promises.
 ///
 /// Ends with code 0 if no promise was broken (and, after 200 seeds or more with all faults, if every fault met every
@@ -104,7 +107,8 @@ impl Args {
 
     /// The command that runs one seed in the same way, and tells how it went.
     pub(crate) fn command(&self, seed: u64) -> String {
-        let mut command = format!("simulate --seeds {seed}..{} --plan {}", seed.saturating_add(1), self.plan);
+        let (end, plan) = (seed.saturating_add(1), self.plan);
+        let mut command = format!("{COMMAND} --seeds {seed}..{end} --plan {plan}");
         if self.faults != Scenario::all_faults() {
             command += &format!(" --faults {}", names_of_faults(&self.faults));
         }
@@ -152,7 +156,8 @@ mod tests {
         let line = "simulate --plan quick --faults power-lost,frame-lost --shape ring --nodes 4 --operations 70 \
                     --bug removals-ignored";
         let args = Args::parse_from(line.split_whitespace());
-        let again = Args::parse_from(args.command(7).split_whitespace());
+        let command = args.command(7);
+        let again = Args::parse_from(command.split_whitespace().skip_while(|word| *word != "--"));
         assert_eq!(again.scenario(), args.scenario());
         assert_eq!((again.seeds.clone(), again.verbose), (7..8, true));
     }

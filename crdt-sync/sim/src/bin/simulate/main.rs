@@ -13,13 +13,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use crdt_sync_sim::{Failure, Schedule, shrink};
 
-use args::Args;
+use args::{Args, COMMAND};
 use summary::Summary;
 
 /// In how many runs a failure is made smaller.
 const SHRINK_RUNS: u32 = 400;
-/// How many failures are told one by one, and made smaller.
-const TOLD: usize = 3;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -68,7 +66,7 @@ fn run(args: &Args) -> Result<ExitCode, String> {
         crew::run_all(args.seeds.clone(), &scenario, args.threads(), |outcome| summary.add(outcome));
     }
     println!("{summary}");
-    for failure in summary.failures().take(TOLD) {
+    for failure in summary.first_of_each_kind() {
         let schedule = Schedule::new(failure.seed, scenario.clone());
         println!("\nVIOLATION  {failure}");
         println!("  kind     {}", failure.violation.kind());
@@ -99,7 +97,7 @@ fn make_smaller(schedule: &Schedule, failure: &Failure, save: Option<&Path>) -> 
     let text = format!("# {}\n{}", shrunk.failure, shrunk.schedule);
     let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&file, text));
     written.map_err(|error| format!("{}: {error}", file.display()))?;
-    println!("  replay   simulate --replay {}", file.display());
+    println!("  replay   {COMMAND} --replay {}", file.display());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What all runs came to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -43,9 +43,10 @@ impl Summary {
         }
     }
 
-    /// The failures in the order of their seeds.
-    pub(crate) fn failures(&self) -> impl Iterator<Item = &Failure> {
-        self.failures.values().map(|failure| &**failure)
+    /// Of each kind of violation the failure with the lowest seed.
+    pub(crate) fn first_of_each_kind(&self) -> impl Iterator<Item = &Failure> {
+        let mut kinds = BTreeSet::new();
+        self.failures.values().map(|failure| &**failure).filter(move |failure| kinds.insert(failure.violation.kind()))
     }
 
     /// Whether no promise was broken, and everything was tried that had to be.
@@ -130,7 +131,7 @@ impl fmt::Display for Summary {
             }
         }
         let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
-        for failure in self.failures() {
+        for failure in self.failures.values() {
             *kinds.entry(failure.violation.kind()).or_default() += 1;
         }
         let kinds: Vec<_> = kinds.into_iter().map(|(kind, count)| format!("{kind} {count}")).collect();
