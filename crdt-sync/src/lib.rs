@@ -28,8 +28,8 @@ pub use bytes::Bytes;
 pub use cell::{Cell, CellError};
 pub use collection::{Collection, CollectionId, Kind, Strategy};
 pub use engine::{
-    Activity, Engine, Event, Input, LinkId, Memory, Output, PartitionStatus, PeerError, PeerStatus, Reply, Request,
-    RequestId, SessionReport, Status,
+    Activity, Engine, Event, Input, LinkId, Memory, Output, PartitionStatus, PeerError, PeerStatus, Reply,
+    Request, RequestId, SessionReport, Status,
 };
 pub use entry::{Chain, Delta, Entry, Position};
 pub use limits::{Limits, Timing};

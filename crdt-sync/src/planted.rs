@@ -28,7 +28,8 @@ pub enum PlantedBug {
     LogFloorIgnored,
     /// Each part of a session's states merges all that its sender has seen, not only what the part speaks of.
     WholeContextWithPart,
-    /// A node whose writes are known better elsewhere, as after a restore, goes on under its identity.
+    /// A node whose writes are known better elsewhere, as after a restore, goes on under its identity where it is, and
+    /// gives numbers out again.
     IdentityKept,
     /// Two histories that end with the same sequence pass for one.
     EqualForkMissed,

@@ -128,6 +128,10 @@ mod tests {
         assert!(sight.is_kept(&model, &item, Some(&count(6))).is_err());
         assert_eq!(clients.sight(2, &item).is_kept(&model, &item, None), Ok(()), "another client");
         clients.forget(1);
-        assert_eq!(clients.sight(1, &item).is_kept(&model, &item, None), Ok(()), "it moved, with nothing in hand");
+        assert_eq!(
+            clients.sight(1, &item).is_kept(&model, &item, None),
+            Ok(()),
+            "it moved, with nothing in hand"
+        );
     }
 }

@@ -176,13 +176,8 @@ impl Model {
             let taken = Loss { partition, origin, lost_above };
             for lost in self.commands.iter_mut().filter(|lost| lost.at_risk && lost.reaches_above(taken)) {
                 lost.fate = Fate::Gone;
-                if lost
-                    .entries
-                    .iter()
-                    .any(|entries| entries.partition != partition || entries.before < lost_above)
-                {
-                    self.smudged.extend(lost.facts.iter().map(|(item, _)| item.clone()));
-                }
+                lost.smudged = true;
+                self.smudged.extend(lost.facts.iter().map(|(item, _)| item.clone()));
             }
         }
         let index = self.commands.len();
@@ -256,9 +251,8 @@ impl Model {
 
     /// The last stamp of an identity, as far as its writes showed.
     pub(crate) fn last_stamp(&self, origin: ReplicaId) -> Option<Stamp> {
-        let own = |command: &&Command| {
-            command.origin == origin && command.fate != Fate::Gone && !command.at_risk
-        };
+        let own =
+            |command: &&Command| command.origin == origin && command.fate != Fate::Gone && !command.at_risk;
         // An identity's stamps ascend, so the last command that has any has the last.
         self.commands.iter().rev().filter(own).find_map(|command| command.stamps().max())
     }
@@ -266,6 +260,14 @@ impl Model {
     /// The commands that are not gone.
     pub(crate) fn lasting(&self) -> impl Iterator<Item = &Command> {
         self.commands.iter().filter(|command| command.fate != Fate::Gone)
+    }
+
+    /// What commands may have done to a key: those that are not gone, and those of which nobody can say.
+    fn traces_of(&self, item: &ItemKey) -> impl Iterator<Item = &Fact> {
+        let places = self.by_item.get(item).into_iter().flatten();
+        let facts = places.map(|&(command, fact)| (&self.commands[command], fact));
+        let left = facts.filter(|(command, _)| command.fate != Fate::Gone || command.smudged);
+        left.map(|(command, fact)| &command.facts[fact].1)
     }
 
     /// What commands that are not gone did to a key.
@@ -310,21 +312,19 @@ impl Model {
         heads
     }
 
-    /// The dots of a key that somebody removed or replaced.
+    /// The dots of a key that somebody removed or replaced. A command of which some entries are gone may have spread
+    /// all the same, by its states.
     pub(crate) fn removed(&self, item: &ItemKey) -> BTreeSet<Dot> {
-        self.facts_of(item)
-            .filter_map(|(_, fact)| match fact {
-                Fact::Elements { removed, .. } => Some(removed),
-                _ => None,
-            })
-            .flatten()
-            .copied()
-            .collect()
+        let removed = self.traces_of(item).filter_map(|fact| match fact {
+            Fact::Elements { removed, .. } => Some(removed),
+            _ => None,
+        });
+        removed.flatten().copied().collect()
     }
 
     /// The parents of each version of a document.
     pub(crate) fn parents(&self, item: &ItemKey) -> BTreeMap<VersionId, &[VersionId]> {
-        let versions = self.facts_of(item).filter_map(|(_, fact)| match fact {
+        let versions = self.traces_of(item).filter_map(|fact| match fact {
             Fact::Versions(versions) => Some(versions),
             _ => None,
         });

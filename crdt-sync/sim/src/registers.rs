@@ -50,7 +50,9 @@ pub enum NotLinearizable<V: Debug> {
         value: V,
     },
     /// Neither value can have come before the other.
-    #[error("{first:?} was read, then {second:?}, and then {first:?} again, or {second:?} was overwritten in between")]
+    #[error(
+        "{first:?} was read, then {second:?}, and then {first:?} again, or {second:?} was overwritten in between"
+    )]
     Interleaved {
         /// The value that was there first.
         first: V,
@@ -199,12 +201,13 @@ mod tests {
     fn operations() -> impl Strategy<Value = Vec<Operation>> {
         let one = (any::<bool>(), 0..7_usize, 0..40_u64, 0..30_u64, 0..4_u8);
         prop::collection::vec(one, 0..7).prop_map(|drawn| {
-            let place = |(place, (writes, read, begin, takes, open)): (usize, (bool, usize, u64, u64, u8))| {
-                // Moments of different operations differ: each has its own remainder.
-                let at = |time: u64| time * 14 + 2 * place as u64 + 1;
-                let end = (!writes || open > 0).then_some(at(begin + takes) + 1);
-                Operation { writes, value: if writes { place + 1 } else { read }, begin: at(begin), end }
-            };
+            let place =
+                |(place, (writes, read, begin, takes, open)): (usize, (bool, usize, u64, u64, u8))| {
+                    // Moments of different operations differ: each has its own remainder.
+                    let at = |time: u64| time * 14 + 2 * place as u64 + 1;
+                    let end = (!writes || open > 0).then_some(at(begin + takes) + 1);
+                    Operation { writes, value: if writes { place + 1 } else { read }, begin: at(begin), end }
+                };
             drawn.into_iter().enumerate().map(place).collect()
         })
     }

@@ -185,7 +185,10 @@ mod tests {
             assert_eq!(faults_of_names(&names_of_faults(&faults)), Ok(faults));
         }
         assert_eq!(names_of_faults(&BTreeSet::new()), "none");
-        assert_eq!(faults_of_names("frame-lost,fire").unwrap_err().to_string(), "there is no fault called fire");
+        assert_eq!(
+            faults_of_names("frame-lost,fire").unwrap_err().to_string(),
+            "there is no fault called fire"
+        );
     }
 
     #[test]

@@ -136,11 +136,7 @@ impl fmt::Display for Schedule {
 }
 
 /// Ascending numbers, those that follow each other as `first-last`; nothing if there are none.
-fn write_numbers(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    numbers: impl Iterator<Item = u64>,
-) -> fmt::Result {
+fn write_numbers(f: &mut fmt::Formatter<'_>, name: &str, numbers: impl Iterator<Item = u64>) -> fmt::Result {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for number in numbers {
         match ranges.last_mut() {
@@ -225,7 +221,8 @@ impl<'t> Said<'t> {
             let mut numbers = BTreeSet::new();
             for word in text.split_whitespace() {
                 let (first, last) = word.split_once('-').unwrap_or((word, word));
-                let number = |text: &str| text.parse().map_err(|_| format!("{word:?} is no range of numbers"));
+                let number =
+                    |text: &str| text.parse().map_err(|_| format!("{word:?} is no range of numbers"));
                 let (first, last): (u64, u64) = (number(first)?, number(last)?);
                 if first > last || last > LONGEST {
                     return Err(format!("{word:?} is no range of numbers up to {LONGEST}"));

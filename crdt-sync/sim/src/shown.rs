@@ -65,7 +65,9 @@ impl<'s> Shown<'s> {
             Fact::Elements { added, removed } => {
                 let gone = |dot: &Dot| self.removed_dots().binary_search(dot).is_ok();
                 if let Some((element, dot)) = added.iter().find(|(_, dot)| !is_live(dot) && !gone(dot)) {
-                    return missing(format!("{element:?}, added as {dot:?}, is missing and nobody removed it"));
+                    return missing(format!(
+                        "{element:?}, added as {dot:?}, is missing and nobody removed it"
+                    ));
                 }
                 match removed.iter().find(|dot| is_live(dot)) {
                     Some(dot) => missing(format!("{dot:?} was removed and is back")),

@@ -82,13 +82,17 @@ impl Search {
     fn drop_strikes(&mut self) {
         let struck = 0..self.best.failure.strikes;
         let kept = struck.filter(|strike| !self.best.schedule.cuts.strikes.contains(strike)).collect();
-        minimize(kept, |dropped| self.fails_with(|schedule| schedule.cuts.strikes.extend(dropped.iter().copied())));
+        minimize(kept, |dropped| {
+            self.fails_with(|schedule| schedule.cuts.strikes.extend(dropped.iter().copied()))
+        });
     }
 
     fn drop_operations(&mut self) {
         let begun = 0..self.best.failure.operations;
         let kept = begun.filter(|number| !self.best.schedule.cuts.operations.contains(number)).collect();
-        minimize(kept, |dropped| self.fails_with(|schedule| schedule.cuts.operations.extend(dropped.iter().copied())));
+        minimize(kept, |dropped| {
+            self.fails_with(|schedule| schedule.cuts.operations.extend(dropped.iter().copied()))
+        });
     }
 
     /// Only where every node is connected to every other, so that those that are left still are.

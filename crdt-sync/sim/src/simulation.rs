@@ -150,7 +150,8 @@ impl<'p> Simulation<'p> {
     }
 
     fn run(&mut self) -> Result<(), Violation> {
-        let operations = self.cuts.stop_after.map_or(self.plan.operations, |stop| stop.min(self.plan.operations));
+        let operations =
+            self.cuts.stop_after.map_or(self.plan.operations, |stop| stop.min(self.plan.operations));
         for number in 0..operations {
             let mut dice = Dice::new(self.chance.wrapping_add(number.into()));
             self.pass(self.plan.pause(&mut dice))?;

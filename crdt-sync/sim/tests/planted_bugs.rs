@@ -52,7 +52,11 @@ fn a_context_that_claims_more_than_has_arrived_is_caught() {
 
 #[test]
 fn an_identity_that_goes_on_with_an_older_past_is_caught() {
-    catch(PlantedBug::IdentityKept, 200, &["PastInDoubt", "NoConvergence", "HonestPeerAccused", "WrongEffect"]);
+    catch(
+        PlantedBug::IdentityKept,
+        200,
+        &["PastInDoubt", "NoConvergence", "HonestPeerAccused", "WrongEffect"],
+    );
 }
 
 #[test]

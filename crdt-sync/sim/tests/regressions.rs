@@ -19,9 +19,21 @@ enum Faults {
 }
 
 const REGRESSIONS: [Regression; 8] = [
-    Regression { once: "a greeting that was overtaken counted as an offence", faults: Faults::None, seeds: &[3] },
-    Regression { once: "a greeting that was overtaken counted as an offence", faults: Faults::All, seeds: &[0] },
-    Regression { once: "a greeting that was lost was never said again", faults: Faults::All, seeds: &[7, 16] },
+    Regression {
+        once: "a greeting that was overtaken counted as an offence",
+        faults: Faults::None,
+        seeds: &[3],
+    },
+    Regression {
+        once: "a greeting that was overtaken counted as an offence",
+        faults: Faults::All,
+        seeds: &[0],
+    },
+    Regression {
+        once: "a greeting that was lost was never said again",
+        faults: Faults::All,
+        seeds: &[7, 16],
+    },
     Regression { once: "a frontier that was lost was not asked for", faults: Faults::None, seeds: &[0] },
     Regression { once: "a frontier that came late was not asked for", faults: Faults::All, seeds: &[1] },
     Regression {

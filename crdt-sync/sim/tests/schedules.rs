@@ -15,7 +15,10 @@ fn a_planted_mistake_shrinks_to_a_few_operations_and_fails_again_from_its_file()
     for bug in [PlantedBug::AcknowledgedAheadOfDisk, PlantedBug::AppliedTwice] {
         let shrunk = shrunk(bug, 400);
         let (operations, strikes) = (shrunk.operations(), shrunk.strikes());
-        assert!(operations <= 25 && strikes <= 8, "{bug}: {operations} operations and {strikes} strikes are left");
+        assert!(
+            operations <= 25 && strikes <= 8,
+            "{bug}: {operations} operations and {strikes} strikes are left"
+        );
         assert!(shrunk.runs <= 400);
         let file = shrunk.schedule.to_string();
         assert!(file.len() < 2_000, "{file}");

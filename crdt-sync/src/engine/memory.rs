@@ -33,7 +33,8 @@ impl Engine {
     /// How much this node holds on behalf of others. O(entries kept to be handed on).
     pub fn memory(&self) -> Memory {
         let durable = self.outbox.durable();
-        let retained = self.replica.partitions.iter().map(|partition| partition.histories.durable_bytes(durable));
+        let retained =
+            self.replica.partitions.iter().map(|partition| partition.histories.durable_bytes(durable));
         Memory {
             retained: retained.max().unwrap_or_default(),
             waiting: self.outbox.waiting(),

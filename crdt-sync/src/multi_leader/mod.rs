@@ -60,7 +60,8 @@ impl MultiLeader {
 
     /// A peer can be reached: it is told how far this node is.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
-        let lanes: Vec<Lane> = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
+        let lanes: Vec<Lane> =
+            context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
         #[cfg(feature = "_planted_bugs")]
         let lanes = self.mistaken(lanes);
         self.peers.insert(node, Peer { link, lanes });

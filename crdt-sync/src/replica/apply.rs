@@ -162,6 +162,13 @@ impl Replica {
 
     /// Takes over a peer's standing, once all its states have arrived.
     pub(crate) fn raise_frontier(&mut self, partition: u16, standing: Standing) {
+        #[cfg(feature = "_planted_bugs")]
+        let standing = if self.has_bug(crate::PlantedBug::IdentityKept) {
+            let others = standing.heads.into_iter().filter(|(origin, _)| *origin != self.id);
+            Standing { heads: others.collect(), ..standing }
+        } else {
+            standing
+        };
         self.partition_mut(partition).raise(&standing);
         self.journal.append(&JournalRecord::FrontierRaised { partition, standing });
     }
@@ -264,10 +271,10 @@ impl Replica {
             return Ok(Some(Vec::new()));
         }
         #[cfg(feature = "_planted_bugs")]
-        let kept = self.has_bug(crate::PlantedBug::IdentityKept);
-        #[cfg(not(feature = "_planted_bugs"))]
-        let kept = false;
-        if run.origin == self.id && !kept {
+        if run.origin == self.id && self.has_bug(crate::PlantedBug::IdentityKept) {
+            return Ok(Some(Vec::new()));
+        }
+        if run.origin == self.id {
             return Err(RunError::Outrun);
         }
         let fresh = (head.sequence + 1..).zip(&run.entries[known..]);

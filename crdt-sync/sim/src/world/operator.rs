@@ -47,7 +47,11 @@ impl World {
     /// entries that the node loses later and numbers anew would be a second past of its identity, told or not.
     pub(super) fn back_up(&mut self, number: usize) {
         let node = &mut self.nodes[number];
-        let sound = node.disk.is_sound() && !node.disk.awaits_sync() && !node.is_rotten && !node.is_new && node.renewing.is_none();
+        let sound = node.disk.is_sound()
+            && !node.disk.awaits_sync()
+            && !node.is_rotten
+            && !node.is_new
+            && node.renewing.is_none();
         let (Some(engine), None, true) = (&node.engine, &node.backup, sound) else { return };
         let replica = engine.status().replica;
         node.backup =

@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_ends_with_code_2() {
-        for wrong in ["--seeds=9..3", "--seeds=x", "--faults=fire", "--shape=knot", "--bug=none", "--nodes=1"] {
+        for wrong in ["--seeds=9..3", "--seeds=x", "--faults=fire", "--shape=knot", "--bug=none", "--nodes=1"]
+        {
             let error = Args::try_parse_from(["simulate", wrong]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");
         }

@@ -12,12 +12,7 @@ use crdt_sync_sim::{Failure, Report, Scenario, Schedule};
 pub(crate) type Outcome = Result<Report, Box<Failure>>;
 
 /// Runs all seeds and hands over each outcome, in no order.
-pub(crate) fn run_all(
-    seeds: Range<u64>,
-    scenario: &Scenario,
-    threads: usize,
-    mut take: impl FnMut(Outcome),
-) {
+pub(crate) fn run_all(seeds: Range<u64>, scenario: &Scenario, threads: usize, mut take: impl FnMut(Outcome)) {
     let next = AtomicU64::new(seeds.start);
     let mut progress = Progress::new(seeds.end - seeds.start);
     thread::scope(|scope| {

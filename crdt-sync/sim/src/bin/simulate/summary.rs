@@ -46,7 +46,10 @@ impl Summary {
     /// Of each kind of violation the failure with the lowest seed.
     pub(crate) fn first_of_each_kind(&self) -> impl Iterator<Item = &Failure> {
         let mut kinds = BTreeSet::new();
-        self.failures.values().map(|failure| &**failure).filter(move |failure| kinds.insert(failure.violation.kind()))
+        self.failures
+            .values()
+            .map(|failure| &**failure)
+            .filter(move |failure| kinds.insert(failure.violation.kind()))
     }
 
     /// Whether no promise was broken, and everything was tried that had to be.
