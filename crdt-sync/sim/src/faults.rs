@@ -320,7 +320,7 @@ const DEFAULT_WEIGHTS: [(Fault, u32); 19] = [
     (Fault::ProcessKilled, 3),
     (Fault::StoppedMidWrite, 4),
     (Fault::SyncFailed, 4),
-    (Fault::BitRot, 2),
+    (Fault::BitRot, 1),
     (Fault::DiskFull, 3),
     (Fault::DiskSlow, 2),
     (Fault::Paused, 3),
@@ -328,8 +328,8 @@ const DEFAULT_WEIGHTS: [(Fault, u32); 19] = [
     (Fault::DriverDied, 3),
     (Fault::ClockSetForward, 2),
     (Fault::ClockSetBack, 2),
-    (Fault::RestoredTold, 3),
-    (Fault::RestoredUntold, 3),
+    (Fault::RestoredTold, 1),
+    (Fault::RestoredUntold, 2),
     (Fault::ClonedUnderOtherName, 2),
 ];
 

@@ -19,6 +19,8 @@ const MOST_OPERATIONS: u64 = 8;
 const MOST_AIMS: usize = 24;
 /// What waits for its phase when the world begins, which only then has nodes that are being founded.
 const AIMS_AT_FIRST: usize = 2;
+/// Of 1000 strikes in a world that restores nodes, before how many a node gets a new copy of its disk.
+const NEW_COPIES: u32 = 300;
 /// What a way carries in a second when it carries next to nothing.
 const NARROW_BYTES: core::ops::RangeInclusive<u64> = 500..=20_000;
 
@@ -42,10 +44,10 @@ impl World {
         self.inflict_in(fault, node, None);
     }
 
-    /// Copies the disk of a node that is up, in place of the last copy; what restores the node puts it back.
+    /// Copies the disk of a node that is up and waits for no sync, in place of the last copy; what restores the node
+    /// puts it back.
     pub fn copy_disk(&mut self, node: usize) {
-        if let Some(known) = self.nodes.get_mut(node) {
-            known.backup = None;
+        if node < self.nodes.len() {
             self.back_up(node);
         }
     }
@@ -147,7 +149,7 @@ impl World {
         let next = self.dice.strikes.span(&hostility.between_strikes);
         self.put(next, Happening::Strike);
         let node = self.dice.strikes.index(self.nodes.len());
-        if self.restores {
+        if self.restores && (self.nodes[node].backup.is_none() || self.dice.strikes.chance(NEW_COPIES)) {
             self.back_up(node);
         }
         let fault = self.draw_fault().filter(|_| !self.left_out_strikes.contains(&number));

@@ -236,7 +236,10 @@ impl World {
     fn disk_failed(&mut self, number: usize, error: &DiskError) -> Result<(), Violation> {
         self.note(format_args!("{number} has a disk error: {error}"));
         let node = &mut self.nodes[number];
-        if node.disk.is_stopping() {
+        if matches!(error, DiskError::Full) {
+            node.log_failed = true;
+            self.strike_counts(Fault::DiskFull, number);
+        } else if node.disk.is_stopping() {
             self.strike_counts(Fault::StoppedMidWrite, number);
             self.cut_power(number);
         } else if node.disk.is_failing() {

@@ -43,7 +43,7 @@ pub(super) enum Doubt {
 }
 
 impl World {
-    /// Copies the disk of a node that is up, if its last copy is gone, the disk is sound and everything on it durable:
+    /// Copies the disk of a node that is up in place of its last copy, if the disk is sound and everything on it durable:
     /// entries that the node loses later and numbers anew would be a second past of its identity, told or not.
     pub(super) fn back_up(&mut self, number: usize) {
         let node = &mut self.nodes[number];
@@ -52,7 +52,7 @@ impl World {
             && !node.is_rotten
             && !node.is_new
             && node.renewing.is_none();
-        let (Some(engine), None, true) = (&node.engine, &node.backup, sound) else { return };
+        let (Some(engine), true) = (&node.engine, sound) else { return };
         let replica = engine.status().replica;
         node.backup =
             Some(Backup { disk: node.disk.copy(), replica, held: node.past.durable_stage().to_vec() });
@@ -77,8 +77,9 @@ impl World {
         let lost = self.losses(number, &backup.held);
         let since = self.time;
         let node = &mut self.nodes[number];
-        node.disk = backup.disk;
-        node.past = Past::default();
+        node.disk = backup.disk.copy();
+        node.past = Past::of_disk(backup.held.clone());
+        node.backup = Some(backup);
         node.is_rotten = false;
         node.doubt = match fault {
             Fault::RestoredTold => Some(Doubt::Told),

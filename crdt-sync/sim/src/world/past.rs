@@ -24,6 +24,11 @@ pub(super) struct Past {
 }
 
 impl Past {
+    /// The past of a node whose disk holds just this, durably, before it comes up.
+    pub(super) fn of_disk(held: Vec<PartitionStatus>) -> Self {
+        Self { last_held: Some(held), ..Self::default() }
+    }
+
     /// What the node has made durable for certain.
     pub(super) fn durable_stage(&self) -> &[PartitionStatus] {
         let stage = self.stages.range(..=self.durable).next_back();
