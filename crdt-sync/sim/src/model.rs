@@ -48,6 +48,7 @@ struct Entries {
 
 /// One command, from the moment it was made in memory.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about what became of it")]
 pub(crate) struct Command {
     pub(crate) node: usize,
     pub(crate) request: RequestId,

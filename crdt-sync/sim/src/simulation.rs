@@ -343,9 +343,9 @@ impl<'p> Simulation<'p> {
         sight: &Sight,
         cell: Option<&Cell>,
     ) -> Result<(), Violation> {
-        let shown = Shown::of(&self.model, item, cell);
+        let state = Shown::of(&self.model, item, cell);
         let stale = |(_, detail): (&Command, String)| Violation::StaleRead { node, request, detail };
-        shown.check(|command| shows.contains(&command.request)).map_err(stale)?;
+        state.check(|command| shows.contains(&command.request)).map_err(stale)?;
         let forgotten = |detail| Violation::ForgottenSight { node, request, detail };
         sight.is_kept(&self.model, item, cell).map_err(forgotten)
     }

@@ -223,7 +223,9 @@ impl MultiLeader {
     #[cfg(feature = "_planted_bugs")]
     fn mistaken(&self, mut lanes: Vec<Lane>) -> Vec<Lane> {
         let ignores_floors = self.has_bug(crate::PlantedBug::LogFloorIgnored);
-        lanes.iter_mut().for_each(|lane| lane.ignores_floors = ignores_floors);
+        for lane in &mut lanes {
+            lane.ignores_floors = ignores_floors;
+        }
         lanes
     }
 
