@@ -52,10 +52,13 @@ fn a_context_that_claims_more_than_has_arrived_is_caught() {
 
 #[test]
 fn an_identity_that_goes_on_with_an_older_past_is_caught() {
-    catch(
+    let mut scenario = Scenario::new(Size::Quick);
+    scenario.faults = [Fault::RestoredTold, Fault::RestoredUntold].into();
+    catch_in(
+        &scenario,
         PlantedBug::IdentityKept,
-        200,
-        &["PastInDoubt", "NoConvergence", "HonestPeerAccused", "WrongEffect"],
+        20,
+        &["PastInDoubt", "NoConvergence", "NotShown", "LostWrite"],
     );
 }
 
