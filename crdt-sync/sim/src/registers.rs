@@ -16,7 +16,8 @@ use thiserror::Error;
 
 /// What clients did with one register. Times are numbers that grow; no two of them are the same.
 ///
-/// Writes whose clients never learned their outcome have no end: they may have taken effect at any later time, or never.
+/// Writes whose clients never learned their outcome have no end: they may have taken effect at any later time, or
+/// never.
 ///
 /// ```
 /// use crdt_sync_sim::RegisterHistory;

@@ -414,8 +414,8 @@ impl<'p> Simulation<'p> {
         None
     }
 
-    /// When nodes have fallen silent, next to nothing is on its way: a timer for each, old ones that no longer ring, and
-    /// signs of life.
+    /// When nodes have fallen silent, next to nothing is on its way: a timer for each, old ones that no longer ring,
+    /// and signs of life.
     fn check_pending(&self) -> Result<(), Violation> {
         let (events, nodes) = (self.world.pending(), self.world.nodes());
         let limit = 64 * nodes * nodes;
