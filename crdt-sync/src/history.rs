@@ -111,6 +111,12 @@ impl Histories {
         self.origins.iter().map(|(origin, history)| (*origin, history))
     }
 
+    /// The bytes of the retained entries that are durable.
+    pub(crate) fn durable_bytes(&self, durable: Lsn) -> usize {
+        let retained = self.origins.values().flat_map(|history| &history.retained);
+        retained.filter(|entry| entry.lsn <= durable).map(|entry| entry.bytes.len()).sum()
+    }
+
     /// Appends the entry that follows the head.
     pub(crate) fn push(&mut self, origin: ReplicaId, retained: Retained) {
         self.retained_bytes += retained.bytes.len();

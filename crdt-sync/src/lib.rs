@@ -36,8 +36,8 @@ pub use cell::{Cell, CellError};
 pub use checkpoint::{CheckpointError, CheckpointPiece, RestoreError, node_of_checkpoint};
 pub use collection::{Collection, CollectionId, Kind, Strategy};
 pub use engine::{
-    Engine, Event, Input, LinkId, Output, PartitionStatus, PeerError, PeerStatus, Reply, Request, RequestId,
-    SessionReport, Status,
+    Activity, Engine, Event, Input, LinkId, Memory, Output, PartitionStatus, PeerError, PeerStatus, Reply,
+    Request, RequestId, SessionReport, Status,
 };
 pub use entry::{Chain, Delta, Entry, Position};
 pub use limits::{Limits, Timing};
@@ -47,7 +47,7 @@ pub use membership::{
 };
 pub use node::{ClusterKey, NodeId};
 #[cfg(feature = "_planted_bugs")]
-pub use planted::PlantedBug;
+pub use planted::{PlantedBug, UnknownBug};
 pub use replica::{
     Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };

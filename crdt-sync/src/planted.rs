@@ -1,7 +1,21 @@
 //! Mistakes an engine can be told to make, so that a simulator can show that it catches them.
 
+use core::fmt;
+use core::str::FromStr;
+
+use alloc::string::String;
+
+use thiserror::Error;
+
 /// A known mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use crdt_sync::PlantedBug;
+///
+/// assert_eq!("log-floor-ignored".parse(), Ok(PlantedBug::LogFloorIgnored));
+/// assert_eq!(PlantedBug::LogFloorIgnored.to_string(), "log-floor-ignored");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum PlantedBug {
     /// Replies and messages leave before what they tell is durable.
@@ -11,7 +25,100 @@ pub enum PlantedBug {
     /// A checkpoint holds frontiers and contexts, and none of the cells.
     CheckpointWithoutCells,
     /// The log is cut above what the checkpoints stand for. The mistake is the driver's.
-    LogFloorIgnored,
+    LogCutTooFar,
     /// A retired node, and what it wrote after the others parted from it, is merged like any other.
     EvictedMergedBack,
+    /// Entries received from a peer are acknowledged as soon as they are applied, before they are durable.
+    AcknowledgedAheadOfDisk,
+    /// A peer that lacks entries below the floor is sent those above it, as if nothing were missing between.
+    LogFloorIgnored,
+    /// Each part of a session's states merges all that its sender has seen, not only what the part speaks of.
+    WholeContextWithPart,
+    /// A node whose writes are known better elsewhere, as after a restore, goes on under its identity where it is, and
+    /// gives numbers out again.
+    IdentityKept,
+    /// Two histories that end with the same sequence pass for one.
+    EqualForkMissed,
+    /// After a restart the received entries of the log are applied once more, as if nothing covered them.
+    AppliedTwice,
+    /// What a peer has seen removed stays when its states are joined in a session.
+    RemovalsIgnored,
+    /// A late copy of an opening begins its session again.
+    LateOpeningAccepted,
+}
+
+/// A name that no planted mistake has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("there is no mistake called {name}")]
+pub struct UnknownBug {
+    name: String,
+}
+
+impl PlantedBug {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::EffectsAheadOfDisk,
+        Self::FrontierRaisedEarly,
+        Self::AcknowledgedAheadOfDisk,
+        Self::LogFloorIgnored,
+        Self::WholeContextWithPart,
+        Self::IdentityKept,
+        Self::EqualForkMissed,
+        Self::AppliedTwice,
+        Self::RemovalsIgnored,
+        Self::LateOpeningAccepted,
+        Self::CheckpointWithoutCells,
+        Self::LogCutTooFar,
+        Self::EvictedMergedBack,
+    ];
+
+    /// Its name on command lines and in files; it stays the same.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EffectsAheadOfDisk => "effects-ahead-of-disk",
+            Self::FrontierRaisedEarly => "frontier-raised-early",
+            Self::AcknowledgedAheadOfDisk => "acknowledged-ahead-of-disk",
+            Self::LogFloorIgnored => "log-floor-ignored",
+            Self::WholeContextWithPart => "whole-context-with-part",
+            Self::IdentityKept => "identity-kept",
+            Self::EqualForkMissed => "equal-fork-missed",
+            Self::AppliedTwice => "applied-twice",
+            Self::RemovalsIgnored => "removals-ignored",
+            Self::LateOpeningAccepted => "late-opening-accepted",
+            Self::CheckpointWithoutCells => "checkpoint-without-cells",
+            Self::LogCutTooFar => "log-cut-too-far",
+            Self::EvictedMergedBack => "evicted-merged-back",
+        }
+    }
+}
+
+impl fmt::Display for PlantedBug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for PlantedBug {
+    type Err = UnknownBug;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBug> {
+        let found = Self::ALL.iter().copied().find(|bug| bug.name() == name);
+        found.ok_or_else(|| UnknownBug { name: name.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_found_by_its_name_and_by_no_other() {
+        for bug in PlantedBug::ALL {
+            assert_eq!(bug.name().parse(), Ok(*bug));
+        }
+        let unknown = "no-mistake".parse::<PlantedBug>().unwrap_err();
+        assert_eq!(unknown.to_string(), "there is no mistake called no-mistake");
+    }
 }

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use conflict_store::{Version, VersionId};
 use crdt_core::codec;
-use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Status};
+use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Limits, Status};
 
-use crate::model::{Command, Fact, Fate, Model, Outcome, Survival};
+use crate::model::{Command, Fate, Model, Outcome, Survival};
 use crate::observe::{known_versions, live_elements};
+use crate::shown::Shown;
 use crate::violation::Violation;
+
+/// More messages than this behind one disk mean that nobody holds back while it is slow.
+const MAX_GATED: usize = 10_000;
 
 /// A node came up: everything it had acknowledged or shown is there, and commands are there whole or not at all.
 pub(crate) fn recovered(model: &mut Model, node: usize, engine: &Engine) -> Result<(), Violation> {
@@ -26,21 +30,35 @@ pub(crate) fn recovered(model: &mut Model, node: usize, engine: &Engine) -> Resu
             Survival::Torn => return Err(Violation::TornCommand { node, request }),
         }
     }
-    nothing_lost(model, engine, |command| command.node == node)?;
-    model.items().iter().try_for_each(|item| honest(model, node, engine, item))
+    nothing_lost(model, engine, |command| command.is_at(node))?;
+    everywhere_honest(model, node, engine)
+}
+
+/// A node shows what every command did whose entries it says it has, at every key.
+pub(crate) fn everywhere_honest(model: &Model, node: usize, engine: &Engine) -> Result<(), Violation> {
+    let status = engine.status();
+    model.items().try_for_each(|item| honest_at(model, node, engine, &status, item))
 }
 
 /// A node shows what every command did to a key whose entries it says it has, whoever wrote them.
 pub(crate) fn honest(model: &Model, node: usize, engine: &Engine, item: &ItemKey) -> Result<(), Violation> {
-    let status = engine.status();
-    let known = |command: &Command| command.survival(&status) == Survival::Whole;
-    for (command, fact) in model.facts_of(item).filter(|(command, _)| known(command)) {
-        shows(model, command, item, fact, engine.peek(item)).map_err(|detail| {
-            let request = command.request;
-            Violation::NotShown { node, request, detail }
-        })?;
-    }
-    Ok(())
+    honest_at(model, node, engine, &engine.status(), item)
+}
+
+fn honest_at(
+    model: &Model,
+    node: usize,
+    engine: &Engine,
+    status: &Status,
+    item: &ItemKey,
+) -> Result<(), Violation> {
+    let shown = Shown::of(model, item, engine.peek(item));
+    let known = |command: &Command| command.survival(status) == Survival::Whole;
+    shown.check(known).map_err(|(command, detail)| Violation::NotShown {
+        node,
+        request: command.request,
+        detail,
+    })
 }
 
 /// A node shows what these promised commands did.
@@ -49,73 +67,20 @@ pub(crate) fn nothing_lost(
     engine: &Engine,
     select: impl Fn(&Command) -> bool,
 ) -> Result<(), Violation> {
-    for command in model.lasting().filter(|command| command.is_promised() && select(command)) {
-        let lost = |detail| Violation::LostWrite { node: command.node, request: command.request, detail };
-        for (item, fact) in &command.facts {
-            shows(model, command, item, fact, engine.peek(item)).map_err(lost)?;
-        }
-        for (item, version) in &command.named {
-            shows_version(model, item, *version, engine.peek(item)).map_err(lost)?;
+    let chosen = |command: &Command| command.is_promised() && select(command);
+    let lost = |(command, detail): (&Command, String)| Violation::LostWrite {
+        node: command.node,
+        request: command.request,
+        detail,
+    };
+    for item in model.items() {
+        let shown = Shown::of(model, item, engine.peek(item));
+        shown.check(chosen).map_err(lost)?;
+        for (command, version) in model.named_at(item).filter(|(command, _)| chosen(command)) {
+            shown.has_version(version).map_err(|detail| lost((command, detail)))?;
         }
     }
     Ok(())
-}
-
-/// Whether a state of a key shows what a command did to it: the effect itself, or what took its place.
-pub(crate) fn shows(
-    model: &Model,
-    command: &Command,
-    item: &ItemKey,
-    fact: &Fact,
-    cell: Option<&Cell>,
-) -> Result<(), String> {
-    let missing = |what: String| Err(format!("{what} at {:?} {:?}", item.collection, item.key));
-    match fact {
-        Fact::Elements { added, removed } => {
-            let dots: Vec<_> = live_elements(cell).into_values().flatten().collect();
-            let gone = model.removed(item);
-            if let Some((element, dot)) =
-                added.iter().find(|(_, dot)| !dots.contains(dot) && !gone.contains(dot))
-            {
-                return missing(format!("{element:?}, added as {dot:?}, is missing and nobody removed it"));
-            }
-            match removed.iter().find(|dot| dots.contains(dot)) {
-                Some(dot) => missing(format!("{dot:?} was removed and is back")),
-                None => Ok(()),
-            }
-        }
-        Fact::Amounts { .. } => {
-            let (up, down) = model.totals(item, command);
-            let counted = match cell {
-                Some(Cell::Counter(counter)) => {
-                    (counter.increments().entry(command.origin), counter.decrements().entry(command.origin))
-                }
-                _ => (0, 0),
-            };
-            if counted.0 >= up && counted.1 >= down {
-                Ok(())
-            } else {
-                missing(format!("of +{up} -{down} only {counted:?} are counted"))
-            }
-        }
-        Fact::Register { stamp, .. } => match cell {
-            Some(Cell::Register(register)) if register.stamp() >= Some(*stamp) => Ok(()),
-            _ => missing(format!("the write of {stamp:?} was undone")),
-        },
-        Fact::Versions(versions) => {
-            versions.iter().try_for_each(|(id, _)| shows_version(model, item, *id, cell))
-        }
-    }
-}
-
-/// Whether a document has a version, or one that was written on top of it.
-fn shows_version(model: &Model, item: &ItemKey, id: VersionId, cell: Option<&Cell>) -> Result<(), String> {
-    let known = known_versions(cell);
-    let covered = || model.descendants(item, id).iter().any(|id| known.contains_key(id));
-    if known.contains_key(&id) || covered() {
-        return Ok(());
-    }
-    Err(format!("version {id} and all its descendants are missing at {item:?}"))
 }
 
 /// How two nodes differ, if they do.
@@ -147,16 +112,15 @@ pub(crate) fn outcome(model: &Model, engine: &Engine, collections: &[Collection]
             return Err(Violation::WrongEntries { detail });
         }
     }
-    for item in model.items() {
-        compare(&item, &model.outcome(&item), engine.peek(&item))?;
+    for item in model.items().filter(|item| !model.smudged.contains(item)) {
+        compare(item, &model.outcome(item), engine.peek(item))?;
     }
     let held = collections.iter().flat_map(|collection| {
         let keys = engine.scan(collection.id(), Bytes::default()).map(|(key, _)| key.clone());
         let collection = collection.id();
         keys.map(move |key| ItemKey { collection, key })
     });
-    let items = model.items();
-    match held.into_iter().find(|item| !items.contains(item)) {
+    match held.into_iter().find(|item| !model.has_item(item)) {
         Some(item) => Err(wrong(&item, "held", "nothing: nobody wrote to it")),
         None => Ok(()),
     }
@@ -227,4 +191,39 @@ pub(crate) fn disagreement(a: &Status, b: &Status) -> Option<String> {
     let what = if ours.heads == theirs.heads { "the same entries, other states" } else { "other entries" };
     let (first, second) = (a.node, b.node);
     Some(format!("{first:?} and {second:?} have {what} in partition {number}: {ours:?} and {theirs:?}"))
+}
+
+/// A node holds no more than its limits say.
+pub(crate) fn bounded(node: usize, engine: &Engine, limits: &Limits) -> Result<(), Violation> {
+    let held = engine.memory();
+    let bounds = [
+        ("bytes of durable entries to be handed on", held.retained, limits.max_retained),
+        ("requests that wait for the disk", held.waiting, limits.max_waiting),
+        ("messages and answers that wait for the disk", held.gated, MAX_GATED + limits.max_waiting),
+        ("bytes of states that arrived in part", held.partial, limits.max_state),
+    ];
+    let over = bounds.into_iter().find(|(_, held, limit)| held > limit);
+    over.map_or(Ok(()), |(what, held, limit)| Err(Violation::Unbounded { node, what, held, limit }))
+}
+
+#[cfg(test)]
+mod tests {
+    use crdt_sync::time::{Instant, Now, WallTime};
+    use crdt_sync::{Action, ClusterKey, Config, Input, NodeId, Request, RequestId, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_lets_more_requests_wait_than_it_may_is_noticed() {
+        let counts = Collection::counters("counts");
+        let config = Config::new(NodeId::from_u128(1), ClusterKey::from_bytes([7; 16]), [7; 32]);
+        let now = Now { instant: Instant::from_micros(0), wall: WallTime::from_millis(1_700_000_000_000) };
+        let config = config.with_collections([counts.clone()]);
+        let mut engine = Engine::open(config, Vec::<(_, Vec<u8>)>::new(), now).unwrap();
+        let write = Write { collection: counts.id(), key: "key".into(), action: Action::Increment(1) };
+        engine.handle(now, Input::Request { id: RequestId(1), request: Request::Write(vec![write]) });
+        assert_eq!(bounded(0, &engine, &Limits::default()), Ok(()));
+        let narrow = Limits { max_waiting: 0, ..Limits::default() };
+        assert!(matches!(bounded(0, &engine, &narrow), Err(Violation::Unbounded { held: 1, limit: 0, .. })));
+    }
 }

@@ -8,7 +8,7 @@ mod checkpoints;
 use std::collections::VecDeque;
 
 use replication_log::snapshot::{BeginError, SnapshotError, UnusableSnapshot};
-use replication_log::storage::{FaultFile, FaultStorage, StorageError, Survivors};
+use replication_log::storage::{FaultFile, FaultStorage, Storage, StorageError, Survivors};
 use replication_log::{
     AppendError, Batch, BatchError, Epoch, Log, LogOptions, Lsn, OpenError, PendingSync, ReadError,
     RecordKind, SyncError, TruncateError,
@@ -34,6 +34,8 @@ pub(crate) struct Disk {
     stopping: bool,
     /// A sync was told to fail.
     failing: bool,
+    /// There is no room: whatever is appended fails, be it that it only overwrites.
+    full: bool,
 }
 
 /// Why the log can no longer be used.
@@ -61,6 +63,8 @@ pub(crate) enum DiskError {
     Truncate(#[from] TruncateError),
     #[error("record {got} was to be appended where record {expected} comes next")]
     OutOfOrder { expected: Lsn, got: Lsn },
+    #[error("there is no room on the disk")]
+    Full,
     #[error("the log is not open")]
     Closed,
 }
@@ -79,6 +83,7 @@ impl Disk {
                 .staging_bytes(0),
             stopping: false,
             failing: false,
+            full: false,
         }
     }
 
@@ -97,6 +102,9 @@ impl Disk {
 
     /// Writes a batch; it is durable after the next sync that begins after this.
     pub(crate) fn append(&mut self, first: Lsn, records: &[Vec<u8>]) -> Result<(), DiskError> {
+        if self.full {
+            return Err(DiskError::Full);
+        }
         let mut batch = Batch::new(Epoch::ZERO);
         for record in records {
             batch.push(KIND, record)?;
@@ -144,6 +152,9 @@ impl Disk {
         self.abandon();
         self.storage.crash(survivors);
         (self.stopping, self.failing) = (false, false);
+        if self.full {
+            self.fill();
+        }
     }
 
     /// Lets the next sync fail.
@@ -156,6 +167,63 @@ impl Disk {
     pub(crate) fn stop_after(&mut self, operations: u64) {
         self.storage.stop_after(operations);
         self.stopping = true;
+    }
+
+    /// From now on nothing can grow.
+    pub(crate) fn fill(&mut self) {
+        self.storage.limit_space(Some(0));
+        self.full = true;
+    }
+
+    /// There is room again.
+    pub(crate) fn make_room(&mut self) {
+        self.storage.limit_space(None);
+        self.full = false;
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether no error is on order.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.stopping && !self.failing && !self.full
+    }
+
+    /// Whether something was appended that is not durable.
+    pub(crate) fn awaits_sync(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.durable() < log.last())
+    }
+
+    /// What a tool that reads all files makes of this disk: another one, with the log closed.
+    pub(crate) fn copy(&self) -> Self {
+        let storage = FaultStorage::new();
+        for name in self.storage.list().unwrap_or_default() {
+            storage.set_bytes(&name, self.storage.bytes(&name).unwrap_or_default());
+        }
+        Self {
+            storage,
+            log: None,
+            sync: None,
+            waiting: VecDeque::new(),
+            options: self.options.clone(),
+            stopping: false,
+            failing: false,
+            full: false,
+        }
+    }
+
+    /// Flips a bit somewhere, where the choices say, and returns where; `None` if there is nothing to rot.
+    pub(crate) fn rot(&mut self, mut below: impl FnMut(u64) -> u64) -> Option<String> {
+        let names = self.storage.list().ok()?;
+        let at = usize::try_from(below(names.len() as u64)).ok()?;
+        let name = names.get(at)?;
+        let bytes = self.storage.bytes(name)?;
+        // Zeros at the end are room for what comes; it is what was written that rots.
+        let used = bytes.iter().rposition(|byte| *byte != 0)? + 1;
+        let bit = usize::try_from(below(8 * used as u64)).ok()?;
+        self.storage.flip_bit(name, bit);
+        Some(format!("bit {bit} of {name}"))
     }
 
     /// Whether the machine was told to stop: who meets an error is not there any more to see it.

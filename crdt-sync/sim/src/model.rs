@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId, Stamp};
-use crdt_sync::{Bytes, ItemKey, RequestId, Status};
+use crdt_sync::{Bytes, ItemKey, PartitionStatus, RequestId, Status};
+
+use crate::world::Loss;
 
 /// What one command changed at one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +48,20 @@ struct Entries {
 
 /// One command, from the moment it was made in memory.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about what became of it")]
 pub(crate) struct Command {
     pub(crate) node: usize,
     pub(crate) request: RequestId,
     pub(crate) fate: Fate,
     /// Somebody read what it did, so it must last as if it had been acknowledged.
     pub(crate) shown: bool,
+    /// Its node lost its disk since, so that what the node comes up with says nothing of it.
+    pub(crate) orphaned: bool,
+    /// Some of its entries were nowhere else when that happened.
+    pub(crate) at_risk: bool,
+    /// Some of its entries are gone, so that nobody can say what must be left of it.
+    smudged: bool,
     pub(crate) facts: Vec<(ItemKey, Fact)>,
-    /// Versions that the answer names, whether this command made them or found them.
-    pub(crate) named: Vec<(ItemKey, VersionId)>,
     /// Under which identity it was written.
     pub(crate) origin: ReplicaId,
     entries: Vec<Entries>,
@@ -82,6 +89,12 @@ pub(crate) struct Outcome {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     commands: Vec<Command>,
+    /// Per key the commands that wrote to it, each with the place of its fact, in the order of the commands.
+    by_item: BTreeMap<ItemKey, Vec<(usize, usize)>>,
+    /// Per document the commands whose answers name a version of it.
+    named: BTreeMap<ItemKey, Vec<(usize, VersionId)>>,
+    /// Keys to which a command wrote of which only some entries are left, so that nobody can say what they must be.
+    pub(crate) smudged: BTreeSet<ItemKey>,
 }
 
 impl Command {
@@ -101,7 +114,9 @@ impl Command {
             request,
             fate: Fate::Open,
             shown: false,
-            named: Vec::new(),
+            orphaned: false,
+            at_risk: false,
+            smudged: false,
             facts: Vec::new(),
             origin,
             entries,
@@ -115,7 +130,18 @@ impl Command {
 
     /// Whether its node promised somebody that it lasts.
     pub(crate) fn is_promised(&self) -> bool {
-        self.fate == Fate::Acknowledged || self.shown
+        (self.fate == Fate::Acknowledged || self.shown) && !self.at_risk
+    }
+
+    /// Whether it was made at this node, on the disk that the node has now.
+    pub(crate) fn is_at(&self, node: usize) -> bool {
+        self.node == node && !self.orphaned
+    }
+
+    /// Whether it has entries of an origin in a partition above a number.
+    fn reaches_above(&self, loss: Loss) -> bool {
+        let above = |entries: &Entries| entries.partition == loss.partition && entries.last > loss.lost_above;
+        self.origin == loss.origin && self.entries.iter().any(above)
     }
 
     /// The earliest stamp it gave out.
@@ -145,7 +171,67 @@ impl Command {
 
 impl Model {
     pub(crate) fn add(&mut self, command: Command) {
+        // Its entries may have taken the numbers of others that were lost with a disk.
+        for entries in &command.entries {
+            let (partition, origin, lost_above) = (entries.partition, command.origin, entries.before);
+            let taken = Loss { partition, origin, lost_above };
+            for lost in self.commands.iter_mut().filter(|lost| lost.at_risk && lost.reaches_above(taken)) {
+                lost.fate = Fate::Gone;
+                lost.smudged = true;
+                self.smudged.extend(lost.facts.iter().map(|(item, _)| item.clone()));
+            }
+        }
+        let index = self.commands.len();
+        for (fact, (item, _)) in command.facts.iter().enumerate() {
+            self.by_item.entry(item.clone()).or_default().push((index, fact));
+        }
         self.commands.push(command);
+    }
+
+    /// The client was told that a command is durable, and which versions it wrote or found. False if nobody made it.
+    pub(crate) fn acknowledge(
+        &mut self,
+        request: RequestId,
+        named: impl IntoIterator<Item = (ItemKey, VersionId)>,
+    ) -> bool {
+        let Some(index) = self.place_of(request) else { return false };
+        self.commands[index].fate = Fate::Acknowledged;
+        for (item, version) in named {
+            self.named.entry(item).or_default().push((index, version));
+        }
+        true
+    }
+
+    /// A node lost its disk, and with it perhaps these entries.
+    pub(crate) fn lose_disk(&mut self, node: usize, losses: &[Loss]) {
+        for command in &mut self.commands {
+            command.orphaned |= command.node == node;
+            command.at_risk |= losses.iter().any(|loss| command.reaches_above(*loss));
+        }
+    }
+
+    /// The nodes agree: what was at risk is there or gone for good. Fails with what must be there and is not.
+    pub(crate) fn settle(&mut self, status: &Status) -> Result<(), (usize, RequestId)> {
+        let open =
+            |command: &&mut Command| command.fate != Fate::Gone && (command.orphaned || command.at_risk);
+        for command in self.commands.iter_mut().filter(open) {
+            let (node, request) = (command.node, command.request);
+            match command.survival(status) {
+                Survival::Whole => command.at_risk = false,
+                _ if !command.at_risk => return Err((node, request)),
+                // Some entries may have reached somebody, or their states in a session of which the entries never did.
+                Survival::Nothing | Survival::Torn => {
+                    self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
+                    command.smudged = true;
+                    for entries in &mut command.entries {
+                        entries.last = entries.last.min(head_of(status, entries.partition, command.origin));
+                    }
+                    command.entries.retain(|entries| entries.before < entries.last);
+                    command.fate = if command.entries.is_empty() { Fate::Gone } else { command.fate };
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
@@ -153,24 +239,23 @@ impl Model {
     }
 
     pub(crate) fn of_node_mut(&mut self, node: usize) -> impl Iterator<Item = &mut Command> {
-        self.commands.iter_mut().filter(move |command| command.node == node)
+        self.commands.iter_mut().filter(move |command| command.is_at(node))
     }
 
     /// A read showed what a node had written to a key before.
     pub(crate) fn show(&mut self, node: usize, item: &ItemKey, read: RequestId) {
-        for command in self.of_node_mut(node).filter(|command| command.request < read) {
-            command.shown |= command.facts.iter().any(|(key, _)| key == item);
+        for &(index, _) in self.by_item.get(item).into_iter().flatten() {
+            let command = &mut self.commands[index];
+            command.shown |= command.is_at(node) && command.request < read;
         }
     }
 
     /// The last stamp of an identity, as far as its writes showed.
     pub(crate) fn last_stamp(&self, origin: ReplicaId) -> Option<Stamp> {
-        let own = self.lasting().filter(|command| command.origin == origin);
-        own.flat_map(Command::stamps).max()
-    }
-
-    pub(crate) fn by_request(&mut self, request: RequestId) -> Option<&mut Command> {
-        self.commands.iter_mut().rfind(|command| command.request == request)
+        let own =
+            |command: &&Command| command.origin == origin && command.fate != Fate::Gone && !command.at_risk;
+        // An identity's stamps ascend, so the last command that has any has the last.
+        self.commands.iter().rev().filter(own).find_map(|command| command.stamps().max())
     }
 
     /// The commands that are not gone.
@@ -178,18 +263,42 @@ impl Model {
         self.commands.iter().filter(|command| command.fate != Fate::Gone)
     }
 
+    /// What commands may have done to a key: those that are not gone, and those of which nobody can say.
+    fn traces_of(&self, item: &ItemKey) -> impl Iterator<Item = &Fact> {
+        let places = self.by_item.get(item).into_iter().flatten();
+        let facts = places.map(|&(command, fact)| (&self.commands[command], fact));
+        let left = facts.filter(|(command, _)| command.fate != Fate::Gone || command.smudged);
+        left.map(|(command, fact)| &command.facts[fact].1)
+    }
+
     /// What commands that are not gone did to a key.
-    pub(crate) fn facts_of<'m>(&'m self, item: &'m ItemKey) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
-        self.lasting().flat_map(move |command| {
-            let facts = command.facts.iter().filter(move |(key, _)| key == item);
-            facts.map(move |(_, fact)| (command, fact))
-        })
+    pub(crate) fn facts_of<'m>(&'m self, item: &ItemKey) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
+        let places = self.by_item.get(item).into_iter().flatten();
+        let facts = places.map(|&(command, fact)| (&self.commands[command], fact));
+        let lasting = facts.filter(|(command, _)| command.fate != Fate::Gone && !command.smudged);
+        lasting.map(|(command, fact)| (command, &command.facts[fact].1))
+    }
+
+    /// The versions of a document that answers to commands named, unless those are gone.
+    pub(crate) fn named_at(&self, item: &ItemKey) -> impl Iterator<Item = (&Command, VersionId)> {
+        let named = self.named.get(item).into_iter().flatten();
+        let named = named.map(|&(command, version)| (&self.commands[command], version));
+        named.filter(|(command, _)| command.fate != Fate::Gone && !command.smudged)
     }
 
     /// All keys that were ever written to.
-    pub(crate) fn items(&self) -> BTreeSet<ItemKey> {
-        let facts = self.commands.iter().flat_map(|command| &command.facts);
-        facts.map(|(item, _)| item.clone()).collect()
+    pub(crate) fn items(&self) -> impl Iterator<Item = &ItemKey> {
+        self.by_item.keys()
+    }
+
+    /// Whether a key was ever written to.
+    pub(crate) fn has_item(&self, item: &ItemKey) -> bool {
+        self.by_item.contains_key(item)
+    }
+
+    /// Requests ascend, and so do the commands they became.
+    fn place_of(&self, request: RequestId) -> Option<usize> {
+        self.commands.binary_search_by_key(&request, |command| command.request).ok()
     }
 
     /// The last entry of every identity in a partition.
@@ -204,49 +313,23 @@ impl Model {
         heads
     }
 
-    /// The dots of a key that somebody removed or replaced.
+    /// The dots of a key that somebody removed or replaced. A command of which some entries are gone may have spread
+    /// all the same, by its states.
     pub(crate) fn removed(&self, item: &ItemKey) -> BTreeSet<Dot> {
-        self.facts_of(item)
-            .filter_map(|(_, fact)| match fact {
-                Fact::Elements { removed, .. } => Some(removed),
-                _ => None,
-            })
-            .flatten()
-            .copied()
-            .collect()
+        let removed = self.traces_of(item).filter_map(|fact| match fact {
+            Fact::Elements { removed, .. } => Some(removed),
+            _ => None,
+        });
+        removed.flatten().copied().collect()
     }
 
-    /// What an identity has counted up and down at a key, up to and including one command.
-    pub(crate) fn totals(&self, item: &ItemKey, last: &Command) -> (u64, u64) {
-        let mut totals = (0, 0);
-        for (command, fact) in self.facts_of(item) {
-            if let Fact::Amounts { up, down } = fact
-                && command.origin == last.origin
-                && command.request <= last.request
-            {
-                totals = (totals.0 + up, totals.1 + down);
-            }
-        }
-        totals
-    }
-
-    /// The versions of a document that were written on top of one of its versions, directly or not.
-    pub(crate) fn descendants(&self, item: &ItemKey, ancestor: VersionId) -> BTreeSet<VersionId> {
-        let versions: Vec<_> = self
-            .facts_of(item)
-            .filter_map(|(_, fact)| match fact {
-                Fact::Versions(versions) => Some(versions),
-                _ => None,
-            })
-            .flatten()
-            .collect();
-        let mut descendants = BTreeSet::new();
-        let mut fresh = vec![ancestor];
-        while let Some(parent) = fresh.pop() {
-            let children = versions.iter().filter(|(_, parents)| parents.contains(&parent));
-            fresh.extend(children.map(|(id, _)| *id).filter(|id| descendants.insert(*id)));
-        }
-        descendants
+    /// The parents of each version of a document.
+    pub(crate) fn parents(&self, item: &ItemKey) -> BTreeMap<VersionId, &[VersionId]> {
+        let versions = self.traces_of(item).filter_map(|fact| match fact {
+            Fact::Versions(versions) => Some(versions),
+            _ => None,
+        });
+        versions.flatten().map(|(id, parents)| (*id, parents.as_slice())).collect()
     }
 
     /// What all commands that are not gone make of a key.
@@ -281,9 +364,14 @@ impl Model {
 
 /// How many entries of an identity a node with this status knows in a partition.
 pub(crate) fn head_of(status: &Status, partition: usize, origin: ReplicaId) -> u64 {
-    let heads = status.partitions.get(partition).map(|partition| &partition.heads);
-    let heads = heads.into_iter().flatten();
-    heads.filter(|(known, _)| *known == origin).map(|(_, position)| position.sequence).sum()
+    head_of_partitions(&status.partitions, partition, origin)
+}
+
+/// How many entries of an identity are in a partition when the partitions stand like this.
+pub(crate) fn head_of_partitions(partitions: &[PartitionStatus], partition: usize, origin: ReplicaId) -> u64 {
+    let Some(partition) = partitions.get(partition) else { return 0 };
+    let place = partition.heads.binary_search_by_key(&origin, |(known, _)| *known);
+    place.map_or(0, |place| partition.heads[place].1.sequence)
 }
 
 #[cfg(test)]
@@ -308,8 +396,10 @@ mod tests {
             request: RequestId(request),
             fate: Fate::Open,
             shown: false,
+            orphaned: false,
+            at_risk: false,
+            smudged: false,
             facts: vec![(item(), fact)],
-            named: Vec::new(),
             origin: origin(replica),
             entries: Vec::new(),
         }
@@ -341,10 +431,8 @@ mod tests {
         model.add(command(2, 2, Fact::Amounts { up: 7, down: 1 }));
         model.add(command(3, 1, Fact::Amounts { up: 0, down: 2 }));
         assert_eq!(model.outcome(&item()).sum, 9);
-        model.by_request(RequestId(2)).unwrap().fate = Fate::Gone;
+        model.commands[1].fate = Fate::Gone;
         assert_eq!(model.outcome(&item()).sum, 3);
-        let last = model.commands().last().unwrap();
-        assert_eq!(model.totals(&item(), last), (5, 2));
     }
 
     #[test]
@@ -368,6 +456,6 @@ mod tests {
             model.add(command(request, 1, fact));
         }
         assert_eq!(model.outcome(&item()).leaves, BTreeSet::from([second]));
-        assert_eq!(model.descendants(&item(), first), BTreeSet::from([second]));
+        assert_eq!(model.parents(&item())[&second], [first]);
     }
 }

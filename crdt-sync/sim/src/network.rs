@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_sync::LinkId;
+use crdt_sync::time::Instant;
 
 /// One end of a connection, as its node sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +11,26 @@ pub(crate) struct End {
     pub(crate) node: usize,
     pub(crate) far: LinkId,
     pub(crate) far_node: usize,
+}
+
+/// A way that carries next to nothing for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Narrow {
+    pub(crate) until: Instant,
+    pub(crate) bytes_per_second: u64,
+    /// When everything that queues up has passed.
+    pub(crate) free_at: Instant,
+}
+
+impl Narrow {
+    /// When a frame of this length has passed, which is handed in now. What is left in the queue when the way is wide
+    /// again passes at once.
+    fn pass(&mut self, now: Instant, bytes: usize) -> Instant {
+        let micros = (bytes as u64).saturating_mul(1_000_000) / self.bytes_per_second.max(1);
+        let free_at = self.free_at.max(now) + core::time::Duration::from_micros(micros);
+        self.free_at = free_at.min(self.until);
+        self.free_at
+    }
 }
 
 /// All ends that their nodes believe to be up. The two ends of a connection go down one after the other, so an
@@ -20,6 +41,7 @@ pub(crate) struct Network {
     /// Ends that are up as far as their nodes know, and over which nothing gets any more.
     broken: BTreeSet<LinkId>,
     blocked: BTreeSet<(usize, usize)>,
+    narrow: BTreeMap<(usize, usize), Narrow>,
     next: u64,
 }
 
@@ -66,14 +88,35 @@ impl Network {
 
     /// Whether two nodes have a connection over which frames get.
     pub(crate) fn are_linked(&self, a: usize, b: usize) -> bool {
-        let links = self.ends.iter().filter(|(_, end)| (end.node, end.far_node) == (a, b));
-        links.into_iter().any(|(link, _)| self.carries(*link))
+        self.ends_between(a, b).any(|link| self.carries(link))
     }
 
     /// Whether frames get over this end: it is up, so is its counterpart, and nothing is broken in between.
     pub(crate) fn carries(&self, link: LinkId) -> bool {
         let end = self.end(link).filter(|_| !self.broken.contains(&link));
         end.is_some_and(|end| self.ends.contains_key(&end.far))
+    }
+
+    /// The ends at one node whose other end is at the other.
+    pub(crate) fn ends_between(&self, a: usize, b: usize) -> impl Iterator<Item = LinkId> {
+        let ends = self.ends.iter().filter(move |(_, end)| (end.node, end.far_node) == (a, b));
+        ends.map(|(link, _)| *link)
+    }
+
+    /// From now on the way from one node to the other is narrow.
+    pub(crate) fn narrow(&mut self, from: usize, to: usize, narrow: Narrow) {
+        self.narrow.insert((from, to), narrow);
+    }
+
+    /// All ways are wide again; what queues up passes when it would have.
+    pub(crate) fn widen(&mut self) {
+        self.narrow.clear();
+    }
+
+    /// When a frame has passed a way that is narrow; `None` for one that is not.
+    pub(crate) fn pass(&mut self, from: usize, to: usize, now: Instant, bytes: usize) -> Option<Instant> {
+        let narrow = self.narrow.get_mut(&(from, to)).filter(|narrow| now < narrow.until)?;
+        Some(narrow.pass(now, bytes))
     }
 
     /// From now on nothing gets from one node to the other; the other way is not touched.
@@ -112,6 +155,17 @@ mod tests {
         network.sever(far);
         assert!(network.end(near).is_some() && network.end(far).is_some());
         assert!(!network.carries(near) && !network.carries(far) && !network.are_linked(0, 1));
+    }
+
+    #[test]
+    fn frames_queue_up_before_a_narrow_way_and_pass_when_it_is_wide_again() {
+        let mut network = Network::default();
+        let (at, until) = (Instant::from_micros, Instant::from_micros(3_500));
+        network.narrow(0, 1, Narrow { until, bytes_per_second: 1_000, free_at: at(0) });
+        let mut pass = |now| network.pass(0, 1, at(now), 1);
+        assert_eq!([pass(0), pass(0), pass(2_500)], [Some(at(1_000)), Some(at(2_000)), Some(until)]);
+        assert_eq!(pass(3_500), None);
+        assert_eq!(network.pass(1, 0, at(0), 1), None, "the other way is not narrow");
     }
 
     #[test]

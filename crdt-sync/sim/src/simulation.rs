@@ -3,85 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use core::ops::RangeInclusive;
 use core::time::Duration;
-use crdt_sync::{Cell, Engine, Event, ItemKey, PlantedBug, Reply, Request, RequestId, Status, Write};
+use crdt_sync::{Cell, Engine, Event, ItemKey, Reply, Request, RequestId, Status, Write};
 
 use crate::checks;
+use crate::clients::{Clients, Sight};
+use crate::coverage::Coverage;
+use crate::cuts::Cuts;
 use crate::dice::Dice;
 use crate::faults::FaultCounts;
 use crate::model::{Command, Fate, Model};
 use crate::observe;
+use crate::plan::Plan;
+use crate::seen::Registers;
+use crate::shown::Shown;
 use crate::trace::Trace;
 use crate::violation::{Failure, Violation};
-use crate::workload::{self, Operation, Workload};
-use crate::world::{Notice, Setup, World};
+use crate::workload::{Operation, Workload};
+use crate::world::{Notice, World};
 
 /// How long a read waits for its disk.
 const PATIENCE: Duration = Duration::from_millis(30);
-
-/// What a run is like, apart from its seed.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The world.
-    pub setup: Setup,
-    /// How many operations clients begin.
-    pub steps: u32,
-    /// The time from one operation to the next.
-    pub pause: RangeInclusive<Duration>,
-    /// How long the nodes have to agree once there is peace.
-    pub settle_within: Duration,
-    /// Whether the trace keeps its lines.
-    pub verbose: bool,
-}
-
-impl Plan {
-    /// Three nodes, 150 operations, everything that can go wrong.
-    ///
-    /// ```
-    /// use crdt_sync_sim::{Plan, simulate};
-    ///
-    /// let report = simulate(1, &Plan::hostile())?;
-    /// assert_eq!(simulate(1, &Plan::hostile())?.digest, report.digest);
-    /// # Ok::<(), crdt_sync_sim::Failure>(())
-    /// ```
-    pub fn hostile() -> Self {
-        Self::in_world(Setup::hostile(3, workload::collections()))
-    }
-
-    /// The same without faults.
-    pub fn peaceful() -> Self {
-        Self::in_world(Setup::peaceful(3, workload::collections()))
-    }
-
-    /// The same with another number of nodes.
-    pub fn with_nodes(mut self, nodes: usize) -> Self {
-        self.setup.nodes = nodes;
-        self
-    }
-
-    /// The same with another number of operations.
-    pub fn with_steps(mut self, steps: u32) -> Self {
-        self.steps = steps;
-        self
-    }
-
-    /// The same with a mistake in every engine.
-    pub fn with_bug(mut self, bug: PlantedBug) -> Self {
-        self.setup.plant = Some(bug);
-        self
-    }
-
-    fn in_world(setup: Setup) -> Self {
-        Self {
-            setup,
-            steps: 150,
-            pause: Duration::from_millis(1)..=Duration::from_millis(80),
-            settle_within: Duration::from_secs(60),
-            verbose: false,
-        }
-    }
-}
 
 /// What a run without violation was like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +34,10 @@ pub struct Report {
     pub events: u64,
     /// The faults that struck.
     pub faults: FaultCounts,
+    /// In which phases of the protocol they struck.
+    pub coverage: Coverage,
+    /// How often the adversary struck.
+    pub strikes: u32,
     /// Commands that were acknowledged.
     pub acknowledged: u64,
     /// Commands that were refused.
@@ -113,8 +59,13 @@ pub struct Report {
 /// Runs the plan with a seed. The same seed and plan give the same run, byte for byte.
 ///
 /// Fails at the first violation, a panic included.
-pub fn simulate(seed: u64, plan: &Plan) -> Result<Report, Failure> {
-    let mut simulation = Simulation::new(seed, plan);
+pub fn simulate(seed: u64, plan: &Plan) -> Result<Report, Box<Failure>> {
+    run(seed, plan, &Cuts::default())
+}
+
+/// The same without what is cut out.
+pub(crate) fn run(seed: u64, plan: &Plan, cuts: &Cuts) -> Result<Report, Box<Failure>> {
+    let mut simulation = Simulation::new(seed, plan, cuts);
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation.run()));
     let outcome = outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -124,12 +75,15 @@ pub fn simulate(seed: u64, plan: &Plan) -> Result<Report, Failure> {
     });
     match outcome {
         Ok(()) => Ok(simulation.report()),
-        Err(violation) => Err(Failure {
+        Err(violation) => Err(Box::new(Failure {
             seed,
             at: simulation.world.time(),
             violation,
+            operations: simulation.begun,
+            strikes: simulation.world.strikes(),
+            digest: simulation.world.trace().digest(),
             trace: simulation.world.trace().lines().to_vec(),
-        }),
+        })),
     }
 }
 
@@ -138,8 +92,8 @@ pub fn simulate(seed: u64, plan: &Plan) -> Result<Report, Failure> {
 enum Due {
     /// The command writes to these documents, in this order.
     Write { documents: Vec<ItemKey> },
-    /// The read must show what these commands did.
-    Read { item: ItemKey, shows: BTreeSet<RequestId> },
+    /// The read must show what these commands did, and what the client was shown before.
+    Read { item: ItemKey, begun: u64, shows: BTreeSet<RequestId>, sight: Sight },
 }
 
 /// What a node held before a command.
@@ -159,39 +113,59 @@ impl Before {
 
 struct Simulation<'p> {
     plan: &'p Plan,
+    cuts: &'p Cuts,
     world: World,
     workload: Workload,
-    dice: Dice,
+    /// What the dice of each operation are made of.
+    chance: u64,
+    /// How many operations were begun, those that are cut out included.
+    begun: u32,
     model: Model,
+    clients: Clients,
+    registers: Registers,
     due: BTreeMap<(usize, RequestId), Due>,
     report: Report,
 }
 
 impl<'p> Simulation<'p> {
-    fn new(seed: u64, plan: &'p Plan) -> Self {
-        // The clients' choices are their own: another world for the same clients is another setup, not another seed.
-        let mut dice = Dice::new(!seed);
+    fn new(seed: u64, plan: &'p Plan, cuts: &'p Cuts) -> Self {
         let trace = if plan.verbose { Trace::recording() } else { Trace::new() };
+        let mut world = World::traced(seed, plan.setup.clone(), trace);
+        world.leave_out(cuts.nodes.clone(), cuts.strikes.clone());
         Self {
             plan,
-            world: World::traced(seed, plan.setup.clone(), trace),
-            workload: Workload::new(plan.setup.collections.clone(), dice.fork()),
-            dice,
+            cuts,
+            world,
+            workload: Workload::new(plan.setup.collections.clone(), plan.keys),
+            // The clients' choices are their own: another world for the same clients is another setup, not another
+            // seed.
+            chance: Dice::new(!seed).number(),
+            begun: 0,
             model: Model::default(),
+            clients: Clients::default(),
+            registers: Registers::new(plan.setup.nodes),
             due: BTreeMap::new(),
             report: Report::default(),
         }
     }
 
     fn run(&mut self) -> Result<(), Violation> {
-        for _ in 0..self.plan.steps {
-            let pause = self.dice.span(&self.plan.pause);
-            self.pass(pause)?;
-            match self.workload.next(&self.world) {
+        let operations =
+            self.cuts.stop_after.map_or(self.plan.operations, |stop| stop.min(self.plan.operations));
+        for number in 0..operations {
+            let mut dice = Dice::new(self.chance.wrapping_add(number.into()));
+            self.pass(self.plan.pause(&mut dice))?;
+            self.begun += 1;
+            if self.cuts.operations.contains(&number) {
+                continue;
+            }
+            match self.workload.operation(number, &mut dice, &self.world) {
                 Operation::Read { node, item } => self.read(node, item)?,
                 Operation::Write { node, writes } => self.write(node, &writes)?,
             }
+            self.check_memory()?;
         }
+        self.check_strikes()?;
         self.settle()?;
         self.reckon()
     }
@@ -200,9 +174,24 @@ impl<'p> Simulation<'p> {
         self.report.digest = self.world.trace().digest();
         self.report.events = self.world.trace().events();
         self.report.faults = self.world.faults();
+        self.report.coverage = self.world.coverage();
+        self.report.strikes = self.world.strikes();
         self.report.unknown = self.model.commands().filter(|c| c.fate != Fate::Acknowledged).count() as u64;
         self.report.trace = self.world.trace().lines().to_vec();
         self.report
+    }
+
+    /// A plan that promises strikes must keep that, unless something was cut out of it.
+    fn check_strikes(&self) -> Result<(), Violation> {
+        let (strikes, least) = (self.world.strikes(), self.plan.least_strikes);
+        let promised = *self.cuts == Cuts::default() && self.world.is_hostile();
+        if promised && strikes < least { Err(Violation::TooFewStrikes { strikes, least }) } else { Ok(()) }
+    }
+
+    fn check_memory(&self) -> Result<(), Violation> {
+        let engines = (0..self.world.nodes()).filter_map(|node| Some((node, self.world.engine(node)?)));
+        let limits = &self.plan.setup.limits;
+        engines.into_iter().try_for_each(|(node, engine)| checks::bounded(node, engine, limits))
     }
 
     /// Lets time pass and notices what happens.
@@ -221,10 +210,12 @@ impl<'p> Simulation<'p> {
         };
         checks::honest(&self.model, node, engine, &item)?;
         let facts = self.model.facts_of(&item);
-        let own = facts.filter(|(command, _)| command.node == node && command.is_promised());
+        let own = facts.filter(|(command, _)| command.is_at(node) && command.is_promised());
         let shows = own.map(|(command, _)| command.request).collect();
+        let sight = self.clients.sight(node, &item);
+        let begun = self.registers.tick();
         if let Some(id) = self.world.read(node, item.clone(), PATIENCE)? {
-            self.due.insert((node, id), Due::Read { item, shows });
+            self.due.insert((node, id), Due::Read { item, begun, shows, sight });
         }
         self.notice()
     }
@@ -245,6 +236,7 @@ impl<'p> Simulation<'p> {
         if let Some(engine) = self.world.engine(node) {
             if !self.was_refused(request) {
                 let command = self.command(node, request, writes, &before, engine)?;
+                self.registers.written(&command);
                 self.model.add(command);
             } else if Before::of(engine, writes) != before {
                 return Err(Violation::RefusalWithEffect { node, request });
@@ -303,6 +295,11 @@ impl<'p> Simulation<'p> {
                         checks::recovered(&mut self.model, node, engine)?;
                     }
                 }
+                Notice::Rotted { node, lost } | Notice::Restored { node, lost } => {
+                    self.model.lose_disk(node, &lost);
+                    self.clients.forget(node);
+                    self.registers.lose_disk(node)?;
+                }
             }
         }
         Ok(())
@@ -313,21 +310,23 @@ impl<'p> Simulation<'p> {
         match (self.due.remove(&(node, request)), reply) {
             (Some(Due::Write { documents }), Reply::Written(written)) => {
                 self.report.acknowledged += 1;
+                self.registers.acknowledged(request);
+                if self.model.acknowledge(request, documents.into_iter().zip(written.versions)) {
+                    return Ok(());
+                }
                 let detail = "it was acknowledged before it was written".into();
-                let lost = Violation::LostWrite { node, request, detail };
-                let command = self.model.by_request(request).ok_or(lost)?;
-                command.fate = Fate::Acknowledged;
-                command.named = documents.into_iter().zip(written.versions).collect();
-                Ok(())
+                Err(Violation::LostWrite { node, request, detail })
             }
             (Some(Due::Write { .. }), Reply::Refused(_) | Reply::Overloaded) => {
                 self.report.refused += 1;
                 Ok(())
             }
-            (Some(Due::Read { item, shows }), Reply::Value(cell)) => {
+            (Some(Due::Read { item, begun, shows, sight }), Reply::Value(cell)) => {
                 self.report.reads += 1;
                 self.model.show(node, &item, request);
-                self.check_read(node, request, &item, &shows, cell.as_ref())
+                self.registers.read(node, &item, begun, cell.as_ref());
+                self.clients.see(node, &item, cell.as_ref());
+                self.check_read(node, request, &item, &shows, &sight, cell.as_ref())
             }
             (Some(Due::Read { .. }), Reply::NotYetVisible { .. } | Reply::Overloaded)
             | (Some(Due::Write { .. }), Reply::Unknown { .. }) => Ok(()),
@@ -336,22 +335,19 @@ impl<'p> Simulation<'p> {
     }
 
     fn check_read(
-        &mut self,
+        &self,
         node: usize,
         request: RequestId,
         item: &ItemKey,
         shows: &BTreeSet<RequestId>,
+        sight: &Sight,
         cell: Option<&Cell>,
     ) -> Result<(), Violation> {
-        let facts = self.model.facts_of(item);
-        for (command, fact) in facts.filter(|(command, _)| shows.contains(&command.request)) {
-            checks::shows(&self.model, command, item, fact, cell).map_err(|detail| Violation::StaleRead {
-                node,
-                request,
-                detail,
-            })?;
-        }
-        Ok(())
+        let state = Shown::of(&self.model, item, cell);
+        let stale = |(_, detail): (&Command, String)| Violation::StaleRead { node, request, detail };
+        state.check(|command| shows.contains(&command.request)).map_err(stale)?;
+        let forgotten = |detail| Violation::ForgottenSight { node, request, detail };
+        sight.is_kept(&self.model, item, cell).map_err(forgotten)
     }
 
     /// Peace: all nodes come up, agree, fall silent, and have answered everything they were asked.
@@ -373,6 +369,7 @@ impl<'p> Simulation<'p> {
         self.report.settled_after = self.world.time().since(peace);
         self.pass(self.plan.setup.timing.session_timeout)?;
         self.fall_silent()?;
+        self.check_pending()?;
         match self.due.keys().next() {
             Some(&(node, request)) => Err(Violation::NeverAnswered { node, request }),
             None => Ok(()),
@@ -398,7 +395,7 @@ impl<'p> Simulation<'p> {
     /// Why the nodes cannot be said to agree yet.
     fn disagreement(&self) -> Option<String> {
         let mut first: Option<Status> = None;
-        for node in 0..self.world.nodes() {
+        for node in (0..self.world.nodes()).filter(|node| !self.cuts.nodes.contains(node)) {
             let Some(engine) = self.world.engine(node) else {
                 return Some(format!("node {node} is down"));
             };
@@ -407,7 +404,7 @@ impl<'p> Simulation<'p> {
             if status.sessions > 0 {
                 return Some(format!("node {node} is in a session"));
             }
-            if status.peers.len() + 1 < self.world.nodes() {
+            if status.peers.len() < self.peers_of(node) {
                 return Some(format!("node {node} sees only {:?}", status.peers));
             }
             if status.partitions != first.partitions {
@@ -415,6 +412,20 @@ impl<'p> Simulation<'p> {
             }
         }
         None
+    }
+
+    /// When nodes have fallen silent, next to nothing is on its way: a timer for each, old ones that no longer ring,
+    /// and signs of life.
+    fn check_pending(&self) -> Result<(), Violation> {
+        let (events, nodes) = (self.world.pending(), self.world.nodes());
+        let limit = 64 * nodes * nodes;
+        if events > limit { Err(Violation::Crowded { events, limit }) } else { Ok(()) }
+    }
+
+    fn peers_of(&self, node: usize) -> usize {
+        let (shape, nodes) = (self.plan.setup.shape, self.world.nodes());
+        let others = (0..nodes).filter(|other| !self.cuts.nodes.contains(other));
+        others.filter(|other| shape.links(node, *other, nodes)).count()
     }
 
     /// The nodes agree to the byte, on what the writes come to, and nothing acknowledged is missing.
@@ -429,7 +440,12 @@ impl<'p> Simulation<'p> {
                 return Err(Violation::NoConvergence { waited_millis: 0, detail });
             }
         }
+        self.model.settle(&first.status()).map_err(|(node, request)| {
+            let detail = "its entries are not among those all nodes know".into();
+            Violation::LostWrite { node, request, detail }
+        })?;
         checks::nothing_lost(&self.model, first, |_| true)?;
-        checks::outcome(&self.model, first, collections)
+        checks::outcome(&self.model, first, collections)?;
+        self.registers.check()
     }
 }

@@ -160,6 +160,46 @@ pub enum Violation {
         /// What it does not show.
         detail: String,
     },
+    /// A read did not show what the same client had been shown before.
+    #[error("node {node}: read {} does not show what its client was shown before: {detail}", request.0)]
+    ForgottenSight {
+        /// The node.
+        node: usize,
+        /// The read.
+        request: RequestId,
+        /// What it does not show.
+        detail: String,
+    },
+    /// What clients saw of a register at one node cannot have happened one operation after the other.
+    #[error("node {node}: no order of the operations on {item:?} explains what clients saw: {detail}")]
+    NotLinearizable {
+        /// The node.
+        node: usize,
+        /// The register.
+        item: ItemKey,
+        /// What contradicts what.
+        detail: String,
+    },
+    /// A node holds more than its limits allow.
+    #[error("node {node} holds {held} {what}, more than {limit}")]
+    Unbounded {
+        /// The node.
+        node: usize,
+        /// Of what it holds too much.
+        what: &'static str,
+        /// How much it holds.
+        held: usize,
+        /// How much it may hold.
+        limit: usize,
+    },
+    /// The adversary struck less often than the plan says, so that the run shows less than it claims.
+    #[error("the adversary struck {strikes} times, and the plan wants {least}: let it strike more often")]
+    TooFewStrikes {
+        /// How often it struck.
+        strikes: u32,
+        /// How often it must.
+        least: u32,
+    },
     /// The nodes did not agree in time.
     #[error("after {waited_millis} ms without faults the nodes still differ: {detail}")]
     NoConvergence {
@@ -206,6 +246,14 @@ pub enum Violation {
     },
 }
 
+impl Violation {
+    /// The name of its kind: two violations of one kind break the same promise, at whatever node and key.
+    pub fn kind(&self) -> String {
+        let text = format!("{self:?}");
+        text.chars().take_while(char::is_ascii_alphanumeric).collect()
+    }
+}
+
 /// A violation, and the run that led to it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("seed {seed}, at {}.{:06} s: {violation}", at.as_micros() / 1_000_000, at.as_micros() % 1_000_000)]
@@ -216,6 +264,25 @@ pub struct Failure {
     pub at: Instant,
     /// What was broken.
     pub violation: Violation,
+    /// How many operations clients had begun.
+    pub operations: u32,
+    /// How often the adversary had struck.
+    pub strikes: u32,
+    /// Stands for everything that happened up to there.
+    pub digest: u128,
     /// The trace up to there, if it was recorded.
     pub trace: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_of_one_kind_differ_in_where_and_not_in_what() {
+        let torn = |node| Violation::TornCommand { node, request: RequestId(1) };
+        assert_eq!(torn(1).kind(), torn(2).kind());
+        assert_eq!(torn(1).kind(), "TornCommand");
+        assert_ne!(torn(1).kind(), Violation::Panicked { message: String::new() }.kind());
+    }
 }

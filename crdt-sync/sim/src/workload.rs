@@ -5,7 +5,6 @@ use crdt_sync::{Action, Bytes, Cell, Collection, ItemKey, Kind, Strategy, Write}
 use crate::dice::Dice;
 use crate::world::World;
 
-const KEYS: [&str; 3] = ["first", "second", "third"];
 /// Elements and bodies that are written again and again, on all nodes.
 const COMMON: [&str; 3] = ["milk", "bread", "salt"];
 /// Of 1000 client operations, how many read.
@@ -31,35 +30,48 @@ pub(crate) enum Operation {
     Write { node: usize, writes: Vec<Write> },
 }
 
-/// Clients that do as the dice say.
+/// Clients that do as the dice say. Each operation has dice of its own, so that one that is left out changes nothing of
+/// what the others draw; what they do may still depend on what they would see.
 #[derive(Debug)]
 pub(crate) struct Workload {
     collections: Vec<Collection>,
-    dice: Dice,
-    /// Numbers values, so that no two are the same.
-    next: u64,
+    keys: usize,
+}
+
+/// One operation while it is made up.
+struct Draft<'w> {
+    workload: &'w Workload,
+    world: &'w World,
+    dice: &'w mut Dice,
+    node: usize,
+    operation: u32,
+    /// Numbers the values of the operation, so that no two of a run are the same.
+    values: u32,
 }
 
 impl Workload {
-    pub(crate) fn new(collections: Vec<Collection>, dice: Dice) -> Self {
-        Self { collections, dice, next: 0 }
+    pub(crate) fn new(collections: Vec<Collection>, keys: usize) -> Self {
+        Self { collections, keys }
     }
 
-    /// The next operation, at some node. What a client does may depend on what it would see there.
-    pub(crate) fn next(&mut self, world: &World) -> Operation {
-        let node = self.dice.index(world.nodes());
-        if self.dice.chance(READS) {
-            let (_, item) = self.item();
+    /// The operation of a number, at some node.
+    pub(crate) fn operation(&self, operation: u32, dice: &mut Dice, world: &World) -> Operation {
+        let node = dice.index(world.nodes());
+        let mut draft = Draft { workload: self, world, dice, node, operation, values: 0 };
+        if draft.dice.chance(READS) {
+            let (_, item) = draft.item();
             return Operation::Read { node, item };
         }
-        let count = if self.dice.chance(LONG_COMMANDS) { 2 + self.dice.index(3) } else { 1 };
-        let writes = (0..count).map(|_| self.write(node, world)).collect();
+        let count = if draft.dice.chance(LONG_COMMANDS) { 2 + draft.dice.index(3) } else { 1 };
+        let writes = (0..count).map(|_| draft.write()).collect();
         Operation::Write { node, writes }
     }
+}
 
-    fn write(&mut self, node: usize, world: &World) -> Write {
+impl Draft<'_> {
+    fn write(&mut self) -> Write {
         let (kind, item) = self.item();
-        let cell = world.engine(node).and_then(|engine| engine.peek(&item));
+        let cell = self.world.engine(self.node).and_then(|engine| engine.peek(&item));
         let action = match kind {
             Kind::Document => self.document_action(cell),
             Kind::Set => self.set_action(cell),
@@ -105,15 +117,16 @@ impl Workload {
     }
 
     fn item(&mut self) -> (Kind, ItemKey) {
-        let collection = &self.collections[self.dice.index(self.collections.len())];
+        let collections = &self.workload.collections;
+        let collection = &collections[self.dice.index(collections.len())];
         let (kind, collection) = (collection.kind, collection.id());
-        let key = Bytes::from(KEYS[self.dice.index(KEYS.len())]);
+        let key = Bytes::from(format!("key {}", self.dice.index(self.workload.keys)).as_str());
         (kind, ItemKey { collection, key })
     }
 
     fn fresh(&mut self) -> Bytes {
-        self.next += 1;
-        format!("value {}", self.next).as_str().into()
+        self.values += 1;
+        format!("value {}.{}", self.operation, self.values).as_str().into()
     }
 
     fn common(&mut self) -> Bytes {

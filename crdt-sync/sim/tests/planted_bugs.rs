@@ -1,52 +1,96 @@
 //! The checks notice mistakes: engines that are told to make one are caught, and the same seeds pass without it.
+//!
+//! `docs/simulation.md` lists what each of them leads to. A mistake that is not caught is a hole in the checks.
 
 use crdt_sync::PlantedBug;
-use crdt_sync_sim::{Failure, Plan, Violation, simulate};
+use crdt_sync_sim::{Failure, Fault, Scenario, Schedule, Size};
 
-/// Each mistake shows within so many seeds. (Both show at the very first.)
-const WITHIN: u64 = 10;
-
-#[test]
-fn effects_ahead_of_the_disk_are_caught() {
-    let failure = catch(PlantedBug::EffectsAheadOfDisk);
-    assert!(
-        matches!(
-            failure.violation,
-            Violation::LostWrite { .. } | Violation::Forgot { .. } | Violation::PastInDoubt { .. }
-        ),
-        "{failure}"
-    );
+/// The first failure with the mistake among so many seeds, at a seed that passes without it.
+#[track_caller]
+fn catch(bug: PlantedBug, within: u64, kinds: &[&str]) -> Box<Failure> {
+    catch_in(&Scenario::new(Size::Quick), bug, within, kinds)
 }
 
-#[test]
-fn a_frontier_raised_before_the_states_arrived_is_caught() {
-    let failure = catch(PlantedBug::FrontierRaisedEarly);
-    assert!(
-        matches!(failure.violation, Violation::LostWrite { .. } | Violation::NotShown { .. }),
-        "{failure}"
-    );
-}
-
-/// The first failure with the mistake, at a seed that passes without it.
-fn catch(bug: PlantedBug) -> Failure {
-    let plan = Plan::hostile().with_bug(bug);
-    let failure = (0..WITHIN).find_map(|seed| simulate(seed, &plan).err());
-    let failure = failure.unwrap_or_else(|| panic!("{bug:?} does not show within {WITHIN} seeds"));
-    if let Err(other) = simulate(failure.seed, &Plan::hostile()) {
-        panic!("seed {} fails without {bug:?}, too: {other}", failure.seed);
+#[track_caller]
+fn catch_in(scenario: &Scenario, bug: PlantedBug, within: u64, kinds: &[&str]) -> Box<Failure> {
+    let with_bug = |seed| Schedule::new(seed, scenario.clone().with_bug(bug));
+    let failure = (0..within).find_map(|seed| with_bug(seed).run().err());
+    let failure = failure.unwrap_or_else(|| panic!("{bug} does not show within {within} seeds"));
+    if let Err(other) = Schedule::new(failure.seed, scenario.clone()).run() {
+        panic!("seed {} fails without {bug}, too: {other}", failure.seed);
     }
-    assert_eq!(simulate(failure.seed, &plan), Err(failure.clone()), "and shows again in the same way");
+    assert_eq!(with_bug(failure.seed).run(), Err(failure.clone()), "and shows again in the same way");
+    let kind = failure.violation.kind();
+    assert!(kinds.contains(&kind.as_str()), "{bug} shows as {kind}: {failure}");
     failure
 }
 
 #[test]
+fn effects_ahead_of_the_disk_are_caught() {
+    catch(PlantedBug::EffectsAheadOfDisk, 20, &["LostWrite", "Forgot", "PastInDoubt", "TornCommand"]);
+}
+
+#[test]
+fn a_frontier_raised_before_the_states_arrived_is_caught() {
+    catch(PlantedBug::FrontierRaisedEarly, 20, &["LostWrite", "NotShown"]);
+}
+
+#[test]
+fn an_acknowledgement_of_what_is_not_durable_is_caught() {
+    catch(PlantedBug::AcknowledgedAheadOfDisk, 20, &["Forgot"]);
+}
+
+#[test]
+fn a_peer_served_across_a_gap_is_caught() {
+    catch(PlantedBug::LogFloorIgnored, 20, &["NoConvergence"]);
+}
+
+#[test]
+fn a_context_that_claims_more_than_has_arrived_is_caught() {
+    catch(PlantedBug::WholeContextWithPart, 20, &["LostWrite", "NotShown", "NoConvergence"]);
+}
+
+#[test]
+fn an_identity_that_goes_on_with_an_older_past_is_caught() {
+    let mut scenario = Scenario::new(Size::Quick);
+    scenario.faults = [Fault::RestoredTold, Fault::RestoredUntold].into();
+    catch_in(
+        &scenario,
+        PlantedBug::IdentityKept,
+        20,
+        &["PastInDoubt", "NoConvergence", "NotShown", "LostWrite"],
+    );
+}
+
+#[test]
+#[ignore = "with forks, promises are broken without the mistake, too, until forks are healed"]
+fn two_histories_that_end_with_one_sequence_are_caught() {
+    let mut scenario = Scenario::new(Size::Quick);
+    scenario.faults.extend(Fault::FORKS);
+    catch_in(&scenario, PlantedBug::EqualForkMissed, 200, &["NotShown", "NoConvergence", "LostWrite"]);
+}
+
+#[test]
+fn entries_applied_twice_are_caught() {
+    catch(PlantedBug::AppliedTwice, 20, &["LostWrite", "NotShown", "Forgot", "NoConvergence"]);
+}
+
+#[test]
+fn removals_that_a_session_forgets_are_caught() {
+    catch(PlantedBug::RemovalsIgnored, 20, &["NotShown", "LostWrite", "NoConvergence"]);
+}
+
+#[test]
+fn a_late_opening_that_begins_its_session_again_is_caught() {
+    catch(PlantedBug::LateOpeningAccepted, 200, &["HonestPeerAccused", "NoConvergence"]);
+}
+
+#[test]
 fn a_checkpoint_without_its_cells_is_caught() {
-    let failure = catch(PlantedBug::CheckpointWithoutCells);
-    assert!(matches!(failure.violation, Violation::CannotStart { .. }), "{failure}");
+    catch(PlantedBug::CheckpointWithoutCells, 20, &["CannotStart"]);
 }
 
 #[test]
 fn a_log_that_is_cut_above_its_checkpoints_is_caught() {
-    let failure = catch(PlantedBug::LogFloorIgnored);
-    assert!(matches!(failure.violation, Violation::CannotStart { .. }), "{failure}");
+    catch(PlantedBug::LogCutTooFar, 20, &["CannotStart"]);
 }

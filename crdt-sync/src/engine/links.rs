@@ -14,7 +14,7 @@ use crate::wire::{self, Farewell, Greeting, Message, WireError};
 /// All open connections.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    links: BTreeMap<LinkId, Link>,
+    pub(super) links: BTreeMap<LinkId, Link>,
     /// Of each node the process that greeted last, and those it replaced.
     processes: BTreeMap<NodeId, Processes>,
 }
@@ -34,9 +34,9 @@ const MAX_REPLACED: usize = 16;
 const MAX_NODES: usize = 1 << 12;
 
 #[derive(Debug)]
-struct Link {
+pub(super) struct Link {
     dialed: bool,
-    peer: Option<NodeId>,
+    pub(super) peer: Option<NodeId>,
     /// The peer said more than its greeting, so it knows this side's.
     heard: bool,
     /// When something arrived last.

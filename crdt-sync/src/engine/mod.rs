@@ -14,11 +14,13 @@
 //!                     └──────────────────────────┘
 //! ```
 
+mod activity;
 mod checkpoints;
 mod conflicts;
 mod event;
 mod io;
 mod links;
+mod memory;
 mod outbox;
 #[cfg(test)]
 mod tests;
@@ -30,9 +32,11 @@ use alloc::vec::Vec;
 use conflict_store::Reading;
 use replication_log::Lsn;
 
+pub use activity::Activity;
 pub use event::{Event, PeerError, SessionReport};
 pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;
+pub use memory::Memory;
 pub(crate) use outbox::Outbox;
 
 use conflicts::Settling;
@@ -294,6 +298,7 @@ impl Engine {
             self.replica.members.merge_the_evicted();
         }
         self.topology.plant(bug);
+        self.replica.plant(bug);
     }
 
     /// After every input: conflicts are looked at, what was journaled becomes one batch, and the next timer is asked

@@ -65,6 +65,9 @@ pub(super) struct Lane {
     pub(super) rows_told: Option<RowsTold>,
     /// Both sides were found to know the same of that.
     pub(super) agreed_rows: bool,
+    /// A planted mistake: what lies below a floor does not count as missing.
+    #[cfg(feature = "_planted_bugs")]
+    pub(super) ignores_floors: bool,
 }
 
 /// What a peer was told last of how far members are.
@@ -117,6 +120,8 @@ impl Lane {
             advertised: None,
             rows_told: None,
             agreed_rows: false,
+            #[cfg(feature = "_planted_bugs")]
+            ignores_floors: false,
         }
     }
 
@@ -227,6 +232,10 @@ impl Lane {
             let missing = history.head().sequence.saturating_sub(there);
             gap.missing_there = gap.missing_there.saturating_add(missing);
             gap.unservable |= missing > 0 && there < history.served_from().sequence;
+        }
+        #[cfg(feature = "_planted_bugs")]
+        if self.ignores_floors {
+            gap.unservable = false;
         }
         Some(gap)
     }

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
 
-use crate::engine::{Context, Event, LinkId, PeerError, PeerStatus};
+use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus};
 use crate::membership::Stability;
 use crate::metrics::Lag;
 use crate::node::NodeId;
@@ -77,7 +77,10 @@ impl MultiLeader {
 
     /// A peer can be reached: it is told how far this node is.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
-        let lanes = context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
+        let lanes: Vec<Lane> =
+            context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
+        #[cfg(feature = "_planted_bugs")]
+        let lanes = self.mistaken(lanes);
         let (agreed_members, refused) = (None, BTreeSet::new());
         self.peers
             .insert(node, Peer { link, writer: None, told_writer: None, lanes, agreed_members, refused });
@@ -175,6 +178,22 @@ impl MultiLeader {
         self.sessions.len()
     }
 
+    /// The most bytes of one state that arrived in part.
+    pub(crate) fn largest_partial_state(&self) -> usize {
+        self.sessions.values().map(|session| session.incoming.partial()).max().unwrap_or_default()
+    }
+
+    /// Counts what is under way, with all peers or with one.
+    pub(crate) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        let concerns = |peer: NodeId| with.is_none_or(|with| with == peer);
+        for (_, peer) in self.peers.iter().filter(|(node, _)| concerns(**node)) {
+            activity.shipping += peer.lanes.iter().filter(|lane| lane.awaits_acknowledgement()).count();
+        }
+        for session in self.sessions.values().filter(|session| concerns(session.peer)) {
+            session.add_activity(activity);
+        }
+    }
+
     /// Entries of some origin arrived.
     fn on_run(&mut self, peer: NodeId, run: &Run, context: &mut Context<'_>) -> Result<(), PeerError> {
         let partition = run.partition;
@@ -253,6 +272,15 @@ impl MultiLeader {
     #[cfg(feature = "_planted_bugs")]
     pub(crate) fn plant(&mut self, bug: crate::PlantedBug) {
         self.planted = Some(bug);
+    }
+
+    #[cfg(feature = "_planted_bugs")]
+    fn mistaken(&self, mut lanes: Vec<Lane>) -> Vec<Lane> {
+        let ignores_floors = self.has_bug(crate::PlantedBug::LogFloorIgnored);
+        for lane in &mut lanes {
+            lane.ignores_floors = ignores_floors;
+        }
+        lanes
     }
 
     /// Whether the engine was told to make this mistake.

@@ -26,7 +26,7 @@ use replication_log::Lsn;
 use crate::bytes::Bytes;
 use crate::cell::Answer;
 use crate::collection::CollectionId;
-use crate::engine::{PeerError, SessionReport};
+use crate::engine::{Activity, PeerError, SessionReport};
 use crate::entry::Position;
 use crate::limits::Limits;
 use crate::merkle::{self, Outcome, Root};
@@ -139,6 +139,17 @@ impl Session {
             repeated: now,
             report: SessionReport::default(),
         }
+    }
+
+    /// Counts this session where it is under way.
+    pub(super) fn add_activity(&self, activity: &mut Activity) {
+        let stage = match (&self.theirs, self.outgoing.planned, self.outgoing.sent) {
+            (None, ..) => &mut activity.opening,
+            (_, false, _) => &mut activity.comparing,
+            (.., None) => &mut activity.exchanging,
+            (.., Some(_)) => &mut activity.concluding,
+        };
+        *stage += 1;
     }
 
     /// Everything is said and heard.
@@ -443,6 +454,11 @@ impl Incoming {
         }
         self.end = Some((parts, left_out));
         Ok(())
+    }
+
+    /// The bytes of the state that arrived in part.
+    pub(super) fn partial(&self) -> usize {
+        self.started.as_ref().map_or(0, |(_, state)| state.len())
     }
 
     /// Whether all states the peer sent on its own account arrived.

@@ -53,6 +53,12 @@ impl MultiLeader {
         let frontier =
             Frontier { partition: number, rewind, open, ask, writer, origins, refused, root, forks };
         let after = context.replica.journal.last();
+        #[cfg(feature = "_planted_bugs")]
+        let after = if context.replica.has_bug(crate::PlantedBug::AcknowledgedAheadOfDisk) {
+            Lsn::ZERO
+        } else {
+            after
+        };
         context.outbox.send(known.link, &Message::Frontier(frontier), after);
     }
 
@@ -113,6 +119,12 @@ impl MultiLeader {
         let unproven = context.replica.partition(number).unproven(heads);
         self.lane(peer, number, |lane| lane.unproven = unproven);
         for &(origin, head) in heads {
+            #[cfg(feature = "_planted_bugs")]
+            if context.replica.has_bug(crate::PlantedBug::EqualForkMissed)
+                && context.replica.partition(number).histories.head(origin).sequence == head.sequence
+            {
+                continue;
+            }
             let known = context.replica.partition(number).histories.get(origin);
             let known = known.and_then(|history| history.at(head.sequence));
             if known.is_some_and(|known| known.chain != head.chain) {
@@ -187,6 +199,12 @@ impl MultiLeader {
             }
             loop {
                 let cursor = lane.cursor(origin);
+                #[cfg(feature = "_planted_bugs")]
+                let cursor = if context.replica.has_bug(crate::PlantedBug::LogFloorIgnored) {
+                    cursor.max(history.floor().sequence)
+                } else {
+                    cursor
+                };
                 let budget = window.min(context.replica.config.limits.part_size);
                 let Some(run) = next_run(number, origin, cursor, history, budget, context.outbox.durable())
                 else {

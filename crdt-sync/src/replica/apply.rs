@@ -194,11 +194,23 @@ impl Replica {
         if self.journal.upcoming() > since {
             self.note_ahead(number, bounds, since);
         }
+        #[cfg(feature = "_planted_bugs")]
+        if self.has_bug(crate::PlantedBug::WholeContextWithPart) {
+            let context = &mut self.partition_mut(number).context;
+            let _ = crdt_core::Crdt::merge(context, &standing.context);
+        }
         Ok(joined)
     }
 
     /// Takes over a peer's standing, once all its states have arrived.
     pub(crate) fn raise_frontier(&mut self, partition: u16, standing: Standing) {
+        #[cfg(feature = "_planted_bugs")]
+        let standing = if self.has_bug(crate::PlantedBug::IdentityKept) {
+            let others = standing.heads.into_iter().filter(|(origin, _)| *origin != self.id);
+            Standing { heads: others.collect(), ..standing }
+        } else {
+            standing
+        };
         self.partition_mut(partition).raise(&standing);
         self.journal.append(&JournalRecord::FrontierRaised { partition, standing });
     }
@@ -277,6 +289,12 @@ impl Replica {
         context: &CausalContext,
     ) -> MergeOutcome {
         let lsn = self.journal.upcoming();
+        #[cfg(feature = "_planted_bugs")]
+        let context = &if self.has_bug(crate::PlantedBug::RemovalsIgnored) {
+            CausalContext::new()
+        } else {
+            context.clone()
+        };
         let outcome = self.partition_mut(number).merge_state(key, kind, theirs, context, lsn);
         if outcome.change.is_changed() {
             self.journal.append(&JournalRecord::StateMerge(MergedState {
@@ -288,6 +306,31 @@ impl Replica {
             }));
         }
         outcome
+    }
+
+    /// A planted mistake: the received entries that are kept are applied as if their dots were new.
+    #[cfg(feature = "_planted_bugs")]
+    pub(super) fn apply_received_again(&mut self) {
+        let (own, lsn, limits) = (self.id, self.journal.last(), self.config.limits.codec());
+        for number in 0..self.config.partitions {
+            let partition = self.partition(number);
+            let received = partition.histories.iter().filter(|(origin, _)| *origin != own);
+            let received = received.flat_map(|(origin, history)| {
+                let first = history.floor().sequence + 1;
+                let entries = history.after(first - 1).into_iter().flatten();
+                (first..).zip(entries).map(move |(sequence, kept)| (origin, sequence, kept.bytes.clone()))
+            });
+            for (origin, sequence, bytes) in received.collect::<Vec<_>>() {
+                let Ok(entry) = codec::decode_payload::<Entry>(&bytes, &limits) else { continue };
+                let Ok(kind) = self.kind_of(entry.collection) else { continue };
+                let Some(dot) = Dot::new(origin, sequence) else { continue };
+                let Ok((delta, seen)) = cell::effect_of(&entry, kind, dot, &limits) else { continue };
+                let key = ItemKey { collection: entry.collection, key: entry.key };
+                let partition = self.partition_mut(number);
+                let nothing = CausalContext::new();
+                let _ = partition.cells.change(&key, kind, lsn, |cell| cell.join(&nothing, &delta, &seen));
+            }
+        }
     }
 
     /// The entries of a run that are new here, checked; `None` when entries before them are missing.
@@ -310,6 +353,10 @@ impl Replica {
         self.check_chain(run)?;
         let known = usize::try_from(head.sequence - run.after.sequence).unwrap_or(usize::MAX);
         if run.entries.len() <= known {
+            return Ok(Some(Vec::new()));
+        }
+        #[cfg(feature = "_planted_bugs")]
+        if run.origin == self.id && self.has_bug(crate::PlantedBug::IdentityKept) {
             return Ok(Some(Vec::new()));
         }
         if run.origin == self.id {
@@ -415,6 +462,10 @@ impl Replica {
 
     /// No one but this node issues dots of its identity.
     fn check_own_dots(&self, partition: u16, context: &CausalContext) -> Result<(), RunError> {
+        #[cfg(feature = "_planted_bugs")]
+        if self.has_bug(crate::PlantedBug::IdentityKept) {
+            return Ok(());
+        }
         let issued = self.partition(partition).histories.head(self.id).sequence;
         if context.highest(self.id) > issued { Err(RunError::Outrun) } else { Ok(()) }
     }

@@ -140,6 +140,8 @@ pub(crate) struct Replica {
     pub(crate) journal: Journal,
     lost_writes: Vec<LostWrite>,
     pub(crate) members: Members,
+    #[cfg(feature = "_planted_bugs")]
+    planted: Option<crate::PlantedBug>,
 }
 
 impl Replica {
@@ -162,7 +164,24 @@ impl Replica {
             config,
             registry,
             partitions,
+            #[cfg(feature = "_planted_bugs")]
+            planted: None,
         })
+    }
+
+    /// Makes the replica make a mistake from now on.
+    #[cfg(feature = "_planted_bugs")]
+    pub(crate) fn plant(&mut self, bug: crate::PlantedBug) {
+        self.planted = Some(bug);
+        if bug == crate::PlantedBug::AppliedTwice {
+            self.apply_received_again();
+        }
+    }
+
+    /// Whether the replica was told to make this mistake.
+    #[cfg(feature = "_planted_bugs")]
+    pub(crate) fn has_bug(&self, bug: crate::PlantedBug) -> bool {
+        self.planted == Some(bug)
     }
 
     /// Gives up the present identity and writes under a fresh one from now on.
@@ -182,6 +201,10 @@ impl Replica {
     /// or another process writes under the same name.
     pub(crate) fn is_outrun_by(&self, partition: u16, heads: &[(ReplicaId, Position)]) -> bool {
         let own = self.partition(partition).histories.head(self.id);
+        #[cfg(feature = "_planted_bugs")]
+        if self.has_bug(crate::PlantedBug::IdentityKept) {
+            return false;
+        }
         heads.iter().any(|&(origin, head)| {
             let forked = head.sequence == own.sequence && head.chain != own.chain;
             origin == self.id && (head.sequence > own.sequence || forked)

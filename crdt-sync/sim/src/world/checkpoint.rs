@@ -95,7 +95,7 @@ impl World {
     }
 
     fn put_away(&mut self, number: usize, lsn: Lsn, bytes: &[u8]) -> Result<(), Violation> {
-        let ignores_the_floor = self.setup.plant == Some(PlantedBug::LogFloorIgnored);
+        let ignores_the_floor = self.setup.plant == Some(PlantedBug::LogCutTooFar);
         let node = &mut self.nodes[number];
         let boot = node.boot();
         match node.disk.put_away(lsn, bytes, ignores_the_floor) {

@@ -2,25 +2,30 @@
 
 mod adversary;
 mod checkpoint;
+mod driver;
 mod node;
+mod operator;
 mod past;
 mod setup;
 mod wires;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use core::time::Duration;
+use crdt_core::ReplicaId;
 use crdt_sync::time::{Instant, Now};
-use crdt_sync::{Engine, Event, Input, ItemKey, LinkId, Reply, Request, RequestId};
+use crdt_sync::{Engine, Event, Input, ItemKey, LinkId, NodeId, Reply, Request, RequestId};
 
+use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::faults::FaultCounts;
+use crate::faults::{Fault, FaultCounts};
 use crate::network::Network;
 use crate::queue::Queue;
 use crate::trace::Trace;
 use crate::violation::Violation;
+use adversary::Aim;
 use node::Node;
-pub use setup::Setup;
+pub use setup::{Setup, Shape};
 
 /// More events than this at once mean that something feeds itself.
 const MAX_EVENTS: usize = 100_000;
@@ -64,11 +69,30 @@ pub struct World {
     network: Network,
     dice: WorldDice,
     faults: FaultCounts,
+    coverage: Coverage,
     trace: Trace,
     notices: VecDeque<Notice>,
     next_request: u64,
+    /// How often the adversary has struck, or would have.
+    strikes: u32,
+    /// What the strikes draw from: each has dice of its own.
+    strike_chance: u64,
+    left_out_strikes: BTreeSet<u32>,
+    left_out_nodes: BTreeSet<usize>,
     /// Per sender and receiver, the frames that were sent so far.
     frames: BTreeMap<(usize, usize), u64>,
+    /// Strikes that wait for a phase, the oldest first.
+    aims: VecDeque<Aim>,
+    /// The node at which something happened last, while strikes wait.
+    touched: Option<usize>,
+    /// Whether nodes are restored now and then, so that their disks are copied.
+    restores: bool,
+    /// Whether an identity may have two pasts by now.
+    has_forks: bool,
+    /// Whether a client waits to see what its request does at once.
+    is_asked: bool,
+    /// What a strike brought to light.
+    found: Option<Violation>,
 }
 
 /// One source of chance per purpose.
@@ -116,6 +140,37 @@ pub enum Notice {
         /// Which node.
         node: usize,
     },
+    /// The disk of a node rotted, and the operator emptied the node: it comes up as a new one and catches up from the
+    /// others. Comes before its next [`Up`](Self::Up).
+    Rotted {
+        /// Which node.
+        node: usize,
+        /// What may be gone with it.
+        lost: Vec<Loss>,
+    },
+    /// The operator put an older copy of a node's disk in the place of its disk. Comes before its next
+    /// [`Up`](Self::Up).
+    Restored {
+        /// Which node.
+        node: usize,
+        /// What may be gone by this. The rest of what the node forgot comes back to it from the others.
+        lost: Vec<Loss>,
+    },
+}
+
+/// Entries that may be gone although they were acknowledged or shown: no other node had made them durable when the
+/// only disk they were on was lost or replaced.
+///
+/// They need not be gone: another node may have had them in memory. They are gone for good when the nodes have agreed
+/// and know fewer entries of the origin, or when the origin gives their numbers to other entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Loss {
+    /// The partition.
+    pub partition: usize,
+    /// Whose entries.
+    pub origin: ReplicaId,
+    /// The entries up to this number are somewhere else, too, and durable there. Those after it may be gone.
+    pub lost_above: u64,
 }
 
 /// What the queue holds.
@@ -123,11 +178,16 @@ pub enum Notice {
 enum Happening {
     Arrival { link: LinkId, bytes: Vec<u8> },
     LinkDown { link: LinkId },
+    LinkUp { link: LinkId },
     Dial { from: usize, to: usize },
     Timer { node: usize, ticket: u64 },
     Synced { node: usize, boot: u64 },
     Start { node: usize },
     Checkpoint { node: usize, boot: u64 },
+    Opened { node: usize, boot: u64 },
+    Reboot { node: usize, boot: u64 },
+    Resume { node: usize, boot: u64 },
+    Room { node: usize },
     Strike,
     Reopen { ways: Vec<(usize, usize)> },
 }
@@ -144,7 +204,10 @@ impl World {
         let mut world = Self {
             time: Instant::default(),
             queue: Queue::new(),
-            nodes: (0..setup.nodes).map(|_| Node::new(&mut dice)).collect(),
+            nodes: (1..)
+                .take(setup.nodes)
+                .map(|name| Node::new(NodeId::from_u128(name), &mut dice))
+                .collect(),
             network: Network::default(),
             dice: WorldDice {
                 seeds: dice.fork(),
@@ -154,28 +217,62 @@ impl World {
                 checkpoints: dice.fork(),
             },
             faults: FaultCounts::default(),
+            coverage: Coverage::default(),
             trace,
             notices: VecDeque::new(),
             next_request: 0,
+            strikes: 0,
+            strike_chance: dice.number(),
+            left_out_strikes: BTreeSet::new(),
+            left_out_nodes: BTreeSet::new(),
             frames: BTreeMap::new(),
+            aims: VecDeque::new(),
+            touched: None,
+            restores: setup.hostility.as_ref().is_some_and(|hostility| {
+                let faults = [Fault::RestoredTold, Fault::RestoredUntold, Fault::RestoredAndWrote];
+                faults.into_iter().any(|fault| hostility.weight(fault) > 0)
+            }),
+            has_forks: false,
+            is_asked: false,
+            found: None,
             setup,
         };
         for node in 0..world.nodes.len() {
             world.put(Duration::ZERO, Happening::Start { node });
         }
+        world.take_first_aims();
         world.put(Duration::ZERO, Happening::Strike);
         world
     }
 
-    /// Asks a node; `None` if it is down. The answer comes as a [`Notice`].
+    /// From now on these nodes do not start, and these strikes, counted from zero, do not fall. What is left out
+    /// changes nothing of what the other strikes draw. What waits for its phase from the beginning belongs to strike
+    /// zero.
+    pub fn leave_out(&mut self, nodes: BTreeSet<usize>, strikes: BTreeSet<u32>) {
+        self.left_out_nodes = nodes;
+        if strikes.contains(&0) {
+            self.aims.clear();
+        }
+        self.left_out_strikes = strikes;
+    }
+
+    /// Asks a node; `None` if it cannot be asked: it is down or stands still, or the request writes and the node was
+    /// restored and has not found out what others know of it. The answer comes as a [`Notice`].
     pub fn request(&mut self, node: usize, request: Request) -> Result<Option<RequestId>, Violation> {
-        if self.engine(node).is_none() {
+        let stands_still = self.nodes.get(node).is_none_or(|node| node.standstill.is_some());
+        if stands_still || self.engine(node).is_none() {
+            return Ok(None);
+        }
+        if matches!(request, Request::Write(_)) && self.is_fenced(node) {
             return Ok(None);
         }
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.trace.note(self.time, format_args!("{node} is asked {} {request:?}", id.0), b"");
-        self.handle(node, Input::Request { id, request })?;
+        self.is_asked = true;
+        let handled = self.handle(node, Input::Request { id, request });
+        self.is_asked = false;
+        handled?;
         Ok(Some(id))
     }
 
@@ -201,14 +298,40 @@ impl World {
         if events > MAX_EVENTS {
             return Err(Violation::Crowded { events, limit: MAX_EVENTS });
         }
+        // What comes to a process that does nothing waits until it goes on.
+        let standstill = self.at_whom(&happening).and_then(|node| self.nodes[node].standstill.as_mut());
+        if let Some(standstill) = standstill {
+            standstill.piled.push_back(happening);
+            return Ok(());
+        }
+        self.happen(happening)?;
+        self.strike_aimed();
+        self.found.take().map_or(Ok(()), Err)
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
         match happening {
             Happening::Arrival { link, bytes } => self.arrive(link, bytes),
             Happening::LinkDown { link } => self.lose_link(link),
             Happening::Dial { from, to } => self.dial(from, to),
             Happening::Timer { node, ticket } => self.ring(node, ticket),
             Happening::Synced { node, boot } => self.synced(node, boot),
+            Happening::LinkUp { link } => self.accept(link),
             Happening::Start { node } => self.start(node),
             Happening::Checkpoint { node, boot } => self.checkpoint(node, boot),
+            Happening::Opened { node, boot } => self.open(node, boot),
+            Happening::Resume { node, boot } if self.nodes[node].boot == boot => self.resume(node),
+            Happening::Resume { .. } => Ok(()),
+            Happening::Reboot { node, boot } => {
+                if self.nodes[node].boot == boot {
+                    self.kill(node);
+                }
+                Ok(())
+            }
+            Happening::Room { node } => {
+                self.make_room(node);
+                Ok(())
+            }
             Happening::Strike => {
                 self.strike();
                 Ok(())
@@ -217,6 +340,26 @@ impl World {
                 self.reopen(&ways);
                 Ok(())
             }
+        }
+    }
+
+    /// The process that takes part in what happens, if one does.
+    fn at_whom(&self, happening: &Happening) -> Option<usize> {
+        match happening {
+            Happening::Arrival { link, .. } | Happening::LinkDown { link } | Happening::LinkUp { link } => {
+                self.network.end(*link).map(|end| end.node)
+            }
+            Happening::Dial { from: node, .. }
+            | Happening::Timer { node, .. }
+            | Happening::Synced { node, .. }
+            | Happening::Checkpoint { node, .. }
+            | Happening::Opened { node, .. } => Some(*node),
+            Happening::Start { .. }
+            | Happening::Reboot { .. }
+            | Happening::Resume { .. }
+            | Happening::Room { .. }
+            | Happening::Strike
+            | Happening::Reopen { .. } => None,
         }
     }
 
@@ -249,11 +392,17 @@ impl World {
     pub fn make_peace(&mut self) {
         self.trace.note(self.time, format_args!("peace"), b"");
         self.setup.hostility = None;
+        self.aims.clear();
+        self.network.widen();
         for from in 0..self.nodes.len() {
             for to in 0..self.nodes.len() {
                 self.network.unblock(from, to);
             }
             self.calm_disk(from);
+            if self.nodes[from].standstill.is_some() {
+                let boot = self.nodes[from].boot;
+                self.put(Duration::ZERO, Happening::Resume { node: from, boot });
+            }
         }
     }
 
@@ -280,6 +429,26 @@ impl World {
     /// The faults that happened so far.
     pub fn faults(&self) -> FaultCounts {
         self.faults
+    }
+
+    /// How often the adversary has struck so far, strikes that were left out included.
+    pub fn strikes(&self) -> u32 {
+        self.strikes
+    }
+
+    /// Whether the adversary strikes at all.
+    pub fn is_hostile(&self) -> bool {
+        self.setup.hostility.as_ref().is_some_and(|hostility| hostility.total_weight() > 0)
+    }
+
+    /// How much is on its way or will happen later.
+    pub fn pending(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// In which phases of the protocol the faults struck.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
     }
 
     /// The frames that each node sent each other so far, including those that were lost.

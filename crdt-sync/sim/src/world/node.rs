@@ -3,20 +3,20 @@
 use core::time::Duration;
 
 use crdt_sync::time::{Instant, Now, WallTime};
-use crdt_sync::wire::{self, Message};
-use crdt_sync::{ClusterKey, Config, Engine, Event, Input, NodeId, Output, Status};
+use crdt_sync::{ClusterKey, Config, Engine, NodeId, Status};
+use replication_log::Lsn;
 use replication_log::storage::{Keep, Survivors};
 
 use super::checkpoint::Making;
+use super::driver::Standstill;
+use super::operator::{Backup, Doubt};
 use super::past::Past;
 use super::{Happening, Notice, World};
 use crate::dice::Dice;
-use crate::disk::{Disk, DiskError};
+use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::violation::Violation;
 
-/// More outputs than this after one input mean that an engine talks to itself.
-const MAX_OUTPUTS: usize = 10_000;
 /// What wall clocks show when the world begins: some day in 2023.
 const EPOCH_MILLIS: u64 = 1_700_000_000_000;
 /// How long a process takes to start again when nothing is wrong with it.
@@ -24,27 +24,53 @@ const RESTART: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Node {
+    pub(super) name: NodeId,
+    /// How often it was founded anew under a fresh name.
+    pub(super) renamed: u128,
     pub(super) engine: Option<Engine>,
+    /// What the log holds, from when it is open until the engine is.
+    pub(super) records: Option<Vec<(Lsn, Vec<u8>)>>,
     pub(super) disk: Disk,
+    /// Until when each sync takes its time.
+    pub(super) slow_until: Instant,
     /// Counts starts, so that what was meant for an earlier process does not reach a later one.
-    boot: u64,
+    pub(super) boot: u64,
     /// What the monotonic clock showed when the world began; every process has its own.
     origin: Duration,
     /// By how many milliseconds the wall clock is wrong.
     pub(super) skew: i64,
     /// The number of the last timer that was set; earlier ones do not ring.
-    ticket: u64,
+    pub(super) ticket: u64,
     pub(super) past: Past,
     /// An append failed, which the engine is told as soon as it is drained.
-    log_failed: bool,
+    pub(super) log_failed: bool,
+    /// The process does nothing just now.
+    pub(super) standstill: Option<Standstill>,
+    /// The process stands still, or dies, after it has polled what the engine wants next.
+    pub(super) stall: Option<Fault>,
+    /// Nothing of the node is durable yet.
+    pub(super) is_new: bool,
+    /// The record with which the node takes a new identity, until it is durable.
+    pub(super) renewing: Option<Lsn>,
+    /// The node may be without a part of its past, and has not taken a new identity since.
+    pub(super) doubt: Option<Doubt>,
+    pub(super) backup: Option<Backup>,
+    /// A byte of the log changed, and nobody has noticed.
+    pub(super) is_rotten: bool,
+    /// What the others had when this node lost its disk or a part of it; it is mended when it has that again.
+    pub(super) owed: Vec<(usize, crdt_core::ReplicaId, u64)>,
     pub(super) making: Option<Making>,
 }
 
 impl Node {
-    pub(super) fn new(dice: &mut Dice) -> Self {
+    pub(super) fn new(name: NodeId, dice: &mut Dice) -> Self {
         Self {
+            name,
+            renamed: 0,
             engine: None,
+            records: None,
             disk: Disk::new(dice.number()),
+            slow_until: Instant::default(),
             boot: 0,
             origin: Duration::ZERO,
             skew: 0,
@@ -52,6 +78,14 @@ impl Node {
             past: Past::default(),
             log_failed: false,
             making: None,
+            standstill: None,
+            stall: None,
+            is_new: true,
+            renewing: None,
+            doubt: None,
+            backup: None,
+            is_rotten: false,
+            owed: Vec::new(),
         }
     }
 
@@ -66,37 +100,84 @@ impl Node {
             wall: WallTime::from_millis(millis.saturating_add_signed(self.skew)),
         }
     }
+
+    /// Whether a process runs, be it that it still reads its log.
+    pub(super) fn is_running(&self) -> bool {
+        self.engine.is_some() || self.records.is_some()
+    }
 }
 
 impl World {
-    /// Starts a process: the log is recovered and the engine opened on what it holds.
+    /// Starts a process: the log is recovered, and after a while the engine is opened on what it holds.
     pub(super) fn start(&mut self, number: usize) -> Result<(), Violation> {
-        if self.nodes[number].engine.is_some() {
+        if self.nodes[number].is_running() || self.left_out_nodes.contains(&number) {
             return Ok(());
         }
-        if self.setup.hostility.is_some() && self.dice.disks.chance(100) {
+        self.touch(number);
+        if self.nodes[number].disk.is_full() {
+            self.strike_counts(Fault::DiskFull, number);
+            self.note(format_args!("{number} finds no room to start"));
+            return Ok(());
+        }
+        let fails = self.setup.hostility.as_ref().map_or(0, |hostility| hostility.failed_recoveries);
+        if fails > 0 && self.dice.disks.chance(fails) {
             self.lose_power_in_recovery(number);
             return Ok(());
         }
+        match self.is_aimed_at(number, &[Fault::StoppedMidWrite, Fault::SyncFailed]) {
+            Some(Fault::SyncFailed) => self.nodes[number].disk.fail_next_sync(),
+            Some(_) => {
+                let operations = self.dice.strikes.below(3);
+                self.nodes[number].disk.stop_after(operations);
+            }
+            None => {}
+        }
+        let records = match self.nodes[number].disk.open() {
+            Ok(records) if self.is_short(number, &records) => {
+                self.note(format_args!("{number} finds its log cut where it was durable"));
+                self.found_anew(number)?
+            }
+            Ok(records) => records,
+            Err(error) => {
+                let disk = &self.nodes[number].disk;
+                let struck =
+                    [(disk.is_stopping(), Fault::StoppedMidWrite), (disk.is_failing(), Fault::SyncFailed)];
+                if let Some((_, fault)) = struck.into_iter().find(|(is_struck, _)| *is_struck) {
+                    self.strike_counts(fault, number);
+                    self.lose_power_in_recovery(number);
+                    return Ok(());
+                }
+                if !self.nodes[number].is_rotten {
+                    return Err(Violation::CannotStart { node: number, error: error.to_string() });
+                }
+                self.note(format_args!("{number} refuses its log: {error}"));
+                self.found_anew(number)?
+            }
+        };
+        let takes = self.dice.disks.span(&self.setup.recovery_time);
+        let node = &mut self.nodes[number];
+        node.is_rotten = false;
+        node.boot += 1;
+        node.records = Some(records);
+        let boot = node.boot;
+        self.put(takes, Happening::Opened { node: number, boot });
+        Ok(())
+    }
+
+    /// The log is read: the engine begins.
+    pub(super) fn open(&mut self, number: usize, boot: u64) -> Result<(), Violation> {
         let seed = self.dice.seeds.bytes();
         let origin = Duration::from_micros(self.dice.seeds.below(1 << 40));
-        let config = self.config(number, seed);
+        let config = self.config(self.nodes[number].name, seed);
         let node = &mut self.nodes[number];
-        node.boot += 1;
+        let Some(records) = node.records.take_if(|_| node.boot == boot) else {
+            return Ok(());
+        };
         node.ticket += 1;
         node.origin = origin;
         node.log_failed = false;
         node.making = None;
         let now = node.now(self.time);
-        let refused = |error: String| Violation::CannotStart { node: number, error };
-        let records = match node.disk.open() {
-            Ok(records) => records,
-            Err(_) if node.disk.is_stopping() || node.disk.is_failing() => {
-                self.lose_power_in_recovery(number);
-                return Ok(());
-            }
-            Err(error) => return Err(refused(error.to_string())),
-        };
         let newest = !self.dice.checkpoints.chance(250);
         let opened = Node::open_engine(&node.disk, config, records, now, newest);
         let (mut engine, last) = match opened {
@@ -105,10 +186,16 @@ impl World {
                 self.lose_power_in_recovery(number);
                 return Ok(());
             }
-            Err(error) => return Err(refused(error)),
+            Err(error) => return Err(Violation::CannotStart { node: number, error }),
         };
+        node.is_new = last == Lsn::ZERO;
+        let status = Status { appended: last, ..engine.status() };
         let forgot = |detail| Violation::Forgot { node: number, detail };
-        node.past.come_up(&Status { appended: last, ..engine.status() }).map_err(forgot)?;
+        node.past.come_up(status).map_err(forgot)?;
+        if node.doubt == Some(Doubt::Told) {
+            engine.distrust_past(now);
+            node.renewing = Some(engine.status().appended);
+        }
         if let Some(bug) = self.setup.plant {
             engine.plant(bug);
         }
@@ -118,44 +205,11 @@ impl World {
         self.drain(number)?;
         let boot = self.nodes[number].boot;
         self.checkpoint_later(number, boot);
-        for other in (0..self.nodes.len()).filter(|other| *other != number) {
+        let (shape, nodes) = (self.setup.shape, self.nodes.len());
+        for other in (0..nodes).filter(|other| shape.links(number, *other, nodes)) {
             self.dial_soon(number, other);
         }
         Ok(())
-    }
-
-    /// Gives an engine an input and does what it says, to the last output.
-    pub(super) fn handle(&mut self, number: usize, input: Input) -> Result<(), Violation> {
-        let node = &mut self.nodes[number];
-        let now = node.now(self.time);
-        let Some(engine) = &mut node.engine else {
-            return Ok(());
-        };
-        engine.handle(now, input);
-        self.drain(number)
-    }
-
-    /// A timer rings, unless another was set since.
-    pub(super) fn ring(&mut self, node: usize, ticket: u64) -> Result<(), Violation> {
-        if self.nodes[node].ticket == ticket { self.handle(node, Input::Timer) } else { Ok(()) }
-    }
-
-    /// A sync of the log ends, well or badly.
-    pub(super) fn synced(&mut self, number: usize, boot: u64) -> Result<(), Violation> {
-        let node = &mut self.nodes[number];
-        if node.boot != boot || node.engine.is_none() {
-            return Ok(());
-        }
-        match node.disk.finish_sync() {
-            Ok(lsn) => {
-                self.note(format_args!("{number} has synced up to {lsn}"));
-                self.handle(number, Input::Durable { lsn })
-            }
-            Err(error) => {
-                self.disk_failed(number, &error)?;
-                self.end_if_failed(number)
-            }
-        }
     }
 
     /// The power of a machine goes out.
@@ -173,165 +227,32 @@ impl World {
 
     /// No errors are on order any more.
     pub(super) fn calm_disk(&mut self, number: usize) {
-        let disk = &self.nodes[number].disk;
-        if disk.is_stopping() || disk.is_failing() {
-            self.cut_power(number);
-        }
-    }
-
-    fn drain(&mut self, number: usize) -> Result<(), Violation> {
-        for _ in 0..MAX_OUTPUTS {
-            let engine = self.nodes[number].engine.as_mut();
-            let Some(output) = engine.and_then(Engine::poll_output) else {
-                self.end_if_failed(number)?;
-                return self.sync_soon(number);
-            };
-            self.perform(number, output)?;
-        }
-        Err(Violation::Endless { node: number, limit: MAX_OUTPUTS })
-    }
-
-    fn perform(&mut self, number: usize, output: Output) -> Result<(), Violation> {
-        match output {
-            Output::Append { first, records } => {
-                self.note(format_args!("{number} appends {} from {first}", records.len()));
-                let node = &mut self.nodes[number];
-                if node.log_failed {
-                    return Ok(());
-                }
-                match node.disk.append(first, &records) {
-                    Ok(()) => {
-                        if let Some(engine) = &node.engine {
-                            node.past.remember(engine.status());
-                        }
-                        Ok(())
-                    }
-                    Err(error) => self.disk_failed(number, &error),
-                }
-            }
-            Output::Send { link, frame } => {
-                let past = &mut self.nodes[number].past;
-                let unreadable = |error| Violation::UnreadableFrame { node: number, error };
-                past.tell(&frame, &self.setup.limits).map_err(unreadable)?;
-                self.transmit(number, link, frame);
-                Ok(())
-            }
-            Output::Reply { id, reply } => {
-                self.note(format_args!("{number} answers {} {reply:?}", id.0));
-                self.notices.push_back(Notice::Replied { node: number, id, reply });
-                Ok(())
-            }
-            Output::Close { link, reason } => {
-                self.note(format_args!("{number} closes {} {reason:?}", link.0));
-                self.close(link);
-                Ok(())
-            }
-            Output::SetTimer { at } => {
-                let node = &mut self.nodes[number];
-                node.ticket += 1;
-                let ticket = node.ticket;
-                let after = at.since(node.now(self.time).instant);
-                self.put(after, Happening::Timer { node: number, ticket });
-                Ok(())
-            }
-            Output::Event(event) => self.said(number, event),
-            other => Err(Violation::UnknownOutput { node: number, output: format!("{other:?}") }),
-        }
-    }
-
-    fn said(&mut self, node: usize, event: Event) -> Result<(), Violation> {
-        self.note(format_args!("{node} says {event:?}"));
-        match event {
-            Event::Violation { error, .. } => {
-                Err(Violation::HonestPeerAccused { node, error: error.to_string() })
-            }
-            Event::ForkedReplica { .. } | Event::IdentityRenewed { .. } => {
-                Err(Violation::PastInDoubt { node, event: format!("{event:?}") })
-            }
-            event => {
-                self.notices.push_back(Notice::Said { node, event });
-                Ok(())
-            }
-        }
-    }
-
-    /// The disk refused something: because the machine is stopping, because a sync was to fail, or without cause.
-    pub(super) fn disk_failed(&mut self, number: usize, error: &DiskError) -> Result<(), Violation> {
-        self.note(format_args!("{number} has a disk error: {error}"));
         let node = &mut self.nodes[number];
-        if node.disk.is_stopping() {
-            self.faults.add(Fault::StoppedMidWrite);
+        node.slow_until = Instant::default();
+        if node.disk.is_full() {
+            self.make_room(number);
+        }
+        let node = &self.nodes[number];
+        if node.disk.is_stopping() || node.disk.is_failing() {
             self.cut_power(number);
-            Ok(())
-        } else if node.disk.is_failing() {
-            node.disk.has_failed();
-            node.log_failed = true;
-            self.faults.add(Fault::SyncFailed);
-            Ok(())
-        } else {
-            Err(Violation::AppendRefused { node: number, error: error.to_string() })
-        }
-    }
-
-    /// Tells an engine that its log failed: it may answer its clients, and that is all.
-    pub(super) fn end_if_failed(&mut self, number: usize) -> Result<(), Violation> {
-        let node = &mut self.nodes[number];
-        let now = node.now(self.time);
-        let Some(engine) = node.engine.as_mut().filter(|_| node.log_failed) else {
-            return Ok(());
-        };
-        node.log_failed = false;
-        engine.handle(now, Input::LogFailed);
-        for _ in 0..MAX_OUTPUTS {
-            let engine = self.nodes[number].engine.as_mut();
-            let Some(output) = engine.and_then(Engine::poll_output) else { break };
-            if self.tells_of_state(&output) {
-                let output = format!("{output:?}");
-                return Err(Violation::EffectAfterFailure { node: number, output });
-            }
-            self.perform(number, output)?;
-        }
-        // After a failed sync the operating system may show bytes that the disk never got, until the power goes.
-        if self.dice.disks.chance(500) {
-            self.cut_power(number);
-        } else {
-            self.kill(number);
-        }
-        Ok(())
-    }
-
-    /// Whether an output tells others of what may not be on the disk.
-    fn tells_of_state(&self, output: &Output) -> bool {
-        match output {
-            Output::Reply { .. } | Output::Event(_) | Output::Close { .. } => false,
-            Output::Send { frame, .. } => {
-                !matches!(wire::decode(frame, &self.setup.limits), Ok(Message::Farewell(_)))
-            }
-            _ => true,
-        }
-    }
-
-    fn sync_soon(&mut self, number: usize) -> Result<(), Violation> {
-        let node = &mut self.nodes[number];
-        let boot = node.boot;
-        match node.disk.begin_sync() {
-            Ok(true) => {
-                let takes = self.dice.disks.span(&self.setup.sync_time);
-                self.put(takes, Happening::Synced { node: number, boot });
-                Ok(())
-            }
-            Ok(false) => Ok(()),
-            Err(error) => self.disk_failed(number, &error),
         }
     }
 
     fn go_down(&mut self, number: usize) {
-        if self.nodes[number].engine.take().is_none() {
+        let node = &mut self.nodes[number];
+        if !node.is_running() {
             return;
         }
+        node.records = None;
+        (node.standstill, node.stall, node.renewing) = (None, None, None);
+        let was_up = node.engine.take();
         self.note(format_args!("{number} is down"));
-        self.notices.push_back(Notice::Down { node: number });
-        self.drop_ends(number);
+        if let Some(engine) = was_up {
+            self.nodes[number].past.go_down(engine.status());
+            self.notices.push_back(Notice::Down { node: number });
+            self.drop_ends(number);
+        }
+        self.touch(number);
         let lasting = self.setup.hostility.as_ref().map(|hostility| hostility.lasting.clone());
         let away = lasting.map_or(RESTART, |lasting| self.dice.strikes.span(&lasting));
         self.put(away, Happening::Start { node: number });
@@ -339,7 +260,7 @@ impl World {
 
     /// The log is being opened when the power goes out again, after some operations of its recovery.
     fn lose_power_in_recovery(&mut self, number: usize) {
-        self.faults.add(Fault::LostPowerInRecovery);
+        self.strike_counts(Fault::LostPowerInRecovery, number);
         self.note(format_args!("{number} loses power while it starts"));
         let survivors = self.survivors();
         let operations = self.dice.disks.below(6);
@@ -361,8 +282,7 @@ impl World {
         Survivors { sectors: keep(), entries: keep() }
     }
 
-    fn config(&self, number: usize, seed: [u8; 32]) -> Config {
-        let node = NodeId::from_u128(number as u128 + 1);
+    pub(super) fn config(&self, node: NodeId, seed: [u8; 32]) -> Config {
         let cluster = ClusterKey::from_bytes(*b"one for them all");
         let mut config =
             Config::new(node, cluster, seed).with_collections(self.setup.collections.iter().cloned());

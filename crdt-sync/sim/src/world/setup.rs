@@ -14,6 +14,8 @@ pub struct Setup {
     pub nodes: usize,
     /// Into how many partitions keys are divided.
     pub partitions: u16,
+    /// Who connects to whom.
+    pub shape: Shape,
     /// The collections, the same on every node.
     pub collections: Vec<Collection>,
     /// The bounds of every node.
@@ -24,6 +26,13 @@ pub struct Setup {
     pub leaf_bits: u8,
     /// How long a frame takes when nothing is wrong. The range makes frames overtake each other.
     pub latency: RangeInclusive<Duration>,
+    /// Into how many sites the nodes are divided, in the order of their numbers. Frames between two sites take the
+    /// distance in place of the latency.
+    pub sites: usize,
+    /// How long a frame takes from one site to another.
+    pub distance: RangeInclusive<Duration>,
+    /// How long it takes to read a log before the engine can begin.
+    pub recovery_time: RangeInclusive<Duration>,
     /// How long a sync takes.
     pub sync_time: RangeInclusive<Duration>,
     /// How long it is from one checkpoint of a node to the next; `None` for nodes that make none.
@@ -42,11 +51,15 @@ impl Setup {
         Self {
             nodes,
             partitions: 2,
+            shape: Shape::AllToAll,
             collections: collections.into_iter().collect(),
             limits: small_limits(),
             timing: short_timing(),
             leaf_bits: 8,
             latency: micros(200)..=micros(5_000),
+            sites: 2,
+            distance: micros(15_000)..=micros(60_000),
+            recovery_time: micros(100)..=micros(10_000),
             sync_time: micros(500)..=micros(20_000),
             between_checkpoints: Some(micros(100_000)..=micros(2_000_000)),
             hostility: Some(Hostility::default()),
@@ -57,6 +70,51 @@ impl Setup {
     /// The same world without faults.
     pub fn peaceful(nodes: usize, collections: impl IntoIterator<Item = Collection>) -> Self {
         Self { hostility: None, ..Self::hostile(nodes, collections) }
+    }
+
+    /// In which site a node is.
+    pub(crate) fn site_of(&self, node: usize) -> usize {
+        node * self.sites.max(1) / self.nodes.max(1)
+    }
+}
+
+/// Who connects to whom.
+///
+/// ```
+/// use crdt_sync_sim::Shape;
+///
+/// let neighbours = |shape: Shape, node| (0..5).filter(|other| shape.links(node, *other, 5)).collect::<Vec<_>>();
+/// assert_eq!(neighbours(Shape::AllToAll, 3), [0, 1, 2, 4]);
+/// assert_eq!(neighbours(Shape::Star, 3), [0]);
+/// assert_eq!(neighbours(Shape::Ring, 4), [0, 3]);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shape {
+    /// Everybody to everybody.
+    #[default]
+    AllToAll,
+    /// Everybody to node 0, and node 0 to everybody.
+    Star,
+    /// Each node to the one before it and the one after it.
+    Ring,
+}
+
+impl Shape {
+    /// Whether two of so many nodes connect to each other.
+    pub fn links(self, a: usize, b: usize, nodes: usize) -> bool {
+        let next = |a: usize, b: usize| (a + 1) % nodes.max(1) == b;
+        let meant = match self {
+            Self::AllToAll => true,
+            Self::Star => a == 0 || b == 0,
+            Self::Ring => next(a, b) || next(b, a),
+        };
+        meant && a != b && a < nodes && b < nodes
+    }
+
+    /// How many peers a node has among so many nodes.
+    pub fn peers_of(self, node: usize, nodes: usize) -> usize {
+        (0..nodes).filter(|other| self.links(node, *other, nodes)).count()
     }
 }
 

@@ -7,6 +7,7 @@ use crdt_sync::{Input, LinkId};
 use super::{Happening, World};
 use crate::faults::Fault;
 use crate::network::End;
+use crate::phase::Phases;
 use crate::violation::Violation;
 
 /// Until a node tries to connect, and tries again.
@@ -16,8 +17,8 @@ const BEFORE_DIALING: core::ops::RangeInclusive<Duration> =
 const DIALED_TWICE: u32 = 200;
 
 impl World {
-    /// A node hands a frame to the network.
-    pub(super) fn transmit(&mut self, from: usize, link: LinkId, bytes: Vec<u8>) {
+    /// A node hands a frame to the network. The phases are those that the frame belongs to.
+    pub(super) fn transmit(&mut self, from: usize, link: LinkId, bytes: Vec<u8>, phases: Phases) {
         let Some(End { far, far_node, .. }) = self.network.end(link) else {
             return;
         };
@@ -31,28 +32,33 @@ impl World {
         if !self.network.carries(link) {
             return;
         }
-        let latency = self.dice.wires.span(&self.setup.latency);
+        let is_near = self.setup.site_of(from) == self.setup.site_of(far_node);
+        let range = if is_near { &self.setup.latency } else { &self.setup.distance };
+        let mut latency = self.dice.wires.span(range);
         let Some(hostility) = &self.setup.hostility else {
             return self.put(latency, Happening::Arrival { link: far, bytes });
         };
         if self.network.is_blocked(from, far_node) {
             return;
         }
+        if let Some(passed) = self.network.pass(from, far_node, self.time, bytes.len()) {
+            latency += passed.since(self.time);
+        }
         if self.dice.wires.chance(hostility.lost_frames) {
-            self.faults.add(Fault::FrameLost);
+            self.count(Fault::FrameLost, self.own_phases(from).and(phases));
             return;
         }
         let long_delay = hostility.long_delay.clone();
         let (doubled, delayed) = (hostility.doubled_frames, hostility.delayed_frames);
         if self.dice.wires.chance(doubled) {
-            self.faults.add(Fault::FrameDoubled);
+            self.count(Fault::FrameDoubled, self.own_phases(from).and(phases));
             let later = latency + self.dice.wires.span(&long_delay);
             let bytes = bytes.clone();
             self.put(later, Happening::Arrival { link: far, bytes });
         }
         let mut takes = latency;
         if self.dice.wires.chance(delayed) {
-            self.faults.add(Fault::FrameDelayed);
+            self.count(Fault::FrameDelayed, self.own_phases(from).and(phases));
             takes += self.dice.wires.span(&long_delay);
         }
         self.put(takes, Happening::Arrival { link: far, bytes });
@@ -81,7 +87,7 @@ impl World {
         let Some(end) = self.network.remove(link) else {
             return;
         };
-        let takes = self.setup.latency.end().saturating_mul(2);
+        let takes = self.setup.latency.end().max(self.setup.distance.end()).saturating_mul(2);
         self.put(takes, Happening::LinkDown { link: end.far });
         self.dial_soon(end.node, end.far_node);
     }
@@ -117,10 +123,21 @@ impl World {
         }
         let (near, far) = self.network.connect(from, to);
         self.note(format_args!("{from} connects to {to}: {} and {}", near.0, far.0));
-        for (node, link, dialed) in [(from, near, true), (to, far, false)] {
-            self.handle(node, Input::LinkUp { link, dialed })?;
+        self.handle(from, Input::LinkUp { link: near, dialed: true })?;
+        // Whoever does nothing just now finds the connection when it goes on.
+        match &mut self.nodes[to].standstill {
+            Some(standstill) => {
+                standstill.piled.push_back(Happening::LinkUp { link: far });
+                Ok(())
+            }
+            None => self.accept(far),
         }
-        Ok(())
+    }
+
+    /// A node finds that somebody connected to it.
+    pub(super) fn accept(&mut self, link: LinkId) -> Result<(), Violation> {
+        let Some(end) = self.network.end(link) else { return Ok(()) };
+        self.handle(end.node, Input::LinkUp { link, dialed: false })
     }
 
     /// How long it takes a node to notice that a connection is gone.

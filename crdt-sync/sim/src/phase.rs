@@ -1,0 +1,181 @@
+//! The phases of the protocol, and which fault can meet which of them.
+
+use core::fmt;
+use core::str::FromStr;
+
+use thiserror::Error;
+
+use crate::faults::Fault;
+
+/// What a node, or one end of a connection, is in the middle of. Several hold at once: a node ships to one peer while
+/// it compares trees with another and waits for its disk.
+///
+/// ```
+/// use crdt_sync_sim::Phase;
+///
+/// assert_eq!("comparing".parse(), Ok(Phase::Comparing));
+/// assert!("lunch".parse::<Phase>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The first records of a new node are not durable yet.
+    Founding,
+    /// The node is down, or its log is being read.
+    Recovering,
+    /// Nothing of the rest.
+    Idle,
+    /// A connection is up and the peer has not said who it is.
+    Greeting,
+    /// Entries were sent and are not acknowledged.
+    Shipping,
+    /// A Merkle session was asked for, and the peer has not agreed.
+    Opening,
+    /// Trees are being compared.
+    Comparing,
+    /// States of the keys that differ are on their way.
+    Exchanging,
+    /// All states of one side were sent, and the session is not over.
+    Concluding,
+    /// A new identity was taken and is not durable yet.
+    Renewing,
+    /// Something was appended to the log and is not durable yet.
+    AwaitingSync,
+}
+
+/// A name that no phase and no fault has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("there is no {kind} called {name}")]
+pub struct UnknownName {
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+}
+
+impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Founding,
+        Self::Recovering,
+        Self::Idle,
+        Self::Greeting,
+        Self::Shipping,
+        Self::Opening,
+        Self::Comparing,
+        Self::Exchanging,
+        Self::Concluding,
+        Self::Renewing,
+        Self::AwaitingSync,
+    ];
+
+    /// Its name in reports and on command lines; it stays the same.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Founding => "founding",
+            Self::Recovering => "recovering",
+            Self::Idle => "idle",
+            Self::Greeting => "greeting",
+            Self::Shipping => "shipping",
+            Self::Opening => "opening",
+            Self::Comparing => "comparing",
+            Self::Exchanging => "exchanging",
+            Self::Concluding => "concluding",
+            Self::Renewing => "renewing",
+            Self::AwaitingSync => "awaiting-sync",
+        }
+    }
+
+    /// Why this phase cannot be met by a fault; `None` when it can. This is the one list of the pairs that a coverage
+    /// does not miss.
+    pub fn excludes(self, fault: Fault) -> Option<&'static str> {
+        use Fault as F;
+        match (self, fault) {
+            (Self::Recovering, F::LostPowerInRecovery) => None,
+            (_, F::LostPowerInRecovery) => Some("it is a fault of the recovery"),
+            (
+                Self::Recovering,
+                F::FrameLost | F::FrameDoubled | F::FrameDelayed | F::LinkBroken | F::BandwidthCollapsed,
+            ) => Some("who is down has no connections"),
+            (Self::Recovering, F::DriverStalled | F::DriverDied) => Some("who is down decides nothing"),
+            (Self::Idle, F::StoppedMidWrite | F::SyncFailed | F::DiskFull) => {
+                Some("they show when the disk is used, and then something waits for it")
+            }
+            (Self::Founding, F::RestoredTold | F::RestoredUntold | F::RestoredAndWrote) => {
+                Some("who is being founded has no older disk")
+            }
+            (Self::Founding, F::ClonedUnderOtherName) => Some("an empty log belongs to nobody"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Phase {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let found = Self::ALL.into_iter().find(|phase| phase.name() == name);
+        found.ok_or_else(|| UnknownName { kind: "phase", name: name.into() })
+    }
+}
+
+/// The phases that hold at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Phases(u16);
+
+impl Phases {
+    pub(crate) fn of(phase: Phase) -> Self {
+        Self(1 << phase as u16)
+    }
+
+    /// The same and one more, if it holds.
+    pub(crate) fn with(self, phase: Phase, holds: bool) -> Self {
+        if holds { self.and(Self::of(phase)) } else { self }
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn contains(self, phase: Phase) -> bool {
+        self.0 & Self::of(phase).0 != 0
+    }
+
+    /// The same, or nothing when it is idle.
+    pub(crate) fn without_idle(self) -> Self {
+        Self(self.0 & !Self::of(Phase::Idle).0)
+    }
+
+    /// The same, or idle when there is nothing.
+    pub(crate) fn or_idle(self) -> Self {
+        if self == Self::default() { Self::of(Phase::Idle) } else { self }
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Phase> {
+        Phase::ALL.into_iter().filter(move |phase| self.contains(*phase))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phase_is_found_by_its_name() {
+        for phase in Phase::ALL {
+            assert_eq!(phase.name().parse(), Ok(phase));
+        }
+    }
+
+    #[test]
+    fn a_node_that_does_nothing_is_idle() {
+        let nothing = Phases::default().with(Phase::Greeting, false);
+        assert!(nothing.or_idle().iter().eq([Phase::Idle]));
+        let both = Phases::of(Phase::Shipping).with(Phase::AwaitingSync, true);
+        assert!(both.or_idle().iter().eq([Phase::Shipping, Phase::AwaitingSync]));
+    }
+}

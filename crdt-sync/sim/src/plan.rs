@@ -1,0 +1,106 @@
+//! What a run is like, apart from its seed.
+
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+use crdt_sync::PlantedBug;
+
+use crate::dice::Dice;
+use crate::workload;
+use crate::world::Setup;
+
+/// A world, and what its clients do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The world.
+    pub setup: Setup,
+    /// How many operations clients begin.
+    pub operations: u32,
+    /// How many keys of each collection they use; few, so that their writes meet.
+    pub keys: usize,
+    /// The time from one operation to the next.
+    pub pause: RangeInclusive<Duration>,
+    /// Of 1000 pauses, how many are lulls, in which sessions come to their end.
+    pub lulls: u32,
+    /// How long a lull is.
+    pub lull: RangeInclusive<Duration>,
+    /// How often the adversary must strike in a run; with fewer strikes the plan is at fault.
+    pub least_strikes: u32,
+    /// How long the nodes have to agree once there is peace.
+    pub settle_within: Duration,
+    /// Whether the trace keeps its lines.
+    pub verbose: bool,
+}
+
+impl Plan {
+    /// The quick plan, for tests: three nodes, 150 operations, everything that can go wrong.
+    ///
+    /// ```
+    /// use crdt_sync_sim::{Plan, simulate};
+    ///
+    /// let report = simulate(1, &Plan::hostile())?;
+    /// assert_eq!(simulate(1, &Plan::hostile())?.digest, report.digest);
+    /// # Ok::<(), Box<crdt_sync_sim::Failure>>(())
+    /// ```
+    pub fn hostile() -> Self {
+        Self::quick(Setup::hostile(3, workload::collections()))
+    }
+
+    /// The same without faults.
+    pub fn peaceful() -> Self {
+        Self::quick(Setup::peaceful(3, workload::collections()))
+    }
+
+    /// The full plan: five nodes, 2,000 operations in bursts, and at least 20 strikes.
+    pub fn full() -> Self {
+        let millis = Duration::from_millis;
+        Self {
+            operations: 2_000,
+            keys: 6,
+            pause: millis(0)..=millis(8),
+            lulls: 10,
+            lull: millis(100)..=millis(900),
+            least_strikes: 20,
+            ..Self::quick(Setup::hostile(5, workload::collections()))
+        }
+    }
+
+    /// The same with another number of nodes.
+    pub fn with_nodes(mut self, nodes: usize) -> Self {
+        self.setup.nodes = nodes;
+        self
+    }
+
+    /// The same with another number of operations.
+    pub fn with_operations(mut self, operations: u32) -> Self {
+        self.operations = operations;
+        self
+    }
+
+    /// The same with a mistake in every engine.
+    pub fn with_bug(mut self, bug: PlantedBug) -> Self {
+        self.setup.plant = Some(bug);
+        self
+    }
+
+    /// The time to the next operation.
+    pub(crate) fn pause(&self, dice: &mut Dice) -> Duration {
+        let lull = dice.chance(self.lulls);
+        dice.span(if lull { &self.lull } else { &self.pause })
+    }
+
+    fn quick(setup: Setup) -> Self {
+        let millis = Duration::from_millis;
+        Self {
+            setup,
+            operations: 150,
+            keys: 3,
+            pause: millis(1)..=millis(80),
+            lulls: 0,
+            lull: millis(0)..=millis(0),
+            least_strikes: 0,
+            settle_within: Duration::from_secs(60),
+            verbose: false,
+        }
+    }
+}

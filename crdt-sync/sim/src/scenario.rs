@@ -1,0 +1,202 @@
+//! The plans that a command line or a file can name.
+
+use std::collections::BTreeSet;
+
+use core::fmt;
+use core::str::FromStr;
+
+use crdt_sync::PlantedBug;
+
+use crate::dice::Dice;
+use crate::faults::{Fault, Hostility};
+use crate::phase::UnknownName;
+use crate::plan::Plan;
+use crate::world::Shape;
+
+/// How much happens in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Size {
+    /// [`Plan::hostile`]: some hundredths of a second.
+    Quick,
+    /// [`Plan::full`]: what a release must withstand.
+    #[default]
+    Full,
+}
+
+/// A plan in words: everything that a command line can say of a run but its seed.
+///
+/// ```
+/// use crdt_sync_sim::{Scenario, Shape, Size};
+///
+/// let scenario = Scenario { shape: Some(Shape::Ring), ..Scenario::new(Size::Quick) };
+/// assert_eq!(scenario.plan(1).setup.shape, Shape::Ring);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Which plan the rest is a variation of.
+    pub size: Size,
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// How many operations clients begin.
+    pub operations: u32,
+    /// Who connects to whom; if nothing is said, each seed draws a shape of its own.
+    pub shape: Option<Shape>,
+    /// What goes wrong.
+    pub faults: BTreeSet<Fault>,
+    /// A mistake in every engine.
+    pub bug: Option<PlantedBug>,
+}
+
+/// The shapes that can be named, and drawn.
+const SHAPES: [(&str, Shape); 3] =
+    [("all-to-all", Shape::AllToAll), ("star", Shape::Star), ("ring", Shape::Ring)];
+
+impl Scenario {
+    /// The plan of a size, with all faults, every node connected to every other.
+    pub fn new(size: Size) -> Self {
+        let plan = size.plan();
+        let (nodes, operations) = (plan.setup.nodes, plan.operations);
+        let faults = Self::all_faults();
+        Self { size, nodes, operations, shape: Some(Shape::AllToAll), faults, bug: None }
+    }
+
+    /// The same with a mistake in every engine.
+    pub fn with_bug(self, bug: PlantedBug) -> Self {
+        Self { bug: Some(bug), ..self }
+    }
+
+    /// All faults but those that give one identity two pasts ([`Fault::FORKS`]), which must be named.
+    pub fn all_faults() -> BTreeSet<Fault> {
+        Fault::ALL.into_iter().filter(|fault| !Fault::FORKS.contains(fault)).collect()
+    }
+
+    /// The plan for a seed.
+    pub fn plan(&self, seed: u64) -> Plan {
+        let mut plan = self.size.plan();
+        let faults: Vec<Fault> = self.faults.iter().copied().collect();
+        plan.operations = self.operations;
+        plan.setup.nodes = self.nodes;
+        plan.setup.shape = self.shape.unwrap_or_else(|| shape_of(seed));
+        plan.setup.hostility = (!faults.is_empty()).then(|| Hostility::only(&faults));
+        plan.setup.plant = self.bug;
+        // A run that is shorter than planned is struck less often.
+        if self.operations < self.size.plan().operations {
+            plan.least_strikes = 0;
+        }
+        plan
+    }
+
+    /// Whether the run is the plan of its size with all that can go wrong, so that it counts for coverage.
+    pub fn is_whole(&self) -> bool {
+        self.faults.is_superset(&Self::all_faults())
+    }
+}
+
+impl Size {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Quick, Self::Full];
+
+    /// Its name on command lines and in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Full => "full",
+        }
+    }
+
+    fn plan(self) -> Plan {
+        match self {
+            Self::Quick => Plan::hostile(),
+            Self::Full => Plan::full(),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Size {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let found = Self::ALL.into_iter().find(|size| size.name() == name);
+        found.ok_or_else(|| UnknownName { kind: "plan", name: name.into() })
+    }
+}
+
+/// The name of a shape; `random` when each seed draws its own.
+pub fn name_of_shape(shape: Option<Shape>) -> &'static str {
+    let known = SHAPES.iter().find(|(_, known)| Some(*known) == shape);
+    known.map_or("random", |(name, _)| *name)
+}
+
+/// The shape of a name; `None` for `random`.
+pub fn shape_of_name(name: &str) -> Result<Option<Shape>, UnknownName> {
+    if name == "random" {
+        return Ok(None);
+    }
+    let known = SHAPES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, shape)| Some(*shape)).ok_or_else(|| UnknownName { kind: "shape", name: name.into() })
+}
+
+/// The names of faults, `all` or `none`; a list may begin with `all` to add those that must be named.
+pub fn faults_of_names(names: &str) -> Result<BTreeSet<Fault>, UnknownName> {
+    let mut faults = BTreeSet::new();
+    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match name {
+            "all" => faults.extend(Scenario::all_faults()),
+            "none" => faults.clear(),
+            name => drop(faults.insert(name.parse::<Fault>()?)),
+        }
+    }
+    Ok(faults)
+}
+
+/// The other way round.
+pub fn names_of_faults(faults: &BTreeSet<Fault>) -> String {
+    let all = Scenario::all_faults();
+    let mut names = Vec::new();
+    let rest = if faults.is_superset(&all) {
+        names.push("all");
+        faults.difference(&all).copied().collect()
+    } else {
+        faults.clone()
+    };
+    names.extend(rest.into_iter().map(Fault::name));
+    if names.is_empty() { "none".into() } else { names.join(",") }
+}
+
+fn shape_of(seed: u64) -> Shape {
+    let mut dice = Dice::new(seed.rotate_left(32));
+    dice.pick(&SHAPES).map(|(_, shape)| *shape).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_faults_are_read_back() {
+        for names in ["all", "none", "power-lost", "all,cloned", "frame-lost,bit-rot"] {
+            let faults = faults_of_names(names).unwrap();
+            assert_eq!(faults_of_names(&names_of_faults(&faults)), Ok(faults));
+        }
+        assert_eq!(names_of_faults(&BTreeSet::new()), "none");
+        assert_eq!(
+            faults_of_names("frame-lost,fire").unwrap_err().to_string(),
+            "there is no fault called fire"
+        );
+    }
+
+    #[test]
+    fn each_seed_draws_a_shape_and_all_are_drawn() {
+        let scenario = Scenario { shape: None, ..Scenario::new(Size::Quick) };
+        let shapes: BTreeSet<_> =
+            (0..20).map(|seed| name_of_shape(Some(scenario.plan(seed).setup.shape))).collect();
+        assert_eq!(shapes.len(), SHAPES.len());
+        assert_eq!(scenario.plan(7).setup.shape, scenario.plan(7).setup.shape);
+    }
+}

@@ -1,0 +1,129 @@
+//! What the state of one key shows, laid out so that many commands can be looked for in it at once.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use conflict_store::VersionId;
+use crdt_core::{Dot, ReplicaId};
+use crdt_sync::{Cell, ItemKey};
+
+use crate::model::{Command, Fact, Model};
+use crate::observe::known_versions;
+
+/// The state of a key, and what the model says of the key.
+pub(crate) struct Shown<'s> {
+    model: &'s Model,
+    item: &'s ItemKey,
+    cell: Option<&'s Cell>,
+    /// The live dots of a set, ascending.
+    live: Vec<Dot>,
+    /// The dots that somebody removed or replaced, ascending; made when a dot is missing.
+    removed: OnceCell<Vec<Dot>>,
+    /// The versions of a document, and all that they were written on top of; made when a document is looked at.
+    covered: OnceCell<BTreeSet<VersionId>>,
+}
+
+impl<'s> Shown<'s> {
+    pub(crate) fn of(model: &'s Model, item: &'s ItemKey, cell: Option<&'s Cell>) -> Self {
+        let mut live = live_dots(cell);
+        live.sort_unstable();
+        Self { model, item, cell, live, removed: OnceCell::new(), covered: OnceCell::new() }
+    }
+
+    /// Whether the effect of every chosen command is there, or what took its place; else the first that is not, and
+    /// what is missing of it. Takes time in proportion to the commands that wrote to the key, chosen or not.
+    pub(crate) fn check(
+        &self,
+        mut chosen: impl FnMut(&Command) -> bool,
+    ) -> Result<(), (&'s Command, String)> {
+        let mut totals: BTreeMap<ReplicaId, (u64, u64)> = BTreeMap::new();
+        for (command, fact) in self.model.facts_of(self.item) {
+            if let Fact::Amounts { up, down } = fact {
+                let total = totals.entry(command.origin).or_default();
+                *total = (total.0 + up, total.1 + down);
+            }
+            if chosen(command) {
+                let total = totals.get(&command.origin).copied().unwrap_or_default();
+                self.look_for(command, fact, total).map_err(|missing| (command, missing))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a document has a version, or one that was written on top of it.
+    pub(crate) fn has_version(&self, id: VersionId) -> Result<(), String> {
+        if self.covered.get_or_init(|| self.cover()).contains(&id) {
+            return Ok(());
+        }
+        Err(format!("version {id} and all its descendants are missing at {:?}", self.item))
+    }
+
+    fn look_for(&self, command: &Command, fact: &Fact, total: (u64, u64)) -> Result<(), String> {
+        let missing = |what: String| Err(format!("{what} at {:?} {:?}", self.item.collection, self.item.key));
+        let is_live = |dot: &Dot| self.live.binary_search(dot).is_ok();
+        match fact {
+            Fact::Elements { added, removed } => {
+                let gone = |dot: &Dot| self.removed_dots().binary_search(dot).is_ok();
+                if let Some((element, dot)) = added.iter().find(|(_, dot)| !is_live(dot) && !gone(dot)) {
+                    return missing(format!(
+                        "{element:?}, added as {dot:?}, is missing and nobody removed it"
+                    ));
+                }
+                match removed.iter().find(|dot| is_live(dot)) {
+                    Some(dot) => missing(format!("{dot:?} was removed and is back")),
+                    None => Ok(()),
+                }
+            }
+            Fact::Amounts { .. } => {
+                let counted = counted_by(self.cell, command.origin);
+                if counted.0 >= total.0 && counted.1 >= total.1 {
+                    Ok(())
+                } else {
+                    missing(format!("of +{} -{} only {counted:?} are counted", total.0, total.1))
+                }
+            }
+            Fact::Register { stamp, .. } => match self.cell {
+                Some(Cell::Register(register)) if register.stamp() >= Some(*stamp) => Ok(()),
+                _ => missing(format!("the write of {stamp:?} was undone")),
+            },
+            Fact::Versions(versions) => versions.iter().try_for_each(|(id, _)| self.has_version(*id)),
+        }
+    }
+
+    fn removed_dots(&self) -> &[Dot] {
+        self.removed.get_or_init(|| self.model.removed(self.item).into_iter().collect())
+    }
+
+    fn cover(&self) -> BTreeSet<VersionId> {
+        let known = known_versions(self.cell);
+        let parents = self.model.parents(self.item);
+        let mut covered = BTreeSet::new();
+        let mut fresh: Vec<VersionId> = known.into_keys().collect();
+        while let Some(version) = fresh.pop() {
+            if covered.insert(version) {
+                fresh.extend(parents.get(&version).into_iter().flat_map(|parents| parents.iter().copied()));
+            }
+        }
+        covered
+    }
+}
+
+/// The dots under which the elements of a set live, in no order.
+pub(crate) fn live_dots(cell: Option<&Cell>) -> Vec<Dot> {
+    match cell {
+        Some(Cell::Set(elements)) => {
+            elements.iter().flat_map(|each| elements.dots_of(each).iter().collect::<Vec<_>>()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// How far a counter counts the increments and decrements of one identity.
+pub(crate) fn counted_by(cell: Option<&Cell>, origin: ReplicaId) -> (u64, u64) {
+    match cell {
+        Some(Cell::Counter(counter)) => {
+            (counter.increments().entry(origin), counter.decrements().entry(origin))
+        }
+        _ => (0, 0),
+    }
+}

@@ -1,0 +1,322 @@
+//! The driver of a node: it gives the engine what happens and does what the engine says. It may stand still, or die,
+//! between the two.
+
+use std::collections::VecDeque;
+
+use crdt_sync::wire::{self, Message};
+use crdt_sync::{Engine, Event, Input, Output, Reply};
+
+use super::operator::Doubt;
+use super::{Happening, Notice, World};
+use crate::disk::DiskError;
+use crate::faults::Fault;
+use crate::violation::Violation;
+
+/// More outputs than this after one input mean that an engine talks to itself.
+const MAX_OUTPUTS: usize = 10_000;
+
+/// A process that does nothing: what it was to do, and what happens to it meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Standstill {
+    /// Polled from the engine and not carried out.
+    held: VecDeque<Output>,
+    /// In the order in which it came.
+    pub(super) piled: VecDeque<Happening>,
+}
+
+impl World {
+    /// Gives an engine an input and does what it says, to the last output.
+    pub(super) fn handle(&mut self, number: usize, input: Input) -> Result<(), Violation> {
+        let node = &mut self.nodes[number];
+        let now = node.now(self.time);
+        let Some(engine) = &mut node.engine else {
+            return Ok(());
+        };
+        engine.handle(now, input);
+        self.drain(number)
+    }
+
+    /// A timer rings, unless another was set since.
+    pub(super) fn ring(&mut self, node: usize, ticket: u64) -> Result<(), Violation> {
+        if self.nodes[node].ticket == ticket { self.handle(node, Input::Timer) } else { Ok(()) }
+    }
+
+    /// A sync of the log ends, well or badly.
+    pub(super) fn synced(&mut self, number: usize, boot: u64) -> Result<(), Violation> {
+        let node = &mut self.nodes[number];
+        if node.boot != boot || node.engine.is_none() {
+            return Ok(());
+        }
+        if self.is_aimed_at(number, &[Fault::SyncFailed]).is_some() {
+            self.nodes[number].disk.fail_next_sync();
+        }
+        let node = &mut self.nodes[number];
+        match node.disk.finish_sync() {
+            Ok(lsn) => {
+                node.is_new = false;
+                node.past.durable = lsn;
+                if node.renewing.is_some_and(|renewed| renewed <= lsn) {
+                    (node.renewing, node.doubt) = (None, None);
+                }
+                self.note(format_args!("{number} has synced up to {lsn}"));
+                self.handle(number, Input::Durable { lsn })
+            }
+            Err(error) => {
+                self.disk_failed(number, &error)?;
+                self.end_if_failed(number)
+            }
+        }
+    }
+
+    /// A process does nothing for a while.
+    pub(super) fn pause(&mut self, number: usize, held: VecDeque<Output>) {
+        let Some(hostility) = &self.setup.hostility else { return };
+        let takes = self.dice.strikes.span(&hostility.lasting);
+        let node = &mut self.nodes[number];
+        node.standstill = Some(Standstill { held, piled: VecDeque::new() });
+        let boot = node.boot;
+        self.put(takes, Happening::Resume { node: number, boot });
+    }
+
+    /// A process goes on: first it does what it had been about to do, then everything comes at once.
+    pub(super) fn resume(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(standstill) = self.nodes[number].standstill.take() else {
+            return Ok(());
+        };
+        self.note(format_args!("{number} goes on"));
+        for happening in standstill.piled {
+            self.put(core::time::Duration::ZERO, happening);
+        }
+        for output in standstill.held {
+            if self.nodes[number].engine.is_none() {
+                return Ok(());
+            }
+            self.perform(number, output)?;
+        }
+        self.end_if_failed(number)?;
+        self.sync_soon(number)
+    }
+
+    pub(super) fn drain(&mut self, number: usize) -> Result<(), Violation> {
+        self.touch(number);
+        let ordered = self.nodes[number].stall.take();
+        let aimed = self.is_aimed_at(number, &[Fault::DriverStalled, Fault::DriverDied]);
+        if let Some(fault) = ordered.or(aimed) {
+            return self.stall(number, fault);
+        }
+        for _ in 0..MAX_OUTPUTS {
+            let Some(output) = self.poll(number) else {
+                self.end_if_failed(number)?;
+                return self.sync_soon(number);
+            };
+            self.perform(number, output)?;
+        }
+        Err(Violation::Endless { node: number, limit: MAX_OUTPUTS })
+    }
+
+    /// The driver polls everything, does some of it, and stands still or dies.
+    fn stall(&mut self, number: usize, fault: Fault) -> Result<(), Violation> {
+        let mut outputs: VecDeque<Output> = VecDeque::new();
+        while let Some(output) = self.poll(number) {
+            outputs.push_back(output);
+            if outputs.len() > MAX_OUTPUTS {
+                return Err(Violation::Endless { node: number, limit: MAX_OUTPUTS });
+            }
+        }
+        self.note(format_args!("{number} has {} things to do: {fault}", outputs.len()));
+        self.strike_counts(fault, number);
+        let mut first = self.dice.strikes.index(outputs.len() + 1);
+        // Who asks sees at once whether the node is there. If it is not, nothing of the command is on its disk.
+        if self.is_asked && fault == Fault::DriverDied {
+            let append = outputs.iter().position(|output| matches!(output, Output::Append { .. }));
+            first = first.min(append.unwrap_or(first));
+        }
+        for output in outputs.drain(..first).collect::<Vec<_>>() {
+            if self.nodes[number].engine.is_none() {
+                return Ok(());
+            }
+            self.perform(number, output)?;
+        }
+        if self.nodes[number].engine.is_none() {
+            return Ok(());
+        }
+        if fault == Fault::DriverDied {
+            self.end_somehow(number);
+            return Ok(());
+        }
+        // A refusal tells nothing of the state, and whoever asked waits for it.
+        let is_refusal = |output: &Output| {
+            matches!(output, Output::Reply { reply: Reply::Refused(_) | Reply::Overloaded, .. })
+        };
+        let (refusals, held) = outputs.into_iter().partition::<Vec<_>, _>(is_refusal);
+        self.pause(number, held.into());
+        refusals.into_iter().try_for_each(|refusal| self.perform(number, refusal))
+    }
+
+    fn poll(&mut self, number: usize) -> Option<Output> {
+        self.nodes[number].engine.as_mut().and_then(Engine::poll_output)
+    }
+
+    fn perform(&mut self, number: usize, output: Output) -> Result<(), Violation> {
+        match output {
+            Output::Append { first, records } => {
+                self.note(format_args!("{number} appends {} from {first}", records.len()));
+                if self.nodes[number].log_failed {
+                    return Ok(());
+                }
+                match self.is_aimed_at(number, &[Fault::StoppedMidWrite, Fault::DiskFull]) {
+                    Some(Fault::DiskFull) => self.fill_disk(number),
+                    Some(_) => self.nodes[number].disk.stop_after(0),
+                    None => {}
+                }
+                let node = &mut self.nodes[number];
+                match node.disk.append(first, &records) {
+                    Ok(()) => {
+                        if let Some(engine) = &node.engine {
+                            node.past.remember(engine.status());
+                        }
+                        Ok(())
+                    }
+                    Err(error) => self.disk_failed(number, &error),
+                }
+            }
+            Output::Send { link, frame } => {
+                let past = &mut self.nodes[number].past;
+                let unreadable = |error| Violation::UnreadableFrame { node: number, error };
+                let phase = past.tell(&frame, &self.setup.limits).map_err(unreadable)?;
+                self.transmit(number, link, frame, phase);
+                Ok(())
+            }
+            Output::Reply { id, reply } => {
+                self.note(format_args!("{number} answers {} {reply:?}", id.0));
+                self.notices.push_back(Notice::Replied { node: number, id, reply });
+                Ok(())
+            }
+            Output::Close { link, reason } => {
+                self.note(format_args!("{number} closes {} {reason:?}", link.0));
+                self.close(link);
+                Ok(())
+            }
+            Output::SetTimer { at } => {
+                let node = &mut self.nodes[number];
+                node.ticket += 1;
+                let ticket = node.ticket;
+                let after = at.since(node.now(self.time).instant);
+                self.put(after, Happening::Timer { node: number, ticket });
+                Ok(())
+            }
+            Output::Event(event) => self.said(number, event),
+            other => Err(Violation::UnknownOutput { node: number, output: format!("{other:?}") }),
+        }
+    }
+
+    fn said(&mut self, number: usize, event: Event) -> Result<(), Violation> {
+        self.note(format_args!("{number} says {event:?}"));
+        let in_doubt = Violation::PastInDoubt { node: number, event: format!("{event:?}") };
+        match event {
+            Event::Violation { error, .. } => {
+                return Err(Violation::HonestPeerAccused { node: number, error: error.to_string() });
+            }
+            Event::ForkedReplica { .. } if !self.has_forks => return Err(in_doubt),
+            Event::IdentityRenewed { .. } => {
+                let node = &mut self.nodes[number];
+                if node.doubt.is_none() && !self.has_forks {
+                    return Err(in_doubt);
+                }
+                node.renewing = node.engine.as_ref().map(|engine| engine.status().appended);
+            }
+            _ => {}
+        }
+        self.notices.push_back(Notice::Said { node: number, event });
+        Ok(())
+    }
+
+    /// The disk refused something: because the machine is stopping, because a sync was to fail, because there is no
+    /// room, or without cause.
+    pub(super) fn disk_failed(&mut self, number: usize, error: &DiskError) -> Result<(), Violation> {
+        self.note(format_args!("{number} has a disk error: {error}"));
+        let node = &mut self.nodes[number];
+        if matches!(error, DiskError::Full) {
+            node.log_failed = true;
+            self.strike_counts(Fault::DiskFull, number);
+        } else if node.disk.is_stopping() {
+            self.strike_counts(Fault::StoppedMidWrite, number);
+            self.cut_power(number);
+        } else if node.disk.is_failing() {
+            node.disk.has_failed();
+            node.log_failed = true;
+            self.strike_counts(Fault::SyncFailed, number);
+        } else if node.disk.is_full() {
+            node.log_failed = true;
+            self.strike_counts(Fault::DiskFull, number);
+        } else {
+            return Err(Violation::AppendRefused { node: number, error: error.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Tells an engine that its log failed: it may answer its clients, and that is all.
+    pub(super) fn end_if_failed(&mut self, number: usize) -> Result<(), Violation> {
+        let node = &mut self.nodes[number];
+        let now = node.now(self.time);
+        let Some(engine) = node.engine.as_mut().filter(|_| node.log_failed) else {
+            return Ok(());
+        };
+        node.log_failed = false;
+        engine.handle(now, Input::LogFailed);
+        for _ in 0..MAX_OUTPUTS {
+            let Some(output) = self.poll(number) else { break };
+            if self.tells_of_state(&output) {
+                let output = format!("{output:?}");
+                return Err(Violation::EffectAfterFailure { node: number, output });
+            }
+            self.perform(number, output)?;
+        }
+        self.end_somehow(number);
+        Ok(())
+    }
+
+    /// A process ends, and perhaps its machine with it: after a failed sync the operating system may show bytes that
+    /// the disk never got, until the power goes.
+    fn end_somehow(&mut self, number: usize) {
+        if self.dice.disks.chance(500) {
+            self.cut_power(number);
+        } else {
+            self.kill(number);
+        }
+    }
+
+    /// Whether an output tells others of what may not be on the disk.
+    fn tells_of_state(&self, output: &Output) -> bool {
+        match output {
+            Output::Reply { .. } | Output::Event(_) | Output::Close { .. } => false,
+            Output::Send { frame, .. } => {
+                !matches!(wire::decode(frame, &self.setup.limits), Ok(Message::Farewell(_)))
+            }
+            _ => true,
+        }
+    }
+
+    fn sync_soon(&mut self, number: usize) -> Result<(), Violation> {
+        let node = &mut self.nodes[number];
+        let boot = node.boot;
+        match node.disk.begin_sync() {
+            Ok(true) => {
+                let slow =
+                    self.setup.hostility.as_ref().filter(|_| self.time < self.nodes[number].slow_until);
+                let takes = slow.map_or(&self.setup.sync_time, |hostility| &hostility.slow_sync);
+                let takes = self.dice.disks.span(takes);
+                self.put(takes, Happening::Synced { node: number, boot });
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+            Err(error) => self.disk_failed(number, &error),
+        }
+    }
+
+    /// Whether a node that was restored without being told must not write yet.
+    pub(super) fn is_fenced(&mut self, number: usize) -> bool {
+        let Some(Doubt::Untold { since }) = self.nodes[number].doubt else { return false };
+        !self.has_met_all(number, since)
+    }
+}

@@ -1,0 +1,222 @@
+//! The operator: copies disks, puts old copies in the place of disks, and founds a node anew whose log is rotten.
+//!
+//! What the operator does can lose what the engine had promised, so the world says what: entries that no other node
+//! had made durable.
+
+use core::time::Duration;
+
+use crdt_core::ReplicaId;
+use crdt_sync::time::Instant;
+use crdt_sync::{Engine, NodeId, PartitionStatus, RecoverError};
+use replication_log::Lsn;
+
+use super::past::Past;
+use super::{Loss, Notice, World};
+use crate::disk::Disk;
+use crate::faults::Fault;
+use crate::model::head_of_partitions as head_of;
+use crate::violation::Violation;
+
+/// A node that was restored without being told and meets nobody who knows more of it may write after this, once all
+/// nodes agree: what was on its way has arrived by then.
+const ALONE_FOR: Duration = Duration::from_secs(5);
+/// Added to the name of a node each time it is founded anew under a fresh one; no world has as many nodes.
+const NEXT_NAME: u128 = 1_000;
+
+/// A copy of a node's disk.
+#[derive(Debug)]
+pub(super) struct Backup {
+    disk: Disk,
+    /// Under which identity the node wrote.
+    replica: ReplicaId,
+    /// What the copy holds at least.
+    held: Vec<PartitionStatus>,
+}
+
+/// Why a node's past is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It was restored, and is told so whenever it starts.
+    Told,
+    /// It was restored, and is to find out.
+    Untold { since: Instant },
+}
+
+impl World {
+    /// Copies the disk of a node that is up in place of its last copy, if the disk is sound and everything on it durable:
+    /// entries that the node loses later and numbers anew would be a second past of its identity, told or not.
+    pub(super) fn back_up(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        let sound = node.disk.is_sound()
+            && !node.disk.awaits_sync()
+            && !node.is_rotten
+            && !node.is_new
+            && node.renewing.is_none();
+        let (Some(engine), true) = (&node.engine, sound) else { return };
+        let replica = engine.status().replica;
+        node.backup =
+            Some(Backup { disk: node.disk.copy(), replica, held: node.past.durable_stage().to_vec() });
+        self.note(format_args!("the disk of {number} is copied"));
+    }
+
+    /// Puts the copy of a node's disk in the place of its disk.
+    pub(super) fn restore(&mut self, number: usize, fault: Fault) {
+        let Some(backup) = self.nodes[number].backup.take() else { return };
+        let outrun = (0..).zip(&backup.held).any(|(partition, held): (usize, _)| {
+            let known = self.known_elsewhere(number, partition, backup.replica);
+            known > sequence_in(held, backup.replica)
+        });
+        // Who is to find out must be sure to, or would write what others have under the same numbers.
+        if (fault == Fault::RestoredUntold && !outrun) || !self.may_damage(number) {
+            self.nodes[number].backup = Some(backup);
+            return;
+        }
+        self.strike_counts(fault, number);
+        self.note(format_args!("{number} gets an old copy of its disk: {fault}"));
+        self.kill(number);
+        let lost = self.losses(number, &backup.held);
+        let since = self.time;
+        let node = &mut self.nodes[number];
+        node.disk = backup.disk.copy();
+        node.past = Past::of_disk(backup.held.clone());
+        node.backup = Some(backup);
+        node.is_rotten = false;
+        node.doubt = match fault {
+            Fault::RestoredTold => Some(Doubt::Told),
+            Fault::RestoredUntold => Some(Doubt::Untold { since }),
+            _ => None,
+        };
+        self.has_forks |= Fault::FORKS.contains(&fault);
+        self.notices.push_back(Notice::Restored { node: number, lost });
+    }
+
+    /// Changes a byte of a node's log, if a minority of the nodes is damaged even so.
+    pub(super) fn rot(&mut self, number: usize) {
+        if !self.may_damage(number) {
+            return;
+        }
+        let dice = &mut self.dice.disks;
+        let Some(place) = self.nodes[number].disk.rot(|bound| dice.below(bound)) else { return };
+        self.nodes[number].is_rotten = true;
+        self.strike_counts(Fault::BitRot, number);
+        self.note(format_args!("the disk of {number} rots: {place}"));
+        if self.nodes[number].is_running() {
+            let takes = self.until_noticed();
+            let boot = self.nodes[number].boot;
+            self.put(takes, super::Happening::Reboot { node: number, boot });
+        }
+    }
+
+    /// Whether recovery found fewer records than were durable: the log cut what it could take for a tear.
+    pub(super) fn is_short(&self, number: usize, records: &[(Lsn, Vec<u8>)]) -> bool {
+        let node = &self.nodes[number];
+        node.is_rotten && records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn) < node.past.durable
+    }
+
+    /// Empties a node, which begins again under its old name or a fresh one; returns what its log holds.
+    pub(super) fn found_anew(&mut self, number: usize) -> Result<Vec<(Lsn, Vec<u8>)>, Violation> {
+        let lost = self.losses(number, &[]);
+        let renamed = self.dice.disks.chance(500);
+        let node = &mut self.nodes[number];
+        if renamed {
+            node.renamed += 1;
+            node.name = NodeId::from_u128(number as u128 + 1 + NEXT_NAME * node.renamed);
+        }
+        node.disk = Disk::new(self.dice.disks.number());
+        node.past = Past::default();
+        (node.backup, node.doubt) = (None, None);
+        let name = node.name;
+        let refused =
+            |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
+        let records = node.disk.open().map_err(refused)?;
+        self.note(format_args!("{number} is emptied and founded anew as {name}"));
+        self.notices.push_back(Notice::Rotted { node: number, lost });
+        Ok(records)
+    }
+
+    /// Starts a second process on a copy of a node's disk under another name, which must refuse.
+    pub(super) fn clone_under_other_name(&mut self, number: usize) {
+        let node = &self.nodes[number];
+        let mut disk = node.disk.copy();
+        if !disk.is_sound() || node.is_rotten {
+            return;
+        }
+        let records = disk.open().unwrap_or_default();
+        if records.is_empty() {
+            return;
+        }
+        self.strike_counts(Fault::ClonedUnderOtherName, number);
+        let stranger = NodeId::from_u128(number as u128 + 1 + NEXT_NAME / 2);
+        let config = self.config(stranger, [0; 32]);
+        let opened = Engine::open(config, records, self.nodes[number].now(self.time)).map(drop);
+        self.note(format_args!("a stranger starts on a copy of the disk of {number}: {opened:?}"));
+        if opened != Err(RecoverError::OtherNode) {
+            let event = format!("{stranger} started on its log: {opened:?}");
+            self.found = Some(Violation::PastInDoubt { node: number, event });
+        }
+    }
+
+    /// Whether all nodes agree, some time after a node was restored: then nobody knows more of it than it does.
+    pub(super) fn has_met_all(&mut self, number: usize, since: Instant) -> bool {
+        if self.time < since + ALONE_FOR {
+            return false;
+        }
+        let mut partitions = self.nodes.iter().map(|node| Some(node.engine.as_ref()?.status().partitions));
+        let Some(first) = partitions.next().flatten() else { return false };
+        let agreed = partitions.all(|other| other.as_ref() == Some(&first));
+        if agreed {
+            self.nodes[number].doubt = None;
+        }
+        agreed
+    }
+
+    /// Whether one more node may lose its disk, or a part of it: fewer than half are about to mend.
+    fn may_damage(&mut self, number: usize) -> bool {
+        let damaged = |world: &Self, other: usize| {
+            let node = &world.nodes[other];
+            let status = || node.engine.as_ref().map(Engine::status);
+            node.is_rotten
+                || !node.owed.is_empty()
+                    && status().is_none_or(|status| {
+                        node.owed.iter().any(|&(partition, origin, sequence)| {
+                            head_of(&status.partitions, partition, origin) < sequence
+                        })
+                    })
+        };
+        let others = (0..self.nodes.len()).filter(|other| *other != number);
+        let already = others.filter(|other| damaged(self, *other)).count();
+        2 * (already + 1) < self.nodes.len()
+    }
+
+    /// What may be gone when a node is left with no more than this, and what it will have to get back.
+    fn losses(&mut self, number: usize, left: &[PartitionStatus]) -> Vec<Loss> {
+        let mut lost = Vec::new();
+        let mut owed = Vec::new();
+        for (partition, status) in self.nodes[number].past.latest().iter().enumerate() {
+            for &(origin, head) in &status.heads {
+                let left = left.get(partition).map_or(0, |left| sequence_in(left, origin));
+                let elsewhere = self.known_elsewhere(number, partition, origin);
+                let kept = left.max(elsewhere);
+                if head.sequence > kept {
+                    lost.push(Loss { partition, origin, lost_above: kept });
+                }
+                if head.sequence.min(elsewhere) > left {
+                    owed.push((partition, origin, head.sequence.min(elsewhere)));
+                }
+            }
+        }
+        self.nodes[number].owed = owed;
+        lost
+    }
+
+    /// How many entries of an origin the other nodes have made durable.
+    fn known_elsewhere(&self, number: usize, partition: usize, origin: ReplicaId) -> u64 {
+        let others =
+            self.nodes.iter().enumerate().filter(|(other, node)| *other != number && !node.is_rotten);
+        others.map(|(_, node)| head_of(node.past.durable_stage(), partition, origin)).max().unwrap_or(0)
+    }
+}
+
+fn sequence_in(status: &PartitionStatus, origin: ReplicaId) -> u64 {
+    head_of(std::slice::from_ref(status), 0, origin)
+}
