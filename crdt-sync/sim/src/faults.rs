@@ -219,8 +219,8 @@ pub struct Hostility {
     pub delayed_frames: u32,
     /// Of 1000 starts, how many are cut short by the power going out.
     pub failed_recoveries: u32,
-    /// How often a strike is of which kind, compared to the others: see [`weight`](Self::weight).
-    weights: [u32; Fault::ALL.len()],
+    /// How often a strike is of which kind, compared to the others, in the order of [`Fault::ALL`].
+    pub weights: [u32; Fault::ALL.len()],
     /// Of 1000 strikes, how many wait for a phase of the protocol that was drawn before they fall.
     pub aimed: u32,
     /// How long a frame that is held up takes.

@@ -179,8 +179,14 @@ impl World {
     /// The disk of a node is full for a while.
     pub(super) fn fill_disk(&mut self, number: usize) {
         self.nodes[number].disk.fill();
-        let takes = self.until_noticed();
+        let takes = self.lasting();
         self.put(takes, Happening::Room { node: number });
+    }
+
+    /// How long a misfortune lasts.
+    pub(super) fn lasting(&mut self) -> Duration {
+        let lasting = self.setup.hostility.clone().unwrap_or_default().lasting;
+        self.dice.strikes.span(&lasting)
     }
 
     fn draw_fault(&mut self) -> Option<Fault> {
@@ -239,7 +245,7 @@ impl World {
             }
             Fault::DiskSlow => {
                 self.strike_counts(fault, node);
-                self.nodes[node].slow_until = self.time + self.until_noticed();
+                self.nodes[node].slow_until = self.time + self.lasting();
             }
             // These two count when the disk is used the next time and the fault shows.
             Fault::StoppedMidWrite => {
@@ -267,7 +273,7 @@ impl World {
         let Some((link, end)) = self.draw_link(node, phase) else { return };
         let phases = self.phases_between(link, end.far);
         self.count(Fault::BandwidthCollapsed, phases);
-        let until = self.time + self.until_noticed();
+        let until = self.time + self.lasting();
         let width = NARROW_BYTES.end() - NARROW_BYTES.start();
         let bytes_per_second = NARROW_BYTES.start() + self.dice.strikes.below(width);
         self.note(format_args!("{} to {} carries {bytes_per_second} bytes a second", end.node, end.far_node));

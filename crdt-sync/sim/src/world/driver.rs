@@ -70,8 +70,7 @@ impl World {
 
     /// A process does nothing for a while.
     pub(super) fn pause(&mut self, number: usize, held: VecDeque<Output>) {
-        let Some(hostility) = &self.setup.hostility else { return };
-        let takes = self.dice.strikes.span(&hostility.lasting);
+        let takes = self.lasting();
         let node = &mut self.nodes[number];
         node.standstill = Some(Standstill { held, piled: VecDeque::new() });
         let boot = node.boot;
