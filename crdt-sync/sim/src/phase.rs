@@ -99,8 +99,11 @@ impl Phase {
             (Self::Idle, F::StoppedMidWrite | F::SyncFailed | F::DiskFull) => {
                 Some("they show when the disk is used, and then something waits for it")
             }
-            (Self::Founding, F::RestoredTold | F::RestoredUntold | F::RestoredAndWrote) => {
+            (Self::Founding, F::RestoredTold | F::RestoredUntold | F::RestoredAndWrote | F::Cloned) => {
                 Some("who is being founded has no older disk")
+            }
+            (Self::Recovering | Self::AwaitingSync | Self::Renewing, F::Cloned) => {
+                Some("a copy holds what is durable, of a node that is up")
             }
             (Self::Founding, F::ClonedUnderOtherName) => Some("an empty log belongs to nobody"),
             _ => None,

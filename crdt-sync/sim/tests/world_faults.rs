@@ -249,6 +249,23 @@ fn a_copy_of_a_disk_does_not_start_under_another_name() -> Result<(), Violation>
 }
 
 #[test]
+fn a_clone_under_the_same_name_writes_for_a_while_and_is_taken_away() -> Result<(), Violation> {
+    let mut world = world(3)?;
+    vote(&mut world, 0)?;
+    world.run_for(LONG)?;
+    world.inflict(Fault::Cloned, 0);
+    assert_eq!(world.nodes(), 4);
+    while world.engine(3).is_none() {
+        world.step()?;
+    }
+    assert_eq!(count(&world, 3), Some(1), "it holds what the node held");
+    assert!(vote(&mut world, 3)?);
+    world.run_for(LONG)?;
+    assert_eq!((world.nodes(), vote(&mut world, 3)?), (3, false));
+    Ok(())
+}
+
+#[test]
 fn a_world_with_one_fault_has_no_other_and_it_strikes_in_many_phases() -> Result<(), Violation> {
     let between_strikes = Duration::from_millis(10)..=Duration::from_millis(200);
     let hostility = Hostility { between_strikes, ..Hostility::only(&[Fault::ProcessKilled]) };

@@ -82,7 +82,7 @@ impl World {
 
     /// Lets a strike fall that waited for a phase in which the node is that was touched last.
     pub(super) fn strike_aimed(&mut self) {
-        const AT_ONCE: [Fault; 15] = [
+        const AT_ONCE: [Fault; 16] = [
             Fault::LinkBroken,
             Fault::Partitioned,
             Fault::PartitionedOneWay,
@@ -98,19 +98,18 @@ impl World {
             Fault::RestoredUntold,
             Fault::ClonedUnderOtherName,
             Fault::RestoredAndWrote,
+            Fault::Cloned,
         ];
-        let Some(number) = self.touched.take() else { return };
+        let Some(number) = self.touched.take().filter(|number| *number < self.nodes.len()) else { return };
         let phases = self.phases_of(number);
         let met = |aim: &Aim| AT_ONCE.contains(&aim.fault) && phases.contains(aim.phase);
-        if let Some(at) = self.aims.iter().position(met) {
-            if let Some(aim) = self.aims.remove(at) {
-                let struck = self.faults.of(aim.fault);
-                self.inflict_in(aim.fault, number, Some(aim.phase));
-                if self.faults.of(aim.fault) == struck {
-                    // It could not fall here; it waits on, behind the others.
-                    self.aims.push_back(aim);
-                }
-            }
+        let at = self.aims.iter().position(met);
+        let Some(aim) = at.and_then(|at| self.aims.remove(at)) else { return };
+        let struck = self.faults.of(aim.fault);
+        self.inflict_in(aim.fault, number, Some(aim.phase));
+        if self.faults.of(aim.fault) == struck {
+            // It could not fall here; it waits on, behind the others.
+            self.aims.push_back(aim);
         }
     }
 
@@ -217,9 +216,10 @@ impl World {
             Fault::ClockSetForward | Fault::ClockSetBack => self.set_clock(node, fault),
             Fault::BitRot => self.rot(node),
             Fault::RestoredTold | Fault::RestoredUntold | Fault::RestoredAndWrote => {
-                self.restore(node, fault)
+                self.restore(node, fault);
             }
             Fault::ClonedUnderOtherName => self.clone_under_other_name(node),
+            Fault::Cloned => self.clone_under_same_name(node),
             Fault::DiskFull => self.fill_disk(node),
             Fault::Paused if is_running && !is_paused => {
                 self.strike_counts(fault, node);

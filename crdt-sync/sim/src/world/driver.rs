@@ -301,10 +301,10 @@ impl World {
         let boot = node.boot;
         match node.disk.begin_sync() {
             Ok(true) => {
-                let slow =
-                    self.setup.hostility.as_ref().filter(|_| self.time < self.nodes[number].slow_until);
-                let takes = slow.map_or(&self.setup.sync_time, |hostility| &hostility.slow_sync);
-                let takes = self.dice.disks.span(takes);
+                let is_slow = self.time < node.slow_until;
+                let slow = || self.setup.hostility.clone().unwrap_or_default().slow_sync;
+                let range = if is_slow { slow() } else { self.setup.sync_time.clone() };
+                let takes = self.dice.disks.span(&range);
                 self.put(takes, Happening::Synced { node: number, boot });
                 Ok(())
             }

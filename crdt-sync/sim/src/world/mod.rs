@@ -148,8 +148,8 @@ pub enum Notice {
         /// What may be gone with it.
         lost: Vec<Loss>,
     },
-    /// The operator put an older copy of a node's disk in the place of its disk. Comes before its next
-    /// [`Up`](Self::Up).
+    /// The operator put an older copy of a node's disk in the place of its disk, which comes before its next
+    /// [`Up`](Self::Up); or took a clone away.
     Restored {
         /// Which node.
         node: usize,
@@ -188,8 +188,31 @@ enum Happening {
     Reboot { node: usize, boot: u64 },
     Resume { node: usize, boot: u64 },
     Room { node: usize },
+    Withdraw { node: usize },
     Strike,
     Reopen { ways: Vec<(usize, usize)> },
+}
+
+impl Happening {
+    /// The node it names.
+    fn of_node(&self) -> Option<usize> {
+        match self {
+            Self::Dial { from, to } => Some(*from.max(to)),
+            Self::Timer { node, .. }
+            | Self::Synced { node, .. }
+            | Self::Start { node }
+            | Self::Opened { node, .. }
+            | Self::Reboot { node, .. }
+            | Self::Resume { node, .. }
+            | Self::Room { node }
+            | Self::Withdraw { node } => Some(*node),
+            Self::Arrival { .. }
+            | Self::LinkDown { .. }
+            | Self::LinkUp { .. }
+            | Self::Strike
+            | Self::Reopen { .. } => None,
+        }
+    }
 }
 
 impl World {
@@ -238,6 +261,7 @@ impl World {
             setup,
         };
         for node in 0..world.nodes.len() {
+            world.nodes[node].place = node;
             world.put(Duration::ZERO, Happening::Start { node });
         }
         world.take_first_aims();
@@ -298,6 +322,10 @@ impl World {
         if events > MAX_EVENTS {
             return Err(Violation::Crowded { events, limit: MAX_EVENTS });
         }
+        if happening.of_node().is_some_and(|node| node >= self.nodes.len()) {
+            // It was meant for a clone that was taken away.
+            return Ok(());
+        }
         // What comes to a process that does nothing waits until it goes on.
         let standstill = self.at_whom(&happening).and_then(|node| self.nodes[node].standstill.as_mut());
         if let Some(standstill) = standstill {
@@ -326,6 +354,10 @@ impl World {
                 if self.nodes[node].boot == boot {
                     self.kill(node);
                 }
+                Ok(())
+            }
+            Happening::Withdraw { node } => {
+                self.withdraw(node);
                 Ok(())
             }
             Happening::Room { node } => {
@@ -358,6 +390,7 @@ impl World {
             | Happening::Reboot { .. }
             | Happening::Resume { .. }
             | Happening::Room { .. }
+            | Happening::Withdraw { .. }
             | Happening::Strike
             | Happening::Reopen { .. } => None,
         }
@@ -394,6 +427,7 @@ impl World {
         self.setup.hostility = None;
         self.aims.clear();
         self.network.widen();
+        self.withdraw(self.setup.nodes);
         for from in 0..self.nodes.len() {
             for to in 0..self.nodes.len() {
                 self.network.unblock(from, to);
@@ -411,7 +445,7 @@ impl World {
         self.nodes.get(node)?.engine.as_ref()
     }
 
-    /// How many nodes there are, up or down.
+    /// How many nodes there are, up or down. One more while there is a clone, which is the last.
     pub fn nodes(&self) -> usize {
         self.nodes.len()
     }

@@ -27,6 +27,8 @@ pub(super) struct Node {
     pub(super) name: NodeId,
     /// How often it was founded anew under a fresh name.
     pub(super) renamed: u128,
+    /// The node whose place it has among the others: its own, unless it is a clone.
+    pub(super) place: usize,
     pub(super) engine: Option<Engine>,
     /// What the log holds, from when it is open until the engine is.
     pub(super) records: Option<Vec<(Lsn, Vec<u8>)>>,
@@ -67,6 +69,7 @@ impl Node {
         Self {
             name,
             renamed: 0,
+            place: 0,
             engine: None,
             records: None,
             disk: Disk::new(dice.number()),
@@ -205,8 +208,11 @@ impl World {
         self.drain(number)?;
         let boot = self.nodes[number].boot;
         self.checkpoint_later(number, boot);
-        let (shape, nodes) = (self.setup.shape, self.nodes.len());
-        for other in (0..nodes).filter(|other| shape.links(number, *other, nodes)) {
+        let (shape, nodes, place) = (self.setup.shape, self.setup.nodes, self.nodes[number].place);
+        let is_clone = number != place;
+        for other in
+            (0..nodes).filter(|other| shape.links(place, *other, nodes) || is_clone && *other == place)
+        {
             self.dial_soon(number, other);
         }
         Ok(())

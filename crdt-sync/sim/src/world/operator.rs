@@ -10,8 +10,9 @@ use crdt_sync::time::Instant;
 use crdt_sync::{Engine, NodeId, PartitionStatus, RecoverError};
 use replication_log::Lsn;
 
+use super::node::Node;
 use super::past::Past;
-use super::{Loss, Notice, World};
+use super::{Happening, Loss, Notice, World};
 use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::model::head_of_partitions as head_of;
@@ -103,7 +104,7 @@ impl World {
         if self.nodes[number].is_running() {
             let takes = self.until_noticed();
             let boot = self.nodes[number].boot;
-            self.put(takes, super::Happening::Reboot { node: number, boot });
+            self.put(takes, Happening::Reboot { node: number, boot });
         }
     }
 
@@ -154,6 +155,42 @@ impl World {
             let event = format!("{stranger} started on its log: {opened:?}");
             self.found = Some(Violation::PastInDoubt { node: number, event });
         }
+    }
+
+    /// Starts a second process on a copy of a node's disk under the same name, for a while; one at a time.
+    pub(super) fn clone_under_same_name(&mut self, number: usize) {
+        let node = &self.nodes[number];
+        let sound = node.disk.is_sound() && !node.disk.awaits_sync() && !node.is_rotten && !node.is_new;
+        if node.engine.is_none() || !sound || self.nodes.len() > self.setup.nodes {
+            return;
+        }
+        let mut clone = Node::new(node.name, &mut self.dice.disks);
+        clone.disk = node.disk.copy();
+        clone.past = Past::of_disk(node.past.durable_stage().to_vec());
+        clone.is_new = false;
+        clone.place = node.place;
+        // Larger than that of an earlier clone, for which something may still be under way.
+        clone.boot = self.time.as_micros();
+        let number_of_clone = self.nodes.len();
+        self.strike_counts(Fault::Cloned, number);
+        self.note(format_args!("{number} is cloned as {number_of_clone}"));
+        self.nodes.push(clone);
+        self.has_forks = true;
+        self.put(Duration::ZERO, Happening::Start { node: number_of_clone });
+        let stays = self.lasting().saturating_mul(2);
+        self.put(stays, Happening::Withdraw { node: number_of_clone });
+    }
+
+    /// Takes a clone away, and its disk with it.
+    pub(super) fn withdraw(&mut self, number: usize) {
+        if number < self.setup.nodes || number >= self.nodes.len() {
+            return;
+        }
+        self.note(format_args!("the clone {number} is taken away"));
+        self.kill(number);
+        let lost = self.losses(number, &[]);
+        self.nodes.truncate(number);
+        self.notices.push_back(Notice::Restored { node: number, lost });
     }
 
     /// Whether all nodes agree, some time after a node was restored: then nobody knows more of it than it does.
