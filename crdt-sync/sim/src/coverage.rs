@@ -83,7 +83,9 @@ mod tests {
     fn coverage_is_summed_pair_by_pair() {
         let (mut sum, mut run) = (Coverage::default(), Coverage::default());
         for fault in Fault::ALL {
-            Phase::ALL.into_iter().for_each(|phase| run.add(fault, phase));
+            for phase in Phase::ALL {
+                run.add(fault, phase);
+            }
         }
         sum += run;
         sum += run;

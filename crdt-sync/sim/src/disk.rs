@@ -190,6 +190,11 @@ impl Disk {
         !self.stopping && !self.failing && !self.full
     }
 
+    /// Whether a sync is under way.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.sync.is_some()
+    }
+
     /// Whether something was appended that is not durable.
     pub(crate) fn awaits_sync(&self) -> bool {
         self.log.as_ref().is_some_and(|log| log.durable() < log.last())

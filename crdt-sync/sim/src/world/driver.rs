@@ -44,7 +44,7 @@ impl World {
     /// A sync of the log ends, well or badly.
     pub(super) fn synced(&mut self, number: usize, boot: u64) -> Result<(), Violation> {
         let node = &mut self.nodes[number];
-        if node.boot != boot || node.engine.is_none() {
+        if node.boot != boot || node.engine.is_none() || !node.disk.is_syncing() {
             return Ok(());
         }
         if self.is_aimed_at(number, &[Fault::SyncFailed]).is_some() {

@@ -235,6 +235,13 @@ impl World {
     pub(super) fn calm_disk(&mut self, number: usize) {
         let node = &mut self.nodes[number];
         node.slow_until = Instant::default();
+        // A slow sync that is under way need not take its time any more.
+        if node.disk.is_syncing() {
+            let boot = node.boot;
+            let takes = self.dice.disks.span(&self.setup.sync_time);
+            self.put(takes, Happening::Synced { node: number, boot });
+        }
+        let node = &mut self.nodes[number];
         if node.disk.is_full() {
             self.make_room(number);
         }
