@@ -44,8 +44,8 @@ pub(super) enum Doubt {
 }
 
 impl World {
-    /// Copies the disk of a node that is up in place of its last copy, if the disk is sound and everything on it durable:
-    /// entries that the node loses later and numbers anew would be a second past of its identity, told or not.
+    /// Copies the disk of a node that is up in place of its last copy, if the disk is sound and everything on it
+    /// durable: entries that the node loses later and numbers anew would be a second past of its identity.
     pub(super) fn back_up(&mut self, number: usize) {
         let node = &mut self.nodes[number];
         let sound = node.disk.is_sound()
