@@ -32,11 +32,6 @@ impl Disk {
         Ok(bytes)
     }
 
-    /// Whether a sync is under way: the log is cut when none is.
-    pub(crate) fn is_syncing(&self) -> bool {
-        self.sync.is_some()
-    }
-
     /// Writes a checkpoint and drops what is older than the one before it. Returns the oldest record left in the log.
     ///
     /// `ignores_the_floor` is a planted mistake: the log is cut as far as it can be.

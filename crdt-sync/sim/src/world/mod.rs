@@ -205,6 +205,7 @@ impl Happening {
             | Self::Reboot { node, .. }
             | Self::Resume { node, .. }
             | Self::Room { node }
+            | Self::Checkpoint { node, .. }
             | Self::Withdraw { node } => Some(*node),
             Self::Arrival { .. }
             | Self::LinkDown { .. }
