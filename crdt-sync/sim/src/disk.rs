@@ -218,8 +218,8 @@ impl Disk {
         }
     }
 
-    /// Flips a bit somewhere, where the choices say, and returns where; `None` if there is nothing to rot.
-    pub(crate) fn rot(&mut self, mut below: impl FnMut(u64) -> u64) -> Option<String> {
+    /// Flips a bit somewhere, where the choices say, and returns in which file; `None` if there is nothing to rot.
+    pub(crate) fn rot(&mut self, mut below: impl FnMut(u64) -> u64) -> Option<(String, usize)> {
         let names = self.storage.list().ok()?;
         let at = usize::try_from(below(names.len() as u64)).ok()?;
         let name = names.get(at)?;
@@ -228,7 +228,12 @@ impl Disk {
         let used = bytes.iter().rposition(|byte| *byte != 0)? + 1;
         let bit = usize::try_from(below(8 * used as u64)).ok()?;
         self.storage.flip_bit(name, bit);
-        Some(format!("bit {bit} of {name}"))
+        Some((name.clone(), bit))
+    }
+
+    /// Whether there is a file of this name.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        self.storage.bytes(name).is_some()
     }
 
     /// Whether the machine was told to stop: who meets an error is not there any more to see it.

@@ -41,7 +41,11 @@ impl MultiLeader {
                 self.stability.hear((partition, *node), row.iter().copied(), limit, now);
             }
         }
-        let agreed = rows == self.stability.rows(partition, context.replica);
+        // Of each other the two sides hear in frontiers; and one that was founded anew under its old name has less than
+        // the others remember of it.
+        let (me, ours) = (context.replica.config.node, self.stability.rows(partition, context.replica));
+        let is_another = |row: &&(NodeId, Vec<(ReplicaId, u64)>)| row.0 != me && row.0 != peer;
+        let agreed = rows.iter().filter(is_another).eq(ours.iter().filter(is_another));
         self.lane(peer, partition, |lane| lane.agreed_rows = agreed);
         if ask {
             self.tell_rows(peer, partition, false, context);

@@ -248,6 +248,8 @@ impl World {
         } else if node.disk.is_full() {
             node.log_failed = true;
             self.strike_counts(Fault::DiskFull, number);
+        } else if node.is_rotten {
+            node.log_failed = true;
         } else {
             return Err(Violation::AppendRefused { node: number, error: error.to_string() });
         }

@@ -59,6 +59,10 @@ pub(super) struct Node {
     pub(super) backup: Option<Backup>,
     /// A byte of the log changed, and nobody has noticed.
     pub(super) is_rotten: bool,
+    /// It was so when the log was read for the last time.
+    was_rotten: bool,
+    /// Where, as long as the file is there: it may be a checkpoint, which the node need not read when it starts.
+    pub(super) rotten_file: Option<String>,
     /// What the others had when this node lost its disk or a part of it; it is mended when it has that again.
     pub(super) owed: Vec<(usize, crdt_core::ReplicaId, u64)>,
     pub(super) making: Option<Making>,
@@ -88,6 +92,8 @@ impl Node {
             doubt: None,
             backup: None,
             is_rotten: false,
+            was_rotten: false,
+            rotten_file: None,
             owed: Vec::new(),
         }
     }
@@ -159,7 +165,7 @@ impl World {
         };
         let takes = self.dice.disks.span(&self.setup.recovery_time);
         let node = &mut self.nodes[number];
-        node.is_rotten = false;
+        node.was_rotten = std::mem::take(&mut node.is_rotten);
         node.boot += 1;
         node.records = Some(records);
         let boot = node.boot;
@@ -182,15 +188,27 @@ impl World {
         node.making = None;
         let now = node.now(self.time);
         let newest = !self.dice.checkpoints.chance(250);
-        let opened = Node::open_engine(&node.disk, config, records, now, newest);
+        let is_rotten = node.was_rotten || node.rotten_file.is_some();
+        let mut opened = Node::open_engine(&node.disk, config.clone(), records.clone(), now, newest);
+        if opened.is_err() && is_rotten {
+            opened = Node::open_engine(&node.disk, config, records, now, !newest);
+        }
         let (mut engine, last) = match opened {
             Ok(opened) => opened,
             Err(_) if node.disk.is_stopping() || node.disk.is_failing() => {
                 self.lose_power_in_recovery(number);
                 return Ok(());
             }
+            Err(error) if is_rotten => {
+                self.note(format_args!("{number} finds its past rotten: {error}"));
+                let records = self.found_anew(number)?;
+                let config = self.config(self.nodes[number].name, seed);
+                let opened = Node::open_engine(&self.nodes[number].disk, config, records, now, true);
+                opened.map_err(|error| Violation::CannotStart { node: number, error })?
+            }
             Err(error) => return Err(Violation::CannotStart { node: number, error }),
         };
+        let node = &mut self.nodes[number];
         node.is_new = last == Lsn::ZERO;
         let status = Status { appended: last, ..engine.status() };
         let forgot = |detail| Violation::Forgot { node: number, detail };

@@ -81,7 +81,7 @@ impl World {
         node.disk = backup.disk.copy();
         node.past = Past::of_disk(backup.held.clone());
         node.backup = Some(backup);
-        node.is_rotten = false;
+        (node.is_rotten, node.rotten_file) = (false, None);
         node.doubt = match fault {
             Fault::RestoredTold => Some(Doubt::Told),
             Fault::RestoredUntold => Some(Doubt::Untold { since }),
@@ -97,10 +97,11 @@ impl World {
             return;
         }
         let dice = &mut self.dice.disks;
-        let Some(place) = self.nodes[number].disk.rot(|bound| dice.below(bound)) else { return };
+        let Some((name, bit)) = self.nodes[number].disk.rot(|bound| dice.below(bound)) else { return };
         self.nodes[number].is_rotten = true;
+        self.nodes[number].rotten_file = Some(name.clone());
         self.strike_counts(Fault::BitRot, number);
-        self.note(format_args!("the disk of {number} rots: {place}"));
+        self.note(format_args!("the disk of {number} rots: bit {bit} of {name}"));
         if self.nodes[number].is_running() {
             let takes = self.until_noticed();
             let boot = self.nodes[number].boot;
@@ -125,7 +126,7 @@ impl World {
         }
         node.disk = Disk::new(self.dice.disks.number());
         node.past = Past::default();
-        (node.backup, node.doubt) = (None, None);
+        (node.backup, node.doubt, node.rotten_file) = (None, None, None);
         let name = node.name;
         let refused =
             |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
@@ -139,7 +140,7 @@ impl World {
     pub(super) fn clone_under_other_name(&mut self, number: usize) {
         let node = &self.nodes[number];
         let mut disk = node.disk.copy();
-        if !disk.is_sound() || node.is_rotten {
+        if !disk.is_sound() || node.is_rotten || node.rotten_file.is_some() {
             return;
         }
         let records = disk.open().unwrap_or_default();
@@ -149,10 +150,11 @@ impl World {
         self.strike_counts(Fault::ClonedUnderOtherName, number);
         let stranger = NodeId::from_u128(number as u128 + 1 + NEXT_NAME / 2);
         let config = self.config(stranger, [0; 32]);
-        let opened = Engine::open(config, records, self.nodes[number].now(self.time)).map(drop);
-        self.note(format_args!("a stranger starts on a copy of the disk of {number}: {opened:?}"));
-        if opened != Err(RecoverError::OtherNode) {
-            let event = format!("{stranger} started on its log: {opened:?}");
+        let opened = Node::open_engine(&disk, config, records, self.nodes[number].now(self.time), true);
+        let refusal = opened.err();
+        self.note(format_args!("a stranger starts on a copy of the disk of {number}: {refusal:?}"));
+        if refusal != Some(RecoverError::OtherNode.to_string()) {
+            let event = format!("{stranger} started on its disk: {refusal:?}");
             self.found = Some(Violation::PastInDoubt { node: number, event });
         }
     }
