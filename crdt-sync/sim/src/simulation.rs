@@ -344,8 +344,8 @@ impl<'p> Simulation<'p> {
         cell: Option<&Cell>,
     ) -> Result<(), Violation> {
         let state = Shown::of(&self.model, item, cell);
-        let stale = |(_, detail): (&Command, String)| Violation::StaleRead { node, request, detail };
-        state.check(|command| shows.contains(&command.request)).map_err(stale)?;
+        let broken = |(_, detail): (&Command, String)| Violation::StaleRead { node, request, detail };
+        state.check(|command| shows.contains(&command.request)).map_err(broken)?;
         let forgotten = |detail| Violation::ForgottenSight { node, request, detail };
         sight.is_kept(&self.model, item, cell).map_err(forgotten)
     }

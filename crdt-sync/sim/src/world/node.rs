@@ -23,6 +23,7 @@ const EPOCH_MILLIS: u64 = 1_700_000_000_000;
 const RESTART: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Node {
     pub(super) name: NodeId,
     /// How often it was founded anew under a fresh name.
