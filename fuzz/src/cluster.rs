@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::{
-    Action, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId, Output, Reply,
-    Request, RequestId, Strategy, Write,
+    Action, CheckpointPiece, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId,
+    Output, Reply, Request, RequestId, Strategy, Write,
 };
 use replication_log::Lsn;
 
@@ -138,6 +138,11 @@ impl<'a> Cluster<'a> {
         Engine::open(config(node), records, self.now()).expect("a node can read what it wrote")
     }
 
+    /// A node opened from a checkpoint alone, if that is one.
+    pub(crate) fn opened_from(&self, node: usize, checkpoint: &[u8]) -> Option<Engine> {
+        Engine::open_from(config(node), [checkpoint], no_records(), self.now()).ok()
+    }
+
     fn now(&self) -> Now {
         Now {
             instant: Instant::from_micros(self.micros),
@@ -192,6 +197,16 @@ impl<'a> Cluster<'a> {
             self.handle(node, Input::Frame { link, bytes });
         }
     }
+}
+
+/// A checkpoint of an engine whose log is durable.
+pub(crate) fn checkpoint(engine: &mut Engine) -> Vec<u8> {
+    engine.begin_checkpoint();
+    let mut checkpoint = Vec::new();
+    while let Ok(CheckpointPiece::Bytes(piece)) = engine.next_piece(1 << 10) {
+        checkpoint.extend(piece);
+    }
+    checkpoint
 }
 
 fn no_records() -> [(Lsn, Vec<u8>); 0] {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "every function here panics to say what it found")]
 
+mod checkpoints;
 mod cluster;
 mod damage;
 mod decode;
@@ -24,6 +25,7 @@ mod subject;
 mod tamper;
 mod tokens;
 
+pub use checkpoints::a_node_opens_from_a_changed_checkpoint_whole_or_not_at_all;
 pub use damage::a_damaged_log_opens_the_same_way_twice;
 pub use decode::{
     a_document_decodes_only_from_its_canonical_bytes, a_message_decodes_only_from_its_one_frame,

@@ -17,6 +17,7 @@ const PROMISES: &[(&str, Promise)] = &[
     ("crdt_core_histories", crate::a_set_says_what_a_model_says_that_never_forgets),
     ("crdt_sync_session_tokens", crate::a_session_token_is_believed_only_as_a_member_made_it),
     ("crdt_sync_wire", crate::a_message_decodes_only_from_its_one_frame),
+    ("engine_checkpoint", crate::a_node_opens_from_a_changed_checkpoint_whole_or_not_at_all),
     ("engine_frames", crate::what_one_peer_says_does_not_cut_off_the_other),
     ("merkle_checkpoint", crate::a_checkpoint_loads_only_from_its_one_encoding),
     ("merkle_session", crate::a_session_ends_whatever_the_peer_says),
