@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crdt_benches::logs::{
     Candidate,
+    bare_file::BareFile,
     ours::{Batching, Growing, Ours},
     records::Records,
     workloads::{Sample, Turn, append, commit, follow, replay, share, tail},
@@ -107,6 +108,14 @@ impl Table {
             self.rows(
                 &format!("buffered append of {size} B"),
                 turns!(append(root, &records), Growing, [RaftEngine, OpenWal, WalDb, Fjall, Commitlog]),
+            );
+            // What the system takes for the same bytes, which no log can get under.
+            self.rows(
+                &format!("buffered append of {size} B beside a bare file"),
+                vec![
+                    (Growing::NAME, append::<Growing>(root, &records)),
+                    (BareFile::NAME, append::<BareFile>(root, &records)),
+                ],
             );
             // One log has one entry for all of them, and no other way not to sync each.
             self.rows(

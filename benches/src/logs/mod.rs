@@ -3,6 +3,7 @@
 //! A log implements the traits whose promise it can keep, and is left out of the tables of the rest.
 #![allow(clippy::disallowed_methods, reason = "disks, threads and stopwatches are what is measured")]
 
+pub mod bare_file;
 #[cfg(feature = "log-peers")]
 pub mod commitlog;
 #[cfg(feature = "log-peers")]
