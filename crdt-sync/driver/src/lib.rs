@@ -32,7 +32,7 @@ pub use error::{NodeError, OpenError, UnusableCheckpoint};
 pub use limits::{NetworkLimits, Rate};
 pub use marker::Doubt;
 pub use members::{NotRejoined, Rejoined};
-pub use net::{Connections, NetworkEvent, Refusal, Traffic};
+pub use net::{Connection, Connections, NetworkEvent, Peer, Refusal, Traffic};
 pub use node::Node;
 pub use options::NodeOptions;
 pub use session::Session;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crdt_sync::metrics::Metrics;
 use crdt_sync::time::Instant;
 use crdt_sync::{
-    Bytes, Cell, ClusterKey, CollectionId, Engine, Event, ItemKey, Limits, NodeId, PeerStatus, Reply,
-    Request, Rules, Status, Write, Written,
+    Bytes, Cell, ClusterKey, CollectionId, Engine, Event, ItemKey, Limits, NodeId, Reply, Request, Rules,
+    Status, Write, Written,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -22,7 +22,7 @@ use crate::disk::{self, Disk, Past};
 use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError};
 use crate::marker::{Doubt, Marker};
-use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Phase, Stop, Traffic};
+use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Peer, Phase, Stop, Traffic};
 use crate::options::NodeOptions;
 use crate::session::Session;
 
@@ -201,9 +201,10 @@ impl Node {
         }
     }
 
-    /// The peers it is connected to, in either direction.
-    pub async fn peers(&self) -> Result<Vec<PeerStatus>, NodeError> {
-        Ok(self.status().await?.peers)
+    /// The peers it is connected to, in either direction, ascending.
+    pub async fn peers(&self) -> Result<Vec<Peer>, NodeError> {
+        let greeted = &self.inner.network.greeted;
+        Ok(self.status().await?.peers.iter().map(|peer| greeted.peer(peer)).collect())
     }
 
     /// Writes, all or nothing, and returns when everything is durable here.

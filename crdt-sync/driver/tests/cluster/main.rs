@@ -8,7 +8,9 @@
 )]
 
 mod members;
+mod observed;
 mod options;
+mod quotes;
 mod rejoin;
 mod support;
 mod topologies;

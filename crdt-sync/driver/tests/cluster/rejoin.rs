@@ -15,7 +15,7 @@ const OLD: &str = "CRDT_SYNC_TEST_OLD";
 const NEW: &str = "CRDT_SYNC_TEST_NEW";
 const MEMBER: &str = "CRDT_SYNC_TEST_MEMBER";
 /// Keys that the retired node wrote to while it was away.
-const KEYS: u64 = 1_000;
+const KEYS: u64 = 300;
 
 /// Retires a node that is away, lets it hear of it, and shuts it down.
 async fn evict(phone: Node, office: &Node) {
@@ -138,7 +138,8 @@ async fn the_victim() {
     node.shutdown().await;
 }
 
-#[tokio::test]
+/// On several threads, because the last victim is waited for while it talks to the office.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_way_back_that_is_killed_again_and_again_counts_everything_once() {
     let homes = Homes::new();
     let office = homes.open("office").await;
