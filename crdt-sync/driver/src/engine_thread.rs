@@ -24,8 +24,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// What handles of a node ask the thread for.
 pub(crate) enum Command {
-    /// A request for the engine, and where its reply goes.
-    Request(Request, oneshot::Sender<Reply>),
+    /// A look at the engine that may come to a request, before anything else happens; and where its reply goes, or that
+    /// there is none.
+    Request(Box<dyn FnOnce(&Engine) -> Option<Request> + Send>, oneshot::Sender<Option<Reply>>),
     /// A look at the engine between two inputs.
     Inspect(Box<dyn FnOnce(&Engine) + Send>),
     /// Tell this one of keys that change, and say when it will be told.
@@ -52,7 +53,7 @@ pub(crate) struct EngineThread {
     watchers: Watchers,
     marker: Option<Marker>,
     links: BTreeMap<LinkId, Outbound>,
-    replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
+    replies: BTreeMap<RequestId, oneshot::Sender<Option<Reply>>>,
     next_request: u64,
     timer: Option<Instant>,
     /// What happened while outputs were being carried out: told to the engine when it has no more of them.
@@ -93,7 +94,10 @@ impl EngineThread {
             tokio::select! {
                 Some(input) = inlets.disk.recv() => self.handle(input),
                 command = inlets.commands.recv() => match command {
-                    Some(Command::Request(request, reply)) => self.request(request, reply),
+                    Some(Command::Request(look, reply)) => match look(&self.engine) {
+                        Some(request) => self.request(request, reply),
+                        None => drop(reply.send(None)),
+                    },
                     Some(Command::Inspect(look)) => look(&self.engine),
                     Some(Command::Mark(marker)) => {
                         marker.renew(self.engine.status().durable);
@@ -167,7 +171,7 @@ impl EngineThread {
         self.handle(Input::Timer);
     }
 
-    fn request(&mut self, request: Request, reply: oneshot::Sender<Reply>) {
+    fn request(&mut self, request: Request, reply: oneshot::Sender<Option<Reply>>) {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.replies.insert(id, reply);
@@ -262,8 +266,8 @@ impl EngineThread {
 }
 
 /// Whoever asked may have stopped waiting.
-fn reply_to(replies: &mut BTreeMap<RequestId, oneshot::Sender<Reply>>, id: RequestId, reply: Reply) {
+fn reply_to(replies: &mut BTreeMap<RequestId, oneshot::Sender<Option<Reply>>>, id: RequestId, reply: Reply) {
     if let Some(waiting) = replies.remove(&id) {
-        let _ = waiting.send(reply);
+        let _ = waiting.send(Some(reply));
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use conflict_store::ResolveError;
-use crdt_sync::{Missing, NodeId, RecoverError, RestoreError, TokenError, WriteError};
+use crdt_sync::{Missing, NodeId, RecoverError, RestoreError, RetireError, TokenError, WriteError};
 use replication_log::Lsn;
 use replication_log::snapshot::{SnapshotError, UnusableSnapshot};
 use thiserror::Error;
@@ -88,7 +88,8 @@ fn last_of(unusable: &[(Lsn, UnusableCheckpoint)]) -> String {
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The writes were refused, all of them.
+    /// The writes were refused, all of them; by a node that was retired, with
+    /// [`WriteError::Evicted`].
     #[error(transparent)]
     Refused(#[from] WriteError),
     /// As many requests wait for the disk as may; nothing was done.
@@ -120,6 +121,9 @@ pub enum NodeError {
     /// The node is shut down, or its log failed. Open it again.
     #[error("the node is shut down")]
     Ended,
+    /// The member was not retired.
+    #[error(transparent)]
+    NotRetired(#[from] RetireError),
     /// A conflict cannot be shown by the collection's rule.
     #[error(transparent)]
     Resolve(#[from] ResolveError),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crdt_sync::metrics::Metrics;
 use crdt_sync::time::Instant;
 use crdt_sync::{
-    Bytes, Cell, ClusterKey, CollectionId, Config, Engine, Event, ItemKey, Limits, NodeId, PeerStatus, Reply,
-    Request, Rules, Status, Write, Written,
+    Bytes, Cell, ClusterKey, CollectionId, Engine, Event, ItemKey, Limits, NodeId, Reply, Request, Rules,
+    Status, Write, Written,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -22,7 +22,7 @@ use crate::disk::{self, Disk, Past};
 use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError};
 use crate::marker::{Doubt, Marker};
-use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Phase, Stop, Traffic};
+use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Peer, Phase, Stop, Traffic};
 use crate::options::NodeOptions;
 use crate::session::Session;
 
@@ -68,9 +68,7 @@ pub(crate) struct Inner {
     events: broadcast::Sender<Event>,
     network: Net,
     clock: Clock,
-    cluster: ClusterKey,
-    limits: Limits,
-    rules: Rules,
+    pub(crate) options: NodeOptions,
     beyond_loopback: bool,
     doubt: Option<Doubt>,
     listener: Mutex<Option<(SocketAddr, Running)>>,
@@ -86,7 +84,7 @@ pub(crate) struct Running {
 impl Node {
     /// The rules by which documents are read.
     pub(crate) fn rules(&self) -> &Rules {
-        &self.inner.rules
+        &self.inner.options.rules
     }
 
     /// Opens the node in a directory, creating it if need be.
@@ -102,12 +100,11 @@ impl Node {
         let directory = directory.as_ref().to_path_buf();
         let marker = Marker::of(&directory);
         let clock = Clock::start();
-        let (cluster, limits) = (options.cluster, options.limits.clone());
-        let rules = options.rules.clone();
-        let (network_limits, decoding) = (options.network_limits.clone(), limits.clone());
+        let (network_limits, decoding) = (options.network_limits.clone(), options.limits.clone());
         let protection = options.protection.clone();
+        let opening = options.clone();
         let (engine, past, doubt) =
-            tokio::task::spawn_blocking(move || open_engine(&directory, options, clock))
+            tokio::task::spawn_blocking(move || open_engine(&directory, opening, clock))
                 .await
                 .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
 
@@ -125,9 +122,7 @@ impl Node {
                 events,
                 network,
                 clock,
-                cluster,
-                limits,
-                rules,
+                options,
                 beyond_loopback,
                 doubt,
                 listener: Mutex::default(),
@@ -206,9 +201,10 @@ impl Node {
         }
     }
 
-    /// The peers it is connected to, in either direction.
-    pub async fn peers(&self) -> Result<Vec<PeerStatus>, NodeError> {
-        Ok(self.status().await?.peers)
+    /// The peers it is connected to, in either direction, ascending.
+    pub async fn peers(&self) -> Result<Vec<Peer>, NodeError> {
+        let greeted = &self.inner.network.greeted;
+        Ok(self.status().await?.peers.iter().map(|peer| greeted.peer(peer)).collect())
     }
 
     /// Writes, all or nothing, and returns when everything is durable here.
@@ -290,7 +286,7 @@ impl Node {
 
     /// The secret of the cluster and the bounds, as the engine was given them.
     pub(crate) fn seals(&self) -> (&ClusterKey, &Limits) {
-        (&self.inner.cluster, &self.inner.limits)
+        (&self.inner.options.cluster, &self.inner.options.limits)
     }
 
     /// Where the node stands, in numbers; [`Metrics::exposition`] makes them a text for a monitoring system.
@@ -345,13 +341,26 @@ impl Node {
         self.inner.events.subscribe()
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        self.inner.clock
+    }
+
     pub(crate) fn now(&self) -> Instant {
         self.inner.clock.instant()
     }
 
     pub(crate) async fn ask(&self, request: Request) -> Result<Reply, NodeError> {
+        self.ask_after(|_| Some(request)).await?.ok_or(NodeError::Ended)
+    }
+
+    /// Asks what a look at the engine comes to, before anything else happens there; `None` if that is nothing.
+    pub(crate) async fn ask_after(
+        &self,
+        look: impl FnOnce(&Engine) -> Option<Request> + Send + 'static,
+    ) -> Result<Option<Reply>, NodeError> {
         let (reply, answer) = oneshot::channel();
-        self.inner.commands.send(Command::Request(request, reply)).await.map_err(|_| NodeError::Ended)?;
+        let ask = Command::Request(Box::new(look), reply);
+        self.inner.commands.send(ask).await.map_err(|_| NodeError::Ended)?;
         answer.await.map_err(|_| NodeError::Ended)
     }
 
@@ -442,15 +451,7 @@ fn open_engine(
         .or(certified)
         .or(logged)
         .unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
-    let mut seed = [0; 32];
-    seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
-    seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
-    let mut config = Config::new(node, options.cluster, seed).with_collections(options.collections);
-    config.rules = options.rules;
-    config.partitions = options.partitions;
-    config.limits = options.limits;
-    config.timing = options.timing;
-    let mut engine = past.open_engine(&config, clock.now())?;
+    let mut engine = past.open_engine(&options.into_config(node), clock.now())?;
     if let Some(doubt) = doubt {
         warn!(%doubt, "the node writes under a fresh identity");
         engine.distrust_past(clock.now());
@@ -477,6 +478,7 @@ pub(crate) fn refusal(reply: Reply) -> NodeError {
         Reply::Unknown { lsn } => NodeError::Unknown { lsn },
         Reply::Behind { missing } => NodeError::Behind { missing },
         Reply::TokenRefused(error) => error.into(),
+        Reply::NotRetired(error) => error.into(),
         _ => NodeError::Ended,
     }
 }

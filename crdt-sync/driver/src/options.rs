@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use conflict_store::Resolver;
-use crdt_sync::{Bytes, ClusterKey, Collection, Limits, NodeId, Rules, Timing};
+use crdt_sync::{
+    Authorization, Authorize, Bytes, ClusterKey, Collection, CollectionId, Config, Limits, NodeId, Rules,
+    Timing,
+};
+use uuid::Uuid;
 
 use crate::limits::NetworkLimits;
 use crate::net::Protection;
@@ -36,6 +40,10 @@ pub struct NodeOptions {
     pub(crate) node: Option<NodeId>,
     pub(crate) collections: Vec<Collection>,
     pub(crate) rules: Rules,
+    settled: Vec<CollectionId>,
+    tell_lost_writes: bool,
+    authorization: Authorization,
+    collects_deletions: bool,
     pub(crate) partitions: u16,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) protection: Protection,
@@ -56,6 +64,10 @@ impl NodeOptions {
             node: None,
             collections: Vec::new(),
             rules: Rules::default(),
+            settled: Vec::new(),
+            tell_lost_writes: false,
+            authorization: Authorization::default(),
+            collects_deletions: false,
             partitions: 1,
             listen: None,
             protection: Protection::None,
@@ -85,6 +97,38 @@ impl NodeOptions {
     /// Registers a rule. Every collection with a custom strategy needs the one it names.
     pub fn rule(mut self, rule: impl Resolver<Bytes> + Send + Sync + 'static) -> Self {
         self.rules = self.rules.with(rule);
+        self
+    }
+
+    /// Ends conflicts in a collection of documents as soon as this node sees them, by writing what the collection's rule
+    /// shows. Nodes that do so at the same time write one version; one node that does it is enough.
+    pub fn settle(mut self, documents: &Collection) -> Self {
+        self.settled.push(documents.id());
+        self
+    }
+
+    /// Tells by [`Event::ConcurrentWrite`](crdt_sync::Event::ConcurrentWrite) of writes that lost against one of this
+    /// node's own where the last writer wins. By default nobody is told: where two nodes were filled from one source,
+    /// that is one event for every key.
+    pub fn tell_lost_writes(mut self) -> Self {
+        self.tell_lost_writes = true;
+        self
+    }
+
+    /// Asks this before anything that a peer sent is merged, before a peer is greeted, and before this node writes.
+    /// Without it everybody who belongs to the cluster may do everything.
+    ///
+    /// Who a peer *is*, only [TLS](Self::tls) makes certain. What a refusal costs, and what a peer that relays can do
+    /// all the same, is told at [`Authorize`].
+    pub fn authorize(mut self, authorize: impl Authorize + 'static) -> Self {
+        self.authorization = Authorization::by(authorize);
+        self
+    }
+
+    /// Forgets deleted documents, once every member that was not retired is known to have the deletion. By default they
+    /// leave a tombstone for good, and a member that stays away for years finds them.
+    pub fn collect_deletions(mut self) -> Self {
+        self.collects_deletions = true;
         self
     }
 
@@ -160,5 +204,22 @@ impl NodeOptions {
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes;
         self
+    }
+
+    /// The engine's half of it, with randomness of its own.
+    pub(crate) fn into_config(self, node: NodeId) -> Config {
+        let mut seed = [0; 32];
+        seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+        seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+        let mut config = Config::new(node, self.cluster, seed).with_collections(self.collections);
+        config.rules = self.rules;
+        config.settled = self.settled;
+        config.tell_lost_writes = self.tell_lost_writes;
+        config.authorization = self.authorization;
+        config.collects_deletions = self.collects_deletions;
+        config.partitions = self.partitions;
+        config.limits = self.limits;
+        config.timing = self.timing;
+        config
     }
 }

@@ -15,7 +15,7 @@ use super::bucket::Bucket;
 use super::channel::Protection;
 use super::gate::Place;
 use super::outbound::{Queue, queue};
-use super::{Net, NetInput, Phase, Refusal, Stop, count, until};
+use super::{Connection, Net, NetInput, Phase, Refusal, Stop, count, until};
 
 const PREFIX: usize = 4;
 const BUFFER: usize = 64 << 10;
@@ -41,12 +41,13 @@ pub(super) async fn serve(
         }
     };
     let link = net.next_link();
-    let connection = Connection { net: &net, link, address, dialed, place: place.as_ref() };
+    let connection = Line { net: &net, link, address, dialed, place: place.as_ref() };
     let ended = tokio::select! {
         ended = connection.run(stream) => ended,
         () = until(&mut stop, Phase::Over) => Ok(()),
         () = displaced => Err(Refusal::Displaced),
     };
+    net.greeted.remove(link);
     debug!(link = link.0, ?ended, "connection ended");
     let _ = net.inputs.send(NetInput::Engine(Input::LinkDown { link })).await;
     if let Err(reason) = ended {
@@ -54,7 +55,7 @@ pub(super) async fn serve(
     }
 }
 
-struct Connection<'n> {
+struct Line<'n> {
     net: &'n Net,
     link: LinkId,
     address: SocketAddr,
@@ -62,7 +63,7 @@ struct Connection<'n> {
     place: Option<&'n Place>,
 }
 
-impl Connection<'_> {
+impl Line<'_> {
     async fn run(&self, stream: TcpStream) -> Result<(), Refusal> {
         let limits = &self.net.limits;
         let greet_by = Instant::now() + limits.handshake_deadline;
@@ -134,7 +135,10 @@ impl Connection<'_> {
                 return Ok(false);
             }
             // The engine takes only the first for granted, so that later ones need no look.
-            if let Ok(Message::Greeting(_)) = message {
+            if let Ok(Message::Greeting(greeting)) = message {
+                let (address, dialed) = (self.address, self.dialed);
+                let connection = Connection { address, dialed, certified: certified.is_some() };
+                self.net.greeted.add(self.link, greeting.node, connection);
                 return Ok(true);
             }
         }

@@ -8,6 +8,7 @@ mod gate;
 mod link;
 mod listener;
 mod outbound;
+mod peers;
 mod refusal;
 
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub(crate) use dialer::dial;
 pub(crate) use gate::Gate;
 pub(crate) use listener::listen;
 pub(crate) use outbound::Outbound;
+pub(crate) use peers::Greeted;
+pub use peers::{Connection, Peer};
 pub use refusal::{NetworkEvent, Refusal};
 
 use crate::limits::NetworkLimits;
@@ -44,6 +47,8 @@ pub(crate) struct Net {
     pub(crate) protection: Protection,
     pub(crate) gate: Arc<Gate>,
     pub(crate) events: broadcast::Sender<NetworkEvent>,
+    /// The connections on which a peer said who it is.
+    pub(crate) greeted: Greeted,
     /// The engine's bounds, by which frames are decoded.
     decoding: Arc<Limits>,
     /// Bytes of frames that may still be handed to the engine.
@@ -95,6 +100,7 @@ impl Net {
             limits: Arc::new(limits),
             protection,
             events: broadcast::channel(EVENTS).0,
+            greeted: Greeted::default(),
             decoding: Arc::new(decoding),
         }
     }
