@@ -9,4 +9,5 @@ pub mod planning;
 pub mod quorums;
 pub mod reconciling;
 pub mod sessions;
+pub mod syncing;
 pub mod workloads;

@@ -8,6 +8,7 @@ use core::ops::Deref;
 
 use crdt_core::codec;
 use crdt_core::{CanonicalBytes, FingerprintWriter};
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Bytes that never change and are cheap to clone: a clone shares the memory.
@@ -94,6 +95,35 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        codec::bytes::deserialize(deserializer)
+        deserializer.deserialize_bytes(BytesVisitor)
+    }
+}
+
+/// Shares what is there as soon as it is read: by way of a vector it would be allocated and copied twice, and small
+/// strings are most of what arrives.
+struct BytesVisitor;
+
+impl<'de> Visitor<'de> for BytesVisitor {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a byte string")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+        Ok(bytes.into())
+    }
+
+    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
+        Ok(bytes.into())
+    }
+
+    /// Formats without byte strings have lists of numbers. Their length is not taken on trust.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bytes, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = seq.next_element::<u8>()? {
+            bytes.push(byte);
+        }
+        Ok(bytes.into())
     }
 }

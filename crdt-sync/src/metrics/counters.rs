@@ -23,6 +23,9 @@ pub struct Counters {
     pub appended_records: u64,
     /// Bytes of these records.
     pub appended_bytes: u64,
+    /// Reports of the log that more is durable. A log that tells of each advance, as the driver's does, is synced once
+    /// for each.
+    pub syncs: u64,
     /// Commands to write.
     pub write_requests: u64,
     /// Reads of one key, and scans.
@@ -113,6 +116,7 @@ impl Counters {
         match input {
             Input::Frame { bytes, .. } => self.received.add(bytes),
             Input::Request { request, .. } => self.count_request(request),
+            Input::Durable { .. } => self.syncs += 1,
             _ => {}
         }
     }

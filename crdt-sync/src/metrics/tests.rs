@@ -17,6 +17,7 @@ fn sample() -> Metrics {
         appends: 3,
         appended_records: 4,
         appended_bytes: 5,
+        syncs: 18,
         write_requests: 6,
         read_requests: 7,
         session_requests: 8,

@@ -134,6 +134,7 @@ impl Exposition<'_> {
             ("appends_total", "Batches handed to the log.", counters.appends),
             ("appended_records_total", "Records handed to the log.", counters.appended_records),
             ("appended_bytes_total", "Bytes of records handed to the log.", counters.appended_bytes),
+            ("syncs_total", "Reports of the log that more is durable.", counters.syncs),
             ("write_requests_total", "Commands to write.", counters.write_requests),
             ("read_requests_total", "Reads and scans.", counters.read_requests),
             ("session_requests_total", "Requests in sessions of clients.", counters.session_requests),

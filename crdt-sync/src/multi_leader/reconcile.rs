@@ -287,7 +287,7 @@ impl MultiLeader {
         let Some(session) = self.sessions.get_mut(&number) else {
             return;
         };
-        if session.theirs.is_none() || !session.plan(context.replica.partition(number)) {
+        if session.theirs.is_none() || !session.plan(context.replica.partition_mut(number)) {
             return;
         }
         self.send_states(number, context);

@@ -197,8 +197,9 @@ impl Session {
         self.trusted && root_of(&self.ours).without(self.outgoing.weight) == root_of(theirs).without(weight)
     }
 
-    /// Once the trees are compared: which states to send. Returns whether that is known now.
-    pub(super) fn plan(&mut self, partition: &Partition) -> bool {
+    /// Once the trees are compared: which states to send. Returns whether that is known now. The comparison is over
+    /// then and asks for nothing more, so that nobody looks at the photograph any more.
+    pub(super) fn plan(&mut self, partition: &mut Partition) -> bool {
         if self.outgoing.planned {
             return true;
         }
@@ -212,11 +213,13 @@ impl Session {
         let mut keys: Vec<_> =
             handles.iter().flat_map(|handle| partition.cells.photographed(*handle)).collect();
         keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        for (key, weight) in keys {
-            self.outgoing.weight = self.outgoing.weight.with(weight);
-            self.outgoing.pending.entry(key).or_default();
-        }
+        self.outgoing.weight = keys.iter().fold(self.outgoing.weight, |sum, (_, weight)| sum.with(*weight));
+        // Answers that are made already stay as they are. Keys come in order, so that the map is built in one go.
+        let mut pending: BTreeMap<_, _> = keys.into_iter().map(|(key, _)| (key, None)).collect();
+        pending.append(&mut self.outgoing.pending);
+        self.outgoing.pending = pending;
         self.outgoing.planned = true;
+        partition.cells.forget_photograph();
         let stats = self.tree.session.stats();
         self.report.rounds = stats.rounds.into();
         self.report.tree_bytes = stats.bytes_sent + stats.bytes_received;

@@ -12,7 +12,8 @@ use super::{Coverage, ItemKey, MergeOutcome, Replica};
 use crate::bytes::Bytes;
 use crate::cell::{self, Answer, Cell, CellError};
 use crate::collection::{CollectionId, Kind};
-use crate::entry::{Entry, Position};
+use crate::entry::{Chain, Entry, Position};
+use crate::history::Retained;
 use crate::time::WallTime;
 use crate::wire::{ItemState, Run, Standing, StatesPart};
 
@@ -132,6 +133,8 @@ struct Admitted {
     kind: Kind,
     effect: (Cell, CausalContext),
     bytes: Bytes,
+    /// The chain after it.
+    chain: Chain,
 }
 
 impl Replica {
@@ -147,20 +150,21 @@ impl Replica {
             return Ok(RunOutcome::Applied(0));
         }
         let number = run.partition;
-        let after = self.partition(number).histories.head(run.origin);
+        let Run { partition, origin, chain, .. } = *run;
+        let after = self.partition(number).histories.head(origin);
         let entries = new.iter().map(|admitted| admitted.bytes.clone()).collect();
-        let lsn = self.journal.append(&JournalRecord::Entries(Run { after, entries, ..run.clone() }));
-        for admitted in &new {
-            self.clock.observe(admitted.entry.stamp, wall);
+        let lsn =
+            self.journal.append(&JournalRecord::Entries(Run { partition, origin, after, entries, chain }));
+        let applied = new.len();
+        for Admitted { entry, kind, effect, bytes, chain } in new {
+            self.clock.observe(entry.stamp, wall);
             let partition = self.partition_mut(number);
-            partition.apply(&admitted.entry, &admitted.effect, admitted.kind, lsn);
-            partition.remember(run.origin, admitted.bytes.clone(), lsn);
-            let Entry { collection, key, stamp, .. } = &admitted.entry;
-            let item = ItemKey { collection: *collection, key: key.clone() };
-            let stamp = Stamp { time: *stamp, replica: run.origin };
-            self.note_lost_write(number, item, stamp, lsn);
+            partition.apply(&entry, &effect, kind, lsn);
+            partition.remember_checked(origin, Retained { bytes, chain, lsn });
+            let item = ItemKey { collection: entry.collection, key: entry.key };
+            self.note_lost_write(number, item, Stamp { time: entry.stamp, replica: origin }, lsn);
         }
-        Ok(RunOutcome::Applied(new.len()))
+        Ok(RunOutcome::Applied(applied))
     }
 
     /// Joins a part of a peer's states; all of it or, on an error, nothing. Says what each of them lacks.
@@ -350,7 +354,7 @@ impl Replica {
         if run.after.sequence > head.sequence {
             return Ok(None);
         }
-        self.check_chain(run)?;
+        let chains = self.check_chain(run)?;
         let known = usize::try_from(head.sequence - run.after.sequence).unwrap_or(usize::MAX);
         if run.entries.len() <= known {
             return Ok(Some(Vec::new()));
@@ -362,18 +366,20 @@ impl Replica {
         if run.origin == self.id {
             return Err(RunError::Outrun);
         }
-        let fresh = (head.sequence + 1..).zip(&run.entries[known..]);
+        let fresh = (head.sequence + 1..).zip(run.entries[known..].iter().zip(&chains[known..]));
         fresh
-            .map(|(sequence, bytes)| self.admit_entry(run, sequence, bytes))
+            .map(|(sequence, (bytes, chain))| self.admit_entry(run, sequence, bytes, *chain))
             .collect::<Result<_, _>>()
             .map(Some)
     }
 
-    /// The run must hash to the chain value it came with and agree with what is known of its origin.
-    fn check_chain(&self, run: &Run) -> Result<(), RunError> {
+    /// The run must hash to the chain value it came with and agree with what is known of its origin. Returns the chain
+    /// after each of its entries.
+    fn check_chain(&self, run: &Run) -> Result<Vec<Chain>, RunError> {
         let history = self.partition(run.partition).histories.get(run.origin);
         let mut at = run.after;
         let mut entries = run.entries.iter();
+        let mut chains = Vec::with_capacity(run.entries.len());
         loop {
             let known = history.and_then(|history| history.at(at.sequence));
             if at.sequence == 0 && at != Position::default() {
@@ -390,9 +396,10 @@ impl Replica {
                 sequence: at.sequence + 1,
                 chain: at.chain.then(run.origin, run.partition, entry),
             };
+            chains.push(at.chain);
         }
         if at.chain == run.chain {
-            Ok(())
+            Ok(chains)
         } else {
             Err(RunError::BrokenChain { origin: run.origin, after: run.after.sequence })
         }
@@ -422,7 +429,13 @@ impl Replica {
         Ok(())
     }
 
-    fn admit_entry(&self, run: &Run, sequence: u64, bytes: &Bytes) -> Result<Admitted, RunError> {
+    fn admit_entry(
+        &self,
+        run: &Run,
+        sequence: u64,
+        bytes: &Bytes,
+        chain: Chain,
+    ) -> Result<Admitted, RunError> {
         let limits = self.config.limits.codec();
         let entry: Entry = codec::decode_payload(bytes, &limits)?;
         let kind = self.kind_of(entry.collection)?;
@@ -431,7 +444,7 @@ impl Replica {
         let dot = Dot::new(run.origin, sequence).ok_or(broken)?;
         let effect = cell::effect_of(&entry, kind, dot, &limits)?;
         self.check_own_dots(run.partition, &effect.1)?;
-        Ok(Admitted { entry, kind, effect, bytes: bytes.clone() })
+        Ok(Admitted { entry, kind, effect, bytes: bytes.clone(), chain })
     }
 
     fn admit_state(

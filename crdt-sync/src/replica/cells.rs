@@ -137,11 +137,18 @@ impl Cells {
         change: impl FnOnce(&mut Cell) -> Change,
     ) -> Change {
         self.keep_image(key);
-        let held = self.by_key.get_mut(key);
-        let mut cell = held.map_or_else(
-            || Cell::vacant(kind),
-            |held| core::mem::replace(&mut held.cell, Cell::vacant(kind)),
-        );
+        let Some(held) = self.by_key.get_mut(key) else {
+            let mut cell = Cell::vacant(kind);
+            let changed = change(&mut cell);
+            if changed.is_changed() {
+                self.conflicts.note(key, &cell, lsn);
+                if !cell.is_vacant() {
+                    self.insert(key, cell, lsn);
+                }
+            }
+            return changed;
+        };
+        let mut cell = core::mem::replace(&mut held.cell, Cell::vacant(kind));
         let changed = change(&mut cell);
         if changed.is_changed() {
             self.put(key, cell, lsn);
@@ -158,22 +165,36 @@ impl Cells {
         if cell.is_vacant() {
             return self.remove(key);
         }
-        self.note_change(key);
+        let Some(held) = self.by_key.get_mut(key) else {
+            return self.insert(key, cell, lsn);
+        };
         let digest = cell.digest();
-        self.bury(key, &cell, lsn);
-        if let Some(held) = self.by_key.get_mut(key) {
-            note(&mut self.photograph, held.hash, key, Some(held.digest));
-            mirrored(self.tree.replace(held.hash, held.digest, digest));
-            sketched(&mut self.sketch, held.hash, Some(held.digest), Some(digest));
-            *held = Held { cell, lsn, digest, hash: held.hash };
-            return;
+        note(&mut self.photograph, held.hash, key, Some(held.digest));
+        mirrored(self.tree.replace(held.hash, held.digest, digest));
+        sketched(&mut self.sketch, held.hash, Some(held.digest), Some(digest));
+        // What is held may be out of its place by now, so it cannot be asked whether it is a deletion.
+        if !self.deleted.is_empty() {
+            self.deleted.remove(&(held.lsn, key.clone()));
         }
-        let hash = self.hash_of(key);
+        if cell.is_deleted() {
+            self.deleted.insert((lsn, key.clone()));
+        }
+        *held = Held { cell, lsn, digest, hash: held.hash };
+        self.note_change(key);
+    }
+
+    /// Holds a cell under a key that is new here.
+    fn insert(&mut self, key: &ItemKey, cell: Cell, lsn: Lsn) {
+        let (digest, hash) = (cell.digest(), self.hash_of(key));
         note(&mut self.photograph, hash, key, None);
         mirrored(self.tree.insert(hash, digest));
         sketched(&mut self.sketch, hash, None, Some(digest));
         self.by_hash.entry(hash).or_default().push(key.clone());
+        if cell.is_deleted() {
+            self.deleted.insert((lsn, key.clone()));
+        }
         self.by_key.insert(key.clone(), Held { cell, lsn, digest, hash });
+        self.note_change(key);
     }
 
     /// Whether a deleted document is held.
@@ -190,16 +211,6 @@ impl Cells {
     /// Takes a key out, whatever is held under it.
     pub(crate) fn forget(&mut self, key: &ItemKey) {
         self.remove(key);
-    }
-
-    /// Keeps the list of deleted documents true when a key is about to hold this cell.
-    fn bury(&mut self, key: &ItemKey, cell: &Cell, lsn: Lsn) {
-        if let Some(held) = self.by_key.get(key) {
-            self.deleted.remove(&(held.lsn, key.clone()));
-        }
-        if cell.is_deleted() {
-            self.deleted.insert((lsn, key.clone()));
-        }
     }
 
     /// The digest and number of all cells.
@@ -294,6 +305,7 @@ impl Cells {
         f: &mut dyn FnMut(KeyHash, &ItemKey, u128),
     ) {
         let changed = self.photograph.as_ref().map(|photograph| &photograph.changed);
+        let changed = changed.filter(|changed| !changed.is_empty());
         for (&hash, keys) in self.by_hash.range(first..=last) {
             for key in keys {
                 let noted = changed.and_then(|changed| changed.get(&(hash, key.clone())));

@@ -14,7 +14,7 @@ use super::{Config, JournalRecord};
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
-use crate::entry::{Chain, Entry, Position};
+use crate::entry::{Chain, Delta, Entry, Position};
 use crate::history::{Histories, Retained};
 use crate::merkle::{TreeError, TreeKey};
 use crate::wire::Standing;
@@ -72,8 +72,14 @@ impl Partition {
     pub(crate) fn apply(&mut self, entry: &Entry, effect: &(Cell, CausalContext), kind: Kind, lsn: Lsn) {
         let key = ItemKey { collection: entry.collection, key: entry.key.clone() };
         let (delta, delta_context) = effect;
-        let held = self.cells.get(&key).map(|held| &held.cell);
-        let spoken_of = self.forks.spoken_of(&self.histories, entry, held, delta_context);
+        let spoken_of = match &entry.delta {
+            Delta::SetAdd { .. } | Delta::SetRemove { .. } => {
+                let held = self.cells.get(&key).map(|held| &held.cell);
+                self.forks.spoken_of(&self.histories, entry, held, delta_context)
+            }
+            // They name no dots, so that the cell need not be looked up for them.
+            Delta::Document(_) | Delta::Counter { .. } | Delta::Register(_) => None,
+        };
         let delta_context = spoken_of.as_ref().unwrap_or(delta_context);
         let (context, max_revisions) = (&self.context, self.max_revisions);
         let _ = self.cells.change(&key, kind, lsn, |cell| {
@@ -90,6 +96,15 @@ impl Partition {
         let chain = self.histories.head(origin).chain.then(root, self.number, &bytes);
         self.histories.push(origin, Retained { bytes, chain, lsn });
         chain
+    }
+
+    /// The same for an entry whose chain was computed when it was checked, under its origin's own name.
+    pub(crate) fn remember_checked(&mut self, origin: ReplicaId, entry: Retained) {
+        if self.forks.root_of(origin) == origin {
+            self.histories.push(origin, entry);
+        } else {
+            self.remember(origin, entry.bytes, entry.lsn);
+        }
     }
 
     /// Joins the state a peer holds under a key, given everything the peer has seen.

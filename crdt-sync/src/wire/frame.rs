@@ -99,9 +99,8 @@ pub fn decode(frame: &[u8], limits: &Limits) -> Result<Message, WireError> {
 }
 
 fn with_head<T: Serialize>(tag: u8, body: &T) -> Vec<u8> {
-    let mut frame = Vec::from([MAGIC[0], MAGIC[1], PROTOCOL_VERSION, tag]);
-    frame.extend_from_slice(&codec::encode_payload(body));
-    frame
+    // The head's bytes are encoded as they are, so that the body need not be copied behind them.
+    codec::encode_payload(&(MAGIC[0], MAGIC[1], PROTOCOL_VERSION, tag, body))
 }
 
 fn body_of<T: Serialize + DeserializeOwned>(body: &[u8], limits: &Limits) -> Result<T, WireError> {

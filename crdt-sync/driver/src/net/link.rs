@@ -233,7 +233,8 @@ impl<'n> Pace<'n> {
 
 /// Memory grows with what really arrives, not with what was announced. `None` when the connection ended before.
 async fn read_exactly(reader: &mut Reader, length: usize) -> Result<Option<Vec<u8>>, Refusal> {
-    let mut bytes = Vec::new();
+    // As much as may be read at a time anyway: most frames are no longer.
+    let mut bytes = Vec::with_capacity(length.min(BUFFER));
     match reader.take(length as u64).read_to_end(&mut bytes).await {
         Ok(read) if read == length => Ok(Some(bytes)),
         Ok(_) => Ok(None),

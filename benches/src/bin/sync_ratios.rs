@@ -1,0 +1,231 @@
+//! Syncs and durable writes of whole nodes beside the sum of what they cannot do without, as tables.
+//!
+//! `cargo run --release -p crdt-benches --bin sync_ratios -- [part of a name] [--keys n] [--rounds n] [--seconds s]
+//! [--folder path] [--role alone kind way keys]`
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    reason = "a command line program"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crdt_benches::logs::{ours::Ours, records::Records, workloads};
+use crdt_benches::paired::{median, rotate};
+use crdt_benches::syncing::data::{Kind, Way};
+use crdt_benches::syncing::nodes::{self, Account};
+use crdt_benches::syncing::writes::{Commands, VALUE};
+use crdt_benches::syncing::{pair, parts, process};
+
+struct Tables {
+    filter: String,
+    keys: u64,
+    rounds: u64,
+    /// How long a turn of durable writes takes.
+    time: Duration,
+    folder: PathBuf,
+}
+
+/// What the process that does the parts alone said, in seconds.
+struct Alone {
+    decode: f64,
+    append: f64,
+    insert: f64,
+    tree: f64,
+    chain: f64,
+    index: f64,
+    giving: f64,
+    taking: f64,
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|arg| arg == "--role") {
+        return play(&args[1..]);
+    }
+    let tables = Tables::from_arguments(args.into_iter());
+    let root = tempfile::tempdir_in(&tables.folder).expect("a folder");
+    println!("Files on {}, load {}.\n", process::file_system(root.path()), process::load());
+    tables.syncs(root.path());
+    tables.writes(root.path());
+    println!("\nLoad {} at the end.", process::load());
+}
+
+/// What this program does when it was started by itself.
+fn play(args: &[String]) {
+    let [role, kind, way, keys, rest @ ..] = args else { panic!("a role and what to do in it") };
+    let kind: Kind = kind.parse().expect("a kind");
+    let way: Way = way.parse().expect("a way");
+    let keys = keys.parse().expect("a number");
+    match (role.as_str(), rest) {
+        ("serve", [folder]) => nodes::serve(Path::new(folder), kind, way, keys),
+        ("fetch", [folder, from]) => {
+            nodes::fetch(Path::new(folder), kind, way, keys, from.parse().expect("an address"));
+        }
+        ("alone", rest) => alone(kind, way, keys, rest.first().map(Path::new)),
+        _ => panic!("no role {role:?} with {rest:?}"),
+    }
+}
+
+/// Does what a sync cannot do without in one process, and says how long it took.
+fn alone(kind: Kind, way: Way, keys: u64, root: Option<&Path>) {
+    let temporary = std::env::temp_dir();
+    let folder = tempfile::tempdir_in(root.unwrap_or(&temporary)).expect("a folder");
+    let crossing = pair::cross(kind, way, keys);
+    let parts = parts::measure(kind, way, &crossing, folder.path());
+    let times = [
+        parts.decode,
+        parts.append,
+        parts.insert,
+        parts.tree,
+        parts.chain,
+        parts.index,
+        crossing.giving,
+        crossing.taking,
+    ];
+    println!("{}", times.map(|time| time.as_secs_f64().to_string()).join(" "));
+}
+
+impl Alone {
+    fn start(root: &Path, kind: Kind, way: Way, keys: u64) -> Self {
+        let program = std::env::current_exe().expect("this program");
+        let output = Command::new(program)
+            .args(["--role", "alone", kind.name(), way.name(), &keys.to_string()])
+            .arg(root)
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .expect("a process");
+        let said = String::from_utf8(output.stdout).expect("text");
+        let times: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [decode, append, insert, tree, chain, index, giving, taking] = times[..] else {
+            panic!("it said {said:?}");
+        };
+        Self { decode, append, insert, tree, chain, index, giving, taking }
+    }
+
+    fn sum(&self) -> f64 {
+        self.decode + self.append + self.insert + self.tree
+    }
+}
+
+impl Tables {
+    fn from_arguments(mut args: impl Iterator<Item = String>) -> Self {
+        let mut tables = Self {
+            filter: String::new(),
+            keys: 1_000_000,
+            rounds: 3,
+            time: Duration::from_secs(1),
+            folder: std::env::temp_dir(),
+        };
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--folder" => tables.folder = args.next().map_or(tables.folder, PathBuf::from),
+                "--keys" => tables.keys = number(&mut args).unwrap_or(tables.keys),
+                "--rounds" => tables.rounds = number(&mut args).unwrap_or(tables.rounds).max(1),
+                "--seconds" => {
+                    let seconds = args.next().and_then(|text| text.parse().ok()).filter(|s| *s > 0.0);
+                    tables.time = seconds.map_or(tables.time, Duration::from_secs_f64);
+                }
+                _ => tables.filter = arg,
+            }
+        }
+        tables
+    }
+
+    fn syncs(&self, root: &Path) {
+        println!(
+            "| what | s | CPU s, fetching and serving | peak MiB, both | MB | sum of parts, s | \
+                  decode, append, insert, tree | chain, index | engines alone, taking and giving | sync / sum | \
+                  range |"
+        );
+        println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+        for (kind, way) in Kind::ALL.into_iter().flat_map(|kind| Way::ALL.map(|way| (kind, way))) {
+            let what = format!("sync of {} by {}", kind.name(), way.name());
+            if what.contains(&self.filter) {
+                self.sync(&what, root, kind, way);
+            }
+        }
+    }
+
+    fn sync(&self, what: &str, root: &Path, kind: Kind, way: Way) {
+        let mut turns: Vec<(Account, Account, Alone)> = Vec::new();
+        for _ in 0..self.rounds {
+            let (serve, fetch) = nodes::sync(root, kind, way, self.keys);
+            turns.push((serve, fetch, Alone::start(root, kind, way, self.keys)));
+        }
+        let of = |figure: &dyn Fn(&(Account, Account, Alone)) -> f64| median(turns.iter().map(figure));
+        let fetched = |figure: fn(&Account) -> f64| of(&|turn| figure(&turn.1));
+        let served = |figure: fn(&Account) -> f64| of(&|turn| figure(&turn.0));
+        let alone = |figure: fn(&Alone) -> f64| of(&|turn| figure(&turn.2));
+        let ratios: Vec<f64> = turns.iter().map(|(_, fetch, alone)| fetch.seconds / alone.sum()).collect();
+        println!(
+            "| {what} | {:.2} | {:.2}, {:.2} | {:.0}, {:.0} | {:.1} | {:.2} | {:.2}, {:.2}, {:.2}, {:.2} | \
+             {:.2}, {:.2} | {:.2}, {:.2} | **{:.2}** | {:.2} to {:.2} |",
+            fetched(|account| account.seconds),
+            fetched(|account| account.cpu),
+            served(|account| account.cpu),
+            fetched(|account| account.peak as f64),
+            served(|account| account.peak as f64),
+            fetched(|account| account.received as f64) / 1e6,
+            alone(Alone::sum),
+            alone(|alone| alone.decode),
+            alone(|alone| alone.append),
+            alone(|alone| alone.insert),
+            alone(|alone| alone.tree),
+            alone(|alone| alone.chain),
+            alone(|alone| alone.index),
+            alone(|alone| alone.taking),
+            alone(|alone| alone.giving),
+            median(ratios.iter().copied()),
+            ratios.iter().copied().fold(f64::MAX, f64::min),
+            ratios.iter().copied().fold(0.0, f64::max),
+        );
+    }
+
+    fn writes(&self, root: &Path) {
+        println!(
+            "\n| durable commands, values of {VALUE} B | bytes each | node/s | writes/s | log/s | syncs each, \
+                  node and log | node / log | range |"
+        );
+        println!("|---|---:|---:|---:|---:|---:|---:|---:|");
+        for (writes, callers) in [1, 64, 1_024].into_iter().flat_map(|writes| [(writes, 1), (writes, 64)]) {
+            let plural = if callers == 1 { "caller" } else { "callers" };
+            let what = format!("durable commands of {writes} by {callers} {plural}");
+            if what.contains(&self.filter) {
+                self.row(&what, root, Commands { callers, writes });
+            }
+        }
+    }
+
+    fn row(&self, what: &str, root: &Path, commands: Commands) {
+        let bytes = commands.record_bytes();
+        let records = Arc::new(Records::new(bytes, 0));
+        let callers = usize::try_from(commands.callers).expect("few");
+        let mut turns =
+            [commands.by_node(root, self.time), workloads::share::<Ours>(root, &records, callers, self.time)];
+        let rounds = rotate(self.rounds, &mut turns);
+        let rate = |which: usize| median(rounds[which].iter().map(|sample| sample.rate));
+        let syncs = |which: usize| median(rounds[which].iter().filter_map(|sample| sample.syncs));
+        let ratios: Vec<f64> =
+            rounds[0].iter().zip(&rounds[1]).map(|(node, log)| node.rate / log.rate).collect();
+        println!(
+            "| {what} | {bytes} | {:.0} | {:.0} | {:.0} | {:.3}, {:.3} | **{:.2}** | {:.2} to {:.2} |",
+            rate(0),
+            rate(0) * commands.writes as f64,
+            rate(1),
+            syncs(0),
+            syncs(1),
+            median(ratios.iter().copied()),
+            ratios.iter().copied().fold(f64::MAX, f64::min),
+            ratios.iter().copied().fold(0.0, f64::max),
+        );
+    }
+}
+
+fn number(args: &mut impl Iterator<Item = String>) -> Option<u64> {
+    args.next().and_then(|text| text.parse().ok())
+}

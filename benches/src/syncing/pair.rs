@@ -1,0 +1,147 @@
+//! Two engines in one process, without disks and sockets: what crosses between them, and how long each works for it.
+
+#![allow(clippy::disallowed_methods, reason = "a stopwatch")]
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crdt_sync::time::{Now, WallTime};
+use crdt_sync::{Engine, Input, LinkId, Output, Request, RequestId};
+use replication_log::Lsn;
+
+use super::data::{Kind, Way};
+
+/// Writes in one command.
+pub const AT_ONCE: u64 = 10_000;
+
+const LINK: LinkId = LinkId(1);
+
+/// What the empty one of two engines received until both agreed, and what it and the other did for it.
+pub struct Crossing {
+    /// The frames that arrived, in order.
+    pub frames: Vec<Vec<u8>>,
+    /// The batches of records that it appended.
+    pub batches: Vec<Vec<Vec<u8>>>,
+    /// How long the one that had everything worked.
+    pub giving: Duration,
+    /// How long the empty one worked.
+    pub taking: Duration,
+}
+
+/// An engine on a disk that is always done.
+struct Side {
+    engine: Engine,
+    sent: VecDeque<Vec<u8>>,
+    batches: Vec<Vec<Vec<u8>>>,
+    worked: Duration,
+}
+
+/// The records that commands of so many writes are appended as.
+pub fn records_of(engine: &mut Engine, id: u64, writes: Vec<crdt_sync::Write>) -> Vec<Vec<u8>> {
+    engine.handle(now(id), Input::Request { id: RequestId(id), request: Request::Write(writes) });
+    let mut appended = Vec::new();
+    let mut last = Lsn::ZERO;
+    while let Some(output) = engine.poll_output() {
+        if let Output::Append { first, records } = output {
+            last = Lsn::new(first.get() + records.len() as u64 - 1);
+            appended.extend(records);
+        }
+    }
+    engine.handle(now(id), Input::Durable { lsn: last });
+    while engine.poll_output().is_some() {}
+    appended
+}
+
+/// A new engine.
+///
+/// # Panics
+///
+/// When there is none with such a configuration.
+pub fn engine(way: Way, node: u8, kind: Kind) -> Engine {
+    let none = Vec::<(Lsn, Vec<u8>)>::new();
+    let mut engine = Engine::open(way.config(node, kind), none, now(0)).expect("a new engine");
+    while let Some(output) = engine.poll_output() {
+        if let Output::Append { first, records } = output {
+            let lsn = Lsn::new(first.get() + records.len() as u64 - 1);
+            engine.handle(now(0), Input::Durable { lsn });
+        }
+    }
+    engine
+}
+
+/// Lets an engine with so many keys and an empty one come to agree.
+///
+/// # Panics
+///
+/// When they do not.
+pub fn cross(kind: Kind, way: Way, keys: u64) -> Crossing {
+    let mut giver = Side::new(way, 1, kind);
+    for first in (0..keys).step_by(usize::try_from(AT_ONCE).unwrap_or(usize::MAX)) {
+        let writes = (first..keys.min(first + AT_ONCE)).map(|number| kind.write(number)).collect();
+        records_of(&mut giver.engine, first, writes);
+    }
+    let mut taker = Side::new(way, 2, kind);
+    let mut clock = keys;
+    giver.take(clock, Input::LinkUp { link: LINK, dialed: false });
+    taker.take(clock, Input::LinkUp { link: LINK, dialed: true });
+    let mut frames = Vec::new();
+    let mut quiet = 0;
+    while quiet < 100 {
+        if let Some(frame) = giver.sent.pop_front() {
+            frames.push(frame.clone());
+            taker.take(clock, Input::Frame { link: LINK, bytes: frame });
+        } else if let Some(frame) = taker.sent.pop_front() {
+            giver.take(clock, Input::Frame { link: LINK, bytes: frame });
+        } else if [&giver, &taker].iter().all(|side| side.engine.status().peers.iter().all(|p| p.in_sync)) {
+            break;
+        } else {
+            quiet += 1;
+            clock += 250;
+            giver.take(clock, Input::Timer);
+            taker.take(clock, Input::Timer);
+        }
+    }
+    let roots = [&giver, &taker].map(|side| side.engine.status().partitions[0].root);
+    assert_eq!((roots[0], roots[0].count), (roots[1], keys), "the two agree");
+    Crossing { frames, batches: taker.batches, giving: giver.worked, taking: taker.worked }
+}
+
+impl Side {
+    fn new(way: Way, node: u8, kind: Kind) -> Self {
+        Self {
+            engine: engine(way, node, kind),
+            sent: VecDeque::new(),
+            batches: Vec::new(),
+            worked: Duration::ZERO,
+        }
+    }
+
+    fn take(&mut self, clock: u64, input: Input) {
+        let mut next = Some(input);
+        while let Some(input) = next.take() {
+            let start = Instant::now();
+            self.engine.handle(now(clock), input);
+            let outputs: Vec<Output> = std::iter::from_fn(|| self.engine.poll_output()).collect();
+            self.worked += start.elapsed();
+            for output in outputs {
+                match output {
+                    Output::Append { first, records } => {
+                        let lsn = Lsn::new(first.get() + records.len() as u64 - 1);
+                        next = Some(Input::Durable { lsn });
+                        self.batches.push(records);
+                    }
+                    Output::Send { frame, .. } => self.sent.push_back(frame),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// So many milliseconds after the beginning.
+pub(super) fn now(milliseconds: u64) -> Now {
+    Now {
+        instant: crdt_sync::time::Instant::from_micros(milliseconds * 1_000),
+        wall: WallTime::from_millis(1_700_000_000_000 + milliseconds),
+    }
+}
