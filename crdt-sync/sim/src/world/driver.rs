@@ -32,8 +32,27 @@ impl World {
         let Some(engine) = &mut node.engine else {
             return Ok(());
         };
-        engine.handle(now, input);
+        if self.is_asked {
+            let before = engine.own_heads();
+            engine.handle(now, input);
+            let grown = (0..).zip(&before).map(|(partition, head)| (partition, *head, engine.own_entries_after(partition, *head)));
+            for (partition, before, entries) in grown {
+                self.grown.extend(self.lineage.grow(partition.into(), engine.replica(), before, entries));
+            }
+        } else {
+            engine.handle(now, input);
+        }
+        if self.has_forks {
+            self.name_branches(number);
+        }
         self.drain(number)
+    }
+
+    /// Notes what the branches are called that a node knows of.
+    pub(super) fn name_branches(&mut self, number: usize) {
+        for (branch, root) in self.nodes[number].engine.iter().flat_map(Engine::branches) {
+            self.lineage.name(branch, root);
+        }
     }
 
     /// A timer rings, unless another was set since.
