@@ -139,7 +139,8 @@ pub(crate) fn outcome(
     if let Some(command) = model.misplaced(&known) {
         let (survival, fate) = (command.survival(&known), command.fate);
         let (request, origin) = (command.request.0, command.origin);
-        let detail = format!("{survival:?} is known of request {request} of {origin}, whose fate is {fate:?}");
+        let detail =
+            format!("{survival:?} is known of request {request} of {origin}, whose fate is {fate:?}");
         return Err(Violation::WrongEntries { detail });
     }
     for item in model.items().filter(|item| !model.smudged.contains(item)) {

@@ -64,7 +64,7 @@ impl Sight {
         cell: Option<&Cell>,
         lineage: &Lineage,
     ) -> Result<(), String> {
-        if model.ambiguous.contains(item) {
+        if model.is_unsure_of(item) {
             return Ok(());
         }
         let now = Self::of(cell, lineage);

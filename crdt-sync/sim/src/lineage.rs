@@ -137,6 +137,11 @@ impl Lineage {
         Some(Place { sequence, ..to })
     }
 
+    /// The partition of an entry.
+    pub(crate) fn partition_of(&self, place: Place) -> usize {
+        self.limbs[place.limb].partition
+    }
+
     /// The identity under which an entry was written.
     pub(crate) fn origin_of(&self, place: Place) -> ReplicaId {
         self.limbs[place.limb].root

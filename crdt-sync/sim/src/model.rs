@@ -90,6 +90,8 @@ pub(crate) struct Model {
     named: BTreeMap<ItemKey, Vec<(usize, VersionId)>>,
     /// The first command that became an entry.
     by_place: BTreeMap<Place, usize>,
+    /// Identities of which nothing can be said in a partition: two histories were taken for one.
+    mixed: BTreeSet<(usize, ReplicaId)>,
     /// Keys to which a command wrote of which only some entries are left, so that nobody can say what they must be.
     pub(crate) smudged: BTreeSet<ItemKey>,
     /// Sets in which two branches of an identity hold one element under one dot: a removal may mean either.
@@ -160,7 +162,7 @@ impl Command {
 }
 
 impl Model {
-    pub(crate) fn add(&mut self, command: Command) {
+    pub(crate) fn add(&mut self, command: Command, lineage: &Lineage) {
         let mut command = command;
         let index = self.commands.len();
         let owner = |place: &Place| self.by_place.get(place).copied();
@@ -178,6 +180,10 @@ impl Model {
             self.by_place.entry(*place).or_insert(index);
         }
         self.note_ambiguous(&command);
+        if self.is_mixed(&command, lineage) {
+            command.smudged = true;
+            self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
+        }
         for (fact, (item, _)) in command.facts.iter().enumerate() {
             self.by_item.entry(item.clone()).or_default().push((index, fact));
         }
@@ -198,6 +204,31 @@ impl Model {
         true
     }
 
+    /// Two histories of these identities were taken for one, and nobody could see it.
+    pub(crate) fn mix(&mut self, identities: &BTreeSet<(usize, ReplicaId)>, lineage: &Lineage) {
+        if self.mixed.len() == identities.len() {
+            return;
+        }
+        self.mixed.clone_from(identities);
+        for index in 0..self.commands.len() {
+            if self.is_mixed(&self.commands[index], lineage) {
+                let command = &mut self.commands[index];
+                (command.smudged, command.at_risk) = (true, true);
+                self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
+            }
+        }
+    }
+
+    /// Whether nobody can say what a key shows.
+    pub(crate) fn is_unsure_of(&self, item: &ItemKey) -> bool {
+        self.ambiguous.contains(item) || (!self.mixed.is_empty() && self.smudged.contains(item))
+    }
+
+    fn is_mixed(&self, command: &Command, lineage: &Lineage) -> bool {
+        let mut places = command.entries.iter();
+        places.any(|place| self.mixed.contains(&(lineage.partition_of(*place), command.origin)))
+    }
+
     fn note_ambiguous(&mut self, command: &Command) {
         for (item, fact) in command.facts.iter().filter(|_| command.twin_of.is_none()) {
             let Fact::Elements { added, .. } = fact else { continue };
@@ -214,7 +245,8 @@ impl Model {
 
     /// A node lost its disk, and with it perhaps these entries.
     pub(crate) fn lose_disk(&mut self, node: usize, losses: &[Loss], lineage: &Lineage) {
-        let place = |loss: &Loss| Some((loss.lost_above, lineage.find(loss.partition, loss.origin, loss.head)?));
+        let place =
+            |loss: &Loss| Some((loss.lost_above, lineage.find(loss.partition, loss.origin, loss.head)?));
         let losses: Vec<_> = losses.iter().filter_map(place).collect();
         for command in &mut self.commands {
             command.orphaned |= command.node == node;
@@ -271,7 +303,9 @@ impl Model {
     pub(crate) fn misplaced(&self, known: &Known<'_>) -> Option<&Command> {
         self.commands.iter().find(|command| match command.survival(known) {
             Survival::Whole if command.entries.is_empty() => false,
-            Survival::Whole => command.fate == Fate::Gone && !command.smudged && !self.has_living_twin(command),
+            Survival::Whole => {
+                command.fate == Fate::Gone && !command.smudged && !self.has_living_twin(command)
+            }
             Survival::Nothing => command.fate != Fate::Gone && !command.smudged,
             Survival::Torn => !command.smudged,
         })
@@ -364,7 +398,8 @@ impl Model {
                 Fact::Register { stamp, value } => {
                     // Two branches of an identity may have given out one stamp: then a deletion is the later write,
                     // and else the larger value.
-                    let order = |(stamp, value): &(Stamp, Option<Bytes>)| (*stamp, value.is_none(), value.clone());
+                    let order =
+                        |(stamp, value): &(Stamp, Option<Bytes>)| (*stamp, value.is_none(), value.clone());
                     let write = (*stamp, value.clone());
                     if outcome.register.as_ref().is_none_or(|latest| order(latest) < order(&write)) {
                         outcome.register = Some(write);
@@ -423,7 +458,7 @@ mod tests {
     fn outcome(facts: impl IntoIterator<Item = Fact>) -> Outcome {
         let mut model = Model::default();
         for (request, fact) in (0..).zip(facts) {
-            model.add(command(request, 1, fact));
+            model.add(command(request, 1, fact), &Lineage::default());
         }
         model.outcome(&item())
     }
@@ -443,9 +478,9 @@ mod tests {
     #[test]
     fn a_counter_is_the_sum_of_all_amounts_that_are_not_gone() {
         let mut model = Model::default();
-        model.add(command(1, 1, Fact::Amounts { up: 5, down: 0 }));
-        model.add(command(2, 2, Fact::Amounts { up: 7, down: 1 }));
-        model.add(command(3, 1, Fact::Amounts { up: 0, down: 2 }));
+        model.add(command(1, 1, Fact::Amounts { up: 5, down: 0 }), &Lineage::default());
+        model.add(command(2, 2, Fact::Amounts { up: 7, down: 1 }), &Lineage::default());
+        model.add(command(3, 1, Fact::Amounts { up: 0, down: 2 }), &Lineage::default());
         assert_eq!(model.outcome(&item()).sum, 9);
         model.commands[1].fate = Fate::Gone;
         assert_eq!(model.outcome(&item()).sum, 3);
@@ -469,7 +504,7 @@ mod tests {
         let facts = [Fact::Versions(vec![(second, vec![first])]), Fact::Versions(vec![(first, Vec::new())])];
         let mut model = Model::default();
         for (request, fact) in (0..).zip(facts) {
-            model.add(command(request, 1, fact));
+            model.add(command(request, 1, fact), &Lineage::default());
         }
         assert_eq!(model.outcome(&item()).leaves, BTreeSet::from([second]));
         assert_eq!(model.parents(&item())[&second], [first]);

@@ -27,12 +27,7 @@ pub(crate) struct Shown<'s> {
 }
 
 impl<'s> Shown<'s> {
-    pub(crate) fn of(
-        model: &'s Model,
-        item: &'s ItemKey,
-        cell: Option<&'s Cell>,
-        lineage: &Lineage,
-    ) -> Self {
+    pub(crate) fn of(model: &'s Model, item: &'s ItemKey, cell: Option<&'s Cell>, lineage: &Lineage) -> Self {
         let mut live = live_dots(cell, lineage);
         live.sort_unstable();
         let counted = counted(cell, lineage);
@@ -123,7 +118,8 @@ impl<'s> Shown<'s> {
 pub(crate) fn live_dots(cell: Option<&Cell>, lineage: &Lineage) -> Vec<(Bytes, Dot)> {
     match cell {
         Some(Cell::Set(elements)) => {
-            let dots_of = |each| elements.dots_of(each).iter().map(|dot| lineage.written_as(dot)).collect::<Vec<_>>();
+            let dots_of =
+                |each| elements.dots_of(each).iter().map(|dot| lineage.written_as(dot)).collect::<Vec<_>>();
             let dots = elements.iter().flat_map(|each| dots_of(each).into_iter().map(move |dot| (each, dot)));
             dots.map(|(each, dot)| (each.clone(), dot)).collect()
         }

@@ -238,7 +238,7 @@ impl<'p> Simulation<'p> {
             if !self.was_refused(request) {
                 let command = self.command(node, request, writes, &before, engine)?;
                 self.registers.written(&command);
-                self.model.add(command);
+                self.model.add(command, self.world.lineage());
             } else if Before::of(engine, writes) != before {
                 return Err(Violation::RefusalWithEffect { node, request });
             }
@@ -260,7 +260,8 @@ impl<'p> Simulation<'p> {
         let mut command = Command::new(node, request, before.status.replica, entries);
         for (item, writes) in observe::by_item(writes) {
             let was = before.cells.get(&item).and_then(Option::as_ref);
-            let fact = observe::fact(&writes, was, engine.peek(&item), self.world.lineage()).map_err(wrong)?;
+            let fact =
+                observe::fact(&writes, was, engine.peek(&item), self.world.lineage()).map_err(wrong)?;
             command.facts.extend(fact.map(|fact| (item, fact)));
         }
         if let (Some(first), Some(last)) = (command.first_stamp(), self.model.last_stamp(command.origin))
@@ -284,6 +285,7 @@ impl<'p> Simulation<'p> {
 
     /// Answers, restarts and what else happened since the last time.
     fn notice(&mut self) -> Result<(), Violation> {
+        self.model.mix(self.world.unseen_forks(), self.world.lineage());
         while let Some(notice) = self.world.poll_notice() {
             match notice {
                 Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,

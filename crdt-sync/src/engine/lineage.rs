@@ -22,10 +22,16 @@ impl Engine {
     pub fn own_entries_after(&self, partition: u16, position: Position) -> Vec<Position> {
         let history = self.replica.partition(partition).histories.get(self.replica.id);
         let sequences = |head: Position| position.sequence + 1..=head.sequence;
-        let entries = history.into_iter().flat_map(|history| {
-            sequences(history.head()).filter_map(|sequence| history.at(sequence))
-        });
+        let entries = history
+            .into_iter()
+            .flat_map(|history| sequences(history.head()).filter_map(|sequence| history.at(sequence)));
         entries.collect()
+    }
+
+    /// Whether this node still knows the chain value at a sequence of an identity.
+    pub fn knows_chain_at(&self, partition: u16, origin: ReplicaId, sequence: u64) -> bool {
+        let history = self.replica.partition(partition).histories.get(origin);
+        history.is_some_and(|history| history.at(sequence).is_some())
     }
 
     /// The branches that this node knows of, each with the identity under which it was written.

@@ -96,6 +96,8 @@ pub struct World {
     lineage: Lineage,
     /// What the last request became.
     grown: Vec<Place>,
+    /// Identities of which two histories were taken for one, as nobody could see it, and in which partition.
+    unseen_forks: BTreeSet<(usize, ReplicaId)>,
     /// What a strike brought to light.
     found: Option<Violation>,
 }
@@ -267,6 +269,7 @@ impl World {
             is_asked: false,
             lineage: Lineage::default(),
             grown: Vec::new(),
+            unseen_forks: BTreeSet::new(),
             found: None,
             setup,
         };
@@ -494,6 +497,12 @@ impl World {
     /// Everything that was written, and what follows what.
     pub(crate) fn lineage(&self) -> &Lineage {
         &self.lineage
+    }
+
+    /// The identities of which two histories were taken for one in a partition, because neither side knew the chain value
+    /// at the other's head any more. What was written under them says nothing.
+    pub(crate) fn unseen_forks(&self) -> &BTreeSet<(usize, ReplicaId)> {
+        &self.unseen_forks
     }
 
     /// The entries that the last request became.

@@ -251,7 +251,8 @@ impl World {
 
     /// How many of the entries that lead to a place the other nodes have made durable.
     fn known_elsewhere(&self, number: usize, place: Place) -> u64 {
-        let known = self.others(number).map(|node| self.lineage.shared_with(place, node.past.durable_stage()));
+        let known =
+            self.others(number).map(|node| self.lineage.shared_with(place, node.past.durable_stage()));
         known.max().unwrap_or(0)
     }
 
@@ -270,7 +271,8 @@ impl World {
 
     /// The other nodes, but for those whose disk is rotten.
     fn others(&self, number: usize) -> impl Iterator<Item = &Node> {
-        let others = self.nodes.iter().enumerate().filter(move |(other, node)| *other != number && !node.is_rotten);
+        let others =
+            self.nodes.iter().enumerate().filter(move |(other, node)| *other != number && !node.is_rotten);
         others.map(|(_, node)| node)
     }
 }

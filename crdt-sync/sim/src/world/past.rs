@@ -91,7 +91,8 @@ impl Past {
         for (&(partition, origin), &told) in &self.told {
             // Of an identity that was cut a part is held under the names of branches.
             let root = lineage.root_of(origin);
-            let heads = status.partitions.get(usize::from(partition)).into_iter().flat_map(|status| &status.heads);
+            let heads =
+                status.partitions.get(usize::from(partition)).into_iter().flat_map(|status| &status.heads);
             let same = heads.filter(|(segment, _)| lineage.root_of(*segment) == root);
             let known = same.map(|(_, head)| head.sequence).max().unwrap_or(0);
             if known < told {
