@@ -1,26 +1,33 @@
 //! What must hold, as functions from what the nodes show and the model knows to the first thing that does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conflict_store::{Version, VersionId};
-use crdt_core::codec;
+use crdt_core::{Dot, codec};
 use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Limits, Status};
 
+use crate::lineage::{Known, Lineage};
 use crate::model::{Command, Fate, Model, Outcome, Survival};
-use crate::observe::{known_versions, live_elements};
-use crate::shown::Shown;
+use crate::observe::known_versions;
+use crate::shown::{Shown, live_dots};
 use crate::violation::Violation;
 
 /// More messages than this behind one disk mean that nobody holds back while it is slow.
 const MAX_GATED: usize = 10_000;
 
 /// A node came up: everything it had acknowledged or shown is there, and commands are there whole or not at all.
-pub(crate) fn recovered(model: &mut Model, node: usize, engine: &Engine) -> Result<(), Violation> {
+pub(crate) fn recovered(
+    model: &mut Model,
+    node: usize,
+    engine: &Engine,
+    lineage: &Lineage,
+) -> Result<(), Violation> {
     let status = engine.status();
+    let known = lineage.known(&status.partitions);
     // What is gone stays gone: its place among the entries may have been taken since.
     for command in model.of_node_mut(node).filter(|command| command.fate != Fate::Gone) {
         let request = command.request;
-        match command.survival(&status) {
+        match command.survival(&known) {
             Survival::Whole => {}
             Survival::Nothing if command.is_promised() => {
                 let detail = format!("the node came up without its {} entries", command.entry_count());
@@ -30,31 +37,46 @@ pub(crate) fn recovered(model: &mut Model, node: usize, engine: &Engine) -> Resu
             Survival::Torn => return Err(Violation::TornCommand { node, request }),
         }
     }
-    nothing_lost(model, engine, |command| command.is_at(node))?;
-    everywhere_honest(model, node, engine)
+    nothing_lost(model, engine, lineage, |command| command.is_at(node))?;
+    everywhere_honest(model, node, engine, lineage)
 }
 
 /// A node shows what every command did whose entries it says it has, at every key.
-pub(crate) fn everywhere_honest(model: &Model, node: usize, engine: &Engine) -> Result<(), Violation> {
+pub(crate) fn everywhere_honest(
+    model: &Model,
+    node: usize,
+    engine: &Engine,
+    lineage: &Lineage,
+) -> Result<(), Violation> {
     let status = engine.status();
-    model.items().try_for_each(|item| honest_at(model, node, engine, &status, item))
+    let known = lineage.known(&status.partitions);
+    model.items().try_for_each(|item| honest_at(model, node, engine, lineage, &known, item))
 }
 
-/// A node shows what every command did to a key whose entries it says it has, whoever wrote them.
-pub(crate) fn honest(model: &Model, node: usize, engine: &Engine, item: &ItemKey) -> Result<(), Violation> {
-    honest_at(model, node, engine, &engine.status(), item)
+/// A node shows what every command did to some keys whose entries it says it has, whoever wrote them.
+pub(crate) fn honest<'i>(
+    model: &Model,
+    node: usize,
+    engine: &Engine,
+    lineage: &Lineage,
+    items: impl IntoIterator<Item = &'i ItemKey>,
+) -> Result<(), Violation> {
+    let status = engine.status();
+    let known = lineage.known(&status.partitions);
+    items.into_iter().try_for_each(|item| honest_at(model, node, engine, lineage, &known, item))
 }
 
 fn honest_at(
     model: &Model,
     node: usize,
     engine: &Engine,
-    status: &Status,
+    lineage: &Lineage,
+    known: &Known<'_>,
     item: &ItemKey,
 ) -> Result<(), Violation> {
-    let shown = Shown::of(model, item, engine.peek(item));
-    let known = |command: &Command| command.survival(status) == Survival::Whole;
-    shown.check(known).map_err(|(command, detail)| Violation::NotShown {
+    let shown = Shown::of(model, item, engine.peek(item), lineage);
+    let is_known = |command: &Command| command.survival(known) == Survival::Whole;
+    shown.check(is_known).map_err(|(command, detail)| Violation::NotShown {
         node,
         request: command.request,
         detail,
@@ -65,6 +87,7 @@ fn honest_at(
 pub(crate) fn nothing_lost(
     model: &Model,
     engine: &Engine,
+    lineage: &Lineage,
     select: impl Fn(&Command) -> bool,
 ) -> Result<(), Violation> {
     let chosen = |command: &Command| command.is_promised() && select(command);
@@ -74,7 +97,7 @@ pub(crate) fn nothing_lost(
         detail,
     };
     for item in model.items() {
-        let shown = Shown::of(model, item, engine.peek(item));
+        let shown = Shown::of(model, item, engine.peek(item), lineage);
         shown.check(chosen).map_err(lost)?;
         for (command, version) in model.named_at(item).filter(|(command, _)| chosen(command)) {
             shown.has_version(version).map_err(|detail| lost((command, detail)))?;
@@ -101,19 +124,27 @@ pub(crate) fn difference(a: &Engine, b: &Engine, collections: &[Collection]) -> 
 }
 
 /// The nodes agree: what they agree on is what the writes come to, and the entries are those that were written.
-pub(crate) fn outcome(model: &Model, engine: &Engine, collections: &[Collection]) -> Result<(), Violation> {
+pub(crate) fn outcome(
+    model: &Model,
+    engine: &Engine,
+    lineage: &Lineage,
+    collections: &[Collection],
+) -> Result<(), Violation> {
     let status = engine.status();
-    for (number, partition) in status.partitions.iter().enumerate() {
-        let written = model.heads(number);
-        let heads = partition.heads.iter().map(|(origin, head)| (*origin, head.sequence));
-        let known: BTreeMap<_, _> = heads.filter(|(_, sequence)| *sequence > 0).collect();
-        if written != known {
-            let detail = format!("in partition {number} {known:?} are known, {written:?} were written");
-            return Err(Violation::WrongEntries { detail });
-        }
+    let known = lineage.known(&status.partitions);
+    if let Some((partition, origin, head)) = known.unwritten() {
+        let detail = format!("nobody wrote {head:?} of {origin} in partition {partition}");
+        return Err(Violation::WrongEntries { detail });
+    }
+    if let Some(command) = model.misplaced(&known) {
+        let (survival, fate) = (command.survival(&known), command.fate);
+        let (request, origin) = (command.request.0, command.origin);
+        let detail =
+            format!("{survival:?} is known of request {request} of {origin}, whose fate is {fate:?}");
+        return Err(Violation::WrongEntries { detail });
     }
     for item in model.items().filter(|item| !model.smudged.contains(item)) {
-        compare(item, &model.outcome(item), engine.peek(item))?;
+        compare(item, &model.outcome(item), engine.peek(item), lineage)?;
     }
     let held = collections.iter().flat_map(|collection| {
         let keys = engine.scan(collection.id(), Bytes::default()).map(|(key, _)| key.clone());
@@ -126,8 +157,16 @@ pub(crate) fn outcome(model: &Model, engine: &Engine, collections: &[Collection]
     }
 }
 
-fn compare(item: &ItemKey, outcome: &Outcome, cell: Option<&Cell>) -> Result<(), Violation> {
-    let elements = live_elements(cell);
+fn compare(
+    item: &ItemKey,
+    outcome: &Outcome,
+    cell: Option<&Cell>,
+    lineage: &Lineage,
+) -> Result<(), Violation> {
+    let mut elements: BTreeMap<Bytes, BTreeSet<Dot>> = BTreeMap::new();
+    for (element, dot) in live_dots(cell, lineage) {
+        elements.entry(element).or_default().insert(dot);
+    }
     if elements != outcome.elements {
         return Err(wrong(item, &format!("{elements:?}"), &format!("{:?}", outcome.elements)));
     }

@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId, Stamp};
-use crdt_sync::{Cell, ItemKey};
+use crdt_sync::{Bytes, Cell, ItemKey};
 
+use crate::lineage::Lineage;
 use crate::model::Model;
-use crate::shown::{Shown, live_dots};
+use crate::shown::{Shown, counted, live_dots};
 
 /// Who asks: for now the number of the node it sits at.
 pub(crate) type Client = usize;
@@ -29,9 +30,9 @@ pub(crate) struct Clients {
 /// What a client was shown of a key, over all its reads that were answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sight {
-    live: BTreeSet<Dot>,
+    live: BTreeSet<(Bytes, Dot)>,
     /// Dots that were shown, and in a later read no longer.
-    gone: BTreeSet<Dot>,
+    gone: BTreeSet<(Bytes, Dot)>,
     counted: BTreeMap<ReplicaId, (u64, u64)>,
     stamp: Option<Stamp>,
     leaves: Vec<VersionId>,
@@ -44,8 +45,8 @@ impl Clients {
     }
 
     /// A read was answered.
-    pub(crate) fn see(&mut self, client: Client, item: &ItemKey, cell: Option<&Cell>) {
-        self.shown.entry((client, item.clone())).or_default().add(cell);
+    pub(crate) fn see(&mut self, client: Client, item: &ItemKey, cell: Option<&Cell>, lineage: &Lineage) {
+        self.shown.entry((client, item.clone())).or_default().add(cell, lineage);
     }
 
     /// The client is where nobody knows what it was shown.
@@ -56,8 +57,17 @@ impl Clients {
 
 impl Sight {
     /// Whether a state that a later read shows keeps everything seen; else what is missing.
-    pub(crate) fn is_kept(&self, model: &Model, item: &ItemKey, cell: Option<&Cell>) -> Result<(), String> {
-        let now = Self::of(cell);
+    pub(crate) fn is_kept(
+        &self,
+        model: &Model,
+        item: &ItemKey,
+        cell: Option<&Cell>,
+        lineage: &Lineage,
+    ) -> Result<(), String> {
+        if model.is_unsure_of(item) {
+            return Ok(());
+        }
+        let now = Self::of(cell, lineage);
         let removed = model.removed(item);
         if let Some(dot) = self.live.iter().find(|dot| !now.live.contains(dot) && !removed.contains(dot)) {
             return Err(format!("{dot:?} was shown, nobody removed it, and it is not there"));
@@ -65,8 +75,9 @@ impl Sight {
         if let Some(dot) = self.gone.iter().find(|dot| now.live.contains(dot)) {
             return Err(format!("{dot:?} was shown, then no longer, and is back"));
         }
+        // What was counted for a branch is now counted for the identity under which it was written.
         for (origin, seen) in &self.counted {
-            let counted = now.counted.get(origin).copied().unwrap_or_default();
+            let counted = now.counted.get(&lineage.root_of(*origin)).copied().unwrap_or_default();
             if counted.0 < seen.0 || counted.1 < seen.1 {
                 return Err(format!("{seen:?} of {origin} was shown, and now {counted:?}"));
             }
@@ -74,29 +85,22 @@ impl Sight {
         if now.stamp < self.stamp {
             return Err(format!("{:?} was shown, and now {:?}", self.stamp, now.stamp));
         }
-        let shown = Shown::of(model, item, cell);
+        let shown = Shown::of(model, item, cell, lineage);
         self.leaves.iter().try_for_each(|leaf| shown.has_version(*leaf))
     }
 
-    fn of(cell: Option<&Cell>) -> Self {
+    fn of(cell: Option<&Cell>, lineage: &Lineage) -> Self {
         let mut sight = Self::default();
-        sight.add(cell);
+        sight.add(cell, lineage);
         sight
     }
 
-    fn add(&mut self, cell: Option<&Cell>) {
-        let live: BTreeSet<Dot> = live_dots(cell).into_iter().collect();
-        self.gone.extend(self.live.difference(&live).copied());
+    fn add(&mut self, cell: Option<&Cell>, lineage: &Lineage) {
+        let live: BTreeSet<_> = live_dots(cell, lineage).into_iter().collect();
+        self.gone.extend(self.live.difference(&live).cloned());
         self.live = live;
+        self.counted.extend(counted(cell, lineage));
         match cell {
-            Some(Cell::Counter(counter)) => {
-                for (origin, amount) in counter.increments().entries() {
-                    self.counted.entry(origin).or_default().0 = amount;
-                }
-                for (origin, amount) in counter.decrements().entries() {
-                    self.counted.entry(origin).or_default().1 = amount;
-                }
-            }
             Some(Cell::Register(register)) => self.stamp = self.stamp.max(register.stamp()),
             Some(Cell::Document(document)) => {
                 self.leaves = document.leaves().iter().map(|leaf| *leaf.id()).collect();
@@ -122,14 +126,15 @@ mod tests {
     fn a_client_is_never_shown_less_than_before() {
         let item = ItemKey { collection: Collection::counters("counts").id(), key: "key".into() };
         let (model, mut clients) = (Model::default(), Clients::default());
-        clients.see(1, &item, Some(&count(7)));
+        let lineage = Lineage::default();
+        clients.see(1, &item, Some(&count(7)), &lineage);
         let sight = clients.sight(1, &item);
-        assert_eq!(sight.is_kept(&model, &item, Some(&count(8))), Ok(()));
-        assert!(sight.is_kept(&model, &item, Some(&count(6))).is_err());
-        assert_eq!(clients.sight(2, &item).is_kept(&model, &item, None), Ok(()), "another client");
+        assert_eq!(sight.is_kept(&model, &item, Some(&count(8)), &lineage), Ok(()));
+        assert!(sight.is_kept(&model, &item, Some(&count(6)), &lineage).is_err());
+        assert_eq!(clients.sight(2, &item).is_kept(&model, &item, None, &lineage), Ok(()), "another client");
         clients.forget(1);
         assert_eq!(
-            clients.sight(1, &item).is_kept(&model, &item, None),
+            clients.sight(1, &item).is_kept(&model, &item, None, &lineage),
             Ok(()),
             "it moved, with nothing in hand"
         );

@@ -8,6 +8,7 @@ mod cuts;
 mod dice;
 mod disk;
 mod faults;
+mod lineage;
 mod model;
 mod network;
 mod observe;

@@ -10,15 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId, Stamp};
-use crdt_sync::{Bytes, ItemKey, PartitionStatus, RequestId, Status};
+use crdt_sync::{Bytes, ItemKey, PartitionStatus, RequestId};
 
+use crate::lineage::{Known, Lineage, Place};
 use crate::world::Loss;
 
 /// What one command changed at one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fact {
-    /// Elements came under new dots; dots that were there are gone.
-    Elements { added: Vec<(Bytes, Dot)>, removed: Vec<Dot> },
+    /// Elements came under new dots; dots that were there are gone. All dots are those under which they were written.
+    Elements { added: Vec<(Bytes, Dot)>, removed: Vec<(Bytes, Dot)> },
     /// The origin counted.
     Amounts { up: u64, down: u64 },
     /// The register was written.
@@ -38,14 +39,6 @@ pub(crate) enum Fate {
     Gone,
 }
 
-/// The entries of one partition that a command became: those after `before`, up to `last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entries {
-    partition: usize,
-    before: u64,
-    last: u64,
-}
-
 /// One command, from the moment it was made in memory.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about what became of it")]
@@ -61,10 +54,12 @@ pub(crate) struct Command {
     pub(crate) at_risk: bool,
     /// Some of its entries are gone, so that nobody can say what must be left of it.
     smudged: bool,
+    /// The command whose entries these are, too, to the byte: a clone wrote the same at the same place.
+    twin_of: Option<usize>,
     pub(crate) facts: Vec<(ItemKey, Fact)>,
     /// Under which identity it was written.
     pub(crate) origin: ReplicaId,
-    entries: Vec<Entries>,
+    entries: Vec<Place>,
 }
 
 /// How much of a command a node came up with.
@@ -93,22 +88,19 @@ pub(crate) struct Model {
     by_item: BTreeMap<ItemKey, Vec<(usize, usize)>>,
     /// Per document the commands whose answers name a version of it.
     named: BTreeMap<ItemKey, Vec<(usize, VersionId)>>,
+    /// The first command that became an entry.
+    by_place: BTreeMap<Place, usize>,
+    /// Identities of which nothing can be said in a partition: two histories were taken for one.
+    mixed: BTreeSet<(usize, ReplicaId)>,
     /// Keys to which a command wrote of which only some entries are left, so that nobody can say what they must be.
     pub(crate) smudged: BTreeSet<ItemKey>,
+    /// Sets in which two branches of an identity hold one element under one dot: a removal may mean either.
+    pub(crate) ambiguous: BTreeSet<ItemKey>,
 }
 
 impl Command {
-    /// The command that took its node from one status to the other.
-    pub(crate) fn between(node: usize, request: RequestId, before: &Status, after: &Status) -> Self {
-        let origin = after.replica;
-        let entries = (0..after.partitions.len())
-            .map(|partition| Entries {
-                partition,
-                before: head_of(before, partition, origin),
-                last: head_of(after, partition, origin),
-            })
-            .filter(|entries| entries.before < entries.last)
-            .collect();
+    /// The command of an identity that became these entries.
+    pub(crate) fn new(node: usize, request: RequestId, origin: ReplicaId, entries: Vec<Place>) -> Self {
         Self {
             node,
             request,
@@ -117,6 +109,7 @@ impl Command {
             orphaned: false,
             at_risk: false,
             smudged: false,
+            twin_of: None,
             facts: Vec::new(),
             origin,
             entries,
@@ -124,8 +117,8 @@ impl Command {
     }
 
     /// How many entries it became.
-    pub(crate) fn entry_count(&self) -> u64 {
-        self.entries.iter().map(|entries| entries.last - entries.before).sum()
+    pub(crate) fn entry_count(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether its node promised somebody that it lasts.
@@ -138,10 +131,10 @@ impl Command {
         self.node == node && !self.orphaned
     }
 
-    /// Whether it has entries of an origin in a partition above a number.
-    fn reaches_above(&self, loss: Loss) -> bool {
-        let above = |entries: &Entries| entries.partition == loss.partition && entries.last > loss.lost_above;
-        self.origin == loss.origin && self.entries.iter().any(above)
+    /// Whether it has entries among those on the way to a place, above a number.
+    fn is_among(&self, lost_above: u64, head: Place, lineage: &Lineage) -> bool {
+        let is_lost = |entry: &Place| entry.sequence > lost_above && lineage.leads_to(*entry, head);
+        self.entries.iter().any(is_lost)
     }
 
     /// The earliest stamp it gave out.
@@ -156,12 +149,11 @@ impl Command {
         })
     }
 
-    /// How much of it a node with this status knows. A command without entries changed nothing and is whole.
-    pub(crate) fn survival(&self, status: &Status) -> Survival {
-        let head = |entries: &Entries| head_of(status, entries.partition, self.origin);
-        if self.entries.iter().all(|entries| head(entries) >= entries.last) {
+    /// How much of it a node knows. A command without entries changed nothing and is whole.
+    pub(crate) fn survival(&self, known: &Known<'_>) -> Survival {
+        if self.entries.iter().all(|entry| known.holds(*entry)) {
             Survival::Whole
-        } else if self.entries.iter().all(|entries| head(entries) <= entries.before) {
+        } else if !self.entries.iter().any(|entry| known.holds(*entry)) {
             Survival::Nothing
         } else {
             Survival::Torn
@@ -170,18 +162,28 @@ impl Command {
 }
 
 impl Model {
-    pub(crate) fn add(&mut self, command: Command) {
-        // Its entries may have taken the numbers of others that were lost with a disk.
-        for entries in &command.entries {
-            let (partition, origin, lost_above) = (entries.partition, command.origin, entries.before);
-            let taken = Loss { partition, origin, lost_above };
-            for lost in self.commands.iter_mut().filter(|lost| lost.at_risk && lost.reaches_above(taken)) {
-                lost.fate = Fate::Gone;
-                lost.smudged = true;
-                self.smudged.extend(lost.facts.iter().map(|(item, _)| item.clone()));
-            }
-        }
+    pub(crate) fn add(&mut self, command: Command, lineage: &Lineage) {
+        let mut command = command;
         let index = self.commands.len();
+        let owner = |place: &Place| self.by_place.get(place).copied();
+        let (owned, first) = (command.entries.iter().any(|p| owner(p).is_some()), command.entries.first());
+        if owned {
+            let twin = first.and_then(owner).filter(|other| self.commands[*other].entries == command.entries);
+            // Some entries are shared with another command, and some are not: what is one write, and what two?
+            if twin.is_none() {
+                self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
+                command.smudged = true;
+            }
+            command.twin_of = twin;
+        }
+        for place in &command.entries {
+            self.by_place.entry(*place).or_insert(index);
+        }
+        self.note_ambiguous(&command);
+        if self.is_mixed(&command, lineage) {
+            command.smudged = true;
+            self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
+        }
         for (fact, (item, _)) in command.facts.iter().enumerate() {
             self.by_item.entry(item.clone()).or_default().push((index, fact));
         }
@@ -202,31 +204,70 @@ impl Model {
         true
     }
 
+    /// Two histories of these identities were taken for one, and nobody could see it.
+    pub(crate) fn mix(&mut self, identities: &BTreeSet<(usize, ReplicaId)>, lineage: &Lineage) {
+        if self.mixed.len() == identities.len() {
+            return;
+        }
+        self.mixed.clone_from(identities);
+        for index in 0..self.commands.len() {
+            if self.is_mixed(&self.commands[index], lineage) {
+                let command = &mut self.commands[index];
+                (command.smudged, command.at_risk) = (true, true);
+                self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
+            }
+        }
+    }
+
+    /// Whether nobody can say what a key shows.
+    pub(crate) fn is_unsure_of(&self, item: &ItemKey) -> bool {
+        self.ambiguous.contains(item) || (!self.mixed.is_empty() && self.smudged.contains(item))
+    }
+
+    fn is_mixed(&self, command: &Command, lineage: &Lineage) -> bool {
+        let mut places = command.entries.iter();
+        places.any(|place| self.mixed.contains(&(lineage.partition_of(*place), command.origin)))
+    }
+
+    fn note_ambiguous(&mut self, command: &Command) {
+        for (item, fact) in command.facts.iter().filter(|_| command.twin_of.is_none()) {
+            let Fact::Elements { added, .. } = fact else { continue };
+            let before = self.facts_of(item).any(|(_, other)| match other {
+                Fact::Elements { added: known, .. } => added.iter().any(|dot| known.contains(dot)),
+                _ => false,
+            });
+            if before {
+                self.ambiguous.insert(item.clone());
+                self.smudged.insert(item.clone());
+            }
+        }
+    }
+
     /// A node lost its disk, and with it perhaps these entries.
-    pub(crate) fn lose_disk(&mut self, node: usize, losses: &[Loss]) {
+    pub(crate) fn lose_disk(&mut self, node: usize, losses: &[Loss], lineage: &Lineage) {
+        let place =
+            |loss: &Loss| Some((loss.lost_above, lineage.find(loss.partition, loss.origin, loss.head)?));
+        let losses: Vec<_> = losses.iter().filter_map(place).collect();
         for command in &mut self.commands {
             command.orphaned |= command.node == node;
-            command.at_risk |= losses.iter().any(|loss| command.reaches_above(*loss));
+            command.at_risk |= losses.iter().any(|(above, head)| command.is_among(*above, *head, lineage));
         }
     }
 
     /// The nodes agree: what was at risk is there or gone for good. Fails with what must be there and is not.
-    pub(crate) fn settle(&mut self, status: &Status) -> Result<(), (usize, RequestId)> {
+    pub(crate) fn settle(&mut self, known: &Known<'_>) -> Result<(), (usize, RequestId)> {
         let open =
             |command: &&mut Command| command.fate != Fate::Gone && (command.orphaned || command.at_risk);
         for command in self.commands.iter_mut().filter(open) {
             let (node, request) = (command.node, command.request);
-            match command.survival(status) {
+            match command.survival(known) {
                 Survival::Whole => command.at_risk = false,
                 _ if !command.at_risk => return Err((node, request)),
                 // Some entries may have reached somebody, or their states in a session of which the entries never did.
                 Survival::Nothing | Survival::Torn => {
                     self.smudged.extend(command.facts.iter().map(|(item, _)| item.clone()));
                     command.smudged = true;
-                    for entries in &mut command.entries {
-                        entries.last = entries.last.min(head_of(status, entries.partition, command.origin));
-                    }
-                    command.entries.retain(|entries| entries.before < entries.last);
+                    command.entries.retain(|entry| known.holds(*entry));
                     command.fate = if command.entries.is_empty() { Fate::Gone } else { command.fate };
                 }
             }
@@ -258,9 +299,28 @@ impl Model {
         self.commands.iter().rev().filter(own).find_map(|command| command.stamps().max())
     }
 
-    /// The commands that are not gone.
-    pub(crate) fn lasting(&self) -> impl Iterator<Item = &Command> {
-        self.commands.iter().filter(|command| command.fate != Fate::Gone)
+    /// The first command that should have its entries known and has not, or the other way round.
+    pub(crate) fn misplaced(&self, known: &Known<'_>) -> Option<&Command> {
+        self.commands.iter().find(|command| match command.survival(known) {
+            Survival::Whole if command.entries.is_empty() => false,
+            Survival::Whole => {
+                command.fate == Fate::Gone && !command.smudged && !self.has_living_twin(command)
+            }
+            Survival::Nothing => command.fate != Fate::Gone && !command.smudged,
+            Survival::Torn => !command.smudged,
+        })
+    }
+
+    /// Whether another command became the same entries and is not gone.
+    fn has_living_twin(&self, command: &Command) -> bool {
+        let others = self.commands.iter().filter(|other| other.request != command.request);
+        others.filter(|other| other.fate != Fate::Gone).any(|other| other.entries == command.entries)
+    }
+
+    /// Whether what a command did was done by its twin.
+    fn is_second(&self, command: &Command) -> bool {
+        let twin = command.twin_of.map(|twin| &self.commands[twin]);
+        twin.is_some_and(|twin| twin.fate != Fate::Gone && !twin.smudged)
     }
 
     /// What commands may have done to a key: those that are not gone, and those of which nobody can say.
@@ -275,7 +335,9 @@ impl Model {
     pub(crate) fn facts_of<'m>(&'m self, item: &ItemKey) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
         let places = self.by_item.get(item).into_iter().flatten();
         let facts = places.map(|&(command, fact)| (&self.commands[command], fact));
-        let lasting = facts.filter(|(command, _)| command.fate != Fate::Gone && !command.smudged);
+        let lasting = facts.filter(|(command, _)| {
+            command.fate != Fate::Gone && !command.smudged && !self.is_second(command)
+        });
         lasting.map(|(command, fact)| (command, &command.facts[fact].1))
     }
 
@@ -301,26 +363,14 @@ impl Model {
         self.commands.binary_search_by_key(&request, |command| command.request).ok()
     }
 
-    /// The last entry of every identity in a partition.
-    pub(crate) fn heads(&self, partition: usize) -> BTreeMap<ReplicaId, u64> {
-        let mut heads = BTreeMap::new();
-        for command in self.lasting() {
-            for entries in command.entries.iter().filter(|entries| entries.partition == partition) {
-                let head: &mut u64 = heads.entry(command.origin).or_default();
-                *head = entries.last.max(*head);
-            }
-        }
-        heads
-    }
-
     /// The dots of a key that somebody removed or replaced. A command of which some entries are gone may have spread
     /// all the same, by its states.
-    pub(crate) fn removed(&self, item: &ItemKey) -> BTreeSet<Dot> {
+    pub(crate) fn removed(&self, item: &ItemKey) -> BTreeSet<(Bytes, Dot)> {
         let removed = self.traces_of(item).filter_map(|fact| match fact {
             Fact::Elements { removed, .. } => Some(removed),
             _ => None,
         });
-        removed.flatten().copied().collect()
+        removed.flatten().cloned().collect()
     }
 
     /// The parents of each version of a document.
@@ -340,15 +390,19 @@ impl Model {
         for (_, fact) in self.facts_of(item) {
             match fact {
                 Fact::Elements { added, .. } => {
-                    for (element, dot) in added.iter().filter(|(_, dot)| !removed.contains(dot)) {
+                    for (element, dot) in added.iter().filter(|added| !removed.contains(added)) {
                         outcome.elements.entry(element.clone()).or_default().insert(*dot);
                     }
                 }
                 Fact::Amounts { up, down } => outcome.sum += i128::from(*up) - i128::from(*down),
                 Fact::Register { stamp, value } => {
-                    let later = outcome.register.as_ref().is_none_or(|(latest, _)| latest < stamp);
-                    if later {
-                        outcome.register = Some((*stamp, value.clone()));
+                    // Two branches of an identity may have given out one stamp: then a deletion is the later write,
+                    // and else the larger value.
+                    let order =
+                        |(stamp, value): &(Stamp, Option<Bytes>)| (*stamp, value.is_none(), value.clone());
+                    let write = (*stamp, value.clone());
+                    if outcome.register.as_ref().is_none_or(|latest| order(latest) < order(&write)) {
+                        outcome.register = Some(write);
                     }
                 }
                 Fact::Versions(versions) => {
@@ -360,11 +414,6 @@ impl Model {
         outcome.leaves = outcome.versions.difference(&parents).copied().collect();
         outcome
     }
-}
-
-/// How many entries of an identity a node with this status knows in a partition.
-pub(crate) fn head_of(status: &Status, partition: usize, origin: ReplicaId) -> u64 {
-    head_of_partitions(&status.partitions, partition, origin)
 }
 
 /// How many entries of an identity are in a partition when the partitions stand like this.
@@ -399,6 +448,7 @@ mod tests {
             orphaned: false,
             at_risk: false,
             smudged: false,
+            twin_of: None,
             facts: vec![(item(), fact)],
             origin: origin(replica),
             entries: Vec::new(),
@@ -408,7 +458,7 @@ mod tests {
     fn outcome(facts: impl IntoIterator<Item = Fact>) -> Outcome {
         let mut model = Model::default();
         for (request, fact) in (0..).zip(facts) {
-            model.add(command(request, 1, fact));
+            model.add(command(request, 1, fact), &Lineage::default());
         }
         model.outcome(&item())
     }
@@ -418,7 +468,8 @@ mod tests {
         let dot = |counter| Dot::new(origin(1), counter).unwrap();
         let added =
             |counter| Fact::Elements { added: vec![("milk".into(), dot(counter))], removed: Vec::new() };
-        let removed = |counter| Fact::Elements { added: Vec::new(), removed: vec![dot(counter)] };
+        let removed =
+            |counter| Fact::Elements { added: Vec::new(), removed: vec![("milk".into(), dot(counter))] };
         let live = |facts| outcome(facts).elements.into_values().flatten().collect::<Vec<_>>();
         assert_eq!(live(vec![added(1), added(2), removed(1)]), [dot(2)]);
         assert_eq!(live(vec![removed(1), added(1)]), [], "whatever order they come in");
@@ -427,9 +478,9 @@ mod tests {
     #[test]
     fn a_counter_is_the_sum_of_all_amounts_that_are_not_gone() {
         let mut model = Model::default();
-        model.add(command(1, 1, Fact::Amounts { up: 5, down: 0 }));
-        model.add(command(2, 2, Fact::Amounts { up: 7, down: 1 }));
-        model.add(command(3, 1, Fact::Amounts { up: 0, down: 2 }));
+        model.add(command(1, 1, Fact::Amounts { up: 5, down: 0 }), &Lineage::default());
+        model.add(command(2, 2, Fact::Amounts { up: 7, down: 1 }), &Lineage::default());
+        model.add(command(3, 1, Fact::Amounts { up: 0, down: 2 }), &Lineage::default());
         assert_eq!(model.outcome(&item()).sum, 9);
         model.commands[1].fate = Fate::Gone;
         assert_eq!(model.outcome(&item()).sum, 3);
@@ -453,7 +504,7 @@ mod tests {
         let facts = [Fact::Versions(vec![(second, vec![first])]), Fact::Versions(vec![(first, Vec::new())])];
         let mut model = Model::default();
         for (request, fact) in (0..).zip(facts) {
-            model.add(command(request, 1, fact));
+            model.add(command(request, 1, fact), &Lineage::default());
         }
         assert_eq!(model.outcome(&item()).leaves, BTreeSet::from([second]));
         assert_eq!(model.parents(&item())[&second], [first]);

@@ -6,6 +6,7 @@ use conflict_store::VersionId;
 use crdt_core::Dot;
 use crdt_sync::{Action, Bytes, Cell, Collection, ItemKey, Kind, Write};
 
+use crate::lineage::Lineage;
 use crate::model::Fact;
 
 /// What a command did to one key, or how what it did is not what its writes say.
@@ -13,9 +14,10 @@ pub(crate) fn fact(
     writes: &[&Write],
     before: Option<&Cell>,
     after: Option<&Cell>,
+    lineage: &Lineage,
 ) -> Result<Option<Fact>, String> {
     match writes.first().map(|write| &write.action) {
-        Some(Action::Add(_) | Action::Remove(_)) => elements(writes, before, after),
+        Some(Action::Add(_) | Action::Remove(_)) => elements(writes, before, after, lineage),
         Some(Action::Increment(_) | Action::Decrement(_)) => amounts(writes, before, after),
         Some(Action::Set(_)) => register(writes, after),
         _ => versions(before, after),
@@ -64,7 +66,12 @@ pub(crate) fn known_versions(cell: Option<&Cell>) -> BTreeMap<VersionId, Vec<Ver
     }
 }
 
-fn elements(writes: &[&Write], before: Option<&Cell>, after: Option<&Cell>) -> Result<Option<Fact>, String> {
+fn elements(
+    writes: &[&Write],
+    before: Option<&Cell>,
+    after: Option<&Cell>,
+    lineage: &Lineage,
+) -> Result<Option<Fact>, String> {
     let (before, after) = (live_elements(before), live_elements(after));
     let old: BTreeSet<Dot> = before.values().flatten().copied().collect();
     let new: BTreeSet<Dot> = after.values().flatten().copied().collect();
@@ -92,12 +99,13 @@ fn elements(writes: &[&Write], before: Option<&Cell>, after: Option<&Cell>) -> R
     {
         return Err(format!("{other:?} was not written and changed"));
     }
-    let added: Vec<_> = after
-        .into_iter()
-        .flat_map(|(element, dots)| dots.into_iter().map(move |dot| (element.clone(), dot)))
-        .filter(|(_, dot)| !old.contains(dot))
-        .collect();
-    let removed: Vec<_> = old.difference(&new).copied().collect();
+    let only = |these: BTreeMap<Bytes, BTreeSet<Dot>>, not: &BTreeSet<Dot>| -> Vec<(Bytes, Dot)> {
+        let dots = these.into_iter();
+        let dots = dots.flat_map(|(element, dots)| dots.into_iter().map(move |dot| (element.clone(), dot)));
+        let left = dots.filter(|(_, dot)| !not.contains(dot));
+        left.map(|(element, dot)| (element, lineage.written_as(dot))).collect()
+    };
+    let (added, removed) = (only(after, &old), only(before, &new));
     let nothing = added.is_empty() && removed.is_empty();
     Ok((!nothing).then_some(Fact::Elements { added, removed }))
 }

@@ -79,6 +79,9 @@ impl Scenario {
         plan.setup.shape = self.shape.unwrap_or_else(|| shape_of(seed));
         plan.setup.hostility = (!faults.is_empty()).then(|| Hostility::only(&faults));
         plan.setup.plant = self.bug;
+        if Fault::FORKS.into_iter().any(|fault| self.faults.contains(&fault)) {
+            plan.setup = plan.setup.with_long_memory();
+        }
         // A run that is shorter than planned is struck less often.
         if self.operations < self.size.plan().operations {
             plan.least_strikes = 0;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use crdt_core::Stamp;
-use crdt_sync::{Cell, ItemKey, RequestId};
+use crdt_sync::{Bytes, Cell, ItemKey, RequestId};
 
 use crate::model::{Command, Fact};
 use crate::registers::RegisterHistory;
 use crate::violation::Violation;
 
-/// A register that was never written has no stamp; all others name their write.
-type Seen = Option<Stamp>;
+/// A register that was never written has no stamp; all others name their write. Two branches of an identity may have
+/// given out one stamp, so the value belongs to the name.
+type Seen = Option<(Stamp, Option<Bytes>)>;
 
 /// One write to a register, and when its node began it and answered it.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ struct Written {
     request: RequestId,
     node: usize,
     item: ItemKey,
-    stamp: Stamp,
+    seen: Seen,
     begun: u64,
     ended: Option<u64>,
 }
@@ -58,10 +59,10 @@ impl Registers {
     /// A command was made in memory.
     pub(crate) fn written(&mut self, command: &Command) {
         for (item, fact) in &command.facts {
-            if let Fact::Register { stamp, .. } = fact {
+            if let Fact::Register { stamp, value } = fact {
                 let (begun, item) = (self.tick(), item.clone());
-                let (request, node, stamp) = (command.request, command.node, *stamp);
-                self.written.push(Written { request, node, item, stamp, begun, ended: None });
+                let (request, node, seen) = (command.request, command.node, Some((*stamp, value.clone())));
+                self.written.push(Written { request, node, item, seen, begun, ended: None });
             }
         }
     }
@@ -77,7 +78,7 @@ impl Registers {
     /// A read was answered.
     pub(crate) fn read(&mut self, node: usize, item: &ItemKey, begun: u64, cell: Option<&Cell>) {
         let seen = match cell {
-            Some(Cell::Register(register)) => register.stamp(),
+            Some(Cell::Register(register)) => register.stamp().map(|stamp| (stamp, register.get().cloned())),
             // Of other kinds nothing is kept here.
             Some(_) => return,
             None => None,
@@ -105,7 +106,7 @@ impl Registers {
             let history = histories.entry(&write.item).or_insert_with(|| RegisterHistory::new(None));
             // What was written elsewhere, or before this disk, comes to it at any time, or not at all.
             let own = write.node == node && write.begun > self.since[node];
-            history.write(Some(write.stamp), write.begun, write.ended.filter(|_| own));
+            history.write(write.seen.clone(), write.begun, write.ended.filter(|_| own));
         }
         for read in &self.reads[node] {
             // A key without writes holds nothing, of whatever kind it is.
@@ -151,7 +152,8 @@ mod tests {
         let mut registers = Registers::new(2);
         for (request, stamp) in (0..).map(RequestId).zip(STAMPS) {
             let begun = registers.tick();
-            registers.written.push(Written { request, node: 0, item: item(), stamp, begun, ended: None });
+            let seen = Some((stamp, Some("value".into())));
+            registers.written.push(Written { request, node: 0, item: item(), seen, begun, ended: None });
             registers.acknowledged(request);
         }
         registers

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId};
-use crdt_sync::{Cell, ItemKey};
+use crdt_sync::{Bytes, Cell, ItemKey};
 
+use crate::lineage::Lineage;
 use crate::model::{Command, Fact, Model};
 use crate::observe::known_versions;
 
@@ -16,18 +17,21 @@ pub(crate) struct Shown<'s> {
     item: &'s ItemKey,
     cell: Option<&'s Cell>,
     /// The live dots of a set, ascending.
-    live: Vec<Dot>,
+    live: Vec<(Bytes, Dot)>,
+    /// What a counter counts, by the identity under which it was counted.
+    counted: BTreeMap<ReplicaId, (u64, u64)>,
     /// The dots that somebody removed or replaced, ascending; made when a dot is missing.
-    removed: OnceCell<Vec<Dot>>,
+    removed: OnceCell<Vec<(Bytes, Dot)>>,
     /// The versions of a document, and all that they were written on top of; made when a document is looked at.
     covered: OnceCell<BTreeSet<VersionId>>,
 }
 
 impl<'s> Shown<'s> {
-    pub(crate) fn of(model: &'s Model, item: &'s ItemKey, cell: Option<&'s Cell>) -> Self {
-        let mut live = live_dots(cell);
+    pub(crate) fn of(model: &'s Model, item: &'s ItemKey, cell: Option<&'s Cell>, lineage: &Lineage) -> Self {
+        let mut live = live_dots(cell, lineage);
         live.sort_unstable();
-        Self { model, item, cell, live, removed: OnceCell::new(), covered: OnceCell::new() }
+        let counted = counted(cell, lineage);
+        Self { model, item, cell, live, counted, removed: OnceCell::new(), covered: OnceCell::new() }
     }
 
     /// Whether the effect of every chosen command is there, or what took its place; else the first that is not, and
@@ -38,11 +42,12 @@ impl<'s> Shown<'s> {
     ) -> Result<(), (&'s Command, String)> {
         let mut totals: BTreeMap<ReplicaId, (u64, u64)> = BTreeMap::new();
         for (command, fact) in self.model.facts_of(self.item) {
-            if let Fact::Amounts { up, down } = fact {
-                let total = totals.entry(command.origin).or_default();
-                *total = (total.0 + up, total.1 + down);
-            }
             if chosen(command) {
+                // An identity with two pasts counted in each of them, and both count.
+                if let Fact::Amounts { up, down } = fact {
+                    let total = totals.entry(command.origin).or_default();
+                    *total = (total.0 + up, total.1 + down);
+                }
                 let total = totals.get(&command.origin).copied().unwrap_or_default();
                 self.look_for(command, fact, total).map_err(|missing| (command, missing))?;
             }
@@ -60,11 +65,12 @@ impl<'s> Shown<'s> {
 
     fn look_for(&self, command: &Command, fact: &Fact, total: (u64, u64)) -> Result<(), String> {
         let missing = |what: String| Err(format!("{what} at {:?} {:?}", self.item.collection, self.item.key));
-        let is_live = |dot: &Dot| self.live.binary_search(dot).is_ok();
+        let is_live = |dot: &(Bytes, Dot)| self.live.binary_search(dot).is_ok();
         match fact {
+            Fact::Elements { .. } if self.model.ambiguous.contains(self.item) => Ok(()),
             Fact::Elements { added, removed } => {
-                let gone = |dot: &Dot| self.removed_dots().binary_search(dot).is_ok();
-                if let Some((element, dot)) = added.iter().find(|(_, dot)| !is_live(dot) && !gone(dot)) {
+                let gone = |dot: &(Bytes, Dot)| self.removed_dots().binary_search(dot).is_ok();
+                if let Some((element, dot)) = added.iter().find(|dot| !is_live(dot) && !gone(dot)) {
                     return missing(format!(
                         "{element:?}, added as {dot:?}, is missing and nobody removed it"
                     ));
@@ -75,7 +81,7 @@ impl<'s> Shown<'s> {
                 }
             }
             Fact::Amounts { .. } => {
-                let counted = counted_by(self.cell, command.origin);
+                let counted = self.counted.get(&command.origin).copied().unwrap_or_default();
                 if counted.0 >= total.0 && counted.1 >= total.1 {
                     Ok(())
                 } else {
@@ -90,7 +96,7 @@ impl<'s> Shown<'s> {
         }
     }
 
-    fn removed_dots(&self) -> &[Dot] {
+    fn removed_dots(&self) -> &[(Bytes, Dot)] {
         self.removed.get_or_init(|| self.model.removed(self.item).into_iter().collect())
     }
 
@@ -108,22 +114,29 @@ impl<'s> Shown<'s> {
     }
 }
 
-/// The dots under which the elements of a set live, in no order.
-pub(crate) fn live_dots(cell: Option<&Cell>) -> Vec<Dot> {
+/// The elements of a set and the dots under which they were written, in no order.
+pub(crate) fn live_dots(cell: Option<&Cell>, lineage: &Lineage) -> Vec<(Bytes, Dot)> {
     match cell {
         Some(Cell::Set(elements)) => {
-            elements.iter().flat_map(|each| elements.dots_of(each).iter().collect::<Vec<_>>()).collect()
+            let dots_of =
+                |each| elements.dots_of(each).iter().map(|dot| lineage.written_as(dot)).collect::<Vec<_>>();
+            let dots = elements.iter().flat_map(|each| dots_of(each).into_iter().map(move |dot| (each, dot)));
+            dots.map(|(each, dot)| (each.clone(), dot)).collect()
         }
         _ => Vec::new(),
     }
 }
 
-/// How far a counter counts the increments and decrements of one identity.
-pub(crate) fn counted_by(cell: Option<&Cell>, origin: ReplicaId) -> (u64, u64) {
-    match cell {
-        Some(Cell::Counter(counter)) => {
-            (counter.increments().entry(origin), counter.decrements().entry(origin))
+/// What a counter counts, by the identity under which it was counted: the branches of one are added up.
+pub(crate) fn counted(cell: Option<&Cell>, lineage: &Lineage) -> BTreeMap<ReplicaId, (u64, u64)> {
+    let mut counted: BTreeMap<ReplicaId, (u64, u64)> = BTreeMap::new();
+    if let Some(Cell::Counter(counter)) = cell {
+        for (origin, amount) in counter.increments().entries() {
+            counted.entry(lineage.root_of(origin)).or_default().0 += amount;
         }
-        _ => (0, 0),
+        for (origin, amount) in counter.decrements().entries() {
+            counted.entry(lineage.root_of(origin)).or_default().1 += amount;
+        }
     }
+    counted
 }

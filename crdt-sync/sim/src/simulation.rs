@@ -143,7 +143,8 @@ impl<'p> Simulation<'p> {
             begun: 0,
             model: Model::default(),
             clients: Clients::default(),
-            registers: Registers::new(plan.setup.nodes),
+            // A clone is one more node.
+            registers: Registers::new(plan.setup.nodes + 1),
             due: BTreeMap::new(),
             report: Report::default(),
         }
@@ -208,7 +209,7 @@ impl<'p> Simulation<'p> {
         let Some(engine) = self.world.engine(node) else {
             return Ok(());
         };
-        checks::honest(&self.model, node, engine, &item)?;
+        checks::honest(&self.model, node, engine, self.world.lineage(), [&item])?;
         let facts = self.model.facts_of(&item);
         let own = facts.filter(|(command, _)| command.is_at(node) && command.is_promised());
         let shows = own.map(|(command, _)| command.request).collect();
@@ -226,7 +227,7 @@ impl<'p> Simulation<'p> {
             return Ok(());
         };
         let before = Before::of(engine, writes);
-        before.cells.keys().try_for_each(|item| checks::honest(&self.model, node, engine, item))?;
+        checks::honest(&self.model, node, engine, self.world.lineage(), before.cells.keys())?;
         let Some(request) = self.world.request(node, Request::Write(writes.to_vec()))? else {
             return Ok(());
         };
@@ -237,7 +238,7 @@ impl<'p> Simulation<'p> {
             if !self.was_refused(request) {
                 let command = self.command(node, request, writes, &before, engine)?;
                 self.registers.written(&command);
-                self.model.add(command);
+                self.model.add(command, self.world.lineage());
             } else if Before::of(engine, writes) != before {
                 return Err(Violation::RefusalWithEffect { node, request });
             }
@@ -255,14 +256,17 @@ impl<'p> Simulation<'p> {
         engine: &Engine,
     ) -> Result<Command, Violation> {
         let wrong = |detail| Violation::WrongEffect { node, request, detail };
-        let mut command = Command::between(node, request, &before.status, &engine.status());
+        let entries = self.world.grown().to_vec();
+        let mut command = Command::new(node, request, before.status.replica, entries);
         for (item, writes) in observe::by_item(writes) {
             let was = before.cells.get(&item).and_then(Option::as_ref);
-            let fact = observe::fact(&writes, was, engine.peek(&item)).map_err(wrong)?;
+            let fact =
+                observe::fact(&writes, was, engine.peek(&item), self.world.lineage()).map_err(wrong)?;
             command.facts.extend(fact.map(|fact| (item, fact)));
         }
         if let (Some(first), Some(last)) = (command.first_stamp(), self.model.last_stamp(command.origin))
             && first <= last
+            && !self.world.has_forks()
         {
             return Err(wrong(format!("its stamp {first:?} is not later than {last:?}, given out before")));
         }
@@ -281,6 +285,7 @@ impl<'p> Simulation<'p> {
 
     /// Answers, restarts and what else happened since the last time.
     fn notice(&mut self) -> Result<(), Violation> {
+        self.model.mix(self.world.unseen_forks(), self.world.lineage());
         while let Some(notice) = self.world.poll_notice() {
             match notice {
                 Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,
@@ -292,11 +297,11 @@ impl<'p> Simulation<'p> {
                 Notice::Down { node } => self.due.retain(|(asked, _), _| *asked != node),
                 Notice::Up { node } => {
                     if let Some(engine) = self.world.engine(node) {
-                        checks::recovered(&mut self.model, node, engine)?;
+                        checks::recovered(&mut self.model, node, engine, self.world.lineage())?;
                     }
                 }
                 Notice::Rotted { node, lost } | Notice::Restored { node, lost } => {
-                    self.model.lose_disk(node, &lost);
+                    self.model.lose_disk(node, &lost, self.world.lineage());
                     self.clients.forget(node);
                     self.registers.lose_disk(node)?;
                 }
@@ -325,7 +330,7 @@ impl<'p> Simulation<'p> {
                 self.report.reads += 1;
                 self.model.show(node, &item, request);
                 self.registers.read(node, &item, begun, cell.as_ref());
-                self.clients.see(node, &item, cell.as_ref());
+                self.clients.see(node, &item, cell.as_ref(), self.world.lineage());
                 self.check_read(node, request, &item, &shows, &sight, cell.as_ref())
             }
             (Some(Due::Read { .. }), Reply::NotYetVisible { .. } | Reply::Overloaded)
@@ -343,11 +348,12 @@ impl<'p> Simulation<'p> {
         sight: &Sight,
         cell: Option<&Cell>,
     ) -> Result<(), Violation> {
-        let state = Shown::of(&self.model, item, cell);
+        let lineage = self.world.lineage();
+        let state = Shown::of(&self.model, item, cell, lineage);
         let broken = |(_, detail): (&Command, String)| Violation::StaleRead { node, request, detail };
         state.check(|command| shows.contains(&command.request)).map_err(broken)?;
         let forgotten = |detail| Violation::ForgottenSight { node, request, detail };
-        sight.is_kept(&self.model, item, cell).map_err(forgotten)
+        sight.is_kept(&self.model, item, cell, lineage).map_err(forgotten)
     }
 
     /// Peace: all nodes come up, agree, fall silent, and have answered everything they were asked.
@@ -440,12 +446,13 @@ impl<'p> Simulation<'p> {
                 return Err(Violation::NoConvergence { waited_millis: 0, detail });
             }
         }
-        self.model.settle(&first.status()).map_err(|(node, request)| {
+        let (status, lineage) = (first.status(), self.world.lineage());
+        self.model.settle(&lineage.known(&status.partitions)).map_err(|(node, request)| {
             let detail = "its entries are not among those all nodes know".into();
             Violation::LostWrite { node, request, detail }
         })?;
-        checks::nothing_lost(&self.model, first, |_| true)?;
-        checks::outcome(&self.model, first, collections)?;
+        checks::nothing_lost(&self.model, first, lineage, |_| true)?;
+        checks::outcome(&self.model, first, lineage, collections)?;
         self.registers.check()
     }
 }

@@ -19,6 +19,8 @@ mod checkpoints;
 mod conflicts;
 mod event;
 mod io;
+#[cfg(feature = "_planted_bugs")]
+mod lineage;
 mod links;
 mod memory;
 mod outbox;

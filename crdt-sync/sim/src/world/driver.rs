@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 
 use crdt_sync::wire::{self, Message};
-use crdt_sync::{Engine, Event, Input, Output, Reply};
+use crdt_sync::{Engine, Event, Input, Output, PartitionStatus, Reply};
 
+use super::node::Node;
 use super::operator::Doubt;
 use super::{Happening, Notice, World};
 use crate::disk::DiskError;
@@ -32,8 +33,49 @@ impl World {
         let Some(engine) = &mut node.engine else {
             return Ok(());
         };
-        engine.handle(now, input);
+        if self.is_asked {
+            let before = engine.own_heads();
+            engine.handle(now, input);
+            let grown = (0..)
+                .zip(&before)
+                .map(|(partition, head)| (partition, *head, engine.own_entries_after(partition, *head)));
+            for (partition, before, entries) in grown {
+                self.grown.extend(self.lineage.grow(partition.into(), engine.replica(), before, entries));
+            }
+        } else {
+            engine.handle(now, input);
+        }
+        if self.has_forks {
+            self.name_branches(number);
+        }
         self.drain(number)
+    }
+
+    /// Notes what the branches are called that a node knows of.
+    pub(super) fn name_branches(&mut self, number: usize) {
+        for (branch, root) in self.nodes[number].engine.iter().flat_map(Engine::branches) {
+            self.lineage.name(branch, root);
+        }
+    }
+
+    /// Notes of which identities a node took one history for another, if it could not know better.
+    fn note_unseen(&mut self, number: usize, before: &[PartitionStatus], after: &[PartitionStatus]) {
+        let known = self.lineage.known(after);
+        for (partition, status) in before.iter().enumerate() {
+            for (segment, head) in &status.heads {
+                let Some(place) = self.lineage.find(partition, *segment, *head) else { continue };
+                let index = u16::try_from(partition).unwrap_or(u16::MAX);
+                let forgot = |node: &Node| {
+                    node.engine
+                        .as_ref()
+                        .is_some_and(|engine| !engine.knows_chain_at(index, *segment, head.sequence))
+                };
+                let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != number);
+                if !known.holds(place) && others.into_iter().any(|(_, other)| forgot(other)) {
+                    self.unseen_forks.insert((partition, self.lineage.origin_of(place)));
+                }
+            }
+        }
     }
 
     /// A timer rings, unless another was set since.
@@ -171,8 +213,11 @@ impl World {
                 let node = &mut self.nodes[number];
                 match node.disk.append(first, &records) {
                     Ok(()) => {
-                        if let Some(engine) = &node.engine {
-                            node.past.remember(engine.status());
+                        if let Some(status) = node.engine.as_ref().map(Engine::status) {
+                            let before = self.has_forks.then(|| node.past.latest());
+                            let after = self.has_forks.then(|| status.partitions.clone());
+                            node.past.remember(status);
+                            self.note_unseen(number, &before.unwrap_or_default(), &after.unwrap_or_default());
                         }
                         Ok(())
                     }

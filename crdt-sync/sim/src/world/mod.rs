@@ -14,11 +14,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 use crdt_core::ReplicaId;
 use crdt_sync::time::{Instant, Now};
-use crdt_sync::{Engine, Event, Input, ItemKey, LinkId, NodeId, Reply, Request, RequestId};
+use crdt_sync::{Engine, Event, Input, ItemKey, LinkId, NodeId, Position, Reply, Request, RequestId};
 
 use crate::coverage::Coverage;
 use crate::dice::Dice;
 use crate::faults::{Fault, FaultCounts};
+use crate::lineage::{Lineage, Place};
 use crate::network::Network;
 use crate::queue::Queue;
 use crate::trace::Trace;
@@ -91,6 +92,12 @@ pub struct World {
     has_forks: bool,
     /// Whether a client waits to see what its request does at once.
     is_asked: bool,
+    /// Everything that was written, and what follows what.
+    lineage: Lineage,
+    /// What the last request became.
+    grown: Vec<Place>,
+    /// Identities of which two histories were taken for one, as nobody could see it, and in which partition.
+    unseen_forks: BTreeSet<(usize, ReplicaId)>,
     /// What a strike brought to light.
     found: Option<Violation>,
 }
@@ -169,6 +176,8 @@ pub struct Loss {
     pub partition: usize,
     /// Whose entries.
     pub origin: ReplicaId,
+    /// The last of them.
+    pub head: Position,
     /// The entries up to this number are somewhere else, too, and durable there. Those after it may be gone.
     pub lost_above: u64,
 }
@@ -258,6 +267,9 @@ impl World {
             }),
             has_forks: false,
             is_asked: false,
+            lineage: Lineage::default(),
+            grown: Vec::new(),
+            unseen_forks: BTreeSet::new(),
             found: None,
             setup,
         };
@@ -295,6 +307,7 @@ impl World {
         self.next_request += 1;
         self.trace.note(self.time, format_args!("{node} is asked {} {request:?}", id.0), b"");
         self.is_asked = true;
+        self.grown.clear();
         let handled = self.handle(node, Input::Request { id, request });
         self.is_asked = false;
         handled?;
@@ -474,6 +487,27 @@ impl World {
     /// Whether the adversary strikes at all.
     pub fn is_hostile(&self) -> bool {
         self.setup.hostility.as_ref().is_some_and(|hostility| hostility.total_weight() > 0)
+    }
+
+    /// Whether an identity may have two pasts by now.
+    pub(crate) fn has_forks(&self) -> bool {
+        self.has_forks
+    }
+
+    /// Everything that was written, and what follows what.
+    pub(crate) fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// The identities of which two histories were taken for one in a partition, because neither side knew the chain value
+    /// at the other's head any more. What was written under them says nothing.
+    pub(crate) fn unseen_forks(&self) -> &BTreeSet<(usize, ReplicaId)> {
+        &self.unseen_forks
+    }
+
+    /// The entries that the last request became.
+    pub(crate) fn grown(&self) -> &[Place] {
+        &self.grown
     }
 
     /// How much is on its way or will happen later.

@@ -15,6 +15,7 @@ use super::{Happening, Notice, World};
 use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::faults::Fault;
+use crate::lineage::Place;
 use crate::violation::Violation;
 
 /// What wall clocks show when the world begins: some day in 2023.
@@ -65,7 +66,7 @@ pub(super) struct Node {
     /// Where, as long as the file is there: it may be a checkpoint, which the node need not read when it starts.
     pub(super) rotten_file: Option<String>,
     /// What the others had when this node lost its disk or a part of it; it is mended when it has that again.
-    pub(super) owed: Vec<(usize, crdt_core::ReplicaId, u64)>,
+    pub(super) owed: Vec<Place>,
     pub(super) making: Option<Making>,
 }
 
@@ -213,7 +214,10 @@ impl World {
         node.is_new = last == Lsn::ZERO;
         let status = Status { appended: last, ..engine.status() };
         let forgot = |detail| Violation::Forgot { node: number, detail };
-        node.past.come_up(status).map_err(forgot)?;
+        for (branch, root) in engine.branches() {
+            self.lineage.name(branch, root);
+        }
+        node.past.come_up(status, &self.lineage).map_err(forgot)?;
         if node.doubt == Some(Doubt::Told) {
             engine.distrust_past(now);
             node.renewing = Some(engine.status().appended);

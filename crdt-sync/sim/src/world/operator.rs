@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crdt_core::ReplicaId;
 use crdt_sync::time::Instant;
-use crdt_sync::{Engine, NodeId, PartitionStatus, RecoverError};
+use crdt_sync::{Engine, NodeId, PartitionStatus, Position, RecoverError};
 use replication_log::Lsn;
 
 use super::node::Node;
@@ -15,7 +15,7 @@ use super::past::Past;
 use super::{Happening, Loss, Notice, World};
 use crate::disk::Disk;
 use crate::faults::Fault;
-use crate::model::head_of_partitions as head_of;
+use crate::lineage::Place;
 use crate::violation::Violation;
 
 /// A node that was restored without being told and meets nobody who knows more of it may write after this, once all
@@ -51,6 +51,7 @@ impl World {
         let sound = node.disk.is_sound()
             && !node.disk.awaits_sync()
             && !node.is_rotten
+            && node.rotten_file.is_none()
             && !node.is_new
             && node.renewing.is_none();
         let (Some(engine), true) = (&node.engine, sound) else { return };
@@ -63,9 +64,8 @@ impl World {
     /// Puts the copy of a node's disk in the place of its disk.
     pub(super) fn restore(&mut self, number: usize, fault: Fault) {
         let Some(backup) = self.nodes[number].backup.take() else { return };
-        let outrun = (0..).zip(&backup.held).any(|(partition, held): (usize, _)| {
-            let known = self.known_elsewhere(number, partition, backup.replica);
-            known > sequence_in(held, backup.replica)
+        let outrun = (0..).zip(&backup.held).any(|(partition, held)| {
+            self.is_outrun(number, partition, backup.replica, position_in(held, backup.replica))
         });
         // Who is to find out must be sure to, or would write what others have under the same numbers.
         if (fault == Fault::RestoredUntold && !outrun) || !self.may_damage(number) {
@@ -162,7 +162,8 @@ impl World {
     /// Starts a second process on a copy of a node's disk under the same name, for a while; one at a time.
     pub(super) fn clone_under_same_name(&mut self, number: usize) {
         let node = &self.nodes[number];
-        let sound = node.disk.is_sound() && !node.disk.awaits_sync() && !node.is_rotten && !node.is_new;
+        let rotten = node.is_rotten || node.rotten_file.is_some();
+        let sound = node.disk.is_sound() && !node.disk.awaits_sync() && !rotten && !node.is_new;
         if node.engine.is_none() || !sound || self.nodes.len() > self.setup.nodes {
             return;
         }
@@ -217,9 +218,8 @@ impl World {
             node.is_rotten
                 || !node.owed.is_empty()
                     && status().is_none_or(|status| {
-                        node.owed.iter().any(|&(partition, origin, sequence)| {
-                            head_of(&status.partitions, partition, origin) < sequence
-                        })
+                        let known = world.lineage.known(&status.partitions);
+                        node.owed.iter().any(|place| !known.holds(*place))
                     })
         };
         let others = (0..self.nodes.len()).filter(|other| *other != number);
@@ -233,14 +233,15 @@ impl World {
         let mut owed = Vec::new();
         for (partition, status) in self.nodes[number].past.latest().iter().enumerate() {
             for &(origin, head) in &status.heads {
-                let left = left.get(partition).map_or(0, |left| sequence_in(left, origin));
-                let elsewhere = self.known_elsewhere(number, partition, origin);
+                let Some(place) = self.lineage.find(partition, origin, head) else { continue };
+                let left = self.lineage.shared_with(place, left);
+                let elsewhere = self.known_elsewhere(number, place);
                 let kept = left.max(elsewhere);
                 if head.sequence > kept {
-                    lost.push(Loss { partition, origin, lost_above: kept });
+                    lost.push(Loss { partition, origin, head, lost_above: kept });
                 }
-                if head.sequence.min(elsewhere) > left {
-                    owed.push((partition, origin, head.sequence.min(elsewhere)));
+                if elsewhere > left {
+                    owed.extend(self.lineage.on_the_way(place, elsewhere));
                 }
             }
         }
@@ -248,14 +249,35 @@ impl World {
         lost
     }
 
-    /// How many entries of an origin the other nodes have made durable.
-    fn known_elsewhere(&self, number: usize, partition: usize, origin: ReplicaId) -> u64 {
+    /// How many of the entries that lead to a place the other nodes have made durable.
+    fn known_elsewhere(&self, number: usize, place: Place) -> u64 {
+        let known =
+            self.others(number).map(|node| self.lineage.shared_with(place, node.past.durable_stage()));
+        known.max().unwrap_or(0)
+    }
+
+    /// Whether another node has made more entries durable of an identity than those up to a position.
+    fn is_outrun(&self, number: usize, partition: usize, origin: ReplicaId, held: Position) -> bool {
+        let place = self.lineage.find(partition, origin, held);
+        self.others(number).any(|node| {
+            let heads = node.past.durable_stage().get(partition).into_iter().flat_map(|status| &status.heads);
+            let places = heads.filter_map(|(segment, head)| self.lineage.find(partition, *segment, *head));
+            let mut same = places.filter(|other| self.lineage.origin_of(*other) == origin);
+            same.any(|other| {
+                other.sequence > held.sequence && place.is_none_or(|held| self.lineage.leads_to(held, other))
+            })
+        })
+    }
+
+    /// The other nodes, but for those whose disk is rotten.
+    fn others(&self, number: usize) -> impl Iterator<Item = &Node> {
         let others =
-            self.nodes.iter().enumerate().filter(|(other, node)| *other != number && !node.is_rotten);
-        others.map(|(_, node)| head_of(node.past.durable_stage(), partition, origin)).max().unwrap_or(0)
+            self.nodes.iter().enumerate().filter(move |(other, node)| *other != number && !node.is_rotten);
+        others.map(|(_, node)| node)
     }
 }
 
-fn sequence_in(status: &PartitionStatus, origin: ReplicaId) -> u64 {
-    head_of(std::slice::from_ref(status), 0, origin)
+fn position_in(status: &PartitionStatus, origin: ReplicaId) -> Position {
+    let own = status.heads.iter().find(|(segment, _)| *segment == origin);
+    own.map(|(_, head)| *head).unwrap_or_default()
 }

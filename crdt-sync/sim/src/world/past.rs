@@ -7,6 +7,7 @@ use crdt_sync::wire::{self, Message, SessionStep};
 use crdt_sync::{Limits, PartitionStatus, Status};
 use replication_log::Lsn;
 
+use crate::lineage::Lineage;
 use crate::phase::{Phase, Phases};
 
 /// The past of a node, over all its processes.
@@ -82,13 +83,18 @@ impl Past {
     }
 
     /// What a node with this status forgot, if it did. What lies behind is no longer its past.
-    pub(super) fn come_up(&mut self, status: Status) -> Result<(), String> {
+    pub(super) fn come_up(&mut self, status: Status, lineage: &Lineage) -> Result<(), String> {
         if let Some(was) = self.stages.get(&status.appended).filter(|was| **was != status.partitions) {
             let (last, is) = (status.appended, &status.partitions);
             return Err(format!("at record {last} it was {was:?} and is now {is:?}"));
         }
         for (&(partition, origin), &told) in &self.told {
-            let known = crate::model::head_of(&status, usize::from(partition), origin);
+            // Of an identity that was cut a part is held under the names of branches.
+            let root = lineage.root_of(origin);
+            let heads =
+                status.partitions.get(usize::from(partition)).into_iter().flat_map(|status| &status.heads);
+            let same = heads.filter(|(segment, _)| lineage.root_of(*segment) == root);
+            let known = same.map(|(_, head)| head.sequence).max().unwrap_or(0);
             if known < told {
                 return Err(format!("it told others of {told} entries of {origin} and knows {known}"));
             }

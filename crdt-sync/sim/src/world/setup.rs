@@ -72,6 +72,14 @@ impl Setup {
         Self { hostility: None, ..Self::hostile(nodes, collections) }
     }
 
+    /// The same with nodes that keep all entries and catch up by them rather than by states. A fork is seen only where
+    /// one side still knows the chain value at the other's head; in this world that is so nearly always.
+    pub fn with_long_memory(mut self) -> Self {
+        self.limits.max_retained = 1 << 20;
+        self.timing.catch_up_entries = 10_000;
+        self
+    }
+
     /// In which site a node is.
     pub(crate) fn site_of(&self, node: usize) -> usize {
         node * self.sites.max(1) / self.nodes.max(1)

@@ -1,0 +1,45 @@
+//! What a simulator sees of histories, so that it can follow an identity that is forked.
+
+use alloc::vec::Vec;
+
+use crdt_core::ReplicaId;
+
+use super::Engine;
+use crate::entry::Position;
+
+impl Engine {
+    /// The identity under which this node writes now.
+    pub fn replica(&self) -> ReplicaId {
+        self.replica.id
+    }
+
+    /// Per partition the last entry of this node's own identity.
+    pub fn own_heads(&self) -> Vec<Position> {
+        self.replica.partitions.iter().map(|partition| partition.histories.head(self.replica.id)).collect()
+    }
+
+    /// The entries of this node's own identity in a partition that follow a position and are still retained.
+    pub fn own_entries_after(&self, partition: u16, position: Position) -> Vec<Position> {
+        let history = self.replica.partition(partition).histories.get(self.replica.id);
+        let sequences = |head: Position| position.sequence + 1..=head.sequence;
+        let entries = history
+            .into_iter()
+            .flat_map(|history| sequences(history.head()).filter_map(|sequence| history.at(sequence)));
+        entries.collect()
+    }
+
+    /// Whether this node still knows the chain value at a sequence of an identity.
+    pub fn knows_chain_at(&self, partition: u16, origin: ReplicaId, sequence: u64) -> bool {
+        let history = self.replica.partition(partition).histories.get(origin);
+        history.is_some_and(|history| history.at(sequence).is_some())
+    }
+
+    /// The branches that this node knows of, each with the identity under which it was written.
+    pub fn branches(&self) -> Vec<(ReplicaId, ReplicaId)> {
+        let branches = self.replica.partitions.iter().flat_map(|partition| {
+            let forks = &partition.forks;
+            forks.branches().map(|(branch, _)| (branch, forks.root_of(branch)))
+        });
+        branches.collect()
+    }
+}
