@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use core::time::Duration;
 
-use crdt_core::ReplicaId;
+use crdt_core::{CausalContext, Dot, ReplicaId};
 use replication_log::Lsn;
 
 use crate::entry::Position;
@@ -29,6 +29,8 @@ pub(super) struct Lane {
     pub(super) must_rewind: bool,
     /// The last record of this node's log when the peer was asked to send again: once is enough for one state.
     pub(super) rewind_asked: Option<Lsn>,
+    /// Identities whose next entry came from the peer before what it rests on.
+    pub(super) early: BTreeMap<ReplicaId, Early>,
     /// Entries arrived from the peer, and it is told when they are durable.
     pub(super) owes_acknowledgement: bool,
     /// Identities of which the two sides hold different histories.
@@ -70,6 +72,16 @@ pub(super) struct Lane {
     pub(super) ignores_floors: bool,
 }
 
+/// An entry that came too early.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Early {
+    /// A dot that it names and that is not known here.
+    missing: Dot,
+    since: Instant,
+    /// It has been waited for long enough: a session shows what it rests on.
+    in_vain: bool,
+}
+
 /// What a peer was told last of how far members are.
 #[derive(Debug)]
 pub(super) struct RowsTold {
@@ -103,6 +115,7 @@ impl Lane {
             must_rewind: false,
             told: now,
             rewind_asked: None,
+            early: BTreeMap::new(),
             owes_acknowledgement: false,
             forked: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -167,6 +180,29 @@ impl Lane {
         self.failures > 0
     }
 
+    /// The next entry of an origin names a dot that is not known here. More than `limit` of them are not remembered;
+    /// they are tried again when they are sent again.
+    pub(super) fn await_dot(&mut self, origin: ReplicaId, missing: Dot, now: Instant, limit: usize) {
+        let known = self.early.get(&origin).is_some_and(|early| early.missing == missing);
+        if !known && self.early.len() < limit {
+            self.early.insert(origin, Early { missing, since: now, in_vain: false });
+        }
+    }
+
+    /// Forgets the entries that no longer come too early; returns whether there were any.
+    pub(super) fn wake_early(&mut self, seen: &CausalContext) -> bool {
+        let before = self.early.len();
+        self.early.retain(|_, early| !seen.contains(early.missing));
+        self.early.len() < before
+    }
+
+    /// What came too early, and has waited for this long, needs a session.
+    pub(super) fn tire(&mut self, now: Instant, patience: Duration) {
+        for early in self.early.values_mut() {
+            early.in_vain |= now.since(early.since) >= patience;
+        }
+    }
+
     /// Nothing was acknowledged for too long: what was sent counts as lost.
     pub(super) fn rewind(&mut self, now: Instant) {
         self.sent.clear();
@@ -224,7 +260,7 @@ impl Lane {
             let here = histories.head(status.origin).sequence;
             let missing = status.head.sequence.saturating_sub(here);
             gap.missing_here = gap.missing_here.saturating_add(missing);
-            gap.unservable |= missing > 0 && here < status.floor;
+            gap.unservable |= missing > 0 && (here < status.floor || self.early.get(&status.origin).is_some_and(|early| early.in_vain));
             gap.met |= here > 0 && status.head.sequence > 0;
         }
         for (origin, history) in histories.iter().filter(|(origin, _)| !self.forked.contains(origin)) {

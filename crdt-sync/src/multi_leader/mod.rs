@@ -218,9 +218,13 @@ impl MultiLeader {
         match applied {
             Ok(RunOutcome::Applied(0)) => self.advertise(peer, partition, context),
             Ok(RunOutcome::Applied(entries)) => {
-                context.outbox.counters.entries_applied += entries as u64;
-                self.advanced.insert((partition, run.origin), context.now.instant);
-                self.lane(peer, partition, |lane| lane.owes_acknowledgement = true);
+                self.lane(peer, partition, |lane| lane.early.remove(&run.origin));
+                self.applied(peer, run, entries, context);
+            }
+            Ok(RunOutcome::Early { applied, missing }) => {
+                let (now, limit) = (context.now.instant, context.replica.config.limits.max_origins);
+                self.lane(peer, partition, |lane| lane.await_dot(run.origin, missing, now, limit));
+                self.applied(peer, run, applied, context);
             }
             Ok(RunOutcome::Gap) => self.ask_again(peer, partition, context),
             Ok(RunOutcome::Retired) => self.refuse_retired(peer, partition, run.origin, context),
@@ -242,6 +246,29 @@ impl MultiLeader {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// Entries of a run are applied, if any; others that came too early may have waited for them.
+    fn applied(&mut self, peer: NodeId, run: &Run, entries: usize, context: &mut Context<'_>) {
+        if entries == 0 {
+            return;
+        }
+        context.outbox.counters.entries_applied += entries as u64;
+        self.advanced.insert((run.partition, run.origin), context.now.instant);
+        self.lane(peer, run.partition, |lane| lane.owes_acknowledgement = true);
+        self.wake_early(run.partition, context);
+    }
+
+    /// Asks again for entries that named dots which were not known here and are now.
+    fn wake_early(&mut self, number: u16, context: &Context<'_>) {
+        let seen = &context.replica.partition(number).context;
+        for known in self.peers.values_mut() {
+            let Some(lane) = known.lanes.get_mut(usize::from(number)) else { continue };
+            if lane.wake_early(seen) {
+                lane.must_rewind = true;
+                lane.owes_acknowledgement = true;
+            }
+        }
     }
 
     /// Entries are missing before the ones that arrived: one word about it is enough until something changes here.

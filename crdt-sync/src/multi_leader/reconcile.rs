@@ -96,6 +96,7 @@ impl MultiLeader {
     fn end_session(&mut self, number: u16, context: &mut Context<'_>) -> Option<Session> {
         let session = self.sessions.remove(&number)?;
         context.replica.partition_mut(number).cells.forget_photograph();
+        self.wake_early(number, context);
         self.tell_all(number, context);
         Some(session)
     }

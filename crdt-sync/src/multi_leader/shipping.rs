@@ -222,8 +222,10 @@ impl MultiLeader {
     pub(super) fn heartbeat(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
         let heads = partition.heads();
-        let (now, keep_alive) = (context.now.instant, context.replica.config.timing.keep_alive);
+        let (now, timing) = (context.now.instant, &context.replica.config.timing);
+        let keep_alive = timing.keep_alive;
         let stale = self.lane(peer, number, |lane| {
+            lane.tire(now, timing.session_timeout);
             let quiet = now.since(lane.told) >= keep_alive;
             quiet || lane.advertised.as_ref() != Some(&heads) || !lane.is_level(partition)
         });

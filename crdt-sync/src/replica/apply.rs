@@ -26,6 +26,13 @@ pub enum RunOutcome {
     /// The origin is retired, and the run goes beyond its final frontier; nothing was applied. Whoever sent it need
     /// not have heard of it yet.
     Retired,
+    /// The next entry names a dot that is not known here: it is taken when that is.
+    Early {
+        /// How many entries before it were new, and are applied.
+        applied: usize,
+        /// The dot.
+        missing: Dot,
+    },
 }
 
 /// Why a run or a part of states was refused. Nothing of it was applied.
@@ -91,6 +98,14 @@ pub enum RunError {
     /// The peer named dots of this node's own identity that it never issued.
     #[error("the peer knows writes of this node's own identity that this node does not know")]
     Outrun,
+    /// An entry names a dot of its own origin that was not given out when it was written.
+    #[error("entry {sequence} of {origin} names a dot that its origin cannot have had")]
+    ImpossibleDot {
+        /// Whose entry.
+        origin: ReplicaId,
+        /// Which.
+        sequence: u64,
+    },
     /// A sequence that no origin can have reached.
     #[error("the peer named sequence {sequence}, which no origin can have reached")]
     ImpossibleSequence {
@@ -135,21 +150,31 @@ struct Admitted {
 }
 
 impl Replica {
-    /// Applies what is new of a run; all of it or, on an error, nothing.
+    /// Applies what is new of a run, as far as the entries it rests on are here; on an error, nothing.
     pub(crate) fn apply_run(&mut self, run: &Run, wall: WallTime) -> Result<RunOutcome, RunError> {
-        let Some(new) = self.admit_run(run)? else {
+        let Some(mut new) = self.admit_run(run)? else {
             return Ok(RunOutcome::Gap);
         };
         if self.members.refuses_run(run) {
             return Ok(RunOutcome::Retired);
         }
-        if new.is_empty() {
-            return Ok(RunOutcome::Applied(0));
-        }
         let number = run.partition;
+        let missing = (0..).zip(&new).find_map(|(at, admitted)| Some((at, self.missing_to(run, admitted)?)));
+        if let Some((at, _)) = missing {
+            new.truncate(at);
+        }
+        let outcome = |applied| match missing {
+            Some((_, missing)) => RunOutcome::Early { applied, missing },
+            None => RunOutcome::Applied(applied),
+        };
+        if new.is_empty() {
+            return Ok(outcome(0));
+        }
         let after = self.partition(number).histories.head(run.origin);
-        let entries = new.iter().map(|admitted| admitted.bytes.clone()).collect();
-        let lsn = self.journal.append(&JournalRecord::Entries(Run { after, entries, ..run.clone() }));
+        let entries: Vec<_> = new.iter().map(|admitted| admitted.bytes.clone()).collect();
+        let chain = entries.iter().fold(after.chain, |chain, entry| chain.then(run.origin, number, entry));
+        let (partition, origin) = (number, run.origin);
+        let lsn = self.journal.append(&JournalRecord::Entries(Run { partition, origin, after, entries, chain }));
         for admitted in &new {
             self.clock.observe(admitted.entry.stamp, wall);
             let partition = self.partition_mut(number);
@@ -160,7 +185,7 @@ impl Replica {
             let stamp = Stamp { time: *stamp, replica: run.origin };
             self.note_lost_write(number, item, stamp, lsn);
         }
-        Ok(RunOutcome::Applied(new.len()))
+        Ok(outcome(new.len()))
     }
 
     /// Joins a part of a peer's states; all of it or, on an error, nothing. Says what each of them lacks.
@@ -430,8 +455,35 @@ impl Replica {
         let broken = RunError::BrokenChain { origin: run.origin, after: run.after.sequence };
         let dot = Dot::new(run.origin, sequence).ok_or(broken)?;
         let effect = cell::effect_of(&entry, kind, dot, &limits)?;
+        if effect.1.highest(run.origin) > sequence || entry.delta.named_dots().contains(&dot) {
+            return Err(RunError::ImpossibleDot { origin: run.origin, sequence });
+        }
         self.check_own_dots(run.partition, &effect.1)?;
         Ok(Admitted { entry, kind, effect, bytes: bytes.clone() })
+    }
+
+    /// A dot that an entry names and that is not known here; without one the entry can be applied.
+    ///
+    /// The causal context of the partition is that of all its keys: a dot that counts as seen before its own entry
+    /// comes costs that entry its effect, under whatever key it was written. So an entry adds no dot to the context
+    /// but its own; and what it names must be in there already, by the entry of the dot or by a state that shows
+    /// it. Its origin had applied all of them, so whoever passes the entry on has them, too, or had them shown in a
+    /// state; they come by the same way or by another, and this one waits. Then all that the named dots still do is
+    /// to take away what lives under them in the element that the entry is about, and in whatever order entries
+    /// arrive, they are applied in an order in which they could have been written. Whoever names dots that never
+    /// come stops its own history and nobody else's.
+    ///
+    /// A dot above the end of a forked identity does not come under that name; it is looked for among the branches
+    /// (see [`Forks::spoken_of`](super::fork::Forks::spoken_of)).
+    fn missing_to(&self, run: &Run, admitted: &Admitted) -> Option<Dot> {
+        let partition = self.partition(run.partition);
+        let is_missing = |dot: &&Dot| {
+            // Entries of a run rest on each other, too.
+            dot.replica != run.origin
+                && !partition.context.contains(**dot)
+                && !partition.forks.is_beyond_end(&partition.histories, **dot)
+        };
+        admitted.entry.delta.named_dots().iter().find(is_missing).copied()
     }
 
     fn admit_state(
