@@ -199,7 +199,7 @@ impl Links {
         if let Some(link) = self.links.get_mut(&link) {
             link.peer = Some(node);
         }
-        topology.peer_up(node, link, context);
+        topology.peer_up(node, link, greeting.scope.clone(), context);
     }
 
     /// Closes the links to nodes that were retired, or all if this node was.
@@ -304,6 +304,7 @@ fn greeting_of(context: &Context<'_>) -> Greeting {
         partitions: config.partitions,
         collections: context.replica.registry.ids(),
         incarnation: context.replica.incarnation,
+        scope: config.scope.clone(),
     }
 }
 
@@ -319,6 +320,8 @@ fn objection_to(theirs: &Greeting, context: &Context<'_>) -> Option<Farewell> {
         Some(Farewell::OtherPartitions)
     } else if theirs.collections != ours.collections {
         Some(Farewell::OtherCollections)
+    } else if !theirs.scope.is_everything() && !ours.scope.is_everything() {
+        Some(Farewell::PartialReplica)
     } else if !authority::may_read(theirs.node, context) {
         Some(Farewell::Unauthorized)
     } else if !context.replica.has_room_for(theirs.node) {

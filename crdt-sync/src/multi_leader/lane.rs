@@ -19,6 +19,8 @@ use crate::wire::{Frontier, OriginStatus};
 /// How far a peer is, how far it was sent, and what it must still be told.
 #[derive(Debug)]
 pub(super) struct Lane {
+    /// Which of the two sides hold all of the data.
+    pub(super) meeting: Meeting,
     /// What the peer said last; nothing is sent before it spoke.
     theirs: Option<BTreeMap<ReplicaId, OriginStatus>>,
     /// Per origin the last sequence sent, ahead of what is acknowledged.
@@ -43,6 +45,8 @@ pub(super) struct Lane {
     pub(super) hopeless: BTreeSet<ReplicaId>,
     /// The two sides know different forks, or one of them could not carry out what it knows.
     pub(super) at_odds: bool,
+    /// It was told that forks keep a partial replica from the other side.
+    pub(super) fenced: bool,
     /// Branches of which the peer holds less, and this node cannot tell whether it is the beginning of the same.
     pub(super) unproven: BTreeSet<ReplicaId>,
     /// Identities of which the peer sent entries from above their end.
@@ -70,6 +74,22 @@ pub(super) struct Lane {
     /// A planted mistake: what lies below a floor does not count as missing.
     #[cfg(feature = "_planted_bugs")]
     pub(super) ignores_floors: bool,
+}
+
+/// Which of two sides hold all of the data: at least one of them does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meeting {
+    /// The peer does.
+    pub(super) whole: bool,
+    /// This node does.
+    pub(super) with_whole: bool,
+}
+
+impl Meeting {
+    /// Whether one of the two is a partial replica.
+    pub(super) const fn is_partial(self) -> bool {
+        !self.whole || !self.with_whole
+    }
 }
 
 /// An entry that came too early.
@@ -107,8 +127,9 @@ pub(super) struct Gap {
 }
 
 impl Lane {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, meeting: Meeting) -> Self {
         Self {
+            meeting,
             theirs: None,
             sent: BTreeMap::new(),
             progressed: now,
@@ -122,6 +143,7 @@ impl Lane {
             unwanted: BTreeSet::new(),
             hopeless: BTreeSet::new(),
             at_odds: false,
+            fenced: false,
             unproven: BTreeSet::new(),
             burnt: BTreeSet::new(),
             forks_told: None,
@@ -156,9 +178,10 @@ impl Lane {
 
     /// A session brought the peer at least this far; its next word says so itself, or corrects it.
     pub(super) fn assume(&mut self, heads: &[(ReplicaId, Position)]) {
+        let whole = self.meeting.whole;
         let theirs = self.theirs.get_or_insert_default();
         for &(origin, head) in heads {
-            let status = theirs.entry(origin).or_insert(OriginStatus { origin, floor: head.sequence, head });
+            let status = theirs.entry(origin).or_insert(OriginStatus { origin, floor: head.sequence, head, whole });
             if status.head.sequence < head.sequence {
                 status.head = head;
             }
@@ -217,8 +240,13 @@ impl Lane {
     /// Whether both sides have the same entries, and compared what they hold since it last changed here.
     pub(super) fn is_level(&self, partition: &Partition) -> bool {
         self.is_sound()
-            && self.agreed == Some(partition.cells.root())
+            && (self.meeting.is_partial() || self.agreed == Some(partition.cells.root()))
             && self.gap(&partition.histories).is_some_and(Gap::is_closed)
+    }
+
+    /// Whether the peer says that it has all entries of an origin up to its head.
+    pub(super) fn holds_whole(&self, origin: ReplicaId) -> bool {
+        self.meeting.whole || self.status(origin).is_some_and(|status| status.whole)
     }
 
     /// The last sequence of an origin that the peer has, as it says.
@@ -258,12 +286,14 @@ impl Lane {
         let mut gap = Gap::default();
         for status in theirs.values().filter(|status| !self.forked.contains(&status.origin)) {
             let here = histories.head(status.origin).sequence;
-            let missing = status.head.sequence.saturating_sub(here);
+            // What the peer holds of others within its scope is no use for counting.
+            let missing = if status.whole { status.head.sequence.saturating_sub(here) } else { 0 };
             gap.missing_here = gap.missing_here.saturating_add(missing);
             gap.unservable |= missing > 0 && (here < status.floor || self.early.get(&status.origin).is_some_and(|early| early.in_vain));
             gap.met |= here > 0 && status.head.sequence > 0;
         }
-        for (origin, history) in histories.iter().filter(|(origin, _)| !self.forked.contains(origin)) {
+        let is_counted = |origin| !self.forked.contains(&origin) && histories.is_whole(origin);
+        for (origin, history) in histories.iter().filter(|(origin, _)| is_counted(*origin)) {
             let there = self.acknowledged(origin);
             let missing = history.head().sequence.saturating_sub(there);
             gap.missing_there = gap.missing_there.saturating_add(missing);

@@ -57,6 +57,12 @@ pub enum RunError {
         /// The partition.
         partition: u16,
     },
+    /// A key that lies outside the scope of one of the two sides.
+    #[error("the peer named a key of {collection:?} that lies outside the scope of a partial replica")]
+    OutOfScope {
+        /// The collection.
+        collection: CollectionId,
+    },
     /// The entries do not hash to the chain value that came with them.
     #[error("entries of {origin} after {after} do not match the chain value they came with")]
     BrokenChain {
@@ -142,10 +148,10 @@ pub(crate) struct Joined {
 }
 
 /// An entry that passed every check.
-struct Admitted {
-    entry: Entry,
-    kind: Kind,
-    effect: (Cell, CausalContext),
+pub(super) struct Admitted {
+    pub(super) entry: Entry,
+    pub(super) kind: Kind,
+    pub(super) effect: (Cell, CausalContext),
     bytes: Bytes,
 }
 
@@ -159,7 +165,7 @@ impl Replica {
             return Ok(RunOutcome::Retired);
         }
         let number = run.partition;
-        let missing = (0..).zip(&new).find_map(|(at, admitted)| Some((at, self.missing_to(run, admitted)?)));
+        let missing = (0..).zip(&new).find_map(|(at, admitted)| Some((at, self.missing_to((run.partition, run.origin), &admitted.entry)?)));
         if let Some((at, _)) = missing {
             new.truncate(at);
         }
@@ -389,7 +395,7 @@ impl Replica {
         }
         let fresh = (head.sequence + 1..).zip(&run.entries[known..]);
         fresh
-            .map(|(sequence, bytes)| self.admit_entry(run, sequence, bytes))
+            .map(|(sequence, bytes)| self.admit_entry((run.partition, run.origin), sequence, bytes))
             .collect::<Result<_, _>>()
             .map(Some)
     }
@@ -447,18 +453,22 @@ impl Replica {
         Ok(())
     }
 
-    fn admit_entry(&self, run: &Run, sequence: u64, bytes: &Bytes) -> Result<Admitted, RunError> {
+    pub(super) fn admit_entry(
+        &self,
+        (number, origin): (u16, ReplicaId),
+        sequence: u64,
+        bytes: &Bytes,
+    ) -> Result<Admitted, RunError> {
         let limits = self.config.limits.codec();
         let entry: Entry = codec::decode_payload(bytes, &limits)?;
         let kind = self.kind_of(entry.collection)?;
-        self.check_key(run.partition, entry.collection, &entry.key)?;
-        let broken = RunError::BrokenChain { origin: run.origin, after: run.after.sequence };
-        let dot = Dot::new(run.origin, sequence).ok_or(broken)?;
+        self.check_key(number, entry.collection, &entry.key)?;
+        let dot = Dot::new(origin, sequence).ok_or(RunError::ImpossibleSequence { sequence })?;
         let effect = cell::effect_of(&entry, kind, dot, &limits)?;
-        if effect.1.highest(run.origin) > sequence || entry.delta.named_dots().contains(&dot) {
-            return Err(RunError::ImpossibleDot { origin: run.origin, sequence });
+        if effect.1.highest(origin) > sequence || entry.delta.named_dots().contains(&dot) {
+            return Err(RunError::ImpossibleDot { origin, sequence });
         }
-        self.check_own_dots(run.partition, &effect.1)?;
+        self.check_own_dots(number, &effect.1)?;
         Ok(Admitted { entry, kind, effect, bytes: bytes.clone() })
     }
 
@@ -475,15 +485,15 @@ impl Replica {
     ///
     /// A dot above the end of a forked identity does not come under that name; it is looked for among the branches
     /// (see [`Forks::spoken_of`](super::fork::Forks::spoken_of)).
-    fn missing_to(&self, run: &Run, admitted: &Admitted) -> Option<Dot> {
-        let partition = self.partition(run.partition);
+    pub(super) fn missing_to(&self, (number, origin): (u16, ReplicaId), entry: &Entry) -> Option<Dot> {
+        let partition = self.partition(number);
         let is_missing = |dot: &&Dot| {
             // Entries of a run rest on each other, too.
-            dot.replica != run.origin
+            dot.replica != origin
                 && !partition.context.contains(**dot)
                 && !partition.forks.is_beyond_end(&partition.histories, **dot)
         };
-        admitted.entry.delta.named_dots().iter().find(is_missing).copied()
+        entry.delta.named_dots().iter().find(is_missing).copied()
     }
 
     fn admit_state(
@@ -505,10 +515,12 @@ impl Replica {
     }
 
     fn check_key(&self, partition: u16, collection: CollectionId, key: &[u8]) -> Result<(), RunError> {
-        if self.partition_of(collection, key) == partition {
-            Ok(())
-        } else {
+        if self.partition_of(collection, key) != partition {
             Err(RunError::ForeignKey { partition })
+        } else if !self.config.scope.contains(collection, key) {
+            Err(RunError::OutOfScope { collection })
+        } else {
+            Ok(())
         }
     }
 

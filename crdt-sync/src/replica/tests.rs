@@ -115,7 +115,7 @@ impl Logged {
 /// However it came to hold its items, a replica's sketch is the one of these items.
 fn photographed_sketch(replica: &mut Replica) -> Vec<crate::sketch::Cell> {
     let cells = &mut replica.partition_mut(0).cells;
-    cells.photograph();
+    cells.photograph(&Scope::everything());
     let sketch = cells.sketch().unwrap().to_vec();
     cells.forget_photograph();
     sketch

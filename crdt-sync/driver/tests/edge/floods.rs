@@ -45,6 +45,7 @@ fn greeting(node: u128) -> Message {
         cluster_check: ClusterKey::from_bytes([7; 16]).check(),
         partitions: 1,
         collections: vec![lists().id()],
+        scope: Scope::everything(),
     })
 }
 
