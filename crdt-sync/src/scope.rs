@@ -123,6 +123,12 @@ impl Scope {
         last.is_some_and(|s| s.collection == collection && key.starts_with(&s.prefix))
     }
 
+    /// Whether any key of a collection lies within. O(selectors).
+    pub fn touches(&self, collection: CollectionId) -> bool {
+        let selectors = self.selectors.as_ref();
+        selectors.is_none_or(|selectors| selectors.iter().any(|s| s.collection == collection))
+    }
+
     /// The selectors, ascending; `None` for everything.
     pub fn selectors(&self) -> Option<&[Selector]> {
         self.selectors.as_deref()

@@ -448,6 +448,7 @@ fn open_engine(
     let mut config = Config::new(node, options.cluster, seed).with_collections(options.collections);
     config.rules = options.rules;
     config.partitions = options.partitions;
+    config.scope = options.scope;
     config.limits = options.limits;
     config.timing = options.timing;
     let mut engine = past.open_engine(&config, clock.now())?;
@@ -477,6 +478,7 @@ pub(crate) fn refusal(reply: Reply) -> NodeError {
         Reply::Unknown { lsn } => NodeError::Unknown { lsn },
         Reply::Behind { missing } => NodeError::Behind { missing },
         Reply::TokenRefused(error) => error.into(),
+        Reply::OutOfScope => NodeError::OutOfScope,
         _ => NodeError::Ended,
     }
 }

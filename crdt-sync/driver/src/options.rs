@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use conflict_store::Resolver;
-use crdt_sync::{Bytes, ClusterKey, Collection, Limits, NodeId, Rules, Timing};
+use crdt_sync::{Bytes, ClusterKey, Collection, Limits, NodeId, Rules, Scope, Timing};
 
 use crate::limits::NetworkLimits;
 use crate::net::Protection;
@@ -37,6 +37,7 @@ pub struct NodeOptions {
     pub(crate) collections: Vec<Collection>,
     pub(crate) rules: Rules,
     pub(crate) partitions: u16,
+    pub(crate) scope: Scope,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) protection: Protection,
     pub(crate) beyond_loopback: bool,
@@ -57,6 +58,7 @@ impl NodeOptions {
             collections: Vec::new(),
             rules: Rules::default(),
             partitions: 1,
+            scope: Scope::everything(),
             listen: None,
             protection: Protection::None,
             beyond_loopback: false,
@@ -91,6 +93,12 @@ impl NodeOptions {
     /// Into how many partitions keys are divided, the same on every node; one by default.
     pub fn partitions(mut self, partitions: u16) -> Self {
         self.partitions = partitions;
+        self
+    }
+
+    /// The node holds this part of the data, and no more, for life. Everything by default.
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
         self
     }
 

@@ -308,6 +308,11 @@ fn greeting_of(context: &Context<'_>) -> Greeting {
     }
 }
 
+fn has_too_many_selectors(theirs: &Greeting, context: &Context<'_>) -> bool {
+    let selectors = theirs.scope.selectors().map_or(0, <[_]>::len);
+    selectors > context.replica.config.limits.max_selectors
+}
+
 fn objection_to(theirs: &Greeting, context: &Context<'_>) -> Option<Farewell> {
     let ours = greeting_of(context);
     if theirs.cluster_check != ours.cluster_check {
@@ -322,9 +327,9 @@ fn objection_to(theirs: &Greeting, context: &Context<'_>) -> Option<Farewell> {
         Some(Farewell::OtherCollections)
     } else if !theirs.scope.is_everything() && !ours.scope.is_everything() {
         Some(Farewell::PartialReplica)
-    } else if !authority::may_read(theirs.node, context) {
+    } else if !authority::may_read(theirs.node, &theirs.scope, context) {
         Some(Farewell::Unauthorized)
-    } else if !context.replica.has_room_for(theirs.node) {
+    } else if !context.replica.has_room_for(theirs.node) || has_too_many_selectors(theirs, context) {
         Some(Farewell::Full)
     } else {
         None

@@ -9,6 +9,7 @@ use crate::engine::{Context, Event, PeerError};
 use crate::entry::Entry;
 use crate::node::NodeId;
 use crate::replica::RunError;
+use crate::scope::Scope;
 use crate::wire::StatesPart;
 
 impl MultiLeader {
@@ -80,18 +81,18 @@ impl MultiLeader {
 
 /// Whether a peer's frontier may be taken over.
 pub(super) fn may_vouch(peer: NodeId, context: &Context<'_>) -> bool {
-    may(peer, Op::Vouch, context)
+    may(peer, Op::Vouch, &Scope::everything(), context)
 }
 
-/// Whether a peer may be sent everything.
-pub(crate) fn may_read(peer: NodeId, context: &Context<'_>) -> bool {
-    may(peer, Op::Read, context)
+/// Whether a peer may be sent everything in its scope.
+pub(crate) fn may_read(peer: NodeId, scope: &Scope, context: &Context<'_>) -> bool {
+    may(peer, Op::Read, scope, context)
 }
 
-fn may(peer: NodeId, op: Op<'_>, context: &Context<'_>) -> bool {
+fn may(peer: NodeId, op: Op<'_>, scope: &Scope, context: &Context<'_>) -> bool {
     let authorization = &context.replica.config.authorization;
-    let all = || context.replica.registry.ids();
-    authorization.is_open() || all().into_iter().all(|collection| authorization.allows(peer, collection, op))
+    let all = || context.replica.registry.ids().into_iter().filter(|id| scope.touches(*id));
+    authorization.is_open() || all().all(|collection| authorization.allows(peer, collection, op))
 }
 
 /// The first of these entries that is not allowed. What cannot be read is for others to complain about.

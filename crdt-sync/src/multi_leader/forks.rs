@@ -146,7 +146,13 @@ impl MultiLeader {
     }
 
     /// A fork cannot be healed with a peer, as things are.
-    pub(super) fn give_up(&mut self, peer: NodeId, number: u16, origin: ReplicaId, context: &mut Context<'_>) {
+    pub(super) fn give_up(
+        &mut self,
+        peer: NodeId,
+        number: u16,
+        origin: ReplicaId,
+        context: &mut Context<'_>,
+    ) {
         let news = self.lane(peer, number, |lane| lane.hopeless.insert(origin));
         if news == Some(true) {
             context.outbox.event(Event::ForkNotHealed { peer, origin, partition: number });

@@ -181,7 +181,8 @@ impl Lane {
         let whole = self.meeting.whole;
         let theirs = self.theirs.get_or_insert_default();
         for &(origin, head) in heads {
-            let status = theirs.entry(origin).or_insert(OriginStatus { origin, floor: head.sequence, head, whole });
+            let status =
+                theirs.entry(origin).or_insert(OriginStatus { origin, floor: head.sequence, head, whole });
             if status.head.sequence < head.sequence {
                 status.head = head;
             }
@@ -289,7 +290,8 @@ impl Lane {
             // What the peer holds of others within its scope is no use for counting.
             let missing = if status.whole { status.head.sequence.saturating_sub(here) } else { 0 };
             gap.missing_here = gap.missing_here.saturating_add(missing);
-            gap.unservable |= missing > 0 && (here < status.floor || self.early.get(&status.origin).is_some_and(|early| early.in_vain));
+            gap.unservable |= missing > 0
+                && (here < status.floor || self.early.get(&status.origin).is_some_and(|early| early.in_vain));
             gap.met |= here > 0 && status.head.sequence > 0;
         }
         let is_counted = |origin| !self.forked.contains(&origin) && histories.is_whole(origin);

@@ -82,7 +82,10 @@ impl MultiLeader {
 
     /// A peer can be reached: it is told how far this node is.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, scope: Scope, context: &mut Context<'_>) {
-        let meeting = Meeting { whole: scope.is_everything(), with_whole: context.replica.config.scope.is_everything() };
+        let meeting = Meeting {
+            whole: scope.is_everything(),
+            with_whole: context.replica.config.scope.is_everything(),
+        };
         let new_lane = |_: &Partition| Lane::new(context.now.instant, meeting);
         let lanes: Vec<Lane> = context.replica.partitions.iter().map(new_lane).collect();
         #[cfg(feature = "_planted_bugs")]

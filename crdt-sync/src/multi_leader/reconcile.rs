@@ -362,7 +362,8 @@ impl MultiLeader {
             let standing = session.theirs.clone().zip(lane).map(|(standing, lane)| within(standing, lane));
             let members = &context.replica.members;
             // A member may have been retired in the meantime, and what was taken of it so far be all that is valid.
-            let valid = standing.as_ref().is_some_and(|at| members.first_above_final(number, &at.heads).is_none());
+            let valid =
+                standing.as_ref().is_some_and(|at| members.first_above_final(number, &at.heads).is_none());
             let raise = valid && session.accounts_for_all();
             session.report.complete = raise;
             if let Some(standing) = standing.filter(|_| raise) {

@@ -29,7 +29,12 @@ impl MultiLeader {
             .iter()
             .map(|(origin, history)| OriginStatus {
                 origin,
-                floor: if partition.histories.is_whole(origin) { history.served_from() } else { history.head() }.sequence,
+                floor: if partition.histories.is_whole(origin) {
+                    history.served_from()
+                } else {
+                    history.head()
+                }
+                .sequence,
                 head: history.head(),
                 whole: partition.histories.is_whole(origin),
             })
@@ -197,7 +202,10 @@ impl MultiLeader {
             let arrived = self.advanced.get(&(number, origin));
             let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
             let at_odds = lane.forked.contains(&origin) || undivided.iter().any(|job| job.segment == origin);
-            let is_taken = !at_odds && partition.histories.is_whole(origin) && !lane.unwanted.contains(&origin) && !history.is_branch();
+            let is_taken = !at_odds
+                && partition.histories.is_whole(origin)
+                && !lane.unwanted.contains(&origin)
+                && !history.is_branch();
             if !is_taken || (origin != context.replica.id && too_fresh) {
                 continue;
             }
@@ -213,7 +221,8 @@ impl MultiLeader {
                 if !known.scope.is_everything() {
                     let whose = (origin, history);
                     let durable = context.outbox.durable();
-                    let Some(excerpt) = partition.next_excerpt(whose, cursor, &known.scope, budget, durable) else {
+                    let Some(excerpt) = partition.next_excerpt(whose, cursor, &known.scope, budget, durable)
+                    else {
                         break;
                     };
                     window -= excerpt.bytes().min(window);

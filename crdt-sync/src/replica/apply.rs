@@ -165,7 +165,9 @@ impl Replica {
             return Ok(RunOutcome::Retired);
         }
         let number = run.partition;
-        let missing = (0..).zip(&new).find_map(|(at, admitted)| Some((at, self.missing_to((run.partition, run.origin), &admitted.entry)?)));
+        let missing = (0..).zip(&new).find_map(|(at, admitted)| {
+            Some((at, self.missing_to((run.partition, run.origin), &admitted.entry)?))
+        });
         if let Some((at, _)) = missing {
             new.truncate(at);
         }
@@ -180,7 +182,8 @@ impl Replica {
         let entries: Vec<_> = new.iter().map(|admitted| admitted.bytes.clone()).collect();
         let chain = entries.iter().fold(after.chain, |chain, entry| chain.then(run.origin, number, entry));
         let (partition, origin) = (number, run.origin);
-        let lsn = self.journal.append(&JournalRecord::Entries(Run { partition, origin, after, entries, chain }));
+        let lsn =
+            self.journal.append(&JournalRecord::Entries(Run { partition, origin, after, entries, chain }));
         for admitted in &new {
             self.clock.observe(admitted.entry.stamp, wall);
             let partition = self.partition_mut(number);

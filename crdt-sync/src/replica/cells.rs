@@ -14,10 +14,10 @@ use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::checkpoint::{Images, Walked};
 use crate::collection::{CollectionId, Kind};
-use crate::scope::Scope;
 use crate::merkle::{
     BucketTree, Item, ItemSketch, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot,
 };
+use crate::scope::Scope;
 use crate::sketch;
 
 /// How many cells of a sketch are kept up: 24 KiB, which show about 1,500 differences. What differs more goes

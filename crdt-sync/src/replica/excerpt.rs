@@ -158,8 +158,7 @@ impl Replica {
                 Piece::Entry(bytes) => {
                     let entry: Entry = codec::decode_payload(bytes, &STORED)
                         .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
-                    let kind =
-                        self.kind_of(entry.collection).map_err(|_| RecoverError::OtherCollections)?;
+                    let kind = self.kind_of(entry.collection).map_err(|_| RecoverError::OtherCollections)?;
                     let dot = Dot::new(origin, sequence).ok_or_else(out_of_order)?;
                     let effect = cell::effect_of(&entry, kind, dot, &STORED)
                         .map_err(|cause| RecoverError::Cell { lsn, cause })?;

@@ -185,7 +185,9 @@ impl Forks {
         cell: Option<&Cell>,
         dots: &CausalContext,
     ) -> Option<CausalContext> {
-        let (Delta::SetAdd { element, .. } | Delta::SetRemove { element, .. }) = &entry.delta else { return None };
+        let (Delta::SetAdd { element, .. } | Delta::SetRemove { element, .. }) = &entry.delta else {
+            return None;
+        };
         let named = entry.delta.named_dots();
         let here = match cell {
             Some(Cell::Set(elements)) => elements.dots_of(element),

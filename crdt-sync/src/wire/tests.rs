@@ -45,7 +45,8 @@ fn samples() -> Vec<Message> {
     let after = Position { sequence: 1, chain: Chain::START.then(origin(), 0, b"one") };
     let encoded = Bytes::from(crdt_core::codec::encode_payload(&entry()));
     let chain = after.chain.then(origin(), 0, &encoded);
-    let status = OriginStatus { origin: origin(), floor: 1, head: Position { sequence: 2, chain }, whole: true };
+    let status =
+        OriginStatus { origin: origin(), floor: 1, head: Position { sequence: 2, chain }, whole: true };
     let part = StatesPart {
         index: 4,
         collection: Collection::sets("lists").id(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crdt_core::ReplicaId;
 use crdt_sync::wire::{self, Frontier, Greeting, Message, WireError};
-use crdt_sync::{ClusterKey, Event, Limits, NodeId, PeerError};
+use crdt_sync::{ClusterKey, Event, Limits, NodeId, PeerError, Scope};
 use crdt_sync_driver::{NetworkEvent, NetworkLimits, NodeOptions, Rate, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};

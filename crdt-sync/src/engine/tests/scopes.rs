@@ -207,7 +207,8 @@ fn outside_its_scope_a_phone_neither_writes_nor_answers() {
     assert_eq!(keys(&cluster, 0), Vec::<Bytes>::new());
     let deadline = Instant::from_micros(u64::MAX);
     let read = Request::Read { item: item(1, "gemini/todo"), deadline };
-    let in_session = |request: Request| Request::InSession { token: Bytes::default(), request: request.into() };
+    let in_session =
+        |request: Request| Request::InSession { token: Bytes::default(), request: request.into() };
     let scan = Request::Scan { collection: lists(), from: Bytes::default(), limit: 9, deadline };
     for (id, request) in [(1, read.clone()), (2, in_session(read)), (3, in_session(scan.clone()))] {
         cluster.handle(0, Input::Request { id: RequestId(id), request });
@@ -258,6 +259,67 @@ fn a_scope_is_for_life() {
         let opened = Engine::open(config, cluster.logs[0].clone(), cluster.now());
         assert_eq!(opened.err(), Some(RecoverError::OtherScope));
     }
+}
+
+#[test]
+fn who_may_read_one_project_may_hold_it_and_nothing_else() {
+    use crate::authorize::{Authorization, Authorize, Op};
+    struct ListsOnly;
+    impl Authorize for ListsOnly {
+        fn authorize(&self, _: NodeId, collection: CollectionId, op: Op<'_>) -> bool {
+            !matches!(op, Op::Read) || collection == lists()
+        }
+    }
+    let only = Scope::nothing().only(lists(), "apollo/");
+    for (scope, told) in [(only, None), (project("apollo/"), Some(Farewell::Unauthorized))] {
+        let mut cluster = with_scopes(2, &[(1, scope)], |config| {
+            if config.node == NodeId::from_u128(1) {
+                config.authorization = Authorization::by(ListsOnly);
+            }
+        });
+        cluster.connect(0, 1);
+        cluster.settle();
+        assert_eq!(cluster.closed.first().copied(), told);
+    }
+}
+
+#[test]
+fn a_peer_with_too_many_selectors_is_refused() {
+    let mut cluster = with_scopes(1, &[], |config| config.limits.max_selectors = 2);
+    stranger(&mut cluster, Scope::nothing().only(lists(), "a").only(lists(), "b").only(lists(), "c"));
+    assert_eq!(cluster.closed, [Farewell::Full]);
+}
+
+/// A state outside the scope would pass for a removal of what is held there: the peer's context covers what it skipped.
+#[test]
+fn states_outside_the_scope_of_the_peer_are_refused_and_remove_nothing() {
+    use crate::wire::{ItemState, Session, SessionStep, Standing, StatesPart};
+    let mut cluster = with_scopes(1, &[], |_| ());
+    cluster.write(0, add("gemini/todo", "capsule"));
+    let link = stranger(&mut cluster, project("apollo/"));
+    let partition = cluster.engines[0].replica.partition(0);
+    let standing = Standing { root: (0, 0), ..partition.standing() };
+    let items = alloc::vec![ItemState { key: "gemini/todo".into(), state: Bytes::default(), more: false }];
+    let part = StatesPart { index: 0, collection: lists(), items, ahead: Vec::new() };
+    // Node 0 is the lower one, so it opens; it is asked to.
+    let frontier = wire::Frontier {
+        partition: 0,
+        rewind: false,
+        open: true,
+        ask: false,
+        writer: ReplicaId::from_u128(5),
+        origins: Vec::new(),
+        refused: Vec::new(),
+        root: None,
+        forks: [0; 16],
+    };
+    say(&mut cluster, link, &Message::Frontier(frontier));
+    for step in [SessionStep::Accept(standing), SessionStep::States(part)] {
+        say(&mut cluster, link, &Message::Session(Session { partition: 0, id: 1, step }));
+    }
+    let error = PeerError::Data(RunError::OutOfScope { collection: lists() });
+    assert_eq!(violations(&cluster), [&Event::Violation { link, error }]);
+    assert_eq!(keys(&cluster, 0), [Bytes::from("gemini/todo")]);
 }
 
 /// A connection to node 0 from somebody who says that this is all it holds.
@@ -343,7 +405,10 @@ fn a_run_is_no_message_for_a_phone_nor_an_excerpt_for_a_whole_node() {
         let mut cluster = with_scopes(1, &[(0, scope)], |_| ());
         let link = stranger(&mut cluster, Scope::everything());
         say(&mut cluster, link, &message);
-        assert!(matches!(violations(&cluster)[..], [Event::Violation { error: PeerError::Unexpected { .. }, .. }]));
+        assert!(matches!(
+            violations(&cluster)[..],
+            [Event::Violation { error: PeerError::Unexpected { .. }, .. }]
+        ));
     }
 }
 
@@ -364,7 +429,8 @@ fn a_fork_among_whole_nodes_fences_the_phones_that_cannot_divide_it() {
     cluster.connect(0, 1);
     cluster.settle();
     cluster.settle();
-    let told = |cluster: &Cluster, what: fn(&Event) -> bool| cluster.events.iter().filter(|(_, e)| what(e)).count();
+    let told =
+        |cluster: &Cluster, what: fn(&Event) -> bool| cluster.events.iter().filter(|(_, e)| what(e)).count();
     assert!(told(&cluster, |event| matches!(event, Event::ForkHealed { .. })) > 0);
     assert_eq!(cluster.engines[0].status().partitions, cluster.engines[1].status().partitions);
     let fenced = |event: &Event| matches!(event, Event::PartialFenced { .. });

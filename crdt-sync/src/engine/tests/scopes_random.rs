@@ -11,10 +11,20 @@ const PROJECTS: [&str; 3] = ["a/", "b/", "ba/"];
 
 #[derive(Clone, Debug)]
 enum Step {
-    Write { at: usize, project: usize, what: u8 },
+    Write {
+        at: usize,
+        project: usize,
+        what: u8,
+    },
     /// Two nodes are connected for a while; of the frames every so many-th is lost.
-    Meet { one: usize, other: usize, loses: usize },
-    Restart { at: usize },
+    Meet {
+        one: usize,
+        other: usize,
+        loses: usize,
+    },
+    Restart {
+        at: usize,
+    },
 }
 
 fn arb_step() -> impl Strategy<Value = Step> {
