@@ -18,6 +18,7 @@ use crate::wire::{Frontier, OriginStatus};
 
 /// How far a peer is, how far it was sent, and what it must still be told.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Lane {
     /// Which of the two sides hold all of the data.
     pub(super) meeting: Meeting,

@@ -88,7 +88,7 @@ impl Cells {
         let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
         let (by_key, by_hash, deleted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         let (photograph, images, changes, conflicts) = (None, None, None, Conflicts::default());
-        Ok(Self { by_key, by_hash, deleted, tree, sketch, photograph, images, changes, conflicts })
+        Ok(Self { by_key, by_hash, deleted, tree, sketch, photograph, images, conflicts, changes })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {

@@ -1,9 +1,9 @@
 //! Excerpts: what a partial replica is sent of the entries of an origin.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crdt_core::codec::{self};
-use crdt_core::{Dot, Stamp};
+use crdt_core::{Dot, ReplicaId, Stamp, codec};
 use replication_log::Lsn;
 
 use super::apply::Admitted;
@@ -20,7 +20,7 @@ use super::replay::{RecoverError, STORED};
 
 /// A piece of an excerpt that is new here.
 enum New {
-    Entry(Admitted),
+    Entry(Box<Admitted>),
     Skipped(u64),
 }
 
@@ -52,7 +52,7 @@ impl Replica {
                     if missing.is_some() {
                         break;
                     }
-                    New::Entry(entry)
+                    New::Entry(Box::new(entry))
                 }
             };
             due.pieces.push(piece.clone());
@@ -76,7 +76,8 @@ impl Replica {
                     self.partition_mut(number).context.insert_range(origin, sequence + 1..=sequence + count);
                     sequence += count;
                 }
-                New::Entry(Admitted { entry, kind, effect, .. }) => {
+                New::Entry(admitted) => {
+                    let Admitted { entry, kind, effect, .. } = *admitted;
                     self.clock.observe(entry.stamp, wall);
                     self.partition_mut(number).apply(&entry, &effect, kind, lsn);
                     let item = ItemKey { collection: entry.collection, key: entry.key };
@@ -180,7 +181,7 @@ impl Partition {
     /// What a peer of this scope is sent of the next entries of an origin: it has everything up to `cursor`.
     pub(crate) fn next_excerpt(
         &self,
-        (origin, history): (crdt_core::ReplicaId, &History),
+        (origin, history): (ReplicaId, &History),
         cursor: u64,
         scope: &Scope,
         budget: usize,

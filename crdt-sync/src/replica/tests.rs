@@ -218,15 +218,15 @@ fn a_removal_that_overtakes_the_addition_waits_for_it() {
     adds.act(&list(Action::Add("milk".into())));
     removes.catch_up_with(&adds);
     removes.act(&list(Action::Remove("milk".into())));
-    let (added, removed) = (run_of(&removes, adds.replica.id), run_of(&removes, removes.replica.id));
+    let (addition, removal) = (run_of(&removes, adds.replica.id), run_of(&removes, removes.replica.id));
     let missing = Dot::new(adds.replica.id, 1).unwrap();
-    assert_eq!(late.replica.apply_run(&removed, WALL), Ok(RunOutcome::Early { applied: 0, missing }));
+    assert_eq!(late.replica.apply_run(&removal, WALL), Ok(RunOutcome::Early { applied: 0, missing }));
     assert_eq!(
         late.replica.partition(0).context,
         CausalContext::new(),
         "nothing counts as seen that was not"
     );
-    for run in [&added, &removed] {
+    for run in [&addition, &removal] {
         assert_eq!(late.replica.apply_run(run, WALL), Ok(RunOutcome::Applied(1)));
         assert_eq!(early.replica.apply_run(run, WALL), Ok(RunOutcome::Applied(1)));
     }
