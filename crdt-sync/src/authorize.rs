@@ -13,7 +13,7 @@
 //!   frontier is not taken over.
 //! - **The sender's standing**: its frontier is not taken over. What it may write is merged, and entries flow as far as
 //!   they are held.
-//! - **Reading, of any declared collection**: the link is refused with
+//! - **Reading, of any declared collection in the peer's [scope](crate::Scope)**: the link is refused with
 //!   [`Farewell::Unauthorized`](crate::wire::Farewell::Unauthorized).
 //! - **A write of this node's own clients**: [`WriteError::Unauthorized`](crate::WriteError::Unauthorized). Once it had
 //!   an entry that nobody takes, nothing it writes later would get anywhere.

@@ -64,6 +64,16 @@ pub enum Delta {
     Register(Option<Bytes>),
 }
 
+impl Delta {
+    /// The dots that the change speaks of besides the entry's own.
+    pub(crate) fn named_dots(&self) -> &[Dot] {
+        match self {
+            Self::SetAdd { superseded: dots, .. } | Self::SetRemove { dots, .. } => dots,
+            Self::Document(_) | Self::Counter { .. } | Self::Register(_) => &[],
+        }
+    }
+}
+
 /// The hash of an origin's history up to some sequence.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Chain([u8; 16]);

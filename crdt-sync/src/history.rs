@@ -5,19 +5,22 @@
 //! by entry; one that is further behind reconciles by a Merkle session instead, after which its head is
 //! raised and its floor with it.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crdt_core::ReplicaId;
 use replication_log::Lsn;
 
 use crate::bytes::Bytes;
 use crate::entry::{Chain, Position};
+use crate::scope::Scope;
 
 /// All origins of one partition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Histories {
     origins: BTreeMap<ReplicaId, History>,
     retained_bytes: usize,
+    /// At a partial replica the identities of which it has all entries: those it wrote under.
+    whole: Option<BTreeSet<ReplicaId>>,
 }
 
 /// One origin.
@@ -91,6 +94,28 @@ impl History {
 }
 
 impl Histories {
+    /// Those of a node that holds this part of the data.
+    pub(crate) fn within(scope: &Scope) -> Self {
+        Self { whole: (!scope.is_everything()).then(BTreeSet::new), ..Self::default() }
+    }
+
+    /// Whatever is written under this identity is held here.
+    pub(crate) fn hold_whole(&mut self, origin: ReplicaId) {
+        if let Some(whole) = &mut self.whole {
+            whole.insert(origin);
+        }
+    }
+
+    /// Whether all entries of an origin up to its head were applied here, and not only those in the scope.
+    pub(crate) fn is_whole(&self, origin: ReplicaId) -> bool {
+        self.whole.as_ref().is_none_or(|whole| whole.contains(&origin))
+    }
+
+    /// At a partial replica the identities it wrote under, ascending; none at others.
+    pub(crate) fn own_of_partial(&self) -> impl Iterator<Item = ReplicaId> {
+        self.whole.iter().flatten().copied()
+    }
+
     /// The origin's history, if anything of it is known.
     pub(crate) fn get(&self, origin: ReplicaId) -> Option<&History> {
         self.origins.get(&origin)

@@ -25,6 +25,7 @@ mod planted;
 pub mod range;
 mod replica;
 mod rules;
+mod scope;
 mod session;
 pub mod sketch;
 pub mod time;
@@ -52,4 +53,5 @@ pub use replica::{
     Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };
 pub use rules::{Rule, RuleError, Rules, ShowError};
+pub use scope::{Scope, ScopeOutOfOrder, Selector};
 pub use session::{Causal, Missing, SessionToken, TokenError};

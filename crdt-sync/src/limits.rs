@@ -35,6 +35,8 @@ pub struct Limits {
     /// Members that are known, retired ones included. A further node is refused as if all links were taken, and a peer
     /// that names more is cut off.
     pub max_members: usize,
+    /// Selectors in the scope of a peer. One that names more is refused as if all links were taken.
+    pub max_selectors: usize,
     /// Cuts of forked identities a partition knows; further ones are not taken in, and their forks stay fenced.
     pub max_forks: usize,
     /// Bytes of recent entries kept per partition to be handed on; above it the oldest are dropped, and a peer
@@ -68,6 +70,7 @@ impl Default for Limits {
             max_context_ranges: 1 << 20,
             max_origins: 1 << 13,
             max_members: 1 << 10,
+            max_selectors: 1 << 10,
             max_forks: 1 << 10,
             max_retained: 64 << 20,
             send_window: 4 << 20,

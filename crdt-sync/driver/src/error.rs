@@ -115,6 +115,9 @@ pub enum NodeError {
         /// Which entries.
         missing: Vec<Missing>,
     },
+    /// The key lies outside the scope of this partial replica: other nodes may hold it.
+    #[error("this partial replica does not hold what was asked for")]
+    OutOfScope,
     /// The session's token is not good here; nothing was done.
     #[error(transparent)]
     Token(#[from] TokenError),

@@ -479,6 +479,7 @@ pub(crate) fn refusal(reply: Reply) -> NodeError {
         Reply::Behind { missing } => NodeError::Behind { missing },
         Reply::TokenRefused(error) => error.into(),
         Reply::NotRetired(error) => error.into(),
+        Reply::OutOfScope => NodeError::OutOfScope,
         _ => NodeError::Ended,
     }
 }

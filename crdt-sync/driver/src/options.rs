@@ -6,7 +6,7 @@ use std::time::Duration;
 use conflict_store::Resolver;
 use crdt_sync::{
     Authorization, Authorize, Bytes, ClusterKey, Collection, CollectionId, Config, Limits, NodeId, Rules,
-    Timing,
+    Scope, Timing,
 };
 use uuid::Uuid;
 
@@ -45,6 +45,7 @@ pub struct NodeOptions {
     authorization: Authorization,
     collects_deletions: bool,
     pub(crate) partitions: u16,
+    pub(crate) scope: Scope,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) protection: Protection,
     pub(crate) beyond_loopback: bool,
@@ -69,6 +70,7 @@ impl NodeOptions {
             authorization: Authorization::default(),
             collects_deletions: false,
             partitions: 1,
+            scope: Scope::everything(),
             listen: None,
             protection: Protection::None,
             beyond_loopback: false,
@@ -135,6 +137,12 @@ impl NodeOptions {
     /// Into how many partitions keys are divided, the same on every node; one by default.
     pub fn partitions(mut self, partitions: u16) -> Self {
         self.partitions = partitions;
+        self
+    }
+
+    /// The node holds this part of the data, and no more, for life. Everything by default.
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
         self
     }
 
@@ -218,6 +226,7 @@ impl NodeOptions {
         config.authorization = self.authorization;
         config.collects_deletions = self.collects_deletions;
         config.partitions = self.partitions;
+        config.scope = self.scope;
         config.limits = self.limits;
         config.timing = self.timing;
         config

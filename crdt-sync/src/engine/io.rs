@@ -175,6 +175,9 @@ pub enum Reply {
     },
     /// The token of a request in a session was refused; nothing was done.
     TokenRefused(TokenError),
+    /// The key lies outside the scope of this partial replica, or part of the collection does and the scan is one of a
+    /// session: other nodes may hold more.
+    OutOfScope,
 }
 
 /// Something to be done outside.

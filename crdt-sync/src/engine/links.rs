@@ -199,7 +199,7 @@ impl Links {
         if let Some(link) = self.links.get_mut(&link) {
             link.peer = Some(node);
         }
-        topology.peer_up(node, link, context);
+        topology.peer_up(node, link, greeting.scope.clone(), context);
     }
 
     /// Closes the links to nodes that were retired, or all if this node was.
@@ -304,7 +304,13 @@ fn greeting_of(context: &Context<'_>) -> Greeting {
         partitions: config.partitions,
         collections: context.replica.registry.ids(),
         incarnation: context.replica.incarnation,
+        scope: config.scope.clone(),
     }
+}
+
+fn has_too_many_selectors(theirs: &Greeting, context: &Context<'_>) -> bool {
+    let selectors = theirs.scope.selectors().map_or(0, <[_]>::len);
+    selectors > context.replica.config.limits.max_selectors
 }
 
 fn objection_to(theirs: &Greeting, context: &Context<'_>) -> Option<Farewell> {
@@ -319,9 +325,11 @@ fn objection_to(theirs: &Greeting, context: &Context<'_>) -> Option<Farewell> {
         Some(Farewell::OtherPartitions)
     } else if theirs.collections != ours.collections {
         Some(Farewell::OtherCollections)
-    } else if !authority::may_read(theirs.node, context) {
+    } else if !theirs.scope.is_everything() && !ours.scope.is_everything() {
+        Some(Farewell::PartialReplica)
+    } else if !authority::may_read(theirs.node, &theirs.scope, context) {
         Some(Farewell::Unauthorized)
-    } else if !context.replica.has_room_for(theirs.node) {
+    } else if !context.replica.has_room_for(theirs.node) || has_too_many_selectors(theirs, context) {
         Some(Farewell::Full)
     } else {
         None

@@ -325,6 +325,9 @@ fn answer(id: RequestId, request: Request, waits: &mut Waits, context: &mut Cont
     if context.outbox.waiting() + waits.len() >= context.replica.config.limits.max_waiting {
         return context.outbox.reply(id, Reply::Overloaded, Lsn::ZERO);
     }
+    if is_out_of_scope(&request, context.replica) {
+        return context.outbox.reply(id, Reply::OutOfScope, Lsn::ZERO);
+    }
     match request {
         Request::Write(writes) => {
             let (reply, lsn) = write(&writes, context);
@@ -345,6 +348,21 @@ fn answer(id: RequestId, request: Request, waits: &mut Waits, context: &mut Cont
         Request::InSession { token, request } => session::answer(id, &token, *request, waits, context),
         // Handled before: it takes the topology to spread it.
         Request::Retire { .. } => {}
+    }
+}
+
+/// Whether nobody can be told here what is asked. A scan tells what is held; in a session it must tell all.
+fn is_out_of_scope(request: &Request, replica: &Replica) -> bool {
+    let scope = &replica.config.scope;
+    let lies_outside = |item: &ItemKey| !scope.contains(item.collection, &item.key);
+    match request {
+        Request::Read { item, .. } | Request::Show { item, .. } => lies_outside(item),
+        Request::InSession { request, .. } => match &**request {
+            Request::Read { item, .. } | Request::Show { item, .. } => lies_outside(item),
+            Request::Scan { collection, .. } => !scope.contains(*collection, &[]),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -120,6 +120,11 @@ impl BucketTree {
         Self { prf, levels, dirty, leaf_bits, finer: None }
     }
 
+    /// An empty tree under the same key and of the same size.
+    pub(crate) fn emptied(&self) -> Self {
+        Self::empty(self.prf.clone(), self.leaf_bits)
+    }
+
     /// The leaf bits that put about 16 items into each leaf when the tree holds `items` items.
     ///
     /// ```

@@ -168,6 +168,7 @@ impl Counters {
             },
             Reply::Refused(_) => "request_refused",
             Reply::NotYetVisible { .. } => "request_not_yet_visible",
+            Reply::OutOfScope => "request_out_of_scope",
             Reply::Unknown { .. } => "request_unknown",
             Reply::Overloaded => "request_overloaded",
             Reply::Ended => "request_ended",
@@ -212,6 +213,7 @@ fn cause_of_closing(reason: Farewell) -> &'static str {
         Farewell::OtherPartitions => "link_other_partitions",
         Farewell::OtherCollections => "link_other_collections",
         Farewell::Myself => "link_myself",
+        Farewell::PartialReplica => "link_partial_replica",
         _ => "link_other",
     }
 }

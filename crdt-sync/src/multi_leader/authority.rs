@@ -1,38 +1,41 @@
 //! What a peer may have merged here: the questions of [`crate::authorize`], asked where data comes in.
 
-use crdt_core::codec;
+use crdt_core::{ReplicaId, codec};
 
 use super::MultiLeader;
 use crate::authorize::{Author, Op};
+use crate::bytes::Bytes;
 use crate::engine::{Context, Event, PeerError};
 use crate::entry::Entry;
 use crate::node::NodeId;
 use crate::replica::RunError;
-use crate::wire::{Run, StatesPart};
+use crate::scope::Scope;
+use crate::wire::StatesPart;
 
 impl MultiLeader {
-    /// Whether a run may be merged. The answer about entries of the sender's own is an error: they end its link.
-    pub(super) fn admits_run(
+    /// Whether entries of an origin, with their sequences, may be merged. The answer about entries of the sender's own is an error: they end its link.
+    pub(super) fn admits_entries<'r>(
         &mut self,
         peer: NodeId,
-        run: &Run,
+        (number, origin): (u16, ReplicaId),
+        entries: impl Iterator<Item = (u64, &'r Bytes)>,
         context: &mut Context<'_>,
     ) -> Result<bool, PeerError> {
         if context.replica.config.authorization.is_open() {
             return Ok(true);
         }
-        let number = run.partition;
         // What the sender's own is, its frontier says; that was lost or overtaken, and is said again.
         let Some(writer) = self.peers.get(&peer).and_then(|peer| peer.writer) else {
             self.lane(peer, number, |lane| lane.must_rewind = true);
             return Ok(false);
         };
-        let origin = run.origin;
         if self.lane(peer, number, |lane| lane.refused.contains(&origin)) == Some(true) {
             return Ok(false);
         }
         let author = if writer == origin { Author::Sender } else { Author::Relayed(origin) };
-        let Some(entry) = first_refused(peer, author, run, context) else {
+        let head = context.replica.partition(number).histories.head(origin).sequence;
+        let new = entries.filter(|(sequence, _)| *sequence > head).map(|(_, bytes)| bytes);
+        let Some(entry) = first_refused(peer, author, new, context) else {
             return Ok(true);
         };
         let collection = entry.collection;
@@ -78,28 +81,32 @@ impl MultiLeader {
 
 /// Whether a peer's frontier may be taken over.
 pub(super) fn may_vouch(peer: NodeId, context: &Context<'_>) -> bool {
-    may(peer, Op::Vouch, context)
+    may(peer, Op::Vouch, &Scope::everything(), context)
 }
 
-/// Whether a peer may be sent everything.
-pub(crate) fn may_read(peer: NodeId, context: &Context<'_>) -> bool {
-    may(peer, Op::Read, context)
+/// Whether a peer may be sent everything in its scope.
+pub(crate) fn may_read(peer: NodeId, scope: &Scope, context: &Context<'_>) -> bool {
+    may(peer, Op::Read, scope, context)
 }
 
-fn may(peer: NodeId, op: Op<'_>, context: &Context<'_>) -> bool {
+fn may(peer: NodeId, op: Op<'_>, scope: &Scope, context: &Context<'_>) -> bool {
     let authorization = &context.replica.config.authorization;
-    let all = || context.replica.registry.ids();
-    authorization.is_open() || all().into_iter().all(|collection| authorization.allows(peer, collection, op))
+    let all = || context.replica.registry.ids().into_iter().filter(|id| scope.touches(*id));
+    authorization.is_open() || all().all(|collection| authorization.allows(peer, collection, op))
 }
 
-/// The first entry of a run that is new here and not allowed. What cannot be read is for others to complain about.
-fn first_refused(peer: NodeId, author: Author, run: &Run, context: &Context<'_>) -> Option<Entry> {
+/// The first of these entries that is not allowed. What cannot be read is for others to complain about.
+fn first_refused<'r>(
+    peer: NodeId,
+    author: Author,
+    mut entries: impl Iterator<Item = &'r Bytes>,
+    context: &Context<'_>,
+) -> Option<Entry> {
     let config = &context.replica.config;
-    let head = context.replica.partition(run.partition).histories.head(run.origin);
-    let known = usize::try_from(head.sequence.checked_sub(run.after.sequence)?).unwrap_or(usize::MAX);
-    let entries = run.entries.iter().skip(known);
     let limits = config.limits.codec();
-    entries.map_while(|bytes| codec::decode_payload::<Entry>(bytes, &limits).ok()).find(|entry| {
+    let entries = core::iter::from_fn(|| codec::decode_payload::<Entry>(entries.next()?, &limits).ok());
+    let mut entries = entries.fuse();
+    entries.find(|entry| {
         !config.authorization.allows(peer, entry.collection, Op::Write { key: &entry.key, author })
     })
 }

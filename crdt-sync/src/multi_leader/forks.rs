@@ -55,6 +55,9 @@ impl MultiLeader {
     ) -> Result<(), PeerError> {
         let number = fork.partition;
         super::check_partition(number, context)?;
+        if self.lane(peer, number, |lane| lane.meeting.is_partial()) == Some(true) {
+            return Err(PeerError::Unexpected { what: "a word about forks to or from a partial replica" });
+        }
         match fork.word {
             ForkWord::Trace { origin, samples } => {
                 let ascending = samples.windows(2).all(|pair| pair[0].sequence < pair[1].sequence);
@@ -143,7 +146,13 @@ impl MultiLeader {
     }
 
     /// A fork cannot be healed with a peer, as things are.
-    fn give_up(&mut self, peer: NodeId, number: u16, origin: ReplicaId, context: &mut Context<'_>) {
+    pub(super) fn give_up(
+        &mut self,
+        peer: NodeId,
+        number: u16,
+        origin: ReplicaId,
+        context: &mut Context<'_>,
+    ) {
         let news = self.lane(peer, number, |lane| lane.hopeless.insert(origin));
         if news == Some(true) {
             context.outbox.event(Event::ForkNotHealed { peer, origin, partition: number });
@@ -212,6 +221,14 @@ impl MultiLeader {
     ) {
         let ours = context.replica.partition(number).forks_carried_out();
         let (now, patience) = (context.now.instant, context.replica.config.timing.heartbeat / 2);
+        let fenced = self.lane(peer, number, |lane| {
+            let news = lane.meeting.is_partial() && theirs != ours && !lane.fenced;
+            lane.fenced |= news;
+            news
+        });
+        if fenced == Some(true) {
+            context.outbox.event(Event::PartialFenced { peer, partition: number });
+        }
         let must_tell = self.lane(peer, number, |lane| {
             lane.at_odds = theirs != ours;
             lane.at_odds && lane.forks_told.is_none_or(|told| now.since(told) >= patience)
@@ -282,8 +299,10 @@ impl MultiLeader {
         }
     }
 
+    /// Nothing is said to or by a partial replica: what is known of forks names keys, and it could not divide anything.
     fn say_of_forks(&self, peer: NodeId, partition: u16, word: ForkWord, context: &mut Context<'_>) {
-        if let Some(peer) = self.peers.get(&peer) {
+        let is_whole = |peer: &&super::Peer| peer.lanes.iter().all(|lane| !lane.meeting.is_partial());
+        if let Some(peer) = self.peers.get(&peer).filter(is_whole) {
             let after: Lsn = context.replica.journal.last();
             context.outbox.send(peer.link, &Message::Fork(Fork { partition, word }), after);
         }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use core::time::Duration;
 
-use crdt_core::ReplicaId;
+use crdt_core::{CausalContext, Dot, ReplicaId};
 use replication_log::Lsn;
 
 use crate::entry::Position;
@@ -20,6 +20,8 @@ use crate::wire::{Frontier, OriginStatus};
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Lane {
+    /// Which of the two sides hold all of the data.
+    pub(super) meeting: Meeting,
     /// What the peer said last; nothing is sent before it spoke.
     theirs: Option<BTreeMap<ReplicaId, OriginStatus>>,
     /// Per origin the last sequence sent, ahead of what is acknowledged.
@@ -30,6 +32,8 @@ pub(super) struct Lane {
     pub(super) must_rewind: bool,
     /// The last record of this node's log when the peer was asked to send again: once is enough for one state.
     pub(super) rewind_asked: Option<Lsn>,
+    /// Identities whose next entry came from the peer before what it rests on.
+    pub(super) early: BTreeMap<ReplicaId, Early>,
     /// Entries arrived from the peer, and it is told when they are durable.
     pub(super) owes_acknowledgement: bool,
     /// Identities of which the two sides hold different histories.
@@ -42,6 +46,8 @@ pub(super) struct Lane {
     pub(super) hopeless: BTreeSet<ReplicaId>,
     /// The two sides know different forks, or one of them could not carry out what it knows.
     pub(super) at_odds: bool,
+    /// It was told that forks keep a partial replica from the other side.
+    pub(super) fenced: bool,
     /// Branches of which the peer holds less, and this node cannot tell whether it is the beginning of the same.
     pub(super) unproven: BTreeSet<ReplicaId>,
     /// Identities of which the peer sent entries from above their end.
@@ -71,6 +77,32 @@ pub(super) struct Lane {
     pub(super) ignores_floors: bool,
 }
 
+/// Which of two sides hold all of the data: at least one of them does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meeting {
+    /// The peer does.
+    pub(super) whole: bool,
+    /// This node does.
+    pub(super) with_whole: bool,
+}
+
+impl Meeting {
+    /// Whether one of the two is a partial replica.
+    pub(super) const fn is_partial(self) -> bool {
+        !self.whole || !self.with_whole
+    }
+}
+
+/// An entry that came too early.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Early {
+    /// A dot that it names and that is not known here.
+    missing: Dot,
+    since: Instant,
+    /// It has been waited for long enough: a session shows what it rests on.
+    in_vain: bool,
+}
+
 /// What a peer was told last of how far members are.
 #[derive(Debug)]
 pub(super) struct RowsTold {
@@ -96,20 +128,23 @@ pub(super) struct Gap {
 }
 
 impl Lane {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, meeting: Meeting) -> Self {
         Self {
+            meeting,
             theirs: None,
             sent: BTreeMap::new(),
             progressed: now,
             must_rewind: false,
             told: now,
             rewind_asked: None,
+            early: BTreeMap::new(),
             owes_acknowledgement: false,
             forked: BTreeSet::new(),
             refused: BTreeSet::new(),
             unwanted: BTreeSet::new(),
             hopeless: BTreeSet::new(),
             at_odds: false,
+            fenced: false,
             unproven: BTreeSet::new(),
             burnt: BTreeSet::new(),
             forks_told: None,
@@ -144,9 +179,11 @@ impl Lane {
 
     /// A session brought the peer at least this far; its next word says so itself, or corrects it.
     pub(super) fn assume(&mut self, heads: &[(ReplicaId, Position)]) {
+        let whole = self.meeting.whole;
         let theirs = self.theirs.get_or_insert_default();
         for &(origin, head) in heads {
-            let status = theirs.entry(origin).or_insert(OriginStatus { origin, floor: head.sequence, head });
+            let status =
+                theirs.entry(origin).or_insert(OriginStatus { origin, floor: head.sequence, head, whole });
             if status.head.sequence < head.sequence {
                 status.head = head;
             }
@@ -168,6 +205,29 @@ impl Lane {
         self.failures > 0
     }
 
+    /// The next entry of an origin names a dot that is not known here. More than `limit` of them are not remembered;
+    /// they are tried again when they are sent again.
+    pub(super) fn await_dot(&mut self, origin: ReplicaId, missing: Dot, now: Instant, limit: usize) {
+        let known = self.early.get(&origin).is_some_and(|early| early.missing == missing);
+        if !known && self.early.len() < limit {
+            self.early.insert(origin, Early { missing, since: now, in_vain: false });
+        }
+    }
+
+    /// Forgets the entries that no longer come too early; returns whether there were any.
+    pub(super) fn wake_early(&mut self, seen: &CausalContext) -> bool {
+        let before = self.early.len();
+        self.early.retain(|_, early| !seen.contains(early.missing));
+        self.early.len() < before
+    }
+
+    /// What came too early, and has waited for this long, needs a session.
+    pub(super) fn tire(&mut self, now: Instant, patience: Duration) {
+        for early in self.early.values_mut() {
+            early.in_vain |= now.since(early.since) >= patience;
+        }
+    }
+
     /// Nothing was acknowledged for too long: what was sent counts as lost.
     pub(super) fn rewind(&mut self, now: Instant) {
         self.sent.clear();
@@ -182,8 +242,13 @@ impl Lane {
     /// Whether both sides have the same entries, and compared what they hold since it last changed here.
     pub(super) fn is_level(&self, partition: &Partition) -> bool {
         self.is_sound()
-            && self.agreed == Some(partition.cells.root())
+            && (self.meeting.is_partial() || self.agreed == Some(partition.cells.root()))
             && self.gap(&partition.histories).is_some_and(Gap::is_closed)
+    }
+
+    /// Whether the peer says that it has all entries of an origin up to its head.
+    pub(super) fn holds_whole(&self, origin: ReplicaId) -> bool {
+        self.meeting.whole || self.status(origin).is_some_and(|status| status.whole)
     }
 
     /// The last sequence of an origin that the peer has, as it says.
@@ -223,12 +288,15 @@ impl Lane {
         let mut gap = Gap::default();
         for status in theirs.values().filter(|status| !self.forked.contains(&status.origin)) {
             let here = histories.head(status.origin).sequence;
-            let missing = status.head.sequence.saturating_sub(here);
+            // What the peer holds of others within its scope is no use for counting.
+            let missing = if status.whole { status.head.sequence.saturating_sub(here) } else { 0 };
             gap.missing_here = gap.missing_here.saturating_add(missing);
-            gap.unservable |= missing > 0 && here < status.floor;
+            gap.unservable |= missing > 0
+                && (here < status.floor || self.early.get(&status.origin).is_some_and(|early| early.in_vain));
             gap.met |= here > 0 && status.head.sequence > 0;
         }
-        for (origin, history) in histories.iter().filter(|(origin, _)| !self.forked.contains(origin)) {
+        let is_counted = |origin| !self.forked.contains(&origin) && histories.is_whole(origin);
+        for (origin, history) in histories.iter().filter(|(origin, _)| is_counted(*origin)) {
             let there = self.acknowledged(origin);
             let missing = history.head().sequence.saturating_sub(there);
             gap.missing_there = gap.missing_there.saturating_add(missing);

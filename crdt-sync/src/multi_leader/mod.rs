@@ -8,6 +8,7 @@ pub(crate) mod authority;
 mod forks;
 mod lane;
 mod members;
+mod partial;
 mod reconcile;
 mod session;
 mod shipping;
@@ -18,14 +19,16 @@ use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
 
+use crate::bytes::Bytes;
 use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus};
 use crate::membership::Stability;
 use crate::metrics::Lag;
 use crate::node::NodeId;
 use crate::replica::{Partition, Replica, RunError, RunOutcome};
+use crate::scope::Scope;
 use crate::time::Instant;
 use crate::wire::{Message, Run};
-use lane::Lane;
+use lane::{Lane, Meeting};
 use session::Session;
 
 /// The state of the topology: which peers there are, how far each is, and which sessions are open.
@@ -49,6 +52,8 @@ pub(crate) struct MultiLeader {
 #[derive(Debug)]
 struct Peer {
     link: LinkId,
+    /// What it holds, and all that it may be sent.
+    scope: Scope,
     /// The identity it writes under, as it says.
     writer: Option<ReplicaId>,
     /// The identity of this node that it was told.
@@ -76,14 +81,18 @@ impl MultiLeader {
     }
 
     /// A peer can be reached: it is told how far this node is.
-    pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
-        let lanes: Vec<Lane> =
-            context.replica.partitions.iter().map(|_| Lane::new(context.now.instant)).collect();
+    pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, scope: Scope, context: &mut Context<'_>) {
+        let meeting = Meeting {
+            whole: scope.is_everything(),
+            with_whole: context.replica.config.scope.is_everything(),
+        };
+        let new_lane = |_: &Partition| Lane::new(context.now.instant, meeting);
+        let lanes: Vec<Lane> = context.replica.partitions.iter().map(new_lane).collect();
         #[cfg(feature = "_planted_bugs")]
         let lanes = self.mistaken(lanes);
         let (agreed_members, refused) = (None, BTreeSet::new());
-        self.peers
-            .insert(node, Peer { link, writer: None, told_writer: None, lanes, agreed_members, refused });
+        let (writer, told_writer) = (None, None);
+        self.peers.insert(node, Peer { link, scope, writer, told_writer, lanes, agreed_members, refused });
         context.outbox.event(Event::PeerUp { node });
         self.meet(node, context);
         for partition in 0..context.replica.config.partitions {
@@ -113,6 +122,7 @@ impl MultiLeader {
         match message {
             Message::Frontier(frontier) => self.on_frontier(peer, &frontier, context),
             Message::Run(run) => self.on_run(peer, &run, context),
+            Message::Excerpt(excerpt) => self.on_excerpt(peer, &excerpt, context),
             Message::Session(session) => self.on_session(peer, session, context),
             Message::Members(members) => self.on_members(peer, &members, context),
             Message::Rows(rows) => self.on_rows(peer, rows, context),
@@ -196,16 +206,13 @@ impl MultiLeader {
 
     /// Entries of some origin arrived.
     fn on_run(&mut self, peer: NodeId, run: &Run, context: &mut Context<'_>) -> Result<(), PeerError> {
-        let partition = run.partition;
-        check_partition(partition, context)?;
-        if self.sessions.contains_key(&partition) {
-            self.lane(peer, partition, |lane| lane.must_rewind = true);
-            return Ok(());
+        check_partition(run.partition, context)?;
+        if !context.replica.config.scope.is_everything() {
+            return Err(PeerError::Unexpected { what: "a run for a partial replica" });
         }
-        if self.lane(peer, partition, |lane| lane.forked.contains(&run.origin)) == Some(true) {
-            return Ok(());
-        }
-        if !self.admits_run(peer, run, context)? {
+        let whose = (run.partition, run.origin);
+        let entries = entries_of(run);
+        if !self.is_taken(peer, whose) || !self.admits_entries(peer, whose, entries, context)? {
             return Ok(());
         }
         let applied = match context.replica.apply_run(run, context.now.wall) {
@@ -215,15 +222,39 @@ impl MultiLeader {
             }
             other => other,
         };
+        self.conclude_run(peer, whose, applied, context)
+    }
+
+    /// Whether entries of an origin can be taken from a peer now.
+    fn is_taken(&mut self, peer: NodeId, (partition, origin): (u16, ReplicaId)) -> bool {
+        if self.sessions.contains_key(&partition) {
+            self.lane(peer, partition, |lane| lane.must_rewind = true);
+            return false;
+        }
+        self.lane(peer, partition, |lane| lane.forked.contains(&origin)) != Some(true)
+    }
+
+    /// What became of entries, and what the peer is told of it.
+    fn conclude_run(
+        &mut self,
+        peer: NodeId,
+        (partition, origin): (u16, ReplicaId),
+        applied: Result<RunOutcome, RunError>,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
         match applied {
             Ok(RunOutcome::Applied(0)) => self.advertise(peer, partition, context),
             Ok(RunOutcome::Applied(entries)) => {
-                context.outbox.counters.entries_applied += entries as u64;
-                self.advanced.insert((partition, run.origin), context.now.instant);
-                self.lane(peer, partition, |lane| lane.owes_acknowledgement = true);
+                self.lane(peer, partition, |lane| lane.early.remove(&origin));
+                self.applied(peer, (partition, origin), entries, context);
+            }
+            Ok(RunOutcome::Early { applied, missing }) => {
+                let (now, limit) = (context.now.instant, context.replica.config.limits.max_origins);
+                self.lane(peer, partition, |lane| lane.await_dot(origin, missing, now, limit));
+                self.applied(peer, (partition, origin), applied, context);
             }
             Ok(RunOutcome::Gap) => self.ask_again(peer, partition, context),
-            Ok(RunOutcome::Retired) => self.refuse_retired(peer, partition, run.origin, context),
+            Ok(RunOutcome::Retired) => self.refuse_retired(peer, partition, origin, context),
             Err(RunError::Forked { origin, .. }) => {
                 self.forked(peer, partition, origin, context);
                 self.trace(peer, partition, origin, context);
@@ -244,6 +275,35 @@ impl MultiLeader {
         Ok(())
     }
 
+    /// Entries of a run are applied, if any; others that came too early may have waited for them.
+    fn applied(
+        &mut self,
+        peer: NodeId,
+        (partition, origin): (u16, ReplicaId),
+        entries: usize,
+        context: &mut Context<'_>,
+    ) {
+        if entries == 0 {
+            return;
+        }
+        context.outbox.counters.entries_applied += entries as u64;
+        self.advanced.insert((partition, origin), context.now.instant);
+        self.lane(peer, partition, |lane| lane.owes_acknowledgement = true);
+        self.wake_early(partition, context);
+    }
+
+    /// Asks again for entries that named dots which were not known here and are now.
+    fn wake_early(&mut self, number: u16, context: &Context<'_>) {
+        let seen = &context.replica.partition(number).context;
+        for known in self.peers.values_mut() {
+            let Some(lane) = known.lanes.get_mut(usize::from(number)) else { continue };
+            if lane.wake_early(seen) {
+                lane.must_rewind = true;
+                lane.owes_acknowledgement = true;
+            }
+        }
+    }
+
     /// Entries are missing before the ones that arrived: one word about it is enough until something changes here.
     fn ask_again(&mut self, peer: NodeId, partition: u16, context: &mut Context<'_>) {
         let at = context.replica.journal.last();
@@ -260,6 +320,9 @@ impl MultiLeader {
             return;
         }
         context.outbox.event(Event::ForkedReplica { peer, origin, partition });
+        if self.lane(peer, partition, |lane| lane.meeting.is_partial()) == Some(true) {
+            self.give_up(peer, partition, origin, context);
+        }
         if origin == context.replica.id {
             renew_identity(context);
         }
@@ -288,6 +351,11 @@ impl MultiLeader {
     pub(crate) fn has_bug(&self, bug: crate::PlantedBug) -> bool {
         self.planted == Some(bug)
     }
+}
+
+/// The entries of a run with their sequences.
+fn entries_of(run: &Run) -> impl Iterator<Item = (u64, &Bytes)> {
+    (run.after.sequence.saturating_add(1)..).zip(&run.entries)
 }
 
 fn check_partition(partition: u16, context: &Context<'_>) -> Result<(), PeerError> {

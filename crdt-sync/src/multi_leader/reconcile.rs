@@ -6,15 +6,18 @@
 
 use alloc::vec::Vec;
 
+use crdt_core::CausalContext;
 use rand_core::Rng;
 use replication_log::Lsn;
 
+use super::lane::Lane;
 use super::session::Session;
 use super::{MultiLeader, authority};
 use crate::engine::{Context, Event, PeerError};
 use crate::merkle::{self, Root};
 use crate::node::NodeId;
 use crate::replica::{Coverage, Joined, RunError};
+use crate::scope::Scope;
 use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
 
 impl MultiLeader {
@@ -28,7 +31,8 @@ impl MultiLeader {
         // Ascending, so that the responder knows a late copy of an earlier opening when it sees one.
         self.last_session += 1;
         let id = self.last_session;
-        let session = photograph(peer, id, true, number, context);
+        let scope = self.peers.get(&peer).map_or_else(Scope::nothing, |peer| peer.scope.clone());
+        let session = photograph((peer, &scope), id, true, number, context);
         self.sessions.insert(number, session);
         self.say(number, |session| vec_of(SessionStep::Open(session.ours.clone())), context);
         self.talk(number, context);
@@ -96,6 +100,7 @@ impl MultiLeader {
     fn end_session(&mut self, number: u16, context: &mut Context<'_>) -> Option<Session> {
         let session = self.sessions.remove(&number)?;
         context.replica.partition_mut(number).cells.forget_photograph();
+        self.wake_early(number, context);
         self.tell_all(number, context);
         Some(session)
     }
@@ -105,7 +110,9 @@ impl MultiLeader {
         self.judge(number, context);
         if let Some(session) = self.sessions.get(&number).filter(|session| session.brought_together()) {
             let (peer, theirs) = (session.peer, session.theirs.clone());
-            let ours = session.ours.heads.clone();
+            let histories = &context.replica.partition(number).histories;
+            let ours = session.ours.heads.iter().copied();
+            let ours: Vec<_> = ours.filter(|(origin, _)| histories.is_whole(*origin)).collect();
             self.lane(peer, number, |lane| {
                 lane.assume(&ours);
                 lane.assume(&theirs.map(|standing| standing.heads).unwrap_or_default());
@@ -169,7 +176,8 @@ impl MultiLeader {
             self.answer_stranger(peer, number, id, SessionStep::Abort, context);
             return Ok(());
         }
-        let mut session = photograph(peer, id, false, number, context);
+        let scope = self.peers.get(&peer).map_or_else(Scope::nothing, |peer| peer.scope.clone());
+        let mut session = photograph((peer, &scope), id, false, number, context);
         session.theirs = Some(standing);
         self.sessions.insert(number, session);
         context.outbox.event(Event::SessionStarted { peer, partition: number });
@@ -247,6 +255,12 @@ impl MultiLeader {
         // The message that tells where the sender stands was lost or overtaken; both are said again.
         if session.theirs.is_none() {
             return Ok(());
+        }
+        let scope = self.peers.get(&session.peer).map(|peer| &peer.scope);
+        if let Some(scope) = scope
+            && part.items.iter().any(|item| !scope.contains(part.collection, &item.key))
+        {
+            return Err(RunError::OutOfScope { collection: part.collection }.into());
         }
         if session.incoming.expects(part.index) {
             let whole = session.incoming.take(part, context.replica.config.limits.max_state)?;
@@ -344,13 +358,15 @@ impl MultiLeader {
         };
         if session.outgoing.end.is_some() && session.incoming.has_all() && !session.incoming.complete {
             session.incoming.complete = true;
-            let standing = session.theirs.as_ref();
+            let lane = self.peers.get(&session.peer).and_then(|peer| peer.lanes.get(usize::from(number)));
+            let standing = session.theirs.clone().zip(lane).map(|(standing, lane)| within(standing, lane));
             let members = &context.replica.members;
             // A member may have been retired in the meantime, and what was taken of it so far be all that is valid.
-            let valid = standing.is_some_and(|at| members.first_above_final(number, &at.heads).is_none());
+            let valid =
+                standing.as_ref().is_some_and(|at| members.first_above_final(number, &at.heads).is_none());
             let raise = valid && session.accounts_for_all();
             session.report.complete = raise;
-            if let Some(standing) = session.theirs.clone().filter(|_| raise) {
+            if let Some(standing) = standing.filter(|_| raise) {
                 context.replica.raise_frontier(number, standing);
             }
             session.outgoing.done = Some(raise);
@@ -375,7 +391,9 @@ impl MultiLeader {
             Err(RunError::StandingTooLarge | RunError::Burnt { .. }) => return Ok(false),
             checked => checked?,
         }
-        if self.refuses_standing(peer, number, standing, context) {
+        let lane = self.peers.get(&peer).and_then(|peer| peer.lanes.get(usize::from(number)));
+        let Some(claimed) = lane.map(|lane| within(standing.clone(), lane)) else { return Ok(false) };
+        if self.refuses_standing(peer, number, &claimed, context) {
             return Ok(false);
         }
         self.find_forks(peer, number, &standing.heads, context);
@@ -437,13 +455,22 @@ impl MultiLeader {
 }
 
 /// Everything a session starts from, taken at one moment: the tree, the heads and the context.
-fn photograph(peer: NodeId, id: u64, initiator: bool, number: u16, context: &mut Context<'_>) -> Session {
+///
+/// Of a partial replica and a whole node both show the part that the partial one holds.
+fn photograph(
+    (peer, scope): (NodeId, &Scope),
+    id: u64,
+    initiator: bool,
+    number: u16,
+    context: &mut Context<'_>,
+) -> Session {
     let mut nonce = [0; 16];
     context.replica.rng.fill_bytes(&mut nonce);
     let limits = context.replica.config.limits.merkle;
     let partition = context.replica.partition_mut(number);
-    let ours = partition.standing();
-    let snapshot = partition.cells.photograph();
+    let mut ours = partition.standing();
+    let (snapshot, root) = partition.cells.photograph(scope);
+    ours.root = (root.digest, root.count);
     let tree = if initiator {
         merkle::Session::initiate(snapshot, nonce, limits)
     } else {
@@ -473,6 +500,19 @@ fn join_part(
         joined => joined,
     };
     Ok(joined?)
+}
+
+/// What of a peer's standing may be taken over: of a partial replica what it wrote itself, and none of the dots of others,
+/// of which it skipped some.
+fn within(mut standing: Standing, lane: &Lane) -> Standing {
+    if !lane.meeting.whole {
+        standing.heads.retain(|(origin, _)| lane.holds_whole(*origin));
+        standing.context = CausalContext::new();
+        for &(origin, head) in standing.heads.iter().filter(|(_, head)| head.sequence > 0) {
+            standing.context.insert_range(origin, 1..=head.sequence);
+        }
+    }
+    standing
 }
 
 fn progress_event(session: &Session, context: &mut Context<'_>) {

@@ -29,8 +29,14 @@ impl MultiLeader {
             .iter()
             .map(|(origin, history)| OriginStatus {
                 origin,
-                floor: history.served_from().sequence,
+                floor: if partition.histories.is_whole(origin) {
+                    history.served_from()
+                } else {
+                    history.head()
+                }
+                .sequence,
                 head: history.head(),
+                whole: partition.histories.is_whole(origin),
             })
             .collect();
         let Some(known) = self.peers.get_mut(&peer) else {
@@ -41,7 +47,8 @@ impl MultiLeader {
         let timing = &context.replica.config.timing;
         let open = peer < context.replica.config.node && lane.calls_for_session(&partition.histories, timing);
         let seems_level = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
-        let root = seems_level.then(|| partition.cells.root()).map(|root| (root.digest, root.count));
+        let compares = seems_level && !lane.meeting.is_partial();
+        let root = compares.then(|| partition.cells.root()).map(|root| (root.digest, root.count));
         // While a session is open nothing would be taken; its end tells everybody.
         let rewind = !in_session && core::mem::take(&mut lane.must_rewind);
         lane.owes_acknowledgement = false;
@@ -147,7 +154,9 @@ impl MultiLeader {
         if sound && (asked || lane.calls_for_session(&partition.histories, timing)) {
             return self.open_session(peer, number, context);
         }
-        let (Some(theirs), true) = (frontier.root, sound && closed) else { return };
+        // Trees over different parts have different roots.
+        let compares = sound && closed && !lane.meeting.is_partial();
+        let (Some(theirs), true) = (frontier.root, compares) else { return };
         let ours = partition.cells.root();
         if theirs == (ours.digest, ours.count) {
             self.lane(peer, number, |lane| lane.agreed = Some(ours));
@@ -193,7 +202,10 @@ impl MultiLeader {
             let arrived = self.advanced.get(&(number, origin));
             let too_fresh = arrived.is_some_and(|at| context.now.instant.since(*at) < timing.relay_after);
             let at_odds = lane.forked.contains(&origin) || undivided.iter().any(|job| job.segment == origin);
-            let is_taken = !at_odds && !lane.unwanted.contains(&origin) && !history.is_branch();
+            let is_taken = !at_odds
+                && partition.histories.is_whole(origin)
+                && !lane.unwanted.contains(&origin)
+                && !history.is_branch();
             if !is_taken || (origin != context.replica.id && too_fresh) {
                 continue;
             }
@@ -206,6 +218,18 @@ impl MultiLeader {
                     cursor
                 };
                 let budget = window.min(context.replica.config.limits.part_size);
+                if !known.scope.is_everything() {
+                    let whose = (origin, history);
+                    let durable = context.outbox.durable();
+                    let Some(excerpt) = partition.next_excerpt(whose, cursor, &known.scope, budget, durable)
+                    else {
+                        break;
+                    };
+                    window -= excerpt.bytes().min(window);
+                    lane.sent_up_to(origin, excerpt.last().sequence, context.now.instant);
+                    context.outbox.send(known.link, &Message::Excerpt(excerpt), Lsn::ZERO);
+                    continue;
+                }
                 let Some(run) = next_run(number, origin, cursor, history, budget, context.outbox.durable())
                 else {
                     break;
@@ -222,8 +246,10 @@ impl MultiLeader {
     pub(super) fn heartbeat(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
         let partition = context.replica.partition(number);
         let heads = partition.heads();
-        let (now, keep_alive) = (context.now.instant, context.replica.config.timing.keep_alive);
+        let (now, timing) = (context.now.instant, &context.replica.config.timing);
+        let keep_alive = timing.keep_alive;
         let stale = self.lane(peer, number, |lane| {
+            lane.tire(now, timing.session_timeout);
             let quiet = now.since(lane.told) >= keep_alive;
             quiet || lane.advertised.as_ref() != Some(&heads) || !lane.is_level(partition)
         });

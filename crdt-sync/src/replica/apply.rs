@@ -27,6 +27,13 @@ pub enum RunOutcome {
     /// The origin is retired, and the run goes beyond its final frontier; nothing was applied. Whoever sent it need
     /// not have heard of it yet.
     Retired,
+    /// The next entry names a dot that is not known here: it is taken when that is.
+    Early {
+        /// How many entries before it were new, and are applied.
+        applied: usize,
+        /// The dot.
+        missing: Dot,
+    },
 }
 
 /// Why a run or a part of states was refused. Nothing of it was applied.
@@ -50,6 +57,12 @@ pub enum RunError {
     ForeignKey {
         /// The partition.
         partition: u16,
+    },
+    /// A key that lies outside the scope of one of the two sides.
+    #[error("the peer named a key of {collection:?} that lies outside the scope of a partial replica")]
+    OutOfScope {
+        /// The collection.
+        collection: CollectionId,
     },
     /// The entries do not hash to the chain value that came with them.
     #[error("entries of {origin} after {after} do not match the chain value they came with")]
@@ -92,6 +105,14 @@ pub enum RunError {
     /// The peer named dots of this node's own identity that it never issued.
     #[error("the peer knows writes of this node's own identity that this node does not know")]
     Outrun,
+    /// An entry names a dot of its own origin that was not given out when it was written.
+    #[error("entry {sequence} of {origin} names a dot that its origin cannot have had")]
+    ImpossibleDot {
+        /// Whose entry.
+        origin: ReplicaId,
+        /// Which.
+        sequence: u64,
+    },
     /// A sequence that no origin can have reached.
     #[error("the peer named sequence {sequence}, which no origin can have reached")]
     ImpossibleSequence {
@@ -128,34 +149,42 @@ pub(crate) struct Joined {
 }
 
 /// An entry that passed every check.
-struct Admitted {
-    entry: Entry,
-    kind: Kind,
-    effect: (Cell, CausalContext),
+pub(super) struct Admitted {
+    pub(super) entry: Entry,
+    pub(super) kind: Kind,
+    pub(super) effect: (Cell, CausalContext),
     bytes: Bytes,
     /// The chain after it.
     chain: Chain,
 }
 
 impl Replica {
-    /// Applies what is new of a run; all of it or, on an error, nothing.
+    /// Applies what is new of a run, as far as the entries it rests on are here; on an error, nothing.
     pub(crate) fn apply_run(&mut self, run: &Run, wall: WallTime) -> Result<RunOutcome, RunError> {
-        let Some(new) = self.admit_run(run)? else {
+        let Some(mut new) = self.admit_run(run)? else {
             return Ok(RunOutcome::Gap);
         };
         if self.members.refuses_run(run) {
             return Ok(RunOutcome::Retired);
         }
-        if new.is_empty() {
-            return Ok(RunOutcome::Applied(0));
-        }
         let number = run.partition;
-        let Run { partition, origin, chain, .. } = *run;
+        let missing = (0..).zip(&new).find_map(|(at, admitted)| {
+            Some((at, self.missing_to((run.partition, run.origin), &admitted.entry)?))
+        });
+        if let Some((at, _)) = missing {
+            new.truncate(at);
+        }
+        let applied = new.len();
+        let outcome = match missing {
+            Some((_, missing)) => RunOutcome::Early { applied, missing },
+            None => RunOutcome::Applied(applied),
+        };
+        let Some(last) = new.last() else { return Ok(outcome) };
+        let (partition, origin, chain) = (number, run.origin, last.chain);
         let after = self.partition(number).histories.head(origin);
         let entries = new.iter().map(|admitted| admitted.bytes.clone()).collect();
         let lsn =
             self.journal.append(&JournalRecord::Entries(Run { partition, origin, after, entries, chain }));
-        let applied = new.len();
         for Admitted { entry, kind, effect, bytes, chain } in new {
             self.clock.observe(entry.stamp, wall);
             let partition = self.partition_mut(number);
@@ -164,7 +193,7 @@ impl Replica {
             let item = ItemKey { collection: entry.collection, key: entry.key };
             self.note_lost_write(number, item, Stamp { time: entry.stamp, replica: origin }, lsn);
         }
-        Ok(RunOutcome::Applied(applied))
+        Ok(outcome)
     }
 
     /// Joins a part of a peer's states; all of it or, on an error, nothing. Says what each of them lacks.
@@ -368,7 +397,9 @@ impl Replica {
         }
         let fresh = (head.sequence + 1..).zip(run.entries[known..].iter().zip(&chains[known..]));
         fresh
-            .map(|(sequence, (bytes, chain))| self.admit_entry(run, sequence, bytes, *chain))
+            .map(|(sequence, (bytes, chain))| {
+                self.admit_entry((run.partition, run.origin), sequence, bytes, *chain)
+            })
             .collect::<Result<_, _>>()
             .map(Some)
     }
@@ -429,9 +460,9 @@ impl Replica {
         Ok(())
     }
 
-    fn admit_entry(
+    pub(super) fn admit_entry(
         &self,
-        run: &Run,
+        (number, origin): (u16, ReplicaId),
         sequence: u64,
         bytes: &Bytes,
         chain: Chain,
@@ -439,12 +470,38 @@ impl Replica {
         let limits = self.config.limits.codec();
         let entry: Entry = codec::decode_payload(bytes, &limits)?;
         let kind = self.kind_of(entry.collection)?;
-        self.check_key(run.partition, entry.collection, &entry.key)?;
-        let broken = RunError::BrokenChain { origin: run.origin, after: run.after.sequence };
-        let dot = Dot::new(run.origin, sequence).ok_or(broken)?;
+        self.check_key(number, entry.collection, &entry.key)?;
+        let dot = Dot::new(origin, sequence).ok_or(RunError::ImpossibleSequence { sequence })?;
         let effect = cell::effect_of(&entry, kind, dot, &limits)?;
-        self.check_own_dots(run.partition, &effect.1)?;
+        if effect.1.highest(origin) > sequence || entry.delta.named_dots().contains(&dot) {
+            return Err(RunError::ImpossibleDot { origin, sequence });
+        }
+        self.check_own_dots(number, &effect.1)?;
         Ok(Admitted { entry, kind, effect, bytes: bytes.clone(), chain })
+    }
+
+    /// A dot that an entry names and that is not known here; without one the entry can be applied.
+    ///
+    /// The causal context of the partition is that of all its keys: a dot that counts as seen before its own entry
+    /// comes costs that entry its effect, under whatever key it was written. So an entry adds no dot to the context
+    /// but its own; and what it names must be in there already, by the entry of the dot or by a state that shows
+    /// it. Its origin had applied all of them, so whoever passes the entry on has them, too, or had them shown in a
+    /// state; they come by the same way or by another, and this one waits. Then all that the named dots still do is
+    /// to take away what lives under them in the element that the entry is about, and in whatever order entries
+    /// arrive, they are applied in an order in which they could have been written. Whoever names dots that never
+    /// come stops its own history and nobody else's.
+    ///
+    /// A dot above the end of a forked identity does not come under that name; it is looked for among the branches
+    /// (see [`Forks::spoken_of`](super::fork::Forks::spoken_of)).
+    pub(super) fn missing_to(&self, (number, origin): (u16, ReplicaId), entry: &Entry) -> Option<Dot> {
+        let partition = self.partition(number);
+        let is_missing = |dot: &&Dot| {
+            // Entries of a run rest on each other, too.
+            dot.replica != origin
+                && !partition.context.contains(**dot)
+                && !partition.forks.is_beyond_end(&partition.histories, **dot)
+        };
+        entry.delta.named_dots().iter().find(is_missing).copied()
     }
 
     fn admit_state(
@@ -466,10 +523,12 @@ impl Replica {
     }
 
     fn check_key(&self, partition: u16, collection: CollectionId, key: &[u8]) -> Result<(), RunError> {
-        if self.partition_of(collection, key) == partition {
-            Ok(())
-        } else {
+        if self.partition_of(collection, key) != partition {
             Err(RunError::ForeignKey { partition })
+        } else if !self.config.scope.contains(collection, key) {
+            Err(RunError::OutOfScope { collection })
+        } else {
+            Ok(())
         }
     }
 

@@ -17,6 +17,7 @@ use crate::collection::{CollectionId, Kind};
 use crate::merkle::{
     BucketTree, Item, ItemSketch, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot,
 };
+use crate::scope::Scope;
 use crate::sketch;
 
 /// How many cells of a sketch are kept up: 24 KiB, which show about 1,500 differences. What differs more goes
@@ -76,6 +77,8 @@ struct Photograph {
     /// What the tree held for the keys that changed since, `None` for new ones.
     changed: BTreeMap<(KeyHash, ItemKey), Option<u128>>,
     sketch: Option<Vec<sketch::Cell>>,
+    /// Which keys it shows.
+    scope: Scope,
 }
 
 impl Cells {
@@ -228,12 +231,26 @@ impl Cells {
         self.changes.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
-    /// The tree as it is now. Until [`forget_photograph`](Self::forget_photograph) this is what the cells show
-    /// as an [`ItemSource`], while writes go on.
-    pub(crate) fn photograph(&mut self) -> TreeSnapshot {
-        let sketch = self.sketch.as_mut().map(|sketch| sketch.cells().to_vec());
-        self.photograph = Some(Photograph { changed: BTreeMap::new(), sketch });
-        self.tree.snapshot()
+    /// The tree over the keys of a scope as it is now, and its root. Until [`forget_photograph`](Self::forget_photograph) this is what the cells show
+    /// as an [`ItemSource`], while writes go on. O(1), or O(keys within) where the scope is not everything.
+    pub(crate) fn photograph(&mut self, scope: &Scope) -> (TreeSnapshot, Root) {
+        let (snapshot, root, sketch) = match scope.selectors() {
+            None => {
+                let sketch = self.sketch.as_mut().map(|sketch| sketch.cells().to_vec());
+                (self.tree.snapshot(), self.tree.root(), sketch)
+            }
+            Some(selectors) => {
+                let mut tree = self.tree.emptied();
+                for selector in selectors {
+                    let held = self.scan(selector.collection, selector.prefix.clone());
+                    let within = held.take_while(|(key, _)| key.starts_with(&selector.prefix));
+                    within.for_each(|(_, held)| mirrored(tree.insert(held.hash, held.digest)));
+                }
+                (tree.snapshot(), tree.root(), None)
+            }
+        };
+        self.photograph = Some(Photograph { changed: BTreeMap::new(), sketch, scope: scope.clone() });
+        (snapshot, root)
     }
 
     /// Nobody looks at the photograph any more.
@@ -306,8 +323,10 @@ impl Cells {
     ) {
         let changed = self.photograph.as_ref().map(|photograph| &photograph.changed);
         let changed = changed.filter(|changed| !changed.is_empty());
+        let scope = self.photograph.as_ref().map(|photograph| &photograph.scope);
+        let is_shown = |key: &ItemKey| scope.is_none_or(|scope| scope.contains(key.collection, &key.key));
         for (&hash, keys) in self.by_hash.range(first..=last) {
-            for key in keys {
+            for key in keys.iter().filter(|key| is_shown(key)) {
                 let noted = changed.and_then(|changed| changed.get(&(hash, key.clone())));
                 if noted.is_none()
                     && let Some(held) = self.by_key.get(key)
@@ -319,7 +338,9 @@ impl Cells {
         let from = (first, ItemKey::least());
         let noted = changed.into_iter().flat_map(|changed| changed.range(from.clone()..));
         for ((hash, key), version) in noted.take_while(|((hash, _), _)| *hash <= last) {
-            if let Some(version) = version {
+            if let Some(version) = version
+                && is_shown(key)
+            {
                 f(*hash, key, *version);
             }
         }

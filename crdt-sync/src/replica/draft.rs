@@ -131,6 +131,12 @@ pub enum WriteError {
         /// The collection.
         collection: CollectionId,
     },
+    /// The key lies outside this node's scope, whatever the collection.
+    #[error("the key of write {index} lies outside the scope of this partial replica; nothing was written")]
+    OutOfScope {
+        /// Which write.
+        index: usize,
+    },
     /// The document changed since the writer saw it.
     #[error("write {index}: {cause}; nothing was written")]
     Document {
@@ -252,6 +258,9 @@ impl Draft<'_> {
         let declared =
             self.replica.registry.get(collection).ok_or(WriteError::UnknownCollection { collection })?;
         check_lengths(index, write, &self.replica.config.limits)?;
+        if !self.replica.config.scope.contains(collection, &write.key) {
+            return Err(WriteError::OutOfScope { index });
+        }
         self.replica.check_right(index, write)?;
         let number = self.replica.partition_of(collection, &write.key);
         let slot = (number, ItemKey { collection, key: write.key.clone() });

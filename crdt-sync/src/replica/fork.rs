@@ -185,11 +185,10 @@ impl Forks {
         cell: Option<&Cell>,
         dots: &CausalContext,
     ) -> Option<CausalContext> {
-        let (element, named) = match &entry.delta {
-            Delta::SetAdd { element, superseded } => (element, superseded),
-            Delta::SetRemove { element, dots } => (element, dots),
-            _ => return None,
+        let (Delta::SetAdd { element, .. } | Delta::SetRemove { element, .. }) = &entry.delta else {
+            return None;
         };
+        let named = entry.delta.named_dots();
         let here = match cell {
             Some(Cell::Set(elements)) => elements.dots_of(element),
             _ => DotSet::default(),
@@ -198,13 +197,9 @@ impl Forks {
             return None;
         }
         let live = cell.map(Cell::dots).unwrap_or_default();
-        let gone = |dot: Dot| {
-            let head = histories.head(dot.replica).sequence;
-            dot.counter() > head && self.cuts_of(dot.replica).any(|cut| cut.after.sequence < dot.counter())
-        };
         let mut spoken_of = dots.clone();
         for &dot in named.iter().filter(|dot| !here.contains(**dot)) {
-            let burnt = gone(dot);
+            let burnt = self.is_beyond_end(histories, dot);
             if burnt || live.contains(dot) {
                 let mut one = CausalContext::new();
                 one.insert(dot);
@@ -220,6 +215,12 @@ impl Forks {
             }
         }
         Some(spoken_of)
+    }
+
+    /// Whether a dot lies above the end of a forked identity: what was written under it is a branch's now.
+    pub(crate) fn is_beyond_end(&self, histories: &Histories, dot: Dot) -> bool {
+        let head = histories.head(dot.replica).sequence;
+        dot.counter() > head && self.cuts_of(dot.replica).any(|cut| cut.after.sequence < dot.counter())
     }
 }
 

@@ -12,7 +12,8 @@ use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
 use crate::node::NodeId;
-use crate::wire::{KnownForks, Run, Standing};
+use crate::scope::Scope;
+use crate::wire::{Excerpt, KnownForks, Run, Standing};
 
 /// A record of the log. Replaying all of them in order rebuilds the replica.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,8 @@ pub(crate) enum JournalRecord {
     },
     /// A history was divided at a cut.
     Split(Split),
+    /// Entries that a partial replica received: those in its scope, and how many were not.
+    Excerpt(Excerpt),
 }
 
 /// What must be the same whenever the log is opened.
@@ -68,6 +71,7 @@ pub(crate) struct Founding {
     pub(crate) cluster_check: [u8; 8],
     pub(crate) partitions: u16,
     pub(crate) collections: Vec<CollectionId>,
+    pub(crate) scope: Scope,
 }
 
 /// A state that was joined, reduced to what it said: it carries its own dots and those it removed.

@@ -68,8 +68,10 @@ impl Replica {
     }
 }
 
-/// How far an identity's entries are applied, in each partition.
+/// How far all of an identity's entries are applied, in each partition. Where only those in a scope are nothing is
+/// stated: what nobody holds whole would count as valid.
 fn heads_of(partitions: &[super::Partition], replica: ReplicaId) -> Vec<(u16, Position)> {
     let head = |partition: &super::Partition| (partition.number, partition.histories.head(replica));
-    partitions.iter().map(head).filter(|(_, head)| head.sequence > 0).collect()
+    let whole = partitions.iter().filter(|partition| partition.histories.is_whole(replica));
+    whole.map(head).filter(|(_, head)| head.sequence > 0).collect()
 }

@@ -9,6 +9,7 @@ mod cells;
 mod collected;
 mod conflicts;
 mod draft;
+mod excerpt;
 mod fork;
 #[cfg(test)]
 mod fork_tests;
@@ -51,6 +52,7 @@ use crate::membership::Members;
 use crate::merkle::{TreeError, TreeKey};
 use crate::node::{ClusterKey, NodeId};
 use crate::rules::Rules;
+use crate::scope::Scope;
 use crate::time::WallTime;
 
 /// What a replica is told at birth.
@@ -85,6 +87,8 @@ pub struct Config {
     /// Whether documents that are deleted, and known by all members to be, are forgotten in the end. Every node may
     /// decide for itself; what one has forgotten is not brought back by the others, who forget it with it.
     pub collects_deletions: bool,
+    /// What this node holds: everything, or the part that it names. The same for life.
+    pub scope: Scope,
     /// Seeds every random choice: identities, session numbers, nonces. Two nodes, and two runs of one node,
     /// must not share it; a simulator repeats a run by repeating it.
     pub seed: [u8; 32],
@@ -106,6 +110,7 @@ impl Config {
             settled: Vec::new(),
             tell_lost_writes: false,
             collects_deletions: false,
+            scope: Scope::everything(),
             seed,
         }
     }
@@ -113,6 +118,12 @@ impl Config {
     /// The same with these collections.
     pub fn with_collections(mut self, collections: impl IntoIterator<Item = Collection>) -> Self {
         self.collections.extend(collections);
+        self
+    }
+
+    /// The same for a node that holds this part of the data.
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
         self
     }
 
@@ -193,8 +204,17 @@ impl Replica {
         self.rng.fill_bytes(&mut random);
         self.id = ReplicaId::from_random_bytes(random);
         let lsn = self.journal.append(&JournalRecord::Identity(self.id));
-        self.members.write_under(self.id, lsn);
+        self.write_under(self.id, lsn);
         self.id
+    }
+
+    /// From here on this node writes under an identity, and holds all that is ever written under it.
+    fn write_under(&mut self, id: ReplicaId, lsn: Lsn) {
+        self.id = id;
+        self.members.write_under(id, lsn);
+        for partition in &mut self.partitions {
+            partition.histories.hold_whole(id);
+        }
     }
 
     /// Whether `heads` name writes of this identity that this replica does not know: a backup was restored,

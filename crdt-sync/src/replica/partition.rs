@@ -55,7 +55,7 @@ impl Partition {
             number,
             cells,
             context: CausalContext::new(),
-            histories: Histories::default(),
+            histories: Histories::within(&config.scope),
             ahead: Ahead::default(),
             has_forgotten: false,
             forks: Forks::default(),

@@ -63,6 +63,9 @@ pub enum RecoverError {
         "the log was written with other collections or strategies than the ones configured; nothing was changed"
     )]
     OtherCollections,
+    /// The log was written by a node that holds another part of the data.
+    #[error("the log was written with another scope than the one configured; nothing was changed")]
+    OtherScope,
     /// The first record does not say what the log belongs to.
     #[error("the log does not start with the founding of a node")]
     NotFounded,
@@ -184,8 +187,10 @@ impl Replica {
     /// The records that make, on an empty replica, what a checkpoint tells nowhere else: everything but partitions
     /// and clocks. The first is the founding, and every one holds for whatever comes after it.
     pub(crate) fn records_of_head(&self) -> Vec<JournalRecord> {
-        let mut records =
-            Vec::from([JournalRecord::Founded(self.founding()), JournalRecord::Identity(self.id)]);
+        let mut records = Vec::from([JournalRecord::Founded(self.founding())]);
+        let own = self.partitions.first().into_iter().flat_map(|first| first.histories.own_of_partial());
+        records.extend(own.filter(|id| *id != self.id).map(JournalRecord::Identity));
+        records.push(JournalRecord::Identity(self.id));
         records.push(JournalRecord::Members(self.members.membership().clone()));
         records.extend(self.partitions.iter().flat_map(Partition::records_of_head));
         records
@@ -219,6 +224,7 @@ impl Replica {
             cluster_check: self.config.cluster.check(),
             partitions: self.config.partitions,
             collections: self.registry.ids(),
+            scope: self.config.scope.clone(),
         }
     }
 
@@ -234,11 +240,11 @@ impl Replica {
             _ if first => Err(RecoverError::NotFounded),
             JournalRecord::Founded(_) => Err(RecoverError::OutOfOrder { lsn }),
             JournalRecord::Identity(id) => {
-                self.id = id;
-                self.members.write_under(id, lsn);
+                self.write_under(id, lsn);
                 Ok(())
             }
             JournalRecord::Entries(run) => self.replay_run(&run, lsn, wall),
+            JournalRecord::Excerpt(excerpt) => self.replay_excerpt(&excerpt, lsn, wall),
             JournalRecord::StateMerge(merged) => self.replay_state(&merged, lsn),
             JournalRecord::FrontierRaised { partition, standing } => {
                 self.checked(partition, lsn)?;
@@ -287,6 +293,8 @@ impl Replica {
         } else if logged.collections.iter().any(|id| self.registry.get(*id).is_none()) {
             // Collections may have been added since; one that is gone, or changed, is not known any more.
             Err(RecoverError::OtherCollections)
+        } else if logged.scope != configured.scope {
+            Err(RecoverError::OtherScope)
         } else {
             Ok(())
         }
@@ -322,7 +330,7 @@ impl Replica {
 
     /// A stamp this node gave out is never given out again, wherever the wall clock stands now; one of
     /// another node counts only within the bound, as it did when it arrived.
-    fn restore_clock(&mut self, origin: ReplicaId, stamp: Hlc, wall: WallTime) {
+    pub(super) fn restore_clock(&mut self, origin: ReplicaId, stamp: Hlc, wall: WallTime) {
         if origin == self.id {
             self.issued = self.issued.max(stamp);
             self.clock = HlcClock::resume(self.clock.last().max(stamp), self.config.timing.max_drift);
@@ -345,7 +353,7 @@ impl Replica {
         Ok(())
     }
 
-    fn checked(&self, partition: u16, lsn: Lsn) -> Result<(), RecoverError> {
+    pub(super) fn checked(&self, partition: u16, lsn: Lsn) -> Result<(), RecoverError> {
         if usize::from(partition) < self.partitions.len() {
             Ok(())
         } else {

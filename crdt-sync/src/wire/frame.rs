@@ -68,6 +68,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Members(body) => with_head(6, body),
         Message::Rows(body) => with_head(7, body),
         Message::Fork(body) => with_head(8, body),
+        Message::Excerpt(body) => with_head(9, body),
     }
 }
 
@@ -94,6 +95,7 @@ pub fn decode(frame: &[u8], limits: &Limits) -> Result<Message, WireError> {
         6 => body_of(body, limits).map(Message::Members),
         7 => body_of(body, limits).map(Message::Rows),
         8 => body_of(body, limits).map(Message::Fork),
+        9 => body_of(body, limits).map(Message::Excerpt),
         tag => Err(WireError::UnknownMessage { tag }),
     }
 }

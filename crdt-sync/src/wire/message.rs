@@ -10,6 +10,7 @@ use crate::collection::CollectionId;
 use crate::entry::{Chain, Position};
 use crate::membership::Membership;
 use crate::node::NodeId;
+use crate::scope::Scope;
 
 /// Everything one node says to another.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,8 @@ pub enum Message {
     Rows(Rows),
     /// A word about a forked identity.
     Fork(super::Fork),
+    /// Consecutive entries of one origin, as far as a partial replica is sent them.
+    Excerpt(super::Excerpt),
 }
 
 /// Who speaks, and what must agree before anything else is said.
@@ -46,6 +49,8 @@ pub struct Greeting {
     pub collections: Vec<CollectionId>,
     /// Drawn when the sender started: two processes under one name differ in it.
     pub incarnation: u64,
+    /// What the sender holds, and all that it may be sent.
+    pub scope: Scope,
 }
 
 /// What the sender applied and made durable in one partition, per origin.
@@ -81,6 +86,8 @@ pub struct OriginStatus {
     pub floor: u64,
     /// The last entry applied.
     pub head: Position,
+    /// The sender applied all entries up to the head. Otherwise those in its scope.
+    pub whole: bool,
 }
 
 /// Entries of one origin, in order and without gaps.
@@ -239,4 +246,6 @@ pub enum Farewell {
     Retired,
     /// Another live process says it is the same node.
     Duplicate,
+    /// Both sides hold a part of the data; each needs to meet a node that holds all of it.
+    PartialReplica,
 }

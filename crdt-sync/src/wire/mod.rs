@@ -5,12 +5,14 @@
 //! [`Limits`](crate::Limits); a frame that is not exactly what an honest encoder would have produced is
 //! refused with a [`WireError`], whole. `docs/formats.md` describes the bytes.
 
+mod excerpt;
 mod fork;
 mod frame;
 mod message;
 #[cfg(test)]
 mod tests;
 
+pub use excerpt::{Excerpt, Piece};
 pub use fork::{Branch, Ceiling, Cut, Fork, ForkWord, KnownForks};
 pub use frame::{PROTOCOL_VERSION, WireError, decode, encode};
 pub use message::{

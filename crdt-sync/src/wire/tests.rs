@@ -15,6 +15,7 @@ use crate::entry::{Chain, Delta, Entry, Position};
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::node::NodeId;
+use crate::scope::Scope;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
@@ -44,7 +45,8 @@ fn samples() -> Vec<Message> {
     let after = Position { sequence: 1, chain: Chain::START.then(origin(), 0, b"one") };
     let encoded = Bytes::from(crdt_core::codec::encode_payload(&entry()));
     let chain = after.chain.then(origin(), 0, &encoded);
-    let status = OriginStatus { origin: origin(), floor: 1, head: Position { sequence: 2, chain } };
+    let status =
+        OriginStatus { origin: origin(), floor: 1, head: Position { sequence: 2, chain }, whole: true };
     let part = StatesPart {
         index: 4,
         collection: Collection::sets("lists").id(),
@@ -70,6 +72,7 @@ fn samples() -> Vec<Message> {
             partitions: 1,
             collections: vec![Collection::sets("lists").id()],
             incarnation: 300,
+            scope: Scope::everything().only(Collection::sets("lists").id(), "a/"),
         }),
         Message::Frontier(Frontier {
             partition: 0,
@@ -115,6 +118,8 @@ fn samples() -> Vec<Message> {
         ForkWord::Lesson { segment: origin(), run },
     ];
     samples.extend(words.map(|word| Message::Fork(Fork { partition: 0, word })));
+    let pieces = vec![Piece::Skipped { count: 3, chain }, Piece::Entry("entry".into())];
+    samples.push(Message::Excerpt(Excerpt { partition: 0, origin: origin(), after, pieces, chain }));
     samples
 }
 

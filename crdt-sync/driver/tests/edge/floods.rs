@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crdt_core::ReplicaId;
 use crdt_sync::wire::{self, Frontier, Greeting, Message, WireError};
-use crdt_sync::{ClusterKey, Event, Limits, NodeId, PeerError};
+use crdt_sync::{ClusterKey, Event, Limits, NodeId, PeerError, Scope};
 use crdt_sync_driver::{NetworkEvent, NetworkLimits, NodeOptions, Rate, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -45,6 +45,7 @@ fn greeting(node: u128) -> Message {
         cluster_check: ClusterKey::from_bytes([7; 16]).check(),
         partitions: 1,
         collections: vec![lists().id()],
+        scope: Scope::everything(),
     })
 }
 

@@ -56,6 +56,7 @@ fn stranger(cluster: &mut Cluster) -> LinkId {
         partitions: 1,
         collections,
         incarnation: 77,
+        scope: Scope::everything(),
     };
     say(cluster, link, &Message::Greeting(greeting));
     link
@@ -136,6 +137,7 @@ fn impossible_sequences_end_the_link_that_named_them() {
         origin: ReplicaId::from_u128(n),
         floor: 0,
         head: Position { sequence: u64::MAX, chain: Chain::START },
+        whole: true,
     };
     let origins = alloc::vec![status(1), status(2)];
     let frontier = Frontier {

@@ -10,6 +10,8 @@ mod forks;
 mod forks_random;
 mod members;
 mod rejoin;
+mod scopes;
+mod scopes_random;
 mod sessions;
 mod stability;
 
@@ -24,6 +26,7 @@ use super::*;
 use crate::collection::{Collection, Strategy};
 use crate::node::ClusterKey;
 use crate::replica::Action;
+use crate::scope::Scope;
 use crate::time::WallTime;
 use crate::wire::Farewell;
 
