@@ -22,13 +22,16 @@ use crate::watch::{Watched, Watchers};
 /// How long an idle thread sleeps when the engine asked for no timer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// A look at the engine between two inputs, and what it comes to.
+type Look<T> = dyn FnOnce(&Engine) -> T + Send;
+
 /// What handles of a node ask the thread for.
 pub(crate) enum Command {
     /// A look at the engine that may come to a request, before anything else happens; and where its reply goes, or that
     /// there is none.
-    Request(Box<dyn FnOnce(&Engine) -> Option<Request> + Send>, oneshot::Sender<Option<Reply>>),
+    Request(Box<Look<Option<Request>>>, oneshot::Sender<Option<Reply>>),
     /// A look at the engine between two inputs.
-    Inspect(Box<dyn FnOnce(&Engine) + Send>),
+    Inspect(Box<Look<()>>),
     /// Tell this one of keys that change, and say when it will be told.
     Watch(Arc<Watched>, oneshot::Sender<()>),
     /// Mark the directory, now and when the node ends.

@@ -61,8 +61,8 @@ pub enum NotRejoined {
 impl Node {
     /// Retires a member that will not come back, or that holds the others back, and returns when that is durable here.
     ///
-    /// Nothing more of it is merged from now on, by anybody, except what members had applied before they heard. There is
-    /// no way back for it; what it wrote while nobody heard of it, a new node in its place
+    /// Nothing more of it is merged from now on, by anybody, except what members had applied before they heard. There
+    /// is no way back for it; what it wrote while nobody heard of it, a new node in its place
     /// [takes over](Self::rejoin_from). A node cannot retire itself.
     pub async fn retire(&self, member: NodeId) -> Result<(), NodeError> {
         match self.ask(Request::Retire { node: member }).await? {
@@ -105,7 +105,8 @@ impl Node {
     /// # let path = |name: &str| home.path().join(name);
     /// # let visits = Collection::counters("visits");
     /// # let notes = Collection::sets("notes");
-    /// # let options = NodeOptions::new(ClusterKey::from_bytes([7; 16])).collection(visits.clone()).collection(notes.clone());
+    /// # let cluster = ClusterKey::from_bytes([7; 16]);
+    /// # let options = NodeOptions::new(cluster).collection(visits.clone()).collection(notes.clone());
     /// # let office = Node::open(path("office"), options.clone().listen(([127, 0, 0, 1], 0))).await?;
     /// # let address = office.local_addr().ok_or("it listens")?;
     /// # let phone = Node::open(path("phone"), options.clone()).await?;

@@ -35,6 +35,7 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 ///     .listen(([127, 0, 0, 1], 0));
 /// ```
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub struct NodeOptions {
     pub(crate) cluster: ClusterKey,
     pub(crate) node: Option<NodeId>,
@@ -102,8 +103,8 @@ impl NodeOptions {
         self
     }
 
-    /// Ends conflicts in a collection of documents as soon as this node sees them, by writing what the collection's rule
-    /// shows. Nodes that do so at the same time write one version; one node that does it is enough.
+    /// Ends conflicts in a collection of documents as soon as this node sees them, by writing what the collection's
+    /// rule shows. Nodes that do so at the same time write one version; one node that does it is enough.
     pub fn settle(mut self, documents: &Collection) -> Self {
         self.settled.push(documents.id());
         self

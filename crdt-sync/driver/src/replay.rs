@@ -76,7 +76,7 @@ impl Replay {
         writes.truncate(fit);
         step.writes = fit;
         step.is_last = next == Reached::Everything;
-        writes.extend(self.note(&place, &held, Note { by, reached: next }));
+        writes.extend(self.note(&place, &held, &Note { by, reached: next }));
         Ok((step, writes))
     }
 
@@ -86,7 +86,7 @@ impl Replay {
     }
 
     /// The writes that put a note in the place of those that are there.
-    fn note(&self, place: &ItemKey, held: &[Bytes], note: Note) -> Vec<Write> {
+    fn note(&self, place: &ItemKey, held: &[Bytes], note: &Note) -> Vec<Write> {
         let body = note.to_bytes();
         let actions = match self.notes.kind {
             Kind::Set => held.iter().cloned().map(Action::Remove).chain([Action::Add(body)]).collect(),
