@@ -30,7 +30,7 @@ struct Tables {
     folder: PathBuf,
 }
 
-/// What the process that does the parts alone said, in seconds.
+/// What the process that does the parts alone said: CPU seconds of each, and the seconds of all that are summed up.
 struct Alone {
     decode: f64,
     append: f64,
@@ -40,6 +40,7 @@ struct Alone {
     index: f64,
     giving: f64,
     taking: f64,
+    time: f64,
 }
 
 fn main() {
@@ -87,7 +88,8 @@ fn alone(kind: Kind, way: Way, keys: u64, root: Option<&Path>) {
         crossing.giving,
         crossing.taking,
     ];
-    println!("{}", times.map(|time| time.as_secs_f64().to_string()).join(" "));
+    let cpu = times.map(|spent| spent.cpu.as_secs_f64().to_string()).join(" ");
+    println!("{cpu} {}", parts.sum().time.as_secs_f64());
 }
 
 impl Alone {
@@ -101,13 +103,13 @@ impl Alone {
             .expect("a process");
         let said = String::from_utf8(output.stdout).expect("text");
         let times: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        let [decode, append, insert, tree, chain, index, giving, taking] = times[..] else {
+        let [decode, append, insert, tree, chain, index, giving, taking, time] = times[..] else {
             panic!("it said {said:?}");
         };
-        Self { decode, append, insert, tree, chain, index, giving, taking }
+        Self { decode, append, insert, tree, chain, index, giving, taking, time }
     }
 
-    fn sum(&self) -> f64 {
+    fn cpu(&self) -> f64 {
         self.decode + self.append + self.insert + self.tree
     }
 }
@@ -138,11 +140,12 @@ impl Tables {
 
     fn syncs(&self, root: &Path) {
         println!(
-            "| what | s | CPU s, fetching and serving | peak MiB, both | MB | sum of parts, s | \
-                  decode, append, insert, tree | chain, index | engines alone, taking and giving | sync / sum | \
-                  range |"
+            "| {} keys | s | CPU s, fetching and serving | peak MiB, both | MB | parts: s, CPU s | decode, append, \
+             insert, tree | chain, index | engines alone, taking and giving | CPU, fetching / parts | range | \
+             time, sync / parts | range |",
+            self.keys
         );
-        println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+        println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
         for (kind, way) in Kind::ALL.into_iter().flat_map(|kind| Way::ALL.map(|way| (kind, way))) {
             let what = format!("sync of {} by {}", kind.name(), way.name());
             if what.contains(&self.filter) {
@@ -161,17 +164,19 @@ impl Tables {
         let fetched = |figure: fn(&Account) -> f64| of(&|turn| figure(&turn.1));
         let served = |figure: fn(&Account) -> f64| of(&|turn| figure(&turn.0));
         let alone = |figure: fn(&Alone) -> f64| of(&|turn| figure(&turn.2));
-        let ratios: Vec<f64> = turns.iter().map(|(_, fetch, alone)| fetch.seconds / alone.sum()).collect();
+        let ratios: Vec<f64> = turns.iter().map(|(_, fetch, alone)| fetch.seconds / alone.time).collect();
+        let cpu: Vec<f64> = turns.iter().map(|(_, fetch, alone)| fetch.cpu / alone.cpu()).collect();
         println!(
-            "| {what} | {:.2} | {:.2}, {:.2} | {:.0}, {:.0} | {:.1} | {:.2} | {:.2}, {:.2}, {:.2}, {:.2} | \
-             {:.2}, {:.2} | {:.2}, {:.2} | **{:.2}** | {:.2} to {:.2} |",
+            "| {what} | {:.2} | {:.2}, {:.2} | {:.0}, {:.0} | {:.1} | {:.2}, {:.2} | {:.2}, {:.2}, {:.2}, {:.2} | \
+             {:.2}, {:.2} | {:.2}, {:.2} | **{:.2}** | {} | **{:.2}** | {} |",
             fetched(|account| account.seconds),
             fetched(|account| account.cpu),
             served(|account| account.cpu),
             fetched(|account| account.peak as f64),
             served(|account| account.peak as f64),
             fetched(|account| account.received as f64) / 1e6,
-            alone(Alone::sum),
+            alone(|alone| alone.time),
+            alone(Alone::cpu),
             alone(|alone| alone.decode),
             alone(|alone| alone.append),
             alone(|alone| alone.insert),
@@ -180,9 +185,10 @@ impl Tables {
             alone(|alone| alone.index),
             alone(|alone| alone.taking),
             alone(|alone| alone.giving),
+            median(cpu.iter().copied()),
+            range(&cpu),
             median(ratios.iter().copied()),
-            ratios.iter().copied().fold(f64::MAX, f64::min),
-            ratios.iter().copied().fold(0.0, f64::max),
+            range(&ratios),
         );
     }
 
@@ -213,17 +219,22 @@ impl Tables {
         let ratios: Vec<f64> =
             rounds[0].iter().zip(&rounds[1]).map(|(node, log)| node.rate / log.rate).collect();
         println!(
-            "| {what} | {bytes} | {:.0} | {:.0} | {:.0} | {:.3}, {:.3} | **{:.2}** | {:.2} to {:.2} |",
+            "| {what} | {bytes} | {:.0} | {:.0} | {:.0} | {:.3}, {:.3} | **{:.2}** | {} |",
             rate(0),
             rate(0) * commands.writes as f64,
             rate(1),
             syncs(0),
             syncs(1),
             median(ratios.iter().copied()),
-            ratios.iter().copied().fold(f64::MAX, f64::min),
-            ratios.iter().copied().fold(0.0, f64::max),
+            range(&ratios),
         );
     }
+}
+
+fn range(ratios: &[f64]) -> String {
+    let lowest = ratios.iter().copied().fold(f64::MAX, f64::min);
+    let highest = ratios.iter().copied().fold(0.0, f64::max);
+    format!("{lowest:.2} to {highest:.2}")
 }
 
 fn number(args: &mut impl Iterator<Item = String>) -> Option<u64> {

@@ -1,15 +1,13 @@
 //! Two engines in one process, without disks and sockets: what crosses between them, and how long each works for it.
 
-#![allow(clippy::disallowed_methods, reason = "a stopwatch")]
-
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 
 use crdt_sync::time::{Now, WallTime};
 use crdt_sync::{Engine, Input, LinkId, Output, Request, RequestId};
 use replication_log::Lsn;
 
 use super::data::{Kind, Way};
+use super::process::{Spent, Watch};
 
 /// Writes in one command.
 pub const AT_ONCE: u64 = 10_000;
@@ -23,9 +21,9 @@ pub struct Crossing {
     /// The batches of records that it appended.
     pub batches: Vec<Vec<Vec<u8>>>,
     /// How long the one that had everything worked.
-    pub giving: Duration,
+    pub giving: Spent,
     /// How long the empty one worked.
-    pub taking: Duration,
+    pub taking: Spent,
 }
 
 /// An engine on a disk that is always done.
@@ -33,7 +31,7 @@ struct Side {
     engine: Engine,
     sent: VecDeque<Vec<u8>>,
     batches: Vec<Vec<Vec<u8>>>,
-    worked: Duration,
+    worked: Spent,
 }
 
 /// The records that commands of so many writes are appended as.
@@ -112,17 +110,17 @@ impl Side {
             engine: engine(way, node, kind),
             sent: VecDeque::new(),
             batches: Vec::new(),
-            worked: Duration::ZERO,
+            worked: Spent::default(),
         }
     }
 
     fn take(&mut self, clock: u64, input: Input) {
         let mut next = Some(input);
         while let Some(input) = next.take() {
-            let start = Instant::now();
+            let start = Watch::start();
             self.engine.handle(now(clock), input);
             let outputs: Vec<Output> = std::iter::from_fn(|| self.engine.poll_output()).collect();
-            self.worked += start.elapsed();
+            self.worked = self.worked + start.read();
             for output in outputs {
                 match output {
                     Output::Append { first, records } => {

@@ -1,10 +1,7 @@
 //! What a node that receives cannot do without, each part by itself and over the same bytes.
 
-#![allow(clippy::disallowed_methods, reason = "a stopwatch")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use crdt_core::{VersionDigest, codec};
 use crdt_sync::merkle::{BucketTree, ItemSketch, KeyHash, TreeKey};
@@ -15,27 +12,28 @@ use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Rec
 
 use super::data::{Kind, Way};
 use super::pair::Crossing;
+use super::process::{Spent, Watch};
 
 /// How long each part took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parts {
     /// Frames to messages, and entries or states to cells, checked as canonical.
-    pub decode: Duration,
+    pub decode: Spent,
     /// The records to a log with group commit, and at last one sync.
-    pub append: Duration,
+    pub append: Spent,
     /// The cells into a map by key.
-    pub insert: Duration,
+    pub insert: Spent,
     /// Digests, keyed hashes, and the tree over them, up to its root.
-    pub tree: Duration,
+    pub tree: Spent,
     /// Not in the sum: the hash chain that proves what entries follow one another.
-    pub chain: Duration,
+    pub chain: Spent,
     /// Not in the sum: the sketch that finds few differences, and the index of keys by hash.
-    pub index: Duration,
+    pub index: Spent,
 }
 
 impl Parts {
     /// What a sync is compared with.
-    pub fn sum(&self) -> Duration {
+    pub fn sum(&self) -> Spent {
         self.decode + self.append + self.insert + self.tree
     }
 }
@@ -47,15 +45,15 @@ impl Parts {
 /// When anything fails.
 pub fn measure(kind: Kind, way: Way, crossing: &Crossing, folder: &Path) -> Parts {
     let mut parts = Parts::default();
-    let start = Instant::now();
+    let start = Watch::start();
     let cells = decode(kind, way, &crossing.frames);
-    parts.decode = start.elapsed();
+    parts.decode = start.read();
     parts.chain = chain(way, &crossing.frames);
 
     let (log, _) =
         Log::open(FileStorage::open(folder).expect("a folder"), LogOptions::new(7)).expect("a log");
     let log = LogHandle::start(log, FsyncPolicy::Group).expect("a thread");
-    let start = Instant::now();
+    let start = Watch::start();
     let mut batch = Batch::new(Epoch::ZERO);
     for records in &crossing.batches {
         batch.clear();
@@ -63,17 +61,17 @@ pub fn measure(kind: Kind, way: Way, crossing: &Crossing, folder: &Path) -> Part
         let _ = log.append(&batch).expect("appended");
     }
     log.sync().expect("synced");
-    parts.append = start.elapsed();
+    parts.append = start.read();
     log.close().expect("closed");
 
-    let start = Instant::now();
+    let start = Watch::start();
     let mut map: BTreeMap<ItemKey, Cell> = BTreeMap::new();
     for (key, cell) in cells {
         map.insert(key, cell);
     }
-    parts.insert = start.elapsed();
+    parts.insert = start.read();
 
-    let start = Instant::now();
+    let start = Watch::start();
     let mut tree = BucketTree::new(&TreeKey::new([7; 16]), way.config(1, kind).leaf_bits).expect("a tree");
     let mut hashes = Vec::with_capacity(map.len());
     for (key, cell) in &map {
@@ -85,7 +83,7 @@ pub fn measure(kind: Kind, way: Way, crossing: &Crossing, folder: &Path) -> Part
         hashes.push((hash, digest));
     }
     let root = tree.root();
-    parts.tree = start.elapsed();
+    parts.tree = start.read();
     assert_eq!(root.count, map.len() as u64);
     parts.index = index(&hashes, &map);
     parts
@@ -94,6 +92,8 @@ pub fn measure(kind: Kind, way: Way, crossing: &Crossing, folder: &Path) -> Part
 fn decode(kind: Kind, way: Way, frames: &[Vec<u8>]) -> Vec<(ItemKey, Cell)> {
     let (limits, codec_limits) = (way.limits(), crdt_core::Limits::DEFAULT);
     let mut cells = Vec::new();
+    // A state that goes on in the next part.
+    let mut begun = Vec::new();
     for frame in frames {
         match wire::decode(frame, &limits).expect("a message") {
             Message::Run(run) => cells.extend(run.entries.iter().map(|bytes| {
@@ -103,10 +103,18 @@ fn decode(kind: Kind, way: Way, frames: &[Vec<u8>]) -> Vec<(ItemKey, Cell)> {
             })),
             Message::Session(session) => {
                 if let SessionStep::States(part) = session.step {
-                    cells.extend(part.items.into_iter().map(|item| {
-                        let cell = kind.cell_of_state(&item.key, &item.state);
-                        (ItemKey { collection: part.collection, key: item.key }, cell)
-                    }));
+                    for item in part.items {
+                        if item.more || !begun.is_empty() {
+                            begun.extend_from_slice(&item.state);
+                        }
+                        if item.more {
+                            continue;
+                        }
+                        let state = if begun.is_empty() { &item.state[..] } else { &begun };
+                        let cell = kind.cell_of_state(&item.key, state);
+                        begun.clear();
+                        cells.push((ItemKey { collection: part.collection, key: item.key }, cell));
+                    }
                 }
             }
             _ => {}
@@ -115,24 +123,24 @@ fn decode(kind: Kind, way: Way, frames: &[Vec<u8>]) -> Vec<(ItemKey, Cell)> {
     cells
 }
 
-fn chain(way: Way, frames: &[Vec<u8>]) -> Duration {
-    let mut spent = Duration::ZERO;
+fn chain(way: Way, frames: &[Vec<u8>]) -> Spent {
+    let mut spent = Spent::default();
     for frame in frames {
         if let Message::Run(run) = wire::decode(frame, &way.limits()).expect("a message") {
-            let start = Instant::now();
+            let start = Watch::start();
             let chained = run
                 .entries
                 .iter()
                 .fold(run.after.chain, |at, entry| at.then(run.origin, run.partition, entry));
-            spent += start.elapsed();
+            spent = spent + start.read();
             assert_eq!(chained, run.chain);
         }
     }
     spent
 }
 
-fn index(hashes: &[(KeyHash, u128)], map: &BTreeMap<ItemKey, Cell>) -> Duration {
-    let start = Instant::now();
+fn index(hashes: &[(KeyHash, u128)], map: &BTreeMap<ItemKey, Cell>) -> Spent {
+    let start = Watch::start();
     let mut sketch = ItemSketch::new(&TreeKey::new([7; 16]), 2_048).expect("a sketch");
     let mut keys = BTreeMap::new();
     for ((hash, digest), key) in hashes.iter().zip(map.keys()) {
@@ -140,7 +148,7 @@ fn index(hashes: &[(KeyHash, u128)], map: &BTreeMap<ItemKey, Cell>) -> Duration 
         keys.insert(*hash, key.clone());
     }
     let _ = sketch.cells();
-    start.elapsed()
+    start.read()
 }
 
 fn digest(cell: &Cell) -> u128 {

@@ -1,5 +1,7 @@
 //! What the kernel says of this process, where it does.
 
+#![allow(clippy::disallowed_methods, reason = "a stopwatch")]
+
 use std::time::Duration;
 
 /// The most memory this process ever had, in MiB.
@@ -10,13 +12,53 @@ pub fn peak_memory() -> u64 {
     kibibytes.unwrap_or(0) / 1_024
 }
 
-/// CPU time of all threads of this process, to a hundredth of a second.
+/// CPU time of all threads of this process.
+#[cfg(unix)]
 pub fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name, which may have spaces, is in parentheses; user and system time are the 14th and 15th field.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// CPU time of all threads of this process: unknown here.
+#[cfg(not(unix))]
+pub fn cpu() -> Duration {
+    Duration::ZERO
+}
+
+/// A stopwatch for time and CPU time at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    start: std::time::Instant,
+    cpu: Duration,
+}
+
+impl Watch {
+    /// Starts it.
+    pub fn start() -> Self {
+        Self { cpu: cpu(), start: std::time::Instant::now() }
+    }
+
+    /// Time and CPU time since.
+    pub fn read(self) -> Spent {
+        Spent { time: self.start.elapsed(), cpu: cpu().saturating_sub(self.cpu) }
+    }
+}
+
+/// Time and CPU time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// On the clock.
+    pub time: Duration,
+    /// Of all threads of the process.
+    pub cpu: Duration,
+}
+
+impl std::ops::Add for Spent {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { time: self.time + other.time, cpu: self.cpu + other.cpu }
+    }
 }
 
 /// The kind of file system that `folder` is on, where the system tells. What is in memory only syncs for free.
