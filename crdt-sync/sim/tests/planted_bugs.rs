@@ -63,7 +63,6 @@ fn an_identity_that_goes_on_with_an_older_past_is_caught() {
 }
 
 #[test]
-#[ignore = "with forks, promises are broken without the mistake, too, until forks are healed"]
 fn two_histories_that_end_with_one_sequence_are_caught() {
     let mut scenario = Scenario::new(Size::Quick);
     scenario.faults.extend(Fault::FORKS);
