@@ -68,18 +68,15 @@ impl Lineage {
     fn push(&mut self, partition: usize, root: ReplicaId, after: Option<Place>, entry: Position) -> Place {
         let end = |limb: &Limb| limb.start + limb.length;
         let continued = after.filter(|after| end(&self.limbs[after.limb]) == after.sequence);
-        let place = match continued {
-            Some(after) => {
-                self.limbs[after.limb].length += 1;
-                Place { limb: after.limb, sequence: entry.sequence }
-            }
-            None => {
-                let parted = self.roots.entry((partition, root));
-                parted.and_modify(|parted| *parted = true).or_insert(false);
-                let start = entry.sequence - 1;
-                self.limbs.push(Limb { partition, root, parent: after, start, length: 1 });
-                Place { limb: self.limbs.len() - 1, sequence: entry.sequence }
-            }
+        let place = if let Some(after) = continued {
+            self.limbs[after.limb].length += 1;
+            Place { limb: after.limb, sequence: entry.sequence }
+        } else {
+            let parted = self.roots.entry((partition, root));
+            parted.and_modify(|parted| *parted = true).or_insert(false);
+            let start = entry.sequence - 1;
+            self.limbs.push(Limb { partition, root, parent: after, start, length: 1 });
+            Place { limb: self.limbs.len() - 1, sequence: entry.sequence }
         };
         self.places.entry((partition, entry)).or_default().push((root, place));
         place

@@ -3,6 +3,7 @@
 mod adversary;
 mod checkpoint;
 mod driver;
+mod happening;
 mod node;
 mod operator;
 mod past;
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 use crdt_core::ReplicaId;
 use crdt_sync::time::{Instant, Now};
-use crdt_sync::{Engine, Event, Input, ItemKey, LinkId, NodeId, Position, Reply, Request, RequestId};
+use crdt_sync::{Engine, Event, Input, ItemKey, NodeId, Position, Reply, Request, RequestId};
 
 use crate::coverage::Coverage;
 use crate::dice::Dice;
@@ -25,6 +26,7 @@ use crate::queue::Queue;
 use crate::trace::Trace;
 use crate::violation::Violation;
 use adversary::Aim;
+use happening::Happening;
 use node::Node;
 pub use setup::{Setup, Shape};
 
@@ -180,49 +182,6 @@ pub struct Loss {
     pub head: Position,
     /// The entries up to this number are somewhere else, too, and durable there. Those after it may be gone.
     pub lost_above: u64,
-}
-
-/// What the queue holds.
-#[derive(Clone, Debug)]
-enum Happening {
-    Arrival { link: LinkId, bytes: Vec<u8> },
-    LinkDown { link: LinkId },
-    LinkUp { link: LinkId },
-    Dial { from: usize, to: usize },
-    Timer { node: usize, ticket: u64 },
-    Synced { node: usize, boot: u64 },
-    Start { node: usize },
-    Checkpoint { node: usize, boot: u64 },
-    Opened { node: usize, boot: u64 },
-    Reboot { node: usize, boot: u64 },
-    Resume { node: usize, boot: u64 },
-    Room { node: usize },
-    Withdraw { node: usize },
-    Strike,
-    Reopen { ways: Vec<(usize, usize)> },
-}
-
-impl Happening {
-    /// The node it names.
-    fn of_node(&self) -> Option<usize> {
-        match self {
-            Self::Dial { from, to } => Some(*from.max(to)),
-            Self::Timer { node, .. }
-            | Self::Synced { node, .. }
-            | Self::Start { node }
-            | Self::Opened { node, .. }
-            | Self::Reboot { node, .. }
-            | Self::Resume { node, .. }
-            | Self::Room { node }
-            | Self::Checkpoint { node, .. }
-            | Self::Withdraw { node } => Some(*node),
-            Self::Arrival { .. }
-            | Self::LinkDown { .. }
-            | Self::LinkUp { .. }
-            | Self::Strike
-            | Self::Reopen { .. } => None,
-        }
-    }
 }
 
 impl World {
@@ -389,27 +348,6 @@ impl World {
         }
     }
 
-    /// The process that takes part in what happens, if one does.
-    fn at_whom(&self, happening: &Happening) -> Option<usize> {
-        match happening {
-            Happening::Arrival { link, .. } | Happening::LinkDown { link } | Happening::LinkUp { link } => {
-                self.network.end(*link).map(|end| end.node)
-            }
-            Happening::Dial { from: node, .. }
-            | Happening::Timer { node, .. }
-            | Happening::Synced { node, .. }
-            | Happening::Checkpoint { node, .. }
-            | Happening::Opened { node, .. } => Some(*node),
-            Happening::Start { .. }
-            | Happening::Reboot { .. }
-            | Happening::Resume { .. }
-            | Happening::Room { .. }
-            | Happening::Withdraw { .. }
-            | Happening::Strike
-            | Happening::Reopen { .. } => None,
-        }
-    }
-
     /// Lets time pass, with everything that happens in it.
     pub fn run_for(&mut self, span: Duration) -> Result<(), Violation> {
         let until = self.time + span;
@@ -499,8 +437,8 @@ impl World {
         &self.lineage
     }
 
-    /// The identities of which two histories were taken for one in a partition, because neither side knew the chain value
-    /// at the other's head any more. What was written under them says nothing.
+    /// The identities of which two histories were taken for one in a partition, because neither side knew the chain
+    /// value at the other's head any more. What was written under them says nothing.
     pub(crate) fn unseen_forks(&self) -> &BTreeSet<(usize, ReplicaId)> {
         &self.unseen_forks
     }
