@@ -108,21 +108,16 @@ impl Args {
     /// The command that runs one seed in the same way, and tells how it went.
     pub(crate) fn command(&self, seed: u64) -> String {
         let (end, plan) = (seed.saturating_add(1), self.plan);
-        let mut command = format!("{COMMAND} --seeds {seed}..{end} --plan {plan}");
-        if self.faults != Scenario::all_faults() {
-            command += &format!(" --faults {}", names_of_faults(&self.faults));
-        }
-        command += &format!(" --shape {}", name_of_shape(self.shape.0));
-        if let Some(nodes) = self.nodes {
-            command += &format!(" --nodes {nodes}");
-        }
-        if let Some(operations) = self.operations {
-            command += &format!(" --operations {operations}");
-        }
-        if let Some(bug) = self.bug {
-            command += &format!(" --bug {bug}");
-        }
-        command + " --verbose --no-shrink"
+        let faults = (self.faults != Scenario::all_faults()).then(|| names_of_faults(&self.faults));
+        let options = [
+            faults.map(|faults| format!("--faults {faults}")),
+            Some(format!("--shape {}", name_of_shape(self.shape.0))),
+            self.nodes.map(|nodes| format!("--nodes {nodes}")),
+            self.operations.map(|operations| format!("--operations {operations}")),
+            self.bug.map(|bug| format!("--bug {bug}")),
+        ];
+        let options: Vec<String> = options.into_iter().flatten().collect();
+        format!("{COMMAND} --seeds {seed}..{end} --plan {plan} {} --verbose --no-shrink", options.join(" "))
     }
 }
 
