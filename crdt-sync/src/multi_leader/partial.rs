@@ -1,10 +1,18 @@
-//! Partial replicas: what they are sent of the entries of others.
+//! Partial replicas: what they are sent of the entries of others, and what a session with them rests on.
 
-use super::{MultiLeader, check_partition, renew_identity};
+use crdt_core::CausalContext;
+use rand_core::Rng;
+
+use super::lane::Lane;
+use super::session::Session;
+use super::{MultiLeader, authority, check_partition, renew_identity};
+use crate::bytes::Bytes;
 use crate::engine::{Context, PeerError};
+use crate::merkle;
 use crate::node::NodeId;
 use crate::replica::RunError;
-use crate::wire::{Excerpt, Piece};
+use crate::scope::Scope;
+use crate::wire::{Excerpt, Piece, Standing};
 
 impl MultiLeader {
     /// Entries of some origin arrived, and word of others outside this node's scope.
@@ -34,7 +42,7 @@ impl MultiLeader {
 }
 
 /// The entries of an excerpt with their sequences.
-fn entries_of(excerpt: &Excerpt) -> impl Iterator<Item = (u64, &crate::bytes::Bytes)> {
+fn entries_of(excerpt: &Excerpt) -> impl Iterator<Item = (u64, &Bytes)> {
     let sequenced = excerpt.pieces.iter().scan(excerpt.after.sequence, |last, piece| {
         *last = last.saturating_add(piece.count());
         Some((*last, piece))
@@ -43,4 +51,45 @@ fn entries_of(excerpt: &Excerpt) -> impl Iterator<Item = (u64, &crate::bytes::By
         Piece::Entry(bytes) => Some((sequence, bytes)),
         Piece::Skipped { .. } => None,
     })
+}
+
+/// Everything a session starts from, taken at one moment: the tree, the heads and the context.
+///
+/// Of a partial replica and a whole node both show the part that the partial one holds.
+pub(super) fn photograph(
+    (peer, scope): (NodeId, &Scope),
+    id: u64,
+    initiator: bool,
+    number: u16,
+    context: &mut Context<'_>,
+) -> Session {
+    let mut nonce = [0; 16];
+    context.replica.rng.fill_bytes(&mut nonce);
+    let limits = context.replica.config.limits.merkle;
+    let partition = context.replica.partition_mut(number);
+    let mut ours = partition.standing();
+    let (snapshot, root) = partition.cells.photograph(scope);
+    ours.root = (root.digest, root.count);
+    let tree = if initiator {
+        merkle::Session::initiate(snapshot, nonce, limits)
+    } else {
+        merkle::Session::accept(snapshot, nonce, limits)
+    };
+    let since = context.replica.journal.last();
+    let mut session = Session::new(peer, id, initiator, (ours, since), tree, context.now.instant);
+    session.trusted = authority::may_vouch(peer, context);
+    session
+}
+
+/// What of a peer's standing may be taken over: of a partial replica what it wrote itself, and none of the dots of
+/// others, of which it skipped some.
+pub(super) fn within(mut standing: Standing, lane: &Lane) -> Standing {
+    if !lane.meeting.whole {
+        standing.heads.retain(|(origin, _)| lane.holds_whole(*origin));
+        standing.context = CausalContext::new();
+        for &(origin, head) in standing.heads.iter().filter(|(_, head)| head.sequence > 0) {
+            standing.context.insert_range(origin, 1..=head.sequence);
+        }
+    }
+    standing
 }

@@ -6,15 +6,13 @@
 
 use alloc::vec::Vec;
 
-use crdt_core::CausalContext;
-use rand_core::Rng;
 use replication_log::Lsn;
 
-use super::lane::Lane;
+use super::MultiLeader;
+use super::partial::{photograph, within};
 use super::session::Session;
-use super::{MultiLeader, authority};
 use crate::engine::{Context, Event, PeerError};
-use crate::merkle::{self, Root};
+use crate::merkle::Root;
 use crate::node::NodeId;
 use crate::replica::{Coverage, Joined, RunError};
 use crate::scope::Scope;
@@ -454,34 +452,6 @@ impl MultiLeader {
     }
 }
 
-/// Everything a session starts from, taken at one moment: the tree, the heads and the context.
-///
-/// Of a partial replica and a whole node both show the part that the partial one holds.
-fn photograph(
-    (peer, scope): (NodeId, &Scope),
-    id: u64,
-    initiator: bool,
-    number: u16,
-    context: &mut Context<'_>,
-) -> Session {
-    let mut nonce = [0; 16];
-    context.replica.rng.fill_bytes(&mut nonce);
-    let limits = context.replica.config.limits.merkle;
-    let partition = context.replica.partition_mut(number);
-    let mut ours = partition.standing();
-    let (snapshot, root) = partition.cells.photograph(scope);
-    ours.root = (root.digest, root.count);
-    let tree = if initiator {
-        merkle::Session::initiate(snapshot, nonce, limits)
-    } else {
-        merkle::Session::accept(snapshot, nonce, limits)
-    };
-    let since = context.replica.journal.last();
-    let mut session = Session::new(peer, id, initiator, (ours, since), tree, context.now.instant);
-    session.trusted = authority::may_vouch(peer, context);
-    session
-}
-
 /// Joins complete states. When they show writes of this node's identity that it does not know, it takes a fresh one,
 /// and the dots are another's.
 fn join_part(
@@ -500,19 +470,6 @@ fn join_part(
         joined => joined,
     };
     Ok(joined?)
-}
-
-/// What of a peer's standing may be taken over: of a partial replica what it wrote itself, and none of the dots of others,
-/// of which it skipped some.
-fn within(mut standing: Standing, lane: &Lane) -> Standing {
-    if !lane.meeting.whole {
-        standing.heads.retain(|(origin, _)| lane.holds_whole(*origin));
-        standing.context = CausalContext::new();
-        for &(origin, head) in standing.heads.iter().filter(|(_, head)| head.sequence > 0) {
-            standing.context.insert_range(origin, 1..=head.sequence);
-        }
-    }
-    standing
 }
 
 fn progress_event(session: &Session, context: &mut Context<'_>) {

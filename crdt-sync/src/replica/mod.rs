@@ -17,6 +17,7 @@ mod journal;
 mod members;
 mod partition;
 mod replay;
+mod run_error;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,6 @@ use rand_core::{Rng, SeedableRng};
 use replication_log::Lsn;
 
 pub(crate) use apply::{Joined, check_position};
-pub use apply::{RunError, RunOutcome};
 pub(crate) use cells::Held;
 pub use cells::ItemKey;
 pub(crate) use collected::Coverage;
@@ -42,6 +42,7 @@ pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
 pub(crate) use replay::STORED;
 pub use replay::{RecoverError, node_of_log};
+pub use run_error::{RunError, RunOutcome};
 
 use crate::authorize::Authorization;
 use crate::bytes::Bytes;
