@@ -2,14 +2,15 @@
 //!
 //! A *whole* node holds everything. A *partial replica* declares a [`Scope`] and holds what lies within it: a phone
 //! holds one project of many. It greets with its scope, and whole nodes send it nothing else: of an entry outside it
-//! learns that it is there, by number, and nothing of its key or content.
+//! learns that it is there, by number, and nothing of its key or content but what a hash of all of it gives away to
+//! whoever can guess it whole.
 //!
 //! - A partial replica meets whole nodes only. Two partial ones part with
 //!   [`Farewell::PartialReplica`](crate::wire::Farewell::PartialReplica), whatever their scopes.
-//! - It writes within its scope only ([`WriteError::OutOfScope`](crate::WriteError::OutOfScope)), and says so when it is
-//!   asked for a key outside ([`Reply::OutOfScope`](crate::Reply::OutOfScope)).
-//! - Its own writes go to every whole node it meets, as entries. Of what others wrote it keeps no entries, and passes on
-//!   the states in sessions.
+//! - It writes within its scope only ([`WriteError::OutOfScope`](crate::WriteError::OutOfScope)), and says so when it
+//!   is asked for a key outside ([`Reply::OutOfScope`](crate::Reply::OutOfScope)).
+//! - Its own writes go to every whole node it meets, as entries. Of what others wrote it keeps no entries, and passes
+//!   on the states in sessions.
 //! - Its heads are heads *within its scope*. Others take its word only for what it wrote itself.
 //! - The scope is for life: to hold something else a node is founded anew and catches up.
 //! - Forks are healed among whole nodes. A partial replica cannot divide a history, because it does not hold it; from a
@@ -18,13 +19,13 @@
 //! # Why its causal context may cover what it never saw
 //!
 //! A head stands for everything at or below it, so the causal context of a partial replica covers the sequences of
-//! entries that were skipped. That is sound because it holds no key outside its scope, at no time: a dot belongs to one
-//! entry, an entry to one key, and the dots in the state of a key are those of entries of that key. A join at a key asks
-//! a context only about dots in states of that key, on either side. The dot of a skipped entry is a dot of a key outside
-//! the scope; it occurs in no state that is joined at the partial replica, nor in one that a whole node joins with it,
-//! because both refuse states of keys outside the scope. So whether it counts as seen decides nothing. Where a whole
-//! node takes over what a partial one has seen *for good*, it takes the identities the partial one wrote under, and no
-//! others: those wrote within the scope only, so that nothing of them was skipped.
+//! entries that were skipped. That is sound because it holds no key outside its scope, at no time: a dot belongs to
+//! one entry, an entry to one key, and the dots in the state of a key are those of entries of that key. A join at a
+//! key asks a context only about dots in states of that key, on either side. The dot of a skipped entry is a dot of
+//! a key outside the scope; it occurs in no state that is joined at the partial replica, nor in one that a whole
+//! node joins with it, because both refuse states of keys outside the scope. So whether it counts as seen decides
+//! nothing. Where a whole node takes over what a partial one has seen *for good*, it takes the identities the
+//! partial one wrote under, and no others: those wrote within the scope only, so that nothing of them was skipped.
 
 use alloc::vec::Vec;
 

@@ -201,8 +201,8 @@ pub enum Event {
         partition: u16,
     },
     /// A partial replica and a whole node know different forks, and only whole nodes can heal one. Entries flow as far
-    /// as they can; the two compare nothing in this partition any more, and may stay apart. To bring them together, found
-    /// the partial replica anew. Said by both, once per connection.
+    /// as they can; the two compare nothing in this partition any more, and may stay apart. To bring them together,
+    /// found the partial replica anew. Said by both, once per connection.
     PartialFenced {
         /// The peer.
         peer: NodeId,

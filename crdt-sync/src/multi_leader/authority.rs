@@ -13,7 +13,8 @@ use crate::scope::Scope;
 use crate::wire::StatesPart;
 
 impl MultiLeader {
-    /// Whether entries of an origin, with their sequences, may be merged. The answer about entries of the sender's own is an error: they end its link.
+    /// Whether entries of an origin, with their sequences, may be merged. The answer about entries of the sender's own
+    /// is an error: they end its link.
     pub(super) fn admits_entries<'r>(
         &mut self,
         peer: NodeId,

@@ -231,8 +231,9 @@ impl Cells {
         self.changes.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
-    /// The tree over the keys of a scope as it is now, and its root. Until [`forget_photograph`](Self::forget_photograph) this is what the cells show
-    /// as an [`ItemSource`], while writes go on. O(1), or O(keys within) where the scope is not everything.
+    /// The tree over the keys of a scope as it is now, and its root. Until
+    /// [`forget_photograph`](Self::forget_photograph) this is what the cells show as an [`ItemSource`], while writes go
+    /// on. O(1), or O(keys within) where the scope is not everything.
     pub(crate) fn photograph(&mut self, scope: &Scope) -> (TreeSnapshot, Root) {
         let (snapshot, root, sketch) = match scope.selectors() {
             None => {

@@ -137,7 +137,8 @@ proptest! {
                 prop_assert!(held.eq(part));
             }
         }
-        let refused = cluster.events.iter().any(|(_, event)| matches!(event, Event::Violation { .. } | Event::ForkedReplica { .. }));
+        let is_wrong = |event: &Event| matches!(event, Event::Violation { .. } | Event::ForkedReplica { .. });
+        let refused = cluster.events.iter().any(|(_, event)| is_wrong(event));
         prop_assert!(!refused);
     }
 }

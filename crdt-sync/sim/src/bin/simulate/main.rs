@@ -1,5 +1,6 @@
 //! Runs many seeds and says at which of them a promise was broken.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![allow(clippy::disallowed_methods, reason = "a command has threads, files and a clock")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
