@@ -5,6 +5,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::cast_precision_loss,
     reason = "a command line program"
 )]

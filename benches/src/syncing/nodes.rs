@@ -1,6 +1,6 @@
 //! A sync between two processes over loopback TCP: one serves, one fetches, and a third starts both.
 
-#![allow(clippy::disallowed_methods, reason = "a stopwatch, and processes")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a stopwatch, and processes")]
 #![allow(clippy::print_stdout, reason = "the processes talk by lines")]
 
 use std::io::{self, BufRead, BufReader, Write as _};

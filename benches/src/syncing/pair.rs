@@ -56,8 +56,8 @@ pub fn records_of(engine: &mut Engine, id: u64, writes: Vec<crdt_sync::Write>) -
 ///
 /// When there is none with such a configuration.
 pub fn engine(way: Way, node: u8, kind: Kind) -> Engine {
-    let none = Vec::<(Lsn, Vec<u8>)>::new();
-    let mut engine = Engine::open(way.config(node, kind), none, now(0)).expect("a new engine");
+    let empty = Vec::<(Lsn, Vec<u8>)>::new();
+    let mut engine = Engine::open(way.config(node, kind), empty, now(0)).expect("a new engine");
     while let Some(output) = engine.poll_output() {
         if let Output::Append { first, records } = output {
             let lsn = Lsn::new(first.get() + records.len() as u64 - 1);

@@ -57,7 +57,9 @@ pub fn measure(kind: Kind, way: Way, crossing: &Crossing, folder: &Path) -> Part
     let mut batch = Batch::new(Epoch::ZERO);
     for records in &crossing.batches {
         batch.clear();
-        records.iter().for_each(|record| batch.push(RecordKind(1), record).expect("a record fits"));
+        for record in records {
+            batch.push(RecordKind(1), record).expect("a record fits");
+        }
         let _ = log.append(&batch).expect("appended");
     }
     log.sync().expect("synced");
