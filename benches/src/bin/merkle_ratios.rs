@@ -1,7 +1,7 @@
 //! Sessions of `crdt-sync` beside other ways to reconcile sets, by turns, as tables.
 //!
 //! `cargo run --release -p crdt-benches --features merkle-peers --bin merkle_ratios -- [part of a row] [--keys n]
-//! [--rounds n]`
+//! [--rounds n] [--only part of a candidate]`
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -14,7 +14,7 @@ use std::rc::Rc;
 use crdt_benches::paired::{median, rotate};
 use crdt_benches::reconciling::{
     Candidate, bound,
-    ours::ByTree,
+    ours::{BySketch, ByTree},
     turns::{Sample, Turn, memory, reconcile, update},
     workloads::{Mix, Workload},
 };
@@ -31,21 +31,29 @@ const BATCH: usize = 1_000;
 
 struct Tables {
     filter: String,
+    /// What the names of the candidates have in common, the first of which the others are compared with.
+    only: String,
     rounds: u64,
     keys: Vec<usize>,
 }
 
-/// The answer of a function for every candidate, ours first.
+/// The answer of a function for every candidate that is asked for, ours first.
 macro_rules! all {
-    ($function:ident $arguments:tt, [$($own:ident),*], [$($peer:ident),*]) => {
-        vec![
-            $(($own::NAME, $function::<$own> $arguments),)*
-            $(
-                #[cfg(feature = "merkle-peers")]
-                ($peer::NAME, $function::<$peer> $arguments),
-            )*
-        ]
-    };
+    ($tables:expr, $function:ident $arguments:tt, [$($own:ident),*], [$($peer:ident),*]) => {{
+        let mut answers = Vec::new();
+        $(
+            if $tables.is_wanted($own::NAME) {
+                answers.push(($own::NAME, $function::<$own> $arguments));
+            }
+        )*
+        $(
+            #[cfg(feature = "merkle-peers")]
+            if $tables.is_wanted($peer::NAME) {
+                answers.push(($peer::NAME, $function::<$peer> $arguments));
+            }
+        )*
+        answers
+    }};
 }
 
 fn main() {
@@ -59,9 +67,14 @@ fn main() {
 
 impl Tables {
     fn from_arguments() -> Self {
-        let mut tables = Self { filter: String::new(), rounds: 7, keys: vec![1_000, 100_000] };
+        let mut tables =
+            Self { filter: String::new(), only: String::new(), rounds: 7, keys: vec![1_000, 100_000] };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
+            if arg == "--only" {
+                tables.only = args.next().unwrap_or_default();
+                continue;
+            }
             let mut number = || args.next().and_then(|text| text.parse().ok()).filter(|n| *n > 0_u64);
             match arg.as_str() {
                 "--keys" => {
@@ -72,6 +85,11 @@ impl Tables {
             }
         }
         tables
+    }
+
+    /// Whether a candidate takes part.
+    fn is_wanted(&self, name: &str) -> bool {
+        name.contains(&self.only)
     }
 
     /// The sizes whose row is asked for.
@@ -99,8 +117,12 @@ impl Tables {
 
     /// Lets the candidates take turns at a session.
     fn session(&self, what: &str, workload: &Rc<Workload>) {
-        let turns: Vec<(&str, Turn)> =
-            all!(reconcile(workload), [ByTree], [RangeBased, Summarizable, Rateless, SearchTree, WholeTree]);
+        let turns: Vec<(&str, Turn)> = all!(
+            self,
+            reconcile(workload),
+            [ByTree, BySketch],
+            [RangeBased, Summarizable, Rateless, SearchTree, WholeTree]
+        );
         let (names, mut turns): (Vec<_>, Vec<_>) = turns.into_iter().unzip();
         let rounds = rotate(self.rounds, &mut turns);
         let least = bound::bytes(workload);
@@ -124,7 +146,12 @@ impl Tables {
         for (keys, what) in self.rows(|keys| format!("a write to one of {keys} keys")) {
             let entries = Workload::new(keys, 0, Mix::Mixed).left;
             let columns = [None, Some(1), Some(BATCH)].map(|batch| {
-                all!(update(&entries, batch), [ByTree], [RangeBased, Summarizable, SearchTree, WholeTree])
+                all!(
+                    self,
+                    update(&entries, batch),
+                    [ByTree, BySketch],
+                    [RangeBased, Summarizable, SearchTree, WholeTree]
+                )
             });
             let [alone, each, batch] = &columns;
             for ((alone, each), batch) in alone.iter().zip(each).zip(batch) {
@@ -143,8 +170,12 @@ impl Tables {
         println!("\n| what | candidate | bytes per key |\n|---|---|---:|");
         for (keys, what) in self.rows(|keys| format!("heap for {keys} keys")) {
             let entries = Workload::new(keys, 0, Mix::Mixed).left;
-            let heaps =
-                all!(memory(&entries), [ByTree], [RangeBased, Summarizable, Rateless, SearchTree, WholeTree]);
+            let heaps = all!(
+                self,
+                memory(&entries),
+                [ByTree, BySketch],
+                [RangeBased, Summarizable, Rateless, SearchTree, WholeTree]
+            );
             for (name, bytes) in heaps {
                 println!("| {what} | {name} | {bytes:.1} |");
             }

@@ -52,6 +52,9 @@ pub struct Found {
 pub trait Candidate: Sized + 'static {
     /// As tables call it.
     const NAME: &'static str;
+    /// Whether sides never send more than they have to. A few items more are no mistake where short names of keys, of
+    /// which two may be the same, say what differs.
+    const IS_EXACT: bool = true;
     /// What is kept beside the items, so that a session need not begin with all of them.
     type Summary: 'static;
 

@@ -58,13 +58,17 @@ pub fn reconcile<C: Candidate>(workload: &Rc<Workload>) -> Turn {
     })
 }
 
-/// Ends the run unless both sides found what they should have.
+/// Ends the run unless both sides found what they should have, and, unless they are exact, next to nothing more.
 fn check<C: Candidate>(found: Found, expected: &[Vec<[u8; 16]>; 2]) {
-    let sends = found.sends.map(|mut keys| {
-        keys.sort_unstable();
-        keys
-    });
-    assert!(sends == *expected, "{} did not find the difference", C::NAME);
+    for (mut sends, expected) in found.sends.into_iter().zip(expected) {
+        sends.sort_unstable();
+        if !C::IS_EXACT {
+            let more = sends.len().saturating_sub(expected.len());
+            assert!(more <= 8 + expected.len() / 500, "{} sends {more} items too many", C::NAME);
+            sends.retain(|key| expected.binary_search(key).is_ok());
+        }
+        assert!(sends == *expected, "{} did not find the difference", C::NAME);
+    }
 }
 
 /// What following one write takes, in nanoseconds, with the summary made ready for a session after every `batch` of

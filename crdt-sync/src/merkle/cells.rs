@@ -25,6 +25,11 @@ impl Lanes {
         Self(lanes)
     }
 
+    /// The lanes as they are.
+    pub(crate) const fn words(self) -> [u64; 2] {
+        self.0
+    }
+
     pub(crate) fn from_u128(value: u128) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the lanes are the two halves of the number")]
         let halves = [value as u64, (value >> 64) as u64];

@@ -30,7 +30,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `prf`, `sip` | [`TreeKey`], [`KeyHash`], the keyed hashes |
+//! | `prf`, `sip`, `universal` | [`TreeKey`], [`KeyHash`], the keyed hashes |
 //! | `prefix` | [`Prefix`], a place in the tree |
 //! | `cells` | the arrays of sums and counts |
 //! | `tree`, `snapshot` | [`BucketTree`], [`TreeSnapshot`] |
@@ -67,6 +67,7 @@ mod sip;
 mod snapshot;
 mod trace;
 mod tree;
+mod universal;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use super::cells::{Cell, Lanes};
 use super::prefix::Prefix;
 use super::sip::Sip;
+use super::universal::MultiplyShift;
 use crate::sketch::{Salt, Symbol, SymbolId, Weight};
 
 /// The secret that all trees of one cluster share.
@@ -136,56 +137,77 @@ impl TreePrf {
         transcript.extend_from_slice(initiator_hello);
         transcript.extend_from_slice(acceptor_hello);
         let salt = self.session.hash(&transcript).as_bytes();
+        let mut numbers = numbers(&salt);
         SessionPrf {
-            nodes: derive(&salt, b"node"),
-            items: derive(&salt, b"item"),
-            rests: derive(&salt, b"rest"),
-            symbols: Symbols::new(&salt),
+            nodes: MultiplyShift::new(&mut numbers),
+            items: MultiplyShift::new(&mut numbers),
             initiator: derive(&salt, b"initiator frame"),
             acceptor: derive(&salt, b"acceptor frame"),
+            salt,
         }
     }
 }
 
-/// The functions of one session. Short outputs are safe because the salt is fresh: a difference
-/// hidden by a chance collision is seen by the next session.
+/// The functions of one session.
+///
+/// Digests and fingerprints are short, and safe because the salt is fresh: it follows from both hellos, so
+/// the items that are compared were there before it. Whoever chose them cannot know the salt of a later
+/// session, and any two of them agree in `w` bits with probability 2^-w, see [`MultiplyShift`]; a
+/// difference hidden that way is seen by the next session. A member of the cluster knows the salt, as it
+/// knows the key.
 #[derive(Clone)]
 pub(crate) struct SessionPrf {
-    nodes: SipHasher24,
-    items: SipHasher24,
-    rests: SipHasher24,
-    symbols: Symbols,
+    salt: [u8; 16],
+    nodes: MultiplyShift<3>,
+    items: MultiplyShift<4>,
     initiator: SipHasher24,
     acceptor: SipHasher24,
 }
 
 impl SessionPrf {
+    /// A stand-in until both hellos are known. Nothing may be hashed or checked under it.
+    pub(crate) fn none() -> Self {
+        let nothing = SipHasher24::new_with_key(&[0; 16]);
+        Self {
+            salt: [0; 16],
+            nodes: MultiplyShift::new(|| 0),
+            items: MultiplyShift::new(|| 0),
+            initiator: nothing,
+            acceptor: nothing,
+        }
+    }
+
     /// The digest of an inner node or leaf as it travels: four bytes, of which a frame may use three.
+    #[inline]
     pub(crate) fn node(&self, cell: Cell) -> [u8; 4] {
-        truncate(&self.nodes, &cell_bytes(cell))
+        let [low, high] = cell.lanes.words();
+        let [a, b, c, d, ..] = self.nodes.hash([low, high, u64::from(cell.count)]).to_be_bytes();
+        [a, b, c, d]
     }
 
     /// The digest of what is left of a root without the items that are exchanged: whole, for two of
     /// these decide whether an exchange was complete.
     pub(super) fn rest(&self, cell: Cell) -> [u8; 16] {
-        truncate(&self.rests, &cell_bytes(cell))
+        truncate(&derive(&self.salt, b"rest"), &cell_bytes(cell))
     }
 
     /// The fingerprint of an item in a list, as a number of `width` bits, at least one.
+    #[inline]
     pub(crate) fn fingerprint(&self, key_hash: KeyHash, version: u128, width: u8) -> u64 {
-        let bytes: [u8; 8] = truncate(&self.items, &item_bytes(key_hash, version));
-        u64::from_be_bytes(bytes) >> (64 - u32::from(width))
+        let ([a, b], [c, d]) = (words(key_hash.0), words(version));
+        self.items.hash([a, b, c, d]) >> (64 - u32::from(width))
     }
 
     /// The symbols of a sketch that is made for this session.
-    pub(super) fn symbols(&self) -> &Symbols {
-        &self.symbols
+    pub(super) fn symbols(&self) -> Symbols {
+        Symbols::new(&self.salt)
     }
 
-    /// The fingerprint of an item whose digest is at hand, which saves hashing its key.
+    /// The fingerprint of an item whose digest is at hand, in `width` bytes.
+    #[inline]
     pub(crate) fn fingerprint_of_digest(&self, digest: Lanes, width: u8) -> u64 {
-        let bytes: [u8; 8] = truncate(&self.items, &digest.as_u128().to_le_bytes());
-        u64::from_be_bytes(bytes) >> (64 - 8 * u32::from(width))
+        let [low, high] = digest.words();
+        self.items.hash([low, high, 0, 0]) >> (64 - 8 * u32::from(width))
     }
 
     pub(crate) fn frame_check(&self, by_initiator: bool, frame: &[u8]) -> [u8; 4] {
@@ -197,13 +219,13 @@ impl SessionPrf {
 #[derive(Clone)]
 pub(super) struct Symbols {
     salt: Salt,
-    weights: SipHasher24,
+    weights: Sip,
 }
 
 impl Symbols {
     fn new(key: &[u8; 16]) -> Self {
         let salt = SipHasher24::new_with_key(key).hash(b"sketch").as_bytes();
-        Self { salt: Salt::new(salt), weights: derive(key, b"symbol") }
+        Self { salt: Salt::new(salt), weights: Sip::new(&derive(key, b"symbol").key()) }
     }
 
     pub(super) fn salt(&self) -> &Salt {
@@ -212,7 +234,8 @@ impl Symbols {
 
     /// The id is the place of the key in the tree, 32 bits deep, so that it leads back to the item.
     pub(super) fn symbol(&self, key_hash: KeyHash, version: u128) -> Symbol {
-        let weight = u32::from_le_bytes(truncate(&self.weights, &item_bytes(key_hash, version)));
+        let [hash, _] = self.weights.absorb(key_hash.0).absorb(version).finish(32);
+        let [weight, _] = halves(hash);
         let id = SymbolId::from_hash(Prefix::of(key_hash, 32).value());
         Symbol { id, weight: Weight::from_hash(weight) }
     }
@@ -258,11 +281,24 @@ fn cell_bytes(cell: Cell) -> [u8; 20] {
     bytes
 }
 
-fn item_bytes(key_hash: KeyHash, version: u128) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes[..16].copy_from_slice(&key_hash.0.to_le_bytes());
-    bytes[16..].copy_from_slice(&version.to_le_bytes());
-    bytes
+/// As many secret numbers as are asked for: a pseudo-random function of a counter.
+fn numbers(salt: &[u8; 16]) -> impl FnMut() -> u128 {
+    let function = Sip::new(&derive(salt, b"numbers").key());
+    let mut counter = 0;
+    move || {
+        counter += 1;
+        Lanes::new(function.absorb(counter).finish(16)).as_u128()
+    }
+}
+
+fn words(number: u128) -> [u64; 2] {
+    Lanes::from_u128(number).words()
+}
+
+/// The low half of a word and the high one.
+fn halves(word: u64) -> [u32; 2] {
+    let [a, b, c, d, high @ ..] = word.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(high)]
 }
 
 /// Goes through bytes: the crate's own conversion to a number depends on the byte order of the

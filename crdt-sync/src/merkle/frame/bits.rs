@@ -5,39 +5,62 @@ use alloc::vec::Vec;
 
 use crate::merkle::ProtocolError;
 
-/// Appends bits to the bytes of a frame.
+/// Appends bits to the bytes of a frame, whole bytes at a time.
 pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
-    /// How many bits of the last byte are taken.
+    /// Bits that do not fill a byte yet, `used` of them.
+    pending: u64,
     used: u32,
 }
 
+/// The most bits that are written or read at once: with those of a byte begun they fit into a word.
+const MOST: u32 = 56;
+
 impl<'a> BitWriter<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, used: 8 }
+        Self { out, pending: 0, used: 0 }
     }
 
     /// Appends `gap >> parameter` zeros, a one, and the low `parameter` bits of the gap.
     pub(super) fn gap(&mut self, gap: u64, parameter: u8) {
-        for _ in 0..gap >> parameter {
-            self.push(false);
+        let mut zeros = gap >> parameter;
+        while zeros >= u64::from(MOST) {
+            self.push(0, MOST);
+            zeros -= u64::from(MOST);
         }
-        self.push(true);
-        for bit in 0..parameter {
-            self.push(gap >> bit & 1 == 1);
+        self.push(1 << zeros, u32::try_from(zeros).unwrap_or(MOST) + 1);
+        let (low, rest) = split(parameter);
+        self.push(gap & mask(low), low);
+        self.push(gap >> low & mask(rest), rest);
+    }
+
+    /// Fills up the last byte with zeros.
+    pub(super) fn finish(self) {
+        if self.used > 0 {
+            self.out.push(self.pending.to_le_bytes()[0]);
         }
     }
 
-    fn push(&mut self, bit: bool) {
-        if self.used == 8 {
-            self.out.push(0);
-            self.used = 0;
-        }
-        if let Some(byte) = self.out.last_mut() {
-            *byte |= u8::from(bit) << self.used;
-        }
-        self.used += 1;
+    /// Appends at most [`MOST`] bits.
+    fn push(&mut self, bits: u64, count: u32) {
+        self.pending |= bits << self.used;
+        self.used += count;
+        let bytes = (self.used / 8) as usize;
+        self.out.extend_from_slice(&self.pending.to_le_bytes()[..bytes]);
+        self.pending = self.pending.checked_shr(self.used & !7).unwrap_or(0);
+        self.used &= 7;
     }
+}
+
+/// A number of bits as at most half a word and the rest, so that each can be moved at once.
+fn split(bits: u8) -> (u32, u32) {
+    let low = u32::from(bits).min(32);
+    (low, u32::from(bits) - low)
+}
+
+/// The lowest bits, fewer than 64.
+const fn mask(bits: u32) -> u64 {
+    (1 << bits) - 1
 }
 
 /// How many bits a gap takes.
@@ -57,18 +80,24 @@ impl<'a> BitReader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// Reads a gap. At most one step per bit of the frame.
+    /// Reads a gap. At most one step per seven bytes of the frame.
     pub(super) fn gap(&mut self, parameter: u8) -> Result<u64, ProtocolError> {
-        let mut steps = 0_u64;
-        while !self.bit()? {
-            steps += 1;
-        }
-        let mut low = 0;
-        for bit in 0..parameter {
-            low |= u64::from(self.bit()?) << bit;
-        }
+        let mut steps = 0;
+        let zeros = loop {
+            let zeros = self.peek().trailing_zeros();
+            if zeros < MOST {
+                break zeros;
+            }
+            self.skip(MOST)?;
+            steps += u64::from(MOST);
+        };
+        self.skip(zeros + 1)?;
+        steps += u64::from(zeros);
+        let (low, rest) = split(parameter);
+        let low_bits = self.take(low)?;
+        let bits = low_bits | self.take(rest)? << low;
         let high = steps.checked_mul(1 << parameter).ok_or(ProtocolError::PositionOutOfRange)?;
-        Ok(high | low)
+        Ok(high | bits)
     }
 
     /// The bytes read so far, the last of which must be filled up with zeros.
@@ -80,10 +109,24 @@ impl<'a> BitReader<'a> {
         if filler == 0 { Ok(self.at.div_ceil(8)) } else { Err(ProtocolError::NotCanonical) }
     }
 
-    fn bit(&mut self) -> Result<bool, ProtocolError> {
-        let byte = self.bytes.get(self.at / 8).ok_or(ProtocolError::Truncated)?;
-        let bit = byte >> (self.at % 8) & 1 == 1;
-        self.at += 1;
-        Ok(bit)
+    /// At least the next [`MOST`] bits; zeros past the end.
+    fn peek(&self) -> u64 {
+        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
+        let word = match rest.first_chunk() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        word >> (self.at % 8)
+    }
+
+    fn take(&mut self, count: u32) -> Result<u64, ProtocolError> {
+        let bits = self.peek() & mask(count);
+        self.skip(count)?;
+        Ok(bits)
+    }
+
+    fn skip(&mut self, count: u32) -> Result<(), ProtocolError> {
+        self.at += count as usize;
+        if self.at <= 8 * self.bytes.len() { Ok(()) } else { Err(ProtocolError::Truncated) }
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn write(out: &mut Vec<u8>, universe: u32, members: impl ExactSizeIte
         bits.gap(u64::from(member - next), parameter);
         next = member + 1;
     }
+    bits.finish();
 }
 
 /// The gaps of a random set average `universe / len`; the best parameter is close to its logarithm.

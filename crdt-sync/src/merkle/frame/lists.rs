@@ -20,35 +20,59 @@ pub(super) const MIN_PARAMETER: u8 = 8;
 pub(in crate::merkle) struct Lists<'a> {
     bytes: &'a [u8],
     parameter: u8,
+    count: usize,
 }
 
 impl<'a> Lists<'a> {
     /// Takes the rest of a frame as lists and checks their form.
     pub(super) fn read(reader: &mut Reader<'a>, parameter: u8) -> Result<Self, ProtocolError> {
-        let lists = Self { bytes: reader.rest(), parameter };
+        let mut lists = Self { bytes: reader.rest(), parameter, count: 0 };
         while !reader.is_empty() {
             List::read(reader, parameter)?;
+            lists.count += 1;
         }
         Ok(lists)
     }
 
+    /// How many lists there are.
+    pub(in crate::merkle) fn count(&self) -> usize {
+        self.count
+    }
+
     /// The one list that there is.
     pub(super) fn only(&self) -> Result<List<'a>, ProtocolError> {
-        let found = u32::try_from(self.iter().count()).unwrap_or(u32::MAX);
-        match self.iter().next() {
-            Some(list) if found == 1 => Ok(list),
+        let found = u32::try_from(self.count).unwrap_or(u32::MAX);
+        match List::read(&mut Reader::new(self.bytes), self.parameter) {
+            Ok(list) if found == 1 => Ok(list),
             _ => Err(ProtocolError::ListCount { expected: 1, found }),
         }
     }
 
-    pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = List<'a>> + use<'a> {
-        let mut reader = Reader::new(self.bytes);
-        let parameter = self.parameter;
-        core::iter::from_fn(
-            move || {
-                if reader.is_empty() { None } else { List::read(&mut reader, parameter).ok() }
-            },
-        )
+    /// The lists, to be read one after another.
+    pub(in crate::merkle) fn reader(&self) -> ListReader<'a> {
+        ListReader { reader: Reader::new(self.bytes), parameter: self.parameter }
+    }
+}
+
+/// Reads the lists of a frame in a single pass.
+pub(in crate::merkle) struct ListReader<'a> {
+    reader: Reader<'a>,
+    parameter: u8,
+}
+
+impl ListReader<'_> {
+    /// Calls `f` with each gap of the next list, as [`List::gaps`] gives them, until it fails.
+    pub(in crate::merkle) fn next_list(
+        &mut self,
+        mut f: impl FnMut(u64) -> Result<(), ProtocolError>,
+    ) -> Result<(), ProtocolError> {
+        let len = self.reader.number()?;
+        let mut bits = BitReader::new(self.reader.rest());
+        for _ in 0..len {
+            f(bits.gap(self.parameter)?)?;
+        }
+        self.reader.bytes(bits.used_bytes()?)?;
+        Ok(())
     }
 }
 
@@ -98,6 +122,7 @@ pub(in crate::merkle) fn write_list(
         bits.gap(number - latest, parameter);
         latest = number;
     }
+    bits.finish();
 }
 
 /// The parameter for lists of `len` random numbers of `width` bits, at least 16. O(1).

@@ -20,7 +20,7 @@ pub(super) use bits::gap_len;
 pub(super) use decode::{check_of, decode_more, open};
 pub(super) use encode::{FrameWriter, hello};
 pub(super) use index_set::IndexSet;
-pub(super) use lists::{List, Lists, parameter as list_parameter, write_list};
+pub(super) use lists::{List, ListReader, Lists, parameter as list_parameter, write_list};
 
 use super::Limits;
 use crate::sketch::CellRun;

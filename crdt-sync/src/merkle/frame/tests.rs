@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::bits::{BitReader, BitWriter};
 use super::reader::Reader;
 use super::{
     Again, Cells, Digests, Found, Hello, IndexSet, Items, Lists, MEMBER, NodeBytes, POSITIONS_PER_BYTE,
@@ -93,6 +94,42 @@ proptest! {
         }
     }
 
+    /// Words at a time against bits one by one, at every parameter.
+    #[test]
+    fn bits_are_those_of_the_plain_code(
+        (parameter, gaps) in (0_u8..64).prop_flat_map(|parameter| {
+            let gap = (0_u64..200, any::<u64>())
+                .prop_map(move |(high, low)| high.checked_shl(parameter.into()).unwrap_or(0) | low & ((1 << parameter) - 1));
+            (Just(parameter), proptest::collection::vec(gap, 0..20))
+        }),
+    ) {
+        let mut plain = Vec::new();
+        for gap in &gaps {
+            plain.extend((0..gap >> parameter).map(|_| false));
+            plain.push(true);
+            plain.extend((0..parameter).map(|bit| gap >> bit & 1 == 1));
+        }
+        let plain: Vec<u8> = plain
+            .chunks(8)
+            .map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit)))
+            .collect();
+        let mut bytes = Vec::new();
+        let mut bits = BitWriter::new(&mut bytes);
+        gaps.iter().for_each(|gap| bits.gap(*gap, parameter));
+        bits.finish();
+        prop_assert_eq!(&bytes, &plain);
+
+        let mut reader = BitReader::new(&bytes);
+        for gap in &gaps {
+            prop_assert_eq!(reader.gap(parameter), Ok(*gap));
+        }
+        prop_assert_eq!(reader.used_bytes(), Ok(bytes.len()));
+        if !gaps.is_empty() {
+            let mut cut = BitReader::new(&bytes[..bytes.len() - 1]);
+            prop_assert!(gaps.iter().any(|_| cut.gap(parameter) == Err(ProtocolError::Truncated)));
+        }
+    }
+
     #[test]
     fn a_set_has_one_form(mut bytes in proptest::collection::vec(any::<u8>(), 0..12), universe in 0_u8..128) {
         if let Some(first) = bytes.first_mut() {
@@ -120,7 +157,11 @@ proptest! {
             prop_assert!(12 * frame.run.cells.len() <= bytes.len());
         }
         if let Ok(frame) = Items::decode(&bytes) {
-            let listed: usize = frame.lists.iter().map(|list| list.gaps().count()).sum();
+            let mut lists = frame.lists.reader();
+            let mut listed = 0;
+            for _ in 0..frame.lists.count() {
+                prop_assert_eq!(lists.next_list(|_| { listed += 1; Ok(()) }), Ok(()));
+            }
             prop_assert!(listed <= bytes.len());
         }
     }

@@ -136,23 +136,39 @@ impl Session {
         let most = self.agreed.max_items as usize;
         let budget = self.budget();
         let parts = comparison.differing.len() as u64;
-        let per_list = self.own_items(comparison).0.checked_div(parts).unwrap_or(0);
+        let (total, _) = self.own_items(comparison);
+        let per_list = total.checked_div(parts).unwrap_or(0);
+        let listable = usize::try_from(total).unwrap_or(usize::MAX);
         let mut frames = ListFrames::new(&mut self.link, budget, width, per_list);
-        let mut handles: Vec<u64> = Vec::new();
+        let own = OwnItems { view: &self.view, items, prf: &prf };
+        let mut handles: Vec<u64> = Vec::with_capacity(listable.min(most));
+        let mut list = Vec::new();
         let mut listed_parts = 0;
         let mut cut = false;
         for &Differing { position, node } in &comparison.differing {
-            let room = most - handles.len();
-            if room == 0 {
+            if handles.len() == most {
                 break;
             }
             let part = Prefix::new(comparison.bits, node);
-            let own = OwnItems { view: &self.view, items, prf: &prf };
-            let mut list = lists::list(&own, part, width);
-            cut = list.len() > room;
-            list.truncate(room);
-            handles.extend(list.iter().map(|(_, handle)| *handle));
-            frames.add(position, &list);
+            let mut pieces = lists::pieces(own.view.node(part).count);
+            let mut is_begun = false;
+            while let Some(piece) = pieces.next() {
+                let room = most - handles.len();
+                lists::list(&own, part, width, piece, &mut list);
+                cut = list.len() > room;
+                list.truncate(room);
+                handles.extend(list.iter().map(|(_, handle)| *handle));
+                let is_last = cut || pieces.len() == 0;
+                if is_begun {
+                    frames.go_on(&list);
+                } else if is_last || !list.is_empty() {
+                    frames.add(position, &list);
+                    is_begun = true;
+                }
+                if cut {
+                    break;
+                }
+            }
             listed_parts += 1;
         }
         let partial = cut || (listed_parts as usize) < comparison.differing.len();

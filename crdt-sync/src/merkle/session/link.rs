@@ -16,7 +16,7 @@ const NAMED: u32 = 256;
 
 pub(super) struct Link {
     pub(super) initiator: bool,
-    /// Drawn from both hellos, once they are known; until then a stand-in that no frame fits.
+    /// Drawn from both hellos, once they are known; until then a stand-in under which no frame is checked.
     prf: SessionPrf,
     is_open: bool,
     pub(super) stats: Stats,
@@ -52,10 +52,10 @@ struct Incoming {
 }
 
 impl Link {
-    pub(super) fn new(initiator: bool, stand_in: SessionPrf) -> Self {
+    pub(super) fn new(initiator: bool) -> Self {
         Self {
             initiator,
-            prf: stand_in,
+            prf: SessionPrf::none(),
             is_open: false,
             stats: Stats::default(),
             trace: Trace::default(),

@@ -17,6 +17,8 @@ pub(super) struct ListFrames<'a> {
     /// The frame under construction: the questions about differing nodes, and the lists.
     positions: Vec<u32>,
     lists: Vec<u8>,
+    /// The last entry of the latest list.
+    latest: u64,
 }
 
 impl<'a> ListFrames<'a> {
@@ -25,7 +27,16 @@ impl<'a> ListFrames<'a> {
     pub(super) fn new(link: &'a mut Link, budget: usize, width: u8, per_list: u64) -> Self {
         let most = 1 << (4 * budget.max(1)).ilog2();
         let parameter = frame::list_parameter(width, per_list.min(most));
-        Self { link, budget, width, parameter, answered: 0, positions: Vec::new(), lists: Vec::new() }
+        Self {
+            link,
+            budget,
+            width,
+            parameter,
+            answered: 0,
+            positions: Vec::new(),
+            lists: Vec::new(),
+            latest: 0,
+        }
     }
 
     /// Adds the list of the node that the question at `position` was about.
@@ -34,16 +45,29 @@ impl<'a> ListFrames<'a> {
             self.flush(0, self.end());
         }
         self.positions.push(position);
-        let (mut rest, mut from) = (list, 0);
+        self.latest = 0;
+        self.write(list);
+    }
+
+    /// Goes on with the latest list.
+    pub(super) fn go_on(&mut self, list: &[Listed]) {
+        if !list.is_empty() {
+            self.flush(FLAG_MORE, self.end());
+            self.write(list);
+        }
+    }
+
+    fn write(&mut self, list: &[Listed]) {
+        let mut rest = list;
         loop {
-            let (now, later) = rest.split_at(self.fitting(rest, from));
+            let (now, later) = rest.split_at(self.fitting(rest, self.latest));
             let numbers = now.iter().map(|(fingerprint, _)| *fingerprint);
-            frame::write_list(&mut self.lists, self.parameter, from, numbers);
+            frame::write_list(&mut self.lists, self.parameter, self.latest, numbers);
+            self.latest = now.last().map_or(self.latest, |(last, _)| *last);
             if later.is_empty() {
                 break;
             }
             self.flush(FLAG_MORE, self.end());
-            from = now.last().map_or(from, |(last, _)| *last);
             rest = later;
         }
     }

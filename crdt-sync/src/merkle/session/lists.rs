@@ -1,11 +1,10 @@
 //! Lists of item fingerprints: this side's, with what the peer wants of them, and the peer's
 //! against this side's items.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::view::View;
-use crate::merkle::frame::{Items, List, Wants};
+use crate::merkle::frame::{Items, ListReader, Wants};
 use crate::merkle::prefix::Prefix;
 use crate::merkle::prf::SessionPrf;
 use crate::merkle::{ItemSource, Limits, ProtocolError};
@@ -13,15 +12,36 @@ use crate::merkle::{ItemSource, Limits, ProtocolError};
 /// A fingerprint and the handle of the item it stands for.
 pub(super) type Listed = (u64, u64);
 
-/// The items of one part of the tree, sorted by fingerprint. Two items may share a fingerprint, by
+/// About how many items are sorted at once: a megabyte of them.
+const PIECE: u32 = 1 << 16;
+
+/// A piece of a list: the fingerprints whose top `bits` bits are `number`.
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
+    bits: u8,
+    number: u32,
+}
+
+/// The pieces, in order, of a list of about `items` items. Fingerprints are spread evenly, so one piece is
+/// about as long as another.
+pub(super) fn pieces(items: u32) -> impl ExactSizeIterator<Item = Piece> {
+    let pieces = items.div_ceil(PIECE).max(1).next_power_of_two();
+    let bits = u8::try_from(pieces.ilog2()).unwrap_or(0);
+    (0..pieces).map(move |number| Piece { bits, number })
+}
+
+/// A piece of the list of a part of the tree, sorted by fingerprint. Two items may share a fingerprint, by
 /// chance or because one item is held twice; lists are multisets, so each keeps its place.
-pub(super) fn list(own: &OwnItems<'_>, part: Prefix, width: u8) -> Vec<Listed> {
-    let mut listed = Vec::new();
+pub(super) fn list(own: &OwnItems<'_>, part: Prefix, width: u8, piece: Piece, listed: &mut Vec<Listed>) {
+    listed.clear();
+    let below = u32::from(width - piece.bits);
     own.view.for_each_in(part, own.items, &mut |item| {
-        listed.push((own.prf.fingerprint(item.key_hash, item.version, width), item.handle));
+        let fingerprint = own.prf.fingerprint(item.key_hash, item.version, width);
+        if fingerprint.checked_shr(below).unwrap_or(0) == u64::from(piece.number) {
+            listed.push((fingerprint, item.handle));
+        }
     });
     listed.sort_unstable();
-    listed
 }
 
 /// This side's items and how they are fingerprinted.
@@ -85,6 +105,8 @@ pub(super) struct Matching {
     unfinished: Option<Prefix>,
     /// The latest list as far as it came.
     list: Vec<u64>,
+    /// Which of its entries this side has: working memory.
+    met: Vec<bool>,
 }
 
 impl Matching {
@@ -97,6 +119,7 @@ impl Matching {
             send: Vec::new(),
             unfinished: None,
             list: Vec::new(),
+            met: Vec::new(),
         }
     }
 
@@ -117,15 +140,16 @@ impl Matching {
             return Err(ProtocolError::MixedTurn);
         }
         let parts: Vec<Prefix> = self.unfinished.take().into_iter().chain(parts.iter().copied()).collect();
-        let found = frame.lists.iter().count();
+        let found = frame.lists.count();
         if found != parts.len() {
             let [expected, found] =
                 [parts.len(), found].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
             return Err(ProtocolError::ListCount { expected, found });
         }
         let before = (self.parts, self.listed);
-        for (at, (part, list)) in parts.iter().zip(frame.lists.iter()).enumerate() {
-            self.extend(list, frame.width, limits)?;
+        let mut lists = frame.lists.reader();
+        for (at, part) in parts.iter().enumerate() {
+            self.extend(&mut lists, frame.width, limits)?;
             let is_last = at + 1 == found;
             if is_last && frame.more {
                 self.unfinished = Some(*part);
@@ -136,25 +160,32 @@ impl Matching {
         if (self.parts, self.listed) == before { Err(ProtocolError::Idle) } else { Ok(()) }
     }
 
-    fn extend(&mut self, list: List<'_>, width: u8, limits: &Limits) -> Result<(), ProtocolError> {
+    fn extend(
+        &mut self,
+        lists: &mut ListReader<'_>,
+        width: u8,
+        limits: &Limits,
+    ) -> Result<(), ProtocolError> {
         let largest = u64::MAX >> (64 - u32::from(width));
-        for gap in list.gaps() {
+        let mut latest = self.list.last().copied().unwrap_or(0);
+        lists.next_list(|gap| {
             if self.listed >= limits.max_items {
                 return Err(ProtocolError::TooManyItems { max: limits.max_items });
             }
-            let fingerprint = self.list.last().copied().unwrap_or(0).checked_add(gap);
-            let fingerprint = fingerprint.filter(|fingerprint| *fingerprint <= largest);
-            self.list.push(fingerprint.ok_or(ProtocolError::FingerprintOutOfRange { width })?);
+            let fingerprint = latest.checked_add(gap).filter(|fingerprint| *fingerprint <= largest);
+            latest = fingerprint.ok_or(ProtocolError::FingerprintOutOfRange { width })?;
+            self.list.push(latest);
             self.listed += 1;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The list of a part is complete: matches it with the items of this side. A list that was cut
     /// says nothing about what is above its last fingerprint.
     fn finish(&mut self, part: Prefix, cut: bool, own: &OwnItems<'_>, width: u8) {
-        let Self { list, send, .. } = self;
-        let mut met = vec![false; list.len()];
+        let Self { list, send, met, .. } = self;
+        met.clear();
+        met.resize(list.len(), false);
         own.view.for_each_in(part, own.items, &mut |item| {
             let fingerprint = own.prf.fingerprint(item.key_hash, item.version, width);
             let mut at = list.partition_point(|listed| *listed < fingerprint);
@@ -168,8 +199,42 @@ impl Matching {
             }
         });
         let positions = self.listed - u32::try_from(list.len()).unwrap_or(u32::MAX)..self.listed;
-        self.wanted.extend(positions.zip(met).filter_map(|(position, met)| (!met).then_some(position)));
+        self.wanted.extend(positions.zip(&*met).filter_map(|(position, met)| (!met).then_some(position)));
         self.list.clear();
         self.parts += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{OwnItems, PIECE, View, list, pieces};
+    use crate::merkle::Prefix;
+    use crate::merkle::tests::support::Replica;
+
+    /// What is held at once does not grow with the set, and the pieces make up the whole list.
+    #[test]
+    fn a_long_list_is_held_piece_by_piece() {
+        let items = 5 * PIECE / 2;
+        let mut replica = Replica::of(12, (0..u64::from(items)).map(|key| (key, 1)));
+        let view = View::new(replica.tree.snapshot());
+        let prf = view.snapshot().prf().session(&[1], &[2]);
+        let own = OwnItems { view: &view, items: &replica, prf: &prf };
+        let (mut held, mut whole, mut most) = (Vec::new(), Vec::new(), 0);
+        for piece in pieces(items) {
+            list(&own, Prefix::ALL, 40, piece, &mut held);
+            most = most.max(held.len());
+            whole.append(&mut held);
+        }
+        assert_eq!(whole.len(), items as usize);
+        assert!(whole.is_sorted());
+        assert!(most < PIECE as usize, "{most} items at once");
+    }
+
+    #[test]
+    fn a_short_list_is_one_piece() {
+        assert_eq!([0, 1, PIECE, PIECE + 1].map(|items| pieces(items).len()), [1, 1, 1, 2]);
+        assert_eq!(pieces(u32::MAX).len(), 1 << 16);
     }
 }

@@ -87,9 +87,11 @@ pub struct Difference {
 /// recorded and replayed, so a session is no amplifier.
 ///
 /// Memory: O(differing nodes + listed items + cells + frames that the peer may still miss), within the
-/// [`Limits`], and eight bytes per item to send. Decoding a frame allocates at most eight bytes per
+/// [`Limits`], and eight bytes per item to send. A listed item takes eight bytes and its place in a frame;
+/// only about 65,536 of them are sorted at once. Decoding a frame allocates at most eight bytes per
 /// byte of the frame. Time: whatever the peer says, each of this side's nodes is compared, and each of
-/// its items hashed, at most once per turn.
+/// its items hashed, at most once per turn, but for lists of more than 65,536 items of one part: for these
+/// the items are gone through once for every 65,536.
 ///
 /// ```
 /// use crdt_sync::merkle::{BucketTree, Item, ItemSource, Limits, Outcome, Prefix, Session, TreeKey};
@@ -197,7 +199,7 @@ impl Session {
     fn new(snapshot: TreeSnapshot, nonce: [u8; 16], limits: Limits, initiator: bool) -> Self {
         let limits = limits.workable();
         Self {
-            link: Link::new(initiator, snapshot.prf().session(&nonce, &[])),
+            link: Link::new(initiator),
             leaf_bits: snapshot.leaf_bits(),
             announced: limits,
             agreed: limits,
@@ -225,7 +227,7 @@ impl Session {
     pub fn at_horizon(mut self, horizon: u64) -> Self {
         self.horizon = horizon;
         if self.link.initiator {
-            self.link = Link::new(true, self.link.prf().clone());
+            self.link = Link::new(true);
             self.greet();
         }
         self
@@ -235,7 +237,7 @@ impl Session {
     /// [`Session::poll_frame`].
     ///
     /// `items` are those of the session's snapshot. They are asked for at most once per part of the
-    /// tree that differs.
+    /// tree that differs, or per 65,536 items of it.
     ///
     /// An error ends the session, except that an outcome once reached stays: a frame that comes
     /// after it is refused with [`ProtocolError::Over`] (ignored, if it is a repeated one). Cost:

@@ -203,13 +203,14 @@ impl Session {
     /// changed item is both. Where several of this side's items share an id and none explains the
     /// difference alone, all of them count as changed.
     fn say_found(&mut self, kept: bool, symbols: &[Symbol], items: &dyn ItemSource) -> Phase {
+        let hashes = self.symbols(kept);
         let mut exchange = Exchange::default();
         let mut wanted: Vec<u64> = Vec::new();
         for symbol in symbols {
             let mut own: Vec<(Item, Node)> = Vec::new();
             self.for_each_of(symbol.id, items, &mut |item, weight| own.push((*item, weight)));
             let explains = |(item, _): &&(Item, Node)| {
-                let held = self.symbols(kept).symbol(item.key_hash, item.version).weight;
+                let held = hashes.symbol(item.key_hash, item.version).weight;
                 symbol.weight.other_side(Some(held)).is_none()
             };
             if let Some((item, weight)) = own.iter().find(explains) {
@@ -293,8 +294,8 @@ impl Session {
         sketch.cells().to_vec()
     }
 
-    fn symbols(&self, kept: bool) -> &Symbols {
-        if kept { self.view.snapshot().prf().symbols() } else { self.link.prf().symbols() }
+    fn symbols(&self, kept: bool) -> Symbols {
+        if kept { self.view.snapshot().prf().symbols().clone() } else { self.link.prf().symbols() }
     }
 
     /// This side's items with an id. The five largest numbers of 32 bits are no ids of their own.
@@ -309,7 +310,8 @@ impl Session {
     }
 }
 
-fn has_kept(cells: u32, items: &dyn ItemSource) -> bool {
+/// Whether a sketch of so many cells is kept up.
+pub(super) fn has_kept(cells: u32, items: &dyn ItemSource) -> bool {
     items.sketch().is_some_and(|sketch| sketch.len() >= cells as usize)
 }
 

@@ -36,7 +36,7 @@ pub(super) fn replicas() -> (Replica, Replica) {
 fn sketched() -> (Replica, Replica) {
     let a = Replica::of(8, (0..600).map(|key| (key, 1)));
     let b = Replica::of(8, (3..600).map(|key| (key, 1 + u128::from(key % 150 == 0))));
-    (a, b)
+    (a.with_sketch(64), b.with_sketch(64))
 }
 
 type Pair = fn() -> (Replica, Replica);

@@ -13,6 +13,6 @@ mod model;
 mod rotate;
 mod session;
 mod sketch;
-mod support;
+pub(super) mod support;
 mod tree;
 mod upkeep;

@@ -10,13 +10,13 @@ use crate::sketch::{Cell, CellRun};
 
 const ITEMS: u64 = 3_000;
 
-/// Replicas of which `differing` keys differ, in turn changed and missing on either side.
+/// Replicas that keep sketches, of which `differing` keys differ, in turn changed and missing on either side.
 fn replicas(differing: u64) -> (Replica, Replica) {
     let fate = |key: u64| (key < differing).then_some(key % 4);
     let a = Replica::of(8, (0..ITEMS).filter(|key| fate(*key) != Some(1)).map(|key| (key, 1)));
     let b = (0..ITEMS).filter(|key| fate(*key) != Some(3));
     let b = Replica::of(8, b.map(|key| (key, 1 + u128::from(matches!(fate(key), Some(0 | 2))))));
-    (a, b)
+    (a.with_sketch(256), b.with_sketch(256))
 }
 
 fn assert_found(run: &Run, a: &Replica, b: &Replica) {
@@ -80,20 +80,32 @@ fn a_large_tree_is_sketched_only_if_a_sketch_is_kept_up() {
     }
 }
 
-/// A small side without a kept sketch makes one under the salt of the large side's.
+/// A small side without a kept sketch makes one under the salt of the large side's. It does not propose one.
 #[test]
 fn a_kept_sketch_meets_one_that_is_made() {
     let rows = |first: u64| (first..first + 10_000).map(|key| (key, 1));
     let (mut a, mut b) = (Replica::of(12, rows(0)).with_sketch(64), Replica::of(12, rows(3)));
-    for flip in [false, true] {
+    for (flip, way) in [(false, Way::Sketch), (true, Way::Tree)] {
         let run = if flip { run(&mut b, &mut a) } else { run(&mut a, &mut b) };
-        assert_eq!(run.initiator.trace().way(), Some(Way::Sketch), "{}", run.initiator.trace());
+        assert_eq!(run.initiator.trace().way(), Some(way), "{}", run.initiator.trace());
         if flip {
             assert_found(&run, &b, &a);
         } else {
             assert_found(&run, &a, &b);
         }
     }
+}
+
+/// Making a sketch takes each side a while for every item. That is not worth the few bytes it saves.
+#[test]
+fn no_sketch_is_made_for_one_difference() {
+    let rows = |version| (0..1_000).map(move |key| (key, if key == 7 { version } else { 1 }));
+    let (mut a, mut b) = (Replica::of(4, rows(1)), Replica::of(4, rows(2)));
+    let run = run(&mut a, &mut b);
+    assert_eq!(run.initiator.trace().way(), Some(Way::Tree), "{}", run.initiator.trace());
+    let listed = run.initiator.stats().items_listed;
+    assert!((1..150).contains(&listed), "one leaf of sixteen: {listed}");
+    assert_found(&run, &a, &b);
 }
 
 /// What the initiator sends in place of its sketch, and what becomes of the session.
@@ -176,8 +188,7 @@ fn forged_sums_never_converge() {
 /// them. The collision is planted: the kept cells are those of the other side.
 #[test]
 fn what_chance_hides_from_a_sketch_the_tree_finds() {
-    let (mut a, b) = replicas(1);
-    let mut b = b.with_sketch(64);
+    let (mut a, mut b) = replicas(1);
     a.kept.clone_from(&b.kept);
     let run = run(&mut a, &mut b);
     assert_eq!(run.initiator.trace().way(), Some(Way::Tree), "{}", run.initiator.trace());
