@@ -1,5 +1,7 @@
 //! Whole nodes and phones in any company, over wires that lose frames: in the end each holds its part of everything.
 
+use alloc::collections::BTreeSet;
+
 use proptest::prelude::{Just, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 
@@ -83,6 +85,7 @@ proptest! {
         let mut cluster = with_scopes(NODES, &scoped, adjust);
         // The naive model: what was counted under each key, and what was added and never removed by anybody.
         let mut counted = BTreeMap::new();
+        let (mut added, mut removed) = (BTreeSet::new(), BTreeSet::new());
         for step in steps {
             match step {
                 Step::Write { at, project, what } => {
@@ -91,8 +94,11 @@ proptest! {
                     let within = scope_of(at).contains(collections()[collection].id(), key.as_bytes());
                     let reply = cluster.write(at, alloc::vec![write(collection, &key, action)]);
                     prop_assert_eq!(matches!(reply, Reply::Written(_)), within);
-                    if within && what < 2 {
-                        *counted.entry(key).or_insert(0) += i128::from(what) + 1;
+                    match what {
+                        _ if !within => {}
+                        0 | 1 => *counted.entry(key).or_insert(0) += i128::from(what) + 1,
+                        2 | 3 => drop(added.insert((key, what))),
+                        _ => drop(removed.insert((key, what - 2))),
                     }
                 }
                 Step::Meet { one, other, loses } if one != other => meet(&mut cluster, one, other, loses),
@@ -129,6 +135,10 @@ proptest! {
         for (key, sum) in counted {
             let Some(Cell::Counter(counter)) = whole.peek(&item(2, &key)) else { panic!("{key} is lost") };
             prop_assert_eq!(counter.value(), sum);
+        }
+        for (key, element) in added.difference(&removed) {
+            let Some(Cell::Set(elements)) = whole.peek(&item(1, key)) else { panic!("{key} is lost") };
+            prop_assert!(elements.contains(&Bytes::from(alloc::vec![*element])), "{} of {} is lost", element, key);
         }
         for (node, scope) in (2..).zip(&scopes) {
             for collection in [lists(), collections()[2].id()] {
