@@ -131,14 +131,21 @@ impl Line<'_> {
             {
                 return Err(Refusal::OtherNode { certified, claimed: greeting.node });
             }
+            let greets = match message {
+                // Before the engine can tell of the peer.
+                Ok(Message::Greeting(greeting)) => {
+                    let (address, dialed) = (self.address, self.dialed);
+                    let connection = Connection { address, dialed, certified: certified.is_some() };
+                    self.net.greeted.add(self.link, greeting.node, connection);
+                    true
+                }
+                _ => false,
+            };
             if !self.hand_over(bytes).await {
                 return Ok(false);
             }
             // The engine takes only the first for granted, so that later ones need no look.
-            if let Ok(Message::Greeting(greeting)) = message {
-                let (address, dialed) = (self.address, self.dialed);
-                let connection = Connection { address, dialed, certified: certified.is_some() };
-                self.net.greeted.add(self.link, greeting.node, connection);
+            if greets {
                 return Ok(true);
             }
         }

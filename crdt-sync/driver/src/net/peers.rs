@@ -15,8 +15,8 @@ pub struct Peer {
     /// Whether both sides have applied the same entries and compared what they hold, since either last changed as far
     /// as this node knows.
     pub in_sync: bool,
-    /// The connections to it, the latest last. More than one only while one takes the place of another; none for a
-    /// moment while one ends.
+    /// The connections on which it greeted, the latest last. More than one only while one takes the place of another or
+    /// is about to be refused; none for a moment while one ends.
     pub connections: Vec<Connection>,
 }
 

@@ -62,10 +62,14 @@ pub(crate) async fn open(directory: &Path, options: NodeOptions) -> Node {
     Node::open(directory, options.listen(any_port())).await.unwrap()
 }
 
-/// Connects two nodes and waits until they hold the same.
+/// Connects two nodes and waits until both know that they hold the same.
 pub(crate) async fn meet(one: &Node, other: &Node) {
     one.connect(address_of(other)).unwrap();
-    agree(&[one, other]).await;
+    for (node, peer) in [(one, name_of(other).await), (other, name_of(one).await)] {
+        let knows =
+            || async { node.peers().await.unwrap().iter().any(|met| met.node == peer && met.in_sync) };
+        until(knows).await;
+    }
 }
 
 /// Ends the connections a node dialed, and waits until the other side knows.
