@@ -212,7 +212,8 @@ impl Cells {
     }
 
     /// Takes a key out, whatever is held under it.
-    pub(crate) fn forget(&mut self, key: &ItemKey) {
+    pub(crate) fn forget(&mut self, key: &ItemKey, lsn: Lsn) {
+        self.conflicts.note(key, &Cell::vacant(Kind::Document), lsn);
         self.remove(key);
     }
 

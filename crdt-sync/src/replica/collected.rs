@@ -15,6 +15,9 @@
 //! what it holds is new; or its disk was restored from a backup. In the last case the other side's frontier covers it,
 //! unless it wrote something before it met anybody: then the old copy comes back, as its owner saw it when writing.
 //!
+//! A state that came in a session which was given up may show more than the frontier of the side that holds it. No
+//! frontier speaks of that, so it is merged as any other.
+//!
 //! What either side wrote itself while the session lasted is above the frontiers that are compared. It counts as held
 //! where it is, and reaches the other side as entries.
 
@@ -24,7 +27,7 @@ use alloc::vec::Vec;
 use crdt_core::Change;
 use replication_log::Lsn;
 
-use super::{ItemKey, JournalRecord, MergeOutcome, Replica};
+use super::{Held, ItemKey, JournalRecord, MergeOutcome, Replica};
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
@@ -54,11 +57,15 @@ impl Replica {
             return None;
         }
         let outcome = |change, answer| Some(MergeOutcome { change, removed: Vec::new(), answer });
-        match self.partition(number).cells.get(key) {
+        let partition = self.partition(number);
+        let is_ahead = |held: &Held| partition.ahead.shown_by(held.lsn, &partition.histories);
+        match partition.cells.get(key) {
             None if coverage.here && !theirs.is_vacant() => {
                 outcome(Change::Unchanged, Answer::Versions(Bytes::default()))
             }
-            Some(held) if coverage.there && theirs.is_vacant() && held.lsn <= coverage.lsn => {
+            Some(held)
+                if coverage.there && theirs.is_vacant() && held.lsn <= coverage.lsn && !is_ahead(held) =>
+            {
                 self.forget(number, vec![key.clone()]);
                 outcome(Change::Changed, Answer::Nothing)
             }
@@ -80,7 +87,8 @@ impl Replica {
 
     /// Forgets documents, and has the log say so: written again later, such a document is a new one.
     fn forget(&mut self, partition: u16, documents: Vec<ItemKey>) {
-        self.partition_mut(partition).forget(&documents);
+        let lsn = self.journal.upcoming();
+        self.partition_mut(partition).forget(&documents, lsn);
         self.journal.append(&JournalRecord::Collected { partition, documents });
     }
 }

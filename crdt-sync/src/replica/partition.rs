@@ -140,9 +140,9 @@ impl Partition {
     }
 
     /// Takes documents out for good.
-    pub(crate) fn forget(&mut self, documents: &[ItemKey]) {
+    pub(crate) fn forget(&mut self, documents: &[ItemKey], lsn: Lsn) {
         for document in documents {
-            self.cells.forget(document);
+            self.cells.forget(document, lsn);
         }
         self.has_forgotten = true;
     }

@@ -259,7 +259,7 @@ impl Replica {
             }
             JournalRecord::Collected { partition, documents } => {
                 self.checked(partition, lsn)?;
-                self.partition_mut(partition).forget(&documents);
+                self.partition_mut(partition).forget(&documents, lsn);
                 Ok(())
             }
             JournalRecord::Members(known) => {

@@ -350,3 +350,42 @@ proptest! {
         prop_assert_eq!(one.cells.root(), other.cells.root());
     }
 }
+
+#[test]
+fn what_is_shown_ahead_of_the_frontier_does_not_pass_for_forgotten() {
+    let (mut writer, mut holder) = (Logged::new(1), Logged::new(2));
+    let note = ItemKey { collection: collections()[0].id(), key: "note".into() };
+    writer.act(&Write {
+        collection: note.collection,
+        key: note.key.clone(),
+        action: Action::Put("body".into()),
+    });
+    // The state arrives, and the session is given up.
+    holder.merge_states_of(&writer, false);
+    assert!(holder.replica.partition(0).cells.get(&note).is_some());
+
+    // Somebody who has applied all that the holder has, which is nothing, and never had the note.
+    let standing = Logged::new(3).replica.partition(0).standing();
+    let coverage = Coverage { here: true, there: true, lsn: holder.replica.journal.last() };
+    let nothing = ItemState { key: note.key.clone(), state: Bytes::default(), more: false };
+    let part = StatesPart { index: 0, collection: note.collection, items: vec![nothing], ahead: Vec::new() };
+    holder.replica.apply_part(0, &part, &standing, coverage, WALL).unwrap();
+    holder.write_log();
+    assert!(holder.replica.partition(0).cells.get(&note).is_some());
+    holder.assert_log_tells_the_truth();
+}
+
+#[test]
+fn a_forgotten_document_is_in_no_conflict() {
+    let (mut here, mut there) = (Logged::new(1), Logged::new(2));
+    for (logged, body) in [(&mut here, "one"), (&mut there, "two")] {
+        let (collection, key) = (collections()[0].id(), "note".into());
+        logged.act(&Write { collection, key, action: Action::Put(body.into()) });
+    }
+    here.catch_up_with(&there);
+    let note = ItemKey { collection: collections()[0].id(), key: "note".into() };
+    assert_eq!(here.replica.partition(0).cells.conflicts.counts(), [(note.collection, 1)]);
+    let lsn = here.replica.journal.upcoming();
+    here.replica.partition_mut(0).forget(&[note], lsn);
+    assert_eq!(here.replica.partition(0).cells.conflicts.counts(), []);
+}
