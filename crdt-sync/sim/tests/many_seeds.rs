@@ -1,4 +1,6 @@
-//! A thousand hostile worlds, and in none of them is a promise broken.
+//! Some hundred hostile worlds, and in none of them is a promise broken.
+//!
+//! The long run is `cargo run --release -p crdt-sync-sim --bin simulate -- --seeds 0..1000`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -9,11 +11,11 @@ use std::thread;
 
 use crdt_sync_sim::{FaultCounts, Plan, Report, simulate};
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 200;
 const THREADS: u64 = 2;
 
 #[test]
-fn a_thousand_seeds_break_no_promise_and_every_fault_strikes() {
+fn no_promise_is_broken_and_every_fault_strikes() {
     let reports = run_all(&Plan::hostile());
     let mut faults = FaultCounts::default();
     for report in &reports {
