@@ -1,4 +1,4 @@
-//! Some hundred hostile worlds, and in none of them is a promise broken.
+//! A hundred hostile worlds, and in none of them is a promise broken.
 //!
 //! The long run is `cargo run --release -p crdt-sync-sim --bin simulate -- --seeds 0..1000`.
 
@@ -11,7 +11,7 @@ use std::thread;
 
 use crdt_sync_sim::{FaultCounts, Plan, Report, simulate};
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 100;
 const THREADS: u64 = 2;
 
 #[test]
