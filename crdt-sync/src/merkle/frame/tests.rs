@@ -115,7 +115,9 @@ proptest! {
             .collect();
         let mut bytes = Vec::new();
         let mut bits = BitWriter::new(&mut bytes);
-        gaps.iter().for_each(|gap| bits.gap(*gap, parameter));
+        for gap in &gaps {
+            bits.gap(*gap, parameter);
+        }
         bits.finish();
         prop_assert_eq!(&bytes, &plain);
 
