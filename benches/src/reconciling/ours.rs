@@ -45,7 +45,7 @@ impl Way for KeptSketch {
 
 /// Items in the order of their key hashes, as `negentropy` has them in that of their ids.
 struct Rows {
-    rows: Vec<Row>,
+    sorted: Vec<Row>,
     /// The depth of the parts whose first rows are known, of which there are about eight in each.
     bits: u8,
     firsts: Vec<u32>,
@@ -70,13 +70,13 @@ impl Rows {
         for at in 1..firsts.len() {
             firsts[at] += firsts[at - 1];
         }
-        Self { rows, bits, firsts }
+        Self { sorted: rows, bits, firsts }
     }
 
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item)) {
         let place = |hash| Prefix::of(hash, self.bits).value() as usize;
         let (first, end) = (self.firsts[place(part.start())], self.firsts[place(part.end()) + 1]);
-        for row in &self.rows[first as usize..end as usize] {
+        for row in &self.sorted[first as usize..end as usize] {
             if part.contains(row.key_hash) {
                 f(Item { handle: row.handle.into(), key_hash: row.key_hash, version: row.version.into() });
             }
