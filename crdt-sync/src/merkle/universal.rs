@@ -5,7 +5,7 @@
 ///
 /// For any two different inputs that were fixed before the function was drawn, their outputs are
 /// independent and uniform: the top `w` bits agree with probability 2^-w, exactly. That needs factors of
-/// at least 127 bits for words and outputs of 64. A `SipHash` of the same words takes ten times as long.
+/// at least 127 bits for words and outputs of 64. `SipHash` of the same words takes ten times as long.
 ///
 /// It is no pseudo-random function: whoever sees outputs and knows the inputs can solve for the factors,
 /// and then make inputs that collide. So a function serves one session between snapshots that are older

@@ -22,7 +22,19 @@ impl<'a> BitWriter<'a> {
     }
 
     /// Appends `gap >> parameter` zeros, a one, and the low `parameter` bits of the gap.
+    #[inline]
     pub(super) fn gap(&mut self, gap: u64, parameter: u8) {
+        let zeros = gap >> parameter;
+        let len = zeros.saturating_add(1 + u64::from(parameter));
+        if len > u64::from(MOST) {
+            return self.long_gap(gap, parameter);
+        }
+        let low = gap & mask(u32::from(parameter));
+        self.push(low << 1 << zeros | 1 << zeros, u32::try_from(len).unwrap_or(MOST));
+    }
+
+    #[cold]
+    fn long_gap(&mut self, gap: u64, parameter: u8) {
         let mut zeros = gap >> parameter;
         while zeros >= u64::from(MOST) {
             self.push(0, MOST);
@@ -45,8 +57,10 @@ impl<'a> BitWriter<'a> {
     fn push(&mut self, bits: u64, count: u32) {
         self.pending |= bits << self.used;
         self.used += count;
-        let bytes = (self.used / 8) as usize;
-        self.out.extend_from_slice(&self.pending.to_le_bytes()[..bytes]);
+        // Eight bytes and back is faster than as many as there are.
+        let end = self.out.len() + (self.used / 8) as usize;
+        self.out.extend_from_slice(&self.pending.to_le_bytes());
+        self.out.truncate(end);
         self.pending = self.pending.checked_shr(self.used & !7).unwrap_or(0);
         self.used &= 7;
     }
@@ -81,7 +95,20 @@ impl<'a> BitReader<'a> {
     }
 
     /// Reads a gap. At most one step per seven bytes of the frame.
+    #[inline]
     pub(super) fn gap(&mut self, parameter: u8) -> Result<u64, ProtocolError> {
+        let word = self.peek();
+        let zeros = word.trailing_zeros();
+        let len = zeros + 1 + u32::from(parameter);
+        if len > MOST {
+            return self.long_gap(parameter);
+        }
+        self.skip(len)?;
+        Ok(u64::from(zeros) << parameter | (word >> 1 >> zeros) & mask(u32::from(parameter)))
+    }
+
+    #[cold]
+    fn long_gap(&mut self, parameter: u8) -> Result<u64, ProtocolError> {
         let mut steps = 0;
         let zeros = loop {
             let zeros = self.peek().trailing_zeros();

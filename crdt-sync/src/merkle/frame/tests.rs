@@ -98,9 +98,8 @@ proptest! {
     #[test]
     fn bits_are_those_of_the_plain_code(
         (parameter, gaps) in (0_u8..64).prop_flat_map(|parameter| {
-            let low_bits = (1 << parameter) - 1;
             let gap = (0_u64..200, any::<u64>()).prop_map(move |(high, low)| {
-                high.checked_shl(parameter.into()).unwrap_or(0) | low & low_bits
+                high.checked_shl(parameter.into()).unwrap_or(0) | low & ((1 << parameter) - 1)
             });
             (Just(parameter), proptest::collection::vec(gap, 0..20))
         }),

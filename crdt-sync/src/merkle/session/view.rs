@@ -61,8 +61,10 @@ impl View {
 
     /// Calls `f` with the items that take part, under the node.
     pub(super) fn for_each_in(&self, part: Prefix, items: &dyn ItemSource, f: &mut dyn FnMut(Item)) {
+        let (start, end) = (part.start(), part.end());
         items.for_each_in(part, &mut |item| {
-            if part.contains(item.key_hash) && !self.is_excluded(&item) {
+            let is_inside = start <= item.key_hash && item.key_hash <= end;
+            if is_inside && (self.excluded.is_empty() || !self.is_excluded(&item)) {
                 f(item);
             }
         });

@@ -293,6 +293,40 @@ fn writes_during_a_session_do_not_disturb_it() {
     assert!(at_b.send.iter().all(|key| b.missing_at(&a).contains(key)), "{at_b:?}");
 }
 
+/// However many peers ask at once, they ask one snapshot, and all of them get to an end while writes go on.
+#[test]
+fn many_peers_share_one_snapshot_while_writes_go_on() {
+    const PEERS: u64 = 20;
+    let mut a = Replica::of(8, (0..1_000).map(|key| (key, 1)));
+    let snapshot = a.tree.snapshot();
+    let peer = |number: u64| Replica::of(8, (0..1_000).filter(|key| *key != number).map(|key| (key, 1)));
+    let mut peers: Vec<(Replica, Run)> = (0..PEERS)
+        .map(|number| {
+            let mut b = peer(number);
+            let nonces = [2 * number, 2 * number + 1].map(|nonce| u128::from(nonce).to_le_bytes());
+            let initiator = Session::initiate(snapshot.clone(), nonces[0], Limits::default());
+            let acceptor = Session::accept(b.tree.snapshot(), nonces[1], Limits::default());
+            (b, Run { initiator, acceptor, frames: Vec::new() })
+        })
+        .collect();
+    let (mut rounds, mut are_busy) = (0, true);
+    while are_busy {
+        are_busy = false;
+        for (b, run) in &mut peers {
+            a.put(10_000 + rounds, 1);
+            rounds += 1;
+            are_busy |= run.step(&a, b).unwrap();
+        }
+    }
+    assert!(rounds < PEERS * 16, "writes do not lengthen a session: {rounds}");
+    for (number, (b, run)) in (0..PEERS).zip(&peers) {
+        let (at_a, at_b) = run.differences();
+        assert!(at_a.send.contains(&number) && at_b.send.is_empty(), "peer {number}");
+        assert!(at_a.send.iter().all(|key| a.missing_at(b).contains(key)), "peer {number}: {at_a:?}");
+    }
+    assert_eq!(snapshot.root().count, 1_000);
+}
+
 /// A tree that holds an item twice, beside data that hold it once, differs from its peer for good:
 /// the session says that it found nothing, which is the sign to rebuild.
 #[test]
