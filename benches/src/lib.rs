@@ -2,6 +2,7 @@
 
 mod family;
 pub mod logs;
+pub mod machine;
 pub mod maps;
 pub mod paired;
 pub mod peers;

@@ -25,6 +25,7 @@ use crdt_benches::logs::{
     commitlog::Commitlog, fjall::Fjall, okaywal::OkayWal, open_wal::OpenWal, raft_engine::RaftEngine,
     wal_db::WalDb,
 };
+use crdt_benches::machine;
 use crdt_benches::paired::{median, rotate};
 
 /// The last records that a reader asks for.
@@ -66,12 +67,12 @@ macro_rules! turns {
 fn main() {
     let table = Table::from_arguments();
     let root = tempfile::tempdir_in(&table.folder).expect("a folder");
-    println!("Files on {}, load {}.\n", file_system(root.path()), load());
+    println!("Files on {}, load {}.\n", machine::file_system(root.path()), machine::load());
     println!("| what | log | records/s | range | ours / it | |\n|---|---|---:|---:|---:|---|");
     table.buffered(root.path());
     table.durable(root.path());
     table.read(root.path());
-    println!("\nLoad {} at the end.", load());
+    println!("\nLoad {} at the end.", machine::load());
 }
 
 impl Table {
@@ -241,20 +242,4 @@ fn said(number: f64) -> String {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an option of a few digits")]
 fn whole(number: f64) -> u64 {
     number as u64
-}
-
-/// The kind of file system that `folder` is on, where the system tells. What is in memory only syncs for free.
-fn file_system(folder: &Path) -> String {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let mounts = mounts.lines().filter_map(|line| {
-        let mut words = line.split(' ').skip(1);
-        Some((words.next()?, words.next()?))
-    });
-    let mounts = mounts.filter(|(point, _)| folder.starts_with(point));
-    mounts.max_by_key(|(point, _)| point.len()).map_or("an unknown file system", |(_, kind)| kind).to_owned()
-}
-
-fn load() -> String {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }

@@ -11,6 +11,7 @@
 
 use std::rc::Rc;
 
+use crdt_benches::machine;
 use crdt_benches::paired::{median, rotate};
 use crdt_benches::reconciling::{
     Candidate, bound,
@@ -58,11 +59,11 @@ macro_rules! all {
 
 fn main() {
     let tables = Tables::from_arguments();
-    println!("Load {}.\n", load());
+    println!("Load {}.\n", machine::load());
     tables.sessions();
     tables.updates();
     tables.memory();
-    println!("\nLoad {} at the end.", load());
+    println!("\nLoad {} at the end.", machine::load());
 }
 
 impl Tables {
@@ -200,9 +201,4 @@ fn said(number: f64) -> String {
         1.0.. => format!("{number:.1}"),
         _ => format!("{number:.2}"),
     }
-}
-
-fn load() -> String {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }

@@ -16,11 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crdt_benches::logs::{ours::Ours, records::Records, workloads};
+use crdt_benches::machine;
 use crdt_benches::paired::{median, rotate};
 use crdt_benches::syncing::data::{Kind, Way};
 use crdt_benches::syncing::nodes::{self, Account};
 use crdt_benches::syncing::writes::{Commands, VALUE};
-use crdt_benches::syncing::{pair, parts, process};
+use crdt_benches::syncing::{pair, parts};
 
 struct Tables {
     filter: String,
@@ -51,10 +52,10 @@ fn main() {
     }
     let tables = Tables::from_arguments(args.into_iter());
     let root = tempfile::tempdir_in(&tables.folder).expect("a folder");
-    println!("Files on {}, load {}.\n", process::file_system(root.path()), process::load());
+    println!("Files on {}, load {}.\n", machine::file_system(root.path()), machine::load());
     tables.syncs(root.path());
     tables.writes(root.path());
-    println!("\nLoad {} at the end.", process::load());
+    println!("\nLoad {} at the end.", machine::load());
 }
 
 /// What this program does when it was started by itself.

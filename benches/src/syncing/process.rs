@@ -60,20 +60,3 @@ impl std::ops::Add for Spent {
         Self { time: self.time + other.time, cpu: self.cpu + other.cpu }
     }
 }
-
-/// The kind of file system that `folder` is on, where the system tells. What is in memory only syncs for free.
-pub fn file_system(folder: &std::path::Path) -> String {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let mounts = mounts.lines().filter_map(|line| {
-        let mut words = line.split(' ').skip(1);
-        Some((words.next()?, words.next()?))
-    });
-    let mounts = mounts.filter(|(point, _)| folder.starts_with(point));
-    mounts.max_by_key(|(point, _)| point.len()).map_or("an unknown file system", |(_, kind)| kind).to_owned()
-}
-
-/// The load of the machine.
-pub fn load() -> String {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ').take(3).collect::<Vec<_>>().join(" ")
-}
