@@ -326,19 +326,8 @@ mod tests {
     }
 
     fn command(request: u64, replica: u128, fact: Fact) -> Command {
-        Command {
-            node: 0,
-            request: RequestId(request),
-            fate: Fate::Open,
-            shown: false,
-            orphaned: false,
-            at_risk: false,
-            smudged: false,
-            twin_of: None,
-            facts: vec![(item(), fact)],
-            origin: origin(replica),
-            entries: Vec::new(),
-        }
+        let command = Command::new(0, RequestId(request), origin(replica), Vec::new());
+        Command { facts: vec![(item(), fact)], ..command }
     }
 
     fn outcome(facts: impl IntoIterator<Item = Fact>) -> Outcome {

@@ -40,8 +40,6 @@ fn tell(node: NodeId, event: &Event) {
             warn!(?node, ?peer, %origin, partition, "an identity has two histories");
         }
         Event::IdentityRenewed { old, new } => warn!(?node, %old, %new, "writing under a new identity"),
-        // An event that is not named here is still told.
-        #[allow(unreachable_patterns, reason = "new events need not be known here at once")]
         other => info!(?node, event = ?other, "an event"),
     }
 }

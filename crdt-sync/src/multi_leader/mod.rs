@@ -26,7 +26,7 @@ use crate::metrics::Lag;
 use crate::node::NodeId;
 use crate::replica::{Partition, Replica, RunError, RunOutcome};
 use crate::scope::Scope;
-use crate::time::Instant;
+use crate::time::{Instant, WallTime};
 use crate::wire::{Message, Run};
 use lane::{Lane, Meeting};
 use session::Session;
@@ -215,13 +215,7 @@ impl MultiLeader {
         if !self.is_taken(peer, whose) || !self.admits_entries(peer, whose, entries, context)? {
             return Ok(());
         }
-        let applied = match context.replica.apply_run(run, context.now.wall) {
-            Err(RunError::Outrun) => {
-                renew_identity(context);
-                context.replica.apply_run(run, context.now.wall)
-            }
-            other => other,
-        };
+        let applied = apply(context, |replica, wall| replica.apply_run(run, wall));
         self.conclude_run(peer, whose, applied, context)
     }
 
@@ -363,6 +357,22 @@ fn check_partition(partition: u16, context: &Context<'_>) -> Result<(), PeerErro
         Ok(())
     } else {
         Err(PeerError::UnknownPartition { partition })
+    }
+}
+
+/// Applies what a peer sent. When it shows writes of this node's identity that this node does not know, the node takes
+/// a fresh one, and they are another's.
+fn apply<T>(
+    context: &mut Context<'_>,
+    sent: impl Fn(&mut Replica, WallTime) -> Result<T, RunError>,
+) -> Result<T, RunError> {
+    let wall = context.now.wall;
+    match sent(context.replica, wall) {
+        Err(RunError::Outrun) => {
+            renew_identity(context);
+            sent(context.replica, wall)
+        }
+        applied => applied,
     }
 }
 

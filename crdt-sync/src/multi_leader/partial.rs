@@ -5,14 +5,12 @@ use rand_core::Rng;
 
 use super::lane::Lane;
 use super::session::Session;
-use super::{MultiLeader, authority, check_partition, renew_identity};
-use crate::bytes::Bytes;
+use super::{MultiLeader, apply, authority, check_partition};
 use crate::engine::{Context, PeerError};
 use crate::merkle;
 use crate::node::NodeId;
-use crate::replica::RunError;
 use crate::scope::Scope;
-use crate::wire::{Excerpt, Piece, Standing};
+use crate::wire::{Excerpt, Standing};
 
 impl MultiLeader {
     /// Entries of some origin arrived, and word of others outside this node's scope.
@@ -27,30 +25,12 @@ impl MultiLeader {
         if context.replica.config.scope.is_everything() {
             return Err(PeerError::Unexpected { what: "an excerpt for a whole node" });
         }
-        if !self.is_taken(peer, whose) || !self.admits_entries(peer, whose, entries_of(excerpt), context)? {
+        if !self.is_taken(peer, whose) || !self.admits_entries(peer, whose, excerpt.entries(), context)? {
             return Ok(());
         }
-        let applied = match context.replica.apply_excerpt(excerpt, context.now.wall) {
-            Err(RunError::Outrun) => {
-                renew_identity(context);
-                context.replica.apply_excerpt(excerpt, context.now.wall)
-            }
-            other => other,
-        };
+        let applied = apply(context, |replica, wall| replica.apply_excerpt(excerpt, wall));
         self.conclude_run(peer, whose, applied, context)
     }
-}
-
-/// The entries of an excerpt with their sequences.
-fn entries_of(excerpt: &Excerpt) -> impl Iterator<Item = (u64, &Bytes)> {
-    let sequenced = excerpt.pieces.iter().scan(excerpt.after.sequence, |last, piece| {
-        *last = last.saturating_add(piece.count());
-        Some((*last, piece))
-    });
-    sequenced.filter_map(|(sequence, piece)| match piece {
-        Piece::Entry(bytes) => Some((sequence, bytes)),
-        Piece::Skipped { .. } => None,
-    })
 }
 
 /// Everything a session starts from, taken at one moment: the tree, the heads and the context.

@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::engine::{Context, Event, PeerError};
 use crate::merkle::Root;
 use crate::node::NodeId;
-use crate::replica::{Coverage, Joined, RunError};
+use crate::replica::RunError;
 use crate::scope::Scope;
 use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
 
@@ -282,7 +282,10 @@ impl MultiLeader {
         let Some(standing) = &session.theirs else {
             return Ok(());
         };
-        let joined = join_part(number, whole, standing, session.coverage(), context)?;
+        let coverage = session.coverage();
+        let joined = super::apply(context, |replica, wall| {
+            replica.apply_part(number, whole, standing, coverage, wall)
+        })?;
         session.progressed = context.now.instant;
         if session.outgoing.end.is_none() {
             for joined in joined {
@@ -450,26 +453,6 @@ impl MultiLeader {
             );
         }
     }
-}
-
-/// Joins complete states. When they show writes of this node's identity that it does not know, it takes a fresh one,
-/// and the dots are another's.
-fn join_part(
-    number: u16,
-    part: &StatesPart,
-    standing: &Standing,
-    coverage: Coverage,
-    context: &mut Context<'_>,
-) -> Result<Vec<Joined>, PeerError> {
-    let wall = context.now.wall;
-    let joined = match context.replica.apply_part(number, part, standing, coverage, wall) {
-        Err(RunError::Outrun) => {
-            super::renew_identity(context);
-            context.replica.apply_part(number, part, standing, coverage, wall)
-        }
-        joined => joined,
-    };
-    Ok(joined?)
 }
 
 fn progress_event(session: &Session, context: &mut Context<'_>) {

@@ -27,8 +27,8 @@ pub(crate) struct Joined {
 /// An entry that passed every check.
 pub(super) struct Admitted {
     pub(super) entry: Entry,
-    pub(super) kind: Kind,
-    pub(super) effect: (Cell, CausalContext),
+    kind: Kind,
+    effect: (Cell, CausalContext),
     bytes: Bytes,
     /// The chain after it.
     chain: Chain,
@@ -61,15 +61,27 @@ impl Replica {
         let entries = new.iter().map(|admitted| admitted.bytes.clone()).collect();
         let lsn =
             self.journal.append(&JournalRecord::Entries(Run { partition, origin, after, entries, chain }));
-        for Admitted { entry, kind, effect, bytes, chain } in new {
-            self.clock.observe(entry.stamp, wall);
-            let partition = self.partition_mut(number);
-            partition.apply(&entry, &effect, kind, lsn);
-            partition.remember_checked(origin, Retained { bytes, chain, lsn });
-            let item = ItemKey { collection: entry.collection, key: entry.key };
-            self.note_lost_write(number, item, Stamp { time: entry.stamp, replica: origin }, lsn);
+        for admitted in new {
+            let (bytes, chain) = (admitted.bytes.clone(), admitted.chain);
+            self.take_in((number, origin), admitted, lsn, wall);
+            self.partition_mut(number).remember_checked(origin, Retained { bytes, chain, lsn });
         }
         Ok(outcome)
+    }
+
+    /// Makes the effect of an entry that a record holds.
+    pub(super) fn take_in(
+        &mut self,
+        (number, origin): (u16, ReplicaId),
+        admitted: Admitted,
+        lsn: Lsn,
+        wall: WallTime,
+    ) {
+        let Admitted { entry, kind, effect, .. } = admitted;
+        self.clock.observe(entry.stamp, wall);
+        self.partition_mut(number).apply(&entry, &effect, kind, lsn);
+        let item = ItemKey { collection: entry.collection, key: entry.key };
+        self.note_lost_write(number, item, Stamp { time: entry.stamp, replica: origin }, lsn);
     }
 
     /// Joins a part of a peer's states; all of it or, on an error, nothing. Says what each of them lacks.

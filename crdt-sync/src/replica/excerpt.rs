@@ -3,20 +3,18 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crdt_core::{Dot, ReplicaId, Stamp, codec};
+use crdt_core::{ReplicaId, codec};
 use replication_log::Lsn;
 
 use super::apply::Admitted;
-use super::{ItemKey, JournalRecord, Partition, Replica, RunError, RunOutcome, check_position};
+use super::replay::{RecoverError, STORED};
+use super::{JournalRecord, Partition, Replica, RunError, RunOutcome, check_position};
 use crate::bytes::Bytes;
-use crate::cell;
 use crate::entry::{Chain, Entry, Position};
 use crate::history::History;
 use crate::scope::Scope;
 use crate::time::WallTime;
-use crate::wire::{Excerpt, Piece};
-
-use super::replay::{RecoverError, STORED};
+use crate::wire::{Excerpt, Piece, sequenced};
 
 /// A piece of an excerpt that is new here.
 enum New {
@@ -78,11 +76,7 @@ impl Replica {
                     sequence += count;
                 }
                 New::Entry(admitted) => {
-                    let Admitted { entry, kind, effect, .. } = *admitted;
-                    self.clock.observe(entry.stamp, wall);
-                    self.partition_mut(number).apply(&entry, &effect, kind, lsn);
-                    let item = ItemKey { collection: entry.collection, key: entry.key };
-                    self.note_lost_write(number, item, Stamp { time: entry.stamp, replica: origin }, lsn);
+                    self.take_in((number, origin), *admitted, lsn, wall);
                     sequence += 1;
                 }
             }
@@ -157,16 +151,7 @@ impl Replica {
                     let last = sequence.checked_add(*count).ok_or_else(out_of_order)?;
                     self.partition_mut(number).context.insert_range(origin, sequence..=last - 1);
                 }
-                Piece::Entry(bytes) => {
-                    let entry: Entry = codec::decode_payload(bytes, &STORED)
-                        .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
-                    let kind = self.kind_of(entry.collection).map_err(|_| RecoverError::OtherCollections)?;
-                    let dot = Dot::new(origin, sequence).ok_or_else(out_of_order)?;
-                    let effect = cell::effect_of(&entry, kind, dot, &STORED)
-                        .map_err(|cause| RecoverError::Cell { lsn, cause })?;
-                    self.restore_clock(origin, entry.stamp, wall);
-                    self.partition_mut(number).apply(&entry, &effect, kind, lsn);
-                }
+                Piece::Entry(bytes) => self.replay_entry((number, origin), sequence, bytes, lsn, wall)?,
             }
         }
         let last = excerpt.last();
@@ -215,13 +200,4 @@ impl Partition {
 fn is_within(entry: &Bytes, scope: &Scope) -> bool {
     let entry: Result<Entry, _> = codec::decode_payload(entry, &STORED);
     entry.is_ok_and(|entry| scope.contains(entry.collection, &entry.key))
-}
-
-/// The pieces with the sequence of the first entry each stands for.
-fn sequenced(after: u64, pieces: &[Piece]) -> impl Iterator<Item = (u64, &Piece)> {
-    pieces.iter().scan(after, |last, piece| {
-        let first = last.saturating_add(1);
-        *last = last.saturating_add(piece.count());
-        Some((first, piece))
-    })
 }

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::journal::{Founding, JournalRecord, MergedState};
 use super::{Config, ItemKey, Partition, Replica};
+use crate::bytes::Bytes;
 use crate::cell::{self, Cell, CellError};
 use crate::checkpoint::{self, RestoreError};
 use crate::collection::Registry;
@@ -300,24 +301,35 @@ impl Replica {
         }
     }
 
+    /// Makes the effect of an entry that was admitted once.
+    pub(super) fn replay_entry(
+        &mut self,
+        (number, origin): (u16, ReplicaId),
+        sequence: u64,
+        bytes: &Bytes,
+        lsn: Lsn,
+        wall: WallTime,
+    ) -> Result<(), RecoverError> {
+        let entry: Entry =
+            codec::decode_payload(bytes, &STORED).map_err(|cause| RecoverError::Malformed { lsn, cause })?;
+        let kind = self.kind_of(entry.collection).map_err(|_| RecoverError::OtherCollections)?;
+        let dot = Dot::new(origin, sequence).ok_or(RecoverError::OutOfOrder { lsn })?;
+        let effect =
+            cell::effect_of(&entry, kind, dot, &STORED).map_err(|cause| RecoverError::Cell { lsn, cause })?;
+        self.restore_clock(origin, entry.stamp, wall);
+        self.partition_mut(number).apply(&entry, &effect, kind, lsn);
+        Ok(())
+    }
+
     fn replay_run(&mut self, run: &Run, lsn: Lsn, wall: WallTime) -> Result<(), RecoverError> {
         self.checked(run.partition, lsn)?;
         let out_of_order = RecoverError::OutOfOrder { lsn };
         if self.partition(run.partition).histories.head(run.origin) != run.after {
             return Err(out_of_order);
         }
-        let limits = STORED;
         for (sequence, bytes) in (run.after.sequence + 1..).zip(&run.entries) {
-            let entry: Entry = codec::decode_payload(bytes, &limits)
-                .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
-            let kind = self.kind_of(entry.collection).map_err(|_| RecoverError::OtherCollections)?;
-            let dot = Dot::new(run.origin, sequence).ok_or(RecoverError::OutOfOrder { lsn })?;
-            let effect = cell::effect_of(&entry, kind, dot, &limits)
-                .map_err(|cause| RecoverError::Cell { lsn, cause })?;
-            self.restore_clock(run.origin, entry.stamp, wall);
-            let partition = self.partition_mut(run.partition);
-            partition.apply(&entry, &effect, kind, lsn);
-            partition.remember(run.origin, bytes.clone(), lsn);
+            self.replay_entry((run.partition, run.origin), sequence, bytes, lsn, wall)?;
+            self.partition_mut(run.partition).remember(run.origin, bytes.clone(), lsn);
         }
         let max_retained = self.config.limits.max_retained;
         self.partition_mut(run.partition).histories.shrink_to(max_retained, lsn);

@@ -58,14 +58,27 @@ impl Piece {
     }
 }
 
+/// Pieces with the sequence of the first entry that each stands for; what is before them ends at `after`.
+pub(crate) fn sequenced(after: u64, pieces: &[Piece]) -> impl Iterator<Item = (u64, &Piece)> {
+    pieces.iter().scan(after, |last, piece| {
+        let first = last.saturating_add(1);
+        *last = last.saturating_add(piece.count());
+        Some((first, piece))
+    })
+}
+
 impl Excerpt {
+    /// The entries that are told, with their sequences.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &Bytes)> {
+        sequenced(self.after.sequence, &self.pieces).filter_map(|(sequence, piece)| match piece {
+            Piece::Entry(bytes) => Some((sequence, bytes)),
+            Piece::Skipped { .. } => None,
+        })
+    }
+
     /// The bytes of its entries.
     pub(crate) fn bytes(&self) -> usize {
-        let entries = self.pieces.iter().map(|piece| match piece {
-            Piece::Entry(bytes) => bytes.len(),
-            Piece::Skipped { .. } => 0,
-        });
-        entries.sum()
+        self.entries().map(|(_, bytes)| bytes.len()).sum()
     }
 
     /// The position behind its last entry.

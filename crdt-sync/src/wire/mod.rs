@@ -12,6 +12,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use excerpt::sequenced;
 pub use excerpt::{Excerpt, Piece};
 pub use fork::{Branch, Ceiling, Cut, Fork, ForkWord, KnownForks};
 pub use frame::{PROTOCOL_VERSION, WireError, decode, encode};
