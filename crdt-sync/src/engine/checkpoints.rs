@@ -2,7 +2,7 @@
 
 use replication_log::Lsn;
 
-use super::{Config, Engine, MultiLeader, Now, RecoverError, Replica};
+use super::{Config, Engine, Now, RecoverError, Replica};
 use crate::checkpoint::{CheckpointError, CheckpointPiece, Writer};
 
 impl Engine {
@@ -114,7 +114,7 @@ impl Engine {
         let mut engine = Self {
             outbox: super::Outbox::new(durable),
             links: super::Links::default(),
-            topology: MultiLeader::new(now.instant, &replica),
+            topology: super::topology_of(now.instant, &replica),
             waits: super::Waits::default(),
             settling: super::Settling::resume(now.instant, &replica),
             replica,

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use replication_log::Lsn;
 
-use super::{Context, Event, LinkId, Outbox, PeerError};
-use crate::multi_leader::{MultiLeader, authority};
+use super::{Context, Event, LinkId, Outbox, PeerError, Topology};
+use crate::multi_leader::authority;
 use crate::node::NodeId;
 use crate::time::Instant;
 use crate::wire::{self, Farewell, Greeting, Message, WireError};
@@ -68,7 +68,7 @@ impl Links {
         &mut self,
         link: LinkId,
         bytes: &[u8],
-        topology: &mut MultiLeader,
+        topology: &mut dyn Topology,
         context: &mut Context<'_>,
     ) {
         let Some(known) = self.links.get_mut(&link) else {
@@ -106,7 +106,7 @@ impl Links {
 
     /// Closes links on which nobody has greeted, or on which nothing was heard, for too long: a dead connection must
     /// not stand in the way of a new one to the same peer.
-    pub(crate) fn drop_silent(&mut self, topology: &mut MultiLeader, context: &mut Context<'_>) {
+    pub(crate) fn drop_silent(&mut self, topology: &mut dyn Topology, context: &mut Context<'_>) {
         let patience = context.replica.config.timing.silence;
         let silent: Vec<LinkId> = self
             .links
@@ -139,7 +139,7 @@ impl Links {
         &mut self,
         link: LinkId,
         length: usize,
-        topology: &mut MultiLeader,
+        topology: &mut dyn Topology,
         context: &mut Context<'_>,
     ) {
         let limit = context.replica.config.limits.max_frame;
@@ -150,7 +150,7 @@ impl Links {
         &mut self,
         link: LinkId,
         error: PeerError,
-        topology: &mut MultiLeader,
+        topology: &mut dyn Topology,
         context: &mut Context<'_>,
     ) {
         let reason = match error {
@@ -166,7 +166,7 @@ impl Links {
         &mut self,
         link: LinkId,
         greeting: &Greeting,
-        topology: &mut MultiLeader,
+        topology: &mut dyn Topology,
         context: &mut Context<'_>,
     ) {
         if let Some(reason) = objection_to(greeting, context) {
@@ -203,7 +203,7 @@ impl Links {
     }
 
     /// Closes the links to nodes that were retired, or all if this node was.
-    pub(crate) fn part_with_retired(&mut self, topology: &mut MultiLeader, context: &mut Context<'_>) {
+    pub(crate) fn part_with_retired(&mut self, topology: &mut dyn Topology, context: &mut Context<'_>) {
         let members = &mut context.replica.members;
         if !members.must_part || members.lsn() > context.outbox.durable() {
             return;
@@ -224,7 +224,7 @@ impl Links {
 
     /// Tells a retired node how much of what it wrote is valid, and closes its link. As long as the retirement is not
     /// durable nothing is said; the node greets again.
-    fn part_with(&mut self, link: LinkId, topology: &mut MultiLeader, context: &mut Context<'_>) {
+    fn part_with(&mut self, link: LinkId, topology: &mut dyn Topology, context: &mut Context<'_>) {
         if context.replica.members.lsn() > context.outbox.durable() {
             return;
         }
@@ -281,7 +281,7 @@ impl Links {
         &mut self,
         link: LinkId,
         reason: Farewell,
-        topology: &mut MultiLeader,
+        topology: &mut dyn Topology,
         context: &mut Context<'_>,
     ) {
         if let Some(peer) = self.down(link, context) {

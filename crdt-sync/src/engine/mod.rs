@@ -15,6 +15,7 @@
 //! ```
 
 mod activity;
+mod answer;
 mod checkpoints;
 mod conflicts;
 mod event;
@@ -24,40 +25,43 @@ mod lineage;
 mod links;
 mod memory;
 mod outbox;
+mod status;
 #[cfg(test)]
 mod tests;
+mod topology;
 #[cfg(feature = "tracing")]
 mod trace;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use conflict_store::Reading;
 use replication_log::Lsn;
 
 pub use activity::Activity;
+pub(crate) use answer::{read, scan, show, write};
 pub use event::{Event, PeerError, SessionReport};
 pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;
 pub use memory::Memory;
 pub(crate) use outbox::Outbox;
+pub use status::{PartitionStatus, PeerStatus, Status};
+pub(crate) use topology::Topology;
 
 use conflicts::Settling;
 
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
-use crate::entry::Position;
-use crate::membership::{self, HoldsBack, Member, Membership, Rejoin, RejoinError, Unacknowledged};
-use crate::merkle::Root;
+use crate::membership::{self, Member, Rejoin, RejoinError, Unacknowledged};
 use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
-use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Write};
+use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica};
 use crate::rules::ShowError;
 use crate::session::{self, Waits};
 use crate::time::{Instant, Now};
 use crate::wire::Farewell;
-use crdt_core::ReplicaId;
 
 /// A node of a replicated store, without its sockets, its disk and its clock.
 #[derive(Debug)]
@@ -65,7 +69,7 @@ pub struct Engine {
     replica: Replica,
     outbox: Outbox,
     links: Links,
-    topology: MultiLeader,
+    topology: Box<dyn Topology>,
     /// Reads that wait for what their session depends on.
     waits: Waits,
     settling: Settling,
@@ -124,14 +128,15 @@ impl Engine {
                     self.topology.peer_down(peer, &mut context);
                 }
             }
-            Input::Frame { link, bytes } => self.links.frame(link, &bytes, &mut self.topology, &mut context),
+            Input::Frame { link, bytes } => self.links.frame(link, &bytes, &mut *self.topology, &mut context),
             Input::FrameTooLong { link, length } => {
-                self.links.frame_too_long(link, length, &mut self.topology, &mut context);
+                self.links.frame_too_long(link, length, &mut *self.topology, &mut context);
             }
-            Input::Request { id, request: Request::Retire { node } } => {
-                self.topology.retire(id, node, &mut context);
+            Input::Request { id, request } => {
+                if let Some(request) = self.topology.request(id, request, &mut context) {
+                    answer::answer(id, request, &mut self.waits, &mut context);
+                }
             }
-            Input::Request { id, request } => answer(id, request, &mut self.waits, &mut context),
             Input::Durable { lsn } => {
                 context.outbox.release(lsn);
                 self.topology.durable(&mut context);
@@ -150,12 +155,12 @@ impl Engine {
                 session::expire(&mut self.waits, &mut context);
                 if self.topology.timer(&mut context) {
                     self.links.greet_again(&mut context);
-                    self.links.drop_silent(&mut self.topology, &mut context);
+                    self.links.drop_silent(&mut *self.topology, &mut context);
                 }
             }
         }
         session::wake(&mut self.waits, &mut context);
-        self.links.part_with_retired(&mut self.topology, &mut context);
+        self.links.part_with_retired(&mut *self.topology, &mut context);
         self.settle(now);
     }
 
@@ -229,7 +234,7 @@ impl Engine {
     /// O(peers x partitions x origins + outputs that wait for the disk).
     pub fn metrics(&self) -> Metrics {
         let in_sync = self.topology.peers(&self.replica);
-        let peers = self.topology.lags(&self.replica).zip(in_sync);
+        let peers = self.topology.lags(&self.replica).into_iter().zip(in_sync);
         let peer = |((node, lag), status): ((NodeId, _), PeerStatus)| PeerMetrics {
             node,
             heard: self.links.heard(node),
@@ -321,151 +326,7 @@ impl Engine {
     }
 }
 
-fn answer(id: RequestId, request: Request, waits: &mut Waits, context: &mut Context<'_>) {
-    if context.outbox.waiting() + waits.len() >= context.replica.config.limits.max_waiting {
-        return context.outbox.reply(id, Reply::Overloaded, Lsn::ZERO);
-    }
-    if is_out_of_scope(&request, context.replica) {
-        return context.outbox.reply(id, Reply::OutOfScope, Lsn::ZERO);
-    }
-    match request {
-        Request::Write(writes) => {
-            let (reply, lsn) = write(&writes, context);
-            context.outbox.reply(id, reply, lsn);
-        }
-        Request::Read { item, deadline } => {
-            let (value, lsn) = read(context.replica, &item);
-            context.outbox.reply_by(id, value, lsn, deadline);
-        }
-        Request::Show { item, deadline } => {
-            let (reply, lsn) = show(context.replica, &item);
-            context.outbox.reply_by(id, reply, lsn, deadline);
-        }
-        Request::Scan { collection, from, limit, deadline } => {
-            let (cells, lsn) = scan(context.replica, collection, &from, limit);
-            context.outbox.reply_by(id, cells, lsn, deadline);
-        }
-        Request::InSession { token, request } => session::answer(id, &token, *request, waits, context),
-        // Handled before: it takes the topology to spread it.
-        Request::Retire { .. } => {}
-    }
-}
-
-/// Whether nobody can be told here what is asked. A scan tells what is held; in a session it must tell all.
-fn is_out_of_scope(request: &Request, replica: &Replica) -> bool {
-    let scope = &replica.config.scope;
-    let lies_outside = |item: &ItemKey| !scope.contains(item.collection, &item.key);
-    match request {
-        Request::Read { item, .. } | Request::Show { item, .. } => lies_outside(item),
-        Request::InSession { request, .. } => match &**request {
-            Request::Read { item, .. } | Request::Show { item, .. } => lies_outside(item),
-            Request::Scan { collection, .. } => !scope.contains(*collection, &[]),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// The state of a key, and the record that must be durable before anybody is told.
-pub(crate) fn read(replica: &Replica, item: &ItemKey) -> (Reply, Lsn) {
-    let partition = replica.partition_of(item.collection, &item.key);
-    let held = replica.partition(partition).cells.get(item);
-    // A key that is not held may have been removed by a record that is not durable yet.
-    let lsn = held.map_or_else(|| replica.journal.last(), |held| held.lsn);
-    (Reply::Value(held.map(|held| held.cell.clone())), lsn)
-}
-
-/// A document as its collection's rule shows it, and the record that must be durable before anybody is told.
-pub(crate) fn show(replica: &Replica, item: &ItemKey) -> (Reply, Lsn) {
-    match replica.show(item) {
-        Ok((reading, lsn)) => (Reply::Shown(reading), lsn.unwrap_or_else(|| replica.journal.last())),
-        Err(error) => (Reply::NotShown(error), Lsn::ZERO),
-    }
-}
-
-/// The first `limit` keys of all partitions, in key order, and the record that must be durable.
-pub(crate) fn scan(replica: &Replica, collection: CollectionId, from: &Bytes, limit: usize) -> (Reply, Lsn) {
-    let mut found: Vec<(&Bytes, &Cell)> = Vec::new();
-    for partition in &replica.partitions {
-        let cells = partition.cells.scan(collection, from.clone());
-        found.extend(cells.take(limit).map(|(key, held)| (key, &held.cell)));
-    }
-    found.sort_unstable_by_key(|(key, _)| *key);
-    let found = found.into_iter().take(limit).map(|(key, cell)| (key.clone(), cell.clone()));
-    (Reply::Cells(found.collect()), replica.journal.last())
-}
-
-/// Writes, and says after which record that may be told.
-pub(crate) fn write(writes: &[Write], context: &mut Context<'_>) -> (Reply, Lsn) {
-    match context.replica.write(writes, context.now.wall) {
-        Ok(mut written) => {
-            // A write that changed nothing rests on what made it unnecessary.
-            let rests_on = written.lsn.max(context.replica.journal.last());
-            written.lsn = written.lsn.max(rests_on);
-            (Reply::Written(written), rests_on)
-        }
-        Err(error) => (Reply::Refused(error), Lsn::ZERO),
-    }
-}
-
-/// Where a node stands, for people and for tests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// The node.
-    pub node: NodeId,
-    /// The identity it writes under now.
-    pub replica: ReplicaId,
-    /// The last durable record of its log.
-    pub durable: Lsn,
-    /// The last record handed to its log.
-    pub appended: Lsn,
-    /// Its partitions.
-    pub partitions: Vec<PartitionStatus>,
-    /// The peers it is connected to.
-    pub peers: Vec<PeerStatus>,
-    /// Merkle sessions that are open.
-    pub sessions: usize,
-    /// What it knows of the members of its cluster.
-    pub members: Membership,
-    /// Whether it was retired: it takes no writes and syncs with nobody.
-    pub evicted: bool,
-    /// Per partition what every Active member is known to have applied: of each origin the last sequence, ascending.
-    pub stable: Vec<Vec<(ReplicaId, u64)>>,
-    /// The members that this waits for: which of them to retire, if any, is the operator's to decide.
-    pub held_back_by: Vec<HoldsBack>,
-}
-
-/// A connected peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerStatus {
-    /// The peer.
-    pub node: NodeId,
-    /// Whether both sides have applied the same entries and compared what they hold, since either last changed as
-    /// far as this node knows.
-    pub in_sync: bool,
-}
-
-/// Where a partition stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionStatus {
-    /// The digest and number of all keys.
-    pub root: Root,
-    /// How many keys are held.
-    pub keys: usize,
-    /// The last position of every origin, ascending.
-    pub heads: Vec<(ReplicaId, Position)>,
-    /// How many documents of each collection are in conflict, ascending by collection; those without any are left
-    /// out.
-    pub conflicts: Vec<(CollectionId, u64)>,
-}
-
-impl PartitionStatus {
-    fn of(partition: &crate::replica::Partition) -> Self {
-        Self {
-            root: partition.cells.root(),
-            keys: partition.cells.len(),
-            heads: partition.heads(),
-            conflicts: partition.cells.conflicts.counts(),
-        }
-    }
+/// The topology that the configuration names.
+fn topology_of(now: Instant, replica: &Replica) -> Box<dyn Topology> {
+    Box::new(MultiLeader::new(now, replica))
 }

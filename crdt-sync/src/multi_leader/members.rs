@@ -29,12 +29,6 @@ impl MultiLeader {
         }
     }
 
-    /// A peer that members had parted from says so: this node is retired.
-    pub(crate) fn evicted(&mut self, context: &mut Context<'_>) {
-        let news = context.replica.evict();
-        self.spread(&news, context);
-    }
-
     /// Notes a node that greeted, and tells it what is known of members.
     pub(super) fn meet(&mut self, node: NodeId, context: &mut Context<'_>) {
         let news = context.replica.meet(node);
@@ -101,7 +95,7 @@ impl MultiLeader {
     }
 
     /// Says what is new, and passes it on.
-    fn spread(&mut self, news: &News, context: &mut Context<'_>) {
+    pub(super) fn spread(&mut self, news: &News, context: &mut Context<'_>) {
         if !news.change().is_changed() {
             return;
         }

@@ -20,8 +20,8 @@ use alloc::vec::Vec;
 use crdt_core::ReplicaId;
 
 use crate::bytes::Bytes;
-use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus};
-use crate::membership::Stability;
+use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Request, RequestId, Topology};
+use crate::membership::{HoldsBack, Stability};
 use crate::metrics::Lag;
 use crate::node::NodeId;
 use crate::replica::{Partition, Replica, RunError, RunOutcome};
@@ -79,9 +79,11 @@ impl MultiLeader {
             planted: None,
         }
     }
+}
 
+impl Topology for MultiLeader {
     /// A peer can be reached: it is told how far this node is.
-    pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, scope: Scope, context: &mut Context<'_>) {
+    fn peer_up(&mut self, node: NodeId, link: LinkId, scope: Scope, context: &mut Context<'_>) {
         let meeting = Meeting {
             whole: scope.is_everything(),
             with_whole: context.replica.config.scope.is_everything(),
@@ -100,8 +102,7 @@ impl MultiLeader {
         }
     }
 
-    /// A peer can no longer be reached.
-    pub(crate) fn peer_down(&mut self, node: NodeId, context: &mut Context<'_>) {
+    fn peer_down(&mut self, node: NodeId, context: &mut Context<'_>) {
         if self.peers.remove(&node).is_none() {
             return;
         }
@@ -112,8 +113,7 @@ impl MultiLeader {
         }
     }
 
-    /// A peer said something.
-    pub(crate) fn message(
+    fn message(
         &mut self,
         peer: NodeId,
         message: Message,
@@ -131,8 +131,18 @@ impl MultiLeader {
         }
     }
 
+    fn request(&mut self, id: RequestId, request: Request, context: &mut Context<'_>) -> Option<Request> {
+        match request {
+            Request::Retire { node } => {
+                self.retire(id, node, context);
+                None
+            }
+            other => Some(other),
+        }
+    }
+
     /// More of the log is durable: what it holds may be sent, and what it received be acknowledged.
-    pub(crate) fn durable(&mut self, context: &mut Context<'_>) {
+    fn durable(&mut self, context: &mut Context<'_>) {
         let limit = context.replica.config.limits.max_retained;
         let durable = context.outbox.durable();
         for partition in &mut context.replica.partitions {
@@ -143,7 +153,7 @@ impl MultiLeader {
     }
 
     /// Looks for what is late: acknowledgements, sessions, peers that lag. Returns whether it was time to.
-    pub(crate) fn timer(&mut self, context: &mut Context<'_>) -> bool {
+    fn timer(&mut self, context: &mut Context<'_>) -> bool {
         if context.now.instant < self.next_heartbeat {
             return false;
         }
@@ -162,39 +172,36 @@ impl MultiLeader {
         true
     }
 
-    pub(crate) fn next_timer(&self) -> Instant {
+    fn next_timer(&self) -> Instant {
         self.next_heartbeat
     }
 
-    /// All connected peers, and whether each is known to hold the same as this node.
-    pub(crate) fn peers(&self, replica: &Replica) -> Vec<PeerStatus> {
+    fn peers(&self, replica: &Replica) -> Vec<PeerStatus> {
         let is_level = |peer: &Peer| {
             peer.lanes.iter().zip(&replica.partitions).all(|(lane, partition)| lane.is_level(partition))
         };
         self.peers.iter().map(|(node, peer)| PeerStatus { node: *node, in_sync: is_level(peer) }).collect()
     }
 
-    /// How this node and each connected peer compare, per partition: O(peers x partitions x origins).
-    pub(crate) fn lags(&self, replica: &Replica) -> impl Iterator<Item = (NodeId, Vec<Option<Lag>>)> {
+    /// O(peers x partitions x origins).
+    fn lags(&self, replica: &Replica) -> Vec<(NodeId, Vec<Option<Lag>>)> {
         let lag = |(lane, partition): (&Lane, &Partition)| {
             let gap = lane.gap(&partition.histories)?;
             Some(Lag { missing_here: gap.missing_here, missing_there: gap.missing_there })
         };
-        let lags = move |peer: &Peer| peer.lanes.iter().zip(&replica.partitions).map(lag).collect();
-        self.peers.iter().map(move |(node, peer)| (*node, lags(peer)))
+        let lags = |peer: &Peer| peer.lanes.iter().zip(&replica.partitions).map(lag).collect();
+        self.peers.iter().map(|(node, peer)| (*node, lags(peer))).collect()
     }
 
-    pub(crate) fn sessions(&self) -> usize {
+    fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
-    /// The most bytes of one state that arrived in part.
-    pub(crate) fn largest_partial_state(&self) -> usize {
+    fn largest_partial_state(&self) -> usize {
         self.sessions.values().map(|session| session.incoming.partial()).max().unwrap_or_default()
     }
 
-    /// Counts what is under way, with all peers or with one.
-    pub(crate) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+    fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
         let concerns = |peer: NodeId| with.is_none_or(|with| with == peer);
         for (_, peer) in self.peers.iter().filter(|(node, _)| concerns(**node)) {
             activity.shipping += peer.lanes.iter().filter(|lane| lane.awaits_acknowledgement()).count();
@@ -204,6 +211,28 @@ impl MultiLeader {
         }
     }
 
+    fn evicted(&mut self, context: &mut Context<'_>) {
+        let news = context.replica.evict();
+        self.spread(&news, context);
+    }
+
+    fn stability(&self, replica: &Replica) -> (Vec<HoldsBack>, Vec<Vec<(ReplicaId, u64)>>) {
+        let stable = (0..replica.config.partitions).map(|number| self.stability.stable(number, replica));
+        (self.stability.held_back_by(replica), stable.collect())
+    }
+
+    #[cfg(feature = "_planted_bugs")]
+    fn plant(&mut self, bug: crate::PlantedBug) {
+        self.planted = Some(bug);
+    }
+
+    #[cfg(feature = "_planted_bugs")]
+    fn has_bug(&self, bug: crate::PlantedBug) -> bool {
+        self.planted == Some(bug)
+    }
+}
+
+impl MultiLeader {
     /// Entries of some origin arrived.
     fn on_run(&mut self, peer: NodeId, run: &Run, context: &mut Context<'_>) -> Result<(), PeerError> {
         check_partition(run.partition, context)?;
@@ -327,23 +356,12 @@ impl MultiLeader {
     }
 
     #[cfg(feature = "_planted_bugs")]
-    pub(crate) fn plant(&mut self, bug: crate::PlantedBug) {
-        self.planted = Some(bug);
-    }
-
-    #[cfg(feature = "_planted_bugs")]
     fn mistaken(&self, mut lanes: Vec<Lane>) -> Vec<Lane> {
         let ignores_floors = self.has_bug(crate::PlantedBug::LogFloorIgnored);
         for lane in &mut lanes {
             lane.ignores_floors = ignores_floors;
         }
         lanes
-    }
-
-    /// Whether the engine was told to make this mistake.
-    #[cfg(feature = "_planted_bugs")]
-    pub(crate) fn has_bug(&self, bug: crate::PlantedBug) -> bool {
-        self.planted == Some(bug)
     }
 }
 

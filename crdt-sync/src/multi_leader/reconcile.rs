@@ -11,6 +11,8 @@ use replication_log::Lsn;
 use super::MultiLeader;
 use super::partial::{photograph, within};
 use super::session::Session;
+#[cfg(feature = "_planted_bugs")]
+use crate::engine::Topology as _;
 use crate::engine::{Context, Event, PeerError};
 use crate::merkle::Root;
 use crate::node::NodeId;

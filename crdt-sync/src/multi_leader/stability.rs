@@ -11,18 +11,11 @@ use super::MultiLeader;
 use super::lane::RowsTold;
 use crate::engine::{Context, Event, PeerError};
 use crate::entry::Position;
-use crate::membership::HoldsBack;
 use crate::node::NodeId;
-use crate::replica::{Replica, check_position};
+use crate::replica::check_position;
 use crate::wire::{Message, Rows};
 
 impl MultiLeader {
-    /// The members that the stable frontier waits for, and what every Active member has applied, per partition.
-    pub(crate) fn stability(&self, replica: &Replica) -> (Vec<HoldsBack>, Vec<Vec<(ReplicaId, u64)>>) {
-        let stable = (0..replica.config.partitions).map(|number| self.stability.stable(number, replica));
-        (self.stability.held_back_by(replica), stable.collect())
-    }
-
     /// A peer said how far members are that it heard of.
     pub(super) fn on_rows(
         &mut self,

@@ -20,12 +20,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use conflict_store::VersionId;
+use crdt_core::ReplicaId;
 use replication_log::Lsn;
 
 use super::*;
 use crate::collection::{Collection, Strategy};
 use crate::node::ClusterKey;
-use crate::replica::Action;
+use crate::replica::{Action, Write};
 use crate::scope::Scope;
 use crate::time::WallTime;
 use crate::wire::Farewell;
