@@ -1,0 +1,108 @@
+//! Hints: brought home when their owner is back, and deleted when it has them.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use replication_log::Lsn;
+
+use super::Leaderless;
+use super::coordinate::Refusal;
+use crate::engine::{Context, Event};
+use crate::node::NodeId;
+use crate::replica::ItemKey;
+use crate::time::Instant;
+use crate::wire::{Mutate, Quorum};
+
+/// What is on its way home.
+#[derive(Debug, Default)]
+pub(super) struct Handoff {
+    batches: BTreeMap<NodeId, Batch>,
+}
+
+/// Hints that were sent to their owner and not confirmed.
+#[derive(Debug)]
+struct Batch {
+    sent: Instant,
+    /// By the number of the message: which hint, and up to which record it was sent.
+    waiting: BTreeMap<u64, (ItemKey, Lsn)>,
+    /// Those that were confirmed: they are deleted together.
+    delivered: Vec<(ItemKey, Lsn)>,
+}
+
+impl Handoff {
+    /// There is no way to a node any more: what was on its way is sent again when there is.
+    pub(super) fn lost(&mut self, node: NodeId) {
+        self.batches.remove(&node);
+    }
+}
+
+impl Leaderless {
+    /// Sends a node the next hints that are kept for it, if none are on their way.
+    pub(super) fn hand_off_to(&mut self, owner: NodeId, context: &mut Context<'_>) {
+        let (now, patience) = (context.now.instant, self.config.handoff_patience);
+        if let Some(batch) = self.handoff.batches.get(&owner) {
+            if now.since(batch.sent) < patience {
+                return;
+            }
+            // What was confirmed is deleted; the rest has another turn.
+            self.conclude_batch(owner, context);
+        }
+        if !self.peers.contains_key(&owner) || self.placement.version() == 0 {
+            return;
+        }
+        let ring = self.placement.version();
+        let mut waiting = BTreeMap::new();
+        for hint in context.replica.hints_for(owner, self.config.handoff_batch) {
+            let request = self.operations.number();
+            let item = ItemKey { collection: hint.delta.collection, key: hint.delta.key.clone() };
+            let mutate = Mutate { request, ring, in_place_of: None, told: hint.delta };
+            if self.tell(owner, Quorum::Mutate(mutate), hint.up_to, context) {
+                waiting.insert(request, (item, hint.up_to));
+            }
+        }
+        if !waiting.is_empty() {
+            self.handoff.batches.insert(owner, Batch { sent: now, waiting, delivered: Vec::new() });
+        }
+    }
+
+    /// The owner has a hint durably, or does not take it.
+    pub(super) fn on_handed_over(
+        &mut self,
+        owner: NodeId,
+        request: u64,
+        refused: Option<Refusal>,
+        context: &mut Context<'_>,
+    ) {
+        let Some(batch) = self.handoff.batches.get_mut(&owner) else { return };
+        let Some(hint) = batch.waiting.remove(&request) else { return };
+        if refused.is_none() {
+            batch.delivered.push(hint);
+        }
+        if batch.waiting.is_empty() {
+            let went_on = !batch.delivered.is_empty();
+            self.conclude_batch(owner, context);
+            if went_on {
+                self.hand_off_to(owner, context);
+            }
+        }
+    }
+
+    fn conclude_batch(&mut self, owner: NodeId, context: &mut Context<'_>) {
+        let Some(batch) = self.handoff.batches.remove(&owner) else { return };
+        let hints = context.replica.hints_delivered(owner, &batch.delivered);
+        if hints > 0 {
+            context.outbox.event_after(Event::HintsDelivered { owner, hints }, context.replica.journal.last());
+        }
+    }
+
+    /// Drops hints that have become too old: a deletion may have been forgotten since. Comparing trees brings what they
+    /// would have brought.
+    pub(super) fn expire_hints(&mut self, context: &mut Context<'_>) {
+        let lifetime = context.replica.config.timing.hint_lifetime;
+        let expired = context.replica.expire_hints(context.now.wall, lifetime);
+        if let Some(first) = expired.first() {
+            let owner = first.owner;
+            context.outbox.event(Event::HintsExpired { owner, hints: expired.len() });
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Leaderless: every key lives on N nodes, a write waits for W of them and a read for R.
+//!
+//! Where a key lives is said by the ring ([`placement`](crate::placement)). Whichever node a client asks *coordinates*
+//! the operation: it asks the replicas, counts who answered, and replies with a report of what was reached in truth. A
+//! write is carried out (its dot is minted) by one replica, the first that seems alive, and the others are told of it as
+//! a state with exact dots, which may come in any order and more than once.
+//!
+//! What keeps replicas together when messages are lost and nodes are down, from the quickest to the surest: hints, which
+//! a node keeps for one that it could not reach; reads, which repair whoever they find behind; and comparisons of hash
+//! trees in the background.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`coordinate`] | one operation: whom to ask, when it is reached, what to say of it |
+//! | `config` | [`LeaderlessConfig`] |
+//! | `operations` | the operations under way, by number |
+//! | `writes`, `reads` | carrying out what an operation asks for |
+//! | `serve` | answering other coordinators |
+//! | `found` | what a read compares and unites |
+//! | `handoff` | bringing hints home |
+//! | `ring` | the ring: telling it, changing it, moving data |
+//! | `anti_entropy` | comparing partitions with their other owners |
+
+mod config;
+pub mod coordinate;
+mod found;
+mod handoff;
+mod operations;
+mod reads;
+mod requests;
+mod ring;
+mod serve;
+mod writes;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crdt_core::ReplicaId;
+use replication_log::Lsn;
+
+pub use config::LeaderlessConfig;
+
+use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Request, RequestId, Topology};
+use crate::membership::HoldsBack;
+use crate::metrics::Lag;
+use crate::node::NodeId;
+use crate::placement::{Detector, Placement};
+use crate::replica::Replica;
+use crate::scope::Scope;
+use crate::time::Instant;
+use crate::wire::{Message, Quorum};
+use coordinate::Repairs;
+use handoff::Handoff;
+use operations::Operations;
+
+/// The state of the topology.
+#[derive(Debug)]
+pub(crate) struct Leaderless {
+    /// Where everything is, as this node knows it.
+    placement: Placement,
+    /// Who seems to be alive.
+    detector: Detector,
+    peers: BTreeMap<NodeId, LinkId>,
+    operations: Operations,
+    handoff: Handoff,
+    repairs: Repairs<NodeId>,
+    config: LeaderlessConfig,
+    next_heartbeat: Instant,
+}
+
+impl Leaderless {
+    pub(crate) fn new(now: Instant, config: &LeaderlessConfig, replica: &mut Replica) -> Self {
+        let layout = replica.layout().cloned().unwrap_or_else(|| config.layout.clone());
+        Self {
+            placement: Placement::new(replica.config.node, layout),
+            detector: Detector::new(config.patience),
+            peers: BTreeMap::new(),
+            operations: Operations::numbered_from(replica.draw_number()),
+            handoff: Handoff::default(),
+            repairs: Repairs::new(config.repairs),
+            config: config.clone(),
+            next_heartbeat: now + replica.config.timing.heartbeat,
+        }
+    }
+
+    /// Sends a message if there is a way; says whether there is.
+    fn tell(&self, node: NodeId, message: Quorum, after: Lsn, context: &mut Context<'_>) -> bool {
+        let Some(link) = self.peers.get(&node) else { return false };
+        context.outbox.send(*link, &Message::Quorum(message), after);
+        true
+    }
+
+    fn is_live(&self, node: NodeId, now: Instant) -> bool {
+        node == self.placement.me() || (self.peers.contains_key(&node) && self.detector.is_live(node, now))
+    }
+}
+
+impl Topology for Leaderless {
+    fn peer_up(&mut self, node: NodeId, link: LinkId, _: Scope, context: &mut Context<'_>) {
+        self.peers.insert(node, link);
+        self.detector.heard(node, context.now.instant);
+        context.outbox.event(Event::PeerUp { node });
+        self.tell_layout(node, context);
+        self.hand_off_to(node, context);
+    }
+
+    fn peer_down(&mut self, node: NodeId, context: &mut Context<'_>) {
+        if self.peers.remove(&node).is_none() {
+            return;
+        }
+        context.outbox.event(Event::PeerDown { node });
+        self.detector.link_lost(node);
+        self.handoff.lost(node);
+        self.lose(node, context);
+    }
+
+    fn message(
+        &mut self,
+        peer: NodeId,
+        message: Message,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        self.detector.heard(peer, context.now.instant);
+        match message {
+            Message::Quorum(Quorum::Mint(mint)) => self.on_mint(peer, mint, context),
+            Message::Quorum(Quorum::Minted(minted)) => self.on_minted(peer, minted, context),
+            Message::Quorum(Quorum::Mutate(mutate)) => self.on_mutate(peer, &mutate, context),
+            Message::Quorum(Quorum::Mutated { request, refused }) => {
+                self.on_mutated(peer, request, refused, context);
+                Ok(())
+            }
+            Message::Quorum(Quorum::Fetch(fetch)) => self.on_fetch(peer, &fetch, context),
+            Message::Quorum(Quorum::Fetched { request, found }) => {
+                self.on_fetched(peer, request, found, context)
+            }
+            Message::Quorum(Quorum::Layout(layout)) => {
+                self.on_layout(peer, &layout, context);
+                Ok(())
+            }
+            Message::Greeting(_) | Message::Farewell(_) => Ok(()),
+            _ => Err(PeerError::Unexpected { what: "a message of another topology" }),
+        }
+    }
+
+    fn request(&mut self, id: RequestId, request: Request, context: &mut Context<'_>) -> Option<Request> {
+        self.on_request(id, request, context)
+    }
+
+    fn durable(&mut self, context: &mut Context<'_>) {
+        self.now_durable(context);
+        self.tend_ring(context);
+    }
+
+    fn timer(&mut self, context: &mut Context<'_>) -> bool {
+        self.tick(context);
+        if context.now.instant < self.next_heartbeat {
+            return false;
+        }
+        self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
+        self.expire_hints(context);
+        let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
+        for node in nodes {
+            // Also a sign of life.
+            self.tell_layout(node, context);
+            self.hand_off_to(node, context);
+        }
+        self.tend_ring(context);
+        true
+    }
+
+    fn next_timer(&self) -> Instant {
+        self.operations.next_deadline().map_or(self.next_heartbeat, |at| at.min(self.next_heartbeat))
+    }
+
+    fn evicted(&mut self, _: &mut Context<'_>) {}
+
+    fn peers(&self, _: &Replica) -> Vec<PeerStatus> {
+        self.peers.keys().map(|node| PeerStatus { node: *node, in_sync: false }).collect()
+    }
+
+    fn lags(&self, _: &Replica) -> Vec<(NodeId, Vec<Option<Lag>>)> {
+        self.peers.keys().map(|node| (*node, Vec::new())).collect()
+    }
+
+    fn stability(&self, replica: &Replica) -> (Vec<HoldsBack>, Vec<Vec<(ReplicaId, u64)>>) {
+        (Vec::new(), replica.partitions.iter().map(|_| Vec::new()).collect())
+    }
+
+    fn sessions(&self) -> usize {
+        0
+    }
+
+    fn largest_partial_state(&self) -> usize {
+        0
+    }
+
+    fn add_activity(&self, _: Option<NodeId>, _: &mut Activity) {}
+
+    #[cfg(feature = "_planted_bugs")]
+    fn plant(&mut self, _: crate::PlantedBug) {}
+
+    #[cfg(feature = "_planted_bugs")]
+    fn has_bug(&self, _: crate::PlantedBug) -> bool {
+        false
+    }
+}

@@ -1,0 +1,161 @@
+//! The operations that this node coordinates, by number.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use replication_log::Lsn;
+
+use super::coordinate::{ReadOp, WriteAction, WriteOp, WriteOptions};
+use super::found::KeyAnswer;
+use crate::engine::RequestId;
+use crate::node::NodeId;
+use crate::replica::{ItemKey, Write, Written};
+use crate::time::Instant;
+use crate::wire::MergedState;
+
+/// What is under way.
+#[derive(Debug, Default)]
+pub(super) struct Operations {
+    /// The number that was given out last. It begins at a random one, so that no answer to a request of before a restart
+    /// is taken for one to a request of now.
+    last: u64,
+    pub(super) writes: BTreeMap<u64, Writing>,
+    pub(super) reads: BTreeMap<u64, Reading>,
+    /// What this node itself has to say as soon as a record is durable.
+    own: BTreeMap<(Lsn, u64), Vec<Own>>,
+}
+
+/// A write under way.
+#[derive(Debug)]
+pub(super) struct Writing {
+    pub(super) op: WriteOp<NodeId>,
+    pub(super) client: RequestId,
+    /// The version of the ring, and the generation of it, by which its replicas were chosen.
+    pub(super) ring: (u64, u64),
+    /// Who carries it out.
+    pub(super) minter: NodeId,
+    /// What the others are told, once it is carried out, and the record that it rests on here.
+    pub(super) minted: Option<(Written, MergedState, Lsn)>,
+    /// What was asked for before there was anything to tell.
+    pub(super) held_back: VecDeque<WriteAction<NodeId>>,
+}
+
+/// A read under way.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) op: ReadOp<NodeId, KeyAnswer>,
+    pub(super) item: ItemKey,
+    pub(super) purpose: Purpose,
+    /// The version of the ring, and the generation of it, by which its replicas were chosen.
+    pub(super) ring: (u64, u64),
+    /// Whether a repair must not be left out.
+    pub(super) repairs_first: bool,
+}
+
+/// What a read is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// A client wants to know.
+    Answer(RequestId),
+    /// A write is to be on top of what there is.
+    Write { client: RequestId, write: Write, options: WriteOptions },
+    /// It was answered; what comes now leads to repairs.
+    Repairs,
+}
+
+/// What this node says to itself.
+#[derive(Debug)]
+pub(super) enum Own {
+    /// The write is durable here.
+    Acknowledged,
+    /// The state that was asked for.
+    Whole(KeyAnswer),
+    /// The repair is durable here.
+    Repaired,
+}
+
+impl Operations {
+    pub(super) fn numbered_from(last: u64) -> Self {
+        // Half of all numbers are left.
+        Self { last: last >> 1, ..Self::default() }
+    }
+
+    /// A number that no other operation has.
+    pub(super) fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.writes.len() + self.reads.len()
+    }
+
+    /// Notes what to say once a record is durable.
+    pub(super) fn when_durable(&mut self, lsn: Lsn, operation: u64, own: Own) {
+        self.own.entry((lsn, operation)).or_default().push(own);
+    }
+
+    /// The next of what may be said now.
+    pub(super) fn take_durable(&mut self, durable: Lsn) -> Option<(u64, Vec<Own>)> {
+        let first = self.own.first_entry().filter(|entry| entry.key().0 <= durable)?;
+        let ((_, operation), own) = first.remove_entry();
+        Some((operation, own))
+    }
+
+    /// When the next of them has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let writes = self.writes.values().filter_map(|writing| writing.op.next_deadline());
+        let reads = self.reads.values().filter_map(|reading| reading.op.next_deadline());
+        writes.chain(reads).min()
+    }
+
+    /// The generation of the ring in which the oldest of them began.
+    pub(super) fn oldest_generation(&self) -> Option<u64> {
+        let writes = self.writes.values().map(|writing| writing.ring.1);
+        writes.chain(self.reads.values().map(|reading| reading.ring.1)).min()
+    }
+}
+
+impl Operations {
+    /// All of them.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.writes.keys().chain(self.reads.keys()).copied().collect()
+    }
+
+    /// Those for which a time has come.
+    pub(super) fn due(&self, now: Instant) -> Vec<u64> {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let writes = self.writes.iter().filter(|(_, writing)| is_due(writing.op.next_deadline()));
+        let reads = self.reads.iter().filter(|(_, reading)| is_due(reading.op.next_deadline()));
+        writes.map(|(number, _)| *number).chain(reads.map(|(number, _)| *number)).collect()
+    }
+
+    /// Time has passed for one of them. Returns who had not answered when its time was up.
+    pub(super) fn tick(&mut self, number: u64, now: Instant) -> Vec<NodeId> {
+        let before = self.waiting_for(number);
+        if let Some(writing) = self.writes.get_mut(&number) {
+            writing.op.tick(now);
+        }
+        if let Some(reading) = self.reads.get_mut(&number) {
+            reading.op.tick(now);
+        }
+        let after = self.waiting_for(number);
+        before.into_iter().filter(|node| !after.contains(node)).collect()
+    }
+
+    /// There is no way to a node.
+    pub(super) fn unreachable(&mut self, number: u64, node: NodeId, now: Instant) {
+        if let Some(writing) = self.writes.get_mut(&number) {
+            writing.op.unreachable(node, now);
+        }
+        if let Some(reading) = self.reads.get_mut(&number) {
+            reading.op.unreachable(node, now);
+        }
+    }
+
+    fn waiting_for(&self, number: u64) -> Vec<NodeId> {
+        let writing = self.writes.get(&number).map(|writing| writing.op.report());
+        let reading = self.reads.get(&number).map(|reading| reading.op.report());
+        writing.or(reading).map(|report| report.waiting().to_vec()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,196 @@
+//! Reads: what replicas hold, compared, united and repaired.
+
+use replication_log::Lsn;
+
+use super::Leaderless;
+use super::coordinate::{Answer, Digest, Permit, ReadAction, ReadOp, ReadOptions, Refusal, Repair, Wanted};
+use super::found::{KeyAnswer, Place};
+use super::operations::{Own, Purpose, Reading};
+use crate::engine::{Context, PeerError, QuorumReply, Reply};
+use crate::node::NodeId;
+use crate::replica::{ItemKey, RunError};
+use crate::wire::{Fetch, Found, Mutate, Quorum};
+
+impl Leaderless {
+    /// Begins a read.
+    pub(super) fn begin_read(
+        &mut self,
+        item: ItemKey,
+        options: ReadOptions,
+        purpose: Purpose,
+        context: &mut Context<'_>,
+    ) {
+        let partition = context.replica.partition_of(item.collection, &item.key);
+        if place_of(&item, context).is_none() {
+            let error = RunError::UnknownCollection { collection: item.collection };
+            return self.answer(purpose, QuorumReply::Unreadable(error), context);
+        }
+        let replicas = self.readers_of(partition, &options, context);
+        let op = match ReadOp::new(replicas, options, context.now.instant) {
+            Ok(op) => op,
+            Err(error) => return self.answer(purpose, QuorumReply::Options(error), context),
+        };
+        let number = self.operations.number();
+        let ring = (self.placement.version(), self.placement.generation());
+        let repairs_first = options.repair == Repair::Before;
+        self.operations.reads.insert(number, Reading { op, item, purpose, ring, repairs_first });
+        self.drive_read(number, context);
+    }
+
+    /// Does what a read asks for.
+    pub(super) fn drive_read(&mut self, number: u64, context: &mut Context<'_>) {
+        while let Some(action) =
+            self.operations.reads.get_mut(&number).and_then(|reading| reading.op.poll())
+        {
+            match action {
+                ReadAction::Ask { node, wanted, .. } => self.ask_to_read(number, node, wanted, context),
+                ReadAction::Repair { node, delta } => self.repair(number, node, &delta, context),
+                ReadAction::Reply(reached) => {
+                    let Some(reading) = self.operations.reads.get_mut(&number) else { return };
+                    let purpose = core::mem::replace(&mut reading.purpose, Purpose::Repairs);
+                    match (reached, purpose) {
+                        (Ok(read), Purpose::Answer(client)) => {
+                            let reply = QuorumReply::Read { cell: read.data.cell(), report: read.report };
+                            context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
+                        }
+                        (Ok(read), Purpose::Write { client, write, options }) => {
+                            let seen = self.missing_here(&reading_place(&read.data), &read.data, context);
+                            self.begin_write(client, write, options, seen, context);
+                        }
+                        (Err(unmet), purpose) => self.answer(purpose, QuorumReply::Unmet(unmet), context),
+                        (Ok(_), Purpose::Repairs) => {}
+                    }
+                }
+                ReadAction::Over => {
+                    self.operations.reads.remove(&number);
+                }
+            }
+        }
+    }
+
+    /// What was read that the node which carries out the write may not hold.
+    fn missing_here(
+        &self,
+        place: &Place,
+        read: &KeyAnswer,
+        context: &Context<'_>,
+    ) -> Option<crate::wire::MergedState> {
+        let state = context.replica.whole_state(&place.item).ok()?;
+        let here = KeyAnswer::read(place, state).ok()?;
+        if self.placement.holds(self.placement.me(), place.partition) {
+            return read.lacking(&here).map(|lacking| lacking.told());
+        }
+        // Another node carries it out, which may hold nothing.
+        let nothing = KeyAnswer::read(place, crate::wire::KeyState::default()).ok()?;
+        read.lacking(&nothing).map(|lacking| lacking.told())
+    }
+
+    fn ask_to_read(&mut self, number: u64, node: NodeId, wanted: Wanted, context: &mut Context<'_>) {
+        let Some(reading) = self.operations.reads.get(&number) else { return };
+        let (item, ring) = (reading.item.clone(), reading.ring.0);
+        if node == self.placement.me() {
+            return self.read_here(number, &item, context);
+        }
+        let fetch = Fetch { request: number, ring, item, wanted };
+        if !self.tell(node, Quorum::Fetch(fetch), Lsn::ZERO, context)
+            && let Some(reading) = self.operations.reads.get_mut(&number)
+        {
+            reading.op.unreachable(node, context.now.instant);
+        }
+    }
+
+    /// This node asks itself. What it holds counts as soon as it is durable.
+    fn read_here(&mut self, number: u64, item: &ItemKey, context: &mut Context<'_>) {
+        let Some(place) = place_of(item, context) else { return };
+        let here = context.replica.whole_state(item).ok();
+        let Some(here) = here.and_then(|state| KeyAnswer::read(&place, state).ok()) else { return };
+        let lsn = context.replica.rests_on(place.partition, item);
+        self.operations.when_durable(lsn, number, Own::Whole(here));
+        self.now_durable(context);
+    }
+
+    /// A replica is behind.
+    fn repair(&mut self, number: u64, node: NodeId, delta: &KeyAnswer, context: &mut Context<'_>) {
+        let Some(reading) = self.operations.reads.get(&number) else { return };
+        let (ring, now) = (reading.ring.0, context.now.instant);
+        let told = delta.told();
+        let key = crdt_core::digest_of(&told.key);
+        let version = crdt_core::digest_of(&told.state);
+        if !reading.repairs_first && self.repairs.permit(key, version, node, now) != Permit::Granted {
+            if let Some(reading) = self.operations.reads.get_mut(&number) {
+                reading.op.refused(node, Refusal::Overloaded, now);
+            }
+            return;
+        }
+        context.outbox.counters.read_repairs += 1;
+        if node == self.placement.me() {
+            match super::take_in(&told, context) {
+                Ok(lsn) => self.operations.when_durable(lsn, number, Own::Repaired),
+                Err(_) => self.refuse_read(number, node, Refusal::TooLarge, context),
+            }
+            return self.now_durable(context);
+        }
+        let mutate = Mutate { request: number, ring, in_place_of: None, told };
+        if !self.tell(node, Quorum::Mutate(mutate), Lsn::ZERO, context)
+            && let Some(reading) = self.operations.reads.get_mut(&number)
+        {
+            reading.op.unreachable(node, now);
+        }
+    }
+
+    /// Another node said what it holds.
+    pub(super) fn on_fetched(
+        &mut self,
+        peer: NodeId,
+        request: u64,
+        found: Found,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        let now = context.now.instant;
+        let Some(reading) = self.operations.reads.get_mut(&request) else { return Ok(()) };
+        match found {
+            Found::Digest(digest) => {
+                reading.op.digest(peer, digest.map_or(Digest::NotFound, Digest::Of), now);
+            }
+            Found::Refused(why) => reading.op.refused(peer, why, now),
+            Found::Whole(state) => {
+                let Some(place) = place_of(&reading.item, context) else { return Ok(()) };
+                let whole = KeyAnswer::read(&place, state).map_err(RunError::from)?;
+                reading.op.whole(peer, whole, now);
+            }
+        }
+        self.drive_read(request, context);
+        Ok(())
+    }
+
+    pub(super) fn refuse_read(&mut self, number: u64, node: NodeId, why: Refusal, context: &mut Context<'_>) {
+        if let Some(reading) = self.operations.reads.get_mut(&number) {
+            reading.op.refused(node, why, context.now.instant);
+        }
+    }
+
+    /// Tells whoever waits for a read.
+    fn answer(&self, purpose: Purpose, reply: QuorumReply, context: &mut Context<'_>) {
+        match purpose {
+            Purpose::Answer(client) | Purpose::Write { client, .. } => {
+                context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
+            }
+            Purpose::Repairs => {}
+        }
+    }
+}
+
+/// Where a key is; none where its collection is not declared.
+pub(super) fn place_of(item: &ItemKey, context: &Context<'_>) -> Option<Place> {
+    let kind = context.replica.registry.get(item.collection)?.kind;
+    Some(Place {
+        partition: context.replica.partition_of(item.collection, &item.key),
+        item: item.clone(),
+        kind,
+        limits: context.replica.config.limits.codec(),
+    })
+}
+
+fn reading_place(answer: &KeyAnswer) -> Place {
+    answer.place().clone()
+}

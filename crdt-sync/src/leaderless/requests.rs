@@ -1,0 +1,132 @@
+//! What clients ask for, and whom that concerns.
+
+use alloc::vec::Vec;
+
+use replication_log::Lsn;
+
+use super::Leaderless;
+use super::coordinate::{Fallbacks, ReadOptions, Replicas, WriteOptions};
+use super::operations::Purpose;
+use crate::engine::{Context, QuorumReply, Reply, Request, RequestId};
+use crate::node::NodeId;
+use crate::placement::Change;
+use crate::replica::{ItemKey, WriteError};
+
+impl Leaderless {
+    /// Answers what takes more than this node's data; returns the rest.
+    pub(super) fn on_request(
+        &mut self,
+        id: RequestId,
+        request: Request,
+        context: &mut Context<'_>,
+    ) -> Option<Request> {
+        match request {
+            Request::QuorumWrite { write, options, read_first } => {
+                if let Some(reply) = self.refusal(context) {
+                    context.outbox.reply(id, reply, Lsn::ZERO);
+                } else if let Some(read) = read_first {
+                    let item = ItemKey { collection: write.collection, key: write.key.clone() };
+                    self.begin_read(item, read, Purpose::Write { client: id, write, options }, context);
+                } else {
+                    self.begin_write(id, write, options, None, context);
+                }
+                None
+            }
+            Request::QuorumRead { item, options } => {
+                match self.refusal(context) {
+                    Some(reply) => context.outbox.reply(id, reply, Lsn::ZERO),
+                    None => self.begin_read(item, options, Purpose::Answer(id), context),
+                }
+                None
+            }
+            Request::Write(writes) => {
+                self.on_plain_write(id, writes, context);
+                None
+            }
+            Request::ChangeRing(change) => {
+                self.on_change(id, &change, context);
+                None
+            }
+            Request::Retire { node } => {
+                self.on_change(id, &Change::Remove(Vec::from([node])), context);
+                None
+            }
+            // What this node holds, whatever others do.
+            own => Some(own),
+        }
+    }
+
+    /// Why nothing can be begun now.
+    fn refusal(&self, context: &Context<'_>) -> Option<Reply> {
+        let limit = context.replica.config.limits.max_waiting;
+        if self.operations.len() + context.outbox.waiting() >= limit {
+            return Some(Reply::Overloaded);
+        }
+        let known = self.placement.version() > 0;
+        (!known).then_some(Reply::Quorum(QuorumReply::NoRing))
+    }
+
+    /// A write without a word about quorums: at the default level, one at a time.
+    fn on_plain_write(&mut self, id: RequestId, mut writes: Vec<crate::replica::Write>, context: &mut Context<'_>) {
+        let (Some(write), true) = (writes.pop(), writes.is_empty()) else {
+            let refused = WriteError::OneAtATime;
+            return context.outbox.reply(id, Reply::Refused(refused), Lsn::ZERO);
+        };
+        match self.refusal(context) {
+            Some(reply) => context.outbox.reply(id, reply, Lsn::ZERO),
+            None => self.begin_write(id, write, WriteOptions::default(), None, context),
+        }
+    }
+
+    /// Who holds a partition, and who may stand in, for a write.
+    pub(super) fn writers_of(&self, partition: u16, options: &WriteOptions, context: &Context<'_>) -> Replicas<NodeId> {
+        let sets = self.placement.write_sets(partition);
+        let n = self.placement.layout().shape().replicas.into();
+        let replicas = Replicas::new(n, sets.first);
+        let replicas = match sets.second {
+            Some(second) => replicas.jointly_with(n, second),
+            None => replicas,
+        };
+        self.staffed(replicas, partition, options.fallbacks, context)
+    }
+
+    /// The same for a read.
+    pub(super) fn readers_of(&self, partition: u16, options: &ReadOptions, context: &Context<'_>) -> Replicas<NodeId> {
+        let n = self.placement.layout().shape().replicas.into();
+        let replicas = Replicas::new(n, self.placement.read_set(partition));
+        let replicas = self.staffed(replicas, partition, options.fallbacks, context);
+        let me = self.placement.me();
+        let is_asked = self.placement.read_set(partition).any(|node| node == me);
+        if is_asked { replicas.coordinated_by(me) } else { replicas }
+    }
+
+    fn staffed(
+        &self,
+        replicas: Replicas<NodeId>,
+        partition: u16,
+        fallbacks: Fallbacks,
+        context: &Context<'_>,
+    ) -> Replicas<NodeId> {
+        let now = context.now.instant;
+        let down = self.placement.preference_list(partition).filter(|node| !self.is_live(*node, now));
+        let fenced = self.placement.layout().fenced();
+        let replicas = replicas.believed_down(down.chain(fenced));
+        match fallbacks {
+            Fallbacks::Strict => replicas,
+            Fallbacks::Sloppy => replicas.with_fallbacks(self.placement.fallbacks(partition)),
+        }
+    }
+
+    /// The first node of the preference list that seems alive and may carry out a write.
+    pub(super) fn first_live(&self, partition: u16, fallbacks: Fallbacks, context: &Context<'_>) -> Option<NodeId> {
+        let (me, now) = (self.placement.me(), context.now.instant);
+        if self.placement.holds(me, partition) {
+            return Some(me);
+        }
+        let mut list = self.placement.preference_list(partition);
+        list.find(|node| {
+            let may = fallbacks == Fallbacks::Sloppy || self.placement.holds(*node, partition);
+            may && self.is_live(*node, now)
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! Writes: carried out by one replica, told to the others.
+
+use alloc::collections::VecDeque;
+
+use replication_log::Lsn;
+
+use super::Leaderless;
+use super::coordinate::{Refusal, WriteAction, WriteOp, WriteOptions};
+use super::operations::{Own, Writing};
+use crate::engine::{Context, Event, PeerError, QuorumReply, Reply, RequestId};
+use crate::node::NodeId;
+use crate::replica::{HintError, Write, WriteError, Written};
+use crate::wire::{MergedState, Mint, Minted, Mutate, Quorum, Unminted};
+
+impl Leaderless {
+    /// Begins a write. `seen` is what a read found before it.
+    pub(super) fn begin_write(
+        &mut self,
+        client: RequestId,
+        write: Write,
+        options: WriteOptions,
+        seen: Option<MergedState>,
+        context: &mut Context<'_>,
+    ) {
+        let partition = context.replica.partition_of(write.collection, &write.key);
+        let replicas = self.writers_of(partition, &options, context);
+        let Some(minter) = self.first_live(partition, options.fallbacks, context) else {
+            return self.refuse_write(client, WriteOp::new(replicas, options, context.now.instant), context);
+        };
+        let op = match WriteOp::new(replicas.coordinated_by(minter), options, context.now.instant) {
+            Ok(op) if op.outcome() != quorum::Outcome::Impossible => op,
+            refused => return self.refuse_write(client, refused, context),
+        };
+        let number = self.operations.number();
+        let ring = (self.placement.version(), self.placement.generation());
+        let mut writing = Writing { op, client, ring, minter, minted: None, held_back: VecDeque::new() };
+        let mut in_place_of = None;
+        while let Some(action) = writing.op.poll() {
+            if let WriteAction::Ask { node, in_place_of: owner } = action
+                && node == minter
+            {
+                in_place_of = owner;
+            }
+            writing.held_back.push_back(action);
+        }
+        self.operations.writes.insert(number, writing);
+        let mint = Mint { request: number, ring: ring.0, in_place_of, seen, write };
+        if minter == self.placement.me() {
+            let outcome = self.mint(&mint, context);
+            self.minted(number, outcome.map(|(written, told, lsn)| (written, told, lsn)), context);
+        } else if !self.tell(minter, Quorum::Mint(mint), Lsn::ZERO, context) {
+            self.lose_write(number, context);
+        }
+    }
+
+    /// A write that cannot reach its level, whoever answers, is not begun.
+    fn refuse_write(
+        &self,
+        client: RequestId,
+        refused: Result<WriteOp<NodeId>, super::coordinate::OptionsError>,
+        context: &mut Context<'_>,
+    ) {
+        let reply = match refused {
+            Err(error) => QuorumReply::Options(error),
+            Ok(mut op) => {
+                let replied = core::iter::from_fn(|| op.poll()).find_map(|action| match action {
+                    WriteAction::Reply(Err(unmet)) => Some(unmet),
+                    _ => None,
+                });
+                replied.map_or(QuorumReply::NobodyLive, |unmet| QuorumReply::NotBegun(unmet))
+            }
+        };
+        context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
+    }
+
+    /// Carries out a write here, be it for a client or for another coordinator.
+    pub(super) fn mint(
+        &mut self,
+        mint: &Mint,
+        context: &mut Context<'_>,
+    ) -> Result<(Written, MergedState, Lsn), Unminted> {
+        if let Some(seen) = &mint.seen {
+            super::take_in(seen, context).map_err(|_| Unminted::Refused(Refusal::TooLarge))?;
+        }
+        let mutation = context
+            .replica
+            .write_mutation(&mint.write, context.now.wall)
+            .map_err(|error: WriteError| Unminted::Impossible(error))?;
+        let mut lsn = mutation.written.lsn.max(context.replica.journal.last());
+        if let Some(owner) = mint.in_place_of {
+            let kept = context.replica.keep_hint(owner, &mutation.told, context.now.wall);
+            lsn = lsn.max(kept.map_err(|_| Unminted::Refused(Refusal::Overloaded))?);
+        }
+        Ok((mutation.written, mutation.told, lsn))
+    }
+
+    /// Another node carried out a write, or did not.
+    pub(super) fn on_minted(
+        &mut self,
+        peer: NodeId,
+        minted: Minted,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        let Minted { request, outcome } = minted;
+        let expected = self.operations.writes.get(&request);
+        if !expected.is_some_and(|writing| writing.minter == peer && writing.minted.is_none()) {
+            return Ok(());
+        }
+        self.minted(request, outcome.map(|(written, told)| (written, told, Lsn::ZERO)), context);
+        Ok(())
+    }
+
+    fn minted(
+        &mut self,
+        number: u64,
+        outcome: Result<(Written, MergedState, Lsn), Unminted>,
+        context: &mut Context<'_>,
+    ) {
+        match outcome {
+            Ok((written, told, lsn)) => {
+                let Some(writing) = self.operations.writes.get_mut(&number) else { return };
+                writing.minted = Some((written, told, lsn));
+                if writing.minter == self.placement.me() {
+                    self.operations.when_durable(lsn, number, Own::Acknowledged);
+                } else {
+                    writing.op.acknowledged(writing.minter, context.now.instant);
+                }
+                self.drive_write(number, context);
+            }
+            Err(unminted) => {
+                let Some(writing) = self.operations.writes.remove(&number) else { return };
+                let reply = match unminted {
+                    Unminted::Impossible(error) => Reply::Refused(error),
+                    Unminted::Refused(why) => {
+                        Reply::Quorum(QuorumReply::Refused { by: writing.minter, why })
+                    }
+                };
+                context.outbox.reply(writing.client, reply, Lsn::ZERO);
+            }
+        }
+    }
+
+    /// Does what a write asks for.
+    pub(super) fn drive_write(&mut self, number: u64, context: &mut Context<'_>) {
+        while let Some(action) = self.next_of_write(number) {
+            match action {
+                WriteAction::Ask { node, in_place_of } => self.ask_to_write(number, node, in_place_of, context),
+                WriteAction::Hint { owner } => self.keep_own_hint(number, owner, context),
+                WriteAction::Reply(reached) => {
+                    let Some(writing) = self.operations.writes.get(&number) else { return };
+                    let reply = match (reached, &writing.minted) {
+                        (Ok(report), Some((written, ..))) => {
+                            QuorumReply::Written { written: written.clone(), report }
+                        }
+                        (Err(unmet), _) => QuorumReply::Unmet(unmet),
+                        // Nobody can have acknowledged what was not carried out.
+                        (Ok(_), None) => QuorumReply::Lost { by: writing.minter },
+                    };
+                    context.outbox.reply(writing.client, Reply::Quorum(reply), Lsn::ZERO);
+                }
+                WriteAction::Over => {
+                    self.operations.writes.remove(&number);
+                }
+            }
+        }
+    }
+
+    /// The next thing to do for a write; what needs what is to be told waits for it.
+    fn next_of_write(&mut self, number: u64) -> Option<WriteAction<NodeId>> {
+        let writing = self.operations.writes.get_mut(&number)?;
+        if writing.minted.is_some()
+            && let Some(action) = writing.held_back.pop_front()
+        {
+            return Some(action);
+        }
+        loop {
+            let action = writing.op.poll()?;
+            let waits = matches!(action, WriteAction::Ask { .. } | WriteAction::Hint { .. });
+            if writing.minted.is_some() || !waits {
+                return Some(action);
+            }
+            writing.held_back.push_back(action);
+        }
+    }
+
+    fn ask_to_write(
+        &mut self,
+        number: u64,
+        node: NodeId,
+        in_place_of: Option<NodeId>,
+        context: &mut Context<'_>,
+    ) {
+        let Some(writing) = self.operations.writes.get(&number) else { return };
+        let Some((_, told, lsn)) = &writing.minted else { return };
+        // Who carried it out has it, and was told whose place it takes.
+        if node == writing.minter {
+            return;
+        }
+        let (told, lsn, ring) = (told.clone(), *lsn, writing.ring.0);
+        if node == self.placement.me() {
+            return self.take_own_part(number, &told, in_place_of, context);
+        }
+        let mutate = Mutate { request: number, ring, in_place_of, told };
+        if !self.tell(node, Quorum::Mutate(mutate), lsn, context)
+            && let Some(writing) = self.operations.writes.get_mut(&number)
+        {
+            writing.op.unreachable(node, context.now.instant);
+        }
+    }
+
+    /// This node is asked by itself, for a write that another one carried out.
+    fn take_own_part(
+        &mut self,
+        number: u64,
+        told: &MergedState,
+        in_place_of: Option<NodeId>,
+        context: &mut Context<'_>,
+    ) {
+        match self.take_part(told, in_place_of, context) {
+            Ok(lsn) => self.operations.when_durable(lsn, number, Own::Acknowledged),
+            Err(why) => {
+                let (me, now) = (self.placement.me(), context.now.instant);
+                if let Some(writing) = self.operations.writes.get_mut(&number) {
+                    writing.op.refused(me, why, now);
+                }
+            }
+        }
+    }
+
+    /// A primary has not got the write, and nobody keeps it for it.
+    fn keep_own_hint(&mut self, number: u64, owner: NodeId, context: &mut Context<'_>) {
+        let told = self.operations.writes.get(&number).and_then(|writing| writing.minted.as_ref());
+        let Some((_, told, _)) = told else { return };
+        // A primary that is this node itself took no part; the next comparison brings it what it missed.
+        if owner == self.placement.me() {
+            return;
+        }
+        if let Err(HintError::Full { .. }) = context.replica.keep_hint(owner, told, context.now.wall) {
+            context.outbox.event(Event::HintRefused { owner, partition: told.partition });
+        }
+    }
+
+    /// The node that was to carry out a write is gone: nobody knows whether it did.
+    pub(super) fn lose_write(&mut self, number: u64, context: &mut Context<'_>) {
+        if let Some(writing) = self.operations.writes.remove(&number) {
+            let reply = Reply::Quorum(QuorumReply::Lost { by: writing.minter });
+            context.outbox.reply(writing.client, reply, Lsn::ZERO);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What nodes of a leaderless cluster say to each other.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crdt_core::{CausalContext, Dot};
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Bytes;
+use crate::collection::CollectionId;
+use crate::leaderless::coordinate::{Refusal, Wanted};
+use crate::node::NodeId;
+use crate::placement::Layout;
+use crate::replica::{ItemKey, Write, WriteError, Written};
+
+/// A message of a leaderless cluster. Requests are answered by number, and name the version of the ring by which the
+/// receiver was chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Quorum {
+    /// Carry out a write: the receiver holds the key, or stands in for a node that does.
+    Mint(Mint),
+    /// What became of it.
+    Minted(Minted),
+    /// Take in what was written elsewhere.
+    Mutate(Mutate),
+    /// It is durable here, or was refused.
+    Mutated {
+        /// The number of the request.
+        request: u64,
+        /// Why not.
+        refused: Option<Refusal>,
+    },
+    /// Say what is held under a key.
+    Fetch(Fetch),
+    /// This is.
+    Fetched {
+        /// The number of the request.
+        request: u64,
+        /// What is held.
+        found: Found,
+    },
+    /// What the sender knows of the ring.
+    Layout(Box<Layout>),
+}
+
+/// A write to be carried out by another node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mint {
+    /// The number of the request.
+    pub request: u64,
+    /// The version of the sender's ring.
+    pub ring: u64,
+    /// The primary for which the receiver stands in; it keeps a hint for it.
+    pub in_place_of: Option<NodeId>,
+    /// What the writer saw, where it saw more than the receiver may hold.
+    pub seen: Option<MergedState>,
+    /// The write.
+    pub write: Write,
+}
+
+/// What became of a [`Mint`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Minted {
+    /// The number of the request.
+    pub request: u64,
+    /// What was written and what the others are to be told of it, or why nothing was.
+    pub outcome: Result<(Written, MergedState), Unminted>,
+}
+
+/// Why a write was not carried out. Nothing of it is anywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unminted {
+    /// The node does not do it.
+    Refused(Refusal),
+    /// The write cannot be done.
+    Impossible(WriteError),
+}
+
+/// Something to be taken in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mutate {
+    /// The number of the request.
+    pub request: u64,
+    /// The version of the sender's ring.
+    pub ring: u64,
+    /// The primary for which the receiver stands in; it keeps a hint for it.
+    pub in_place_of: Option<NodeId>,
+    /// What to take in.
+    pub told: MergedState,
+}
+
+/// A question for what is held under a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// The number of the request.
+    pub request: u64,
+    /// The version of the sender's ring.
+    pub ring: u64,
+    /// Which key.
+    pub item: ItemKey,
+    /// The digest or the state.
+    pub wanted: Wanted,
+}
+
+/// What is held under a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Found {
+    /// The digest of the state; `None` when nothing is held.
+    Digest(Option<u128>),
+    /// The state, and what was seen of it.
+    Whole(KeyState),
+    /// The node does not say.
+    Refused(Refusal),
+}
+
+/// A state with exactly the dots it carries and those it covers. It can be joined in any order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedState {
+    /// The partition of the key.
+    pub partition: u16,
+    /// The collection of the key.
+    pub collection: CollectionId,
+    /// The key.
+    pub key: Bytes,
+    /// The state; no bytes when nothing is left.
+    pub state: Bytes,
+    /// The dots that it covers and does not carry, ascending.
+    pub removed: Vec<Dot>,
+}
+
+/// What a replica holds under a key, and all that it has seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeyState {
+    /// The state; no bytes when nothing is held.
+    pub state: Bytes,
+    /// The context of the key's partition, for a set; empty for other kinds, which do not need it.
+    pub context: CausalContext,
+}
