@@ -41,7 +41,7 @@ pub use engine::{
     Request, RequestId, SessionReport, Status,
 };
 pub use entry::{Chain, Delta, Entry, Position};
-pub use limits::{Limits, Timing};
+pub use limits::{Limits, Timing, TimingError};
 pub use membership::{
     FinalFrontier, Forgotten, HoldsBack, Member, Membership, MembershipError, Rejoin, RejoinError,
     RetireError, Unacknowledged, Unseen,

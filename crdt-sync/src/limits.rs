@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use thiserror::Error;
+
 use crate::merkle;
 
 /// Bytes of one part of a checkpoint: a state, or a partition's standing. The writer gives up above it, and the
@@ -52,6 +54,13 @@ pub struct Limits {
     pub max_waiting: usize,
     /// Bytes of a session's token. A longer one is refused, and so is a request that would make one longer.
     pub max_token: usize,
+    /// Keys of other nodes for which something that they missed is kept, counted once per node. A further hint is not
+    /// kept, and the partition is marked to be compared instead.
+    pub max_hints: usize,
+    /// Bytes of all hints, with the same policy. Checkpoints hold them, too.
+    pub max_hint_bytes: usize,
+    /// Bytes of the hints for one node, with the same policy.
+    pub max_hint_bytes_per_owner: usize,
     /// Bounds on a Merkle session.
     pub merkle: merkle::Limits,
 }
@@ -78,6 +87,9 @@ impl Default for Limits {
             part_size: 64 << 10,
             max_waiting: 1 << 16,
             max_token: 32 << 10,
+            max_hints: 1 << 17,
+            max_hint_bytes: 128 << 20,
+            max_hint_bytes_per_owner: 32 << 20,
             merkle: merkle::Limits::default(),
         }
     }
@@ -125,6 +137,26 @@ pub struct Timing {
     pub first_contact_entries: u64,
     /// How far a clock may run ahead before a write is refused.
     pub max_drift: Duration,
+    /// What a node missed is kept for it for at most this long. Less than `tombstone_horizon`: what is delivered later
+    /// might bring back what was deleted and forgotten meanwhile.
+    pub hint_lifetime: Duration,
+    /// A deleted document is not forgotten before this much time has passed, where no members agree on it: whatever
+    /// was written before must have arrived by then, or never.
+    pub tombstone_horizon: Duration,
+}
+
+/// Spans that contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TimingError {
+    /// A hint could be delivered after the deletion of what it writes to was forgotten.
+    #[error("hints live for {lifetime:?}, which is not less than the tombstone horizon, {horizon:?}")]
+    HintsOutliveDeletions {
+        /// How long hints live.
+        lifetime: Duration,
+        /// When deletions may be forgotten.
+        horizon: Duration,
+    },
 }
 
 impl Timing {
@@ -139,7 +171,19 @@ impl Timing {
         catch_up_entries: 4_096,
         first_contact_entries: 64,
         max_drift: Duration::from_secs(60),
+        hint_lifetime: Duration::from_secs(3 * 60 * 60),
+        tombstone_horizon: Duration::from_secs(10 * 24 * 60 * 60),
     };
+
+    /// Whether the spans go together.
+    pub(crate) fn check(&self) -> Result<(), TimingError> {
+        let (lifetime, horizon) = (self.hint_lifetime, self.tombstone_horizon);
+        if lifetime < horizon {
+            Ok(())
+        } else {
+            Err(TimingError::HintsOutliveDeletions { lifetime, horizon })
+        }
+    }
 }
 
 impl Default for Timing {

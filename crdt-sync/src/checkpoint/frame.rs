@@ -44,6 +44,8 @@ pub(super) enum Frame {
     Cells(CellsFrame),
     /// Nothing follows.
     End,
+    /// More records like those of the head, behind it and before the first partition.
+    Records(Vec<JournalRecord>),
 }
 
 /// What does not belong to one partition.

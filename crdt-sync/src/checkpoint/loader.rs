@@ -85,6 +85,7 @@ impl Loader {
             Frame::Head(head) if self.lsn.is_none() => self.head(head),
             _ if self.lsn.is_none() || self.ended => Err(disorder("where the head and the end are").into()),
             Frame::Head(_) => Err(disorder("a second head").into()),
+            Frame::Records(records) => self.records(records),
             Frame::Partition { number, standing } => self.begin_partition(number, standing),
             Frame::Retained { run, lsns } => Ok(self.retained(run, &lsns)?),
             Frame::Cells(cells) => self.cells(cells),
@@ -110,6 +111,19 @@ impl Loader {
         }
         self.replica.restore_stamps(head.issued, head.clock, self.wall);
         self.lsn = Some(lsn);
+        Ok(())
+    }
+
+    fn records(&mut self, records: Vec<JournalRecord>) -> Result<(), RecoverError> {
+        let Some(lsn) = self.lsn.filter(|_| self.partition.is_none()) else {
+            return Err(disorder("records behind the first partition").into());
+        };
+        for record in records {
+            if !matches!(record, JournalRecord::HintHeld(_)) {
+                return Err(disorder("records that belong into the head").into());
+            }
+            self.replica.replay(record, lsn, false, self.wall)?;
+        }
         Ok(())
     }
 

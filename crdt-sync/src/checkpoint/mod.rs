@@ -14,7 +14,7 @@
 //! out, and a peer that would have needed them reconciles by a session, as it would have had to anyway.
 //!
 //! ```text
-//! magic, version │ head │ partition 0: standing, retained entries .., cells .. │ partition 1: .. │ end
+//! magic, version │ head │ hints .. │ partition 0: standing, retained entries .., cells .. │ partition 1: .. │ end
 //! ```
 //!
 //! Whoever stores the bytes sees to it that damage is noticed: they are meant for the snapshots of `replication-log`.

@@ -1,6 +1,7 @@
 //! Giving a checkpoint out, piece by piece.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use crdt_core::ReplicaId;
 use replication_log::Lsn;
@@ -10,7 +11,7 @@ use super::frame::{self, FULL, Frame, Head, START};
 use super::images::Walked;
 use crate::entry::Position;
 use crate::history::History;
-use crate::replica::{Partition, Replica};
+use crate::replica::{JournalRecord, Partition, Replica};
 use crate::wire::{Run, Standing};
 
 /// What comes next of a checkpoint that is being made.
@@ -38,15 +39,23 @@ pub enum CheckpointPiece {
 pub(crate) struct Writer {
     lsn: Lsn,
     head: Option<Head>,
+    /// What was kept for other nodes, in frames.
+    hints: alloc::vec::IntoIter<Vec<JournalRecord>>,
     /// Where each partition stood at the record.
     standings: Vec<Standing>,
     stage: Stage,
 }
 
+/// What a hint takes up beside its key, state and dots, about.
+const HINT: usize = 64;
+/// What a dot does.
+const DOT: usize = 20;
+
 /// What is given out next.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Head,
+    Hints,
     Partition(u16),
     /// Entries of the origin at this index of the standing's heads, above this sequence.
     Retained {
@@ -62,7 +71,7 @@ enum Stage {
 impl Writer {
     /// Begins a checkpoint of the replica as it is now, which is what its journal says up to the last record.
     ///
-    /// O(origins and ranges of the contexts); cells and entries are looked at later.
+    /// O(origins and ranges of the contexts, and bytes of the hints); cells and entries are looked at later.
     pub(crate) fn begin(replica: &mut Replica) -> Self {
         let standings = replica.partitions.iter().map(Partition::standing).collect();
         for partition in &mut replica.partitions {
@@ -71,7 +80,8 @@ impl Writer {
         let lsn = replica.journal.last();
         let (issued, clock) = replica.stamps();
         let head = Head { lsn: lsn.get(), records: replica.records_of_head(), issued, clock };
-        Self { lsn, head: Some(head), standings, stage: Stage::Head }
+        let hints = framed(replica.records_of_hints()).into_iter();
+        Self { lsn, head: Some(head), hints, standings, stage: Stage::Head }
     }
 
     /// The record it stands for.
@@ -117,8 +127,12 @@ impl Writer {
                     out.extend_from_slice(&START);
                     frame::put(&Frame::Head(head), out)?;
                 }
-                self.stage = self.partition_or_end(0);
+                self.stage = Stage::Hints;
             }
+            Stage::Hints => match self.hints.next() {
+                Some(records) => frame::put(&Frame::Records(records), out)?,
+                None => self.stage = self.partition_or_end(0),
+            },
             Stage::Partition(number) => {
                 let standing = self.standing(number).clone();
                 frame::put(&Frame::Partition { number, standing }, out)?;
@@ -172,6 +186,26 @@ impl Writer {
         self.stage = Stage::Retained { number, index, above };
         frame::put(&Frame::Retained { run, lsns }, out)
     }
+}
+
+/// Records of hints in frames that are full, but for the last one.
+fn framed(records: impl Iterator<Item = JournalRecord>) -> Vec<Vec<JournalRecord>> {
+    let (mut frames, mut open, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for record in records {
+        if let JournalRecord::HintHeld(held) = &record {
+            let delta = &held.kept.delta;
+            bytes += HINT + delta.key.len() + delta.state.len() + DOT * delta.removed.len();
+        }
+        open.push(record);
+        if bytes >= FULL {
+            frames.push(mem::take(&mut open));
+            bytes = 0;
+        }
+    }
+    if !open.is_empty() {
+        frames.push(open);
+    }
+    frames
 }
 
 /// A frame full of what is retained of an origin above a sequence, up to its head of then.

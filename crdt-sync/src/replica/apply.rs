@@ -411,7 +411,12 @@ impl Replica {
         Ok(known.kind)
     }
 
-    fn check_key(&self, partition: u16, collection: CollectionId, key: &[u8]) -> Result<(), RunError> {
+    pub(super) fn check_key(
+        &self,
+        partition: u16,
+        collection: CollectionId,
+        key: &[u8],
+    ) -> Result<(), RunError> {
         if self.partition_of(collection, key) != partition {
             Err(RunError::ForeignKey { partition })
         } else if !self.config.scope.contains(collection, key) {
@@ -422,7 +427,7 @@ impl Replica {
     }
 
     /// No one but this node issues dots of its identity.
-    fn check_own_dots(&self, partition: u16, context: &CausalContext) -> Result<(), RunError> {
+    pub(super) fn check_own_dots(&self, partition: u16, context: &CausalContext) -> Result<(), RunError> {
         #[cfg(feature = "_planted_bugs")]
         if self.has_bug(crate::PlantedBug::IdentityKept) {
             return Ok(());

@@ -213,6 +213,7 @@ impl Cells {
 
     /// Takes a key out, whatever is held under it.
     pub(crate) fn forget(&mut self, key: &ItemKey, lsn: Lsn) {
+        self.keep_image(key);
         self.conflicts.note(key, &Cell::vacant(Kind::Document), lsn);
         self.remove(key);
     }

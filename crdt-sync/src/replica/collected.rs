@@ -86,7 +86,7 @@ impl Replica {
     }
 
     /// Forgets documents, and has the log say so: written again later, such a document is a new one.
-    fn forget(&mut self, partition: u16, documents: Vec<ItemKey>) {
+    pub(super) fn forget(&mut self, partition: u16, documents: Vec<ItemKey>) {
         let lsn = self.journal.upcoming();
         self.partition_mut(partition).forget(&documents, lsn);
         self.journal.append(&JournalRecord::Collected { partition, documents });

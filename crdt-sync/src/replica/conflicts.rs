@@ -102,7 +102,7 @@ impl Conflicts {
     }
 
     /// What changed since this was asked last.
-    fn take_turns(&mut self) -> impl Iterator<Item = Turn> {
+    pub(super) fn take_turns(&mut self) -> impl Iterator<Item = Turn> {
         mem::take(&mut self.changed).into_iter().map(|(item, (before, lsn))| {
             let now = self.contested.get(&item).copied().unwrap_or(1);
             Turn { item, before, now, lsn }

@@ -353,8 +353,8 @@ impl Draft<'_> {
         }
         .map_err(|cause| WriteError::Document { index, cause })?;
         self.versions.push(id);
-        let encoded = delta.encode_for_key(key);
-        Ok((!encoded.is_empty()).then(|| Delta::Document(encoded.into())))
+        // A version that was there already is nothing to tell.
+        Ok((!delta.is_empty()).then(|| Delta::Document(delta.encode_for_key(key).into())))
     }
 
     fn enter(&mut self, number: u16, write: &Write, stamp: Hlc, delta: Delta) -> Result<(), WriteError> {

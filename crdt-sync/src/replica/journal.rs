@@ -7,12 +7,14 @@ use replication_log::Lsn;
 use serde::{Deserialize, Serialize};
 
 use super::ItemKey;
+use super::hints::{HeldHint, KeptHint, SettledHint};
 use super::split::Split;
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
 use crate::node::NodeId;
 use crate::scope::Scope;
+use crate::time::WallTime;
 use crate::wire::{Excerpt, KnownForks, Run, Standing};
 
 /// A record of the log. Replaying all of them in order rebuilds the replica.
@@ -62,6 +64,38 @@ pub(crate) enum JournalRecord {
     Split(Split),
     /// Entries that a partial replica received: those in its scope, and how many were not.
     Excerpt(Excerpt),
+    /// Something that another node missed is kept for it.
+    HintKept(KeptHint),
+    /// What is kept for another node under one key, all of it. Only in checkpoints.
+    HintHeld(HeldHint),
+    /// Hints were delivered, got too old or moved on.
+    HintsSettled {
+        /// Whose.
+        owner: NodeId,
+        /// Which, and up to which record each.
+        hints: Vec<SettledHint>,
+    },
+    /// A node is gone for good: its hints are dropped, and what is known to be missing of them.
+    HintsDiscarded {
+        /// The node.
+        owner: NodeId,
+    },
+    /// A hint was not kept, or what was missing is made good.
+    HintsMissed {
+        /// Whose.
+        owner: NodeId,
+        /// The partition that must be compared.
+        partition: u16,
+        /// Whether it still must.
+        missed: bool,
+    },
+    /// The data of a partition was given up. An identity follows in the same batch.
+    Dropped {
+        /// The partition.
+        partition: u16,
+    },
+    /// Which record was the last one at what time, ascending: all such notes that are kept.
+    TimeNoted(Vec<(u64, WallTime)>),
 }
 
 /// What must be the same whenever the log is opened.
@@ -74,7 +108,8 @@ pub(crate) struct Founding {
     pub(crate) scope: Scope,
 }
 
-/// A state that was joined, reduced to what it said: it carries its own dots and those it removed.
+/// A state that was joined, reduced to what it said: it carries its own dots and those it removed. As a mutation it is
+/// also what replicas tell each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MergedState {
     pub(crate) partition: u16,

@@ -8,19 +8,33 @@ mod apply;
 mod cells;
 mod collected;
 mod conflicts;
+#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
+mod deletions;
 mod draft;
+#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
+mod dropped;
 mod excerpt;
 mod fork;
 #[cfg(test)]
 mod fork_tests;
+#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
+mod hints;
 mod journal;
 mod members;
+#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
+mod mutation;
 mod partition;
 mod replay;
 mod run_error;
 mod split;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
+mod told;
+#[cfg(test)]
+pub(crate) mod told_tests;
+#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
+mod unite;
 
 use alloc::vec::Vec;
 
@@ -35,9 +49,11 @@ pub(crate) use cells::Held;
 pub use cells::ItemKey;
 pub(crate) use collected::Coverage;
 use conflicts::LostWrite;
+use deletions::TimeNotes;
 
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use fork::Divided;
+use hints::Hints;
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};
 pub(crate) use replay::STORED;
@@ -152,6 +168,9 @@ pub(crate) struct Replica {
     pub(crate) journal: Journal,
     lost_writes: Vec<LostWrite>,
     pub(crate) members: Members,
+    /// What other nodes missed.
+    hints: Hints,
+    time_notes: TimeNotes,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -173,6 +192,8 @@ impl Replica {
             journal: Journal::after(Lsn::ZERO),
             lost_writes: Vec::new(),
             members: Members::new(config.node),
+            hints: Hints::default(),
+            time_notes: TimeNotes::default(),
             config,
             registry,
             partitions,

@@ -32,7 +32,9 @@ pub(crate) struct Partition {
     /// Deleted documents were forgotten here.
     pub(crate) has_forgotten: bool,
     pub(crate) forks: Forks,
-    max_revisions: usize,
+    /// The last record by which more was seen here and no cell changed.
+    pub(super) covered: Lsn,
+    pub(super) max_revisions: usize,
 }
 
 /// What joining a peer's state did.
@@ -59,6 +61,7 @@ impl Partition {
             ahead: Ahead::default(),
             has_forgotten: false,
             forks: Forks::default(),
+            covered: Lsn::ZERO,
             max_revisions,
         })
     }

@@ -8,13 +8,15 @@ use crdt_core::{Dot, Hlc, HlcClock, ReplicaId, WallTime};
 use replication_log::Lsn;
 use thiserror::Error;
 
+use super::deletions::TimeNotes;
 use super::journal::{Founding, JournalRecord, MergedState};
-use super::{Config, ItemKey, Partition, Replica};
+use super::{Config, Partition, Replica};
 use crate::bytes::Bytes;
-use crate::cell::{self, Cell, CellError};
+use crate::cell::{self, CellError};
 use crate::checkpoint::{self, RestoreError};
 use crate::collection::Registry;
 use crate::entry::Entry;
+use crate::limits::TimingError;
 use crate::merkle::TreeError;
 use crate::node::NodeId;
 use crate::rules::RuleError;
@@ -37,6 +39,9 @@ pub enum RecoverError {
     /// The rules do not fit the collections.
     #[error(transparent)]
     Rules(#[from] RuleError),
+    /// The spans of the configuration contradict each other.
+    #[error(transparent)]
+    Timing(#[from] TimingError),
     /// There must be at least one partition.
     #[error("a node needs at least one partition")]
     NoPartitions,
@@ -148,6 +153,7 @@ impl Replica {
         let registry =
             Registry::new(&config.collections).map_err(|name| RecoverError::DeclaredTwice { name })?;
         config.rules.check(&config.collections)?;
+        config.timing.check()?;
         if config.partitions == 0 {
             return Err(RecoverError::NoPartitions);
         }
@@ -185,8 +191,8 @@ impl Replica {
         }
     }
 
-    /// The records that make, on an empty replica, what a checkpoint tells nowhere else: everything but partitions
-    /// and clocks. The first is the founding, and every one holds for whatever comes after it.
+    /// The records that make, on an empty replica, what a checkpoint tells nowhere else: everything but partitions,
+    /// hints and clocks. The first is the founding, and every one holds for whatever comes after it.
     pub(crate) fn records_of_head(&self) -> Vec<JournalRecord> {
         let mut records = Vec::from([JournalRecord::Founded(self.founding())]);
         let own = self.partitions.first().into_iter().flat_map(|first| first.histories.own_of_partial());
@@ -194,6 +200,8 @@ impl Replica {
         records.push(JournalRecord::Identity(self.id));
         records.push(JournalRecord::Members(self.members.membership().clone()));
         records.extend(self.partitions.iter().flat_map(Partition::records_of_head));
+        records.extend(self.records_of_missed());
+        records.extend(self.time_notes.record());
         records
     }
 
@@ -279,6 +287,30 @@ impl Replica {
                 let divided = self.partition_mut(split.run.partition).split(&split, lsn);
                 divided.map(|_| ()).map_err(|_| RecoverError::OutOfOrder { lsn })
             }
+            JournalRecord::HintKept(kept) => self.replay_kept_hint(&kept, lsn),
+            JournalRecord::HintHeld(held) => self.replay_held_hint(&held, lsn),
+            JournalRecord::HintsSettled { owner, hints } => {
+                self.replay_settled_hints(owner, &hints);
+                Ok(())
+            }
+            JournalRecord::HintsDiscarded { owner } => {
+                self.hints.discard(owner);
+                Ok(())
+            }
+            JournalRecord::HintsMissed { owner, partition, missed } => {
+                self.checked(partition, lsn)?;
+                self.replay_missed(owner, partition, missed);
+                Ok(())
+            }
+            JournalRecord::Dropped { partition } => {
+                self.checked(partition, lsn)?;
+                self.empty_partition(partition, lsn);
+                Ok(())
+            }
+            JournalRecord::TimeNoted(noted) => {
+                self.time_notes = TimeNotes::of(&noted).ok_or(RecoverError::OutOfOrder { lsn })?;
+                Ok(())
+            }
         }
     }
 
@@ -352,16 +384,8 @@ impl Replica {
     }
 
     fn replay_state(&mut self, merged: &MergedState, lsn: Lsn) -> Result<(), RecoverError> {
-        self.checked(merged.partition, lsn)?;
-        let kind = self.kind_of(merged.collection).map_err(|_| RecoverError::OtherCollections)?;
-        let theirs = Cell::decode(kind, &merged.key, &merged.state, &STORED)
-            .map_err(|cause| RecoverError::Cell { lsn, cause })?;
-        let mut context = theirs.dots();
-        for &dot in &merged.removed {
-            context.insert(dot);
-        }
-        let key = ItemKey { collection: merged.collection, key: merged.key.clone() };
-        self.partition_mut(merged.partition).merge_state(&key, kind, &theirs, &context, lsn);
+        let told = self.read_stored(merged, lsn)?;
+        let _ = self.partition_mut(merged.partition).join_told(&told, lsn);
         Ok(())
     }
 

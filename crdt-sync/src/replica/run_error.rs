@@ -115,6 +115,12 @@ pub enum RunError {
     /// A standing with more origins, or more ranges, than this node takes on. No session can rest on it.
     #[error("the peer's standing is too large to be taken over")]
     StandingTooLarge,
+    /// The partition's causal context has as many holes as it may, and this would make more of them.
+    #[error("the causal context of the partition would have more than {limit} ranges")]
+    ContextFull {
+        /// The limit.
+        limit: usize,
+    },
     /// The partition follows as many origins as it may.
     #[error("the partition follows {limit} origins already")]
     TooManyOrigins {

@@ -1,0 +1,135 @@
+//! Writes that are told to others one by one, as states with exact dots, in any order.
+//!
+//! Where nobody keeps the histories of others, a write travels as a *mutation*: the change as a cell, with the dots it
+//! carries and those it covers, its own among them. A receiver joins it whatever it lacks of what came before: a dot
+//! that is covered before it comes costs only the element it stands for its life, which is what the one who covered it
+//! wanted. So mutations commute, and one that is joined twice is joined once.
+
+use crdt_core::{Change, codec};
+use replication_log::Lsn;
+
+use super::journal::{JournalRecord, MergedState};
+use super::replay::STORED;
+use super::told::Told;
+use super::unite::KeyState;
+use super::{ItemKey, Replica, RunError, Write, WriteError, Written};
+use crate::cell::{self, Cell};
+use crate::collection::Kind;
+use crate::entry::Entry;
+use crate::time::WallTime;
+use crdt_core::{CausalContext, Dot};
+
+/// A write, and what the other replicas are told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Mutation {
+    /// What became of the write.
+    pub(crate) written: Written,
+    /// What to tell. Where the write changed nothing, that is what is held under the key: it made the write
+    /// unnecessary here, and must be where the write would have to be.
+    ///
+    /// A removal that found nothing rests on dots that no state names any more. The state alone cannot tell others
+    /// of them; uniting their [whole states](Replica::whole_state) with this node's can.
+    pub(crate) told: MergedState,
+    /// Whether the write changed anything.
+    pub(crate) change: Change,
+}
+
+/// What is held under a key, for a reader.
+#[derive(Debug)]
+pub(crate) struct Reading<'r> {
+    /// `None` when nothing is held.
+    pub(crate) cell: Option<&'r Cell>,
+    /// Equal exactly where the cells are; that of a vacant cell where nothing is held.
+    pub(crate) digest: u128,
+    /// The record that what is read rests on.
+    pub(crate) lsn: Lsn,
+}
+
+impl Replica {
+    /// Carries out one write and says what to tell the other replicas of it. O(write), and O(state) where it changed
+    /// nothing.
+    pub(crate) fn write_mutation(&mut self, write: &Write, wall: WallTime) -> Result<Mutation, WriteError> {
+        let item = ItemKey { collection: write.collection, key: write.key.clone() };
+        let number = self.partition_of(write.collection, &write.key);
+        let before = self.partition(number).histories.head(self.id).sequence;
+        let mut written = self.write(core::slice::from_ref(write), wall)?;
+        if let Some(told) = self.told_by(number, before) {
+            return Ok(Mutation { written, told, change: Change::Changed });
+        }
+        written.lsn = self.rests_on(number, &item);
+        let state = self.partition(number).state_of(&item);
+        let (collection, key, removed) = (item.collection, item.key, alloc::vec::Vec::new());
+        let told = MergedState { partition: number, collection, key, state, removed };
+        Ok(Mutation { written, told, change: Change::Unchanged })
+    }
+
+    /// What the entry behind this sequence of the own history says, if there is one.
+    fn told_by(&self, number: u16, before: u64) -> Option<MergedState> {
+        let history = self.partition(number).histories.get(self.id)?;
+        let retained = history.after(before)?.next()?;
+        let entry: Entry = codec::decode_payload(&retained.bytes, &STORED).ok()?;
+        let kind = self.kind_of(entry.collection).ok()?;
+        let dot = Dot::new(self.id, before + 1)?;
+        let (cell, seen) = cell::effect_of(&entry, kind, dot, &STORED).ok()?;
+        let item = ItemKey { collection: entry.collection, key: entry.key };
+        Some(Told { item, kind, cell, seen }.merged_state(number))
+    }
+
+    /// Joins what another replica told, in whatever order it comes. Returns whether anything changed, and the record
+    /// that the effect rests on, whichever input caused it.
+    ///
+    /// Refused are, as in a state of a peer, what is malformed, of another kind, too large or in a foreign place, and
+    /// sequences that no origin can have reached; [`RunError::Outrun`] says that dots or totals of this node's own
+    /// identity are known elsewhere that it never gave out: the caller
+    /// [renews the identity](Self::renew_identity) and tries again.
+    pub(crate) fn merge_mutation(
+        &mut self,
+        told: &MergedState,
+        wall: WallTime,
+    ) -> Result<(Change, Lsn), RunError> {
+        let number = told.partition;
+        let admitted = self.admit(told)?;
+        self.check_room(number, &admitted.seen)?;
+        if let Some(stamp) = admitted.cell.latest_stamp() {
+            self.observe(stamp, wall);
+        }
+        let lsn = self.journal.upcoming();
+        let change = self.partition_mut(number).join_told(&admitted, lsn);
+        if change.is_changed() {
+            self.journal.append(&JournalRecord::StateMerge(told.clone()));
+            return Ok((change, lsn));
+        }
+        Ok((change, self.rests_on(number, &admitted.item)))
+    }
+
+    /// What is held under a key now.
+    pub(crate) fn read_state(&self, item: &ItemKey) -> Result<Reading<'_>, RunError> {
+        let (number, kind) = self.place_of(item)?;
+        let lsn = self.rests_on(number, item);
+        Ok(match self.partition(number).cells.get(item) {
+            Some(held) => Reading { cell: Some(&held.cell), digest: held.digest, lsn },
+            None => Reading { cell: None, digest: Cell::vacant(kind).digest(), lsn },
+        })
+    }
+
+    /// What is held under a key, and what was seen of it: enough to tell what another replica lacks of it and what this
+    /// one does. O(state and ranges of the partition's context).
+    pub(crate) fn whole_state(&self, item: &ItemKey) -> Result<KeyState, RunError> {
+        let (number, kind) = self.place_of(item)?;
+        let partition = self.partition(number);
+        // Only sets live by dots.
+        let context = if kind == Kind::Set { partition.context.clone() } else { CausalContext::new() };
+        Ok(KeyState { state: partition.state_of(item), context })
+    }
+
+    /// The record that whatever this replica says of a key rests on.
+    pub(crate) fn rests_on(&self, number: u16, item: &ItemKey) -> Lsn {
+        // What took away the last of a key is not known any more.
+        self.partition(number).rests_on(item).unwrap_or_else(|| self.journal.last())
+    }
+
+    fn place_of(&self, item: &ItemKey) -> Result<(u16, Kind), RunError> {
+        let kind = self.kind_of(item.collection)?;
+        Ok((self.partition_of(item.collection, &item.key), kind))
+    }
+}
