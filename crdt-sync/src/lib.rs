@@ -14,6 +14,7 @@ mod collection;
 mod engine;
 mod entry;
 mod history;
+pub mod leaderless;
 mod limits;
 mod membership;
 pub mod merkle;
