@@ -9,6 +9,7 @@ use crate::{Dot, ReplicaId};
 ///
 /// The clock is unchanged in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum ClockError {
     /// The stamp lies further ahead of the wall clock than the allowed drift.

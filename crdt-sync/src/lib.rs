@@ -21,6 +21,7 @@ pub mod merkle;
 pub mod metrics;
 mod multi_leader;
 mod node;
+pub mod placement;
 #[cfg(feature = "_planted_bugs")]
 mod planted;
 pub mod range;
@@ -51,7 +52,7 @@ pub use node::{ClusterKey, NodeId};
 #[cfg(feature = "_planted_bugs")]
 pub use planted::{PlantedBug, UnknownBug};
 pub use replica::{
-    Action, Config, ItemKey, RecoverError, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
+    Action, Config, ItemKey, RecoverError, Replication, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
 };
 pub use rules::{Rule, RuleError, Rules, ShowError};
 pub use scope::{Scope, ScopeOutOfOrder, Selector};

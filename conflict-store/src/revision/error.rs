@@ -8,7 +8,7 @@ use super::id::VersionId;
 
 /// A write was refused. The tree is as it was.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum PutError {
     /// The write names a version that is not a leaf, or names none although the document exists.
     /// Someone else wrote in between: read again, and write on what is there now.

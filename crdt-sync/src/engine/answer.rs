@@ -37,7 +37,10 @@ pub(super) fn answer(id: RequestId, request: Request, waits: &mut Waits, context
             context.outbox.reply_by(id, cells, lsn, deadline);
         }
         Request::InSession { token, request } => session::answer(id, &token, *request, waits, context),
-        // Handled before: it takes the topology to spread it.
+        // Handled before, by the topology that has a use for it.
+        Request::QuorumWrite { .. } | Request::QuorumRead { .. } | Request::ChangeRing(_) => {
+            context.outbox.reply(id, Reply::OtherTopology, Lsn::ZERO);
+        }
         Request::Retire { .. } => {}
     }
 }

@@ -109,12 +109,12 @@ impl Engine {
     }
 
     /// An engine around a replica that is in its log up to the last record.
-    pub(super) fn start(replica: Replica, now: Now) -> Self {
+    pub(super) fn start(mut replica: Replica, now: Now) -> Self {
         let durable = if replica.is_newly_founded() { Lsn::ZERO } else { replica.journal.last() };
         let mut engine = Self {
             outbox: super::Outbox::new(durable),
             links: super::Links::default(),
-            topology: super::topology_of(now.instant, &replica),
+            topology: super::topology_of(now.instant, &mut replica),
             waits: super::Waits::default(),
             settling: super::Settling::resume(now.instant, &replica),
             replica,

@@ -12,6 +12,7 @@ use crate::collection::CollectionId;
 use crate::membership::MembershipError;
 use crate::merkle;
 use crate::node::NodeId;
+use crate::placement::LearnError;
 use crate::replica::{ItemKey, RunError};
 use crate::wire::{Farewell, WireError};
 
@@ -106,6 +107,44 @@ pub enum Event {
     ConflictResolved {
         /// The document.
         item: ItemKey,
+    },
+    /// A hint for a node found no room: what it missed is found when trees are compared.
+    HintRefused {
+        /// Whose hint.
+        owner: NodeId,
+        /// The partition.
+        partition: u16,
+    },
+    /// A node has what was kept for it, and that is deleted here.
+    HintsDelivered {
+        /// Whose hints.
+        owner: NodeId,
+        /// How many.
+        hints: usize,
+    },
+    /// What was kept for nodes got too old and was dropped: it is found when trees are compared.
+    HintsExpired {
+        /// The owner of the first of them.
+        owner: NodeId,
+        /// How many.
+        hints: usize,
+    },
+    /// What a peer said of the ring was not believed.
+    LayoutRefused {
+        /// The peer.
+        peer: NodeId,
+        /// Why.
+        error: LearnError,
+    },
+    /// Two changes of the ring were proposed at the same time, and this one is given up.
+    RingProposalLost {
+        /// The node that proposed it.
+        by: NodeId,
+    },
+    /// The data of a partition was given up: other nodes hold it now.
+    PartitionDropped {
+        /// Which.
+        partition: u16,
     },
     /// A write to a register or a last-writer-wins document arrived that lost against one of this node's own, which was
     /// written in ignorance of it. Told by that node alone, of entries only (a state does not say when it was

@@ -10,8 +10,11 @@ use super::Event;
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
+use crate::leaderless::coordinate::{ReadOptions, WriteOptions};
+use crate::leaderless::{QuorumReply, RingReply};
 use crate::membership::RetireError;
 use crate::node::NodeId;
+use crate::placement::Change;
 use crate::replica::{ItemKey, Write, WriteError, Written};
 use crate::rules::ShowError;
 use crate::session::{Missing, TokenError};
@@ -113,6 +116,25 @@ pub enum Request {
         /// Whom.
         node: NodeId,
     },
+    /// A write that waits for several nodes, in a leaderless cluster.
+    QuorumWrite {
+        /// What to write.
+        write: Write,
+        /// What to wait for.
+        options: WriteOptions,
+        /// Whether to read first, and how: the write is then on top of what so many nodes hold. A document that is
+        /// updated on top of a version which is current no more is refused.
+        read_first: Option<ReadOptions>,
+    },
+    /// A read that asks several nodes, in a leaderless cluster.
+    QuorumRead {
+        /// Which key.
+        item: ItemKey,
+        /// Whom to wait for.
+        options: ReadOptions,
+    },
+    /// Changes who holds what, for an administrator of a leaderless cluster. Answered when the change has begun.
+    ChangeRing(Change),
     /// Another request, within a [session](crate::SessionToken) of the client. A read or a scan is answered once this
     /// node has applied what the session depends on, in the partition of the key or in all; a write at once.
     InSession {
@@ -173,6 +195,12 @@ pub enum Reply {
         /// Which, per partition and origin, ascending.
         missing: Vec<Missing>,
     },
+    /// Clusters of another topology answer such requests; nothing was done.
+    OtherTopology,
+    /// The answer to a request that several nodes took part in.
+    Quorum(QuorumReply),
+    /// The answer to a change of the ring.
+    Ring(RingReply),
     /// The token of a request in a session was refused; nothing was done.
     TokenRefused(TokenError),
     /// The key lies outside the scope of this partial replica, or part of the collection does and the scan is one of a

@@ -53,11 +53,12 @@ use conflicts::Settling;
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
+use crate::leaderless::Leaderless;
 use crate::membership::{self, Member, Rejoin, RejoinError, Unacknowledged};
 use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
-use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica};
+use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Replication};
 use crate::rules::ShowError;
 use crate::session::{self, Waits};
 use crate::time::{Instant, Now};
@@ -327,6 +328,9 @@ impl Engine {
 }
 
 /// The topology that the configuration names.
-fn topology_of(now: Instant, replica: &Replica) -> Box<dyn Topology> {
-    Box::new(MultiLeader::new(now, replica))
+fn topology_of(now: Instant, replica: &mut Replica) -> Box<dyn Topology> {
+    match replica.config.replication.clone() {
+        Replication::MultiLeader => Box::new(MultiLeader::new(now, replica)),
+        Replication::Leaderless(config) => Box::new(Leaderless::new(now, &config, replica)),
+    }
 }

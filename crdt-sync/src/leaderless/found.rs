@@ -32,6 +32,11 @@ impl KeyAnswer {
         Ok(Self { place: place.clone(), cell, state })
     }
 
+    /// Which key it is of.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The state; `None` when nothing is there.
     pub(super) fn cell(&self) -> Option<Cell> {
         (!self.cell.is_vacant()).then(|| self.cell.clone())

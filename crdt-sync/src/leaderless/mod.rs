@@ -27,6 +27,7 @@ mod found;
 mod handoff;
 mod operations;
 mod reads;
+mod reply;
 mod requests;
 mod ring;
 mod serve;
@@ -39,16 +40,17 @@ use crdt_core::ReplicaId;
 use replication_log::Lsn;
 
 pub use config::LeaderlessConfig;
+pub use reply::{QuorumReply, RingReply};
 
 use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Request, RequestId, Topology};
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;
 use crate::placement::{Detector, Placement};
-use crate::replica::Replica;
+use crate::replica::{Replica, RunError};
 use crate::scope::Scope;
 use crate::time::Instant;
-use crate::wire::{Message, Quorum};
+use crate::wire::{MergedState, Message, Quorum};
 use coordinate::Repairs;
 use handoff::Handoff;
 use operations::Operations;
@@ -203,4 +205,20 @@ impl Topology for Leaderless {
     fn has_bug(&self, _: crate::PlantedBug) -> bool {
         false
     }
+}
+
+/// Joins what was told of a key, and returns the record that this rests on. When it shows writes of this node's identity
+/// that this node does not know, the node takes a fresh one, and they are another's.
+fn take_in(told: &MergedState, context: &mut Context<'_>) -> Result<Lsn, RunError> {
+    let wall = context.now.wall;
+    let taken = match context.replica.merge_mutation(told, wall) {
+        Err(RunError::Outrun) => {
+            let old = context.replica.id;
+            let new = context.replica.renew_identity();
+            context.outbox.event(Event::IdentityRenewed { old, new });
+            context.replica.merge_mutation(told, wall)
+        }
+        taken => taken,
+    };
+    taken.map(|(_, lsn)| lsn)
 }

@@ -54,7 +54,7 @@ impl Leaderless {
                             context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
                         }
                         (Ok(read), Purpose::Write { client, write, options }) => {
-                            let seen = self.missing_here(&reading_place(&read.data), &read.data, context);
+                            let seen = self.missing_where_it_is_written(&read.data, context);
                             self.begin_write(client, write, options, seen, context);
                         }
                         (Err(unmet), purpose) => self.answer(purpose, QuorumReply::Unmet(unmet), context),
@@ -69,12 +69,12 @@ impl Leaderless {
     }
 
     /// What was read that the node which carries out the write may not hold.
-    fn missing_here(
+    fn missing_where_it_is_written(
         &self,
-        place: &Place,
         read: &KeyAnswer,
         context: &Context<'_>,
     ) -> Option<crate::wire::MergedState> {
+        let place = read.place();
         let state = context.replica.whole_state(&place.item).ok()?;
         let here = KeyAnswer::read(place, state).ok()?;
         if self.placement.holds(self.placement.me(), place.partition) {
@@ -189,8 +189,4 @@ pub(super) fn place_of(item: &ItemKey, context: &Context<'_>) -> Option<Place> {
         kind,
         limits: context.replica.config.limits.codec(),
     })
-}
-
-fn reading_place(answer: &KeyAnswer) -> Place {
-    answer.place().clone()
 }

@@ -48,7 +48,7 @@ impl Leaderless {
                 None
             }
             Request::Retire { node } => {
-                self.on_change(id, &Change::Remove(Vec::from([node])), context);
+                self.on_change(id, &Change::Remove { dead: Vec::from([node]) }, context);
                 None
             }
             // What this node holds, whatever others do.

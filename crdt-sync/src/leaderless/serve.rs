@@ -33,7 +33,7 @@ impl Leaderless {
             None => self.mint(&mint, context),
         };
         let lsn = outcome.as_ref().map_or(Lsn::ZERO, |(.., lsn)| *lsn);
-        let outcome = outcome.map(|(written, told, _)| (written, told));
+        let outcome = outcome.map(|(written, told, _)| (written.versions, told));
         self.tell(peer, Quorum::Minted(Minted { request, outcome }), lsn, context);
         Ok(())
     }

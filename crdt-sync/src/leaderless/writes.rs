@@ -7,9 +7,10 @@ use replication_log::Lsn;
 use super::Leaderless;
 use super::coordinate::{Refusal, WriteAction, WriteOp, WriteOptions};
 use super::operations::{Own, Writing};
+use super::serve::Untaken;
 use crate::engine::{Context, Event, PeerError, QuorumReply, Reply, RequestId};
 use crate::node::NodeId;
-use crate::replica::{HintError, Write, WriteError, Written};
+use crate::replica::{HintError, Write, Written};
 use crate::wire::{MergedState, Mint, Minted, Mutate, Quorum, Unminted};
 
 impl Leaderless {
@@ -47,7 +48,7 @@ impl Leaderless {
         let mint = Mint { request: number, ring: ring.0, in_place_of, seen, write };
         if minter == self.placement.me() {
             let outcome = self.mint(&mint, context);
-            self.minted(number, outcome.map(|(written, told, lsn)| (written, told, lsn)), context);
+            self.minted(number, outcome, context);
         } else if !self.tell(minter, Quorum::Mint(mint), Lsn::ZERO, context) {
             self.lose_write(number, context);
         }
@@ -85,7 +86,7 @@ impl Leaderless {
         let mutation = context
             .replica
             .write_mutation(&mint.write, context.now.wall)
-            .map_err(|error: WriteError| Unminted::Impossible(error))?;
+            .map_err(Unminted::Impossible)?;
         let mut lsn = mutation.written.lsn.max(context.replica.journal.last());
         if let Some(owner) = mint.in_place_of {
             let kept = context.replica.keep_hint(owner, &mutation.told, context.now.wall);
@@ -106,7 +107,8 @@ impl Leaderless {
         if !expected.is_some_and(|writing| writing.minter == peer && writing.minted.is_none()) {
             return Ok(());
         }
-        self.minted(request, outcome.map(|(written, told)| (written, told, Lsn::ZERO)), context);
+        let outcome = outcome.map(|(versions, told)| (Written { versions, lsn: Lsn::ZERO }, told, Lsn::ZERO));
+        self.minted(request, outcome, context);
         Ok(())
     }
 
@@ -218,8 +220,12 @@ impl Leaderless {
     ) {
         match self.take_part(told, in_place_of, context) {
             Ok(lsn) => self.operations.when_durable(lsn, number, Own::Acknowledged),
-            Err(why) => {
+            Err(untaken) => {
                 let (me, now) = (self.placement.me(), context.now.instant);
+                let why = match untaken {
+                    Untaken::Refused(why) => why,
+                    Untaken::Wrong(_) => Refusal::TooLarge,
+                };
                 if let Some(writing) = self.operations.writes.get_mut(&number) {
                     writing.op.refused(me, why, now);
                 }

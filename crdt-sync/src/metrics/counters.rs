@@ -46,6 +46,8 @@ pub struct Counters {
     pub merkle_states_sent: u64,
     /// Keys whose states were received in sessions that came to their end.
     pub merkle_states_received: u64,
+    /// Replicas that a read found behind and sent what they lacked.
+    pub read_repairs: u64,
     /// Histories that turned out to be forked, per peer and partition.
     pub forks: u64,
     /// Identities that this node gave up.
@@ -147,8 +149,10 @@ impl Counters {
         match request {
             Request::Write(_) => self.write_requests += 1,
             Request::Read { .. } | Request::Show { .. } | Request::Scan { .. } => self.read_requests += 1,
+            Request::QuorumWrite { .. } => self.write_requests += 1,
+            Request::QuorumRead { .. } => self.read_requests += 1,
             // An administrator's.
-            Request::Retire { .. } => {}
+            Request::Retire { .. } | Request::ChangeRing(_) => {}
             Request::InSession { request, .. } => {
                 self.session_requests += 1;
                 // Not one in another: it is refused, and could be nested deeply.

@@ -139,6 +139,11 @@ impl Exposition<'_> {
             ("read_requests_total", "Reads and scans.", counters.read_requests),
             ("session_requests_total", "Requests in sessions of clients.", counters.session_requests),
             (
+                "read_repairs_total",
+                "Replicas that a read found behind and sent what they lacked.",
+                counters.read_repairs,
+            ),
+            (
                 "merkle_sessions_started_total",
                 "Merkle sessions that began.",
                 counters.merkle_sessions_started,

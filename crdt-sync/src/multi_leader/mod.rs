@@ -127,6 +127,7 @@ impl Topology for MultiLeader {
             Message::Members(members) => self.on_members(peer, &members, context),
             Message::Rows(rows) => self.on_rows(peer, rows, context),
             Message::Fork(fork) => self.on_fork(peer, fork, context),
+            Message::Quorum(_) => Err(PeerError::Unexpected { what: "a message of a leaderless cluster" }),
             Message::Greeting(_) | Message::Farewell(_) => Ok(()),
         }
     }

@@ -5,15 +5,14 @@ use alloc::vec::Vec;
 use crdt_core::{CausalContext, Dot, ReplicaId, Stamp, codec};
 use replication_log::Lsn;
 
-use super::journal::{JournalRecord, MergedState};
-use super::{Coverage, ItemKey, MergeOutcome, Replica, RunError, RunOutcome};
+use super::{Coverage, ItemKey, JournalRecord, MergeOutcome, Replica, RunError, RunOutcome};
 use crate::bytes::Bytes;
 use crate::cell::{self, Answer, Cell};
 use crate::collection::{CollectionId, Kind};
 use crate::entry::{Chain, Entry, Position};
 use crate::history::Retained;
 use crate::time::WallTime;
-use crate::wire::{ItemState, Run, Standing, StatesPart};
+use crate::wire::{ItemState, MergedState, Run, Standing, StatesPart};
 
 /// A state of a peer that was joined.
 #[derive(Debug)]

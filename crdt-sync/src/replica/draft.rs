@@ -11,6 +11,7 @@ use conflict_store::{Document, PutError, VersionId};
 use crdt_core::dotted::{DotSet, DotStore};
 use crdt_core::{ClockError, Dot, Hlc, Stamp, Writer, codec};
 use replication_log::Lsn;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{ItemKey, JournalRecord, Replica};
@@ -24,7 +25,7 @@ use crate::time::WallTime;
 use crate::wire::Run;
 
 /// One write of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Write {
     /// Where the key lives.
     pub collection: CollectionId,
@@ -35,7 +36,7 @@ pub struct Write {
 }
 
 /// What can be done to a key; each kind has its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Action {
     /// Document: a first version, with no parent. Importing the same body twice, or on two nodes, makes one
@@ -76,7 +77,7 @@ pub struct Written {
 }
 
 /// Why a command was refused. None of its writes took effect.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum WriteError {
     /// The collection is not declared on this node.
@@ -165,6 +166,9 @@ pub enum WriteError {
     /// This identity has used up its sequences.
     #[error("this replica has used up its sequence numbers; nothing was written")]
     SequenceExhausted,
+    /// A leaderless cluster takes the writes of different keys one by one: they do not take effect together.
+    #[error("a leaderless cluster takes one write at a time; nothing was written")]
+    OneAtATime,
     /// This node was retired: nobody would ever merge the write.
     #[error("this node was retired from its cluster; nothing was written")]
     Evicted,

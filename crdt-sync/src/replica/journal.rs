@@ -2,20 +2,20 @@
 
 use alloc::vec::Vec;
 
-use crdt_core::{Dot, ReplicaId, codec};
+use crdt_core::{ReplicaId, codec};
 use replication_log::Lsn;
 use serde::{Deserialize, Serialize};
 
 use super::ItemKey;
 use super::hints::{HeldHint, KeptHint, SettledHint};
 use super::split::Split;
-use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
 use crate::node::NodeId;
 use crate::scope::Scope;
 use crate::time::WallTime;
-use crate::wire::{Excerpt, KnownForks, Run, Standing};
+use crate::placement::Layout;
+use crate::wire::{Excerpt, KnownForks, MergedState, Run, Standing};
 
 /// A record of the log. Replaying all of them in order rebuilds the replica.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,6 +96,8 @@ pub(crate) enum JournalRecord {
     },
     /// Which record was the last one at what time, ascending: all such notes that are kept.
     TimeNoted(Vec<(u64, WallTime)>),
+    /// What became known of the ring, all of it.
+    Layout(Layout),
 }
 
 /// What must be the same whenever the log is opened.
@@ -106,17 +108,6 @@ pub(crate) struct Founding {
     pub(crate) partitions: u16,
     pub(crate) collections: Vec<CollectionId>,
     pub(crate) scope: Scope,
-}
-
-/// A state that was joined, reduced to what it said: it carries its own dots and those it removed. As a mutation it is
-/// also what replicas tell each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct MergedState {
-    pub(crate) partition: u16,
-    pub(crate) collection: CollectionId,
-    pub(crate) key: Bytes,
-    pub(crate) state: Bytes,
-    pub(crate) removed: Vec<Dot>,
 }
 
 /// The records that one input caused; the log takes them as one atomic batch.

@@ -8,20 +8,17 @@ mod apply;
 mod cells;
 mod collected;
 mod conflicts;
-#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod deletions;
 mod draft;
-#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod dropped;
 mod excerpt;
 mod fork;
 #[cfg(test)]
 mod fork_tests;
-#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod hints;
 mod journal;
+mod layout;
 mod members;
-#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod mutation;
 mod partition;
 mod replay;
@@ -29,13 +26,12 @@ mod run_error;
 mod split;
 #[cfg(test)]
 mod tests;
-#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod told;
 #[cfg(test)]
 pub(crate) mod told_tests;
-#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod unite;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use conflict_store::Resolver;
@@ -53,17 +49,21 @@ use deletions::TimeNotes;
 
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use fork::Divided;
+pub(crate) use hints::HintError;
 use hints::Hints;
 pub(crate) use journal::{Journal, JournalRecord};
+use layout::NotedLayout;
 pub(crate) use partition::{MergeOutcome, Partition};
 pub(crate) use replay::STORED;
 pub use replay::{RecoverError, node_of_log};
 pub use run_error::{RunError, RunOutcome};
+pub(crate) use unite::unite;
 
 use crate::authorize::Authorization;
 use crate::bytes::Bytes;
 use crate::collection::{Collection, CollectionId, Registry};
 use crate::entry::Position;
+use crate::leaderless::LeaderlessConfig;
 use crate::limits::{Limits, Timing};
 use crate::membership::Members;
 use crate::merkle::{TreeError, TreeKey};
@@ -71,6 +71,17 @@ use crate::node::{ClusterKey, NodeId};
 use crate::rules::Rules;
 use crate::scope::Scope;
 use crate::time::WallTime;
+
+/// How the nodes of a cluster replicate.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Replication {
+    /// Every node takes writes, and what each writes reaches all.
+    #[default]
+    MultiLeader,
+    /// Every key lives on N nodes, a write waits for W of them and a read for R.
+    Leaderless(Box<LeaderlessConfig>),
+}
 
 /// What a replica is told at birth.
 #[derive(Clone, Debug)]
@@ -106,6 +117,8 @@ pub struct Config {
     pub collects_deletions: bool,
     /// What this node holds: everything, or the part that it names. The same for life.
     pub scope: Scope,
+    /// How nodes replicate; the same on every node, and for life.
+    pub replication: Replication,
     /// Seeds every random choice: identities, session numbers, nonces. Two nodes, and two runs of one node,
     /// must not share it; a simulator repeats a run by repeating it.
     pub seed: [u8; 32],
@@ -128,6 +141,7 @@ impl Config {
             tell_lost_writes: false,
             collects_deletions: false,
             scope: Scope::everything(),
+            replication: Replication::MultiLeader,
             seed,
         }
     }
@@ -171,6 +185,7 @@ pub(crate) struct Replica {
     /// What other nodes missed.
     hints: Hints,
     time_notes: TimeNotes,
+    noted_layout: NotedLayout,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -194,6 +209,7 @@ impl Replica {
             members: Members::new(config.node),
             hints: Hints::default(),
             time_notes: TimeNotes::default(),
+            noted_layout: NotedLayout::default(),
             config,
             registry,
             partitions,
@@ -256,6 +272,11 @@ impl Replica {
     /// Whatever is written from now on is stamped later than this, within the bound on drift.
     pub(crate) fn observe(&mut self, stamp: Hlc, wall: WallTime) {
         self.clock.observe(stamp, wall);
+    }
+
+    /// A random number.
+    pub(crate) fn draw_number(&mut self) -> u64 {
+        self.rng.next_u64()
     }
 
     /// The latest stamp given out or seen.

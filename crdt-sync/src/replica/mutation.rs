@@ -8,15 +8,14 @@
 use crdt_core::{Change, codec};
 use replication_log::Lsn;
 
-use super::journal::{JournalRecord, MergedState};
 use super::replay::STORED;
 use super::told::Told;
-use super::unite::KeyState;
-use super::{ItemKey, Replica, RunError, Write, WriteError, Written};
+use super::{ItemKey, JournalRecord, Replica, RunError, Write, WriteError, Written};
 use crate::cell::{self, Cell};
 use crate::collection::Kind;
 use crate::entry::Entry;
 use crate::time::WallTime;
+use crate::wire::{MergedState, KeyState};
 use crdt_core::{CausalContext, Dot};
 
 /// A write, and what the other replicas are told of it.

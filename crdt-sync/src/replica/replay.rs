@@ -9,7 +9,7 @@ use replication_log::Lsn;
 use thiserror::Error;
 
 use super::deletions::TimeNotes;
-use super::journal::{Founding, JournalRecord, MergedState};
+use super::journal::{Founding, JournalRecord};
 use super::{Config, Partition, Replica};
 use crate::bytes::Bytes;
 use crate::cell::{self, CellError};
@@ -20,7 +20,7 @@ use crate::limits::TimingError;
 use crate::merkle::TreeError;
 use crate::node::NodeId;
 use crate::rules::RuleError;
-use crate::wire::Run;
+use crate::wire::{MergedState, Run};
 
 /// What was admitted once is read back whatever the limits are now; the log's own bounds hold it in check.
 pub(crate) const STORED: crdt_core::Limits =
@@ -202,6 +202,7 @@ impl Replica {
         records.extend(self.partitions.iter().flat_map(Partition::records_of_head));
         records.extend(self.records_of_missed());
         records.extend(self.time_notes.record());
+        records.extend(self.record_of_layout());
         records
     }
 
@@ -305,6 +306,10 @@ impl Replica {
             JournalRecord::Dropped { partition } => {
                 self.checked(partition, lsn)?;
                 self.empty_partition(partition, lsn);
+                Ok(())
+            }
+            JournalRecord::Layout(layout) => {
+                self.replay_layout(layout, lsn);
                 Ok(())
             }
             JournalRecord::TimeNoted(noted) => {

@@ -4,12 +4,12 @@ use crdt_core::{CausalContext, Change, Crdt, ReplicaId};
 use replication_log::Lsn;
 
 use super::apply::check_position;
-use super::journal::MergedState;
 use super::{ItemKey, Partition, Replica, RunError};
 use crate::bytes::Bytes;
 use crate::cell::{Cell, CellError};
 use crate::collection::Kind;
 use crate::entry::Position;
+use crate::wire::{MergedState};
 
 /// A [`MergedState`] that was read.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,23 +6,13 @@ use alloc::vec::Vec;
 
 use crdt_core::dotted::DotStore;
 use crdt_core::{CausalContext, Crdt};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ItemKey;
-use super::journal::MergedState;
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell, CellError};
 use crate::collection::Kind;
-
-/// What a replica holds under a key, and all that it has seen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct KeyState {
-    /// The state; no bytes when nothing is held.
-    pub(crate) state: Bytes,
-    /// The context of the key's partition, for a set; empty for other kinds, which do not need it.
-    pub(crate) context: CausalContext,
-}
+use crate::wire::{KeyState, MergedState};
 
 /// Several states as one.
 #[derive(Clone, Debug, PartialEq)]

@@ -43,7 +43,11 @@ pub(crate) fn answer(
         Request::Scan { collection, from, limit, deadline } => {
             look(id, token, Look::Scan { collection, from, limit, deadline }, waits, context)
         }
-        Request::InSession { .. } | Request::Retire { .. } => Err(TokenError::Nested),
+        Request::InSession { .. }
+        | Request::Retire { .. }
+        | Request::QuorumWrite { .. }
+        | Request::QuorumRead { .. }
+        | Request::ChangeRing(_) => Err(TokenError::Nested),
     });
     refuse_if(answered, id, context);
 }

@@ -69,6 +69,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Rows(body) => with_head(7, body),
         Message::Fork(body) => with_head(8, body),
         Message::Excerpt(body) => with_head(9, body),
+        Message::Quorum(body) => with_head(10, body),
     }
 }
 
@@ -96,6 +97,7 @@ pub fn decode(frame: &[u8], limits: &Limits) -> Result<Message, WireError> {
         7 => body_of(body, limits).map(Message::Rows),
         8 => body_of(body, limits).map(Message::Fork),
         9 => body_of(body, limits).map(Message::Excerpt),
+        10 => body_of(body, limits).map(Message::Quorum),
         tag => Err(WireError::UnknownMessage { tag }),
     }
 }

@@ -34,6 +34,8 @@ pub enum Message {
     Fork(super::Fork),
     /// Consecutive entries of one origin, as far as a partial replica is sent them.
     Excerpt(super::Excerpt),
+    /// A word among nodes of a leaderless cluster.
+    Quorum(super::Quorum),
 }
 
 /// Who speaks, and what must agree before anything else is said.

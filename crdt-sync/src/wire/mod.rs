@@ -9,6 +9,7 @@ mod excerpt;
 mod fork;
 mod frame;
 mod message;
+mod quorum;
 #[cfg(test)]
 mod tests;
 
@@ -20,3 +21,4 @@ pub use message::{
     Farewell, Frontier, Greeting, ItemState, Members, Message, OriginStatus, Rows, Run, Session, SessionStep,
     Standing, StatesPart,
 };
+pub use quorum::{Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Unminted};

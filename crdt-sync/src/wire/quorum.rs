@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use conflict_store::VersionId;
 use crdt_core::{CausalContext, Dot};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::collection::CollectionId;
 use crate::leaderless::coordinate::{Refusal, Wanted};
 use crate::node::NodeId;
 use crate::placement::Layout;
-use crate::replica::{ItemKey, Write, WriteError, Written};
+use crate::replica::{ItemKey, Write, WriteError};
 
 /// A message of a leaderless cluster. Requests are answered by number, and name the version of the ring by which the
 /// receiver was chosen.
@@ -63,8 +64,8 @@ pub struct Mint {
 pub struct Minted {
     /// The number of the request.
     pub request: u64,
-    /// What was written and what the others are to be told of it, or why nothing was.
-    pub outcome: Result<(Written, MergedState), Unminted>,
+    /// The document versions that were written, and what the others are to be told; or why nothing was written.
+    pub outcome: Result<(Vec<VersionId>, MergedState), Unminted>,
 }
 
 /// Why a write was not carried out. Nothing of it is anywhere.

@@ -15,7 +15,7 @@ use super::{
 use crate::time::Instant;
 
 /// What a node is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Wanted {
     /// The digest of its state.
     Digest,

@@ -22,12 +22,13 @@ use thiserror::Error;
 
 pub(crate) use held::Hints;
 
-use super::journal::{JournalRecord, MergedState};
+use super::JournalRecord;
 use super::replay::{RecoverError, STORED};
 use super::told::Told;
 use super::{ItemKey, Replica, RunError};
 use crate::node::NodeId;
 use crate::time::WallTime;
+use crate::wire::{MergedState};
 
 /// Something that a node missed, in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use replication_log::Lsn;
 use super::*;
 use crate::cell::CellError;
 use crate::replica::told::Told;
-use crate::replica::unite::{KeyState, unite};
+use crate::replica::unite::unite;
+use crate::wire::KeyState;
 
 const STRANGER: ReplicaId = ReplicaId::from_u128(77);
 

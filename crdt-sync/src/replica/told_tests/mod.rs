@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 
 use replication_log::Lsn;
 
-use super::journal::MergedState;
 use super::{Action, Config, ItemKey, Replica, RunError, Write};
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::{Collection, Kind, Strategy as Rule};
 use crate::node::{ClusterKey, NodeId};
 use crate::time::WallTime;
+use crate::wire::{MergedState};
 
 pub(super) const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
 

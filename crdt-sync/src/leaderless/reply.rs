@@ -1,0 +1,64 @@
+//! What clients are told.
+
+use super::coordinate::{OptionsError, Refusal, Report, Unmet};
+use crate::cell::Cell;
+use crate::node::NodeId;
+use crate::placement::ChangeError;
+use crate::replica::{RunError, Written};
+
+/// The answer to a read or a write that several nodes took part in.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum QuorumReply {
+    /// The write reached its level.
+    Written {
+        /// What was written.
+        written: Written,
+        /// Who has it in truth.
+        report: Report<NodeId>,
+    },
+    /// The read reached its level.
+    Read {
+        /// The state of the key; `None` when nothing is held.
+        cell: Option<Cell>,
+        /// Whose states it covers in truth.
+        report: Report<NodeId>,
+    },
+    /// The level was not reached. A write is not taken back: it may still be there, and a later read may show it.
+    Unmet(Unmet<NodeId>),
+    /// Too few nodes seem to be alive for the level, and nothing was begun: the write is nowhere.
+    NotBegun(Unmet<NodeId>),
+    /// None of the nodes that might carry out the write seems to be alive. It is nowhere.
+    NobodyLive,
+    /// The options can never be met. Nothing was begun.
+    Options(OptionsError),
+    /// The node that was to carry out the write did not. It is nowhere.
+    Refused {
+        /// Which node.
+        by: NodeId,
+        /// Why.
+        why: Refusal,
+    },
+    /// The node that was to carry out the write can no longer be reached: whether it did is not known.
+    Lost {
+        /// Which node.
+        by: NodeId,
+    },
+    /// This node is on no ring yet. Nothing was begun.
+    NoRing,
+    /// What was asked for cannot be read: the collection is not declared.
+    Unreadable(RunError),
+}
+
+/// The answer to a change of the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RingReply {
+    /// The change has begun, and that is durable here. It goes on by itself; data moves meanwhile.
+    Begun {
+        /// The version of its first phase.
+        version: u64,
+    },
+    /// Nothing was changed.
+    Refused(ChangeError),
+}
