@@ -6,6 +6,7 @@
 
 pub(crate) mod authority;
 mod forks;
+mod lag;
 mod lane;
 mod members;
 mod partial;
@@ -22,7 +23,6 @@ use crdt_core::ReplicaId;
 use crate::bytes::Bytes;
 use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus};
 use crate::membership::Stability;
-use crate::metrics::Lag;
 use crate::node::NodeId;
 use crate::replica::{Partition, Replica, RunError, RunOutcome};
 use crate::scope::Scope;
@@ -172,16 +172,6 @@ impl MultiLeader {
             peer.lanes.iter().zip(&replica.partitions).all(|(lane, partition)| lane.is_level(partition))
         };
         self.peers.iter().map(|(node, peer)| PeerStatus { node: *node, in_sync: is_level(peer) }).collect()
-    }
-
-    /// How this node and each connected peer compare, per partition: O(peers x partitions x origins).
-    pub(crate) fn lags(&self, replica: &Replica) -> impl Iterator<Item = (NodeId, Vec<Option<Lag>>)> {
-        let lag = |(lane, partition): (&Lane, &Partition)| {
-            let gap = lane.gap(&partition.histories)?;
-            Some(Lag { missing_here: gap.missing_here, missing_there: gap.missing_there })
-        };
-        let lags = move |peer: &Peer| peer.lanes.iter().zip(&replica.partitions).map(lag).collect();
-        self.peers.iter().map(move |(node, peer)| (*node, lags(peer)))
     }
 
     pub(crate) fn sessions(&self) -> usize {
