@@ -15,7 +15,7 @@ use replication_log::Lsn;
 pub use text::Exposition;
 
 use crate::node::NodeId;
-use crate::time::Instant;
+use crate::time::{Instant, WallTime};
 
 /// Where an engine stands, in numbers.
 ///
@@ -67,6 +67,24 @@ pub struct Lag {
     pub missing_here: u64,
     /// Entries this node has and the peer has not acknowledged.
     pub missing_there: u64,
+    /// What those that the peer has not acknowledged come to; `None` where that cannot be known: some of them are not
+    /// kept as entries any more, so that states will be sent in their place, or the peer is a partial replica, which
+    /// is sent a part of them.
+    pub owed: Option<Owed>,
+}
+
+/// Entries that a peer has not acknowledged, in bytes and in time.
+///
+/// Only the side that has the entries knows either. Of what a node itself lacks it knows the number,
+/// [`Lag::missing_here`]; how much and how old that is, the peer's own numbers say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owed {
+    /// Their bytes, as they will be sent, without the frames around them.
+    pub bytes: u64,
+    /// When the oldest of them was written, by the clock of the node that wrote it; `None` when there are none. How
+    /// long the peer has been behind is the time from then to now, as exactly as the clocks of the nodes agree. A
+    /// stamp is never below one that its writer had seen, so that it is late where another's clock was fast.
+    pub oldest: Option<WallTime>,
 }
 
 /// A partition.

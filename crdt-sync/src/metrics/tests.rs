@@ -36,14 +36,16 @@ fn sample() -> Metrics {
     };
     counters.sent.run = flow(3);
     counters.received.frontier = flow(2);
-    let lag = vec![Some(Lag { missing_here: 5, missing_there: 0 }), None];
+    let owed = Owed { bytes: 90, oldest: Some(WallTime::from_millis(1_700_000_000_000)) };
+    let unknown = Lag { missing_here: 0, missing_there: 7, owed: None };
+    let lag = vec![Some(Lag { missing_here: 5, missing_there: 2, owed: Some(owed) }), None, Some(unknown)];
     let heard = Some(Instant::from_micros(1_000));
     Metrics {
         node: NodeId::from_u128(1),
         durable: Lsn::new(8),
         appended: Lsn::new(9),
         peers: vec![PeerMetrics { node: NodeId::from_u128(2), heard, in_sync: false, lag }],
-        partitions: vec![PartitionMetrics { keys: 3, origins: 2, retained_bytes: 100 }; 2],
+        partitions: vec![PartitionMetrics { keys: 3, origins: 2, retained_bytes: 100 }; 3],
         open_merkle_sessions: 1,
         requests_waiting_for_disk: 2,
         requests_waiting_for_entries: 3,

@@ -89,19 +89,24 @@ impl Exposition<'_> {
         let heard = peers.iter().filter_map(|peer| Some((named(peer), peer.heard?.as_micros())));
         let help = "When a peer was heard last, in microseconds of the node's own clock.";
         self.family(f, "peer_heard_microseconds", "gauge", help, heard)?;
-        let lags = |of: fn(Lag) -> u64| {
+        let lags = |of: fn(Lag) -> Option<u64>| {
             peers.iter().flat_map(move |peer| {
                 (0_u16..).zip(&peer.lag).filter_map(move |(number, lag)| {
                     let labels =
                         Vec::from([("peer", peer.node.to_string()), ("partition", number.to_string())]);
-                    Some((labels, of((*lag)?)))
+                    Some((labels, of((*lag)?)?))
                 })
             })
         };
         let help = "Entries that a peer has and this node lacks.";
-        self.family(f, "entries_missing_here", "gauge", help, lags(|lag| lag.missing_here))?;
+        self.family(f, "entries_missing_here", "gauge", help, lags(|lag| Some(lag.missing_here)))?;
         let help = "Entries that this node has and a peer has not acknowledged.";
-        self.family(f, "entries_missing_there", "gauge", help, lags(|lag| lag.missing_there))
+        self.family(f, "entries_missing_there", "gauge", help, lags(|lag| Some(lag.missing_there)))?;
+        let help = "Bytes of the entries that a peer has not acknowledged, where they are known.";
+        self.family(f, "bytes_missing_there", "gauge", help, lags(|lag| Some(lag.owed?.bytes)))?;
+        let help = "When the oldest entry was written that a peer has not acknowledged, since 1970.";
+        let oldest = lags(|lag| Some(lag.owed?.oldest?.as_millis()));
+        self.family(f, "oldest_missing_there_milliseconds", "gauge", help, oldest)
     }
 
     fn traffic(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

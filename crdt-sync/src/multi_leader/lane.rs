@@ -9,7 +9,7 @@ use crdt_core::{CausalContext, Dot, ReplicaId};
 use replication_log::Lsn;
 
 use crate::entry::Position;
-use crate::history::Histories;
+use crate::history::{Histories, History};
 use crate::limits::Timing;
 use crate::merkle::Root;
 use crate::replica::Partition;
@@ -295,8 +295,7 @@ impl Lane {
                 && (here < status.floor || self.early.get(&status.origin).is_some_and(|early| early.in_vain));
             gap.met |= here > 0 && status.head.sequence > 0;
         }
-        let is_counted = |origin| !self.forked.contains(&origin) && histories.is_whole(origin);
-        for (origin, history) in histories.iter().filter(|(origin, _)| is_counted(*origin)) {
+        for (origin, history) in self.counted(histories) {
             let there = self.acknowledged(origin);
             let missing = history.head().sequence.saturating_sub(there);
             gap.missing_there = gap.missing_there.saturating_add(missing);
@@ -307,6 +306,15 @@ impl Lane {
             gap.unservable = false;
         }
         Some(gap)
+    }
+
+    /// The histories by which it is counted what the peer lacks.
+    pub(super) fn counted<'h>(
+        &'h self,
+        histories: &'h Histories,
+    ) -> impl Iterator<Item = (ReplicaId, &'h History)> {
+        let is_counted = |origin| !self.forked.contains(&origin) && histories.is_whole(origin);
+        histories.iter().filter(move |(origin, _)| is_counted(*origin))
     }
 
     /// Whether comparing trees is the only way to close the gap, or the cheaper one, and can be done.

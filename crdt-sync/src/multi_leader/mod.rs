@@ -6,6 +6,7 @@
 
 pub(crate) mod authority;
 mod forks;
+mod lag;
 mod lane;
 mod members;
 mod partial;
@@ -184,14 +185,8 @@ impl Topology for MultiLeader {
         self.peers.iter().map(|(node, peer)| PeerStatus { node: *node, in_sync: is_level(peer) }).collect()
     }
 
-    /// O(peers x partitions x origins).
     fn lags(&self, replica: &Replica) -> Vec<(NodeId, Vec<Option<Lag>>)> {
-        let lag = |(lane, partition): (&Lane, &Partition)| {
-            let gap = lane.gap(&partition.histories)?;
-            Some(Lag { missing_here: gap.missing_here, missing_there: gap.missing_there })
-        };
-        let lags = |peer: &Peer| peer.lanes.iter().zip(&replica.partitions).map(lag).collect();
-        self.peers.iter().map(|(node, peer)| (*node, lags(peer))).collect()
+        self.all_lags(replica).collect()
     }
 
     fn sessions(&self) -> usize {

@@ -10,6 +10,7 @@
 mod members;
 mod observed;
 mod options;
+mod partial;
 mod quotes;
 mod rejoin;
 mod support;

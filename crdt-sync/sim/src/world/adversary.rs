@@ -17,8 +17,9 @@ use crate::phase::{Phase, Phases};
 const MOST_OPERATIONS: u64 = 8;
 /// How many strikes wait for their phase at once; more make way for the latest.
 const MOST_AIMS: usize = 24;
-/// What waits for its phase when the world begins, which only then has nodes that are being founded.
-const AIMS_AT_FIRST: usize = 2;
+/// Of 1000 strikes while one waits for somebody who takes a new identity, how many restore a node besides, so that it
+/// takes one: few nodes do by themselves.
+const RENEWALS: u32 = 500;
 /// Of 1000 strikes in a world that restores nodes, before how many a node gets a new copy of its disk.
 const NEW_COPIES: u32 = 300;
 /// What a way carries in a second when it carries next to nothing.
@@ -124,15 +125,13 @@ impl World {
         self.aims.remove(at).map(|aim| aim.fault)
     }
 
-    /// Lets a few strikes wait for their phases before anything happened.
+    /// Lets a few strikes wait for their phases before anything happened: one for any, and one for nodes that are being
+    /// founded, which hardly any world has later.
     pub(super) fn take_first_aims(&mut self) {
         let aimed = self.setup.hostility.as_ref().map_or(0, |hostility| hostility.aimed);
-        for _ in 0..AIMS_AT_FIRST {
-            if aimed > 0
-                && let Some(fault) = self.draw_fault()
-            {
-                self.aim(fault);
-            }
+        if aimed > 0 {
+            self.aim(&[Phase::Founding]);
+            self.aim(&Phase::ALL);
         }
     }
 
@@ -151,13 +150,24 @@ impl World {
         if self.restores && (self.nodes[node].backup.is_none() || self.dice.strikes.chance(NEW_COPIES)) {
             self.back_up(node);
         }
-        let fault = self.draw_fault().filter(|_| !self.left_out_strikes.contains(&number));
-        let Some(fault) = fault else { return };
-        if self.dice.strikes.chance(aimed) {
-            self.aim(fault);
-        } else {
+        let (renews, aims) = (self.dice.strikes.chance(RENEWALS), self.dice.strikes.chance(aimed));
+        if self.left_out_strikes.contains(&number) {
+            return;
+        }
+        if renews && self.awaits_renewal() {
+            self.inflict(Fault::RestoredTold, node);
+        }
+        if aims {
+            self.aim(&Phase::ALL);
+        } else if let Some(fault) = self.draw_fault() {
             self.inflict(fault, node);
         }
+    }
+
+    /// Whether a strike waits for somebody who takes a new identity, in a world in which nodes are told to.
+    fn awaits_renewal(&self) -> bool {
+        let told = self.setup.hostility.as_ref().is_some_and(|h| h.weight(Fault::RestoredTold) > 0);
+        told && self.aims.iter().any(|aim| aim.phase == Phase::Renewing)
     }
 
     /// A partition is over, as far as these ways are concerned.
@@ -194,10 +204,14 @@ impl World {
         hostility.strike_at(place)
     }
 
-    fn aim(&mut self, fault: Fault) {
-        let phases: Vec<Phase> =
-            Phase::ALL.into_iter().filter(|phase| phase.excludes(fault).is_none()).collect();
-        let Some(&phase) = self.dice.strikes.pick(&phases) else { return };
+    /// Lets a strike wait for one of some phases. Every pair of a fault that strikes and a phase that it can meet is
+    /// drawn as often as any other, however rare the fault is otherwise.
+    fn aim(&mut self, phases: &[Phase]) {
+        let Some(hostility) = &self.setup.hostility else { return };
+        let faults = Fault::ALL.into_iter().filter(|fault| hostility.weight(*fault) > 0);
+        let pairs = faults.flat_map(|fault| phases.iter().map(move |phase| (fault, *phase)));
+        let pairs: Vec<_> = pairs.filter(|(fault, phase)| phase.excludes(*fault).is_none()).collect();
+        let Some(&(fault, phase)) = self.dice.strikes.pick(&pairs) else { return };
         self.note(format_args!("{fault} waits for somebody who is {phase}"));
         self.aims.push_back(Aim { fault, phase });
         if self.aims.len() > MOST_AIMS {

@@ -5,7 +5,7 @@
 use std::println;
 
 use super::*;
-use crate::metrics::{Counters, Flow, MessageFlows};
+use crate::metrics::{Counters, Flow, Lag, MessageFlows, Owed};
 
 const WRITES: u64 = 1_000;
 
@@ -119,4 +119,45 @@ fn a_small_write_costs_one_batch_and_one_message_to_each_peer() {
         assert_eq!((command.sends, command.received), (each, each));
         assert!(command.sent_bytes <= WRITES * each * 46);
     }
+}
+
+/// Of what a peer lacks the side that has it knows the bytes and the age; of what it lacks itself, the number alone.
+#[test]
+fn a_node_knows_in_bytes_and_in_time_what_a_peer_has_not_acknowledged() {
+    let mut cluster = Cluster::new(2);
+    cluster.connect(0, 1);
+    cluster.write(0, alloc::vec![small_write(0)]);
+    cluster.settle();
+    let lag = |cluster: &Cluster, node: usize| cluster.engines[node].metrics().peers[0].lag[0].unwrap();
+    assert_eq!(lag(&cluster, 0).owed, Some(Owed::default()), "nothing is owed");
+    let written = cluster.now().wall;
+    for n in 1..=3 {
+        cluster.write(0, alloc::vec![small_write(n)]);
+        cluster.micros += 5_000_000;
+    }
+    let entries = cluster.engines[0].replica.partition(0).histories.get(cluster.engines[0].replica.id);
+    let bytes = entries.unwrap().after(1).unwrap().map(|entry| entry.bytes.len() as u64).sum();
+    let owed = Owed { bytes, oldest: Some(written) };
+    let expected = Lag { missing_here: 0, missing_there: 3, owed: Some(owed) };
+    assert_eq!(lag(&cluster, 0), expected);
+    assert!(bytes > 3 * 13, "each holds its value");
+    cluster.deliver();
+    assert_eq!(lag(&cluster, 0), Lag { owed: Some(Owed::default()), ..Lag::default() });
+}
+
+#[test]
+fn what_is_not_kept_as_entries_is_not_counted_in_bytes() {
+    let mut cluster = Cluster::new(2);
+    let mut config = config(1, 0);
+    config.limits.max_retained = 0;
+    cluster.logs[0].clear();
+    cluster.engines[0] = Engine::open(config, Vec::<(Lsn, Vec<u8>)>::new(), cluster.now()).unwrap();
+    cluster.drain(0);
+    cluster.connect(0, 1);
+    cluster.settle();
+    for n in 0..3 {
+        cluster.write(0, alloc::vec![small_write(n)]);
+    }
+    let lag = cluster.engines[0].metrics().peers[0].lag[0].unwrap();
+    assert_eq!((lag.missing_there, lag.owed), (3, None));
 }
