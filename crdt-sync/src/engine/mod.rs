@@ -58,6 +58,7 @@ use crate::membership::{self, Member, Rejoin, RejoinError, Unacknowledged};
 use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
+use crate::placement::Progress;
 use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Replication};
 use crate::rules::ShowError;
 use crate::session::{self, Waits};
@@ -193,6 +194,17 @@ impl Engine {
         self.replica.partitions.iter().flat_map(move |partition| {
             partition.cells.scan(collection, from.clone()).map(|(key, held)| (key, &held.cell))
         })
+    }
+
+    /// The nodes of a leaderless cluster in the order in which they are asked for a key: its replicas first. Empty in
+    /// other clusters, where every node is asked for itself. O(nodes).
+    pub fn preference_list(&self, item: &ItemKey) -> Vec<NodeId> {
+        self.topology.preference_list(self.replica.partition_of(item.collection, &item.key))
+    }
+
+    /// How far the change of the ring is that this node knows of; `None` in clusters without a ring.
+    pub fn ring_progress(&self) -> Option<Progress> {
+        self.topology.ring_progress()
     }
 
     /// Remembers from now on which keys change, by whomever, for [`take_changes`](Self::take_changes); or no longer.

@@ -9,6 +9,7 @@ use super::{Activity, Context, LinkId, PeerError, PeerStatus, Request, RequestId
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;
+use crate::placement::Progress;
 use crate::replica::Replica;
 use crate::scope::Scope;
 use crate::time::Instant;
@@ -59,6 +60,17 @@ pub(crate) trait Topology: fmt::Debug + Send {
 
     /// Counts what is under way, with all peers or with one.
     fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity);
+
+    /// In which order the nodes are asked for what lies in a partition; nobody where every node holds everything.
+    fn preference_list(&self, partition: u16) -> Vec<NodeId> {
+        let _ = partition;
+        Vec::new()
+    }
+
+    /// How far a change of the ring is.
+    fn ring_progress(&self) -> Option<Progress> {
+        None
+    }
 
     /// Tells the topology to make a mistake.
     #[cfg(feature = "_planted_bugs")]

@@ -46,7 +46,7 @@ use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Req
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;
-use crate::placement::{Detector, Placement};
+use crate::placement::{Detector, Placement, Progress};
 use crate::replica::{Replica, RunError};
 use crate::scope::Scope;
 use crate::time::Instant;
@@ -194,6 +194,14 @@ impl Topology for Leaderless {
 
     fn largest_partial_state(&self) -> usize {
         0
+    }
+
+    fn preference_list(&self, partition: u16) -> Vec<NodeId> {
+        self.placement.preference_list(partition).collect()
+    }
+
+    fn ring_progress(&self) -> Option<Progress> {
+        Some(self.placement.progress())
     }
 
     fn add_activity(&self, _: Option<NodeId>, _: &mut Activity) {}

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use replication_log::Lsn;
 
 use super::Leaderless;
-use crate::engine::{Context, Event, Reply, RequestId, RingReply};
+use super::RingReply;
+use crate::engine::{Context, Event, Reply, RequestId};
 use crate::node::NodeId;
 use crate::placement::{Change, Layout, Lost};
 use crate::wire::Quorum;
