@@ -1,0 +1,343 @@
+//! A cluster of five nodes in one thread: A to E, their disks and the wires between them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crdt_sync::leaderless::coordinate::{Fallbacks, ReadOptions, WriteOptions};
+use crdt_sync::leaderless::{LeaderlessConfig, QuorumReply};
+use crdt_sync::placement::{Layout, Member, Shape};
+use crdt_sync::time::{Instant, Now, WallTime};
+use crdt_sync::{
+    Action, Cell, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId, Output,
+    Replication, Reply, Request, RequestId, Write,
+};
+use replication_log::Lsn;
+
+/// How many keys `key` tries to find one whose replicas are as asked.
+const TRIES: u32 = 10_000;
+
+pub struct Cluster {
+    nodes: Vec<Node>,
+    links: BTreeMap<LinkId, End>,
+    frames: VecDeque<(LinkId, Vec<u8>)>,
+    /// Pairs between which nothing passes.
+    cuts: BTreeSet<(usize, usize)>,
+    pub events: Vec<(usize, Event)>,
+    replies: BTreeMap<u64, Reply>,
+    micros: u64,
+    next: u64,
+    /// Messages that were handed to a wire.
+    pub messages: usize,
+    configure: fn(&mut Config),
+}
+
+struct Node {
+    /// None while it is down.
+    engine: Option<Engine>,
+    log: Vec<(Lsn, Vec<u8>)>,
+    /// How often its disk was synced.
+    syncs: usize,
+    starts: u8,
+    founded: Layout,
+}
+
+/// Where a link leads.
+#[derive(Clone, Copy)]
+struct End {
+    from: usize,
+    to: usize,
+    far: LinkId,
+}
+
+pub fn titles() -> Collection {
+    Collection::registers("titles")
+}
+
+pub fn lists() -> Collection {
+    Collection::sets("lists")
+}
+
+pub fn counts() -> Collection {
+    Collection::counters("counts")
+}
+
+pub fn id_of(node: usize) -> NodeId {
+    NodeId::from_u128(node as u128 + 1)
+}
+
+impl Cluster {
+    /// Nodes that all know and see each other, with three replicas of everything.
+    pub fn of(nodes: usize) -> Self {
+        Self::with(nodes, |_| {})
+    }
+
+    pub fn with(nodes: usize, configure: fn(&mut Config)) -> Self {
+        let shape = Shape { partitions: 16, replicas: 3, write_quorum: 2 };
+        let members = (0..nodes).map(|node| Member::new(id_of(node), format!("rack {node}"))).collect();
+        let layout = Layout::found(members, shape).unwrap();
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            links: BTreeMap::new(),
+            frames: VecDeque::new(),
+            cuts: BTreeSet::new(),
+            events: Vec::new(),
+            replies: BTreeMap::new(),
+            micros: 0,
+            next: 0,
+            messages: 0,
+            configure,
+        };
+        (0..nodes).for_each(|_| cluster.add(layout.clone()));
+        cluster
+    }
+
+    /// A node that nobody knows yet.
+    pub fn add_newcomer(&mut self) -> usize {
+        self.add(Layout::default());
+        self.nodes.len() - 1
+    }
+
+    fn add(&mut self, founded: Layout) {
+        self.nodes.push(Node { engine: None, log: Vec::new(), syncs: 0, starts: 0, founded });
+        self.start(self.nodes.len() - 1);
+    }
+
+    /// Opens a node from what its disk holds, and connects it to all others.
+    pub fn start(&mut self, node: usize) {
+        let now = self.now();
+        let at = &mut self.nodes[node];
+        at.starts += 1;
+        let mut seed = [node as u8 + 1; 32];
+        seed[0] = at.starts;
+        let mut config = Config::new(id_of(node), ClusterKey::from_bytes([9; 16]), seed)
+            .with_collections([titles(), lists(), counts()]);
+        config.partitions = 16;
+        config.leaf_bits = 8;
+        config.replication = Replication::Leaderless(LeaderlessConfig::new(at.founded.clone()).into());
+        (self.configure)(&mut config);
+        at.engine = Some(Engine::open(config, at.log.clone(), now).unwrap());
+        self.drain(node);
+        for other in (0..self.nodes.len()).filter(|other| *other != node) {
+            self.connect(node, other);
+        }
+        self.deliver();
+    }
+
+    /// Takes a node away, with everything it had in memory.
+    pub fn crash(&mut self, node: usize) {
+        self.nodes[node].engine = None;
+        self.disconnect(|end| end.from == node);
+        self.deliver();
+    }
+
+    /// Nothing passes between these and those any more.
+    pub fn cut(&mut self, these: &[usize], those: &[usize]) {
+        for (one, other) in these.iter().flat_map(|one| those.iter().map(move |other| (*one, *other))) {
+            self.cuts.insert((one.min(other), one.max(other)));
+        }
+        let cuts = self.cuts.clone();
+        self.disconnect(|end| cuts.contains(&(end.from.min(end.to), end.from.max(end.to))));
+        self.deliver();
+    }
+
+    /// Everybody sees everybody again.
+    pub fn heal(&mut self) {
+        for (one, other) in std::mem::take(&mut self.cuts) {
+            self.connect(one, other);
+        }
+        self.deliver();
+    }
+
+    pub fn is_up(&self, node: usize) -> bool {
+        self.nodes[node].engine.is_some()
+    }
+
+    pub fn engine(&self, node: usize) -> &Engine {
+        self.nodes[node].engine.as_ref().expect("the node is up")
+    }
+
+    pub fn syncs(&self) -> usize {
+        self.nodes.iter().map(|node| node.syncs).sum()
+    }
+
+    /// A key of the collection whose replicas are these, in the order in which they are asked.
+    pub fn key(&self, collection: &Collection, replicas: &[usize]) -> ItemKey {
+        let wanted: Vec<NodeId> = replicas.iter().copied().map(id_of).collect();
+        let keys = (0..TRIES).map(|n| ItemKey { collection: collection.id(), key: format!("key {n}").as_str().into() });
+        let mut found = keys.filter(|item| self.engine(replicas[0]).preference_list(item).starts_with(&wanted));
+        found.next().expect("some key lies there")
+    }
+
+    /// All nodes in the order in which they are asked for a key.
+    pub fn order(&self, from: usize, item: &ItemKey) -> Vec<usize> {
+        let list = self.engine(from).preference_list(item);
+        list.iter().map(|node| (0..self.nodes.len()).find(|n| id_of(*n) == *node).unwrap()).collect()
+    }
+
+    pub fn write(&mut self, node: usize, item: &ItemKey, action: Action, options: WriteOptions) -> QuorumReply {
+        let id = self.ask_to_write(node, item, action, options);
+        self.reply_to(id)
+    }
+
+    /// Begins a write, and delivers nothing.
+    pub fn ask_to_write(&mut self, node: usize, item: &ItemKey, action: Action, options: WriteOptions) -> u64 {
+        let write = Write { collection: item.collection, key: item.key.clone(), action };
+        self.request(node, Request::QuorumWrite { write, options, read_first: None })
+    }
+
+    pub fn read(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> QuorumReply {
+        let id = self.request(node, Request::QuorumRead { item: item.clone(), options });
+        self.reply_to(id)
+    }
+
+    /// What a read at this level returns, which must succeed.
+    pub fn cell(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> Option<Cell> {
+        match self.read(node, item, options) {
+            QuorumReply::Read { cell, .. } => cell,
+            other => panic!("not read: {other:?}"),
+        }
+    }
+
+    pub fn text(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> Option<String> {
+        text_of(self.cell(node, item, options).as_ref())
+    }
+
+    /// What a node itself holds.
+    pub fn held(&self, node: usize, item: &ItemKey) -> Option<String> {
+        text_of(self.engine(node).peek(item))
+    }
+
+    pub fn request(&mut self, node: usize, request: Request) -> u64 {
+        self.next += 1;
+        let id = self.next;
+        self.handle(node, Input::Request { id: RequestId(id), request });
+        id
+    }
+
+    /// Lets everything happen until a request is answered, up to a minute.
+    pub fn reply_to(&mut self, id: u64) -> QuorumReply {
+        match self.any_reply_to(id) {
+            Reply::Quorum(reply) => reply,
+            other => panic!("another kind of answer: {other:?}"),
+        }
+    }
+
+    pub fn any_reply_to(&mut self, id: u64) -> Reply {
+        self.deliver();
+        for _ in 0..600 {
+            if let Some(reply) = self.replies.remove(&id) {
+                return reply;
+            }
+            self.pass(Duration::from_millis(100));
+        }
+        panic!("no answer within a minute")
+    }
+
+    /// Time passes, with everything delivered in between.
+    pub fn pass(&mut self, span: Duration) {
+        let end = self.micros + u64::try_from(span.as_micros()).unwrap();
+        while self.micros < end {
+            self.micros = (self.micros + 50_000).min(end);
+            for node in 0..self.nodes.len() {
+                self.handle(node, Input::Timer);
+            }
+            self.deliver();
+        }
+    }
+
+    pub fn deliver(&mut self) {
+        while let Some((link, bytes)) = self.frames.pop_front() {
+            if let Some(End { to, far, .. }) = self.links.get(&link).copied() {
+                self.handle(to, Input::Frame { link: far, bytes });
+            }
+        }
+    }
+
+    /// Forgets what is on its way.
+    pub fn lose_frames(&mut self) {
+        self.frames.clear();
+    }
+
+    fn now(&self) -> Now {
+        let wall = WallTime::from_millis(1_700_000_000_000 + self.micros / 1_000);
+        Now { instant: Instant::from_micros(self.micros), wall }
+    }
+
+    fn handle(&mut self, node: usize, input: Input) {
+        let now = self.now();
+        let Some(engine) = &mut self.nodes[node].engine else { return };
+        engine.handle(now, input);
+        self.drain(node);
+    }
+
+    fn drain(&mut self, node: usize) {
+        let mut durable = None;
+        while let Some(output) = self.nodes[node].engine.as_mut().and_then(Engine::poll_output) {
+            match output {
+                Output::Append { first, records } => {
+                    self.nodes[node].log.extend((first.get()..).map(Lsn::new).zip(records));
+                    durable = self.nodes[node].log.last().map(|(lsn, _)| *lsn);
+                }
+                Output::Send { link, frame } => {
+                    self.messages += 1;
+                    self.frames.push_back((link, frame));
+                }
+                Output::Reply { id, reply } => {
+                    self.replies.insert(id.0, reply);
+                }
+                Output::Close { link, .. } => self.disconnect_link(link),
+                Output::Event(event) => self.events.push((node, event)),
+                _ => {}
+            }
+        }
+        if let Some(lsn) = durable {
+            self.nodes[node].syncs += 1;
+            self.handle(node, Input::Durable { lsn });
+        }
+    }
+
+    fn connect(&mut self, one: usize, other: usize) {
+        let are_cut = self.cuts.contains(&(one.min(other), one.max(other)));
+        if are_cut || !self.is_up(one) || !self.is_up(other) {
+            return;
+        }
+        let (near, far) = (LinkId(self.next), LinkId(self.next + 1));
+        self.next += 2;
+        self.links.insert(near, End { from: one, to: other, far });
+        self.links.insert(far, End { from: other, to: one, far: near });
+        self.handle(one, Input::LinkUp { link: near, dialed: true });
+        self.handle(other, Input::LinkUp { link: far, dialed: false });
+    }
+
+    fn disconnect(&mut self, ends: impl Fn(&End) -> bool) {
+        let gone: Vec<LinkId> = self.links.iter().filter(|(_, end)| ends(end)).map(|(link, _)| *link).collect();
+        gone.into_iter().for_each(|link| self.disconnect_link(link));
+    }
+
+    fn disconnect_link(&mut self, link: LinkId) {
+        let Some(End { from, to, far }) = self.links.remove(&link) else { return };
+        self.links.remove(&far);
+        self.handle(from, Input::LinkDown { link });
+        self.handle(to, Input::LinkDown { link: far });
+    }
+}
+
+pub fn set(text: &str) -> Action {
+    Action::Set(Some(text.into()))
+}
+
+pub fn text_of(cell: Option<&Cell>) -> Option<String> {
+    match cell? {
+        Cell::Register(register) => Some(String::from_utf8_lossy(register.get()?).into_owned()),
+        other => panic!("not a title: {other:?}"),
+    }
+}
+
+/// A write or a read that fallbacks may take part in.
+pub fn sloppy(options: WriteOptions) -> WriteOptions {
+    WriteOptions { fallbacks: Fallbacks::Sloppy, ..options }
+}
+
+pub fn sloppy_read(options: ReadOptions) -> ReadOptions {
+    ReadOptions { fallbacks: Fallbacks::Sloppy, ..options }
+}
