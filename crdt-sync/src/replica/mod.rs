@@ -20,6 +20,8 @@ mod fork_tests;
 #[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod hints;
 mod journal;
+#[cfg(test)]
+mod journal_tests;
 mod members;
 #[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod mutation;
@@ -29,7 +31,6 @@ mod run_error;
 mod split;
 #[cfg(test)]
 mod tests;
-#[cfg_attr(not(test), expect(dead_code, reason = "what a topology without histories asks of a replica"))]
 mod told;
 #[cfg(test)]
 pub(crate) mod told_tests;
@@ -53,6 +54,8 @@ use deletions::TimeNotes;
 
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use fork::Divided;
+#[cfg(test)]
+pub(crate) use hints::HeldHint;
 use hints::Hints;
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use partition::{MergeOutcome, Partition};

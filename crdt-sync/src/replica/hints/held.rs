@@ -197,7 +197,7 @@ impl Hints {
     /// What was kept of a key up to a record is no longer needed. Says whether the hint is gone, which it is not if more
     /// was kept since; `None` if there was nothing of it.
     pub(super) fn settle(&mut self, owner: NodeId, item: &ItemKey, up_to: Lsn) -> Option<bool> {
-        let Some(of_owner) = self.owners.get_mut(&owner) else { return None };
+        let of_owner = self.owners.get_mut(&owner)?;
         let hint = of_owner.hints.get_mut(item)?;
         if hint.first > up_to {
             return None;

@@ -274,8 +274,6 @@ fn arb_step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
-
     #[test]
     fn hints_hold_what_was_kept_and_not_delivered_and_owners_miss_nothing_that_did_not_expire(
         steps in prop::collection::vec(arb_step(), 1..80),

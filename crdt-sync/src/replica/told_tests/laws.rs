@@ -172,8 +172,6 @@ fn versions(cell: Option<Cell>) -> Vec<(VersionId, Vec<VersionId>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
-
     #[test]
     fn replicas_hold_what_they_were_told_in_any_order_and_agree_when_repaired(
         steps in prop::collection::vec(arb_step(), 1..60),
