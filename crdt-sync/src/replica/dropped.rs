@@ -44,7 +44,9 @@ impl Partition {
         self.context = CausalContext::new();
         let own: Vec<_> = self.histories.own_of_partial().collect();
         self.histories = Histories::within(scope);
-        own.into_iter().for_each(|id| self.histories.hold_whole(id));
+        for id in own {
+            self.histories.hold_whole(id);
+        }
         self.ahead = Ahead::default();
         // Deletions were forgotten with all the rest.
         self.has_forgotten = true;

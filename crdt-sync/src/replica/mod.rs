@@ -18,6 +18,8 @@ mod fork_tests;
 mod hints;
 mod journal;
 mod layout;
+#[cfg(test)]
+mod journal_tests;
 mod members;
 mod mutation;
 mod partition;
@@ -50,6 +52,8 @@ use deletions::TimeNotes;
 pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use fork::Divided;
 pub(crate) use hints::HintError;
+#[cfg(test)]
+pub(crate) use hints::HeldHint;
 use hints::Hints;
 pub(crate) use journal::{Journal, JournalRecord};
 use layout::NotedLayout;

@@ -10,7 +10,7 @@ use crate::checkpoint::frame::{self, Frame, START, START_BYTES};
 use crate::checkpoint::{CheckpointError, RestoreError, load, node_of_checkpoint};
 use crate::limits::MAX_CHECKPOINT_FRAME;
 use crate::node::{ClusterKey, NodeId};
-use crate::replica::{Action, Config, RecoverError, Replica, Write};
+use crate::replica::{Action, Config, JournalRecord, RecoverError, Replica, Write};
 
 fn written() -> Logged {
     let mut logged = Logged::new(1);
@@ -88,6 +88,45 @@ fn a_part_larger_than_can_be_loaded_is_not_written() {
     let (bytes, limit) = (MAX_CHECKPOINT_FRAME + 1, MAX_CHECKPOINT_FRAME);
     assert_eq!(frame::length_of(bytes), Err(CheckpointError::TooLarge { bytes, limit }));
     assert_eq!(frame::length_of(limit), Ok([0, 0, 0, 0x40]));
+}
+
+#[test]
+fn hints_anywhere_else_or_twice_are_refused_and_so_is_anything_in_their_place() {
+    let mut logged = written();
+    for n in 0u8..4 {
+        let action = Action::Add(alloc::vec![n].into());
+        logged.miss(7, &Write { collection: collections()[1].id(), key: alloc::vec![n].into(), action });
+    }
+    let whole = frames(&checkpoint_of(&mut logged.replica));
+    let Frame::Records(hints) = &whole[1] else { panic!("hints follow the head") };
+    assert!(load(config(1), [bytes_of(&whole)], WALL).is_ok());
+    let with = |at: usize, records: &[JournalRecord]| {
+        let mut frames = whole.clone();
+        let hints = frames.remove(1);
+        frames.insert(at, if records.is_empty() { hints } else { Frame::Records(records.to_vec()) });
+        refused(&config(1), &bytes_of(&frames))
+    };
+    for at in (0..whole.len()).filter(|at| *at != 1) {
+        let refusal = with(at, &[]);
+        assert!(
+            matches!(refusal, RecoverError::Checkpoint(RestoreError::Disorder { .. })),
+            "{at}: {refusal:?}"
+        );
+    }
+    let twice = [hints[0].clone(), hints[0].clone()];
+    assert!(matches!(with(1, &twice), RecoverError::OutOfOrder { .. }));
+    let foreign = JournalRecord::Dropped { partition: 0 };
+    assert!(matches!(with(1, &[foreign]), RecoverError::Checkpoint(RestoreError::Disorder { .. })));
+    let JournalRecord::HintHeld(held) = &hints[0] else { panic!("a hint") };
+    let changed = |change: fn(&mut crate::replica::HeldHint)| {
+        let mut held = held.clone();
+        change(&mut held);
+        with(1, &[JournalRecord::HintHeld(held)])
+    };
+    assert!(matches!(changed(|held| held.first = held.last + 1), RecoverError::OutOfOrder { .. }));
+    assert!(matches!(changed(|held| held.last = u64::MAX), RecoverError::OutOfOrder { .. }));
+    assert!(matches!(changed(|held| held.kept.delta.partition = 9), RecoverError::OutOfOrder { .. }));
+    assert!(matches!(changed(|held| held.kept.delta.state = "\u{7f}".into()), RecoverError::Cell { .. }));
 }
 
 #[test]

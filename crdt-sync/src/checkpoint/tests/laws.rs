@@ -17,6 +17,10 @@ enum Step {
     Begin { at: usize },
     Piece { at: usize, budget: usize },
     ForgetEntries { at: usize, keep: usize },
+    Miss { at: usize, owner: u8, write: Write },
+    Deliver { at: usize, owner: u8 },
+    Drop { at: usize, partition: u16 },
+    ForgetDeleted { at: usize },
     Restart { at: usize },
 }
 
@@ -48,6 +52,10 @@ fn arb_step() -> impl Strategy<Value = Step> {
         // A frame at a time, or two keys, or all that is left.
         6 => (at(), prop_oneof![Just(1), Just(200), Just(1 << 20)]).prop_map(|(at, budget)| Step::Piece { at, budget }),
         1 => (at(), 0..200usize).prop_map(|(at, keep)| Step::ForgetEntries { at, keep }),
+        4 => (at(), 0..2u8, arb_write()).prop_map(|(at, owner, write)| Step::Miss { at, owner, write }),
+        1 => (at(), 0..2u8).prop_map(|(at, owner)| Step::Deliver { at, owner }),
+        1 => (at(), 0..2u16).prop_map(|(at, partition)| Step::Drop { at, partition }),
+        1 => at().prop_map(|at| Step::ForgetDeleted { at }),
         1 => at().prop_map(|at| Step::Restart { at }),
     ]
 }
@@ -61,6 +69,10 @@ impl Step {
             | Self::Begin { at }
             | Self::Piece { at, .. }
             | Self::ForgetEntries { at, .. }
+            | Self::Miss { at, .. }
+            | Self::Deliver { at, .. }
+            | Self::Drop { at, .. }
+            | Self::ForgetDeleted { at }
             | Self::Restart { at } => *at,
         }
     }
@@ -101,7 +113,16 @@ proptest! {
                     forgot[index] = true;
                     here.forget_entries(keep);
                 }
+                Step::Miss { owner, write, .. } => here.miss(owner, &write),
+                Step::Deliver { owner, .. } => here.deliver(owner, there),
+                Step::Drop { partition, .. } => {
+                    forgot[index] = true;
+                    here.drop_partition(partition);
+                }
+                Step::ForgetDeleted { .. } => here.forget_deleted(),
                 Step::Restart { .. } => {
+                    // Two runs of a node never draw the same identities.
+                    here.config.seed[0] = here.config.seed[0].wrapping_add(2);
                     if let Some(reopened) = here.reopened() {
                         // The checkpoint that was being made is lost with the process.
                         here.making = None;

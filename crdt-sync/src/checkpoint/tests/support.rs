@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use replication_log::Lsn;
 
@@ -16,6 +17,7 @@ use crate::wire::{ItemState, Run, Standing, StatesPart};
 
 pub(super) const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
 pub(super) const PARTITIONS: u16 = 2;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) type Log = Vec<(Lsn, Vec<u8>)>;
 type Cells = Vec<(ItemKey, Cell)>;
@@ -39,6 +41,7 @@ pub(super) fn config(number: u8) -> Config {
     config.leaf_bits = 4;
     // So that documents are stemmed within a few writes.
     config.limits.max_revisions = 2;
+    config.limits.max_hints = 5;
     config
 }
 
@@ -71,6 +74,44 @@ impl Logged {
     pub(super) fn act(&mut self, write: &Write) {
         // A register may refuse a stamp, a document an empty deletion; then nothing was written.
         let _ = self.replica.write(core::slice::from_ref(write), WALL);
+        self.write_log();
+    }
+
+    /// Writes, and keeps the write for a node that cannot be reached.
+    pub(super) fn miss(&mut self, owner: u8, write: &Write) {
+        if let Ok(mutation) = self.replica.write_mutation(write, WALL) {
+            // Some find no room.
+            let _ = self.replica.keep_hint(NodeId::from_u128(owner.into()), &mutation.told, WALL);
+        }
+        self.write_log();
+    }
+
+    /// Tells one what was kept for the owner, who confirms every second hint.
+    pub(super) fn deliver(&mut self, owner: u8, other: &mut Self) {
+        let owner = NodeId::from_u128(owner.into());
+        let due = self.replica.hints_for(owner, 1_000);
+        let delivered = due.iter().step_by(2).map(|hint| {
+            let _ = other.replica.merge_mutation(&hint.delta, WALL).unwrap();
+            (ItemKey { collection: hint.delta.collection, key: hint.delta.key.clone() }, hint.up_to)
+        });
+        let delivered: Vec<_> = delivered.collect();
+        self.replica.hints_delivered(owner, &delivered);
+        self.write_log();
+        other.write_log();
+    }
+
+    pub(super) fn drop_partition(&mut self, partition: u16) {
+        self.replica.drop_partition(partition).unwrap();
+        self.write_log();
+    }
+
+    /// Forgets every deletion.
+    pub(super) fn forget_deleted(&mut self) {
+        self.replica.note_time(WALL);
+        for number in 0..PARTITIONS {
+            let old = self.replica.deleted_older_than(number, WALL.saturating_add(DAY), 10);
+            self.replica.forget_deleted(number, &old);
+        }
         self.write_log();
     }
 
@@ -176,6 +217,7 @@ pub(super) struct Whole {
     last: Lsn,
     /// Members, forks, and what else a checkpoint says in records.
     head: Vec<JournalRecord>,
+    hints: Vec<JournalRecord>,
     /// Standing, cells, and a digest of the sketch.
     partitions: Vec<(Standing, Cells, u128)>,
 }
@@ -192,7 +234,8 @@ impl Whole {
             (partition.standing(), cells, sketch)
         });
         let partitions = partitions.collect();
-        Self { id: replica.id, last: replica.journal.last(), head: replica.records_of_head(), partitions }
+        let (head, hints) = (replica.records_of_head(), replica.records_of_hints().collect());
+        Self { id: replica.id, last: replica.journal.last(), head, hints, partitions }
     }
 }
 

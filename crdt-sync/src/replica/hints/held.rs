@@ -194,10 +194,10 @@ impl Hints {
         self.owners.get(&owner)?.hints.get(item)
     }
 
-    /// What was kept of a key up to a record is no longer needed. Says whether the hint is gone, which it is not if more
-    /// was kept since; `None` if there was nothing of it.
+    /// What was kept of a key up to a record is no longer needed. Says whether the hint is gone, which it is not if
+    /// more was kept since; `None` if there was nothing of it.
     pub(super) fn settle(&mut self, owner: NodeId, item: &ItemKey, up_to: Lsn) -> Option<bool> {
-        let Some(of_owner) = self.owners.get_mut(&owner) else { return None };
+        let of_owner = self.owners.get_mut(&owner)?;
         let hint = of_owner.hints.get_mut(item)?;
         if hint.first > up_to {
             return None;
@@ -231,8 +231,8 @@ impl Hints {
         self.missed.retain(|(other, _)| *other != owner);
     }
 
-    /// The hints whose turn it is, until they have so many bytes; at least one if there is any. Their next turn is after
-    /// that of all others.
+    /// The hints whose turn it is, until they have so many bytes; at least one if there is any. Their next turn is
+    /// after that of all others.
     pub(super) fn take_turns(&mut self, owner: NodeId, bytes: usize) -> Vec<&Hint> {
         let Some(of_owner) = self.owners.get_mut(&owner) else { return Vec::new() };
         let (mut items, mut taken) = (Vec::new(), 0);

@@ -1,9 +1,10 @@
 //! Hints: what other nodes missed while they could not be reached, kept for them until they have it.
 //!
-//! Per node and key there is one hint: everything the node missed of the key, joined into one delta with its exact dots.
-//! A key that is written a thousand times in between is one hint. Hints are as durable as everything else, live as long
-//! as the configuration says, and take up no more room than it allows. One that finds no room, or gets too old, is not
-//! kept, and that is not passed over in silence: the partition is marked as one that must be compared with the node's.
+//! Per node and key there is one hint: everything the node missed of the key, joined into one delta with its exact
+//! dots. A key that is written a thousand times in between is one hint. Hints are as durable as everything else, live
+//! as long as the configuration says, and take up no more room than it allows. One that finds no room, or gets too old,
+//! is not kept, and that is not passed over in silence: the partition is marked as one that must be compared with the
+//! node's.
 //!
 //! Delivery is at least once: a hint goes when its owner confirmed it, and one that grew meanwhile stays. Joining twice
 //! is joining once, so a crash between the two costs nothing but a repetition.
@@ -252,8 +253,8 @@ impl Replica {
         pending
     }
 
-    /// A node leaves: its hints go to the nodes that now are the primaries of their partitions, about `bytes` at a time.
-    /// What this node itself should have is merged.
+    /// A node leaves: its hints go to the nodes that now are the primaries of their partitions, about `bytes` at a
+    /// time. What this node itself should have is merged.
     pub(crate) fn reassign_hints(
         &mut self,
         owner: NodeId,

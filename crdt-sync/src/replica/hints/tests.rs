@@ -118,14 +118,15 @@ fn no_hint_holds_up_the_others() {
 
 #[test]
 fn a_hint_that_finds_no_room_is_counted_and_its_partition_marked_once() {
+    type Change = fn(&mut crate::Limits);
     let mut node = Logged::new(1);
-    let small = |node: &mut Logged, change: fn(&mut crate::Limits)| {
+    let small = |node: &mut Logged, change: Change| {
         node.replica.config.limits = crate::Limits::default();
         change(&mut node.replica.config.limits);
     };
     miss(&mut node, OWNERS[0], &add("a", "milk"), WALL).unwrap();
     miss(&mut node, OWNERS[1], &add("a", "milk"), WALL).unwrap();
-    let cases: [(HintLimit, fn(&mut crate::Limits)); 4] = [
+    let cases: [(HintLimit, Change); 4] = [
         (HintLimit::Count, |limits| limits.max_hints = 2),
         (HintLimit::Bytes, |limits| limits.max_hint_bytes = 400),
         (HintLimit::BytesOfOwner, |limits| limits.max_hint_bytes_per_owner = 300),
@@ -274,8 +275,6 @@ fn arb_step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
-
     #[test]
     fn hints_hold_what_was_kept_and_not_delivered_and_owners_miss_nothing_that_did_not_expire(
         steps in prop::collection::vec(arb_step(), 1..80),
@@ -324,7 +323,7 @@ proptest! {
                         has_expired[index] |= !gone.is_empty();
                         kept.retain(|(other, of, ..)| *other != index || gone.iter().all(|hint| hint.item != *of));
                     }
-                    let limit = now.as_millis().saturating_sub((MINUTE * 30).as_millis() as u64);
+                    let limit = now.as_millis().saturating_sub(30 * 60 * 1_000);
                     prop_assert!(kept.iter().all(|(.., time)| time.as_millis() > limit));
                 }
                 Step::Restart { checkpoint: false } => node.restart(),

@@ -39,12 +39,14 @@ fn arb_write() -> impl Strategy<Value = (usize, Action)> {
 
 fn arb_step() -> impl Strategy<Value = Step> {
     let at = || 0..NODES;
-    prop_oneof![
-        6 => (at(), arb_write(), 0u8..2).prop_map(|(at, (collection, action), key)| Step::Write { at, collection, key, action }),
-        8 => (at(), any::<prop::sample::Index>(), any::<bool>()).prop_map(|(at, which, twice)| Step::Hear { at, which, twice }),
-        2 => (0u8..8, 0u8..8, 0..4usize, 0u8..2).prop_map(|(among, told, collection, key)| Step::Repair { among, told, collection, key }),
-        1 => at().prop_map(|at| Step::Restart { at }),
-    ]
+    let write = (at(), arb_write(), 0u8..2);
+    let write = write.prop_map(|(at, (collection, action), key)| Step::Write { at, collection, key, action });
+    let hear = (at(), any::<prop::sample::Index>(), any::<bool>());
+    let hear = hear.prop_map(|(at, which, twice)| Step::Hear { at, which, twice });
+    let repair = (0u8..8, 0u8..8, 0..4usize, 0u8..2);
+    let repair =
+        repair.prop_map(|(among, told, collection, key)| Step::Repair { among, told, collection, key });
+    prop_oneof![6 => write, 8 => hear, 2 => repair, 1 => at().prop_map(|at| Step::Restart { at })]
 }
 
 /// Replicas, what they should hold, and all that was ever told with what it should teach.
@@ -172,8 +174,6 @@ fn versions(cell: Option<Cell>) -> Vec<(VersionId, Vec<VersionId>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
-
     #[test]
     fn replicas_hold_what_they_were_told_in_any_order_and_agree_when_repaired(
         steps in prop::collection::vec(arb_step(), 1..60),

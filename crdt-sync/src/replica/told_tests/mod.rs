@@ -80,7 +80,7 @@ impl Logged {
 
     /// Merges and says how many records that took.
     pub(super) fn hear(&mut self, told: &MergedState) -> Result<usize, RunError> {
-        self.replica.merge_mutation(told, WALL)?;
+        let _ = self.replica.merge_mutation(told, WALL)?;
         Ok(self.write_log())
     }
 

@@ -60,7 +60,9 @@ impl Known {
     /// What those who unite learn: all but removals of elements that none of them holds.
     pub(super) fn united(them: &[Self]) -> Self {
         let mut all = Self::default();
-        them.iter().for_each(|one| all.learn(one));
+        for one in them {
+            all.learn(one);
+        }
         let live = all.live();
         let held = them.iter().flat_map(|one| one.live().into_keys());
         all.covered = held.filter(|dot| !live.contains_key(dot)).collect();
