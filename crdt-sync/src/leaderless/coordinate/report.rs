@@ -193,7 +193,9 @@ impl<N> Report<N> {
         };
         let configs: Option<Vec<_>> = self.sets.iter().map(of_set).collect();
         let worst = configs.and_then(|configs| {
-            configs.into_iter().max_by(|a, b| a.miss_probability().get().total_cmp(&b.miss_probability().get()))
+            configs
+                .into_iter()
+                .max_by(|a, b| a.miss_probability().get().total_cmp(&b.miss_probability().get()))
         });
         Staleness::new(self.operation, level, worst)
     }

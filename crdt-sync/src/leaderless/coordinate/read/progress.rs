@@ -232,7 +232,8 @@ impl<N: Ord + Copy, T: Answer> ReadOp<N, T> {
     /// Sends all primaries that are known to be behind what they lack. Before the reply their acknowledgement is
     /// awaited; after it nobody waits for it.
     fn repair_those_behind(&mut self) {
-        let Some((union, digest)) = self.union.clone().filter(|_| self.options.repair != Repair::Never) else {
+        let Some((union, digest)) = self.union.clone().filter(|_| self.options.repair != Repair::Never)
+        else {
             return;
         };
         let awaited = self.phase == Phase::Deciding;

@@ -60,8 +60,9 @@ impl Places {
     fn replicas(&self) -> Replicas<u8> {
         let n = |set: &Vec<u8>| u32::try_from(set.len()).unwrap();
         let one = Replicas::new(n(&self.sets[0]), self.sets[0].iter().copied());
-        let joint =
-            self.sets[1..].iter().fold(one, |replicas, set| replicas.jointly_with(n(set), set.iter().copied()));
+        let joint = self.sets[1..]
+            .iter()
+            .fold(one, |replicas, set| replicas.jointly_with(n(set), set.iter().copied()));
         let replicas = joint.with_fallbacks(0..NODES - 1).believed_down(self.down.iter().copied());
         match self.coordinator {
             Some(node) => replicas.coordinated_by(node),
@@ -105,8 +106,15 @@ proptest! {
             let open = write.reply.is_none();
             match event {
                 Happens::Acknowledged(node) => write.acknowledged(node),
-                Happens::Refused(node) => { failed.push(node); write.refused(node) }
-                Happens::Unreachable(node) => { failed.push(node); write.unreachable(node) }
+                Happens::Refused(node) => {
+                    failed.extend(write.was_asked(node).then_some(node));
+                    write.refused(node);
+                }
+                Happens::Unreachable(node) => {
+                    let is_lost = write.was_asked(node) || places.coordinator != Some(node);
+                    failed.extend(is_lost.then_some(node));
+                    write.unreachable(node);
+                }
                 Happens::Waits(micros) => { now = now + Duration::from_micros(micros); write.tick(now) }
             }
             match &write.reply {
