@@ -2,6 +2,7 @@
 
 mod words;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use quorum::{Answer as Counted, Durability, Level, QuorumConfig};
@@ -238,12 +239,13 @@ pub enum Cause {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unmet<N> {
     cause: Cause,
-    report: Report<N>,
+    /// Boxed, so that what seldom happens does not make every result large.
+    report: Box<Report<N>>,
 }
 
 impl<N> Unmet<N> {
     pub(super) fn new(cause: Cause, report: Report<N>) -> Self {
-        Self { cause, report }
+        Self { cause, report: Box::new(report) }
     }
 
     /// Why.

@@ -34,16 +34,14 @@ impl<N: Ord + Copy, T: Answer> ReadOp<N, T> {
             return;
         }
         let knows_where = self.panel.seats.iter().position(Seat::is_askable_for_whole);
-        match knows_where.filter(|_| self.union.is_none()) {
-            Some(place) => self.ask(place, Wanted::Whole),
-            None => {
-                let asked = self.actions.len();
-                self.extra += 1;
-                self.ask_as_many_as_needed(true);
-                if self.actions.len() == asked {
-                    self.extra -= 1;
-                }
-            }
+        if let Some(place) = knows_where.filter(|_| self.union.is_none()) {
+            return self.ask(place, Wanted::Whole);
+        }
+        let asked = self.actions.len();
+        self.extra += 1;
+        self.ask_as_many_as_needed(true);
+        if self.actions.len() == asked {
+            self.extra -= 1;
         }
     }
 

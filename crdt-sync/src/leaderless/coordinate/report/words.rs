@@ -66,7 +66,7 @@ impl fmt::Display for Staleness {
             }
             (Operation::Write, false) => write!(f, "a read at {level} may miss it")?,
             (Operation::Read, false) => {
-                write!(f, "it may have missed writes that were completed at {level}")?
+                write!(f, "it may have missed writes that were completed at {level}")?;
             }
         }
         f.write_str(

@@ -80,7 +80,7 @@ fn explore_all(repair: Repair) -> usize {
             (true, ReadOptions::ONE.speculate),
             (false, ReadOptions::ONE.speculate),
         ] {
-            let options = ReadOptions { level, digests, speculate, repair, ..ReadOptions::QUORUM };
+            let options = ReadOptions { level, speculate, repair, digests, ..ReadOptions::QUORUM };
             for states in every_world() {
                 orders += explore(&World::new(Replicas::new(3, PRIMARIES), options, states), options);
             }

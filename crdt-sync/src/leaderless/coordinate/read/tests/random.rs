@@ -81,7 +81,8 @@ proptest! {
         states in proptest::collection::vec((0..8u8, 0..8u8), 8),
         story in proptest::collection::vec(happens(), 0..50),
     ) {
-        let states = NODES.iter().zip(&states).map(|(node, (live, removed))| (*node, Toy::with(*live).without(*removed)));
+        let state = |(live, removed): &(u8, u8)| Toy::with(*live).without(*removed);
+        let states = NODES.iter().copied().zip(states.iter().map(state));
         let mut world = World::new(replicas(&sets, &down, coordinator), options, states);
         let mut now = START;
         for event in story.into_iter().chain([Happens::Waits(10_000_000)]) {

@@ -73,7 +73,7 @@ impl World {
         assert!(write.over);
         let reached = write.reply.clone().unwrap().is_ok();
         assert_eq!(reached, self.is_reached(), "{:?} {:?} {:?}", self.options, self.does, write.acknowledged);
-        assert_eq!(write.hints, write.without_a_copy(&Vec::from_iter(0..self.n), None));
+        assert_eq!(write.hints, write.without_a_copy(&(0..self.n).collect::<Vec<_>>(), None));
     }
 }
 

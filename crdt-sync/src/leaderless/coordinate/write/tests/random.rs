@@ -49,7 +49,7 @@ struct Places {
 }
 
 fn places() -> impl Strategy<Value = Places> {
-    let set = || proptest::sample::subsequence(Vec::from_iter(0..NODES - 1), 2..=4);
+    let set = || proptest::sample::subsequence((0..NODES - 1).collect::<Vec<_>>(), 2..=4);
     let down = proptest::collection::vec(0..NODES, 0..3);
     let coordinator = proptest::option::of(0..NODES);
     (proptest::collection::vec(set(), 1..=2), down, coordinator)
@@ -70,26 +70,26 @@ impl Places {
         }
     }
 
-    /// Distinct nodes and primaries of a set that would be copies if just `nodes` acknowledged.
-    fn copies(&self, set: &[u8], write: &Watched<u8>, nodes: &[u8]) -> (usize, usize) {
-        let mut asked = write.asked.clone();
-        asked.sort_unstable();
-        asked.dedup();
-        let counts = |(node, in_place_of): &&(u8, Option<u8>)| {
-            nodes.contains(node) && set.contains(&in_place_of.unwrap_or(*node))
-        };
-        let copies: Vec<_> = asked.iter().filter(counts).collect();
-        (copies.len(), copies.iter().filter(|(_, in_place_of)| in_place_of.is_none()).count())
-    }
-
     /// Whether the level is met by `nodes`, counted by hand.
     fn is_met(&self, options: WriteOptions, write: &Watched<u8>, nodes: &[u8]) -> bool {
         self.sets.iter().all(|set| {
-            let (copies, primaries) = self.copies(set, write, nodes);
+            let (copies, primaries) = copies(set, write, nodes);
             let required = options.level.resolve(u32::try_from(set.len()).unwrap()).unwrap();
             copies >= required as usize && primaries >= options.primaries as usize
         })
     }
+}
+
+/// Distinct nodes and primaries of a set that would be copies if just `nodes` acknowledged.
+fn copies(set: &[u8], write: &Watched<u8>, nodes: &[u8]) -> (usize, usize) {
+    let mut asked = write.asked.clone();
+    asked.sort_unstable();
+    asked.dedup();
+    let counts = |(node, in_place_of): &&(u8, Option<u8>)| {
+        nodes.contains(node) && set.contains(&in_place_of.unwrap_or(*node))
+    };
+    let copies: Vec<_> = asked.iter().filter(counts).collect();
+    (copies.len(), copies.iter().filter(|(_, in_place_of)| in_place_of.is_none()).count())
 }
 
 proptest! {
