@@ -9,8 +9,8 @@
 /// Laws, for states of one key:
 ///
 /// - `unite` is commutative, associative and idempotent;
-/// - equal digests mean equal visible states: to unite two states of equal digest leaves that digest as it is. What they
-///   know of removals may differ;
+/// - equal digests mean equal visible states: to unite two states of equal digest leaves that digest as it is. What
+///   they know of removals may differ;
 /// - the union of `theirs` and `ours.lacking(theirs)` has the digest of the union of `theirs` and `ours`.
 ///
 /// ```

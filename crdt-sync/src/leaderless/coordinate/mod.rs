@@ -1,12 +1,12 @@
 //! One coordinated operation: whom to ask, how to count, when to reply, what is left to do afterwards.
 //!
 //! [`WriteOp`] and [`ReadOp`] are state machines without IO. They are told what arrived and what time it is, and are
-//! polled for actions until there are none. They know nothing of links, disks or cells: nodes are any `Ord + Copy` type,
-//! and the data that a read compares is behind the trait [`Answer`].
+//! polled for actions until there are none. They know nothing of links, disks or cells: nodes are any `Ord + Copy`
+//! type, and the data that a read compares is behind the trait [`Answer`].
 //!
 //! | part | what it says |
 //! |---|---|
-//! | [`Replicas`] | who holds the key: one set of primaries, or two while the ring changes; the fallbacks; who is down |
+//! | [`Replicas`] | who holds the key: one set of primaries, or two while the ring changes; fallbacks; who is down |
 //! | [`WriteOptions`], [`ReadOptions`] | what the client asks for |
 //! | [`WriteOp`], [`ReadOp`] | what to do next |
 //! | [`Report`], [`Unmet`] | what was reached: distinct copies, real overlap, staleness, in words |

@@ -117,8 +117,8 @@ impl<N: Ord + Copy, S> Panel<N, S> {
         self.replicas.lose(node);
     }
 
-    /// Seats the next fallback that is believed live, in place of whoever sits at `place`. Each is replaced once; if the
-    /// replacement fails, that is replaced in turn.
+    /// Seats the next fallback that is believed live, in place of whoever sits at `place`. Each is replaced once; if
+    /// the replacement fails, that is replaced in turn.
     pub(super) fn recruit(&mut self, place: usize, state: S) -> Option<&Seat<N, S>> {
         let owner = self.seats.get(place).filter(|seat| !seat.replaced)?.owner();
         let node = loop {

@@ -170,12 +170,10 @@ impl<N: Ord + Copy, T: Answer> ReadOp<N, T> {
 
     /// `node` has taken in, durably, what a repair sent it.
     pub fn repaired(&mut self, node: N, _now: Instant) {
-        if let Some(seat) = self.heard_from(node) {
-            if let Some(delta) = seat.state.repairing.take() {
-                seat.state.takes_in(&delta);
-                self.advance();
-            }
-        }
+        let Some(seat) = self.heard_from(node) else { return };
+        let Some(delta) = seat.state.repairing.take() else { return };
+        seat.state.takes_in(&delta);
+        self.advance();
     }
 
     /// `node` does not do what it was asked for.

@@ -135,10 +135,9 @@ impl<N: Ord + Copy> Repairs<N> {
     }
 
     fn drop_oldest(&mut self) {
-        if let Some((sent, at)) = self.order.pop_front() {
-            if self.granted.get(&sent) == Some(&at) {
-                self.granted.remove(&sent);
-            }
+        let Some((sent, at)) = self.order.pop_front() else { return };
+        if self.granted.get(&sent) == Some(&at) {
+            self.granted.remove(&sent);
         }
     }
 

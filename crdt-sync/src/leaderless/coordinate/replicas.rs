@@ -74,7 +74,7 @@ impl<N: Ord + Copy> Replicas<N> {
         all
     }
 
-    /// Those that may stand in for a primary, in the order in which they are asked: the coordinator first, if it is one.
+    /// Those that may stand in for a primary, in the order in which they are asked: the coordinator first, if it may.
     pub fn fallbacks(&self) -> Vec<N> {
         let is_primary = |node: &N| self.sets.iter().any(|set| set.primaries.contains(node));
         let mut others: Vec<N> =

@@ -2,6 +2,7 @@
 
 mod words;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use quorum::{Answer as Counted, Durability, Level, QuorumConfig};
@@ -193,7 +194,9 @@ impl<N> Report<N> {
         };
         let configs: Option<Vec<_>> = self.sets.iter().map(of_set).collect();
         let worst = configs.and_then(|configs| {
-            configs.into_iter().max_by(|a, b| a.miss_probability().get().total_cmp(&b.miss_probability().get()))
+            configs
+                .into_iter()
+                .max_by(|a, b| a.miss_probability().get().total_cmp(&b.miss_probability().get()))
         });
         Staleness::new(self.operation, level, worst)
     }
@@ -236,12 +239,13 @@ pub enum Cause {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unmet<N> {
     cause: Cause,
-    report: Report<N>,
+    /// Boxed, so that what seldom happens does not make every result large.
+    report: Box<Report<N>>,
 }
 
 impl<N> Unmet<N> {
     pub(super) fn new(cause: Cause, report: Report<N>) -> Self {
-        Self { cause, report }
+        Self { cause, report: Box::new(report) }
     }
 
     /// Why.

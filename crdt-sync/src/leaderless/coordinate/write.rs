@@ -5,7 +5,9 @@ use alloc::collections::VecDeque;
 use quorum::{Answer as Counted, Outcome};
 
 use super::panel::{Panel, Seat};
-use super::{Cause, Failure, Fallbacks, Operation, OptionsError, Refusal, Replicas, Report, Unmet, WriteOptions};
+use super::{
+    Cause, Failure, Fallbacks, Operation, OptionsError, Refusal, Replicas, Report, Unmet, WriteOptions,
+};
 use crate::time::Instant;
 
 /// What is to be done for a write.
@@ -213,7 +215,9 @@ impl<N: Ord + Copy> WriteOp<N> {
     /// When `seat` is to be asked again. The coordinator's disk does not lose a question.
     fn asks_again(&self, seat: &Seat<N, Told>) -> Option<Instant> {
         match seat.state {
-            Told::Asked { again } if seat.is_awaited() && !self.panel.is_coordinator(seat.node) => Some(again),
+            Told::Asked { again } if seat.is_awaited() && !self.panel.is_coordinator(seat.node) => {
+                Some(again)
+            }
             _ => None,
         }
     }
@@ -251,8 +255,7 @@ impl<N: Ord + Copy> WriteOp<N> {
         self.phase = Phase::Over;
         for primary in self.panel.seats.iter().filter(|seat| seat.is_primary()) {
             let owner = primary.node;
-            let has_a_copy =
-                |seat: &Seat<N, Told>| seat.owner() == owner && seat.state == Told::Acknowledged;
+            let has_a_copy = |seat: &Seat<N, Told>| seat.owner() == owner && seat.state == Told::Acknowledged;
             if !self.panel.seats.iter().any(has_a_copy) && !self.panel.is_coordinator(owner) {
                 self.actions.push_back(WriteAction::Hint { owner });
             }

@@ -34,16 +34,14 @@ impl<N: Ord + Copy, T: Answer> ReadOp<N, T> {
             return;
         }
         let knows_where = self.panel.seats.iter().position(Seat::is_askable_for_whole);
-        match knows_where.filter(|_| self.union.is_none()) {
-            Some(place) => self.ask(place, Wanted::Whole),
-            None => {
-                let asked = self.actions.len();
-                self.extra += 1;
-                self.ask_as_many_as_needed(true);
-                if self.actions.len() == asked {
-                    self.extra -= 1;
-                }
-            }
+        if let Some(place) = knows_where.filter(|_| self.union.is_none()) {
+            return self.ask(place, Wanted::Whole);
+        }
+        let asked = self.actions.len();
+        self.extra += 1;
+        self.ask_as_many_as_needed(true);
+        if self.actions.len() == asked {
+            self.extra -= 1;
         }
     }
 
@@ -232,7 +230,8 @@ impl<N: Ord + Copy, T: Answer> ReadOp<N, T> {
     /// Sends all primaries that are known to be behind what they lack. Before the reply their acknowledgement is
     /// awaited; after it nobody waits for it.
     fn repair_those_behind(&mut self) {
-        let Some((union, digest)) = self.union.clone().filter(|_| self.options.repair != Repair::Never) else {
+        let Some((union, digest)) = self.union.clone().filter(|_| self.options.repair != Repair::Never)
+        else {
             return;
         };
         let awaited = self.phase == Phase::Deciding;

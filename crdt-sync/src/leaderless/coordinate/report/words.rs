@@ -65,9 +65,13 @@ impl fmt::Display for Staleness {
                 return write!(f, "it met every write that was completed at {level} before it");
             }
             (Operation::Write, false) => write!(f, "a read at {level} may miss it")?,
-            (Operation::Read, false) => write!(f, "it may have missed writes that were completed at {level}")?,
+            (Operation::Read, false) => {
+                write!(f, "it may have missed writes that were completed at {level}")?;
+            }
         }
-        f.write_str(", in the worst case by any number of versions, until a hint, a repair or anti-entropy heals it")?;
+        f.write_str(
+            ", in the worst case by any number of versions, until a hint, a repair or anti-entropy heals it",
+        )?;
         if self.config.is_none() {
             return Ok(());
         }

@@ -49,7 +49,7 @@ struct Places {
 }
 
 fn places() -> impl Strategy<Value = Places> {
-    let set = || proptest::sample::subsequence(Vec::from_iter(0..NODES - 1), 2..=4);
+    let set = || proptest::sample::subsequence((0..NODES - 1).collect::<Vec<_>>(), 2..=4);
     let down = proptest::collection::vec(0..NODES, 0..3);
     let coordinator = proptest::option::of(0..NODES);
     (proptest::collection::vec(set(), 1..=2), down, coordinator)
@@ -60,8 +60,9 @@ impl Places {
     fn replicas(&self) -> Replicas<u8> {
         let n = |set: &Vec<u8>| u32::try_from(set.len()).unwrap();
         let one = Replicas::new(n(&self.sets[0]), self.sets[0].iter().copied());
-        let joint =
-            self.sets[1..].iter().fold(one, |replicas, set| replicas.jointly_with(n(set), set.iter().copied()));
+        let joint = self.sets[1..]
+            .iter()
+            .fold(one, |replicas, set| replicas.jointly_with(n(set), set.iter().copied()));
         let replicas = joint.with_fallbacks(0..NODES - 1).believed_down(self.down.iter().copied());
         match self.coordinator {
             Some(node) => replicas.coordinated_by(node),
@@ -69,26 +70,26 @@ impl Places {
         }
     }
 
-    /// Distinct nodes and primaries of a set that would be copies if just `nodes` acknowledged.
-    fn copies(&self, set: &[u8], write: &Watched<u8>, nodes: &[u8]) -> (usize, usize) {
-        let mut asked = write.asked.clone();
-        asked.sort_unstable();
-        asked.dedup();
-        let counts = |(node, in_place_of): &&(u8, Option<u8>)| {
-            nodes.contains(node) && set.contains(&in_place_of.unwrap_or(*node))
-        };
-        let copies: Vec<_> = asked.iter().filter(counts).collect();
-        (copies.len(), copies.iter().filter(|(_, in_place_of)| in_place_of.is_none()).count())
-    }
-
     /// Whether the level is met by `nodes`, counted by hand.
     fn is_met(&self, options: WriteOptions, write: &Watched<u8>, nodes: &[u8]) -> bool {
         self.sets.iter().all(|set| {
-            let (copies, primaries) = self.copies(set, write, nodes);
+            let (copies, primaries) = copies(set, write, nodes);
             let required = options.level.resolve(u32::try_from(set.len()).unwrap()).unwrap();
             copies >= required as usize && primaries >= options.primaries as usize
         })
     }
+}
+
+/// Distinct nodes and primaries of a set that would be copies if just `nodes` acknowledged.
+fn copies(set: &[u8], write: &Watched<u8>, nodes: &[u8]) -> (usize, usize) {
+    let mut asked = write.asked.clone();
+    asked.sort_unstable();
+    asked.dedup();
+    let counts = |(node, in_place_of): &&(u8, Option<u8>)| {
+        nodes.contains(node) && set.contains(&in_place_of.unwrap_or(*node))
+    };
+    let copies: Vec<_> = asked.iter().filter(counts).collect();
+    (copies.len(), copies.iter().filter(|(_, in_place_of)| in_place_of.is_none()).count())
 }
 
 proptest! {
@@ -105,8 +106,15 @@ proptest! {
             let open = write.reply.is_none();
             match event {
                 Happens::Acknowledged(node) => write.acknowledged(node),
-                Happens::Refused(node) => { failed.push(node); write.refused(node) }
-                Happens::Unreachable(node) => { failed.push(node); write.unreachable(node) }
+                Happens::Refused(node) => {
+                    failed.extend(write.was_asked(node).then_some(node));
+                    write.refused(node);
+                }
+                Happens::Unreachable(node) => {
+                    let is_lost = write.was_asked(node) || places.coordinator != Some(node);
+                    failed.extend(is_lost.then_some(node));
+                    write.unreachable(node);
+                }
                 Happens::Waits(micros) => { now = now + Duration::from_micros(micros); write.tick(now) }
             }
             match &write.reply {

@@ -47,13 +47,17 @@ impl<N: Ord + Copy + core::fmt::Debug> Watched<N> {
     }
 
     pub(super) fn refused(&mut self, node: N) {
-        self.settled.push(node);
+        if self.was_asked(node) {
+            self.settled.push(node);
+        }
         self.op.refused(node, Refusal::Overloaded, self.now);
         self.drain(self.now);
     }
 
     pub(super) fn unreachable(&mut self, node: N) {
-        self.settled.push(node);
+        if self.was_asked(node) {
+            self.settled.push(node);
+        }
         self.op.unreachable(node, self.now);
         self.drain(self.now);
     }
