@@ -14,6 +14,7 @@ mod collection;
 mod engine;
 mod entry;
 mod history;
+mod leaderless;
 mod limits;
 mod membership;
 pub mod merkle;
@@ -23,6 +24,7 @@ mod node;
 #[cfg(feature = "_planted_bugs")]
 mod planted;
 pub mod range;
+mod reconcile;
 mod replica;
 mod rules;
 mod scope;
