@@ -165,8 +165,7 @@ impl AntiEntropy {
                 session.progressed = now;
                 let peer = session.peer;
                 if learn_standing(partition, &standing, context)? {
-                    let talk = self.sessions.get_mut(&partition);
-                    talk.into_iter().for_each(|talk| talk.session.theirs = Some(standing.clone()));
+                    session.theirs = Some(standing);
                     context.outbox.event(Event::SessionStarted { peer, partition });
                 } else {
                     self.abort(partition, "no session can rest on the peer's standing", context);

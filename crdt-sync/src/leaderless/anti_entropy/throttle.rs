@@ -39,7 +39,8 @@ impl Allowance for Throttle {
     }
 
     fn spend(&mut self, bytes: usize) {
-        self.saved -= bytes as i128 * MICRO;
+        self.saved =
+            self.saved.saturating_sub(i128::try_from(bytes).unwrap_or(i128::MAX).saturating_mul(MICRO));
     }
 }
 

@@ -68,9 +68,8 @@ fn a_peer_that_restarts_in_the_middle_is_compared_with_again() {
     let mut world = World::new(2, 4, |config| config.limits.part_size = 256);
     world.weather.late_millis = 100;
     world.write_all(0, many(0, 400));
-    for restarted in [1, 0] {
-        world
-            .write_all(restarted, many(1_000 * (restarted as u32 + 1), 1_000 * (restarted as u32 + 1) + 300));
+    for (restarted, from) in [(1, 2_000), (0, 1_000)] {
+        world.write_all(restarted, many(from, from + 300));
         while !world.nodes[0].anti.sessions.values().any(|talk| talk.session.report.states_sent > 50) {
             world.run(50);
         }

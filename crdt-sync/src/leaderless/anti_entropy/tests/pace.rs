@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::world::*;
-use crate::engine::Event;
+use crate::engine::{Activity, Event};
 use crate::merkle::{Item, ItemSource, KeyHash, Prefix, Step};
 use crate::replica::Action;
 
@@ -86,6 +86,10 @@ fn one_partition_at_a_time_is_compared_with_a_peer_and_one_peer_at_a_time_over_a
             peers.sort_unstable();
             peers.dedup();
             assert_eq!(peers.len(), sessions);
+            let mut under_way = Activity::default();
+            node.anti.add_activity(None, &mut under_way);
+            let Activity { opening, comparing, exchanging, concluding, .. } = under_way;
+            assert_eq!(opening + comparing + exchanging + concluding, sessions);
         }
     }
     world.settle();
@@ -122,13 +126,13 @@ fn a_drill_down_where_only_range_2_differs() {
     let trace = &world.traces[&0];
     let mut levels = 0;
     for round in trace.rounds() {
-        if let Step::Digests { bits, differing, examples, .. } = &round.step {
-            if *differing > 0 {
-                levels += 1;
-                assert!(*differing <= 2, "{trace}");
-                let in_range_2 = |node: &Prefix| *bits >= 4 && range_2.contains(node.start());
-                assert!(examples.iter().all(in_range_2), "{trace}");
-            }
+        if let Step::Digests { bits, differing, examples, .. } = &round.step
+            && *differing > 0
+        {
+            levels += 1;
+            assert!(*differing <= 2, "{trace}");
+            let in_range_2 = |node: &Prefix| *bits >= 4 && range_2.contains(node.start());
+            assert!(examples.iter().all(in_range_2), "{trace}");
         }
     }
     assert!(levels >= 1, "into range 2 and nowhere else:\n{trace}");

@@ -227,14 +227,18 @@ impl World {
     /// The node starts anew from so many records of its log, with no memory of sessions.
     pub(super) fn restart_from(&mut self, number: usize, records: usize) {
         let others: Vec<usize> = (0..self.nodes.len()).filter(|n| *n != number).collect();
-        others.iter().for_each(|other| self.disconnect(number, *other));
+        for other in &others {
+            self.disconnect(number, *other);
+        }
         let mut config = self.nodes[number].config.clone();
         config.seed = self.fresh_seed();
         let log = self.nodes[number].log[..records].to_vec();
         let (events, synced) = (self.nodes[number].events.clone(), self.nodes[number].synced.clone());
         self.nodes[number] = Node { events, synced, ..self.start(config, log) };
         self.layout(number, 1);
-        others.iter().for_each(|other| self.connect(number, *other));
+        for other in &others {
+            self.connect(number, *other);
+        }
     }
 
     pub(super) fn restart(&mut self, number: usize) {
@@ -257,7 +261,7 @@ impl World {
             }
             for number in 0..self.nodes.len() {
                 if self.nodes[number].anti.next_timer() <= self.now().instant {
-                    self.with(number, |anti, context| anti.timer(context));
+                    self.with(number, AntiEntropy::timer);
                 }
             }
         }
