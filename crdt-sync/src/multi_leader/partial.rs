@@ -31,8 +31,8 @@ impl MultiLeader {
     }
 }
 
-/// What a session with a peer starts from. Of a partial replica and a whole node both show the part that the partial one
-/// holds.
+/// What a session with a peer starts from. Of a partial replica and a whole node both show the part that the partial
+/// one holds.
 pub(super) fn photographed(
     (peer, scope): (NodeId, &Scope),
     id: u64,

@@ -1,5 +1,5 @@
-//! Anti-entropy: each owner of a partition compares it with each of the others, again and again, so that what mutations,
-//! hints and repairs missed reaches everybody in the end.
+//! Anti-entropy: each owner of a partition compares it with each of the others, again and again, so that what
+//! mutations, hints and repairs missed reaches everybody in the end.
 //!
 //! About once per [`Timing::compare_every`](crate::Timing::compare_every) the node with the lower id opens a
 //! [session](crate::reconcile) over a partition with another of its owners. The opening says what it has seen and what
@@ -17,8 +17,8 @@
 //!
 //! Mutations of the partition are joined while a session lasts. That does no harm: what a session shows is joined like
 //! any state, and what it takes over in the end is what the peer had seen when its tree was photographed. A dot among
-//! it that the peer did not hold then was removed there, and one that it did hold was either held here as well, in a key
-//! that did not differ, or came with the states.
+//! it that the peer did not hold then was removed there, and one that it did hold was either held here as well, in a
+//! key that did not differ, or came with the states.
 //!
 //! A node is in one session per partition and in one per peer; states leave no faster than
 //! [`Limits::compared_per_second`](crate::Limits::compared_per_second).
