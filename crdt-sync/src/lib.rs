@@ -25,6 +25,7 @@ pub mod placement;
 #[cfg(feature = "_planted_bugs")]
 mod planted;
 pub mod range;
+mod reconcile;
 mod replica;
 mod rules;
 mod scope;

@@ -50,6 +50,9 @@ pub struct Limits {
     pub parts_window: u32,
     /// Bytes of states in one part.
     pub part_size: usize,
+    /// Bytes of states that a node of the leaderless topology sends per second when it compares partitions with their
+    /// other owners, to all of them together; beyond it they wait. At most as much again may have been saved up.
+    pub compared_per_second: u32,
     /// Requests that wait, for the disk or for what their session depends on; a further one is refused.
     pub max_waiting: usize,
     /// Bytes of a session's token. A longer one is refused, and so is a request that would make one longer.
@@ -85,6 +88,7 @@ impl Default for Limits {
             send_window: 4 << 20,
             parts_window: 8,
             part_size: 64 << 10,
+            compared_per_second: 8 << 20,
             max_waiting: 1 << 16,
             max_token: 32 << 10,
             max_hints: 1 << 17,
@@ -135,6 +139,9 @@ pub struct Timing {
     /// Two nodes that share no origin yet, each with more than this many entries, begin with a Merkle session: they
     /// may have been filled from one source.
     pub first_contact_entries: u64,
+    /// How often a node of the leaderless topology compares a partition with each of its other owners, give or take a
+    /// quarter. When nothing changed that costs two messages.
+    pub compare_every: Duration,
     /// How far a clock may run ahead before a write is refused.
     pub max_drift: Duration,
     /// What a node missed is kept for it for at most this long. Less than `tombstone_horizon`: what is delivered later
@@ -170,6 +177,7 @@ impl Timing {
         silence: Duration::from_secs(30),
         catch_up_entries: 4_096,
         first_contact_entries: 64,
+        compare_every: Duration::from_secs(60),
         max_drift: Duration::from_secs(60),
         hint_lifetime: Duration::from_secs(3 * 60 * 60),
         tombstone_horizon: Duration::from_secs(10 * 24 * 60 * 60),

@@ -45,6 +45,9 @@ pub enum PlantedBug {
     RemovalsIgnored,
     /// A late copy of an opening begins its session again.
     LateOpeningAccepted,
+    /// What a peer has seen counts as seen here after a session that did not come to its end: keys whose states were
+    /// lost pass for removed.
+    ContextRaisedIncomplete,
 }
 
 /// A name that no planted mistake has.
@@ -70,6 +73,7 @@ impl PlantedBug {
         Self::CheckpointWithoutCells,
         Self::LogCutTooFar,
         Self::EvictedMergedBack,
+        Self::ContextRaisedIncomplete,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -88,6 +92,7 @@ impl PlantedBug {
             Self::CheckpointWithoutCells => "checkpoint-without-cells",
             Self::LogCutTooFar => "log-cut-too-far",
             Self::EvictedMergedBack => "evicted-merged-back",
+            Self::ContextRaisedIncomplete => "context-raised-incomplete",
         }
     }
 }

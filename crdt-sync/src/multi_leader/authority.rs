@@ -10,7 +10,6 @@ use crate::entry::Entry;
 use crate::node::NodeId;
 use crate::replica::RunError;
 use crate::scope::Scope;
-use crate::wire::StatesPart;
 
 impl MultiLeader {
     /// Whether entries of an origin, with their sequences, may be merged. The answer about entries of the sender's own
@@ -52,48 +51,13 @@ impl MultiLeader {
         self.advertise(peer, number, context);
         Ok(false)
     }
-
-    /// What of a part of states may be merged; the session cannot end with the peer's frontier if that is not all.
-    pub(super) fn admit_states(
-        &mut self,
-        number: u16,
-        part: StatesPart,
-        context: &mut Context<'_>,
-    ) -> StatesPart {
-        let authorization = &context.replica.config.authorization;
-        let Some(session) = self.sessions.get_mut(&number).filter(|_| !authorization.is_open()) else {
-            return part;
-        };
-        let (peer, collection, author) = (session.peer, part.collection, Author::Unknown);
-        let before = part.items.len();
-        let items = part.items.into_iter();
-        let allowed =
-            items.filter(|item| authorization.allows(peer, collection, Op::Write { key: &item.key, author }));
-        let part = StatesPart { items: allowed.collect(), ..part };
-        if part.items.len() < before {
-            session.trusted = false;
-            if session.refused.insert(collection) {
-                context.outbox.event(Event::Unauthorized { peer, partition: number, collection, author });
-            }
-        }
-        part
-    }
-}
-
-/// Whether a peer's frontier may be taken over.
-pub(super) fn may_vouch(peer: NodeId, context: &Context<'_>) -> bool {
-    may(peer, Op::Vouch, &Scope::everything(), context)
 }
 
 /// Whether a peer may be sent everything in its scope.
 pub(crate) fn may_read(peer: NodeId, scope: &Scope, context: &Context<'_>) -> bool {
-    may(peer, Op::Read, scope, context)
-}
-
-fn may(peer: NodeId, op: Op<'_>, scope: &Scope, context: &Context<'_>) -> bool {
     let authorization = &context.replica.config.authorization;
-    let all = || context.replica.registry.ids().into_iter().filter(|id| scope.touches(*id));
-    authorization.is_open() || all().all(|collection| authorization.allows(peer, collection, op))
+    let mut all = context.replica.registry.ids().into_iter().filter(|id| scope.touches(*id));
+    authorization.is_open() || all.all(|collection| authorization.allows(peer, collection, Op::Read))
 }
 
 /// The first of these entries that is not allowed. What cannot be read is for others to complain about.

@@ -11,7 +11,6 @@ mod lane;
 mod members;
 mod partial;
 mod reconcile;
-mod session;
 mod shipping;
 mod stability;
 
@@ -25,12 +24,12 @@ use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Req
 use crate::membership::{HoldsBack, Stability};
 use crate::metrics::Lag;
 use crate::node::NodeId;
+use crate::reconcile::{Session, apply, renew_identity};
 use crate::replica::{Partition, Replica, RunError, RunOutcome};
 use crate::scope::Scope;
-use crate::time::{Instant, WallTime};
+use crate::time::Instant;
 use crate::wire::{Message, Run};
 use lane::{Lane, Meeting};
-use session::Session;
 
 /// The state of the topology: which peers there are, how far each is, and which sessions are open.
 #[derive(Debug)]
@@ -372,27 +371,4 @@ fn check_partition(partition: u16, context: &Context<'_>) -> Result<(), PeerErro
     } else {
         Err(PeerError::UnknownPartition { partition })
     }
-}
-
-/// Applies what a peer sent. When it shows writes of this node's identity that this node does not know, the node takes
-/// a fresh one, and they are another's.
-fn apply<T>(
-    context: &mut Context<'_>,
-    sent: impl Fn(&mut Replica, WallTime) -> Result<T, RunError>,
-) -> Result<T, RunError> {
-    let wall = context.now.wall;
-    match sent(context.replica, wall) {
-        Err(RunError::Outrun) => {
-            renew_identity(context);
-            sent(context.replica, wall)
-        }
-        applied => applied,
-    }
-}
-
-/// Somebody knows writes of this node that it does not know itself.
-fn renew_identity(context: &mut Context<'_>) {
-    let old = context.replica.id;
-    let new = context.replica.renew_identity();
-    context.outbox.event(Event::IdentityRenewed { old, new });
 }

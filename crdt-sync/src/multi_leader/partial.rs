@@ -1,14 +1,12 @@
 //! Partial replicas: what they are sent of the entries of others, and what a session with them rests on.
 
 use crdt_core::CausalContext;
-use rand_core::Rng;
 
 use super::lane::Lane;
-use super::session::Session;
-use super::{MultiLeader, apply, authority, check_partition};
+use super::{MultiLeader, apply, check_partition};
 use crate::engine::{Context, PeerError};
-use crate::merkle;
 use crate::node::NodeId;
+use crate::reconcile::{self, Opening, Session, Terms};
 use crate::scope::Scope;
 use crate::wire::{Excerpt, Standing};
 
@@ -33,31 +31,18 @@ impl MultiLeader {
     }
 }
 
-/// Everything a session starts from, taken at one moment: the tree, the heads and the context.
-///
-/// Of a partial replica and a whole node both show the part that the partial one holds.
-pub(super) fn photograph(
+/// What a session with a peer starts from. Of a partial replica and a whole node both show the part that the partial
+/// one holds.
+pub(super) fn photographed(
     (peer, scope): (NodeId, &Scope),
     id: u64,
     initiator: bool,
-    number: u16,
+    partition: u16,
     context: &mut Context<'_>,
 ) -> Session {
-    let mut nonce = [0; 16];
-    context.replica.rng.fill_bytes(&mut nonce);
-    let limits = context.replica.config.limits.merkle;
-    let partition = context.replica.partition_mut(number);
-    let mut ours = partition.standing();
-    let (snapshot, root) = partition.cells.photograph(scope);
-    ours.root = (root.digest, root.count);
-    let tree = if initiator {
-        merkle::Session::initiate(snapshot, nonce, limits)
-    } else {
-        merkle::Session::accept(snapshot, nonce, limits)
-    };
-    let since = context.replica.journal.last();
-    let mut session = Session::new(peer, id, initiator, (ours, since), tree, context.now.instant);
-    session.trusted = authority::may_vouch(peer, context);
+    let opening = Opening { peer, partition, id, initiator, scope, terms: Terms::Frontiers };
+    let mut session = reconcile::photograph(&opening, context);
+    session.trusted = reconcile::may_vouch(peer, context);
     session
 }
 

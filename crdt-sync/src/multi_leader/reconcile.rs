@@ -9,13 +9,12 @@ use alloc::vec::Vec;
 use replication_log::Lsn;
 
 use super::MultiLeader;
-use super::partial::{photograph, within};
-use super::session::Session;
+use super::partial::{photographed, within};
 #[cfg(feature = "_planted_bugs")]
 use crate::engine::Topology as _;
 use crate::engine::{Context, Event, PeerError};
-use crate::merkle::Root;
 use crate::node::NodeId;
+use crate::reconcile::{Patience, Session, Unlimited};
 use crate::replica::RunError;
 use crate::scope::Scope;
 use crate::wire::{self, Message, SessionStep, Standing, StatesPart};
@@ -32,7 +31,7 @@ impl MultiLeader {
         self.last_session += 1;
         let id = self.last_session;
         let scope = self.peers.get(&peer).map_or_else(Scope::nothing, |peer| peer.scope.clone());
-        let session = photograph((peer, &scope), id, true, number, context);
+        let session = photographed((peer, &scope), id, true, number, context);
         self.sessions.insert(number, session);
         self.say(number, |session| vec_of(SessionStep::Open(session.ours.clone())), context);
         self.talk(number, context);
@@ -130,14 +129,12 @@ impl MultiLeader {
         let now = context.now.instant;
         let partitions: Vec<u16> = self.sessions.keys().copied().collect();
         for number in partitions {
-            let Some(session) = self.sessions.get_mut(&number) else {
-                continue;
-            };
-            if now.since(session.progressed) >= timing.session_timeout {
-                self.abort_session(number, "nothing was heard for too long", context);
-            } else if now.since(session.progressed.max(session.repeated)) >= timing.resend_after {
-                session.repeated = now;
-                self.say(number, |session| session.unanswered(), context);
+            match self.sessions.get_mut(&number).map(|session| session.patience(now, &timing)) {
+                Some(Patience::Ended) => {
+                    self.abort_session(number, "nothing was heard for too long", context);
+                }
+                Some(Patience::Tried) => self.say(number, |session| session.unanswered(), context),
+                Some(Patience::Left) | None => {}
             }
         }
     }
@@ -177,7 +174,7 @@ impl MultiLeader {
             return Ok(());
         }
         let scope = self.peers.get(&peer).map_or_else(Scope::nothing, |peer| peer.scope.clone());
-        let mut session = photograph((peer, &scope), id, false, number, context);
+        let mut session = photographed((peer, &scope), id, false, number, context);
         session.theirs = Some(standing);
         self.sessions.insert(number, session);
         context.outbox.event(Event::SessionStarted { peer, partition: number });
@@ -222,22 +219,8 @@ impl MultiLeader {
                 self.end_session(number, context);
                 context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
             }
-            SessionStep::Tree { index, frame } => {
-                if session.tree.hear(index, &frame, context.replica.partition(number))? {
-                    session.progressed = now;
-                }
-            }
             SessionStep::States(part) => self.on_states(number, part, context)?,
-            SessionStep::Received { parts } => {
-                if session.outgoing.acknowledge(parts) {
-                    session.progressed = now;
-                }
-            }
-            SessionStep::Sent { parts, weight: (digest, count) } => {
-                session.incoming.hear_sent(parts, Root { digest, count })?;
-            }
-            SessionStep::End { parts, left_out } => session.incoming.hear_end(parts, left_out)?,
-            SessionStep::Done { complete } => session.incoming.done = Some(complete),
+            step => session.hear(step, context.replica.partition(number), now)?,
         }
         Ok(())
     }
@@ -262,13 +245,11 @@ impl MultiLeader {
         {
             return Err(RunError::OutOfScope { collection: part.collection }.into());
         }
-        if session.incoming.expects(part.index) {
-            let whole = session.incoming.take(part, context.replica.config.limits.max_state)?;
-            session.report.states_received += whole.items.len() as u64;
-            let whole = self.admit_states(number, whole, context);
+        if let Some(whole) = session.take_states(part, context.replica.config.limits.max_state)? {
+            let whole = session.admit(number, whole, context);
             self.join_states(number, &whole, context)?;
         }
-        self.say(number, |session| vec_of(SessionStep::Received { parts: session.incoming.parts }), context);
+        self.say(number, |session| vec_of(session.received()), context);
         Ok(())
     }
 
@@ -288,13 +269,8 @@ impl MultiLeader {
         let joined = super::apply(context, |replica, wall| {
             replica.apply_part(number, whole, standing, coverage, wall)
         })?;
-        session.progressed = context.now.instant;
-        if session.outgoing.end.is_none() {
-            for joined in joined {
-                session.outgoing.answer(joined, context.replica.config.limits.max_state);
-            }
-        }
-        progress_event(session, context);
+        session.answer(joined, &context.replica.config.limits, context.now.instant);
+        context.outbox.event(session.progress());
         Ok(())
     }
 
@@ -322,34 +298,13 @@ impl MultiLeader {
         let Some(session) = self.sessions.get_mut(&number) else {
             return;
         };
-        if session.holds_back() && !session.incoming.has_all_sent() {
-            return;
-        }
-        let mut steps = Vec::new();
         let partition = context.replica.partition(number);
-        while let Some(part) =
-            session.outgoing.next_part(partition, &session.ours.heads, limits, &mut too_large)
-        {
-            session.report.states_sent += part.items.len() as u64;
-            steps.push(SessionStep::States(part));
-        }
+        let steps = session.states_to_send(partition, limits, &mut Unlimited, &mut too_large);
         for (item, bytes) in too_large {
             context.outbox.event(Event::StateTooLarge { item, bytes });
         }
-        if !steps.is_empty() {
-            progress_event(session, context);
-        }
-        if session.outgoing.is_drained() {
-            if session.outgoing.sent.is_none() {
-                let parts = session.outgoing.parts();
-                session.outgoing.sent = Some(parts);
-                steps.push(session.outgoing.said_sent(parts));
-            }
-            if session.outgoing.end.is_none() && session.incoming.has_all_sent() {
-                let parts = session.outgoing.parts();
-                session.outgoing.end = Some(parts);
-                steps.push(session.outgoing.said_end(parts));
-            }
+        if steps.iter().any(|step| matches!(step, SessionStep::States(_))) {
+            context.outbox.event(session.progress());
         }
         self.say(number, |_| steps, context);
     }
@@ -359,8 +314,7 @@ impl MultiLeader {
         let Some(session) = self.sessions.get_mut(&number) else {
             return;
         };
-        if session.outgoing.end.is_some() && session.incoming.has_all() && !session.incoming.complete {
-            session.incoming.complete = true;
+        if session.must_conclude() {
             let lane = self.peers.get(&session.peer).and_then(|peer| peer.lanes.get(usize::from(number)));
             let standing = session.theirs.clone().zip(lane).map(|(standing, lane)| within(standing, lane));
             let members = &context.replica.members;
@@ -368,12 +322,11 @@ impl MultiLeader {
             let valid =
                 standing.as_ref().is_some_and(|at| members.first_above_final(number, &at.heads).is_none());
             let raise = valid && session.accounts_for_all();
-            session.report.complete = raise;
+            let done = session.conclude(raise);
             if let Some(standing) = standing.filter(|_| raise) {
                 context.replica.raise_frontier(number, standing);
             }
-            session.outgoing.done = Some(raise);
-            self.say(number, |_| vec_of(SessionStep::Done { complete: raise }), context);
+            self.say(number, |_| vec_of(done), context);
         }
         if self.sessions.get(&number).is_some_and(Session::is_over) {
             self.finish_session(number, context);
@@ -455,15 +408,6 @@ impl MultiLeader {
             );
         }
     }
-}
-
-fn progress_event(session: &Session, context: &mut Context<'_>) {
-    context.outbox.event(Event::SessionProgress {
-        peer: session.peer,
-        received: session.report.states_received,
-        sent: session.report.states_sent,
-        to_send: session.outgoing.pending() as u64,
-    });
 }
 
 fn vec_of(step: SessionStep) -> Vec<SessionStep> {

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod apply;
+mod by_dots;
 mod cells;
 mod collected;
 mod conflicts;

@@ -162,6 +162,9 @@ pub enum SessionStep {
     },
     /// The session is given up; what was merged stays merged.
     Abort,
+    /// The sender, who does not open sessions with the receiver, asks it to open one over this partition soon. It
+    /// belongs to no session.
+    Ask,
 }
 
 /// What a side of a session had applied when its tree was photographed.

@@ -120,6 +120,7 @@ fn samples() -> Vec<Message> {
     samples.extend(words.map(|word| Message::Fork(Fork { partition: 0, word })));
     let pieces = vec![Piece::Skipped { count: 3, chain }, Piece::Entry("entry".into())];
     samples.push(Message::Excerpt(Excerpt { partition: 0, origin: origin(), after, pieces, chain }));
+    samples.push(Message::Session(Session { partition: 0, id: 3, step: SessionStep::Ask }));
     samples
 }
 

@@ -23,7 +23,7 @@ const ANTI_ENTROPY: &str = "anti-entropy works without the engine: pass in what 
 
 const PLACEMENT: &str = "placement is decided without the engine: pass in what it needs";
 
-const EDGES: [Edges; 7] = [
+const EDGES: [Edges; 8] = [
     Edges {
         module: "merkle",
         may_name: MayName::Only(&["merkle", "sketch", "limits"]),
@@ -35,6 +35,11 @@ const EDGES: [Edges; 7] = [
         module: "placement",
         may_name: MayName::Only(&["placement", "node", "time"]),
         because: PLACEMENT,
+    },
+    Edges {
+        module: "reconcile",
+        may_name: MayName::AnythingBut(&["single_leader", "multi_leader", "leaderless"]),
+        because: "the sides of a session serve every topology: pass in what only one of them knows",
     },
     Edges {
         module: "single_leader",
@@ -223,6 +228,13 @@ mod tests {
         assert_eq!(places.len(), 2);
         assert!(places[0].starts_with("crdt-sync/src/multi_leader.rs:1: `multi_leader` must not name"));
         assert!(places[1].starts_with("crdt-sync/src/leaderless/mod.rs:2: `leaderless` must not name"));
+    }
+
+    #[test]
+    fn what_the_topologies_share_naming_one_of_them_is_reported() {
+        let shared = |import| Workspace::of([("crdt-sync/src/reconcile/session.rs", import)]);
+        assert_eq!(edges(&shared("use crate::multi_leader::Lane;\n")).len(), 1);
+        assert_eq!(edges(&shared("use crate::{merkle, replica::Replica, wire::Standing};\n")), []);
     }
 
     #[test]

@@ -117,7 +117,9 @@ fn phases_of(message: &Message) -> Phases {
         Message::Greeting(_) => Phase::Greeting,
         Message::Run(_) => Phase::Shipping,
         Message::Session(session) => match session.step {
-            SessionStep::Open(_) | SessionStep::Accept(_) | SessionStep::Busy => Phase::Opening,
+            SessionStep::Open(_) | SessionStep::Accept(_) | SessionStep::Busy | SessionStep::Ask => {
+                Phase::Opening
+            }
             SessionStep::Tree { .. } => Phase::Comparing,
             SessionStep::States(_) | SessionStep::Received { .. } => Phase::Exchanging,
             SessionStep::Sent { .. }
