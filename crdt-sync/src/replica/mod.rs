@@ -5,6 +5,8 @@
 
 mod ahead;
 mod apply;
+mod by_hash;
+mod by_key;
 mod cells;
 mod collected;
 mod conflicts;
@@ -15,6 +17,7 @@ mod fork;
 mod fork_tests;
 mod journal;
 mod members;
+mod mirrors;
 mod partition;
 mod replay;
 mod run_error;
@@ -31,6 +34,7 @@ use rand_core::{Rng, SeedableRng};
 use replication_log::Lsn;
 
 pub(crate) use apply::{Joined, check_position};
+pub(crate) use by_key::ByKey;
 pub(crate) use cells::Held;
 pub use cells::ItemKey;
 pub(crate) use collected::Coverage;
