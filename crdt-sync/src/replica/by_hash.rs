@@ -185,7 +185,7 @@ mod tests {
         let mut found = Vec::new();
         let (first, last) = (KeyHash::from_u128(first), KeyHash::from_u128(last));
         index.for_each_between(first, last, &mut |item| {
-            found.push((item.hash, item.key.clone(), item.digest))
+            found.push((item.hash, item.key.clone(), item.digest));
         });
         found
     }
