@@ -21,7 +21,7 @@ use crdt_benches::paired::{median, rotate};
 use crdt_benches::syncing::data::{Kind, Way};
 use crdt_benches::syncing::nodes::{self, Account};
 use crdt_benches::syncing::writes::{Commands, VALUE};
-use crdt_benches::syncing::{pair, parts};
+use crdt_benches::syncing::{events, pair, parts};
 
 struct Tables {
     filter: String,
@@ -54,6 +54,7 @@ fn main() {
     let root = tempfile::tempdir_in(&tables.folder).expect("a folder");
     println!("Files on {}, load {}.\n", machine::file_system(root.path()), machine::load());
     tables.syncs(root.path());
+    tables.events();
     tables.writes(root.path());
     println!("\nLoad {} at the end.", machine::load());
 }
@@ -69,6 +70,7 @@ fn play(args: &[String]) {
         ("fetch", [folder, from]) => {
             nodes::fetch(Path::new(folder), kind, way, keys, from.parse().expect("an address"));
         }
+        ("events", [entries]) => handled(kind, entries.parse().expect("a number"), keys),
         ("alone", rest) => alone(kind, way, keys, rest.first().map(Path::new)),
         _ => panic!("no role {role:?} with {rest:?}"),
     }
@@ -94,19 +96,19 @@ fn alone(kind: Kind, way: Way, keys: u64, root: Option<&Path>) {
     println!("{cpu} {}", parts.sum().time.as_secs_f64());
 }
 
+/// Lets an engine handle runs of so many entries with so many keys in all, and says how many inputs a second it did.
+fn handled(kind: Kind, entries: u64, keys: u64) {
+    let handled = events::receive(kind, entries, keys / entries);
+    let cpu = handled.spent.cpu.as_secs_f64();
+    println!("{} {}", handled.inputs as f64 / cpu, handled.entries as f64 / cpu);
+}
+
 impl Alone {
     fn start(root: &Path, kind: Kind, way: Way, keys: u64) -> Self {
-        let program = std::env::current_exe().expect("this program");
-        let output = Command::new(program)
-            .args(["--role", "alone", kind.name(), way.name(), &keys.to_string()])
-            .arg(root)
-            .stderr(std::process::Stdio::inherit())
-            .output()
-            .expect("a process");
-        let said = String::from_utf8(output.stdout).expect("text");
-        let times: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let root = root.to_str().expect("a name that is text");
+        let times = said_by("alone", kind, way, keys, root);
         let [decode, append, insert, tree, chain, index, giving, taking, time] = times[..] else {
-            panic!("it said {said:?}");
+            panic!("it said {times:?}");
         };
         Self { decode, append, insert, tree, chain, index, giving, taking, time }
     }
@@ -194,6 +196,25 @@ impl Tables {
         );
     }
 
+    /// What one engine handles in one thread, without IO.
+    fn events(&self) {
+        println!(
+            "\n| events of an engine without IO, {} keys | inputs/s of CPU | entries/s of CPU |",
+            self.keys
+        );
+        println!("|---|---:|---:|");
+        for (kind, entries) in Kind::ALL.into_iter().flat_map(|kind| [1, 64].map(|entries| (kind, entries))) {
+            let what = format!("events: {}, received in runs of {entries}", kind.name());
+            if what.contains(&self.filter) {
+                let turns = (0..self.rounds)
+                    .map(|_| said_by("events", kind, Way::Runs, self.keys, &entries.to_string()));
+                let turns: Vec<Vec<f64>> = turns.collect();
+                let of = |which: usize| median(turns.iter().map(|said| said[which]));
+                println!("| {what} | {:.0} | {:.0} |", of(0), of(1));
+            }
+        }
+    }
+
     fn writes(&self, root: &Path) {
         println!(
             "\n| durable commands, values of {VALUE} B | bytes each | node/s | writes/s | log/s | syncs each, \
@@ -231,6 +252,18 @@ impl Tables {
             range(&ratios),
         );
     }
+}
+
+/// The numbers that this program says when it is started by itself, with memory of its own.
+fn said_by(role: &str, kind: Kind, way: Way, keys: u64, argument: &str) -> Vec<f64> {
+    let program = std::env::current_exe().expect("this program");
+    let output = Command::new(program)
+        .args(["--role", role, kind.name(), way.name(), &keys.to_string(), argument])
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .expect("a process");
+    let said = String::from_utf8(output.stdout).expect("text");
+    said.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 fn range(ratios: &[f64]) -> String {

@@ -2,6 +2,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a measurement that cannot be made ends")]
 
 pub mod data;
+pub mod events;
 pub mod nodes;
 pub mod pair;
 pub mod parts;

@@ -7,7 +7,7 @@ use replication_log::Lsn;
 
 use super::frame::{CellsFrame, FULL};
 use crate::bytes::Bytes;
-use crate::replica::{Held, ItemKey};
+use crate::replica::{ByKey, Held, ItemKey};
 
 /// What a key that is not held costs of the effort of a walk.
 const PASSED_OVER: usize = 64;
@@ -56,9 +56,9 @@ impl Images {
     }
 
     /// Walks on over the cells until a frame is full or as many bytes as `effort` says were looked at.
-    pub(crate) fn walk(&mut self, cells: &BTreeMap<ItemKey, Held>, effort: &mut usize) -> Walked {
-        let from = self.passed.clone().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut now = cells.range((from.clone(), Bound::Unbounded)).peekable();
+    pub(crate) fn walk(&mut self, cells: &ByKey, effort: &mut usize) -> Walked {
+        let from = self.passed.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut now = cells.iter_from(from).peekable();
         let mut kept = self.kept.range((from, Bound::Unbounded)).peekable();
         let mut passed = None;
         let walked = loop {

@@ -21,6 +21,7 @@
 //! | `ring` | the ring: telling it, changing it, moving data |
 //! | `anti_entropy` | comparing partitions with their other owners |
 
+mod anti_entropy;
 mod config;
 pub mod coordinate;
 mod found;
@@ -46,14 +47,17 @@ use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Req
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;
+use crate::reconcile;
 use crate::placement::{Detector, Placement, Progress};
 use crate::replica::{Replica, RunError};
 use crate::scope::Scope;
 use crate::time::Instant;
 use crate::wire::{MergedState, Message, Quorum};
+use anti_entropy::AntiEntropy;
 use coordinate::Repairs;
 use handoff::Handoff;
 use operations::Operations;
+use ring::Copying;
 
 /// The state of the topology.
 #[derive(Debug)]
@@ -66,6 +70,8 @@ pub(crate) struct Leaderless {
     operations: Operations,
     handoff: Handoff,
     repairs: Repairs<NodeId>,
+    anti_entropy: AntiEntropy,
+    copying: Copying,
     config: LeaderlessConfig,
     next_heartbeat: Instant,
 }
@@ -80,6 +86,8 @@ impl Leaderless {
             operations: Operations::numbered_from(replica.draw_number()),
             handoff: Handoff::default(),
             repairs: Repairs::new(config.repairs),
+            anti_entropy: AntiEntropy::new(now, replica),
+            copying: Copying::default(),
             config: config.clone(),
             next_heartbeat: now + replica.config.timing.heartbeat,
         }
@@ -102,8 +110,10 @@ impl Topology for Leaderless {
         self.peers.insert(node, link);
         self.detector.heard(node, context.now.instant);
         context.outbox.event(Event::PeerUp { node });
+        self.anti_entropy.peer_up(node, link, context);
         self.tell_layout(node, context);
         self.hand_off_to(node, context);
+        self.tend_ring(context);
     }
 
     fn peer_down(&mut self, node: NodeId, context: &mut Context<'_>) {
@@ -113,6 +123,7 @@ impl Topology for Leaderless {
         context.outbox.event(Event::PeerDown { node });
         self.detector.link_lost(node);
         self.handoff.lost(node);
+        self.anti_entropy.peer_down(node, context);
         self.lose(node, context);
     }
 
@@ -139,6 +150,11 @@ impl Topology for Leaderless {
                 self.on_layout(peer, &layout, context);
                 Ok(())
             }
+            Message::Session(session) => {
+                self.anti_entropy.message(peer, session, context)?;
+                self.take_synced(context);
+                Ok(())
+            }
             Message::Greeting(_) | Message::Farewell(_) => Ok(()),
             _ => Err(PeerError::Unexpected { what: "a message of another topology" }),
         }
@@ -155,6 +171,8 @@ impl Topology for Leaderless {
 
     fn timer(&mut self, context: &mut Context<'_>) -> bool {
         self.tick(context);
+        self.anti_entropy.timer(context);
+        self.take_synced(context);
         if context.now.instant < self.next_heartbeat {
             return false;
         }
@@ -166,12 +184,14 @@ impl Topology for Leaderless {
             self.tell_layout(node, context);
             self.hand_off_to(node, context);
         }
+        self.compare_what_was_missed(context);
         self.tend_ring(context);
         true
     }
 
     fn next_timer(&self) -> Instant {
-        self.operations.next_deadline().map_or(self.next_heartbeat, |at| at.min(self.next_heartbeat))
+        let regular = self.next_heartbeat.min(self.anti_entropy.next_timer());
+        self.operations.next_deadline().map_or(regular, |at| at.min(regular))
     }
 
     fn evicted(&mut self, _: &mut Context<'_>) {}
@@ -189,11 +209,11 @@ impl Topology for Leaderless {
     }
 
     fn sessions(&self) -> usize {
-        0
+        self.anti_entropy.sessions()
     }
 
     fn largest_partial_state(&self) -> usize {
-        0
+        self.anti_entropy.largest_partial_state()
     }
 
     fn preference_list(&self, partition: u16) -> Vec<NodeId> {
@@ -204,7 +224,9 @@ impl Topology for Leaderless {
         Some(self.placement.progress())
     }
 
-    fn add_activity(&self, _: Option<NodeId>, _: &mut Activity) {}
+    fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        self.anti_entropy.add_activity(with, activity);
+    }
 
     #[cfg(feature = "_planted_bugs")]
     fn plant(&mut self, _: crate::PlantedBug) {}
@@ -215,18 +237,7 @@ impl Topology for Leaderless {
     }
 }
 
-/// Joins what was told of a key, and returns the record that this rests on. When it shows writes of this node's identity
-/// that this node does not know, the node takes a fresh one, and they are another's.
+/// Joins what was told of a key, and returns the record that this rests on.
 fn take_in(told: &MergedState, context: &mut Context<'_>) -> Result<Lsn, RunError> {
-    let wall = context.now.wall;
-    let taken = match context.replica.merge_mutation(told, wall) {
-        Err(RunError::Outrun) => {
-            let old = context.replica.id;
-            let new = context.replica.renew_identity();
-            context.outbox.event(Event::IdentityRenewed { old, new });
-            context.replica.merge_mutation(told, wall)
-        }
-        taken => taken,
-    };
-    taken.map(|(_, lsn)| lsn)
+    reconcile::apply(context, |replica, wall| replica.merge_mutation(told, wall)).map(|(_, lsn)| lsn)
 }

@@ -1,6 +1,7 @@
 //! The ring: told to everybody, changed in phases.
 
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use replication_log::Lsn;
@@ -9,8 +10,17 @@ use super::Leaderless;
 use super::RingReply;
 use crate::engine::{Context, Event, Reply, RequestId};
 use crate::node::NodeId;
-use crate::placement::{Change, Layout, Lost};
+use crate::placement::{Change, CopyPermit, Layout, Lost};
 use crate::wire::Quorum;
+
+/// How far this node is with what it gains by a change.
+#[derive(Debug, Default)]
+pub(super) struct Copying {
+    /// The generation of the ring, and whether everybody acknowledged it.
+    stage: Option<u64>,
+    /// Of which partitions everything was taken over from whom, in this stage.
+    copied: BTreeMap<u16, BTreeSet<NodeId>>,
+}
 
 impl Leaderless {
     /// Tells a peer what this node knows of the ring.
@@ -66,7 +76,61 @@ impl Leaderless {
         if changed {
             self.write_layout(context);
         }
+        self.follow_ring(context);
         self.drop_what_moved_away(context);
+    }
+
+    /// Compares with whom the ring says, and copies what this node gains by it.
+    fn follow_ring(&mut self, context: &mut Context<'_>) {
+        // A copy counts only if it began after everybody had acknowledged the change.
+        let stage = 2 * self.placement.generation() + u64::from(self.placement.is_settled());
+        if self.copying.stage == Some(stage) {
+            return;
+        }
+        self.copying = Copying { stage: Some(stage), copied: BTreeMap::new() };
+        let me = self.placement.me();
+        let own = (0..context.replica.config.partitions).filter(|number| self.placement.holds(me, *number));
+        let pairs: Vec<(u16, NodeId)> = own
+            .flat_map(|number| {
+                let sets = self.placement.write_sets(number);
+                let others: BTreeSet<NodeId> =
+                    sets.first.chain(sets.second.into_iter().flatten()).filter(|node| *node != me).collect();
+                others.into_iter().map(move |node| (number, node))
+            })
+            .collect();
+        self.anti_entropy.set_pairs(stage, pairs, context);
+        for partition in self.placement.to_copy() {
+            for source in self.placement.copy_permit(partition).iter().flat_map(CopyPermit::sources) {
+                self.anti_entropy.mark(partition, *source, context.now.instant);
+            }
+        }
+    }
+
+    /// What comparisons came to their end since this was asked last.
+    pub(super) fn take_synced(&mut self, context: &mut Context<'_>) {
+        let mut copied = false;
+        for synced in self.anti_entropy.take_synced().into_iter().filter(|synced| synced.complete) {
+            let _ = context.replica.hints_made_good(synced.peer, synced.partition);
+            if Some(synced.layout) != self.copying.stage {
+                continue;
+            }
+            let Some(permit) = self.placement.copy_permit(synced.partition) else { continue };
+            let from = self.copying.copied.entry(synced.partition).or_default();
+            from.insert(synced.peer);
+            let from: Vec<NodeId> = from.iter().copied().collect();
+            copied |= self.placement.report_copied(&permit, &from) == Ok(true);
+        }
+        if copied {
+            self.write_layout(context);
+            self.tend_ring(context);
+        }
+    }
+
+    /// Has compared soon what hints would have brought that found no room, or got too old.
+    pub(super) fn compare_what_was_missed(&mut self, context: &Context<'_>) {
+        for (owner, partition) in context.replica.missed_hints() {
+            self.anti_entropy.mark(partition, owner, context.now.instant);
+        }
     }
 
     /// Gives up partitions that others hold now, and those that were held for others until these had them.

@@ -1,28 +1,23 @@
 //! The cells of one partition, found by key, by keyed hash and by what differs.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 use crdt_core::Change;
 use replication_log::Lsn;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
+use super::by_key::ByKey;
 use super::conflicts::Conflicts;
+use super::mirrors::Mirrors;
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::checkpoint::{Images, Walked};
 use crate::collection::{CollectionId, Kind};
-use crate::merkle::{
-    BucketTree, Item, ItemSketch, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot,
-};
+use crate::merkle::{Item, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot};
 use crate::scope::Scope;
 use crate::sketch;
-
-/// How many cells of a sketch are kept up: 24 KiB, which show about 1,500 differences. What differs more goes
-/// by the tree, at a cost per difference that hardly matters then.
-const SKETCH_CELLS: usize = 2_048;
 
 /// A key together with the collection it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,7 +30,7 @@ pub struct ItemKey {
 
 impl ItemKey {
     /// The key that sorts before all others.
-    fn least() -> Self {
+    pub(super) fn least() -> Self {
         Self { collection: CollectionId::LEAST, key: Bytes::default() }
     }
 }
@@ -48,47 +43,24 @@ pub(crate) struct Held {
     /// rests on what was applied up to there.
     pub(crate) lsn: Lsn,
     pub(crate) digest: u128,
-    hash: KeyHash,
+    pub(super) hash: KeyHash,
 }
 
-/// All cells of a partition and the hash tree over them, which always agree.
+/// All cells of a partition and what is kept up with them, which always agree.
 #[derive(Debug)]
 pub(crate) struct Cells {
-    by_key: BTreeMap<ItemKey, Held>,
-    /// Keys by keyed hash, so that the items of a leaf of the tree are one range. Two keys may share a hash.
-    by_hash: BTreeMap<KeyHash, SmallVec<[ItemKey; 1]>>,
-    /// Documents that are deleted, by the record that changed them last.
-    deleted: BTreeSet<(Lsn, ItemKey)>,
-    tree: BucketTree,
-    /// The same items as the tree's, so that few differences are found without walking it.
-    sketch: Option<ItemSketch>,
-    photograph: Option<Photograph>,
+    by_key: ByKey,
+    mirrors: Mirrors,
     /// What a checkpoint that is being made still needs.
     images: Option<Images>,
     /// Which documents are in conflict.
     pub(crate) conflicts: Conflicts,
-    /// Keys that changed since somebody asked, if anybody wants to know.
-    changes: Option<BTreeSet<ItemKey>>,
-}
-
-/// What the tree and the sketch showed at one moment.
-#[derive(Debug)]
-struct Photograph {
-    /// What the tree held for the keys that changed since, `None` for new ones.
-    changed: BTreeMap<(KeyHash, ItemKey), Option<u128>>,
-    sketch: Option<Vec<sketch::Cell>>,
-    /// Which keys it shows.
-    scope: Scope,
 }
 
 impl Cells {
     pub(crate) fn new(tree_key: &TreeKey, leaf_bits: u8) -> Result<Self, TreeError> {
-        let tree = BucketTree::new(tree_key, leaf_bits)?;
-        // There is one for every size that is allowed, and without one sessions go by the tree.
-        let sketch = ItemSketch::new(tree_key, SKETCH_CELLS).ok();
-        let (by_key, by_hash, deleted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        let (photograph, images, changes, conflicts) = (None, None, None, Conflicts::default());
-        Ok(Self { by_key, by_hash, deleted, tree, sketch, photograph, images, conflicts, changes })
+        let mirrors = Mirrors::new(tree_key, leaf_bits)?;
+        Ok(Self { by_key: ByKey::default(), mirrors, images: None, conflicts: Conflicts::default() })
     }
 
     pub(crate) fn get(&self, key: &ItemKey) -> Option<&Held> {
@@ -105,11 +77,7 @@ impl Cells {
         collection: CollectionId,
         from: Bytes,
     ) -> impl Iterator<Item = (&Bytes, &Held)> {
-        let start = Bound::Included(ItemKey { collection, key: from });
-        self.by_key
-            .range((start, Bound::Unbounded))
-            .take_while(move |(item, _)| item.collection == collection)
-            .map(|(item, held)| (&item.key, held))
+        self.by_key.scan(collection, from)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ItemKey, &Held)> {
@@ -119,15 +87,11 @@ impl Cells {
     /// The keys behind a handle of the photographed tree, nearly always one, and what each added to its root.
     pub(crate) fn photographed(&self, handle: u64) -> Vec<(ItemKey, Root)> {
         let first = u128::from(handle) << 64;
-        let last = first | u128::from(u64::MAX);
+        let hashes = (KeyHash::from_u128(first), KeyHash::from_u128(first | u128::from(u64::MAX)));
         let mut keys = Vec::new();
-        self.for_each_photographed(
-            KeyHash::from_u128(first),
-            KeyHash::from_u128(last),
-            &mut |hash, key, version| {
-                keys.push((key.clone(), self.tree.weight(hash, version)));
-            },
-        );
+        self.mirrors.for_each_photographed(hashes, &mut |hash, key, digest| {
+            keys.push((key.clone(), self.mirrors.weight(hash, digest)));
+        });
         keys
     }
 
@@ -140,25 +104,33 @@ impl Cells {
         change: impl FnOnce(&mut Cell) -> Change,
     ) -> Change {
         self.keep_image(key);
-        let Some(held) = self.by_key.get_mut(key) else {
-            let mut cell = Cell::vacant(kind);
-            let changed = change(&mut cell);
-            if changed.is_changed() {
-                self.conflicts.note(key, &cell, lsn);
-                if !cell.is_vacant() {
-                    self.insert(key, cell, lsn);
+        let Self { by_key, mirrors, conflicts, .. } = self;
+        match by_key.entry(key) {
+            Entry::Vacant(place) => {
+                let mut cell = Cell::vacant(kind);
+                let changed = change(&mut cell);
+                if changed.is_changed() {
+                    conflicts.note(key, &cell, lsn);
+                    if !cell.is_vacant() {
+                        place.insert(mirrors.hold(key, cell, lsn));
+                    }
                 }
+                changed
             }
-            return changed;
-        };
-        let mut cell = core::mem::replace(&mut held.cell, Cell::vacant(kind));
-        let changed = change(&mut cell);
-        if changed.is_changed() {
-            self.put(key, cell, lsn);
-        } else if let Some(held) = self.by_key.get_mut(key) {
-            held.cell = cell;
+            Entry::Occupied(mut place) => {
+                let held = place.get_mut();
+                let changed = change(&mut held.cell);
+                if changed.is_changed() {
+                    conflicts.note(key, &held.cell, lsn);
+                    if held.cell.is_vacant() {
+                        mirrors.release(key, &place.remove());
+                    } else {
+                        mirrors.renew(key, held, lsn);
+                    }
+                }
+                changed
+            }
         }
-        changed
     }
 
     /// Replaces what is held under a key; a vacant cell removes it.
@@ -168,46 +140,26 @@ impl Cells {
         if cell.is_vacant() {
             return self.remove(key);
         }
-        let Some(held) = self.by_key.get_mut(key) else {
-            return self.insert(key, cell, lsn);
-        };
-        let digest = cell.digest();
-        note(&mut self.photograph, held.hash, key, Some(held.digest));
-        mirrored(self.tree.replace(held.hash, held.digest, digest));
-        sketched(&mut self.sketch, held.hash, Some(held.digest), Some(digest));
-        // What is held may be out of its place by now, so it cannot be asked whether it is a deletion.
-        if !self.deleted.is_empty() {
-            self.deleted.remove(&(held.lsn, key.clone()));
+        match self.by_key.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(self.mirrors.hold(key, cell, lsn));
+            }
+            Entry::Occupied(mut place) => {
+                let held = place.get_mut();
+                held.cell = cell;
+                self.mirrors.renew(key, held, lsn);
+            }
         }
-        if cell.is_deleted() {
-            self.deleted.insert((lsn, key.clone()));
-        }
-        *held = Held { cell, lsn, digest, hash: held.hash };
-        self.note_change(key);
-    }
-
-    /// Holds a cell under a key that is new here.
-    fn insert(&mut self, key: &ItemKey, cell: Cell, lsn: Lsn) {
-        let (digest, hash) = (cell.digest(), self.hash_of(key));
-        note(&mut self.photograph, hash, key, None);
-        mirrored(self.tree.insert(hash, digest));
-        sketched(&mut self.sketch, hash, None, Some(digest));
-        self.by_hash.entry(hash).or_default().push(key.clone());
-        if cell.is_deleted() {
-            self.deleted.insert((lsn, key.clone()));
-        }
-        self.by_key.insert(key.clone(), Held { cell, lsn, digest, hash });
-        self.note_change(key);
     }
 
     /// Whether a deleted document is held.
     pub(crate) fn has_deleted(&self) -> bool {
-        !self.deleted.is_empty()
+        self.mirrors.has_deleted()
     }
 
     /// The deleted documents that changed last at or before a record, the first `limit` of them.
     pub(crate) fn deleted_until(&self, lsn: Lsn, limit: usize) -> Vec<ItemKey> {
-        let until = self.deleted.iter().take_while(|(changed, _)| *changed <= lsn);
+        let until = self.mirrors.deleted().take_while(|(changed, _)| *changed <= lsn);
         until.take(limit).map(|(_, key)| key.clone()).collect()
     }
 
@@ -220,45 +172,37 @@ impl Cells {
 
     /// The digest and number of all cells.
     pub(crate) fn root(&self) -> Root {
-        self.tree.root()
+        self.mirrors.root()
     }
 
     /// Remembers from now on which keys change, or no longer.
     pub(crate) fn track_changes(&mut self, wanted: bool) {
-        self.changes = wanted.then(BTreeSet::new);
+        self.mirrors.track_changes(wanted);
     }
 
     /// The keys that changed since this was called last.
     pub(crate) fn take_changes(&mut self) -> BTreeSet<ItemKey> {
-        self.changes.as_mut().map(core::mem::take).unwrap_or_default()
+        self.mirrors.take_changes()
     }
 
     /// The tree over the keys of a scope as it is now, and its root. Until
     /// [`forget_photograph`](Self::forget_photograph) this is what the cells show as an [`ItemSource`], while writes go
     /// on. O(1), or O(keys within) where the scope is not everything.
     pub(crate) fn photograph(&mut self, scope: &Scope) -> (TreeSnapshot, Root) {
-        let (snapshot, root, sketch) = match scope.selectors() {
-            None => {
-                let sketch = self.sketch.as_mut().map(|sketch| sketch.cells().to_vec());
-                (self.tree.snapshot(), self.tree.root(), sketch)
-            }
-            Some(selectors) => {
-                let mut tree = self.tree.emptied();
-                for selector in selectors {
-                    let held = self.scan(selector.collection, selector.prefix.clone());
-                    let within = held.take_while(|(key, _)| key.starts_with(&selector.prefix));
-                    within.for_each(|(_, held)| mirrored(tree.insert(held.hash, held.digest)));
-                }
-                (tree.snapshot(), tree.root(), None)
-            }
-        };
-        self.photograph = Some(Photograph { changed: BTreeMap::new(), sketch, scope: scope.clone() });
-        (snapshot, root)
+        let Self { by_key, mirrors, .. } = self;
+        let within = scope.selectors().map(|selectors| {
+            selectors.iter().flat_map(|selector| {
+                let held = by_key.scan(selector.collection, selector.prefix.clone());
+                let within = held.take_while(|(key, _)| key.starts_with(&selector.prefix));
+                within.map(|(_, held)| held)
+            })
+        });
+        mirrors.photograph(scope, within)
     }
 
     /// Nobody looks at the photograph any more.
     pub(crate) fn forget_photograph(&mut self) {
-        self.photograph = None;
+        self.mirrors.forget_photograph();
     }
 
     /// A checkpoint begins: what the cells hold now is kept until it is given out.
@@ -294,99 +238,23 @@ impl Cells {
         }
     }
 
-    fn note_change(&mut self, key: &ItemKey) {
-        if let Some(changes) = &mut self.changes {
-            changes.insert(key.clone());
-        }
-    }
-
     fn remove(&mut self, key: &ItemKey) {
-        let Some(held) = self.by_key.remove(key) else {
-            return;
-        };
-        self.deleted.remove(&(held.lsn, key.clone()));
-        self.note_change(key);
-        note(&mut self.photograph, held.hash, key, Some(held.digest));
-        mirrored(self.tree.remove(held.hash, held.digest));
-        sketched(&mut self.sketch, held.hash, Some(held.digest), None);
-        if let Some(keys) = self.by_hash.get_mut(&held.hash) {
-            keys.retain(|other| other != key);
-            if keys.is_empty() {
-                self.by_hash.remove(&held.hash);
-            }
+        if let Some(held) = self.by_key.remove(key) {
+            self.mirrors.release(key, &held);
         }
     }
-
-    /// The items of the photograph, or of now when there is none, whose hashes lie between the two.
-    fn for_each_photographed(
-        &self,
-        first: KeyHash,
-        last: KeyHash,
-        f: &mut dyn FnMut(KeyHash, &ItemKey, u128),
-    ) {
-        let changed = self.photograph.as_ref().map(|photograph| &photograph.changed);
-        let changed = changed.filter(|changed| !changed.is_empty());
-        let scope = self.photograph.as_ref().map(|photograph| &photograph.scope);
-        let is_shown = |key: &ItemKey| scope.is_none_or(|scope| scope.contains(key.collection, &key.key));
-        for (&hash, keys) in self.by_hash.range(first..=last) {
-            for key in keys.iter().filter(|key| is_shown(key)) {
-                let noted = changed.and_then(|changed| changed.get(&(hash, key.clone())));
-                if noted.is_none()
-                    && let Some(held) = self.by_key.get(key)
-                {
-                    f(hash, key, held.digest);
-                }
-            }
-        }
-        let from = (first, ItemKey::least());
-        let noted = changed.into_iter().flat_map(|changed| changed.range(from.clone()..));
-        for ((hash, key), version) in noted.take_while(|((hash, _), _)| *hash <= last) {
-            if let Some(version) = version
-                && is_shown(key)
-            {
-                f(*hash, key, *version);
-            }
-        }
-    }
-
-    fn hash_of(&self, key: &ItemKey) -> KeyHash {
-        let mut bytes = Vec::with_capacity(8 + key.key.len());
-        bytes.extend_from_slice(key.collection.as_bytes());
-        bytes.extend_from_slice(&key.key);
-        self.tree.key_hash(&bytes)
-    }
-}
-
-/// The tree holds exactly one item per key, so it refuses a change only when there are 2^32 keys; the limit on
-/// keys is below that.
-fn mirrored(result: Result<(), TreeError>) {
-    result.expect("the tree mirrors the cells");
 }
 
 /// The items of the photograph. The handle of an item is the upper half of its keyed hash.
 impl ItemSource for Cells {
     fn for_each_in(&self, part: Prefix, visit: &mut dyn FnMut(Item)) {
-        self.for_each_photographed(part.start(), part.end(), &mut |key_hash, _, version| {
+        self.mirrors.for_each_photographed((part.start(), part.end()), &mut |key_hash, _, version| {
             let handle = (key_hash.as_u128() >> 64) as u64;
             visit(Item { handle, key_hash, version });
         });
     }
 
     fn sketch(&self) -> Option<&[sketch::Cell]> {
-        self.photograph.as_ref()?.sketch.as_deref()
-    }
-}
-
-/// The sketch has the items of the tree.
-fn sketched(sketch: &mut Option<ItemSketch>, hash: KeyHash, old: Option<u128>, new: Option<u128>) {
-    if let Some(sketch) = sketch {
-        sketch.note(hash, old, new);
-    }
-}
-
-/// Remembers what the photograph shows of a key that changes now, if nothing was remembered yet.
-fn note(photograph: &mut Option<Photograph>, hash: KeyHash, key: &ItemKey, shown: Option<u128>) {
-    if let Some(Photograph { changed, .. }) = photograph {
-        changed.entry((hash, key.clone())).or_insert(shown);
+        self.mirrors.photographed_sketch()
     }
 }

@@ -6,6 +6,8 @@
 mod ahead;
 mod apply;
 mod by_dots;
+mod by_hash;
+mod by_key;
 mod cells;
 mod collected;
 mod conflicts;
@@ -22,6 +24,7 @@ mod layout;
 #[cfg(test)]
 mod journal_tests;
 mod members;
+mod mirrors;
 mod mutation;
 mod partition;
 mod replay;
@@ -44,6 +47,7 @@ use rand_core::{Rng, SeedableRng};
 use replication_log::Lsn;
 
 pub(crate) use apply::{Joined, check_position};
+pub(crate) use by_key::ByKey;
 pub(crate) use cells::Held;
 pub use cells::ItemKey;
 pub(crate) use collected::Coverage;

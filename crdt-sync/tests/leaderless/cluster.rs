@@ -13,9 +13,6 @@ use crdt_sync::{
 };
 use replication_log::Lsn;
 
-/// How many keys `key` tries to find one whose replicas are as asked.
-const TRIES: u32 = 10_000;
-
 pub struct Cluster {
     nodes: Vec<Node>,
     links: BTreeMap<LinkId, End>,
@@ -160,12 +157,12 @@ impl Cluster {
         self.nodes.iter().map(|node| node.syncs).sum()
     }
 
-    /// A key of the collection whose replicas are these, in the order in which they are asked.
-    pub fn key(&self, collection: &Collection, replicas: &[usize]) -> ItemKey {
-        let wanted: Vec<NodeId> = replicas.iter().copied().map(id_of).collect();
-        let keys = (0..TRIES).map(|n| ItemKey { collection: collection.id(), key: format!("key {n}").as_str().into() });
-        let mut found = keys.filter(|item| self.engine(replicas[0]).preference_list(item).starts_with(&wanted));
-        found.next().expect("some key lies there")
+    /// A key of the collection, and the nodes in the order in which they are asked for it: the replicas A, B and C, then
+    /// those that stand in for them.
+    pub fn cast<const N: usize>(&self, collection: &Collection) -> (ItemKey, [usize; N]) {
+        let item = ItemKey { collection: collection.id(), key: "key".into() };
+        let order = self.order(0, &item);
+        (item, order[..N].try_into().unwrap())
     }
 
     /// All nodes in the order in which they are asked for a key.

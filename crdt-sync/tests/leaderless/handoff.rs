@@ -9,9 +9,6 @@ use quorum::Level;
 
 use crate::cluster::{Cluster, counts, id_of, lists, set, sloppy, titles};
 
-const A: usize = 0;
-const B: usize = 1;
-const C: usize = 2;
 
 const QUORUM: WriteOptions = WriteOptions { level: Level::Quorum, ..WriteOptions::ONE };
 const ALL: WriteOptions = WriteOptions { level: Level::All, ..WriteOptions::ONE };
@@ -20,17 +17,16 @@ const ALL: WriteOptions = WriteOptions { level: Level::All, ..WriteOptions::ONE 
 #[test]
 fn d_keeps_for_a_what_it_missed_and_deletes_it_when_a_has_it() {
     let mut cluster = Cluster::of(5);
-    let title = cluster.key(&titles(), &[A, B, C]);
-    let d = cluster.order(A, &title)[3];
-    cluster.crash(A);
-    let written = cluster.write(B, &title, set("Hello"), sloppy(ALL));
+    let (title, [a, b, c, d]) = cluster.cast(&titles());
+    cluster.crash(a);
+    let written = cluster.write(b, &title, set("Hello"), sloppy(ALL));
     assert!(matches!(written, QuorumReply::Written { .. }), "{written:?}");
     assert_eq!(cluster.held(d, &title).as_deref(), Some("Hello"));
 
-    cluster.start(A);
+    cluster.start(a);
     cluster.pass(Duration::from_secs(1));
-    assert_eq!(cluster.held(A, &title).as_deref(), Some("Hello"));
-    assert!(cluster.events.contains(&(d, Event::HintsDelivered { owner: id_of(A), hints: 1 })));
+    assert_eq!(cluster.held(a, &title).as_deref(), Some("Hello"));
+    assert!(cluster.events.contains(&(d, Event::HintsDelivered { owner: id_of(a), hints: 1 })));
     assert_eq!(cluster.held(d, &title), None);
 }
 
@@ -38,33 +34,31 @@ fn d_keeps_for_a_what_it_missed_and_deletes_it_when_a_has_it() {
 #[test]
 fn a_hint_survives_a_crash_of_the_node_that_keeps_it() {
     let mut cluster = Cluster::of(5);
-    let title = cluster.key(&titles(), &[A, B, C]);
-    let d = cluster.order(A, &title)[3];
-    cluster.crash(A);
-    cluster.write(B, &title, set("Hello"), sloppy(ALL));
+    let (title, [a, b, c, d]) = cluster.cast(&titles());
+    cluster.crash(a);
+    cluster.write(b, &title, set("Hello"), sloppy(ALL));
     cluster.crash(d);
     cluster.start(d);
-    cluster.start(A);
+    cluster.start(a);
     cluster.pass(Duration::from_secs(1));
-    assert_eq!(cluster.held(A, &title).as_deref(), Some("Hello"));
+    assert_eq!(cluster.held(a, &title).as_deref(), Some("Hello"));
 }
 
 /// The transfer arrives and its confirmation is lost: the hint is sent again, and counts nothing twice.
 #[test]
 fn a_hint_whose_confirmation_is_lost_is_sent_again_and_counts_once() {
     let mut cluster = Cluster::of(5);
-    let likes = cluster.key(&counts(), &[A, B, C]);
-    let d = cluster.order(A, &likes)[3];
-    cluster.crash(A);
-    cluster.write(B, &likes, Action::Increment(5), sloppy(ALL));
-    cluster.cut(&[A], &[B, C]);
-    cluster.start(A);
+    let (likes, [a, b, c, d]) = cluster.cast(&counts());
+    cluster.crash(a);
+    cluster.write(b, &likes, Action::Increment(5), sloppy(ALL));
+    cluster.cut(&[a], &[b, c]);
+    cluster.start(a);
     cluster.pass(Duration::from_millis(200));
     cluster.crash(d);
     cluster.start(d);
     cluster.heal();
     cluster.pass(Duration::from_secs(7));
-    let Some(Cell::Counter(counter)) = cluster.engine(A).peek(&likes) else { panic!("A has it") };
+    let Some(Cell::Counter(counter)) = cluster.engine(a).peek(&likes) else { panic!("A has it") };
     assert_eq!(counter.value(), 5);
 }
 
@@ -73,18 +67,17 @@ fn a_hint_whose_confirmation_is_lost_is_sent_again_and_counts_once() {
 #[test]
 fn a_fallback_that_counts_twice_with_a_handoff_in_between_counts_both() {
     let mut cluster = Cluster::of(5);
-    let likes = cluster.key(&counts(), &[A, B, C]);
-    let d = cluster.order(A, &likes)[3];
+    let (likes, [a, b, c, d]) = cluster.cast(&counts());
     for round in 1..=2 {
-        for node in [A, B, C] {
+        for node in [a, b, c] {
             cluster.crash(node);
         }
         cluster.write(d, &likes, Action::Increment(5), sloppy(QUORUM));
-        for node in [A, B, C] {
+        for node in [a, b, c] {
             cluster.start(node);
         }
         cluster.pass(Duration::from_secs(3));
-        let Some(Cell::Counter(counter)) = cluster.cell(A, &likes, ReadOptions::QUORUM) else { panic!("counted") };
+        let Some(Cell::Counter(counter)) = cluster.cell(a, &likes, ReadOptions::QUORUM) else { panic!("counted") };
         assert_eq!(counter.value(), 5 * round);
         assert!(cluster.engine(d).peek(&likes).is_none());
     }
@@ -94,17 +87,16 @@ fn a_fallback_that_counts_twice_with_a_handoff_in_between_counts_both() {
 #[test]
 fn a_late_hint_resurrects_nothing() {
     let mut cluster = Cluster::of(5);
-    let list = cluster.key(&lists(), &[A, B, C]);
-    let d = cluster.order(A, &list)[3];
-    cluster.crash(A);
-    cluster.write(B, &list, Action::Add("milk".into()), sloppy(ALL));
+    let (list, [a, b, c, d]) = cluster.cast(&lists());
+    cluster.crash(a);
+    cluster.write(b, &list, Action::Add("milk".into()), sloppy(ALL));
     cluster.crash(d);
-    cluster.start(A);
+    cluster.start(a);
     cluster.pass(Duration::from_secs(1));
-    cluster.write(B, &list, Action::Remove("milk".into()), WriteOptions::ALL);
+    cluster.write(b, &list, Action::Remove("milk".into()), WriteOptions::ALL);
     cluster.start(d);
     cluster.pass(Duration::from_secs(2));
-    for node in [A, B, C] {
+    for node in [a, b, c] {
         assert!(cluster.engine(node).peek(&list).is_none(), "milk is back at {node}");
     }
 }

@@ -8,9 +8,6 @@ use crdt_sync::{Action, Cell};
 
 use crate::cluster::{Cluster, lists, set, titles};
 
-const A: usize = 0;
-const B: usize = 1;
-const C: usize = 2;
 
 const ONE: WriteOptions = WriteOptions { fallbacks: Fallbacks::Strict, ..WriteOptions::ONE };
 /// All three are asked at once, and all that differ are repaired.
@@ -18,7 +15,7 @@ const THOROUGH: ReadOptions = ReadOptions { speculate: None, ..ReadOptions::QUOR
 
 /// Writes to one replica while the others cannot be reached, and has it forget that they missed it.
 fn write_at(cluster: &mut Cluster, node: usize, item: &crdt_sync::ItemKey, action: Action) {
-    let others: Vec<usize> = [A, B, C].into_iter().filter(|other| *other != node).collect();
+    let others: Vec<usize> = (0..3).filter(|other| *other != node).collect();
     cluster.cut(&[node], &others);
     let written = cluster.write(node, item, action, ONE);
     assert!(matches!(written, QuorumReply::Written { .. }), "{written:?}");
@@ -27,14 +24,14 @@ fn write_at(cluster: &mut Cluster, node: usize, item: &crdt_sync::ItemKey, actio
 #[test]
 fn two_versions_and_a_replica_without_any_are_all_brought_to_the_newest() {
     let mut cluster = Cluster::with(3, |config| config.limits.max_hints = 0);
-    let title = cluster.key(&titles(), &[A]);
-    write_at(&mut cluster, B, &title, set("v1"));
+    let (title, [a, b, c]) = cluster.cast(&titles());
+    write_at(&mut cluster, b, &title, set("v1"));
     cluster.pass(Duration::from_millis(10));
-    write_at(&mut cluster, A, &title, set("v2"));
+    write_at(&mut cluster, a, &title, set("v2"));
     cluster.heal();
-    assert_eq!(cluster.text(A, &title, THOROUGH).as_deref(), Some("v2"));
+    assert_eq!(cluster.text(a, &title, THOROUGH).as_deref(), Some("v2"));
     cluster.deliver();
-    for node in [A, B, C] {
+    for node in [a, b, c] {
         assert_eq!(cluster.held(node, &title).as_deref(), Some("v2"));
     }
 }
@@ -42,14 +39,14 @@ fn two_versions_and_a_replica_without_any_are_all_brought_to_the_newest() {
 #[test]
 fn what_two_replicas_hold_beside_each_other_is_united_and_both_get_it() {
     let mut cluster = Cluster::with(3, |config| config.limits.max_hints = 0);
-    let list = cluster.key(&lists(), &[A]);
-    write_at(&mut cluster, A, &list, Action::Add("milk".into()));
-    write_at(&mut cluster, B, &list, Action::Add("bread".into()));
+    let (list, [a, b, c]) = cluster.cast(&lists());
+    write_at(&mut cluster, a, &list, Action::Add("milk".into()));
+    write_at(&mut cluster, b, &list, Action::Add("bread".into()));
     cluster.heal();
-    let Some(Cell::Set(elements)) = cluster.cell(C, &list, THOROUGH) else { panic!("two elements") };
+    let Some(Cell::Set(elements)) = cluster.cell(c, &list, ReadOptions::ALL) else { panic!("two elements") };
     assert_eq!(elements.len(), 2);
     cluster.deliver();
-    for node in [A, B, C] {
+    for node in [a, b, c] {
         let Some(Cell::Set(elements)) = cluster.engine(node).peek(&list) else { panic!("{node} got nothing") };
         assert_eq!(elements.len(), 2);
     }
@@ -58,36 +55,36 @@ fn what_two_replicas_hold_beside_each_other_is_united_and_both_get_it() {
 #[test]
 fn what_was_removed_at_one_replica_is_not_read_from_another() {
     let mut cluster = Cluster::with(3, |config| config.limits.max_hints = 0);
-    let list = cluster.key(&lists(), &[A]);
-    cluster.write(A, &list, Action::Add("milk".into()), WriteOptions::ALL);
-    write_at(&mut cluster, A, &list, Action::Remove("milk".into()));
+    let (list, [a, b, c]) = cluster.cast(&lists());
+    cluster.write(a, &list, Action::Add("milk".into()), WriteOptions::ALL);
+    write_at(&mut cluster, a, &list, Action::Remove("milk".into()));
     cluster.heal();
-    assert_eq!(cluster.cell(B, &list, THOROUGH), None);
+    assert_eq!(cluster.cell(b, &list, ReadOptions::ALL), None);
     cluster.deliver();
-    assert!([A, B, C].iter().all(|node| cluster.engine(*node).peek(&list).is_none()));
+    assert!([a, b, c].iter().all(|node| cluster.engine(*node).peek(&list).is_none()));
 }
 
 /// The writer failed at W = 2: only A has it. Whoever has read it must not read the old value afterwards.
 #[test]
 fn once_read_with_repair_before_the_reply_nobody_reads_the_old_value() {
     let mut cluster = Cluster::with(3, |config| config.limits.max_hints = 0);
-    let title = cluster.key(&titles(), &[A]);
-    cluster.write(A, &title, set("old"), WriteOptions::ALL);
-    write_at(&mut cluster, A, &title, set("new"));
+    let (title, [a, b, c]) = cluster.cast(&titles());
+    cluster.write(a, &title, set("old"), WriteOptions::ALL);
+    write_at(&mut cluster, a, &title, set("new"));
     cluster.heal();
     let monotonic = ReadOptions { repair: Repair::Before, ..THOROUGH };
-    assert_eq!(cluster.text(A, &title, monotonic).as_deref(), Some("new"));
-    cluster.crash(A);
-    assert_eq!(cluster.text(B, &title, ReadOptions::QUORUM).as_deref(), Some("new"));
+    assert_eq!(cluster.text(a, &title, monotonic).as_deref(), Some("new"));
+    cluster.crash(a);
+    assert_eq!(cluster.text(b, &title, ReadOptions::QUORUM).as_deref(), Some("new"));
 }
 
 #[test]
 fn replicas_that_agree_are_asked_for_digests_and_nothing_is_written() {
     let mut cluster = Cluster::of(3);
-    let title = cluster.key(&titles(), &[A]);
-    cluster.write(A, &title, set("Hello"), WriteOptions::ALL);
+    let (title, [a, b, c]) = cluster.cast(&titles());
+    cluster.write(a, &title, set("Hello"), WriteOptions::ALL);
     let syncs = cluster.syncs();
     let messages = cluster.messages;
-    assert_eq!(cluster.text(A, &title, THOROUGH).as_deref(), Some("Hello"));
+    assert_eq!(cluster.text(a, &title, THOROUGH).as_deref(), Some("Hello"));
     assert_eq!((cluster.syncs() - syncs, cluster.messages - messages), (0, 4)); // two questions, two answers
 }

@@ -23,11 +23,6 @@
 //! A node is in one session per partition and in one per peer; states leave no faster than
 //! [`Limits::compared_per_second`](crate::Limits::compared_per_second).
 
-#![cfg_attr(
-    not(test),
-    allow(dead_code, reason = "the topology that drives it is not part of the engine yet")
-)]
-
 mod conduct;
 mod schedule;
 #[cfg(test)]
@@ -209,6 +204,11 @@ impl AntiEntropy {
     }
 
     /// Counts what is under way, with all peers or with one.
+    /// The most bytes of one state that arrived in part.
+    pub(crate) fn largest_partial_state(&self) -> usize {
+        self.sessions.values().map(|talk| talk.session.incoming.partial()).max().unwrap_or_default()
+    }
+
     pub(crate) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
         let sessions = self.sessions.values().map(|talk| &talk.session);
         for session in sessions.filter(|session| with.is_none_or(|with| with == session.peer)) {
