@@ -13,18 +13,18 @@ use crdt_sync::{
 };
 use replication_log::Lsn;
 
-pub struct Cluster {
+pub(crate) struct Cluster {
     nodes: Vec<Node>,
     links: BTreeMap<LinkId, End>,
     frames: VecDeque<(LinkId, Vec<u8>)>,
     /// Pairs between which nothing passes.
     cuts: BTreeSet<(usize, usize)>,
-    pub events: Vec<(usize, Event)>,
+    pub(crate) events: Vec<(usize, Event)>,
     replies: BTreeMap<u64, Reply>,
     micros: u64,
     next: u64,
     /// Messages that were handed to a wire.
-    pub messages: usize,
+    pub(crate) messages: usize,
     configure: fn(&mut Config),
 }
 
@@ -46,29 +46,29 @@ struct End {
     far: LinkId,
 }
 
-pub fn titles() -> Collection {
+pub(crate) fn titles() -> Collection {
     Collection::registers("titles")
 }
 
-pub fn lists() -> Collection {
+pub(crate) fn lists() -> Collection {
     Collection::sets("lists")
 }
 
-pub fn counts() -> Collection {
+pub(crate) fn counts() -> Collection {
     Collection::counters("counts")
 }
 
-pub fn id_of(node: usize) -> NodeId {
+pub(crate) fn id_of(node: usize) -> NodeId {
     NodeId::from_u128(node as u128 + 1)
 }
 
 impl Cluster {
     /// Nodes that all know and see each other, with three replicas of everything.
-    pub fn of(nodes: usize) -> Self {
+    pub(crate) fn of(nodes: usize) -> Self {
         Self::with(nodes, |_| {})
     }
 
-    pub fn with(nodes: usize, configure: fn(&mut Config)) -> Self {
+    pub(crate) fn with(nodes: usize, configure: fn(&mut Config)) -> Self {
         let shape = Shape { partitions: 16, replicas: 3, write_quorum: 2 };
         let members = (0..nodes).map(|node| Member::new(id_of(node), format!("rack {node}"))).collect();
         let layout = Layout::found(members, shape).unwrap();
@@ -89,7 +89,7 @@ impl Cluster {
     }
 
     /// A node that nobody knows yet.
-    pub fn add_newcomer(&mut self) -> usize {
+    pub(crate) fn add_newcomer(&mut self) -> usize {
         self.add(Layout::default());
         self.nodes.len() - 1
     }
@@ -100,7 +100,7 @@ impl Cluster {
     }
 
     /// Opens a node from what its disk holds, and connects it to all others.
-    pub fn start(&mut self, node: usize) {
+    pub(crate) fn start(&mut self, node: usize) {
         let now = self.now();
         let at = &mut self.nodes[node];
         at.starts += 1;
@@ -121,14 +121,14 @@ impl Cluster {
     }
 
     /// Takes a node away, with everything it had in memory.
-    pub fn crash(&mut self, node: usize) {
+    pub(crate) fn crash(&mut self, node: usize) {
         self.nodes[node].engine = None;
         self.disconnect(|end| end.from == node);
         self.deliver();
     }
 
     /// Nothing passes between these and those any more.
-    pub fn cut(&mut self, these: &[usize], those: &[usize]) {
+    pub(crate) fn cut(&mut self, these: &[usize], those: &[usize]) {
         for (one, other) in these.iter().flat_map(|one| those.iter().map(move |other| (*one, *other))) {
             self.cuts.insert((one.min(other), one.max(other)));
         }
@@ -138,73 +138,73 @@ impl Cluster {
     }
 
     /// Everybody sees everybody again.
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         for (one, other) in std::mem::take(&mut self.cuts) {
             self.connect(one, other);
         }
         self.deliver();
     }
 
-    pub fn is_up(&self, node: usize) -> bool {
+    pub(crate) fn is_up(&self, node: usize) -> bool {
         self.nodes[node].engine.is_some()
     }
 
-    pub fn engine(&self, node: usize) -> &Engine {
+    pub(crate) fn engine(&self, node: usize) -> &Engine {
         self.nodes[node].engine.as_ref().expect("the node is up")
     }
 
-    pub fn syncs(&self) -> usize {
+    pub(crate) fn syncs(&self) -> usize {
         self.nodes.iter().map(|node| node.syncs).sum()
     }
 
     /// A key of the collection, and the nodes in the order in which they are asked for it: the replicas A, B and C, then
     /// those that stand in for them.
-    pub fn cast<const N: usize>(&self, collection: &Collection) -> (ItemKey, [usize; N]) {
+    pub(crate) fn cast<const N: usize>(&self, collection: &Collection) -> (ItemKey, [usize; N]) {
         let item = ItemKey { collection: collection.id(), key: "key".into() };
         let order = self.order(0, &item);
         (item, order[..N].try_into().unwrap())
     }
 
     /// All nodes in the order in which they are asked for a key.
-    pub fn order(&self, from: usize, item: &ItemKey) -> Vec<usize> {
+    pub(crate) fn order(&self, from: usize, item: &ItemKey) -> Vec<usize> {
         let list = self.engine(from).preference_list(item);
         list.iter().map(|node| (0..self.nodes.len()).find(|n| id_of(*n) == *node).unwrap()).collect()
     }
 
-    pub fn write(&mut self, node: usize, item: &ItemKey, action: Action, options: WriteOptions) -> QuorumReply {
+    pub(crate) fn write(&mut self, node: usize, item: &ItemKey, action: Action, options: WriteOptions) -> QuorumReply {
         let id = self.ask_to_write(node, item, action, options);
         self.reply_to(id)
     }
 
     /// Begins a write, and delivers nothing.
-    pub fn ask_to_write(&mut self, node: usize, item: &ItemKey, action: Action, options: WriteOptions) -> u64 {
+    pub(crate) fn ask_to_write(&mut self, node: usize, item: &ItemKey, action: Action, options: WriteOptions) -> u64 {
         let write = Write { collection: item.collection, key: item.key.clone(), action };
         self.request(node, Request::QuorumWrite { write, options, read_first: None })
     }
 
-    pub fn read(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> QuorumReply {
+    pub(crate) fn read(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> QuorumReply {
         let id = self.request(node, Request::QuorumRead { item: item.clone(), options });
         self.reply_to(id)
     }
 
     /// What a read at this level returns, which must succeed.
-    pub fn cell(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> Option<Cell> {
+    pub(crate) fn cell(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> Option<Cell> {
         match self.read(node, item, options) {
             QuorumReply::Read { cell, .. } => cell,
             other => panic!("not read: {other:?}"),
         }
     }
 
-    pub fn text(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> Option<String> {
+    pub(crate) fn text(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> Option<String> {
         text_of(self.cell(node, item, options).as_ref())
     }
 
     /// What a node itself holds.
-    pub fn held(&self, node: usize, item: &ItemKey) -> Option<String> {
+    pub(crate) fn held(&self, node: usize, item: &ItemKey) -> Option<String> {
         text_of(self.engine(node).peek(item))
     }
 
-    pub fn request(&mut self, node: usize, request: Request) -> u64 {
+    pub(crate) fn request(&mut self, node: usize, request: Request) -> u64 {
         self.next += 1;
         let id = self.next;
         self.handle(node, Input::Request { id: RequestId(id), request });
@@ -212,14 +212,14 @@ impl Cluster {
     }
 
     /// Lets everything happen until a request is answered, up to a minute.
-    pub fn reply_to(&mut self, id: u64) -> QuorumReply {
+    pub(crate) fn reply_to(&mut self, id: u64) -> QuorumReply {
         match self.any_reply_to(id) {
             Reply::Quorum(reply) => reply,
             other => panic!("another kind of answer: {other:?}"),
         }
     }
 
-    pub fn any_reply_to(&mut self, id: u64) -> Reply {
+    pub(crate) fn any_reply_to(&mut self, id: u64) -> Reply {
         self.deliver();
         for _ in 0..600 {
             if let Some(reply) = self.replies.remove(&id) {
@@ -231,7 +231,7 @@ impl Cluster {
     }
 
     /// Time passes, with everything delivered in between.
-    pub fn pass(&mut self, span: Duration) {
+    pub(crate) fn pass(&mut self, span: Duration) {
         let end = self.micros + u64::try_from(span.as_micros()).unwrap();
         while self.micros < end {
             self.micros = (self.micros + 50_000).min(end);
@@ -242,7 +242,7 @@ impl Cluster {
         }
     }
 
-    pub fn deliver(&mut self) {
+    pub(crate) fn deliver(&mut self) {
         while let Some((link, bytes)) = self.frames.pop_front() {
             if let Some(End { to, far, .. }) = self.links.get(&link).copied() {
                 self.handle(to, Input::Frame { link: far, bytes });
@@ -251,7 +251,7 @@ impl Cluster {
     }
 
     /// Forgets what is on its way.
-    pub fn lose_frames(&mut self) {
+    pub(crate) fn lose_frames(&mut self) {
         self.frames.clear();
     }
 
@@ -319,11 +319,11 @@ impl Cluster {
     }
 }
 
-pub fn set(text: &str) -> Action {
+pub(crate) fn set(text: &str) -> Action {
     Action::Set(Some(text.into()))
 }
 
-pub fn text_of(cell: Option<&Cell>) -> Option<String> {
+pub(crate) fn text_of(cell: Option<&Cell>) -> Option<String> {
     match cell? {
         Cell::Register(register) => Some(String::from_utf8_lossy(register.get()?).into_owned()),
         other => panic!("not a title: {other:?}"),
@@ -331,10 +331,10 @@ pub fn text_of(cell: Option<&Cell>) -> Option<String> {
 }
 
 /// A write or a read that fallbacks may take part in.
-pub fn sloppy(options: WriteOptions) -> WriteOptions {
+pub(crate) fn sloppy(options: WriteOptions) -> WriteOptions {
     WriteOptions { fallbacks: Fallbacks::Sloppy, ..options }
 }
 
-pub fn sloppy_read(options: ReadOptions) -> ReadOptions {
+pub(crate) fn sloppy_read(options: ReadOptions) -> ReadOptions {
     ReadOptions { fallbacks: Fallbacks::Sloppy, ..options }
 }

@@ -17,7 +17,7 @@ const ALL: WriteOptions = WriteOptions { level: Level::All, ..WriteOptions::ONE 
 #[test]
 fn d_keeps_for_a_what_it_missed_and_deletes_it_when_a_has_it() {
     let mut cluster = Cluster::of(5);
-    let (title, [a, b, c, d]) = cluster.cast(&titles());
+    let (title, [a, b, _, d]) = cluster.cast(&titles());
     cluster.crash(a);
     let written = cluster.write(b, &title, set("Hello"), sloppy(ALL));
     assert!(matches!(written, QuorumReply::Written { .. }), "{written:?}");
@@ -34,7 +34,7 @@ fn d_keeps_for_a_what_it_missed_and_deletes_it_when_a_has_it() {
 #[test]
 fn a_hint_survives_a_crash_of_the_node_that_keeps_it() {
     let mut cluster = Cluster::of(5);
-    let (title, [a, b, c, d]) = cluster.cast(&titles());
+    let (title, [a, b, _, d]) = cluster.cast(&titles());
     cluster.crash(a);
     cluster.write(b, &title, set("Hello"), sloppy(ALL));
     cluster.crash(d);

@@ -4,3 +4,4 @@ mod cluster;
 mod handoff;
 mod quorums;
 mod repair;
+mod ring;

@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, id_of, set, sloppy, sloppy_read, titles};
 #[test]
 fn a_read_of_two_meets_a_write_of_two_in_b_while_c_is_stale() {
     let mut cluster = Cluster::of(3);
-    let (title, [a, b, c]) = cluster.cast(&titles());
+    let (title, [a, _, c]) = cluster.cast(&titles());
     cluster.write(a, &title, set("Hello"), WriteOptions::ALL);
     cluster.crash(c);
 
@@ -82,7 +82,7 @@ fn a_write_that_missed_its_level_is_reported_and_may_be_seen_later() {
 #[test]
 fn a_sloppy_write_to_b_c_and_d_and_a_read_of_a_b_and_c_share_b_and_c() {
     let mut cluster = Cluster::of(5);
-    let (title, [a, b, c]) = cluster.cast(&titles());
+    let (title, [a, b]) = cluster.cast(&titles());
     cluster.crash(a);
     let all = sloppy(WriteOptions { level: Level::All, ..WriteOptions::ONE });
     let QuorumReply::Written { report, .. } = cluster.write(b, &title, set("Hello"), all) else {
@@ -121,7 +121,7 @@ fn a_sloppy_write_on_two_fallbacks_is_missed_by_a_read_of_two_primaries() {
 #[test]
 fn a_node_that_is_no_replica_passes_the_write_on_and_reads_from_those_that_are() {
     let mut cluster = Cluster::of(5);
-    let (title, [a, b, c, d]) = cluster.cast(&titles());
+    let (title, [_, _, _, d]) = cluster.cast(&titles());
     let QuorumReply::Written { report, .. } = cluster.write(d, &title, set("Hello"), WriteOptions::QUORUM) else {
         panic!("all are up")
     };

@@ -68,7 +68,7 @@ fn what_was_removed_at_one_replica_is_not_read_from_another() {
 #[test]
 fn once_read_with_repair_before_the_reply_nobody_reads_the_old_value() {
     let mut cluster = Cluster::with(3, |config| config.limits.max_hints = 0);
-    let (title, [a, b, c]) = cluster.cast(&titles());
+    let (title, [a, b]) = cluster.cast(&titles());
     cluster.write(a, &title, set("old"), WriteOptions::ALL);
     write_at(&mut cluster, a, &title, set("new"));
     cluster.heal();
@@ -81,7 +81,7 @@ fn once_read_with_repair_before_the_reply_nobody_reads_the_old_value() {
 #[test]
 fn replicas_that_agree_are_asked_for_digests_and_nothing_is_written() {
     let mut cluster = Cluster::of(3);
-    let (title, [a, b, c]) = cluster.cast(&titles());
+    let (title, [a]) = cluster.cast(&titles());
     cluster.write(a, &title, set("Hello"), WriteOptions::ALL);
     let syncs = cluster.syncs();
     let messages = cluster.messages;
