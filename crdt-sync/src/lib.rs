@@ -20,6 +20,7 @@ pub mod merkle;
 pub mod metrics;
 mod multi_leader;
 mod node;
+pub mod placement;
 #[cfg(feature = "_planted_bugs")]
 mod planted;
 pub mod range;

@@ -19,6 +19,7 @@ const PROMISES: &[(&str, Promise)] = &[
     ("crdt_sync_wire", crate::a_message_decodes_only_from_its_one_frame),
     ("engine_checkpoint", crate::a_node_opens_from_a_changed_checkpoint_whole_or_not_at_all),
     ("engine_frames", crate::what_one_peer_says_does_not_cut_off_the_other),
+    ("layout_decode", crate::a_layout_decodes_only_from_its_canonical_bytes),
     ("merkle_checkpoint", crate::a_checkpoint_loads_only_from_its_one_encoding),
     ("merkle_session", crate::a_session_ends_whatever_the_peer_says),
     ("merkle_tree", crate::a_tree_says_what_its_items_say),

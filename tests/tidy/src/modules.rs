@@ -21,7 +21,9 @@ const TOPOLOGIES: &str =
     "the topologies stand beside each other: move what they share into `replica` or `engine`";
 const ANTI_ENTROPY: &str = "anti-entropy works without the engine: pass in what it needs";
 
-const EDGES: [Edges; 6] = [
+const PLACEMENT: &str = "placement is decided without the engine: pass in what it needs";
+
+const EDGES: [Edges; 7] = [
     Edges {
         module: "merkle",
         may_name: MayName::Only(&["merkle", "sketch", "limits"]),
@@ -29,6 +31,11 @@ const EDGES: [Edges; 6] = [
     },
     Edges { module: "range", may_name: MayName::Only(&["range", "merkle", "limits"]), because: ANTI_ENTROPY },
     Edges { module: "sketch", may_name: MayName::Only(&["sketch", "limits"]), because: ANTI_ENTROPY },
+    Edges {
+        module: "placement",
+        may_name: MayName::Only(&["placement", "node", "time"]),
+        because: PLACEMENT,
+    },
     Edges {
         module: "single_leader",
         may_name: MayName::AnythingBut(&["multi_leader", "leaderless"]),

@@ -1,0 +1,10 @@
+//! Laws, figures, fixed bytes, hostile bytes, lessons.
+
+mod golden;
+mod hostile;
+mod layout_laws;
+mod lessons;
+mod liveness;
+mod ring_balance;
+mod ring_laws;
+mod support;
