@@ -27,6 +27,9 @@ pub(crate) enum Message {
     Copied { generation: u64, partition: u16, data: Data },
 }
 
+/// What a node answers, and the operation that a message made done.
+pub(crate) type Taken = (Option<Message>, Option<(u64, Operation)>);
+
 /// A write or a read that a node coordinates. A write is its number.
 pub(crate) struct Operation {
     pub(crate) partition: u16,
@@ -204,11 +207,7 @@ impl Node {
     }
 
     /// Takes a message: what it answers, and the operation that is done now. `Err` if it was refused.
-    pub(crate) fn take(
-        &mut self,
-        from: NodeId,
-        message: Message,
-    ) -> Result<(Option<Message>, Option<(u64, Operation)>), ()> {
+    pub(crate) fn take(&mut self, from: NodeId, message: Message) -> Result<Taken, ()> {
         match message {
             Message::Layout(layout) => drop(self.view.learn(from, &layout)),
             Message::Write { operation, version, partition } => {

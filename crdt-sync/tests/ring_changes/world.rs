@@ -233,10 +233,10 @@ impl World {
         if let Some(answer) = answer {
             self.send(to, from, answer);
         }
-        done.map_or(Ok(()), |(operation, done)| self.done(operation, done))
+        done.map_or(Ok(()), |(operation, done)| self.done(operation, &done))
     }
 
-    fn done(&mut self, operation: u64, done: Operation) -> Result<(), Missed> {
+    fn done(&mut self, operation: u64, done: &Operation) -> Result<(), Missed> {
         let partition = done.partition;
         if done.is_write {
             self.counts.writes += 1;
@@ -306,7 +306,9 @@ impl World {
     fn copy(&mut self, at: usize) {
         if self.nodes[at].up {
             let asked = self.nodes[at].copy();
-            asked.into_iter().for_each(|(to, message)| self.send(name(at), to, message));
+            for (to, message) in asked {
+                self.send(name(at), to, message);
+            }
             self.nodes[at].report();
         }
     }

@@ -1,5 +1,6 @@
 //! How many partitions each member should hold, and how many it may hold at most.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::super::member::Members;
@@ -33,8 +34,7 @@ pub(super) fn caps(members: &Members, racks: &[Vec<usize>], partitions: u16, wid
         })
         .collect();
     let (copies, all) = (partitions * width as u64, weights.iter().sum::<u64>());
-    let mut caps = Vec::new();
-    caps.resize(weights.len(), 0);
+    let mut caps = vec![0; weights.len()];
     for (rack, share) in racks.iter().zip(fill(copies, &parts)) {
         let nodes: Vec<Part> =
             rack.iter().map(|place| Part { weight: weights[*place], least: 0, most: partitions }).collect();

@@ -70,7 +70,9 @@ pub(super) fn arb_views() -> impl Strategy<Value = Vec<Placement>> {
     prop::collection::vec(arb_step(), 0..60).prop_map(|steps| {
         let mut views = founded(1..4);
         views.extend((4..7).map(|n| Placement::new(node(n), Layout::default())));
-        steps.iter().for_each(|step| take(&mut views, step));
+        for step in &steps {
+            take(&mut views, step);
+        }
         views
     })
 }
