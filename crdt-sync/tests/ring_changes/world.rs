@@ -354,8 +354,8 @@ impl World {
     }
 
     /// At most one dead node is on any ring at a time, since a write quorum of two bears no more. Half of those that
-    /// are declared dead are not: they go on, and what they do must do no harm. But what reads or writes by itself alone
-    /// cannot be stopped by others.
+    /// are declared dead are not: they go on, and what they do must do no harm. But what reads or writes by itself
+    /// alone cannot be stopped by others.
     fn declare_dead(&mut self, at: usize) {
         let quorums = self.nodes[at].quorums;
         let mut rings = self.nodes.iter().filter(|node| node.serves());

@@ -42,9 +42,9 @@ use crate::node::NodeId;
 /// looking up is O(1). Memory: one byte for each pair of partition and node, at most 16 MiB (65,535 partitions, 256
 /// nodes); 10 KiB for 1,024 partitions and 10 nodes. The tokens are dropped once the lists stand.
 ///
-/// Sources: Karger et al., "Consistent Hashing and Random Trees" (1997); "Dynamo: Amazon's Highly Available Key-value Store" (2007), §4.2 and
-/// §6.2 for fixed partitions and preference lists; Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with Bounded
-/// Loads" (2018).
+/// Sources: Karger et al., "Consistent Hashing and Random Trees" (1997); "Dynamo: Amazon's Highly Available Key-value
+/// Store" (2007), §4.2 and §6.2, for fixed partitions and preference lists; Mirrokni, Thorup, Zadimoghaddam,
+/// "Consistent Hashing with Bounded Loads" (2018).
 ///
 /// ```
 /// use crdt_sync::NodeId;

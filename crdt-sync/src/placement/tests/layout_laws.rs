@@ -99,7 +99,8 @@ proptest! {
             let told = |view: &Placement| -> Vec<_> {
                 let sets = view.write_sets(partition);
                 let second = sets.second.into_iter().flatten();
-                sets.first.chain(second).chain(view.preference_list(partition)).chain(view.fallbacks(partition)).collect()
+                let listed = view.preference_list(partition).chain(view.fallbacks(partition));
+                sets.first.chain(second).chain(listed).collect()
             };
             prop_assert_eq!(told(&anew), told(view));
             prop_assert_eq!(anew.may_drop(view.me(), partition), view.may_drop(view.me(), partition));

@@ -90,7 +90,8 @@ proptest! {
         // Of one primary, so that nearly all nodes are fallbacks.
         let (before, after) = (Ring::new(&members, shape(1)).unwrap(), Ring::new(&more, shape(1)).unwrap());
         for partition in 0..before.partitions() {
-            let moved: Vec<NodeId> = [joins].into_iter().chain(before.primaries(partition)).chain(after.primaries(partition)).collect();
+            let primaries = before.primaries(partition).chain(after.primaries(partition));
+            let moved: Vec<NodeId> = [joins].into_iter().chain(primaries).collect();
             let order = |ring: &Ring| -> Vec<NodeId> {
                 ring.fallbacks(partition).filter(|node| !moved.contains(node)).collect()
             };
