@@ -53,7 +53,8 @@ pub use node::{ClusterKey, NodeId};
 #[cfg(feature = "_planted_bugs")]
 pub use planted::{PlantedBug, UnknownBug};
 pub use replica::{
-    Action, Config, ItemKey, RecoverError, Replication, RunError, RunOutcome, Write, WriteError, Written, node_of_log,
+    Action, Config, ItemKey, RecoverError, Replication, RunError, RunOutcome, Write, WriteError, Written,
+    node_of_log,
 };
 pub use rules::{Rule, RuleError, Rules, ShowError};
 pub use scope::{Scope, ScopeOutOfOrder, Selector};

@@ -16,7 +16,7 @@ use crate::time::Instant;
 use crate::wire::Message;
 
 /// How nodes replicate: one of the topologies, which stand beside each other and do not know each other.
-pub(crate) trait Topology: fmt::Debug + Send {
+pub(crate) trait Topology: fmt::Debug + Send + Sync {
     /// A peer can be reached over a link. It holds what lies within its scope, and is sent nothing else.
     fn peer_up(&mut self, node: NodeId, link: LinkId, scope: Scope, context: &mut Context<'_>);
 

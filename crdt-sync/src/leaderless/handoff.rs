@@ -91,13 +91,15 @@ impl Leaderless {
         let Some(batch) = self.handoff.batches.remove(&owner) else { return };
         let hints = context.replica.hints_delivered(owner, &batch.delivered);
         if hints > 0 {
-            context.outbox.event_after(Event::HintsDelivered { owner, hints }, context.replica.journal.last());
+            context
+                .outbox
+                .event_after(Event::HintsDelivered { owner, hints }, context.replica.journal.last());
         }
     }
 
     /// Drops hints that have become too old: a deletion may have been forgotten since. Comparing trees brings what they
     /// would have brought.
-    pub(super) fn expire_hints(&mut self, context: &mut Context<'_>) {
+    pub(super) fn expire_hints(context: &mut Context<'_>) {
         let lifetime = context.replica.config.timing.hint_lifetime;
         let expired = context.replica.expire_hints(context.now.wall, lifetime);
         if let Some(first) = expired.first() {

@@ -47,8 +47,8 @@ use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Req
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;
-use crate::reconcile;
 use crate::placement::{Detector, Placement, Progress};
+use crate::reconcile;
 use crate::replica::{Replica, RunError};
 use crate::scope::Scope;
 use crate::time::Instant;
@@ -135,8 +135,14 @@ impl Topology for Leaderless {
     ) -> Result<(), PeerError> {
         self.detector.heard(peer, context.now.instant);
         match message {
-            Message::Quorum(Quorum::Mint(mint)) => self.on_mint(peer, mint, context),
-            Message::Quorum(Quorum::Minted(minted)) => self.on_minted(peer, minted, context),
+            Message::Quorum(Quorum::Mint(mint)) => {
+                self.on_mint(peer, &mint, context);
+                Ok(())
+            }
+            Message::Quorum(Quorum::Minted(minted)) => {
+                self.on_minted(peer, minted, context);
+                Ok(())
+            }
             Message::Quorum(Quorum::Mutate(mutate)) => self.on_mutate(peer, &mutate, context),
             Message::Quorum(Quorum::Mutated { request, refused }) => {
                 self.on_mutated(peer, request, refused, context);
@@ -177,7 +183,7 @@ impl Topology for Leaderless {
             return false;
         }
         self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
-        self.expire_hints(context);
+        Self::expire_hints(context);
         let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
         for node in nodes {
             // Also a sign of life.

@@ -3,10 +3,10 @@
 use replication_log::Lsn;
 
 use super::Leaderless;
+use super::QuorumReply;
 use super::coordinate::{Answer, Digest, Permit, ReadAction, ReadOp, ReadOptions, Refusal, Repair, Wanted};
 use super::found::{KeyAnswer, Place};
 use super::operations::{Own, Purpose, Reading};
-use super::QuorumReply;
 use crate::engine::{Context, PeerError, Reply};
 use crate::node::NodeId;
 use crate::replica::{ItemKey, RunError};
@@ -24,12 +24,12 @@ impl Leaderless {
         let partition = context.replica.partition_of(item.collection, &item.key);
         if place_of(&item, context).is_none() {
             let error = RunError::UnknownCollection { collection: item.collection };
-            return self.answer(purpose, QuorumReply::Unreadable(error), context);
+            return answer(&purpose, QuorumReply::Unreadable(error), context);
         }
         let replicas = self.readers_of(partition, &options, context);
         let op = match ReadOp::new(replicas, options, context.now.instant) {
             Ok(op) => op,
-            Err(error) => return self.answer(purpose, QuorumReply::Options(error), context),
+            Err(error) => return answer(&purpose, QuorumReply::Options(error), context),
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
@@ -40,8 +40,7 @@ impl Leaderless {
 
     /// Does what a read asks for.
     pub(super) fn drive_read(&mut self, number: u64, context: &mut Context<'_>) {
-        while let Some(action) =
-            self.operations.reads.get_mut(&number).and_then(|reading| reading.op.poll())
+        while let Some(action) = self.operations.reads.get_mut(&number).and_then(|reading| reading.op.poll())
         {
             match action {
                 ReadAction::Ask { node, wanted, .. } => self.ask_to_read(number, node, wanted, context),
@@ -58,7 +57,7 @@ impl Leaderless {
                             let seen = self.missing_where_it_is_written(&read.data, context);
                             self.begin_write(client, write, options, seen, context);
                         }
-                        (Err(unmet), purpose) => self.answer(purpose, QuorumReply::Unmet(unmet), context),
+                        (Err(unmet), purpose) => answer(&purpose, QuorumReply::Unmet(unmet), context),
                         (Ok(_), Purpose::Repairs) => {}
                     }
                 }
@@ -169,15 +168,15 @@ impl Leaderless {
             reading.op.refused(node, why, context.now.instant);
         }
     }
+}
 
-    /// Tells whoever waits for a read.
-    fn answer(&self, purpose: Purpose, reply: QuorumReply, context: &mut Context<'_>) {
-        match purpose {
-            Purpose::Answer(client) | Purpose::Write { client, .. } => {
-                context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
-            }
-            Purpose::Repairs => {}
+/// Tells whoever waits for a read.
+fn answer(purpose: &Purpose, reply: QuorumReply, context: &mut Context<'_>) {
+    match purpose {
+        Purpose::Answer(client) | Purpose::Write { client, .. } => {
+            context.outbox.reply(*client, Reply::Quorum(reply), Lsn::ZERO);
         }
+        Purpose::Repairs => {}
     }
 }
 

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use replication_log::Lsn;
 
 use super::Leaderless;
+use super::QuorumReply;
 use super::coordinate::{Fallbacks, ReadOptions, Replicas, WriteOptions};
 use super::operations::Purpose;
-use super::QuorumReply;
 use crate::engine::{Context, Reply, Request, RequestId};
 use crate::node::NodeId;
 use crate::placement::Change;
@@ -68,7 +68,12 @@ impl Leaderless {
     }
 
     /// A write without a word about quorums: at the default level, one at a time.
-    fn on_plain_write(&mut self, id: RequestId, mut writes: Vec<crate::replica::Write>, context: &mut Context<'_>) {
+    fn on_plain_write(
+        &mut self,
+        id: RequestId,
+        mut writes: Vec<crate::replica::Write>,
+        context: &mut Context<'_>,
+    ) {
         let (Some(write), true) = (writes.pop(), writes.is_empty()) else {
             let refused = WriteError::OneAtATime;
             return context.outbox.reply(id, Reply::Refused(refused), Lsn::ZERO);
@@ -80,7 +85,12 @@ impl Leaderless {
     }
 
     /// Who holds a partition, and who may stand in, for a write.
-    pub(super) fn writers_of(&self, partition: u16, options: &WriteOptions, context: &Context<'_>) -> Replicas<NodeId> {
+    pub(super) fn writers_of(
+        &self,
+        partition: u16,
+        options: &WriteOptions,
+        context: &Context<'_>,
+    ) -> Replicas<NodeId> {
         let sets = self.placement.write_sets(partition);
         let n = self.placement.layout().shape().replicas.into();
         let replicas = Replicas::new(n, sets.first);
@@ -92,7 +102,12 @@ impl Leaderless {
     }
 
     /// The same for a read.
-    pub(super) fn readers_of(&self, partition: u16, options: &ReadOptions, context: &Context<'_>) -> Replicas<NodeId> {
+    pub(super) fn readers_of(
+        &self,
+        partition: u16,
+        options: &ReadOptions,
+        context: &Context<'_>,
+    ) -> Replicas<NodeId> {
         let n = self.placement.layout().shape().replicas.into();
         let replicas = Replicas::new(n, self.placement.read_set(partition));
         let replicas = self.staffed(replicas, partition, options.fallbacks, context);
@@ -119,7 +134,12 @@ impl Leaderless {
     }
 
     /// The first node of the preference list that seems alive and may carry out a write.
-    pub(super) fn first_live(&self, partition: u16, fallbacks: Fallbacks, context: &Context<'_>) -> Option<NodeId> {
+    pub(super) fn first_live(
+        &self,
+        partition: u16,
+        fallbacks: Fallbacks,
+        context: &Context<'_>,
+    ) -> Option<NodeId> {
         let (me, now) = (self.placement.me(), context.now.instant);
         if self.placement.holds(me, partition) {
             return Some(me);

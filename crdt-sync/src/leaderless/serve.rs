@@ -16,12 +16,7 @@ use crate::wire::{Fetch, Found, MergedState, Mint, Minted, Mutate, Quorum, Unmin
 
 impl Leaderless {
     /// A coordinator wants a write to be carried out here.
-    pub(super) fn on_mint(
-        &mut self,
-        peer: NodeId,
-        mint: Mint,
-        context: &mut Context<'_>,
-    ) -> Result<(), PeerError> {
+    pub(super) fn on_mint(&mut self, peer: NodeId, mint: &Mint, context: &mut Context<'_>) {
         let partition = context.replica.partition_of(mint.write.collection, &mint.write.key);
         let request = mint.request;
         let refused = self.objection_to(peer, mint.ring, partition, mint.in_place_of, context);
@@ -30,12 +25,11 @@ impl Leaderless {
             None if !may_write(peer, mint.write.collection, &mint.write.key, context) => {
                 Err(Unminted::Refused(Refusal::Denied))
             }
-            None => self.mint(&mint, context),
+            None => super::writes::mint(mint, context),
         };
         let lsn = outcome.as_ref().map_or(Lsn::ZERO, |(.., lsn)| *lsn);
         let outcome = outcome.map(|(written, told, _)| (written.versions, told));
         self.tell(peer, Quorum::Minted(Minted { request, outcome }), lsn, context);
-        Ok(())
     }
 
     /// A coordinator tells of a write, repairs what is behind, or brings a hint home.
@@ -79,23 +73,18 @@ impl Leaderless {
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
         let Fetch { request, ring, item, wanted } = fetch;
-        let partition = context.replica.partition_of(item.collection, &item.key);
         let may = context.replica.config.authorization.allows(peer, item.collection, Op::Read);
         // Whoever stands in for another has something to say of what it keeps, and otherwise that it has nothing.
         let refused = match self.admission_of(peer, *ring, context) {
             None if !may => Some(Refusal::Denied),
             refused => refused,
         };
-        let lsn = context.replica.rests_on(partition, item);
+        let reading = context.replica.read_state(item)?;
+        let lsn = reading.lsn;
         let found = match (refused, wanted) {
             (Some(why), _) => Found::Refused(why),
-            (None, Wanted::Digest) => {
-                let reading = context.replica.read_state(item).map_err(PeerError::from)?;
-                Found::Digest(reading.cell.map(|_| reading.digest))
-            }
-            (None, Wanted::Whole) => {
-                Found::Whole(context.replica.whole_state(item).map_err(PeerError::from)?)
-            }
+            (None, Wanted::Digest) => Found::Digest(reading.cell.map(|_| reading.digest)),
+            (None, Wanted::Whole) => Found::Whole(context.replica.whole_state(item)?),
         };
         self.tell(peer, Quorum::Fetched { request: *request, found }, lsn, context);
         Ok(())
@@ -136,13 +125,11 @@ impl Leaderless {
     ) -> Result<Lsn, Untaken> {
         let taken = super::take_in(told, context)?;
         let Some(owner) = in_place_of.filter(|owner| *owner != self.placement.me()) else { return Ok(taken) };
-        let kept = context.replica.keep_hint(owner, told, context.now.wall);
-        match kept {
-            Ok(kept) => Ok(taken.max(kept)),
-            Err(_) => {
-                context.outbox.event(Event::HintRefused { owner, partition: told.partition });
-                Err(Untaken::Refused(Refusal::Overloaded))
-            }
+        if let Ok(kept) = context.replica.keep_hint(owner, told, context.now.wall) {
+            Ok(taken.max(kept))
+        } else {
+            context.outbox.event(Event::HintRefused { owner, partition: told.partition });
+            Err(Untaken::Refused(Refusal::Overloaded))
         }
     }
 
@@ -218,7 +205,8 @@ impl Leaderless {
     pub(super) fn lose(&mut self, node: NodeId, context: &mut Context<'_>) {
         let now = context.now.instant;
         for number in self.operations.numbers() {
-            let is_lost = |writing: &super::operations::Writing| writing.minter == node && writing.minted.is_none();
+            let is_lost =
+                |writing: &super::operations::Writing| writing.minter == node && writing.minted.is_none();
             if self.operations.writes.get(&number).is_some_and(is_lost) {
                 self.lose_write(number, context);
                 continue;

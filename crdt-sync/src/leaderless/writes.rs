@@ -5,11 +5,11 @@ use alloc::collections::VecDeque;
 use replication_log::Lsn;
 
 use super::Leaderless;
+use super::QuorumReply;
 use super::coordinate::{Refusal, WriteAction, WriteOp, WriteOptions};
 use super::operations::{Own, Writing};
 use super::serve::Untaken;
-use super::QuorumReply;
-use crate::engine::{Context, Event, PeerError, Reply, RequestId};
+use crate::engine::{Context, Event, Reply, RequestId};
 use crate::node::NodeId;
 use crate::replica::{HintError, Write, Written};
 use crate::wire::{MergedState, Mint, Minted, Mutate, Quorum, Unminted};
@@ -27,11 +27,11 @@ impl Leaderless {
         let partition = context.replica.partition_of(write.collection, &write.key);
         let replicas = self.writers_of(partition, &options, context);
         let Some(minter) = self.first_live(partition, options.fallbacks, context) else {
-            return self.refuse_write(client, WriteOp::new(replicas, options, context.now.instant), context);
+            return refuse_write(client, WriteOp::new(replicas, options, context.now.instant), context);
         };
         let op = match WriteOp::new(replicas.coordinated_by(minter), options, context.now.instant) {
             Ok(op) if op.outcome() != quorum::Outcome::Impossible => op,
-            refused => return self.refuse_write(client, refused, context),
+            refused => return refuse_write(client, refused, context),
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
@@ -48,69 +48,22 @@ impl Leaderless {
         self.operations.writes.insert(number, writing);
         let mint = Mint { request: number, ring: ring.0, in_place_of, seen, write };
         if minter == self.placement.me() {
-            let outcome = self.mint(&mint, context);
+            let outcome = self::mint(&mint, context);
             self.minted(number, outcome, context);
         } else if !self.tell(minter, Quorum::Mint(mint), Lsn::ZERO, context) {
             self.lose_write(number, context);
         }
     }
 
-    /// A write that cannot reach its level, whoever answers, is not begun.
-    fn refuse_write(
-        &self,
-        client: RequestId,
-        refused: Result<WriteOp<NodeId>, super::coordinate::OptionsError>,
-        context: &mut Context<'_>,
-    ) {
-        let reply = match refused {
-            Err(error) => QuorumReply::Options(error),
-            Ok(mut op) => {
-                let replied = core::iter::from_fn(|| op.poll()).find_map(|action| match action {
-                    WriteAction::Reply(Err(unmet)) => Some(unmet),
-                    _ => None,
-                });
-                replied.map_or(QuorumReply::NobodyLive, |unmet| QuorumReply::NotBegun(unmet))
-            }
-        };
-        context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
-    }
-
-    /// Carries out a write here, be it for a client or for another coordinator.
-    pub(super) fn mint(
-        &mut self,
-        mint: &Mint,
-        context: &mut Context<'_>,
-    ) -> Result<(Written, MergedState, Lsn), Unminted> {
-        if let Some(seen) = &mint.seen {
-            super::take_in(seen, context).map_err(|_| Unminted::Refused(Refusal::TooLarge))?;
-        }
-        let mutation = context
-            .replica
-            .write_mutation(&mint.write, context.now.wall)
-            .map_err(Unminted::Impossible)?;
-        let mut lsn = mutation.written.lsn.max(context.replica.journal.last());
-        if let Some(owner) = mint.in_place_of {
-            let kept = context.replica.keep_hint(owner, &mutation.told, context.now.wall);
-            lsn = lsn.max(kept.map_err(|_| Unminted::Refused(Refusal::Overloaded))?);
-        }
-        Ok((mutation.written, mutation.told, lsn))
-    }
-
     /// Another node carried out a write, or did not.
-    pub(super) fn on_minted(
-        &mut self,
-        peer: NodeId,
-        minted: Minted,
-        context: &mut Context<'_>,
-    ) -> Result<(), PeerError> {
+    pub(super) fn on_minted(&mut self, peer: NodeId, minted: Minted, context: &mut Context<'_>) {
         let Minted { request, outcome } = minted;
         let expected = self.operations.writes.get(&request);
         if !expected.is_some_and(|writing| writing.minter == peer && writing.minted.is_none()) {
-            return Ok(());
+            return;
         }
         let outcome = outcome.map(|(versions, told)| (Written { versions, lsn: Lsn::ZERO }, told, Lsn::ZERO));
         self.minted(request, outcome, context);
-        Ok(())
     }
 
     fn minted(
@@ -134,9 +87,7 @@ impl Leaderless {
                 let Some(writing) = self.operations.writes.remove(&number) else { return };
                 let reply = match unminted {
                     Unminted::Impossible(error) => Reply::Refused(error),
-                    Unminted::Refused(why) => {
-                        Reply::Quorum(QuorumReply::Refused { by: writing.minter, why })
-                    }
+                    Unminted::Refused(why) => Reply::Quorum(QuorumReply::Refused { by: writing.minter, why }),
                 };
                 context.outbox.reply(writing.client, reply, Lsn::ZERO);
             }
@@ -147,7 +98,9 @@ impl Leaderless {
     pub(super) fn drive_write(&mut self, number: u64, context: &mut Context<'_>) {
         while let Some(action) = self.next_of_write(number) {
             match action {
-                WriteAction::Ask { node, in_place_of } => self.ask_to_write(number, node, in_place_of, context),
+                WriteAction::Ask { node, in_place_of } => {
+                    self.ask_to_write(number, node, in_place_of, context);
+                }
                 WriteAction::Hint { owner } => self.keep_own_hint(number, owner, context),
                 WriteAction::Reply(reached) => {
                     let Some(writing) = self.operations.writes.get(&number) else { return };
@@ -254,4 +207,38 @@ impl Leaderless {
             context.outbox.reply(writing.client, reply, Lsn::ZERO);
         }
     }
+}
+
+/// Carries out a write here, be it for a client or for another coordinator.
+pub(super) fn mint(mint: &Mint, context: &mut Context<'_>) -> Result<(Written, MergedState, Lsn), Unminted> {
+    if let Some(seen) = &mint.seen {
+        super::take_in(seen, context).map_err(|_| Unminted::Refused(Refusal::TooLarge))?;
+    }
+    let mutation =
+        context.replica.write_mutation(&mint.write, context.now.wall).map_err(Unminted::Impossible)?;
+    let mut lsn = mutation.written.lsn.max(context.replica.journal.last());
+    if let Some(owner) = mint.in_place_of {
+        let kept = context.replica.keep_hint(owner, &mutation.told, context.now.wall);
+        lsn = lsn.max(kept.map_err(|_| Unminted::Refused(Refusal::Overloaded))?);
+    }
+    Ok((mutation.written, mutation.told, lsn))
+}
+
+/// A write that cannot reach its level, whoever answers, is not begun.
+fn refuse_write(
+    client: RequestId,
+    refused: Result<WriteOp<NodeId>, super::coordinate::OptionsError>,
+    context: &mut Context<'_>,
+) {
+    let reply = match refused {
+        Err(error) => QuorumReply::Options(error),
+        Ok(mut op) => {
+            let replied = core::iter::from_fn(|| op.poll()).find_map(|action| match action {
+                WriteAction::Reply(Err(unmet)) => Some(unmet),
+                _ => None,
+            });
+            replied.map_or(QuorumReply::NobodyLive, QuorumReply::NotBegun)
+        }
+    };
+    context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
 }

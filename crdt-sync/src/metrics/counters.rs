@@ -147,10 +147,11 @@ impl Counters {
 
     fn count_request(&mut self, request: &Request) {
         match request {
-            Request::Write(_) => self.write_requests += 1,
-            Request::Read { .. } | Request::Show { .. } | Request::Scan { .. } => self.read_requests += 1,
-            Request::QuorumWrite { .. } => self.write_requests += 1,
-            Request::QuorumRead { .. } => self.read_requests += 1,
+            Request::Write(_) | Request::QuorumWrite { .. } => self.write_requests += 1,
+            Request::Read { .. }
+            | Request::Show { .. }
+            | Request::Scan { .. }
+            | Request::QuorumRead { .. } => self.read_requests += 1,
             // An administrator's.
             Request::Retire { .. } | Request::ChangeRing(_) => {}
             Request::InSession { request, .. } => {

@@ -6,9 +6,10 @@
 //! fallback and a hint; it loses nothing, and nothing is decided by it (only an operator declares a node dead, see
 //! [`Placement::declare_dead`](super::Placement::declare_dead)).
 //!
-//! Three things count: the link is gone; the silence is longer than a multiple of what is usual from this peer; requests
-//! to it time out although it is heard, as when its disk hangs. The last must not flap with every heartbeat, so
-//! suspicion grows with each time-out, and is forgiven by halves, at most once in a while, only as the peer is heard.
+//! Three things count: the link is gone; the silence is longer than a multiple of what is usual from this peer;
+//! requests to it time out although it is heard, as when its disk hangs. The last must not flap with every
+//! heartbeat, so suspicion grows with each time-out, and is forgiven by halves, at most once in a while, only as the
+//! peer is heard.
 //!
 //! The rule for silence is linear, a multiple of the mean, as in Hayashibara's phi detector with exponentially
 //! distributed intervals (phi proportional to silence / mean, which is what Chitchat uses, too). It needs no variance:

@@ -77,10 +77,10 @@
 //! - **An acknowledgement is a promise about operations, not about knowledge.** A node acknowledges a version when none
 //!   of its operations that began under another one can be reported as done any more. So a phase that all have
 //!   acknowledged is one that every later reply rests on.
-//! - **Copies begin when all acknowledged** [`Phase::Writing`]. It is not enough that the old owner which is copied from
-//!   did: it still takes requests of the version before, and with them a write that only the old primaries see could be
-//!   acknowledged after the copy. A write from before reached W old owners, a new owner copies from N - W + 1: they meet.
-//!   Where fewer nodes than N remain, those that stay copy as well.
+//! - **Copies begin when all acknowledged** [`Phase::Writing`]. It is not enough that the old owner which is copied
+//!   from did: it still takes requests of the version before, and with them a write that only the old primaries see
+//!   could be acknowledged after the copy. A write from before reached W old owners, a new owner copies from N - W + 1:
+//!   they meet. Where fewer nodes than N remain, those that stay copy as well.
 //! - **Proposals at the same time** decide by digest, and the loser is reported. Until one is acknowledged by all
 //!   members of the old ring, the proposers among them, nobody reads by either, and under both the old primaries see
 //!   every write. After that nobody is left who could propose another.

@@ -12,9 +12,9 @@ use super::split::Split;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
 use crate::node::NodeId;
+use crate::placement::Layout;
 use crate::scope::Scope;
 use crate::time::WallTime;
-use crate::placement::Layout;
 use crate::wire::{Excerpt, KnownForks, MergedState, Run, Standing};
 
 /// A record of the log. Replaying all of them in order rebuilds the replica.

@@ -11,12 +11,13 @@ use crdt_core::{Dot, ReplicaId};
 use proptest::prelude::*;
 use replication_log::Lsn;
 
+use super::JournalRecord;
 use super::hints::{HeldHint, KeptHint, SettledHint};
-use super::journal::{JournalRecord, MergedState};
 use super::told_tests::{Logged, WALL, collections, config};
 use super::{ItemKey, Replica, STORED};
 use crate::node::NodeId;
 use crate::time::WallTime;
+use crate::wire::MergedState;
 
 /// One of each that is of the journal alone.
 fn samples() -> Vec<JournalRecord> {

@@ -15,7 +15,7 @@ use crate::cell::{self, Cell};
 use crate::collection::Kind;
 use crate::entry::Entry;
 use crate::time::WallTime;
-use crate::wire::{MergedState, KeyState};
+use crate::wire::{KeyState, MergedState};
 use crdt_core::{CausalContext, Dot};
 
 /// A write, and what the other replicas are told of it.

@@ -9,7 +9,7 @@ use crate::bytes::Bytes;
 use crate::cell::{Cell, CellError};
 use crate::collection::Kind;
 use crate::entry::Position;
-use crate::wire::{MergedState};
+use crate::wire::MergedState;
 
 /// A [`MergedState`] that was read.
 #[derive(Clone, Debug, PartialEq)]

@@ -104,10 +104,13 @@ impl Cluster {
         let now = self.now();
         let at = &mut self.nodes[node];
         at.starts += 1;
-        let mut seed = [node as u8 + 1; 32];
+        let mut seed = [u8::try_from(node + 1).unwrap(); 32];
         seed[0] = at.starts;
-        let mut config = Config::new(id_of(node), ClusterKey::from_bytes([9; 16]), seed)
-            .with_collections([titles(), lists(), counts()]);
+        let mut config = Config::new(id_of(node), ClusterKey::from_bytes([9; 16]), seed).with_collections([
+            titles(),
+            lists(),
+            counts(),
+        ]);
         config.partitions = 16;
         config.leaf_bits = 8;
         config.replication = Replication::Leaderless(LeaderlessConfig::new(at.founded.clone()).into());
@@ -127,9 +130,10 @@ impl Cluster {
         self.deliver();
     }
 
-    /// Nothing passes between these and those any more.
-    pub(crate) fn cut(&mut self, these: &[usize], those: &[usize]) {
-        for (one, other) in these.iter().flat_map(|one| those.iter().map(move |other| (*one, *other))) {
+    /// Nothing passes between the two sides any more.
+    pub(crate) fn cut(&mut self, one_side: &[usize], other_side: &[usize]) {
+        for (one, other) in one_side.iter().flat_map(|one| other_side.iter().map(move |other| (*one, *other)))
+        {
             self.cuts.insert((one.min(other), one.max(other)));
         }
         let cuts = self.cuts.clone();
@@ -171,13 +175,25 @@ impl Cluster {
         list.iter().map(|node| (0..self.nodes.len()).find(|n| id_of(*n) == *node).unwrap()).collect()
     }
 
-    pub(crate) fn write(&mut self, node: usize, item: &ItemKey, action: Action, options: WriteOptions) -> QuorumReply {
+    pub(crate) fn write(
+        &mut self,
+        node: usize,
+        item: &ItemKey,
+        action: Action,
+        options: WriteOptions,
+    ) -> QuorumReply {
         let id = self.ask_to_write(node, item, action, options);
         self.reply_to(id)
     }
 
     /// Begins a write, and delivers nothing.
-    pub(crate) fn ask_to_write(&mut self, node: usize, item: &ItemKey, action: Action, options: WriteOptions) -> u64 {
+    pub(crate) fn ask_to_write(
+        &mut self,
+        node: usize,
+        item: &ItemKey,
+        action: Action,
+        options: WriteOptions,
+    ) -> u64 {
         let write = Write { collection: item.collection, key: item.key.clone(), action };
         self.request(node, Request::QuorumWrite { write, options, read_first: None })
     }
@@ -250,11 +266,6 @@ impl Cluster {
         }
     }
 
-    /// Forgets what is on its way.
-    pub(crate) fn lose_frames(&mut self) {
-        self.frames.clear();
-    }
-
     fn now(&self) -> Now {
         let wall = WallTime::from_millis(1_700_000_000_000 + self.micros / 1_000);
         Now { instant: Instant::from_micros(self.micros), wall }
@@ -307,8 +318,11 @@ impl Cluster {
     }
 
     fn disconnect(&mut self, ends: impl Fn(&End) -> bool) {
-        let gone: Vec<LinkId> = self.links.iter().filter(|(_, end)| ends(end)).map(|(link, _)| *link).collect();
-        gone.into_iter().for_each(|link| self.disconnect_link(link));
+        let gone: Vec<LinkId> =
+            self.links.iter().filter(|(_, end)| ends(end)).map(|(link, _)| *link).collect();
+        for link in gone {
+            self.disconnect_link(link);
+        }
     }
 
     fn disconnect_link(&mut self, link: LinkId) {

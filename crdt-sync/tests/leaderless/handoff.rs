@@ -9,7 +9,6 @@ use quorum::Level;
 
 use crate::cluster::{Cluster, counts, id_of, lists, set, sloppy, titles};
 
-
 const QUORUM: WriteOptions = WriteOptions { level: Level::Quorum, ..WriteOptions::ONE };
 const ALL: WriteOptions = WriteOptions { level: Level::All, ..WriteOptions::ONE };
 
@@ -77,7 +76,9 @@ fn a_fallback_that_counts_twice_with_a_handoff_in_between_counts_both() {
             cluster.start(node);
         }
         cluster.pass(Duration::from_secs(3));
-        let Some(Cell::Counter(counter)) = cluster.cell(a, &likes, ReadOptions::QUORUM) else { panic!("counted") };
+        let Some(Cell::Counter(counter)) = cluster.cell(a, &likes, ReadOptions::QUORUM) else {
+            panic!("counted")
+        };
         assert_eq!(counter.value(), 5 * round);
         assert!(cluster.engine(d).peek(&likes).is_none());
     }

@@ -1,5 +1,8 @@
 //! Leaderless replication as stories: five nodes, A to E, each key on three of them.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::many_single_char_names, reason = "the theory calls its nodes A to E")]
+
 mod cluster;
 mod handoff;
 mod quorums;

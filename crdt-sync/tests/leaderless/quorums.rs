@@ -8,7 +8,6 @@ use quorum::Level;
 
 use crate::cluster::{Cluster, id_of, set, sloppy, sloppy_read, titles};
 
-
 /// N = 3, W = 2, R = 2. The write reaches A and B; C is away and stale. The read asks B and C: B is in both.
 #[test]
 fn a_read_of_two_meets_a_write_of_two_in_b_while_c_is_stale() {
@@ -17,7 +16,8 @@ fn a_read_of_two_meets_a_write_of_two_in_b_while_c_is_stale() {
     cluster.write(a, &title, set("Hello"), WriteOptions::ALL);
     cluster.crash(c);
 
-    let QuorumReply::Written { report, .. } = cluster.write(a, &title, set("Bonjour"), WriteOptions::QUORUM) else {
+    let QuorumReply::Written { report, .. } = cluster.write(a, &title, set("Bonjour"), WriteOptions::QUORUM)
+    else {
         panic!("A and B are enough")
     };
     assert_eq!((report.copies(), report.overlap_with(Level::Quorum)), (2, 1));
@@ -122,7 +122,8 @@ fn a_sloppy_write_on_two_fallbacks_is_missed_by_a_read_of_two_primaries() {
 fn a_node_that_is_no_replica_passes_the_write_on_and_reads_from_those_that_are() {
     let mut cluster = Cluster::of(5);
     let (title, [_, _, _, d]) = cluster.cast(&titles());
-    let QuorumReply::Written { report, .. } = cluster.write(d, &title, set("Hello"), WriteOptions::QUORUM) else {
+    let QuorumReply::Written { report, .. } = cluster.write(d, &title, set("Hello"), WriteOptions::QUORUM)
+    else {
         panic!("all are up")
     };
     assert_eq!(report.fallbacks(), []);

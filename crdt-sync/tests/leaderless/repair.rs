@@ -8,7 +8,6 @@ use crdt_sync::{Action, Cell};
 
 use crate::cluster::{Cluster, lists, set, titles};
 
-
 const ONE: WriteOptions = WriteOptions { fallbacks: Fallbacks::Strict, ..WriteOptions::ONE };
 /// All three are asked at once, and all that differ are repaired.
 const THOROUGH: ReadOptions = ReadOptions { speculate: None, ..ReadOptions::QUORUM };
@@ -47,7 +46,9 @@ fn what_two_replicas_hold_beside_each_other_is_united_and_both_get_it() {
     assert_eq!(elements.len(), 2);
     cluster.deliver();
     for node in [a, b, c] {
-        let Some(Cell::Set(elements)) = cluster.engine(node).peek(&list) else { panic!("{node} got nothing") };
+        let Some(Cell::Set(elements)) = cluster.engine(node).peek(&list) else {
+            panic!("{node} got nothing")
+        };
         assert_eq!(elements.len(), 2);
     }
 }

@@ -27,6 +27,9 @@ pub(crate) enum Message {
     Copied { generation: u64, partition: u16, data: Data },
 }
 
+/// What a node answers, and the operation that a message made done.
+pub(crate) type Taken = (Option<Message>, Option<(u64, Operation)>);
+
 /// A write or a read that a node coordinates. A write is its number.
 pub(crate) struct Operation {
     pub(crate) partition: u16,
@@ -128,7 +131,6 @@ impl Node {
         let current = self.view.generation();
         let old =
             self.operations.values().map(|operation| operation.generation).find(|began| *began != current);
-        let old = old.filter(|_| self.mistake != Mistake::AcknowledgesInFlight);
         self.view.acknowledge(old);
     }
 
@@ -155,12 +157,8 @@ impl Node {
         let partitions: Vec<u16> = self.view.to_copy().collect();
         let mut asked = Vec::new();
         for partition in partitions {
-            let permit = self.view.copy_permit(partition);
-            let sources: Vec<NodeId> = match permit {
-                Some(permit) => permit.sources().to_vec(),
-                None if self.mistake == Mistake::CopiesEarly => self.view.read_set(partition).collect(),
-                None => continue,
-            };
+            let Some(permit) = self.view.copy_permit(partition) else { continue };
+            let sources = permit.sources().to_vec();
             let copying = self.copying.entry(partition).or_default();
             if copying.generation != generation {
                 *copying = Copying { generation, from: BTreeSet::new() };
@@ -209,11 +207,7 @@ impl Node {
     }
 
     /// Takes a message: what it answers, and the operation that is done now. `Err` if it was refused.
-    pub(crate) fn take(
-        &mut self,
-        from: NodeId,
-        message: Message,
-    ) -> Result<(Option<Message>, Option<(u64, Operation)>), ()> {
+    pub(crate) fn take(&mut self, from: NodeId, message: Message) -> Result<Taken, ()> {
         match message {
             Message::Layout(layout) => drop(self.view.learn(from, &layout)),
             Message::Write { operation, version, partition } => {
@@ -247,7 +241,6 @@ impl Node {
 
     fn admit(&self, from: NodeId, version: u64) -> Result<(), ()> {
         let admission = self.view.admits(from, version);
-        let anyway = self.mistake == Mistake::AdmitsAll && self.view.version() > 0;
-        (admission == Admission::Accepted || anyway).then_some(()).ok_or(())
+        (admission == Admission::Accepted).then_some(()).ok_or(())
     }
 }

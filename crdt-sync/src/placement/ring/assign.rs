@@ -41,7 +41,9 @@ impl Placing {
         let racks: Vec<Vec<usize>> = labels.into_values().collect();
         let mut rack = vec![0; members.iter().len()];
         for (number, places) in racks.iter().enumerate() {
-            places.iter().for_each(|place| rack[*place] = number);
+            for place in places {
+                rack[*place] = number;
+            }
         }
         Self {
             width,

@@ -1,5 +1,6 @@
 //! How many partitions each member should hold, and how many it may hold at most.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::super::member::Members;
@@ -15,7 +16,8 @@ struct Part {
 }
 
 /// The most partitions that each member may hold: an eighth more than its share by weight. A rack that is small, yet
-/// needed because racks are few, has a larger share than its weight, and so do its nodes.
+/// needed because racks are few, has a larger share than its weight, and so do its nodes: then an eighth more than by
+/// weight, or else a little more than that share.
 pub(super) fn caps(members: &Members, racks: &[Vec<usize>], partitions: u16, width: usize) -> Vec<u64> {
     let partitions = u64::from(partitions);
     let weights: Vec<u64> = members.iter().map(|member| u64::from(member.weight)).collect();
@@ -31,13 +33,15 @@ pub(super) fn caps(members: &Members, racks: &[Vec<usize>], partitions: u16, wid
             most: partitions * rack.len().min(level) as u64,
         })
         .collect();
-    let mut caps = Vec::new();
-    caps.resize(weights.len(), 0);
-    for (rack, share) in racks.iter().zip(fill(partitions * width as u64, &parts)) {
+    let (copies, all) = (partitions * width as u64, weights.iter().sum::<u64>());
+    let mut caps = vec![0; weights.len()];
+    for (rack, share) in racks.iter().zip(fill(copies, &parts)) {
         let nodes: Vec<Part> =
             rack.iter().map(|place| Part { weight: weights[*place], least: 0, most: partitions }).collect();
         for (place, share) in rack.iter().zip(fill(share, &nodes)) {
-            caps[*place] = (share + share.div_ceil(8)).max(1);
+            let by_weight = copies * weights[*place] / all;
+            let least = share + share.div_ceil(64);
+            caps[*place] = (by_weight + by_weight.div_ceil(8)).clamp(least, share + share.div_ceil(8)).max(1);
         }
     }
     caps

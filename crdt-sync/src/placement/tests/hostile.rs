@@ -6,6 +6,8 @@ use crdt_core::{Crdt, Limits, codec};
 use proptest::prelude::*;
 use serde::Serialize;
 
+use super::super::layout::Bits;
+use super::super::member::Members;
 use super::super::{Change, Layout, MAX_FENCED, Placement};
 use super::layout_laws::arb_views;
 use super::support::{SHAPE, acknowledge, copy, founded, gossip, member, members, node};
@@ -68,10 +70,10 @@ fn what_nobody_could_tell_is_refused() {
     };
     assert!(with(&|layout| layout.state.version = 0).contains("nothing is known"));
     assert!(with(&|layout| layout.state.shape.write_quorum = 4).contains("write quorum"));
-    assert!(with(&|layout| layout.state.members = Default::default()).contains("needs a member"));
+    assert!(with(&|layout| layout.state.members = Members::default()).contains("needs a member"));
     assert!(with(&|layout| layout.state.transition.as_mut().unwrap().by = node(4)).contains("stranger"));
     assert!(
-        with(&|layout| layout.state.transition.as_mut().unwrap().next = Default::default())
+        with(&|layout| layout.state.transition.as_mut().unwrap().next = Members::default())
             .contains("nobody")
     );
     assert!(
@@ -100,7 +102,7 @@ fn what_nobody_could_tell_is_refused() {
     );
     assert!(
         with(&|layout| {
-            let _ = layout.copied.insert(node(3), Default::default());
+            let _ = layout.copied.insert(node(3), Bits::default());
         })
         .contains("one form")
     );

@@ -70,7 +70,9 @@ pub(super) fn arb_views() -> impl Strategy<Value = Vec<Placement>> {
     prop::collection::vec(arb_step(), 0..60).prop_map(|steps| {
         let mut views = founded(1..4);
         views.extend((4..7).map(|n| Placement::new(node(n), Layout::default())));
-        steps.iter().for_each(|step| take(&mut views, step));
+        for step in &steps {
+            take(&mut views, step);
+        }
         views
     })
 }
@@ -97,7 +99,8 @@ proptest! {
             let told = |view: &Placement| -> Vec<_> {
                 let sets = view.write_sets(partition);
                 let second = sets.second.into_iter().flatten();
-                sets.first.chain(second).chain(view.preference_list(partition)).chain(view.fallbacks(partition)).collect()
+                let listed = view.preference_list(partition).chain(view.fallbacks(partition));
+                sets.first.chain(second).chain(listed).collect()
             };
             prop_assert_eq!(told(&anew), told(view));
             prop_assert_eq!(anew.may_drop(view.me(), partition), view.may_drop(view.me(), partition));

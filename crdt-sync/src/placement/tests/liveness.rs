@@ -107,8 +107,13 @@ proptest! {
 
     /// Clocks that stand still, and numbers at their ends, break nothing.
     #[test]
-    fn any_patience_works(expected in any::<u64>(), intervals in any::<u32>(), longest in any::<u32>(), steps in prop::collection::vec(any::<u64>(), 0..20)) {
-        let patience = Patience { expected: Duration::from_secs(expected), intervals, longest, timeouts: longest, forgive: Duration::ZERO };
+    fn any_patience_works(
+        expected in any::<u64>(),
+        (intervals, longest) in any::<(u32, u32)>(),
+        steps in prop::collection::vec(any::<u64>(), 0..20),
+    ) {
+        let (expected, forgive) = (Duration::from_secs(expected), Duration::ZERO);
+        let patience = Patience { expected, intervals, longest, timeouts: longest, forgive };
         let mut detector = Detector::new(patience);
         for step in steps {
             let now = Instant::from_micros(step);

@@ -3,7 +3,6 @@
 
 use alloc::format;
 use alloc::vec::Vec;
-use std::println;
 
 use super::super::{Member, Ring, Shape};
 use super::support::{member, members, node};
@@ -32,7 +31,6 @@ fn movement(before: &Ring, after: &Ring) -> usize {
 
 #[test]
 fn the_load_is_even_and_little_moves() {
-    // Printed for the table of the documentation, with --nocapture.
     for (nodes, racks) in
         [(3, 3), (4, 4), (5, 5), (10, 3), (10, 10), (20, 4), (30, 3), (30, 30), (64, 8), (100, 5), (100, 100)]
     {
@@ -41,7 +39,6 @@ fn the_load_is_even_and_little_moves() {
         let joined = ring(&members(0..nodes + 1, racks), partitions);
         let left = ring(&members(1..nodes, racks), partitions);
         let (load, join, leave) = (heaviest(&before), movement(&before, &joined), movement(&before, &left));
-        println!("| {nodes}, {racks} | 1.{:03} | {join} | {leave} |", load - 1_000);
         assert!(load <= 1_150, "{nodes} nodes: the heaviest carries {load} thousandths of the mean");
         assert!(join <= 1_500, "{nodes} nodes: {join} thousandths of the minimum move");
         // Of three nodes the last two hold everything already.

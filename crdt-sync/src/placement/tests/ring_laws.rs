@@ -61,7 +61,9 @@ proptest! {
     fn racks_are_as_distinct_as_can_be(members in arb_members(), n in 1u8..6) {
         let ring = Ring::new(&members, shape(n)).unwrap();
         let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
-        members.iter().for_each(|member| *sizes.entry(&member.rack).or_default() += 1);
+        for member in &members {
+            *sizes.entry(&member.rack).or_default() += 1;
+        }
         for partition in 0..ring.partitions() {
             let racks = spread(&ring, &members, partition);
             let most = racks.values().copied().max().unwrap();
@@ -88,7 +90,8 @@ proptest! {
         // Of one primary, so that nearly all nodes are fallbacks.
         let (before, after) = (Ring::new(&members, shape(1)).unwrap(), Ring::new(&more, shape(1)).unwrap());
         for partition in 0..before.partitions() {
-            let moved: Vec<NodeId> = [joins].into_iter().chain(before.primaries(partition)).chain(after.primaries(partition)).collect();
+            let primaries = before.primaries(partition).chain(after.primaries(partition));
+            let moved: Vec<NodeId> = [joins].into_iter().chain(primaries).collect();
             let order = |ring: &Ring| -> Vec<NodeId> {
                 ring.fallbacks(partition).filter(|node| !moved.contains(node)).collect()
             };

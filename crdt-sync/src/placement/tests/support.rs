@@ -31,12 +31,16 @@ pub(super) fn founded(nodes: core::ops::Range<usize>) -> Vec<Placement> {
 pub(super) fn gossip(views: &mut [Placement]) {
     for from in (0..views.len()).chain(0..views.len()) {
         let (teller, layout) = (views[from].me(), views[from].layout().clone());
-        views.iter_mut().for_each(|view| drop(view.learn(teller, &layout)));
+        for view in &mut *views {
+            drop(view.learn(teller, &layout));
+        }
     }
 }
 
 pub(super) fn acknowledge(views: &mut [Placement]) {
-    views.iter_mut().for_each(|view| _ = view.acknowledge(None));
+    for view in &mut *views {
+        view.acknowledge(None);
+    }
     gossip(views);
 }
 

@@ -29,7 +29,7 @@ use super::told::Told;
 use super::{ItemKey, Replica, RunError};
 use crate::node::NodeId;
 use crate::time::WallTime;
-use crate::wire::{MergedState};
+use crate::wire::MergedState;
 
 /// Something that a node missed, in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use crate::cell::Cell;
 use crate::collection::{Collection, Kind, Strategy as Rule};
 use crate::node::{ClusterKey, NodeId};
 use crate::time::WallTime;
-use crate::wire::{MergedState};
+use crate::wire::MergedState;
 
 pub(super) const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
 
