@@ -45,6 +45,8 @@ pub enum PlantedBug {
     RemovalsIgnored,
     /// A late copy of an opening begins its session again.
     LateOpeningAccepted,
+    /// A read in a session is answered although entries are missing that the session depends on.
+    SessionTokenIgnored,
 }
 
 /// A name that no planted mistake has.
@@ -70,6 +72,7 @@ impl PlantedBug {
         Self::CheckpointWithoutCells,
         Self::LogCutTooFar,
         Self::EvictedMergedBack,
+        Self::SessionTokenIgnored,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -88,6 +91,7 @@ impl PlantedBug {
             Self::CheckpointWithoutCells => "checkpoint-without-cells",
             Self::LogCutTooFar => "log-cut-too-far",
             Self::EvictedMergedBack => "evicted-merged-back",
+            Self::SessionTokenIgnored => "session-token-ignored",
         }
     }
 }
