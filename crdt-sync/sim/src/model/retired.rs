@@ -23,6 +23,13 @@ impl Model {
         }
     }
 
+    /// The entries of commands that are not on the disk any more of the node that made them, and count all the same.
+    pub(crate) fn orphans(&self) -> impl Iterator<Item = Place> {
+        let orphaned =
+            |command: &&Command| command.orphaned && !command.at_risk && command.fate != Fate::Gone;
+        self.commands.iter().filter(orphaned).flat_map(|command| command.entries.iter().copied())
+    }
+
     /// A command makes again what a retired node wrote.
     pub(crate) fn is_made_again_by(&mut self, request: RequestId) {
         if let Some(index) = self.place_of(request) {

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use crdt_core::ReplicaId;
 use crdt_sync::{
-    Action, Engine, ItemKey, Kind, Membership, NodeId, Position, Reply, Request, RequestId, Write,
+    Action, Bytes, Cell, Engine, ItemKey, Kind, Membership, NodeId, Position, Reply, Request, RequestId,
+    Write,
 };
 
 use super::{Due, Simulation};
@@ -97,12 +98,32 @@ impl Simulation<'_> {
         let begun = self.retirements.open.len();
         if begun < self.plan.most_retired
             && !self.retirements.open.contains_key(&node)
+            && self.are_others_over()
             && self.world.may_retire(node)
+            && self.is_held_elsewhere(node)
         {
             self.world.condemn(node);
             let name = self.world.name_of(node);
             self.retirements.open.insert(node, Retirement { name, comes_back, stage: Stage::Decided });
         }
+    }
+
+    /// Whether everybody who was to be retired knows it, so that nothing more of them spreads.
+    fn are_others_over(&self) -> bool {
+        let mut open = self.retirements.open.values();
+        open.all(|each| !matches!(each.stage, Stage::Decided | Stage::Asked { .. } | Stage::Retired))
+    }
+
+    /// Whether of all that nobody has at hand who wrote it, because its node was retired or lost its disk, nothing is
+    /// with this node alone. Whoever retires the only one who still has such writes loses them.
+    fn is_held_elsewhere(&self, node: usize) -> bool {
+        let lineage = self.world.lineage();
+        let (held, _) = self.world.held_by(node);
+        let held = lineage.known(&held);
+        let others: Vec<_> = self.world.members().filter(|member| *member != node).collect();
+        let others: Vec<_> =
+            others.into_iter().map(|member| lineage.known(self.world.held_by(member).1)).collect();
+        self.model.orphans().all(|place| !held.holds(place) || others.iter().any(|other| other.holds(place)))
     }
 
     /// Moves every retirement on by what can be done just now.
@@ -346,6 +367,26 @@ impl Simulation<'_> {
             let status = self.world.engine(member).map(Engine::status);
             status.is_some_and(|status| status.members == fresh.members && heads(&status) == ours)
         };
+        // States may have got further than entries, in sessions that were given up.
+        let counted = |engine: &Engine| {
+            let counters = self.plan.setup.collections.iter().filter(|each| each.kind == Kind::Counter);
+            let keys = counters.flat_map(|each| {
+                let keys = old.scan(each.id(), Bytes::default()).map(|(key, _)| key.clone());
+                keys.map(|key| ItemKey { collection: each.id(), key })
+            });
+            let of_old = |item: ItemKey| match engine.peek(&item) {
+                Some(Cell::Counter(counter)) => {
+                    let entries = |origin: &ReplicaId| {
+                        (counter.increments().entry(*origin), counter.decrements().entry(*origin))
+                    };
+                    origins.iter().map(entries).collect()
+                }
+                _ => vec![(0, 0); origins.len()],
+            };
+            keys.map(of_old).collect::<Vec<Vec<(u64, u64)>>>()
+        };
+        let ours_counted = self.world.engine(node).map(counted);
+        let agrees = |member: usize| agrees(member) && self.world.engine(member).map(counted) == ours_counted;
         fresh.members.is_retired(old.status().node)
             && fresh.peers.iter().any(|peer| peer.in_sync)
             && self.world.members().all(agrees)

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crdt_sync::{Engine, NodeId};
+use crdt_sync::{Engine, NodeId, PartitionStatus};
 
 use super::node::Node;
 use super::operator::NEXT_NAME;
@@ -43,6 +43,12 @@ impl World {
             && self.nodes[number].rotten_file.is_none()
             && self.members().filter(|member| *member < self.setup.nodes).count() > FEWEST_MEMBERS
             && (0..self.nodes.len()).all(|other| !self.is_damaged(other))
+    }
+
+    /// What a node holds at most, and what it has made durable for certain.
+    pub(crate) fn held_by(&self, number: usize) -> (Vec<PartitionStatus>, &[PartitionStatus]) {
+        let past = &self.nodes[number].past;
+        (past.latest(), past.durable_stage())
     }
 
     /// A node is to be retired: what only it has of others' writes is nowhere from now on.
