@@ -279,6 +279,10 @@ impl<'p> Simulation<'p> {
             } else if Before::of(engine, writes) != before {
                 return Err(Violation::RefusalWithEffect { node, request });
             }
+        } else {
+            // It may have been answered first, if there was nothing to be written.
+            let nothing = Command::new(node, request, before.status.replica, Vec::new());
+            self.model.add(nothing, self.world.lineage());
         }
         self.notice()?;
         Ok(made)

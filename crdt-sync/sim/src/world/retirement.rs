@@ -36,8 +36,11 @@ impl World {
     /// counts on it to get back what they lost. Its disk is sound, so that a last look at it shows what it wrote.
     pub(crate) fn may_retire(&mut self, number: usize) -> bool {
         let is_hub = self.setup.shape == Shape::Star && number == 0;
+        // A ring that lost one is a line, and one that lost two may be two lines.
+        let is_line = self.setup.shape == Shape::Ring && self.nodes.iter().any(|node| node.condemned);
         number < self.setup.nodes
             && !is_hub
+            && !is_line
             && self.is_member(number)
             && !self.nodes[number].rejoining
             && self.nodes[number].rotten_file.is_none()
