@@ -48,6 +48,8 @@ pub enum PlantedBug {
     /// What a peer has seen counts as seen here after a session that did not come to its end: keys whose states were
     /// lost pass for removed.
     ContextRaisedIncomplete,
+    /// A read in a session is answered although entries are missing that the session depends on.
+    SessionTokenIgnored,
 }
 
 /// A name that no planted mistake has.
@@ -74,6 +76,7 @@ impl PlantedBug {
         Self::LogCutTooFar,
         Self::EvictedMergedBack,
         Self::ContextRaisedIncomplete,
+        Self::SessionTokenIgnored,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -93,6 +96,7 @@ impl PlantedBug {
             Self::LogCutTooFar => "log-cut-too-far",
             Self::EvictedMergedBack => "evicted-merged-back",
             Self::ContextRaisedIncomplete => "context-raised-incomplete",
+            Self::SessionTokenIgnored => "session-token-ignored",
         }
     }
 }

@@ -7,6 +7,7 @@
 //! register holds its latest write, a document all its versions.
 
 mod command;
+mod retired;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +45,8 @@ pub(crate) struct Model {
     pub(crate) smudged: BTreeSet<ItemKey>,
     /// Sets in which two branches of an identity hold one element under one dot: a removal may mean either.
     pub(crate) ambiguous: BTreeSet<ItemKey>,
+    /// Keys of which a retired node reported what it held, in place of what it wrote.
+    inexact: BTreeSet<ItemKey>,
 }
 
 impl Model {
@@ -209,11 +212,13 @@ impl Model {
         twin.is_some_and(|twin| twin.fate != Fate::Gone && !twin.smudged)
     }
 
-    /// What commands may have done to a key: those that are not gone, and those of which nobody can say.
+    /// What commands may have done to a key: those that are not gone, and those of which nobody can say, or whose
+    /// states may have spread where their entries did not.
     fn traces_of(&self, item: &ItemKey) -> impl Iterator<Item = &Fact> {
         let places = self.by_item.get(item).into_iter().flatten();
         let facts = places.map(|&(command, fact)| (&self.commands[command], fact));
-        let left = facts.filter(|(command, _)| command.fate != Fate::Gone || command.smudged);
+        let left =
+            facts.filter(|(command, _)| command.fate != Fate::Gone || command.smudged || command.beyond);
         left.map(|(command, fact)| &command.facts[fact].1)
     }
 
@@ -270,7 +275,7 @@ impl Model {
 
     /// What all commands that are not gone make of a key.
     pub(crate) fn outcome(&self, item: &ItemKey) -> Outcome {
-        let removed = self.removed(item);
+        let removed = self.removed_for_certain(item);
         let mut outcome = Outcome::default();
         let mut parents = BTreeSet::new();
         for (_, fact) in self.facts_of(item) {

@@ -6,6 +6,7 @@ use core::time::Duration;
 use crdt_sync::PlantedBug;
 
 use crate::dice::Dice;
+use crate::extras::Extra;
 use crate::workload;
 use crate::world::Setup;
 
@@ -28,6 +29,12 @@ pub struct Plan {
     pub least_strikes: u32,
     /// How long the nodes have to agree once there is peace.
     pub settle_within: Duration,
+    /// Of 1000 operations, how many are those of an operator who retires a member, if that is possible.
+    pub retirements: u32,
+    /// How many members are retired in a run at most.
+    pub most_retired: usize,
+    /// Of 1000 operations, how many are those of clients that go from node to node with a token of their session.
+    pub in_sessions: u32,
     /// Whether the trace keeps its lines.
     pub verbose: bool,
 }
@@ -83,6 +90,20 @@ impl Plan {
         self
     }
 
+    /// The same with an extra.
+    pub fn with_extra(mut self, extra: Extra) -> Self {
+        match extra {
+            Extra::Sessions => self.in_sessions = 250,
+            Extra::Retirement => {
+                // Some are made before there is anybody to retire, and some when there is nobody any more.
+                self.retirements = (6_000 / self.operations.max(1)).clamp(3, 40);
+                // Whoever is retired leaves three.
+                self.setup.nodes = self.setup.nodes.max(4);
+            }
+        }
+        self
+    }
+
     /// The time to the next operation.
     pub(crate) fn pause(&self, dice: &mut Dice) -> Duration {
         let lull = dice.chance(self.lulls);
@@ -100,6 +121,9 @@ impl Plan {
             lull: millis(0)..=millis(0),
             least_strikes: 0,
             settle_within: Duration::from_secs(60),
+            retirements: 0,
+            most_retired: 2,
+            in_sessions: 0,
             verbose: false,
         }
     }

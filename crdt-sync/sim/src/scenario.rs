@@ -8,6 +8,7 @@ use core::str::FromStr;
 use crdt_sync::PlantedBug;
 
 use crate::dice::Dice;
+use crate::extras::Extras;
 use crate::faults::{Fault, Hostility};
 use crate::phase::UnknownName;
 use crate::plan::Plan;
@@ -43,6 +44,8 @@ pub struct Scenario {
     pub shape: Option<Shape>,
     /// What goes wrong.
     pub faults: BTreeSet<Fault>,
+    /// What the run exercises besides.
+    pub extras: Extras,
     /// A mistake in every engine.
     pub bug: Option<PlantedBug>,
 }
@@ -52,17 +55,24 @@ const SHAPES: [(&str, Shape); 3] =
     [("all-to-all", Shape::AllToAll), ("star", Shape::Star), ("ring", Shape::Ring)];
 
 impl Scenario {
-    /// The plan of a size, with all faults, every node connected to every other.
+    /// The plan of a size, with all faults, every node connected to every other. In the full one each seed draws its
+    /// extras, in the quick one there are none.
     pub fn new(size: Size) -> Self {
         let plan = size.plan();
         let (nodes, operations) = (plan.setup.nodes, plan.operations);
         let faults = Self::all_faults();
-        Self { size, nodes, operations, shape: Some(Shape::AllToAll), faults, bug: None }
+        let extras = if size == Size::Full { Extras::Drawn } else { Extras::none() };
+        Self { size, nodes, operations, shape: Some(Shape::AllToAll), faults, extras, bug: None }
     }
 
     /// The same with a mistake in every engine.
     pub fn with_bug(self, bug: PlantedBug) -> Self {
         Self { bug: Some(bug), ..self }
+    }
+
+    /// The same with these extras.
+    pub fn with_extras(self, extras: impl Into<Extras>) -> Self {
+        Self { extras: extras.into(), ..self }
     }
 
     /// All faults but those that give one identity two pasts ([`Fault::FORKS`]), which must be named.
@@ -81,6 +91,9 @@ impl Scenario {
         plan.setup.plant = self.bug;
         if Fault::FORKS.into_iter().any(|fault| self.faults.contains(&fault)) {
             plan.setup = plan.setup.with_long_memory();
+        }
+        for extra in self.extras.of(seed) {
+            plan = plan.with_extra(extra);
         }
         // A run that is shorter than planned is struck less often.
         if self.operations < self.size.plan().operations {

@@ -9,6 +9,7 @@ use core::str::FromStr;
 use thiserror::Error;
 
 use crate::cuts::Cuts;
+use crate::extras::Extras;
 use crate::plan::Plan;
 use crate::scenario::{Scenario, faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 use crate::simulation::{self, Report};
@@ -72,13 +73,14 @@ pub enum ScheduleError {
 }
 
 const FIRST_LINE: &str = "schedule 1";
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "seed",
     "plan",
     "nodes",
     "operations",
     "shape",
     "faults",
+    "extras",
     "bug",
     "stop-after",
     "without-operations",
@@ -123,6 +125,7 @@ impl fmt::Display for Schedule {
         writeln!(f, "operations {}", scenario.operations)?;
         writeln!(f, "shape {}", name_of_shape(scenario.shape))?;
         writeln!(f, "faults {}", names_of_faults(&scenario.faults))?;
+        writeln!(f, "extras {}", scenario.extras)?;
         if let Some(bug) = scenario.bug {
             writeln!(f, "bug {bug}")?;
         }
@@ -165,6 +168,8 @@ impl FromStr for Schedule {
         scenario.shape = said.with("shape", shape_of_name)?.unwrap_or_default();
         scenario.faults =
             said.with("faults", faults_of_names)?.ok_or(ScheduleError::Missing { name: "faults" })?;
+        // Schedules that were written before there were extras had none.
+        scenario.extras = said.may("extras")?.unwrap_or_else(Extras::none);
         scenario.bug = said.may("bug")?;
         let cuts = Cuts {
             stop_after: said.may("stop-after")?,

@@ -1,13 +1,17 @@
 //! One run: random clients in a hostile world, then peace, then the reckoning.
 
+mod reckoning;
+mod retiring;
+mod sessions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use core::time::Duration;
-use crdt_sync::{Cell, Engine, Event, ItemKey, Reply, Request, RequestId, Status, Write};
+use crdt_sync::{Cell, Engine, Event, ItemKey, NodeId, Reply, RequestId, Status, Write};
 
 use crate::checks;
-use crate::clients::{Clients, Sight};
+use crate::clients::{Client, Clients, Sight};
 use crate::coverage::Coverage;
 use crate::cuts::Cuts;
 use crate::dice::Dice;
@@ -21,6 +25,9 @@ use crate::trace::Trace;
 use crate::violation::{Failure, Violation};
 use crate::workload::{Operation, Workload};
 use crate::world::{Notice, World};
+use retiring::Retirements;
+pub(crate) use sessions::WANDERERS;
+use sessions::Wanderer;
 
 /// How long a read waits for its disk.
 const PATIENCE: Duration = Duration::from_millis(30);
@@ -50,6 +57,16 @@ pub struct Report {
     pub sessions: u64,
     /// Merkle sessions that were given up, counted on both sides.
     pub aborted_sessions: u64,
+    /// Members that were retired.
+    pub retired: u64,
+    /// Devices of retired members that came back as new nodes.
+    pub rejoined: u64,
+    /// Writes of retired members that were made again by those.
+    pub replayed: u64,
+    /// Reads that were answered to clients that go from node to node, as what their sessions depend on was there.
+    pub session_reads: u64,
+    /// Those that were not, as it was not there in time.
+    pub behind: u64,
     /// How long the nodes took to agree once there was peace.
     pub settled_after: Duration,
     /// The trace, if it was recorded.
@@ -93,7 +110,9 @@ enum Due {
     /// The command writes to these documents, in this order.
     Write { documents: Vec<ItemKey> },
     /// The read must show what these commands did, and what the client was shown before.
-    Read { item: ItemKey, begun: u64, shows: BTreeSet<RequestId>, sight: Sight },
+    Read { reader: Client, item: ItemKey, begun: u64, shows: BTreeSet<RequestId>, sight: Sight },
+    /// The node of this name is to be retired.
+    Retirement { of: NodeId },
 }
 
 /// What a node held before a command.
@@ -124,6 +143,8 @@ struct Simulation<'p> {
     clients: Clients,
     registers: Registers,
     due: BTreeMap<(usize, RequestId), Due>,
+    retirements: Retirements,
+    wanderers: Vec<Wanderer>,
     report: Report,
 }
 
@@ -136,7 +157,7 @@ impl<'p> Simulation<'p> {
             plan,
             cuts,
             world,
-            workload: Workload::new(plan.setup.collections.clone(), plan.keys),
+            workload: Workload::new(plan),
             // The clients' choices are their own: another world for the same clients is another setup, not another
             // seed.
             chance: Dice::new(!seed).number(),
@@ -146,6 +167,8 @@ impl<'p> Simulation<'p> {
             // A clone is one more node.
             registers: Registers::new(plan.setup.nodes + 1),
             due: BTreeMap::new(),
+            retirements: Retirements::default(),
+            wanderers: vec![Wanderer::default(); WANDERERS],
             report: Report::default(),
         }
     }
@@ -162,8 +185,12 @@ impl<'p> Simulation<'p> {
             }
             match self.workload.operation(number, &mut dice, &self.world) {
                 Operation::Read { node, item } => self.read(node, item)?,
-                Operation::Write { node, writes } => self.write(node, &writes)?,
+                Operation::Write { node, .. } if self.world.is_rejoining(node) => {}
+                Operation::Write { node, writes } => drop(self.write(node, &writes, None)?),
+                Operation::Wander { client, node, errand } => self.wander(client, node, errand)?,
+                Operation::Retire { node, comes_back } => self.begin_retirement(node, comes_back),
             }
+            self.tend_retirements()?;
             self.check_memory()?;
         }
         self.check_strikes()?;
@@ -177,7 +204,8 @@ impl<'p> Simulation<'p> {
         self.report.faults = self.world.faults();
         self.report.coverage = self.world.coverage();
         self.report.strikes = self.world.strikes();
-        self.report.unknown = self.model.commands().filter(|c| c.fate != Fate::Acknowledged).count() as u64;
+        self.report.unknown =
+            self.model.commands().filter(|c| c.fate != Fate::Acknowledged && !c.beyond).count() as u64;
         self.report.trace = self.world.trace().lines().to_vec();
         self.report
     }
@@ -216,21 +244,29 @@ impl<'p> Simulation<'p> {
         let sight = self.clients.sight(node, &item);
         let begun = self.registers.tick();
         if let Some(id) = self.world.read(node, item.clone(), PATIENCE)? {
-            self.due.insert((node, id), Due::Read { item, begun, shows, sight });
+            self.due.insert((node, id), Due::Read { reader: node, item, begun, shows, sight });
         }
         self.notice()
     }
 
-    /// A client writes, and the model learns what that did in memory.
-    fn write(&mut self, node: usize, writes: &[Write]) -> Result<(), Violation> {
+    /// A client writes, and the model learns what that did in memory; returns the request if there is a command now.
+    fn write(
+        &mut self,
+        node: usize,
+        writes: &[Write],
+        client: Option<usize>,
+    ) -> Result<Option<RequestId>, Violation> {
         let Some(engine) = self.world.engine(node) else {
-            return Ok(());
+            return Ok(None);
         };
         let before = Before::of(engine, writes);
         checks::honest(&self.model, node, engine, self.world.lineage(), before.cells.keys())?;
-        let Some(request) = self.world.request(node, Request::Write(writes.to_vec()))? else {
-            return Ok(());
+        let command = self.command_for(client, writes);
+        let Some(request) = self.world.request(node, command)? else {
+            return Ok(None);
         };
+        self.awaits(client, node, request);
+        let mut made = None;
         let documents = observe::documents(writes, &self.plan.setup.collections);
         self.due.insert((node, request), Due::Write { documents });
         // If the node went down over this command, nothing of it reached the disk.
@@ -239,11 +275,17 @@ impl<'p> Simulation<'p> {
                 let command = self.command(node, request, writes, &before, engine)?;
                 self.registers.written(&command);
                 self.model.add(command, self.world.lineage());
+                made = Some(request);
             } else if Before::of(engine, writes) != before {
                 return Err(Violation::RefusalWithEffect { node, request });
             }
+        } else {
+            // It may have been answered first, if there was nothing to be written.
+            let nothing = Command::new(node, request, before.status.replica, Vec::new());
+            self.model.add(nothing, self.world.lineage());
         }
-        self.notice()
+        self.notice()?;
+        Ok(made)
     }
 
     /// What a command did, which must be what it says.
@@ -276,7 +318,11 @@ impl<'p> Simulation<'p> {
     fn was_refused(&self, request: RequestId) -> bool {
         let refusal = |notice: &Notice| match notice {
             Notice::Replied { id, reply, .. } => {
-                *id == request && matches!(reply, Reply::Refused(_) | Reply::Overloaded)
+                let in_it = match reply {
+                    Reply::InSession { reply, .. } => &**reply,
+                    reply => reply,
+                };
+                *id == request && matches!(in_it, Reply::Refused(_) | Reply::Overloaded)
             }
             _ => false,
         };
@@ -304,6 +350,7 @@ impl<'p> Simulation<'p> {
                     self.model.lose_disk(node, &lost, self.world.lineage());
                     self.clients.forget(node);
                     self.registers.lose_disk(node)?;
+                    self.retirements.lose_disk(node);
                 }
             }
         }
@@ -312,6 +359,7 @@ impl<'p> Simulation<'p> {
 
     fn replied(&mut self, node: usize, request: RequestId, reply: Reply) -> Result<(), Violation> {
         let not_due = Violation::AnswerNotDue { node, request };
+        let reply = self.take_token(node, request, reply)?;
         match (self.due.remove(&(node, request)), reply) {
             (Some(Due::Write { documents }), Reply::Written(written)) => {
                 self.report.acknowledged += 1;
@@ -326,14 +374,18 @@ impl<'p> Simulation<'p> {
                 self.report.refused += 1;
                 Ok(())
             }
-            (Some(Due::Read { item, begun, shows, sight }), Reply::Value(cell)) => {
+            (Some(Due::Read { reader, item, begun, shows, sight }), Reply::Value(cell)) => {
                 self.report.reads += 1;
                 self.model.show(node, &item, request);
                 self.registers.read(node, &item, begun, cell.as_ref());
-                self.clients.see(node, &item, cell.as_ref(), self.world.lineage());
+                self.clients.see(reader, &item, cell.as_ref(), self.world.lineage());
                 self.check_read(node, request, &item, &shows, &sight, cell.as_ref())
             }
-            (Some(Due::Read { .. }), Reply::NotYetVisible { .. } | Reply::Overloaded)
+            (Some(Due::Retirement { of }), reply) => self.retirement_answered(of, node, request, &reply),
+            (
+                Some(Due::Read { .. }),
+                Reply::NotYetVisible { .. } | Reply::Overloaded | Reply::Behind { .. } | Reply::Ended,
+            )
             | (Some(Due::Write { .. }), Reply::Unknown { .. }) => Ok(()),
             _ => Err(not_due),
         }
@@ -351,108 +403,8 @@ impl<'p> Simulation<'p> {
         let lineage = self.world.lineage();
         let state = Shown::of(&self.model, item, cell, lineage);
         let broken = |(_, detail): (&Command, String)| Violation::StaleRead { node, request, detail };
-        state.check(|command| shows.contains(&command.request)).map_err(broken)?;
+        state.check(|command| shows.contains(&command.request) && command.is_promised()).map_err(broken)?;
         let forgotten = |detail| Violation::ForgottenSight { node, request, detail };
         sight.is_kept(&self.model, item, cell, lineage).map_err(forgotten)
-    }
-
-    /// Peace: all nodes come up, agree, fall silent, and have answered everything they were asked.
-    fn settle(&mut self) -> Result<(), Violation> {
-        const LOOK_EVERY: Duration = Duration::from_millis(100);
-        self.world.make_peace();
-        // What was struck before may still have to be noticed, and what was held up to arrive.
-        let aftermath = self.plan.setup.hostility.as_ref().map(|hostility| *hostility.lasting.end());
-        self.pass(aftermath.unwrap_or_default())?;
-        let peace = self.world.time();
-        while let Some(detail) = self.disagreement() {
-            let waited = self.world.time().since(peace);
-            if waited > self.plan.settle_within {
-                let waited_millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-                return Err(Violation::NoConvergence { waited_millis, detail });
-            }
-            self.pass(LOOK_EVERY)?;
-        }
-        self.report.settled_after = self.world.time().since(peace);
-        self.pass(self.plan.setup.timing.session_timeout)?;
-        self.fall_silent()?;
-        self.check_pending()?;
-        match self.due.keys().next() {
-            Some(&(node, request)) => Err(Violation::NeverAnswered { node, request }),
-            None => Ok(()),
-        }
-    }
-
-    /// When everything has settled, nodes only tell each other now and then that they are alive.
-    fn fall_silent(&mut self) -> Result<(), Violation> {
-        const SIGNS_OF_LIFE: u32 = 5;
-        let before = self.world.frames().clone();
-        self.pass(self.plan.setup.timing.keep_alive * SIGNS_OF_LIFE)?;
-        // A sign of life and the answer to one, per partition.
-        let limit = u64::from(2 * (SIGNS_OF_LIFE + 1)) * u64::from(self.plan.setup.partitions);
-        for (&(from, to), &sent) in self.world.frames() {
-            let frames = sent - before.get(&(from, to)).copied().unwrap_or_default();
-            if frames > limit {
-                return Err(Violation::Restless { from, to, frames, limit });
-            }
-        }
-        Ok(())
-    }
-
-    /// Why the nodes cannot be said to agree yet.
-    fn disagreement(&self) -> Option<String> {
-        let mut first: Option<Status> = None;
-        for node in (0..self.world.nodes()).filter(|node| !self.cuts.nodes.contains(node)) {
-            let Some(engine) = self.world.engine(node) else {
-                return Some(format!("node {node} is down"));
-            };
-            let status = engine.status();
-            let first = first.get_or_insert_with(|| status.clone());
-            if status.sessions > 0 {
-                return Some(format!("node {node} is in a session"));
-            }
-            if status.peers.len() < self.peers_of(node) {
-                return Some(format!("node {node} sees only {:?}", status.peers));
-            }
-            if status.partitions != first.partitions {
-                return checks::disagreement(first, &status);
-            }
-        }
-        None
-    }
-
-    /// When nodes have fallen silent, next to nothing is on its way: a timer for each, old ones that no longer ring,
-    /// and signs of life.
-    fn check_pending(&self) -> Result<(), Violation> {
-        let (events, nodes) = (self.world.pending(), self.world.nodes());
-        let limit = 64 * nodes * nodes;
-        if events > limit { Err(Violation::Crowded { events, limit }) } else { Ok(()) }
-    }
-
-    fn peers_of(&self, node: usize) -> usize {
-        let (shape, nodes) = (self.plan.setup.shape, self.world.nodes());
-        let others = (0..nodes).filter(|other| !self.cuts.nodes.contains(other));
-        others.filter(|other| shape.links(node, *other, nodes)).count()
-    }
-
-    /// The nodes agree to the byte, on what the writes come to, and nothing acknowledged is missing.
-    fn reckon(&mut self) -> Result<(), Violation> {
-        let engines: Vec<_> = (0..self.world.nodes()).filter_map(|node| self.world.engine(node)).collect();
-        let collections = &self.plan.setup.collections;
-        let Some((first, others)) = engines.split_first() else {
-            return Ok(());
-        };
-        for other in others {
-            if let Some(detail) = checks::difference(first, other, collections) {
-                return Err(Violation::NoConvergence { waited_millis: 0, detail });
-            }
-        }
-        let (status, lineage) = (first.status(), self.world.lineage());
-        self.model.settle(&lineage.known(&status.partitions)).map_err(|(node, request)| {
-            let detail = "its entries are not among those all nodes know".into();
-            Violation::LostWrite { node, request, detail }
-        })?;
-        checks::nothing_lost(&self.model, first, lineage, |_| true)?;
-        checks::outcome(&self.model, first, lineage, collections)?;
-        self.registers.check()
     }
 }

@@ -132,6 +132,30 @@ pub enum Violation {
         /// What is missing, and where.
         detail: String,
     },
+    /// A node holds more of a retired member than anybody held when they heard of the retirement.
+    #[error("node {node} merged what a retired member wrote beyond its end: {detail}")]
+    MergedBack {
+        /// The node.
+        node: usize,
+        /// What it merged.
+        detail: String,
+    },
+    /// A retired node acknowledged a write that nobody else has, and does not report it.
+    #[error("retired node {node} neither spread request {} nor reports it", request.0)]
+    NotReported {
+        /// The retired node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+    },
+    /// What a retired node wrote was made again on another one, and is not there exactly once.
+    #[error("node {node} made the writes of a retired one again: {detail}")]
+    NotExactlyOnce {
+        /// The node in its place.
+        node: usize,
+        /// What is there too often, or not at all.
+        detail: String,
+    },
     /// A command survived in part.
     #[error("node {node} kept a part of request {} over a restart", request.0)]
     TornCommand {

@@ -3,12 +3,18 @@
 use crdt_sync::{Action, Bytes, Cell, Collection, ItemKey, Kind, Strategy, Write};
 
 use crate::dice::Dice;
+use crate::plan::Plan;
+use crate::simulation::WANDERERS;
 use crate::world::World;
 
 /// Elements and bodies that are written again and again, on all nodes.
 const COMMON: [&str; 3] = ["milk", "bread", "salt"];
 /// Of 1000 client operations, how many read.
 const READS: u32 = 250;
+/// Of 1000 that a client makes who goes from node to node.
+const READS_IN_SESSIONS: u32 = 600;
+/// Of 1000 retired nodes, the devices of how many come back.
+const COMES_BACK: u32 = 700;
 /// Of 1000 commands, how many hold more than one write.
 const LONG_COMMANDS: u32 = 150;
 
@@ -26,8 +32,32 @@ pub fn collections() -> Vec<Collection> {
 /// What a client does next.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    Read { node: usize, item: ItemKey },
-    Write { node: usize, writes: Vec<Write> },
+    Read {
+        node: usize,
+        item: ItemKey,
+    },
+    Write {
+        node: usize,
+        writes: Vec<Write>,
+    },
+    /// A client that goes from node to node does something at this one.
+    Wander {
+        client: usize,
+        node: usize,
+        errand: Errand,
+    },
+    /// A node is to be retired, if it can be; its device comes back as a new one, or stays away.
+    Retire {
+        node: usize,
+        comes_back: bool,
+    },
+}
+
+/// What a client does that goes from node to node.
+#[derive(Clone, Debug)]
+pub(crate) enum Errand {
+    Read(ItemKey),
+    Write(Vec<Write>),
 }
 
 /// Clients that do as the dice say. Each operation has dice of its own, so that one that is left out changes nothing of
@@ -36,6 +66,8 @@ pub(crate) enum Operation {
 pub(crate) struct Workload {
     collections: Vec<Collection>,
     keys: usize,
+    retirements: u32,
+    in_sessions: u32,
 }
 
 /// One operation while it is made up.
@@ -50,21 +82,33 @@ struct Draft<'w> {
 }
 
 impl Workload {
-    pub(crate) fn new(collections: Vec<Collection>, keys: usize) -> Self {
-        Self { collections, keys }
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let collections = plan.setup.collections.clone();
+        Self { collections, keys: plan.keys, retirements: plan.retirements, in_sessions: plan.in_sessions }
     }
 
     /// The operation of a number, at some node.
     pub(crate) fn operation(&self, operation: u32, dice: &mut Dice, world: &World) -> Operation {
         let node = dice.index(world.nodes());
+        if self.retirements > 0 && dice.chance(self.retirements) {
+            return Operation::Retire { node, comes_back: dice.chance(COMES_BACK) };
+        }
+        let client = (self.in_sessions > 0 && dice.chance(self.in_sessions)).then(|| dice.index(WANDERERS));
+        let reads = if client.is_some() { READS_IN_SESSIONS } else { READS };
         let mut draft = Draft { workload: self, world, dice, node, operation, values: 0 };
-        if draft.dice.chance(READS) {
+        if draft.dice.chance(reads) {
             let (_, item) = draft.item();
-            return Operation::Read { node, item };
+            return match client {
+                Some(client) => Operation::Wander { client, node, errand: Errand::Read(item) },
+                None => Operation::Read { node, item },
+            };
         }
         let count = if draft.dice.chance(LONG_COMMANDS) { 2 + draft.dice.index(3) } else { 1 };
         let writes = (0..count).map(|_| draft.write()).collect();
-        Operation::Write { node, writes }
+        match client {
+            Some(client) => Operation::Wander { client, node, errand: Errand::Write(writes) },
+            None => Operation::Write { node, writes },
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! `docs/simulation.md` lists what each of them leads to. A mistake that is not caught is a hole in the checks.
 
 use crdt_sync::PlantedBug;
-use crdt_sync_sim::{Failure, Fault, Scenario, Schedule, Size};
+use crdt_sync_sim::{Extra, Failure, Fault, Scenario, Schedule, Size};
 
 /// The first failure with the mistake among so many seeds, at a seed that passes without it.
 #[track_caller]
@@ -92,4 +92,16 @@ fn a_checkpoint_without_its_cells_is_caught() {
 #[test]
 fn a_log_that_is_cut_above_its_checkpoints_is_caught() {
     catch(PlantedBug::LogCutTooFar, 20, &["CannotStart"]);
+}
+
+#[test]
+fn a_retired_node_that_is_merged_back_is_caught() {
+    let scenario = Scenario::new(Size::Quick).with_extras(Extra::Retirement);
+    catch_in(&scenario, PlantedBug::EvictedMergedBack, 20, &["MergedBack"]);
+}
+
+#[test]
+fn a_read_that_lacks_what_its_session_depends_on_is_caught() {
+    let scenario = Scenario::new(Size::Quick).with_extras(Extra::Sessions);
+    catch_in(&scenario, PlantedBug::SessionTokenIgnored, 20, &["StaleRead", "ForgottenSight"]);
 }

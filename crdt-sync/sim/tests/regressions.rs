@@ -3,7 +3,7 @@
 //! A seed leads somewhere else when the engine or the world changes, so these guard the fixes loosely; what they say
 //! stays true. A row with cuts is a schedule that was made smaller.
 
-use crdt_sync_sim::{Scenario, Schedule, Size};
+use crdt_sync_sim::{Extra, Scenario, Schedule, Size};
 
 /// What was broken once, and the runs in which it showed.
 struct Regression {
@@ -65,5 +65,15 @@ fn what_was_broken_once_holds() {
                 panic!("{once}, and now: {failure}");
             }
         }
+    }
+}
+
+/// A device that came back made a part of what it wrote to a key again, and said nothing of the rest, whose entries it
+/// kept no longer.
+#[test]
+fn what_a_retired_node_kept_no_longer_is_reported() {
+    let scenario = Scenario { shape: None, ..Scenario::new(Size::Quick).with_extras(Extra::Retirement) };
+    if let Err(failure) = Schedule::new(202, scenario).run() {
+        panic!("{failure}");
     }
 }

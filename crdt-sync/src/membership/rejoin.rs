@@ -152,24 +152,20 @@ pub(crate) fn plan(fresh: &Replica, old: &Replica) -> Result<Rejoin, RejoinError
     for (item, unseen) in &by_key {
         Replay { fresh, old, item, unseen }.plan(&mut rejoin);
     }
-    report_differences(fresh, old, &unseen.forgotten, &by_key, &mut rejoin);
+    report_differences(fresh, old, &unseen.forgotten, &mut rejoin);
     Ok(rejoin)
 }
 
-/// Where entries are gone, the states are all there is to show.
-fn report_differences(
-    fresh: &Replica,
-    old: &Replica,
-    forgotten: &[Forgotten],
-    replayed: &BTreeMap<ItemKey, Vec<&Unseen>>,
-    rejoin: &mut Rejoin,
-) {
+/// Where entries are gone, the states are all there is to show: also of keys of which some entries are left to be made
+/// again, because what the others wrote there may not be among them.
+fn report_differences(fresh: &Replica, old: &Replica, forgotten: &[Forgotten], rejoin: &mut Rejoin) {
+    let reported: BTreeSet<ItemKey> = rejoin.reported.iter().map(|(item, _)| item.clone()).collect();
     let numbers: BTreeSet<u16> = forgotten.iter().map(|forgotten| forgotten.partition).collect();
     for number in numbers {
         let there = &fresh.partition(number).cells;
         for (item, held) in old.partition(number).cells.iter() {
             let differs = there.get(item).is_none_or(|other| other.cell.digest() != held.cell.digest());
-            if differs && !replayed.contains_key(item) {
+            if differs && !reported.contains(item) {
                 rejoin.reported.push((item.clone(), held.cell.clone()));
             }
         }

@@ -91,7 +91,10 @@ fn look(
     waits: &mut Waits,
     context: &mut Context<'_>,
 ) -> Result<(), TokenError> {
-    if let Some(awaited) = token.first_awaited(look.reach(context.replica), context.replica) {
+    let awaited = token.first_awaited(look.reach(context.replica), context.replica);
+    #[cfg(feature = "_planted_bugs")]
+    let awaited = awaited.filter(|_| !context.replica.has_bug(crate::PlantedBug::SessionTokenIgnored));
+    if let Some(awaited) = awaited {
         if look.deadline() <= context.now.instant {
             return behind(id, token, &look, context);
         }

@@ -45,6 +45,15 @@ pub(crate) struct Command {
     pub(crate) at_risk: bool,
     /// Some of its entries are gone, so that nobody can say what must be left of it.
     pub(super) smudged: bool,
+    /// Its node was retired and shut down, which looked last at the disk of this number. What is not spread ends there.
+    pub(super) last_look: Option<usize>,
+    /// It lies beyond the end of its retired identity; nobody merges it. Its states may be here and there, from
+    /// sessions that were given up.
+    pub(crate) beyond: bool,
+    /// It was to be made again by the node in the place of the retired one.
+    pub(super) made_again: bool,
+    /// It makes again what a retired node wrote.
+    pub(super) is_replay: bool,
     /// The command whose entries these are, too, to the byte: a clone wrote the same at the same place.
     pub(super) twin_of: Option<usize>,
     pub(crate) facts: Vec<(ItemKey, Fact)>,
@@ -72,6 +81,10 @@ impl Command {
             orphaned: false,
             at_risk: false,
             smudged: false,
+            last_look: None,
+            beyond: false,
+            made_again: false,
+            is_replay: false,
             twin_of: None,
             facts: Vec::new(),
             origin,
@@ -110,6 +123,11 @@ impl Command {
             Fact::Register { stamp, .. } => Some(*stamp),
             _ => None,
         })
+    }
+
+    /// Whether a node knows all of it.
+    pub(crate) fn is_whole(&self, known: &Known<'_>) -> bool {
+        self.survival(known) == Survival::Whole
     }
 
     /// How much of it a node knows. A command without entries changed nothing and is whole.

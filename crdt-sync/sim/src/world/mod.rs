@@ -7,6 +7,7 @@ mod happening;
 mod node;
 mod operator;
 mod past;
+mod retirement;
 mod setup;
 mod wires;
 
@@ -102,6 +103,8 @@ pub struct World {
     unseen_forks: BTreeSet<(usize, ReplicaId)>,
     /// What a strike brought to light.
     found: Option<Violation>,
+    /// Between nodes one of which is to be retired: who is about to connect to whom. They part again and again.
+    dialing: BTreeSet<(usize, usize)>,
 }
 
 /// One source of chance per purpose.
@@ -230,6 +233,7 @@ impl World {
             grown: Vec::new(),
             unseen_forks: BTreeSet::new(),
             found: None,
+            dialing: BTreeSet::new(),
             setup,
         };
         for node in 0..world.nodes.len() {
@@ -259,7 +263,12 @@ impl World {
         if stands_still || self.engine(node).is_none() {
             return Ok(None);
         }
-        if matches!(request, Request::Write(_)) && self.is_fenced(node) {
+        let writes = match &request {
+            Request::Write(_) => true,
+            Request::InSession { request, .. } => matches!(**request, Request::Write(_)),
+            _ => false,
+        };
+        if writes && self.is_fenced(node) {
             return Ok(None);
         }
         let id = RequestId(self.next_request);

@@ -68,6 +68,12 @@ pub(super) struct Node {
     /// What the others had when this node lost its disk or a part of it; it is mended when it has that again.
     pub(super) owed: Vec<Place>,
     pub(super) making: Option<Making>,
+    /// An operator has decided to retire it.
+    pub(super) condemned: bool,
+    /// It was retired and shut down, and never starts again.
+    pub(super) gone: bool,
+    /// It took the place of a retired node, and has not yet made its writes again.
+    pub(super) rejoining: bool,
 }
 
 impl Node {
@@ -97,6 +103,9 @@ impl Node {
             was_rotten: false,
             rotten_file: None,
             owed: Vec::new(),
+            condemned: false,
+            gone: false,
+            rejoining: false,
         }
     }
 
@@ -121,7 +130,8 @@ impl Node {
 impl World {
     /// Starts a process: the log is recovered, and after a while the engine is opened on what it holds.
     pub(super) fn start(&mut self, number: usize) -> Result<(), Violation> {
-        if self.nodes[number].is_running() || self.left_out_nodes.contains(&number) {
+        let node = &self.nodes[number];
+        if node.is_running() || node.gone || self.left_out_nodes.contains(&number) {
             return Ok(());
         }
         self.touch(number);

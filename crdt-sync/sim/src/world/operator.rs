@@ -22,7 +22,7 @@ use crate::violation::Violation;
 /// nodes agree: what was on its way has arrived by then.
 const ALONE_FOR: Duration = Duration::from_secs(5);
 /// Added to the name of a node each time it is founded anew under a fresh one; no world has as many nodes.
-const NEXT_NAME: u128 = 1_000;
+pub(super) const NEXT_NAME: u128 = 1_000;
 
 /// A copy of a node's disk.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl World {
 
     /// Changes a byte of a node's log, if a minority of the nodes is damaged even so.
     pub(super) fn rot(&mut self, number: usize) {
-        if !self.may_damage(number) {
+        if self.is_condemned(number) || !self.may_damage(number) {
             return;
         }
         let dice = &mut self.dice.disks;
@@ -123,6 +123,8 @@ impl World {
         if renamed {
             node.renamed += 1;
             node.name = NodeId::from_u128(number as u128 + 1 + NEXT_NAME * node.renamed);
+            // Whoever was to be retired is gone with its name.
+            node.condemned = false;
         }
         node.disk = Disk::new(self.dice.disks.number());
         node.past = Past::default();
@@ -201,9 +203,9 @@ impl World {
         if self.time < since + ALONE_FOR {
             return false;
         }
-        let mut partitions = self.nodes.iter().map(|node| Some(node.engine.as_ref()?.status().partitions));
-        let Some(first) = partitions.next().flatten() else { return false };
-        let agreed = partitions.all(|other| other.as_ref() == Some(&first));
+        let partitions = |member| Some(self.engine(member)?.status().partitions);
+        let held: Vec<_> = self.members().map(partitions).collect();
+        let agreed = held.iter().all(|each| each.is_some() && *each == held[0]);
         if agreed {
             self.nodes[number].doubt = None;
         }
@@ -212,19 +214,27 @@ impl World {
 
     /// Whether one more node may lose its disk, or a part of it: fewer than half are about to mend.
     fn may_damage(&mut self, number: usize) -> bool {
-        let damaged = |world: &Self, other: usize| {
-            let node = &world.nodes[other];
-            let status = || node.engine.as_ref().map(Engine::status);
-            node.is_rotten
+        // What it makes again is promised to whoever waits for it, and the retired node's disk is about to go.
+        if self.nodes[number].gone || self.nodes[number].rejoining {
+            return false;
+        }
+        let others = (0..self.nodes.len()).filter(|other| *other != number);
+        let already = others.filter(|other| self.is_damaged(*other)).count();
+        let members = (0..self.nodes.len()).filter(|other| !self.is_condemned(*other)).count();
+        2 * (already + 1) < members
+    }
+
+    /// Whether a node has not got back what it lost.
+    pub(super) fn is_damaged(&self, number: usize) -> bool {
+        let node = &self.nodes[number];
+        let status = || node.engine.as_ref().map(Engine::status);
+        !self.is_condemned(number)
+            && (node.is_rotten
                 || !node.owed.is_empty()
                     && status().is_none_or(|status| {
-                        let known = world.lineage.known(&status.partitions);
+                        let known = self.lineage.known(&status.partitions);
                         node.owed.iter().any(|place| !known.holds(*place))
-                    })
-        };
-        let others = (0..self.nodes.len()).filter(|other| *other != number);
-        let already = others.filter(|other| damaged(self, *other)).count();
-        2 * (already + 1) < self.nodes.len()
+                    }))
     }
 
     /// What may be gone when a node is left with no more than this, and what it will have to get back.
@@ -269,10 +279,12 @@ impl World {
         })
     }
 
-    /// The other nodes, but for those whose disk is rotten.
+    /// The other members, but for those whose disk is rotten.
     fn others(&self, number: usize) -> impl Iterator<Item = &Node> {
         let others =
-            self.nodes.iter().enumerate().filter(move |(other, node)| *other != number && !node.is_rotten);
+            self.nodes.iter().enumerate().filter(move |(other, node)| {
+                *other != number && !node.is_rotten && !self.is_condemned(*other)
+            });
         others.map(|(_, node)| node)
     }
 }

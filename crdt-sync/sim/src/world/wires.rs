@@ -103,12 +103,16 @@ impl World {
     }
 
     pub(super) fn dial_soon(&mut self, from: usize, to: usize) {
+        if (self.is_condemned(from) || self.is_condemned(to)) && !self.dialing.insert((from, to)) {
+            return;
+        }
         let after = self.dice.wires.span(&BEFORE_DIALING);
         self.put(after, Happening::Dial { from, to });
     }
 
     /// A node connects to another. Now and then both do at the same time, and two connections are one too many.
     pub(super) fn dial(&mut self, from: usize, to: usize) -> Result<(), Violation> {
+        self.dialing.remove(&(from, to));
         // Who is down connects when it starts.
         if self.engine(from).is_none() || self.engine(to).is_none() {
             return Ok(());

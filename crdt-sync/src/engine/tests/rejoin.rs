@@ -120,3 +120,32 @@ fn where_entries_are_forgotten_the_states_that_differ_are_reported() {
     let reported: Vec<ItemKey> = rejoin.reported.into_iter().map(|(item, _)| item).collect();
     assert_eq!((rejoin.writes, reported), (Vec::new(), alloc::vec![item(1, "list")]));
 }
+
+/// Some entries of a key are left to be made again, and an earlier one is not: what it added is in no write.
+#[test]
+fn a_key_of_which_only_some_entries_are_forgotten_is_made_again_and_reported() {
+    let mut cluster = Cluster::new(3);
+    let mut small = config(2, 7);
+    small.limits.max_retained = 300;
+    cluster.logs[1].clear();
+    cluster.engines[1] = Engine::open(small, Vec::<(Lsn, Vec<u8>)>::new(), cluster.now()).unwrap();
+    cluster.drain(1);
+    cluster.connect(0, 1);
+    cluster.settle();
+    cluster.part(1);
+    cluster.write(1, add("list", "forgotten"));
+    for round in 0..20 {
+        cluster.write(1, add("list", &alloc::format!("{round}")));
+    }
+    cluster.settle();
+    cluster.retire(0, id(1));
+    cluster.connect(1, 0);
+    cluster.connect(2, 0);
+    cluster.settle();
+    let unacknowledged = cluster.engines[1].unacknowledged();
+    assert!(!unacknowledged.forgotten.is_empty() && !unacknowledged.entries.is_empty());
+    let rejoin = cluster.engines[2].rejoin(&cluster.engines[1]).unwrap();
+    assert_eq!(rejoin.writes.len(), unacknowledged.entries.len());
+    let reported: Vec<ItemKey> = rejoin.reported.into_iter().map(|(item, _)| item).collect();
+    assert_eq!(reported, [item(1, "list")], "the first element is in no write");
+}

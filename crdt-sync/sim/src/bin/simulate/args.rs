@@ -7,7 +7,7 @@ use std::thread;
 
 use clap::Parser;
 use crdt_sync::PlantedBug;
-use crdt_sync_sim::{Fault, Scenario, Shape, Size, UnknownName};
+use crdt_sync_sim::{Extras, Fault, Scenario, Shape, Size, UnknownName};
 use crdt_sync_sim::{faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 
 /// How this command is run in the workspace.
@@ -40,6 +40,11 @@ pub(crate) struct Args {
     /// Who connects to whom: `all-to-all`, `star`, `ring`, or `random`, by which each seed draws its own.
     #[arg(long, value_name = "SHAPE", default_value = "all-to-all", value_parser = shape)]
     shape: Drawn,
+
+    /// What runs exercise besides: `all`, `none`, names with commas between them, or `drawn`, by which each seed draws
+    /// its own. If nothing is said, `drawn` in the full plan and `none` in the quick one.
+    #[arg(long, value_name = "NAMES")]
+    extras: Option<Extras>,
 
     /// How many nodes there are.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=15))]
@@ -95,6 +100,7 @@ impl Args {
         scenario.operations = self.operations.unwrap_or(scenario.operations);
         scenario.faults.clone_from(&self.faults);
         scenario.shape = self.shape.0;
+        scenario.extras = self.extras.clone().unwrap_or(scenario.extras);
         scenario.bug = self.bug;
         Ok(scenario)
     }
@@ -112,6 +118,7 @@ impl Args {
         let options = [
             faults.map(|faults| format!("--faults {faults}")),
             Some(format!("--shape {}", name_of_shape(self.shape.0))),
+            self.extras.as_ref().map(|extras| format!("--extras {extras}")),
             self.nodes.map(|nodes| format!("--nodes {nodes}")),
             self.operations.map(|operations| format!("--operations {operations}")),
             self.bug.map(|bug| format!("--bug {bug}")),
@@ -148,8 +155,8 @@ mod tests {
 
     #[test]
     fn the_command_for_a_seed_asks_for_the_same_plan() {
-        let line = "simulate --plan quick --faults power-lost,frame-lost --shape ring --nodes 4 --operations 70 \
-                    --bug removals-ignored";
+        let line = "simulate --plan quick --faults power-lost,frame-lost --shape ring --extras retirement --nodes 4 \
+                    --operations 70 --bug removals-ignored";
         let args = Args::parse_from(line.split_whitespace());
         let command = args.command(7);
         let again = Args::parse_from(command.split_whitespace().skip_while(|word| *word != "--"));

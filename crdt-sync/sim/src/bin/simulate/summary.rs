@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
-use crdt_sync_sim::{Coverage, Failure, Fault, FaultCounts, Phase, Report, Scenario};
+use crdt_sync_sim::{Coverage, Extras, Failure, Fault, FaultCounts, Phase, Report, Scenario};
 use crdt_sync_sim::{name_of_shape, names_of_faults};
 
 use crate::crew::Outcome;
@@ -71,6 +71,11 @@ impl Summary {
             ("strikes", report.strikes.into()),
             ("sessions finished", report.sessions),
             ("sessions given up", report.aborted_sessions),
+            ("session reads answered", report.session_reads),
+            ("session reads in vain", report.behind),
+            ("members retired", report.retired),
+            ("devices that came back", report.rejoined),
+            ("writes made again", report.replayed),
         ];
         for (name, count) in counts {
             *self.sums.entry(name).or_default() += count;
@@ -113,6 +118,9 @@ impl fmt::Display for Summary {
             "seeds {}..{} of the {} plan: {} nodes, {shape}, {} operations, faults: {faults}",
             self.seeds.start, self.seeds.end, scenario.size, scenario.nodes, scenario.operations
         )?;
+        if scenario.extras != Extras::none() {
+            writeln!(f, "extras: {}", scenario.extras)?;
+        }
         if let Some(bug) = scenario.bug {
             writeln!(f, "with a mistake in every engine: {bug}")?;
         }

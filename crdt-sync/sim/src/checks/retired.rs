@@ -1,0 +1,87 @@
+//! What must hold of the writes of retired nodes.
+
+use std::collections::BTreeSet;
+
+use crdt_core::Dot;
+use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, PartitionStatus};
+
+use crate::model::Model;
+use crate::violation::Violation;
+
+/// What a retired node held is there on the node that made its writes again, or reported: counts are no less, elements
+/// and bodies that only it had are there, a register that was written last there is as it was.
+pub(crate) fn taken_over(
+    old: &Engine,
+    fresh: &Engine,
+    reported: &BTreeSet<ItemKey>,
+    collections: &[Collection],
+) -> Result<(), String> {
+    let own: BTreeSet<_> = old
+        .status()
+        .members
+        .get(old.status().node)
+        .into_iter()
+        .flat_map(crdt_sync::Member::replicas)
+        .collect();
+    let held = fresh.status().partitions;
+    for collection in collections {
+        for (key, cell) in old.scan(collection.id(), Bytes::default()) {
+            let item = ItemKey { collection: collection.id(), key: key.clone() };
+            if reported.contains(&item) {
+                continue;
+            }
+            let here = fresh.peek(&item);
+            let partition = held.get(usize::from(old.partition_of(&item)));
+            let lost = |what: String| Err(format!("{what} at {item:?} is not there, and not reported"));
+            match (cell, here) {
+                (Cell::Set(theirs), _) => {
+                    for element in theirs.iter() {
+                        let dots = theirs.dots_of(element);
+                        let mut unseen = dots
+                            .iter()
+                            .filter(|dot| own.contains(&dot.replica) && !is_applied(partition, *dot));
+                        let is_there =
+                            matches!(here, Some(Cell::Set(ours)) if ours.iter().any(|each| each == element));
+                        if unseen.next().is_some() && !is_there {
+                            return lost(format!("{element:?}"));
+                        }
+                    }
+                }
+                (Cell::Register(theirs), _) => {
+                    let ours = match here {
+                        Some(Cell::Register(ours)) => ours.stamp(),
+                        _ => None,
+                    };
+                    let its_own = theirs.stamp().filter(|stamp| own.contains(&stamp.replica));
+                    if its_own > ours {
+                        return lost(format!("what was written at {its_own:?}"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether an entry of an identity is among those that are held of a partition.
+fn is_applied(held: Option<&PartitionStatus>, dot: Dot) -> bool {
+    let heads = held.into_iter().flat_map(|held| &held.heads);
+    heads.into_iter().any(|(origin, head)| *origin == dot.replica && head.sequence >= dot.counter())
+}
+
+/// Every write of a retired node whose device came back counts once.
+pub(crate) fn exactly_once(model: &Model, engine: &Engine) -> Result<(), Violation> {
+    for item in model.items() {
+        let Some(expected) = model.exact_sum(item) else { continue };
+        let found = match engine.peek(item) {
+            Some(Cell::Counter(counter)) => counter.value(),
+            _ => 0,
+        };
+        if found != expected {
+            let (found, expected) = (found.to_string(), format!("{expected}, each write counted once"));
+            return Err(Violation::WrongOutcome { item: item.clone(), found, expected });
+        }
+    }
+    Ok(())
+}
