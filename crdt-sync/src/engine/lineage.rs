@@ -6,11 +6,17 @@ use crdt_core::ReplicaId;
 
 use super::Engine;
 use crate::entry::Position;
+use crate::replica::ItemKey;
 
 impl Engine {
     /// The identity under which this node writes now.
     pub fn replica(&self) -> ReplicaId {
         self.replica.id
+    }
+
+    /// The partition of a key.
+    pub fn partition_of(&self, item: &ItemKey) -> u16 {
+        self.replica.partition_of(item.collection, &item.key)
     }
 
     /// Per partition the last entry of this node's own identity.
