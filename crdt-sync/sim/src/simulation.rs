@@ -243,6 +243,10 @@ impl<'p> Simulation<'p> {
             } else if Before::of(engine, writes) != before {
                 return Err(Violation::RefusalWithEffect { node, request });
             }
+        } else if self.world.grown().is_empty() && !self.was_refused(request) {
+            // What changes nothing waits for no disk: it may have been answered before the process ended.
+            let command = Command::new(node, request, before.status.replica, Vec::new());
+            self.model.add(command, self.world.lineage());
         }
         self.notice()
     }
