@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conflict_store::{Version, VersionId};
 use crdt_core::{Dot, codec};
-use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Limits, Status};
+use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Limits, PartitionStatus, Status};
 
 use crate::lineage::{Known, Lineage};
 use crate::model::{Command, Fate, Model, Outcome, Survival};
@@ -18,15 +18,15 @@ pub(crate) use retired::{exactly_once, taken_over};
 /// More messages than this behind one disk mean that nobody holds back while it is slow.
 const MAX_GATED: usize = 10_000;
 
-/// A node came up: everything it had acknowledged or shown is there, and commands are there whole or not at all.
+/// A node came up with this: everything it had acknowledged or shown is there, and commands are there whole or not at
+/// all.
 pub(crate) fn recovered(
     model: &mut Model,
     node: usize,
-    engine: &Engine,
+    held: &[PartitionStatus],
     lineage: &Lineage,
 ) -> Result<(), Violation> {
-    let status = engine.status();
-    let known = lineage.known(&status.partitions);
+    let known = lineage.known(held);
     // What is gone stays gone: its place among the entries may have been taken since.
     for command in model.of_node_mut(node).filter(|command| command.fate != Fate::Gone) {
         let request = command.request;
@@ -40,6 +40,16 @@ pub(crate) fn recovered(
             Survival::Torn => return Err(Violation::TornCommand { node, request }),
         }
     }
+    Ok(())
+}
+
+/// A node that came up shows what it had acknowledged or shown, and every command whose entries it has.
+pub(crate) fn shows_all(
+    model: &Model,
+    node: usize,
+    engine: &Engine,
+    lineage: &Lineage,
+) -> Result<(), Violation> {
     nothing_lost(model, engine, lineage, |command| command.is_at(node))?;
     everywhere_honest(model, node, engine, lineage)
 }
@@ -255,10 +265,13 @@ pub(crate) fn bounded(node: usize, engine: &Engine, limits: &Limits) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use crdt_core::ReplicaId;
+    use crdt_sync::merkle::Root;
     use crdt_sync::time::{Instant, Now, WallTime};
-    use crdt_sync::{Action, ClusterKey, Config, Input, NodeId, Request, RequestId, Write};
+    use crdt_sync::{Action, ClusterKey, Config, Input, NodeId, Position, Request, RequestId, Write};
 
     use super::*;
+    use crate::model::Fact;
 
     #[test]
     fn a_node_that_lets_more_requests_wait_than_it_may_is_noticed() {
@@ -272,5 +285,61 @@ mod tests {
         assert_eq!(bounded(0, &engine, &Limits::default()), Ok(()));
         let narrow = Limits { max_waiting: 0, ..Limits::default() };
         assert!(matches!(bounded(0, &engine, &narrow), Err(Violation::Unbounded { held: 1, limit: 0, .. })));
+    }
+
+    fn position(sequence: u64) -> Position {
+        Position { sequence, ..Position::default() }
+    }
+
+    /// A node that holds so many entries of identity 1.
+    fn holding(sequence: u64) -> Vec<PartitionStatus> {
+        let heads = vec![(ReplicaId::from_u128(1), position(sequence))];
+        vec![PartitionStatus { root: Root::default(), keys: 0, heads, conflicts: Vec::new() }]
+    }
+
+    /// Node 0 makes a command of these entries.
+    fn make(model: &mut Model, lineage: &mut Lineage, request: u64, entries: core::ops::RangeInclusive<u64>) {
+        let origin = ReplicaId::from_u128(1);
+        let before = position(entries.start() - 1);
+        let places = lineage.grow(0, origin, before, entries.map(position));
+        let mut command = Command::new(0, RequestId(request), origin, places);
+        let item = ItemKey { collection: Collection::counters("counts").id(), key: "key".into() };
+        command.facts.push((item, Fact::Amounts { up: 1, down: 0 }));
+        model.add(command, lineage);
+    }
+
+    #[test]
+    fn what_a_node_came_up_without_is_not_asked_for_when_its_disk_is_lost_thereafter() {
+        let (mut model, mut lineage) = (Model::default(), Lineage::default());
+        make(&mut model, &mut lineage, 0, 1..=1);
+        make(&mut model, &mut lineage, 1, 2..=2);
+        let mut unnoticed = model.clone();
+        assert_eq!(recovered(&mut model, 0, &holding(1), &lineage), Ok(()));
+        model.lose_disk(0, &[], &lineage);
+        assert_eq!(model.settle(&lineage.known(&holding(1))), Ok(()));
+        unnoticed.lose_disk(0, &[], &lineage);
+        assert_eq!(unnoticed.settle(&lineage.known(&holding(1))), Err((0, RequestId(1))));
+    }
+
+    #[test]
+    fn what_a_node_promised_it_comes_up_with() {
+        let (mut model, mut lineage) = (Model::default(), Lineage::default());
+        make(&mut model, &mut lineage, 0, 1..=1);
+        assert!(model.acknowledge(RequestId(0), []));
+        let lost = recovered(&mut model, 0, &holding(0), &lineage);
+        assert!(matches!(lost, Err(Violation::LostWrite { request: RequestId(0), .. })));
+    }
+
+    #[test]
+    fn an_entry_that_was_lost_is_known_again_only_if_it_was_written_again() {
+        let (mut model, mut lineage) = (Model::default(), Lineage::default());
+        make(&mut model, &mut lineage, 0, 1..=2);
+        assert_eq!(recovered(&mut model, 0, &holding(0), &lineage), Ok(()));
+        make(&mut model, &mut lineage, 1, 1..=1);
+        let misplaced = |sequence: u64| Some(model.misplaced(&lineage.known(&holding(sequence)))?.request);
+        assert_eq!(misplaced(1), None, "it is the later command's");
+        assert_eq!(misplaced(2), Some(RequestId(0)), "nobody wrote the second one again");
+        assert_eq!(misplaced(0), Some(RequestId(1)));
+        assert!(model.smudged.is_empty(), "the two do not share it");
     }
 }

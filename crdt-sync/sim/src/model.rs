@@ -37,7 +37,7 @@ pub(crate) struct Model {
     by_item: BTreeMap<ItemKey, Vec<(usize, usize)>>,
     /// Per document the commands whose answers name a version of it.
     named: BTreeMap<ItemKey, Vec<(usize, VersionId)>>,
-    /// The first command that became an entry.
+    /// The first command that became an entry and was not gone when the next one did.
     by_place: BTreeMap<Place, usize>,
     /// Identities of which nothing can be said in a partition: two histories were taken for one.
     mixed: BTreeSet<(usize, ReplicaId)>,
@@ -53,7 +53,9 @@ impl Model {
     pub(crate) fn add(&mut self, command: Command, lineage: &Lineage) {
         let mut command = command;
         let index = self.commands.len();
-        let owner = |place: &Place| self.by_place.get(place).copied();
+        // What is gone owns nothing: its places are free to be taken again, be it by the same bytes.
+        let lasts = |owner: &usize| self.commands[*owner].fate != Fate::Gone;
+        let owner = |place: &Place| self.by_place.get(place).copied().filter(lasts);
         let is_twin = command.entries.iter().any(|place| owner(place).is_some());
         let first = command.entries.first();
         if is_twin {
@@ -66,7 +68,10 @@ impl Model {
             command.twin_of = twin;
         }
         for place in &command.entries {
-            self.by_place.entry(*place).or_insert(index);
+            let owner = self.by_place.entry(*place).or_insert(index);
+            if self.commands.get(*owner).is_some_and(|owner| owner.fate == Fate::Gone) {
+                *owner = index;
+            }
         }
         self.note_ambiguous(&command);
         if self.is_mixed(&command, lineage) {
@@ -190,20 +195,13 @@ impl Model {
 
     /// The first command that should have its entries known and has not, or the other way round.
     pub(crate) fn misplaced(&self, known: &Known<'_>) -> Option<&Command> {
-        self.commands.iter().find(|command| match command.survival(known) {
-            Survival::Whole if command.entries.is_empty() => false,
-            Survival::Whole => {
-                command.fate == Fate::Gone && !command.smudged && !self.has_living_twin(command)
-            }
-            Survival::Nothing => command.fate != Fate::Gone && !command.smudged,
-            Survival::Torn => !command.smudged,
+        let living = self.commands.iter().filter(|command| command.fate != Fate::Gone);
+        let written: BTreeSet<Place> = living.flat_map(|command| &command.entries).copied().collect();
+        self.commands.iter().filter(|command| !command.smudged).find(|command| match command.fate {
+            // What was written again, to the byte and at the same place, is the later command's.
+            Fate::Gone => command.entries.iter().any(|entry| known.holds(*entry) && !written.contains(entry)),
+            Fate::Open | Fate::Acknowledged => command.survival(known) != Survival::Whole,
         })
-    }
-
-    /// Whether another command became the same entries and is not gone.
-    fn has_living_twin(&self, command: &Command) -> bool {
-        let others = self.commands.iter().filter(|other| other.request != command.request);
-        others.filter(|other| other.fate != Fate::Gone).any(|other| other.entries == command.entries)
     }
 
     /// Whether what a command did was done by its twin.

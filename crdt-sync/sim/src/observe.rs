@@ -9,15 +9,17 @@ use crdt_sync::{Action, Bytes, Cell, Collection, ItemKey, Kind, Write};
 use crate::lineage::Lineage;
 use crate::model::Fact;
 
-/// What a command did to one key, or how what it did is not what its writes say.
+/// What a command did to one key, or how what it did is not what its writes say. Its entries in the partition of the
+/// key have these dots.
 pub(crate) fn fact(
     writes: &[&Write],
     before: Option<&Cell>,
     after: Option<&Cell>,
+    minted: &BTreeSet<Dot>,
     lineage: &Lineage,
 ) -> Result<Option<Fact>, String> {
     match writes.first().map(|write| &write.action) {
-        Some(Action::Add(_) | Action::Remove(_)) => elements(writes, before, after, lineage),
+        Some(Action::Add(_) | Action::Remove(_)) => elements(writes, before, after, minted, lineage),
         Some(Action::Increment(_) | Action::Decrement(_)) => amounts(writes, before, after),
         Some(Action::Set(_)) => register(writes, after),
         _ => versions(before, after),
@@ -40,6 +42,13 @@ pub(crate) fn documents(writes: &[Write], collections: &[Collection]) -> Vec<Ite
         declared.is_some_and(|collection| collection.kind == Kind::Document)
     };
     writes.iter().filter(is_document).map(item_of).collect()
+}
+
+fn element_of(write: &Write) -> Option<&Bytes> {
+    match &write.action {
+        Action::Add(element) | Action::Remove(element) => Some(element),
+        _ => None,
+    }
 }
 
 fn item_of(write: &Write) -> ItemKey {
@@ -70,6 +79,7 @@ fn elements(
     writes: &[&Write],
     before: Option<&Cell>,
     after: Option<&Cell>,
+    minted: &BTreeSet<Dot>,
     lineage: &Lineage,
 ) -> Result<Option<Fact>, String> {
     let (before, after) = (live_elements(before), live_elements(after));
@@ -105,7 +115,18 @@ fn elements(
         let left = dots.filter(|(_, dot)| !not.contains(dot));
         left.map(|(element, dot)| (element, lineage.written_as(dot))).collect()
     };
-    let (added, removed) = (only(after, &old), only(before, &new));
+    let (added, mut removed) = (only(after, &old), only(before, &new));
+    // What the command added and took back itself shows where only its beginning has arrived: under which of its own
+    // dots nobody was shown, so under any of those that do not live.
+    let dead = || minted.difference(&new).copied();
+    let taken_back = |(at, write): (usize, &&Write)| match &write.action {
+        Action::Add(element) if writes[at + 1..].iter().any(|later| element_of(later) == Some(element)) => {
+            Some(element.clone())
+        }
+        _ => None,
+    };
+    let taken_back: BTreeSet<Bytes> = writes.iter().enumerate().filter_map(taken_back).collect();
+    removed.extend(taken_back.iter().flat_map(|element| dead().map(|dot| (element.clone(), dot))));
     let nothing = added.is_empty() && removed.is_empty();
     Ok((!nothing).then_some(Fact::Elements { added, removed }))
 }
@@ -155,4 +176,29 @@ fn versions(before: Option<&Cell>, after: Option<&Cell>) -> Result<Option<Fact>,
     }
     let new: Vec<_> = after.into_iter().filter(|(id, _)| !before.contains_key(id)).collect();
     Ok((!new.is_empty()).then_some(Fact::Versions(new)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crdt_core::ReplicaId;
+
+    use super::*;
+
+    #[test]
+    fn what_a_command_takes_back_itself_counts_as_removed_under_its_own_dots() {
+        let collection = Collection::sets("lists").id();
+        let write = |action| Write { collection, key: "key".into(), action };
+        let writes = [write(Action::Add("milk".into())), write(Action::Remove("milk".into()))];
+        let dot = |counter| Dot::new(ReplicaId::from_u128(1), counter).expect("not zero");
+        let minted = BTreeSet::from([dot(7), dot(8)]);
+        let both: Vec<_> = writes.iter().collect();
+        let removed = vec![("milk".into(), dot(7)), ("milk".into(), dot(8))];
+        let taken_back = Fact::Elements { added: Vec::new(), removed };
+        assert_eq!(fact(&both, None, None, &minted, &Lineage::default()), Ok(Some(taken_back)));
+        assert_eq!(
+            fact(&both[1..], None, None, &minted, &Lineage::default()),
+            Ok(None),
+            "it was never there"
+        );
+    }
 }

@@ -1,9 +1,9 @@
 //! What clients saw of the registers at each node, kept to be explained.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_core::Stamp;
-use crdt_sync::{Bytes, Cell, ItemKey, RequestId};
+use crdt_sync::{Action, Bytes, Cell, ItemKey, RequestId, Write};
 
 use crate::model::{Command, Fact};
 use crate::registers::RegisterHistory;
@@ -24,6 +24,18 @@ struct Written {
     ended: Option<u64>,
 }
 
+/// What a command wrote to a register and overwrote itself. Its node never shows it; where only the beginning of the
+/// command has arrived it is what the register holds.
+#[derive(Clone, Debug)]
+struct Passing {
+    node: usize,
+    item: ItemKey,
+    value: Option<Bytes>,
+    /// The stamp of what overwrote it: its own, which nobody was shown when it was written, is earlier.
+    before: Stamp,
+    begun: u64,
+}
+
 /// A read of a register.
 #[derive(Clone, Debug)]
 struct Read {
@@ -40,6 +52,7 @@ struct Read {
 pub(crate) struct Registers {
     clock: u64,
     written: Vec<Written>,
+    passing: Vec<Passing>,
     reads: Vec<Vec<Read>>,
     /// When each node began with the disk that it has.
     since: Vec<u64>,
@@ -47,7 +60,8 @@ pub(crate) struct Registers {
 
 impl Registers {
     pub(crate) fn new(nodes: usize) -> Self {
-        Self { clock: 0, written: Vec::new(), reads: vec![Vec::new(); nodes], since: vec![0; nodes] }
+        let reads = vec![Vec::new(); nodes];
+        Self { clock: 0, written: Vec::new(), passing: Vec::new(), reads, since: vec![0; nodes] }
     }
 
     /// The next moment.
@@ -56,11 +70,22 @@ impl Registers {
         self.clock
     }
 
-    /// A command was made in memory.
-    pub(crate) fn written(&mut self, command: &Command) {
+    /// A command was made in memory, of these writes.
+    pub(crate) fn written(&mut self, command: &Command, writes: &[Write]) {
         for (item, fact) in &command.facts {
             if let Fact::Register { stamp, value } = fact {
                 let (begun, item) = (self.tick(), item.clone());
+                let values = writes.iter().filter_map(|write| match &write.action {
+                    Action::Set(value) if write.collection == item.collection && write.key == item.key => {
+                        Some(value)
+                    }
+                    _ => None,
+                });
+                let values: Vec<_> = values.cloned().collect();
+                for value in values.into_iter().rev().skip(1) {
+                    let (node, item) = (command.node, item.clone());
+                    self.passing.push(Passing { node, item, value, before: *stamp, begun });
+                }
                 let (request, node, seen) = (command.request, command.node, Some((*stamp, value.clone())));
                 self.written.push(Written { request, node, item, seen, begun, ended: None });
             }
@@ -102,15 +127,21 @@ impl Registers {
 
     fn check_node(&self, node: usize) -> Result<(), Violation> {
         let mut histories: BTreeMap<&ItemKey, RegisterHistory<Seen>> = BTreeMap::new();
+        let mut names: BTreeSet<(&ItemKey, &Seen)> = BTreeSet::new();
         for write in &self.written {
             let history = histories.entry(&write.item).or_insert_with(|| RegisterHistory::new(None));
             // What was written elsewhere, or before this disk, comes to it at any time, or not at all.
-            let own = write.node == node && write.begun > self.since[node];
+            let own = self.is_own(node, write.node, write.begun);
+            names.insert((&write.item, &write.seen));
             history.write(write.seen.clone(), write.begun, write.ended.filter(|_| own));
         }
         for read in &self.reads[node] {
             // A key without writes holds nothing, of whatever kind it is.
             if let Some(history) = histories.get_mut(&read.item) {
+                let passing = || self.passing_for(node, read);
+                if let Some(begun) = (!names.contains(&(&read.item, &read.seen))).then(passing).flatten() {
+                    history.write(read.seen.clone(), begun, None);
+                }
                 history.read(&read.seen, read.begun, read.ended);
             }
         }
@@ -121,6 +152,23 @@ impl Registers {
                 detail: contradiction.to_string(),
             })
         })
+    }
+
+    /// Whether what was written at a node, then, must be there while the node has this disk.
+    fn is_own(&self, node: usize, written_at: usize, begun: u64) -> bool {
+        written_at == node && begun > self.since[node]
+    }
+
+    /// When the command began that wrote what a read shows, and overwrote it.
+    fn passing_for(&self, node: usize, read: &Read) -> Option<u64> {
+        let (stamp, value) = read.seen.as_ref()?;
+        let passing = self.passing.iter().filter(|passing| {
+            let same = passing.item == read.item && passing.value == *value;
+            let earlier = passing.before.replica == stamp.replica && *stamp < passing.before;
+            same && earlier && !self.is_own(node, passing.node, passing.begun)
+        });
+        // The stamps of an identity ascend: it is the command that overwrote it first.
+        passing.min_by_key(|passing| passing.before).map(|passing| passing.begun)
     }
 }
 
@@ -188,5 +236,35 @@ mod tests {
         assert_eq!(registers.lose_disk(0), Ok(()));
         read(&mut registers, 0, STAMPS[0]);
         assert_eq!(registers.check(), Ok(()));
+    }
+
+    /// Node 0 writes twice to a register in one command, and ends at the second stamp.
+    fn overwritten_at_once() -> Registers {
+        let mut registers = Registers::new(2);
+        let set = |value: &str| Write {
+            collection: item().collection,
+            key: item().key,
+            action: Action::Set(Some(value.into())),
+        };
+        let mut command = Command::new(0, RequestId(0), ReplicaId::from_u128(1), Vec::new());
+        let value = Some("second".into());
+        command.facts.push((item(), Fact::Register { stamp: STAMPS[1], value }));
+        registers.written(&command, &[set("value"), set("second")]);
+        registers
+    }
+
+    #[test]
+    fn the_beginning_of_a_command_shows_elsewhere_and_never_where_it_was_written() {
+        let mut registers = overwritten_at_once();
+        read(&mut registers, 1, STAMPS[0]);
+        assert_eq!(registers.check(), Ok(()), "the rest of the command is on its way");
+        read(&mut registers, 0, STAMPS[0]);
+        assert!(matches!(registers.check(), Err(Violation::NotLinearizable { node: 0, .. })));
+        let mut registers = overwritten_at_once();
+        read(&mut registers, 1, stamp(3));
+        assert!(
+            matches!(registers.check(), Err(Violation::NotLinearizable { node: 1, .. })),
+            "nobody wrote it"
+        );
     }
 }

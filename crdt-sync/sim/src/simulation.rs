@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use core::time::Duration;
+use crdt_core::Dot;
 use crdt_sync::{Cell, Engine, Event, ItemKey, NodeId, Reply, RequestId, Status, Write};
 
 use crate::checks;
@@ -273,16 +274,16 @@ impl<'p> Simulation<'p> {
         if let Some(engine) = self.world.engine(node) {
             if !self.was_refused(request) {
                 let command = self.command(node, request, writes, &before, engine)?;
-                self.registers.written(&command);
+                self.registers.written(&command, writes);
                 self.model.add(command, self.world.lineage());
                 made = Some(request);
             } else if Before::of(engine, writes) != before {
                 return Err(Violation::RefusalWithEffect { node, request });
             }
-        } else {
-            // It may have been answered first, if there was nothing to be written.
-            let nothing = Command::new(node, request, before.status.replica, Vec::new());
-            self.model.add(nothing, self.world.lineage());
+        } else if self.world.grown().is_empty() && !self.was_refused(request) {
+            // What changes nothing waits for no disk: it may have been answered before the process ended.
+            let command = Command::new(node, request, before.status.replica, Vec::new());
+            self.model.add(command, self.world.lineage());
         }
         self.notice()?;
         Ok(made)
@@ -299,11 +300,17 @@ impl<'p> Simulation<'p> {
     ) -> Result<Command, Violation> {
         let wrong = |detail| Violation::WrongEffect { node, request, detail };
         let entries = self.world.grown().to_vec();
-        let mut command = Command::new(node, request, before.status.replica, entries);
+        let origin = before.status.replica;
+        let minted = |item: &ItemKey| -> BTreeSet<Dot> {
+            let (partition, lineage) = (usize::from(engine.partition_of(item)), self.world.lineage());
+            let own = self.world.grown().iter().filter(|place| lineage.partition_of(**place) == partition);
+            own.filter_map(|place| Dot::new(origin, place.sequence)).collect()
+        };
+        let mut command = Command::new(node, request, origin, entries);
         for (item, writes) in observe::by_item(writes) {
             let was = before.cells.get(&item).and_then(Option::as_ref);
-            let fact =
-                observe::fact(&writes, was, engine.peek(&item), self.world.lineage()).map_err(wrong)?;
+            let (is, lineage) = (engine.peek(&item), self.world.lineage());
+            let fact = observe::fact(&writes, was, is, &minted(&item), lineage).map_err(wrong)?;
             command.facts.extend(fact.map(|fact| (item, fact)));
         }
         if let (Some(first), Some(last)) = (command.first_stamp(), self.model.last_stamp(command.origin))
@@ -341,9 +348,12 @@ impl<'p> Simulation<'p> {
                     _ => {}
                 },
                 Notice::Down { node } => self.due.retain(|(asked, _), _| *asked != node),
-                Notice::Up { node } => {
+                Notice::Up { node, held } => {
+                    // What it came up with decides, also when it is down again: its disk may be lost before it is
+                    // up the next time, and what never came up with this one is not what the disk took along.
+                    checks::recovered(&mut self.model, node, &held, self.world.lineage())?;
                     if let Some(engine) = self.world.engine(node) {
-                        checks::recovered(&mut self.model, node, engine, self.world.lineage())?;
+                        checks::shows_all(&self.model, node, engine, self.world.lineage())?;
                     }
                 }
                 Notice::Rotted { node, lost } | Notice::Restored { node, lost } => {

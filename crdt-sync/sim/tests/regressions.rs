@@ -8,6 +8,7 @@ use crdt_sync_sim::{Extra, Scenario, Schedule, Size};
 /// What was broken once, and the runs in which it showed.
 struct Regression {
     once: &'static str,
+    size: Size,
     faults: Faults,
     seeds: &'static [u64],
 }
@@ -18,45 +19,79 @@ enum Faults {
     None,
 }
 
-const REGRESSIONS: [Regression; 8] = [
+const REGRESSIONS: [Regression; 11] = [
     Regression {
         once: "a greeting that was overtaken counted as an offence",
+        size: Size::Quick,
         faults: Faults::None,
         seeds: &[3],
     },
     Regression {
         once: "a greeting that was overtaken counted as an offence",
+        size: Size::Quick,
         faults: Faults::All,
         seeds: &[0],
     },
     Regression {
         once: "a greeting that was lost was never said again",
+        size: Size::Quick,
         faults: Faults::All,
         seeds: &[7, 16],
     },
-    Regression { once: "a frontier that was lost was not asked for", faults: Faults::None, seeds: &[0] },
-    Regression { once: "a frontier that came late was not asked for", faults: Faults::All, seeds: &[1] },
+    Regression {
+        once: "a frontier that was lost was not asked for",
+        size: Size::Quick,
+        faults: Faults::None,
+        seeds: &[0],
+    },
+    Regression {
+        once: "a frontier that came late was not asked for",
+        size: Size::Quick,
+        faults: Faults::All,
+        seeds: &[1],
+    },
     Regression {
         once: "states that overtook their sender's standing counted as an offence",
+        size: Size::Quick,
         faults: Faults::All,
         seeds: &[2, 23],
     },
     Regression {
         once: "a late copy of an opening began its session again",
+        size: Size::Quick,
         faults: Faults::All,
         seeds: &[790],
     },
     Regression {
         once: "a document that lacked history which another node had counted as different",
+        size: Size::Quick,
         faults: Faults::All,
         seeds: &[48],
+    },
+    Regression {
+        once: "a command that its node came up without was asked for when the disk was taken in the same moment",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[122, 172, 679, 808],
+    },
+    Regression {
+        once: "an entry that was lost and written again, to the byte, counted as one that came back",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[184],
+    },
+    Regression {
+        once: "what a command overwrote itself was written by nobody, though its beginning had arrived elsewhere",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[257],
     },
 ];
 
 #[test]
 fn what_was_broken_once_holds() {
-    for Regression { once, faults, seeds } in &REGRESSIONS {
-        let mut scenario = Scenario::new(Size::Quick);
+    for Regression { once, size, faults, seeds } in &REGRESSIONS {
+        let mut scenario = Scenario::new(*size);
         if matches!(faults, Faults::None) {
             scenario.faults.clear();
         }

@@ -275,7 +275,8 @@ impl Simulation<'_> {
     fn shut_down(&mut self, node: usize, comes_back: bool) -> Result<Stage, Violation> {
         let Some(old) = self.world.shut_down(node)? else { return Ok(Stage::Retired) };
         self.notice()?;
-        checks::recovered(&mut self.model, node, &old, self.world.lineage())?;
+        checks::recovered(&mut self.model, node, &old.status().partitions, self.world.lineage())?;
+        checks::shows_all(&self.model, node, &old, self.world.lineage())?;
         self.model.look_last(node, self.retirements.looks.len(), comes_back);
         self.retirements.looks.push(Look::at(&old));
         self.clients.forget(node);

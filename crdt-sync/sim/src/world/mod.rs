@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 use crdt_core::ReplicaId;
 use crdt_sync::time::{Instant, Now};
-use crdt_sync::{Engine, Event, Input, ItemKey, NodeId, Position, Reply, Request, RequestId};
+use crdt_sync::{
+    Engine, Event, Input, ItemKey, NodeId, PartitionStatus, Position, Reply, Request, RequestId,
+};
 
 use crate::coverage::Coverage;
 use crate::dice::Dice;
@@ -151,6 +153,8 @@ pub enum Notice {
     Up {
         /// Which node.
         node: usize,
+        /// What it holds. The node may be down again, and its disk gone, by the time this is read.
+        held: Vec<PartitionStatus>,
     },
     /// The disk of a node rotted, and the operator emptied the node: it comes up as a new one and catches up from the
     /// others. Comes before its next [`Up`](Self::Up).

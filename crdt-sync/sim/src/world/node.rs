@@ -227,6 +227,7 @@ impl World {
         for (branch, root) in engine.branches() {
             self.lineage.name(branch, root);
         }
+        let held = status.partitions.clone();
         node.past.come_up(status, &self.lineage).map_err(forgot)?;
         if node.doubt == Some(Doubt::Told) {
             engine.distrust_past(now);
@@ -237,7 +238,7 @@ impl World {
         }
         node.engine = Some(engine);
         self.note(format_args!("{number} starts with {last} records"));
-        self.notices.push_back(Notice::Up { node: number });
+        self.notices.push_back(Notice::Up { node: number, held });
         self.drain(number)?;
         let boot = self.nodes[number].boot;
         self.checkpoint_later(number, boot);
