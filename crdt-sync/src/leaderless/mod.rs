@@ -78,6 +78,11 @@ pub(crate) struct Leaderless {
 
 impl Leaderless {
     pub(crate) fn new(now: Instant, config: &LeaderlessConfig, replica: &mut Replica) -> Self {
+        // Nobody keeps the histories of others, so that nobody can tell later which of two writes under one dot came first.
+        // A node that may have been copied, or restored from a backup, must not go on where it stood; and it cannot know.
+        if !replica.is_newly_founded() {
+            replica.renew_identity();
+        }
         let layout = replica.layout().cloned().unwrap_or_else(|| config.layout.clone());
         Self {
             placement: Placement::new(replica.config.node, layout),

@@ -130,6 +130,16 @@ impl Cluster {
         self.deliver();
     }
 
+    /// What a node's disk holds.
+    pub(crate) fn backup(&self, node: usize) -> Vec<(Lsn, Vec<u8>)> {
+        self.nodes[node].log.clone()
+    }
+
+    /// Puts a backup in the place of a node that is down.
+    pub(crate) fn restore(&mut self, node: usize, backup: Vec<(Lsn, Vec<u8>)>) {
+        self.nodes[node].log = backup;
+    }
+
     /// Nothing passes between the two sides any more.
     pub(crate) fn cut(&mut self, one_side: &[usize], other_side: &[usize]) {
         for (one, other) in one_side.iter().flat_map(|one| other_side.iter().map(move |other| (*one, *other)))

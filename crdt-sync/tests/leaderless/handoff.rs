@@ -101,3 +101,22 @@ fn a_late_hint_resurrects_nothing() {
         assert!(cluster.engine(node).peek(&list).is_none(), "milk is back at {node}");
     }
 }
+
+/// A is put back to a backup, and writes before it has heard what it wrote in between. Its old self and its new one do
+/// not get in each other's way: it writes under a fresh identity each time it starts.
+#[test]
+fn a_restored_backup_that_writes_at_once_takes_nothing_of_what_it_wrote_before() {
+    let mut cluster = Cluster::of(3);
+    let (list, [a, b, c]) = cluster.cast(&lists());
+    let backup = cluster.backup(a);
+    cluster.write(a, &list, Action::Add("milk".into()), WriteOptions::ALL);
+    cluster.crash(a);
+    cluster.restore(a, backup);
+    cluster.cut(&[a], &[b, c]);
+    cluster.start(a);
+    cluster.write(a, &list, Action::Add("bread".into()), sloppy(WriteOptions::ONE));
+    cluster.heal();
+    cluster.pass(Duration::from_secs(2));
+    let Some(Cell::Set(elements)) = cluster.cell(b, &list, ReadOptions::ALL) else { panic!("two elements") };
+    assert_eq!(elements.len(), 2);
+}

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-const DOCUMENT: &str = "docs/multi-leader.md";
+/// The pages, and how many pieces of code each has at least.
+const PAGES: [(&str, usize); 2] = [("docs/multi-leader.md", 9), ("docs/leaderless.md", 8)];
 
 /// A piece of code and the file it is said to be from.
 struct Quote {
@@ -39,11 +40,13 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn every_piece_of_code_in_the_page_on_multi_leader_is_a_quotation() {
-    let quotes = quotes(&read(DOCUMENT));
-    assert!(quotes.len() >= 9);
-    for Quote { line, file, code } in quotes {
-        assert!(is_in(&code, &read(&file)), "{DOCUMENT}:{line}: this is not in {file}:\n{}", code.join("\n"));
+fn every_piece_of_code_in_the_pages_on_topologies_is_a_quotation() {
+    for (page, least) in PAGES {
+        let quotes = quotes(&read(page));
+        assert!(quotes.len() >= least, "{page} has {} pieces of code", quotes.len());
+        for Quote { line, file, code } in quotes {
+            assert!(is_in(&code, &read(&file)), "{page}:{line}: this is not in {file}:\n{}", code.join("\n"));
+        }
     }
 }
 
