@@ -12,7 +12,7 @@ fn shrunk(bug: PlantedBug, max_runs: u32) -> Shrunk {
 
 #[test]
 fn a_planted_mistake_shrinks_to_a_few_operations_and_fails_again_from_its_file() {
-    for bug in [PlantedBug::AcknowledgedAheadOfDisk, PlantedBug::AppliedTwice] {
+    for bug in [PlantedBug::EffectsAheadOfDisk, PlantedBug::WholeContextWithPart] {
         let shrunk = shrunk(bug, 400);
         let (operations, strikes) = (shrunk.operations(), shrunk.strikes());
         assert!(

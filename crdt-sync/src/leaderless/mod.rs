@@ -2,12 +2,12 @@
 //!
 //! Where a key lives is said by the ring ([`placement`](crate::placement)). Whichever node a client asks *coordinates*
 //! the operation: it asks the replicas, counts who answered, and replies with a report of what was reached in truth. A
-//! write is carried out (its dot is minted) by one replica, the first that seems alive, and the others are told of it as
-//! a state with exact dots, which may come in any order and more than once.
+//! write is carried out (its dot is minted) by one replica, the first that seems alive, and the others are told of it
+//! as a state with exact dots, which may come in any order and more than once.
 //!
-//! What keeps replicas together when messages are lost and nodes are down, from the quickest to the surest: hints, which
-//! a node keeps for one that it could not reach; reads, which repair whoever they find behind; and comparisons of hash
-//! trees in the background.
+//! What keeps replicas together when messages are lost and nodes are down, from the quickest to the surest: hints,
+//! which a node keeps for one that it could not reach; reads, which repair whoever they find behind; and comparisons of
+//! hash trees in the background.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -78,8 +78,8 @@ pub(crate) struct Leaderless {
 
 impl Leaderless {
     pub(crate) fn new(now: Instant, config: &LeaderlessConfig, replica: &mut Replica) -> Self {
-        // Nobody keeps the histories of others, so that nobody can tell later which of two writes under one dot came first.
-        // A node that may have been copied, or restored from a backup, must not go on where it stood; and it cannot know.
+        // Nobody keeps the histories of others, so that nobody can tell later which of two writes under one dot came
+        // first. A node that was copied, or restored from a backup, must not go on where it stood; and it cannot know.
         if !replica.is_newly_founded() {
             replica.renew_identity();
         }

@@ -16,8 +16,8 @@ use crate::wire::MergedState;
 /// What is under way.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
-    /// The number that was given out last. It begins at a random one, so that no answer to a request of before a restart
-    /// is taken for one to a request of now.
+    /// The number that was given out last. It begins at a random one, so that no answer to a request of before a
+    /// restart is taken for one to a request of now.
     last: u64,
     pub(super) writes: BTreeMap<u64, Writing>,
     pub(super) reads: BTreeMap<u64, Reading>,

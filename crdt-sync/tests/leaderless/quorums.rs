@@ -77,8 +77,9 @@ fn a_write_that_missed_its_level_is_reported_and_may_be_seen_later() {
     assert_eq!(cluster.text(b, &title, ReadOptions::QUORUM).as_deref(), Some("Hello"));
 }
 
-/// The usual way with sloppy quorums goes well: writes at B, C and D in place of A, reads of A, B and C. That they share
-/// B *and* C, two nodes and not one, is more than the theory's R + W > N says; but it rests on who happened to be asked.
+/// The usual way with sloppy quorums goes well: writes at B, C and D in place of A, reads of A, B and C. That they
+/// share B *and* C, two nodes and not one, is more than the theory's R + W > N says; but it rests on who happened to be
+/// asked.
 #[test]
 fn a_sloppy_write_to_b_c_and_d_and_a_read_of_a_b_and_c_share_b_and_c() {
     let mut cluster = Cluster::of(5);

@@ -33,7 +33,7 @@ const EDGES: [Edges; 8] = [
     Edges { module: "sketch", may_name: MayName::Only(&["sketch", "limits"]), because: ANTI_ENTROPY },
     Edges {
         module: "placement",
-        may_name: MayName::Only(&["placement", "node", "time"]),
+        may_name: MayName::Only(&["placement", "node", "time", "limits"]),
         because: PLACEMENT,
     },
     Edges {
