@@ -144,6 +144,8 @@ impl Model {
         let losses: Vec<_> = losses.iter().filter_map(place).collect();
         for command in &mut self.commands {
             command.orphaned |= command.node == node;
+            // What a command without entries named was made by others; that it is here was this disk's to keep.
+            command.smudged |= command.node == node && command.entry_count() == 0;
             command.at_risk |= losses.iter().any(|(above, head)| command.is_among(*above, *head, lineage));
         }
     }
