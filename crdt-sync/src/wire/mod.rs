@@ -21,4 +21,4 @@ pub use message::{
     Farewell, Frontier, Greeting, ItemState, Members, Message, OriginStatus, Rows, Run, Session, SessionStep,
     Standing, StatesPart,
 };
-pub use quorum::{Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Unminted};
+pub use quorum::{Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Tombstones, Unminted};

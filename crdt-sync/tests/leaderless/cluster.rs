@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crdt_sync::leaderless::coordinate::{Fallbacks, ReadOptions, WriteOptions};
-use crdt_sync::leaderless::{LeaderlessConfig, QuorumReply};
-use crdt_sync::placement::{Layout, Member, Shape};
+use crdt_sync::leaderless::{LeaderlessConfig, QuorumReply, RingReply};
+use crdt_sync::placement::{Change, Layout, Member, Phase, Shape};
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::{
     Action, Cell, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId, Output,
-    Replication, Reply, Request, RequestId, Write,
+    Replication, Reply, Request, RequestId, Strategy, Write,
 };
 use replication_log::Lsn;
 
@@ -56,6 +56,10 @@ pub(crate) fn lists() -> Collection {
 
 pub(crate) fn counts() -> Collection {
     Collection::counters("counts")
+}
+
+pub(crate) fn notes() -> Collection {
+    Collection::documents("notes", Strategy::Keep)
 }
 
 pub(crate) fn id_of(node: usize) -> NodeId {
@@ -110,6 +114,7 @@ impl Cluster {
             titles(),
             lists(),
             counts(),
+            notes(),
         ]);
         config.partitions = 16;
         config.leaf_bits = 8;
@@ -143,10 +148,15 @@ impl Cluster {
 
     /// Everybody sees everybody again.
     pub(crate) fn heal(&mut self) {
+        self.mend();
+        self.deliver();
+    }
+
+    /// The same, and nothing is delivered yet.
+    pub(crate) fn mend(&mut self) {
         for (one, other) in std::mem::take(&mut self.cuts) {
             self.connect(one, other);
         }
-        self.deliver();
     }
 
     pub(crate) fn is_up(&self, node: usize) -> bool {
@@ -215,6 +225,33 @@ impl Cluster {
         text_of(self.cell(node, item, options).as_ref())
     }
 
+    /// Begins a write on top of what a read finds.
+    pub(crate) fn ask_to_write_on_top(&mut self, node: usize, item: &ItemKey, action: Action) -> u64 {
+        let write = Write { collection: item.collection, key: item.key.clone(), action };
+        let (options, read_first) = (WriteOptions::QUORUM, Some(ReadOptions::QUORUM));
+        self.request(node, Request::QuorumWrite { write, options, read_first })
+    }
+
+    /// Asks an administrator's question for a change of the ring, which must begin.
+    pub(crate) fn change_ring(&mut self, node: usize, change: Change) {
+        let id = self.request(node, Request::ChangeRing(change));
+        let reply = self.any_reply_to(id);
+        assert!(matches!(reply, Reply::Ring(RingReply::Begun { .. })), "{reply:?}");
+    }
+
+    /// Whether all of these nodes know that a version of the ring is the last one, with nothing under way.
+    pub(crate) fn is_stable(&self, nodes: &[usize], version: u64) -> bool {
+        nodes.iter().all(|node| {
+            let progress = self.engine(*node).ring_progress().expect("there is a ring");
+            progress.phase == Phase::Stable && progress.version == version
+        })
+    }
+
+    /// How often a node said something.
+    pub(crate) fn count_events(&self, is_it: impl Fn(usize, &Event) -> bool) -> usize {
+        self.events.iter().filter(|(node, event)| is_it(*node, event)).count()
+    }
+
     /// What a node itself holds.
     pub(crate) fn held(&self, node: usize, item: &ItemKey) -> Option<String> {
         text_of(self.engine(node).peek(item))
@@ -264,6 +301,31 @@ impl Cluster {
                 self.handle(to, Input::Frame { link: far, bytes });
             }
         }
+    }
+
+    /// Lets everything happen, frame by frame, until something is so. Says whether it came to that within the span.
+    pub(crate) fn run_until(&mut self, span: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        let end = self.micros + u64::try_from(span.as_micros()).unwrap();
+        loop {
+            while let Some((link, bytes)) = self.frames.pop_front() {
+                if let Some(End { to, far, .. }) = self.links.get(&link).copied() {
+                    self.handle(to, Input::Frame { link: far, bytes });
+                }
+                if is_so(self) {
+                    return true;
+                }
+            }
+            if self.micros >= end {
+                return false;
+            }
+            self.micros += 50_000;
+            (0..self.nodes.len()).for_each(|node| self.handle(node, Input::Timer));
+        }
+    }
+
+    /// The time after a span from now.
+    pub(crate) fn after(&self, span: Duration) -> Instant {
+        self.now().instant + span
     }
 
     fn now(&self) -> Now {
