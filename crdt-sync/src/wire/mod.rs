@@ -11,6 +11,8 @@ mod frame;
 mod message;
 mod quorum;
 #[cfg(test)]
+mod quorum_samples;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use excerpt::sequenced;
