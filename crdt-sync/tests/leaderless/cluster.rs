@@ -7,6 +7,7 @@ use crdt_sync::leaderless::coordinate::{Fallbacks, ReadOptions, WriteOptions};
 use crdt_sync::leaderless::{LeaderlessConfig, QuorumReply, RingReply};
 use crdt_sync::placement::{Change, Layout, Member, Phase, Shape};
 use crdt_sync::time::{Instant, Now, WallTime};
+use crdt_sync::wire::{self, Message};
 use crdt_sync::{
     Action, Cell, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId, Output,
     Replication, Reply, Request, RequestId, Strategy, Write,
@@ -209,7 +210,7 @@ impl Cluster {
     }
 
     pub(crate) fn read(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> QuorumReply {
-        let id = self.request(node, Request::QuorumRead { item: item.clone(), options });
+        let id = self.ask_to_read(node, item, options);
         self.reply_to(id)
     }
 
@@ -232,11 +233,11 @@ impl Cluster {
         self.request(node, Request::QuorumWrite { write, options, read_first })
     }
 
-    /// Asks an administrator's question for a change of the ring, which must begin.
+    /// Has an administrator change the ring at a node. It must begin; nothing else is delivered yet.
     pub(crate) fn change_ring(&mut self, node: usize, change: Change) {
         let id = self.request(node, Request::ChangeRing(change));
-        let reply = self.any_reply_to(id);
-        assert!(matches!(reply, Reply::Ring(RingReply::Begun { .. })), "{reply:?}");
+        let reply = self.replies.remove(&id);
+        assert!(matches!(reply, Some(Reply::Ring(RingReply::Begun { .. }))), "{reply:?}");
     }
 
     /// Whether all of these nodes know that a version of the ring is the last one, with nothing under way.
@@ -321,6 +322,28 @@ impl Cluster {
             self.micros += 50_000;
             (0..self.nodes.len()).for_each(|node| self.handle(node, Input::Timer));
         }
+    }
+
+    /// The answer as soon as it is there, with everything that follows from it, and from other things, still to come.
+    pub(crate) fn early_reply_to(&mut self, id: u64) -> QuorumReply {
+        assert!(self.run_until(Duration::from_secs(60), |cluster| cluster.replies.contains_key(&id)));
+        match self.replies.remove(&id) {
+            Some(Reply::Quorum(reply)) => reply,
+            other => panic!("another kind of answer: {other:?}"),
+        }
+    }
+
+    /// Begins a read, and delivers nothing.
+    pub(crate) fn ask_to_read(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> u64 {
+        self.request(node, Request::QuorumRead { item: item.clone(), options })
+    }
+
+    /// Has a node hear a message as if another one had said it.
+    pub(crate) fn say(&mut self, from: usize, to: usize, message: &Message) {
+        let mut ends = self.links.values();
+        let link = ends.find(|end| (end.from, end.to) == (from, to)).expect("the two are connected").far;
+        self.handle(to, Input::Frame { link, bytes: wire::encode(message) });
+        self.deliver();
     }
 
     /// The time after a span from now.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crdt_sync::leaderless::QuorumReply;
 use crdt_sync::leaderless::coordinate::{ReadOptions, WriteOptions};
+use crdt_sync::wire::{Message, Quorum, Tombstones};
 use crdt_sync::{Action, Cell, Config, Event, ItemKey};
 
 use crate::cluster::{Cluster, notes, sloppy, sloppy_read};
@@ -16,11 +17,6 @@ fn forgetful(config: &mut Config) {
     config.timing.hint_lifetime = Duration::from_secs(10);
     config.timing.tombstone_horizon = Duration::from_secs(20);
     config.timing.compare_every = Duration::from_secs(5);
-}
-
-fn without_hints(config: &mut Config) {
-    forgetful(config);
-    config.limits.max_hints = 0;
 }
 
 fn is_live(cell: Option<&Cell>) -> bool {
@@ -61,15 +57,22 @@ fn a_deletion_on_two_and_an_old_value_on_the_third_read_as_not_found_and_are_rep
     assert!(is_deleted(&cluster, c, &note));
 }
 
-/// However old a deletion is, it is kept while one replica has not got it; then all forget it, once.
+/// However old a deletion is, it is kept while one replica has not got it. C objects to forgetting what it still holds
+/// alive, which has the two compared; then all forget it, once.
 #[test]
 fn a_deletion_is_forgotten_only_when_all_three_hold_it() {
-    let mut cluster = Cluster::with(3, without_hints);
+    let mut cluster = Cluster::with(3, |config| {
+        forgetful(config);
+        config.limits.max_hints = 0;
+        config.timing.compare_every = Duration::from_secs(24 * 60 * 60);
+    });
     let (note, [a, b, c]) = deleted_at_a_and_b(&mut cluster);
     cluster.pass(LONG);
     assert!(is_deleted(&cluster, a, &note) && is_deleted(&cluster, b, &note));
     assert!(is_live(cluster.engine(c).peek(&note)));
-    cluster.heal();
+    cluster.mend();
+    assert!(cluster.run_until(LONG, |cluster| is_deleted(cluster, c, &note)));
+    assert!(is_deleted(&cluster, a, &note) && is_deleted(&cluster, b, &note), "C objected until now");
     assert!(cluster.run_until(LONG, |cluster| is_forgotten(cluster, &[a, b, c], &note)));
     cluster.pass(LONG);
     assert_eq!(cluster.cell(b, &note, ReadOptions::ALL), None);
@@ -131,6 +134,45 @@ fn a_hint_from_before_a_forgotten_deletion_resurrects_nothing() {
         cluster.pass(Duration::from_secs(5));
     }
     assert!(is_forgotten(&cluster, &[a, b, c, d], &note));
+}
+
+/// A list that no honest node sends ends the connection, and nothing is forgotten.
+#[test]
+fn a_list_that_is_out_of_order_too_long_or_misplaced_is_refused() {
+    let mut cluster = Cluster::with(3, forgetful);
+    let (note, [a, b]) = cluster.cast(&notes());
+    cluster.write(a, &note, Action::Put("Hello".into()), WriteOptions::ALL);
+    cluster.write(a, &note, Action::Delete, WriteOptions::ALL);
+    let partition = (0..16).find(|partition| {
+        let documents = vec![(note.clone(), 1)];
+        !is_refused(&mut cluster, (a, b), *partition, documents)
+    });
+    let partition = partition.expect("the key is in one of them");
+    let twice = vec![(note.clone(), 1), (note.clone(), 1)];
+    assert!(is_refused(&mut cluster, (a, b), partition, twice));
+    let many = vec![(note.clone(), 1); 300];
+    assert!(is_refused(&mut cluster, (a, b), partition, many));
+    assert!(is_refused(&mut cluster, (a, b), 16, Vec::new()));
+    assert!(is_deleted(&cluster, b, &note), "and none of them had the digest of what is held");
+}
+
+/// Whether a node ends the connection when another tells it to forget these.
+fn is_refused(
+    cluster: &mut Cluster,
+    (from, to): (usize, usize),
+    partition: u16,
+    documents: Vec<(ItemKey, u128)>,
+) -> bool {
+    let before = cluster.count_events(is_violation);
+    let asked = Tombstones { request: 1, ring: 1, partition, forget: true, documents };
+    cluster.say(from, to, &Message::Quorum(Quorum::Tombstones(asked)));
+    cluster.cut(&[from], &[to]);
+    cluster.heal();
+    cluster.count_events(is_violation) > before
+}
+
+fn is_violation(_: usize, event: &Event) -> bool {
+    matches!(event, Event::Violation { .. })
 }
 
 /// A document that is written anew while its deletion is being forgotten stays.
