@@ -136,6 +136,18 @@ impl Cluster {
         self.deliver();
     }
 
+    /// How many records are on the disk of a node.
+    pub(crate) fn records(&self, node: usize) -> usize {
+        self.nodes[node].log.len()
+    }
+
+    /// Takes a node away and brings it back with a disk on which only so many records are left.
+    pub(crate) fn restore(&mut self, node: usize, records: usize) {
+        self.crash(node);
+        self.nodes[node].log.truncate(records);
+        self.start(node);
+    }
+
     /// Nothing passes between the two sides any more.
     pub(crate) fn cut(&mut self, one_side: &[usize], other_side: &[usize]) {
         for (one, other) in one_side.iter().flat_map(|one| other_side.iter().map(move |other| (*one, *other)))
