@@ -1,10 +1,10 @@
 //! Deleted documents: forgotten when all replicas hold the same deletion, and nothing older can come any more.
 //!
 //! What a document was is remembered for as long as somebody might still bring an older version of it. That can be a
-//! replica that missed the deletion, so all of them have to hold it, the very same one, which its digest says. Or it can
-//! be a hint, so the deletion has to be older than [`tombstone_horizon`](crate::Timing::tombstone_horizon), which is
-//! longer than hints live. Only owners of a partition are replicas; a fallback drops what it held for them when it keeps
-//! no hint of the partition any more.
+//! replica that missed the deletion, so all of them have to hold it, the very same one, which its digest says. Or it
+//! can be a hint, so the deletion has to be older than [`tombstone_horizon`](crate::Timing::tombstone_horizon), which
+//! is longer than hints live. Only owners of a partition are replicas; a fallback drops what it held for them when it
+//! keeps no hint of the partition any more.
 //!
 //! The first primary of a partition asks the others in two turns:
 //!
@@ -17,13 +17,13 @@
 //!
 //! It forgets them itself **last**, when all others said that they have. A node that holds nothing agrees: it forgot
 //! already, or never heard of the document, and then nothing that it may still hear of it is older than the deletion.
-//! So what was lost on the way is made up for by the next round, and what a read or a comparison brings back to one of
-//! the others meanwhile, from the asker or from one that was not told yet, is forgotten by it as well, for age counts at
-//! the asker alone. Only what such a repair carries across the very end of a round comes back for good, as a deletion
-//! and never as a document, and is forgotten one horizon later.
+//! So what was lost on the way is made up for by the next round. What a read or a comparison brings back to one of the
+//! others meanwhile, from the asker or from one that was not told yet, is forgotten by that round as well, for age
+//! counts at the asker alone. Only what such a repair carries across the very end of a round comes back for good, as a
+//! deletion and never as a document, and is forgotten one horizon later.
 //!
-//! A primary that is down therefore holds up forgetting in its partitions until it is back or taken out of the ring, and
-//! while the ring changes nothing is forgotten at all: new owners copy then, from some of the old ones.
+//! A primary that is down therefore holds up forgetting in its partitions until it is back or taken out of the ring.
+//! While the ring changes nothing is forgotten at all: new owners copy then, from some of the old ones.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;

@@ -55,8 +55,8 @@ pub enum QuorumReply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HintsReply {
-    /// Of what this node kept for others when it was asked nothing is left: the owners confirmed it; or it was handed on
-    /// to those that own the partition now, or dropped, as events said.
+    /// Of what this node kept for others when it was asked nothing is left: the owners confirmed it; or it was handed
+    /// on to those that own the partition now, or dropped, as events said.
     Delivered,
     /// The deadline has passed and something of it is left.
     StillWaiting {

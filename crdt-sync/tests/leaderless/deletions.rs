@@ -23,8 +23,8 @@ fn is_live(cell: Option<&Cell>) -> bool {
     matches!(cell, Some(Cell::Document(note)) if note.live_leaves().next().is_some())
 }
 
-fn is_deleted(cluster: &Cluster, node: usize, note: &ItemKey) -> bool {
-    cluster.engine(node).peek(note).is_some_and(|cell| !is_live(Some(cell)))
+fn is_deleted(cluster: &Cluster, at: usize, note: &ItemKey) -> bool {
+    cluster.engine(at).peek(note).is_some_and(|cell| !is_live(Some(cell)))
 }
 
 fn is_forgotten(cluster: &Cluster, nodes: &[usize], note: &ItemKey) -> bool {
@@ -108,7 +108,8 @@ fn nothing_is_forgotten_where_a_replica_takes_no_part() {
     assert!([a, b, c].iter().all(|node| is_deleted(&cluster, *node, &note)));
 }
 
-/// The word to forget reaches one and not the other. Who asked forgets last, so it asks again, whatever repairs did meanwhile.
+/// The word to forget reaches one and not the other. Who asked forgets last, so it asks again, whatever repairs did
+/// meanwhile.
 #[test]
 fn a_word_that_is_lost_is_said_again_and_the_deletion_does_not_come_back() {
     let mut cluster = Cluster::with(3, forgetful);

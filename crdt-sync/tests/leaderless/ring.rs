@@ -26,8 +26,9 @@ fn read_all(cluster: &mut Cluster, node: usize, text: &str) {
     }
 }
 
-/// Writes and reads, while all that the change takes happens in between, frame by frame, until a version of the ring has
-/// come to rest. Whatever was written at a quorum is read at a quorum later, maybe phases later and at another node.
+/// Writes and reads, while all that the change takes happens in between, frame by frame, until a version of the ring
+/// has come to rest. Whatever was written at a quorum is read at a quorum later, maybe phases later and at another
+/// node.
 fn live_through(cluster: &mut Cluster, nodes: &[usize], version: u64) {
     let items: Vec<ItemKey> = keys().collect();
     let mut last = vec![None; items.len()];
@@ -135,9 +136,9 @@ fn of_two_rival_changes_one_is_made_and_the_other_one_is_reported_as_lost() {
     cluster.change_ring(3, join(rivals[1]));
     live_through(&mut cluster, &[0, 1, 2, 3], 4);
     assert!(cluster.count_events(|_, event| matches!(event, Event::RingProposalLost { .. })) > 0);
-    let list = cluster.order(0, &keys().next().unwrap());
-    let lost = rivals.into_iter().find(|node| !list.contains(node)).expect("one of the two");
-    assert_eq!(list.len(), 5);
+    let ring = cluster.order(0, &keys().next().unwrap());
+    let lost = rivals.into_iter().find(|node| !ring.contains(node)).expect("one of the two");
+    assert_eq!(ring.len(), 5);
 
     cluster.change_ring(0, join(lost));
     live_through(&mut cluster, &[0, 1, 2, 3, 4, 5], 7);
