@@ -38,7 +38,10 @@ pub(super) fn answer(id: RequestId, request: Request, waits: &mut Waits, context
         }
         Request::InSession { token, request } => session::answer(id, &token, *request, waits, context),
         // Handled before, by the topology that has a use for it.
-        Request::QuorumWrite { .. } | Request::QuorumRead { .. } | Request::ChangeRing(_) => {
+        Request::QuorumWrite { .. }
+        | Request::QuorumRead { .. }
+        | Request::AwaitHints { .. }
+        | Request::ChangeRing(_) => {
             context.outbox.reply(id, Reply::OtherTopology, Lsn::ZERO);
         }
         Request::Retire { .. } => {}

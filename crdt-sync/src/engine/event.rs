@@ -115,7 +115,7 @@ pub enum Event {
         /// The partition.
         partition: u16,
     },
-    /// A node has what was kept for it, and that is deleted here.
+    /// A node has what was kept for it, or another one keeps it from now on, and it is deleted here.
     HintsDelivered {
         /// Whose hints.
         owner: NodeId,
@@ -125,6 +125,20 @@ pub enum Event {
     /// What was kept for nodes got too old and was dropped: it is found when trees are compared.
     HintsExpired {
         /// The owner of the first of them.
+        owner: NodeId,
+        /// How many.
+        hints: usize,
+    },
+    /// Hints for a node that is gone for good were dropped: the others hold what it missed.
+    HintsDiscarded {
+        /// Whose hints.
+        owner: NodeId,
+        /// How many.
+        hints: usize,
+    },
+    /// Hints for a node that gave up what they are about were passed on to those that hold it now.
+    HintsReassigned {
+        /// Whose hints.
         owner: NodeId,
         /// How many.
         hints: usize,
@@ -283,7 +297,8 @@ pub enum Event {
         /// The partition.
         partition: u16,
     },
-    /// Documents that every Active member knows to be deleted were forgotten; nothing of them is kept any more.
+    /// Documents that every Active member knows to be deleted, in a leaderless cluster every replica, were forgotten;
+    /// nothing of them is kept any more.
     DeletionsCollected {
         /// The partition.
         partition: u16,

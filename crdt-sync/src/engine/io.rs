@@ -11,7 +11,7 @@ use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
 use crate::leaderless::coordinate::{ReadOptions, WriteOptions};
-use crate::leaderless::{QuorumReply, RingReply};
+use crate::leaderless::{HintsReply, QuorumReply, RingReply};
 use crate::membership::RetireError;
 use crate::node::NodeId;
 use crate::placement::Change;
@@ -133,6 +133,12 @@ pub enum Request {
         /// Whom to wait for.
         options: ReadOptions,
     },
+    /// Waits until other nodes have what this node keeps for them now, in a leaderless cluster: before it is taken down
+    /// for long, say. What comes later is not waited for. So many may wait at a time; more are told to come back.
+    AwaitHints {
+        /// When to give up.
+        deadline: Instant,
+    },
     /// Changes who holds what, for an administrator of a leaderless cluster. Answered when the change has begun.
     ChangeRing(Change),
     /// Another request, within a [session](crate::SessionToken) of the client. A read or a scan is answered once this
@@ -201,6 +207,8 @@ pub enum Reply {
     Quorum(QuorumReply),
     /// The answer to a change of the ring.
     Ring(RingReply),
+    /// What became of what was kept for other nodes.
+    Hints(HintsReply),
     /// The token of a request in a session was refused; nothing was done.
     TokenRefused(TokenError),
     /// The key lies outside the scope of this partial replica, or part of the collection does and the scan is one of a

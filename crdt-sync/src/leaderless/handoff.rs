@@ -24,9 +24,17 @@ pub(super) struct Handoff {
 struct Batch {
     sent: Instant,
     /// By the number of the message: which hint, and up to which record it was sent.
-    waiting: BTreeMap<u64, (ItemKey, Lsn)>,
+    waiting: BTreeMap<u64, OnItsWay>,
     /// Those that were confirmed: they are deleted together.
     delivered: Vec<(ItemKey, Lsn)>,
+}
+
+/// A hint that was sent.
+#[derive(Debug)]
+struct OnItsWay {
+    /// To whom: the owner, or a node that keeps it from here on.
+    to: NodeId,
+    hint: (ItemKey, Lsn),
 }
 
 impl Handoff {
@@ -37,7 +45,8 @@ impl Handoff {
 }
 
 impl Leaderless {
-    /// Sends a node the next hints that are kept for it, if none are on their way.
+    /// Sends a node the next hints that are kept for it, if none are on their way. A node that is about to leave hands
+    /// on those for one that cannot be reached to others, who keep them from here on.
     pub(super) fn hand_off_to(&mut self, owner: NodeId, context: &mut Context<'_>) {
         let (now, patience) = (context.now.instant, self.config.handoff_patience);
         if let Some(batch) = self.handoff.batches.get(&owner) {
@@ -47,17 +56,23 @@ impl Leaderless {
             // What was confirmed is deleted; the rest has another turn.
             self.conclude_batch(owner, context);
         }
-        if !self.peers.contains_key(&owner) || self.placement.version() == 0 {
+        let ring = self.placement.version();
+        if ring == 0 || !(self.peers.contains_key(&owner) || self.is_leaving()) {
             return;
         }
-        let ring = self.placement.version();
+        // Also of what was kept before a restart; and here none is let through that has to wait for its turn to go.
+        Self::expire_hints(context);
+        let (wall, lifetime) = (context.now.wall, context.replica.config.timing.hint_lifetime);
+        let mut due = context.replica.hints_for(owner, self.config.handoff_batch);
+        due.retain(|hint| hint.oldest.saturating_add(lifetime) > wall);
         let mut waiting = BTreeMap::new();
-        for hint in context.replica.hints_for(owner, self.config.handoff_batch) {
+        for hint in due {
+            let Some((to, in_place_of)) = self.addressee(owner, hint.delta.partition, now) else { continue };
             let request = self.operations.number();
             let item = ItemKey { collection: hint.delta.collection, key: hint.delta.key.clone() };
-            let mutate = Mutate { request, ring, in_place_of: None, told: hint.delta };
-            if self.tell(owner, Quorum::Mutate(mutate), hint.up_to, context) {
-                waiting.insert(request, (item, hint.up_to));
+            let mutate = Mutate { request, ring, in_place_of, told: hint.delta };
+            if self.tell(to, Quorum::Mutate(mutate), hint.up_to, context) {
+                waiting.insert(request, OnItsWay { to, hint: (item, hint.up_to) });
             }
         }
         if !waiting.is_empty() {
@@ -65,16 +80,27 @@ impl Leaderless {
         }
     }
 
-    /// The owner has a hint durably, or does not take it.
+    /// Who gets a hint, and in whose place.
+    fn addressee(&self, owner: NodeId, partition: u16, now: Instant) -> Option<(NodeId, Option<NodeId>)> {
+        if self.peers.contains_key(&owner) {
+            return Some((owner, None));
+        }
+        self.stand_in(owner, partition, now).map(|node| (node, Some(owner)))
+    }
+
+    /// Whoever was sent a hint has it durably, or does not take it.
     pub(super) fn on_handed_over(
         &mut self,
-        owner: NodeId,
+        peer: NodeId,
         request: u64,
         refused: Option<Refusal>,
         context: &mut Context<'_>,
     ) {
-        let Some(batch) = self.handoff.batches.get_mut(&owner) else { return };
-        let Some(hint) = batch.waiting.remove(&request) else { return };
+        let is_it = |batch: &Batch| batch.waiting.get(&request).is_some_and(|sent| sent.to == peer);
+        let Some((&owner, batch)) = self.handoff.batches.iter_mut().find(|(_, batch)| is_it(batch)) else {
+            return;
+        };
+        let Some(OnItsWay { hint, .. }) = batch.waiting.remove(&request) else { return };
         if refused.is_none() {
             batch.delivered.push(hint);
         }
@@ -94,6 +120,7 @@ impl Leaderless {
             context
                 .outbox
                 .event_after(Event::HintsDelivered { owner, hints }, context.replica.journal.last());
+            self.answer_barriers(context);
         }
     }
 

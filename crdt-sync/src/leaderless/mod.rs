@@ -18,12 +18,18 @@
 //! | `serve` | answering other coordinators |
 //! | `found` | what a read compares and unites |
 //! | `handoff` | bringing hints home |
+//! | `barrier` | waiting until hints are home |
+//! | `departures` | hints when nodes leave |
+//! | `forgetting` | deleted documents, forgotten when all replicas hold the deletion |
 //! | `ring` | the ring: telling it, changing it, moving data |
 //! | `anti_entropy` | comparing partitions with their other owners |
 
 mod anti_entropy;
+mod barrier;
 mod config;
 pub mod coordinate;
+mod departures;
+mod forgetting;
 mod found;
 mod handoff;
 mod operations;
@@ -41,7 +47,7 @@ use crdt_core::ReplicaId;
 use replication_log::Lsn;
 
 pub use config::LeaderlessConfig;
-pub use reply::{QuorumReply, RingReply};
+pub use reply::{HintsReply, QuorumReply, RingReply};
 
 use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Request, RequestId, Topology};
 use crate::membership::HoldsBack;
@@ -54,7 +60,10 @@ use crate::scope::Scope;
 use crate::time::Instant;
 use crate::wire::{MergedState, Message, Quorum};
 use anti_entropy::AntiEntropy;
+use barrier::Barriers;
 use coordinate::Repairs;
+use departures::Departures;
+use forgetting::Forgetting;
 use handoff::Handoff;
 use operations::Operations;
 use ring::Copying;
@@ -72,6 +81,9 @@ pub(crate) struct Leaderless {
     repairs: Repairs<NodeId>,
     anti_entropy: AntiEntropy,
     copying: Copying,
+    departures: Departures,
+    barriers: Barriers,
+    forgetting: Forgetting,
     config: LeaderlessConfig,
     next_heartbeat: Instant,
 }
@@ -93,6 +105,9 @@ impl Leaderless {
             repairs: Repairs::new(config.repairs),
             anti_entropy: AntiEntropy::new(now, replica),
             copying: Copying::default(),
+            departures: Departures::default(),
+            barriers: Barriers::default(),
+            forgetting: Forgetting::default(),
             config: config.clone(),
             next_heartbeat: now + replica.config.timing.heartbeat,
         }
@@ -128,6 +143,7 @@ impl Topology for Leaderless {
         context.outbox.event(Event::PeerDown { node });
         self.detector.link_lost(node);
         self.handoff.lost(node);
+        self.forgetting.lost(node);
         self.anti_entropy.peer_down(node, context);
         self.lose(node, context);
     }
@@ -161,6 +177,11 @@ impl Topology for Leaderless {
                 self.on_layout(peer, &layout, context);
                 Ok(())
             }
+            Message::Quorum(Quorum::Tombstones(asked)) => self.on_tombstones(peer, &asked, context),
+            Message::Quorum(Quorum::TombstonesHeld { request, objections }) => {
+                self.on_tombstones_held(peer, request, objections, context);
+                Ok(())
+            }
             Message::Session(session) => {
                 self.anti_entropy.message(peer, session, context)?;
                 self.take_synced(context);
@@ -184,11 +205,13 @@ impl Topology for Leaderless {
         self.tick(context);
         self.anti_entropy.timer(context);
         self.take_synced(context);
+        self.answer_barriers(context);
         if context.now.instant < self.next_heartbeat {
             return false;
         }
         self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
         Self::expire_hints(context);
+        self.follow_departures(context);
         let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
         for node in nodes {
             // Also a sign of life.
@@ -197,12 +220,15 @@ impl Topology for Leaderless {
         }
         self.compare_what_was_missed(context);
         self.tend_ring(context);
+        self.answer_barriers(context);
+        self.forget_old_deletions(context);
         true
     }
 
     fn next_timer(&self) -> Instant {
         let regular = self.next_heartbeat.min(self.anti_entropy.next_timer());
-        self.operations.next_deadline().map_or(regular, |at| at.min(regular))
+        let waiting = self.operations.next_deadline().into_iter().chain(self.barriers.next_deadline());
+        waiting.fold(regular, Instant::min)
     }
 
     fn evicted(&mut self, _: &mut Context<'_>) {}

@@ -9,7 +9,7 @@ use super::coordinate::{ReadOp, WriteAction, WriteOp, WriteOptions};
 use super::found::KeyAnswer;
 use crate::engine::RequestId;
 use crate::node::NodeId;
-use crate::replica::{ItemKey, Write, Written};
+use crate::replica::{ItemKey, Replica, Write, Written};
 use crate::time::Instant;
 use crate::wire::MergedState;
 
@@ -151,6 +151,15 @@ impl Operations {
         if let Some(reading) = self.reads.get_mut(&number) {
             reading.op.unreachable(node, now);
         }
+    }
+
+    /// Whether one of them rests on what this node holds of a partition.
+    pub(super) fn concern(&self, partition: u16, replica: &Replica) -> bool {
+        let writes = |writing: &Writing| {
+            writing.minted.as_ref().is_some_and(|(_, told, _)| told.partition == partition)
+        };
+        let reads = |item: &ItemKey| replica.partition_of(item.collection, &item.key) == partition;
+        self.writes.values().any(writes) || self.reads.values().any(|reading| reads(&reading.item))
     }
 
     fn waiting_for(&self, number: u64) -> Vec<NodeId> {

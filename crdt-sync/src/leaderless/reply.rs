@@ -5,6 +5,7 @@ use crate::cell::Cell;
 use crate::node::NodeId;
 use crate::placement::ChangeError;
 use crate::replica::{RunError, Written};
+use crate::time::WallTime;
 
 /// The answer to a read or a write that several nodes took part in.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,24 @@ pub enum QuorumReply {
     NoRing,
     /// What was asked for cannot be read: the collection is not declared.
     Unreadable(RunError),
+}
+
+/// The answer to [`Request::AwaitHints`](crate::Request::AwaitHints).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HintsReply {
+    /// Of what this node kept for others when it was asked nothing is left: the owners confirmed it; or it was handed
+    /// on to those that own the partition now, or dropped, as events said.
+    Delivered,
+    /// The deadline has passed and something of it is left.
+    StillWaiting {
+        /// How many hints are kept now, later ones included.
+        count: usize,
+        /// How many bytes they take up at most.
+        bytes: usize,
+        /// When the oldest write in them was kept.
+        oldest: WallTime,
+    },
 }
 
 /// The answer to a change of the ring.

@@ -44,6 +44,10 @@ impl Leaderless {
                 self.on_plain_write(id, writes, context);
                 None
             }
+            Request::AwaitHints { deadline } => {
+                self.await_hints(id, deadline, context);
+                None
+            }
             Request::ChangeRing(change) => {
                 self.on_change(id, &change, context);
                 None
@@ -58,9 +62,9 @@ impl Leaderless {
     }
 
     /// Why nothing can be begun now.
-    fn refusal(&self, context: &Context<'_>) -> Option<Reply> {
+    pub(super) fn refusal(&self, context: &Context<'_>) -> Option<Reply> {
         let limit = context.replica.config.limits.max_waiting;
-        if self.operations.len() + context.outbox.waiting() >= limit {
+        if self.operations.len() + self.barriers.len() + context.outbox.waiting() >= limit {
             return Some(Reply::Overloaded);
         }
         let known = self.placement.version() > 0;
@@ -146,7 +150,8 @@ impl Leaderless {
         }
         let mut list = self.placement.preference_list(partition);
         list.find(|node| {
-            let may = fallbacks == Fallbacks::Sloppy || self.placement.holds(*node, partition);
+            let stands_in = fallbacks == Fallbacks::Sloppy && !(*node == me && self.is_leaving());
+            let may = stands_in || self.placement.holds(*node, partition);
             may && self.is_live(*node, now)
         })
     }

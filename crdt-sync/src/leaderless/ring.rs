@@ -38,9 +38,6 @@ impl Leaderless {
         if let Some(Lost::Proposal { by }) = learned.lost {
             context.outbox.event(Event::RingProposalLost { by });
         }
-        for node in learned.fenced {
-            let _ = context.replica.discard_hints(node);
-        }
         if learned.changed {
             self.write_layout(context);
         } else if self.placement.layout() != layout {
@@ -68,16 +65,24 @@ impl Leaderless {
         if self.placement.version() == 0 {
             return;
         }
-        let mut changed = self.placement.acknowledge(self.operations.oldest_generation());
+        let mut changed = self.acknowledge(context);
         while self.placement.advance() {
             changed = true;
-            changed |= self.placement.acknowledge(self.operations.oldest_generation());
+            changed |= self.acknowledge(context);
         }
         if changed {
             self.write_layout(context);
         }
+        self.discard_hints_of_the_dead(context);
         self.follow_ring(context);
         self.drop_what_moved_away(context);
+    }
+
+    /// Lives by the ring that is known, if it does. A node that leaves goes on to take part until it has handed on all
+    /// that it keeps for others: afterwards nobody would listen to it.
+    fn acknowledge(&mut self, context: &Context<'_>) -> bool {
+        let keeps_hints = self.is_leaving() && context.replica.hints_size().0 > 0;
+        !keeps_hints && self.placement.acknowledge(self.operations.oldest_generation())
     }
 
     /// Compares with whom the ring says, and copies what this node gains by it.
@@ -127,22 +132,32 @@ impl Leaderless {
     }
 
     /// Has compared soon what hints would have brought that found no room, or got too old.
-    pub(super) fn compare_what_was_missed(&mut self, context: &Context<'_>) {
-        for (owner, partition) in context.replica.missed_hints() {
-            self.anti_entropy.mark(partition, owner, context.now.instant);
+    pub(super) fn compare_what_was_missed(&mut self, context: &mut Context<'_>) {
+        let me = self.placement.me();
+        let missed: Vec<(NodeId, u16)> = context.replica.missed_hints().collect();
+        for (owner, partition) in missed {
+            let both = self.placement.holds(me, partition) && self.placement.holds(owner, partition);
+            if both {
+                self.anti_entropy.mark(partition, owner, context.now.instant);
+            } else if self.is_at_rest() {
+                // Only owners compare; they do so among themselves.
+                let _ = context.replica.hints_made_good(owner, partition);
+            }
         }
     }
 
     /// Gives up partitions that others hold now, and those that were held for others until these had them.
     fn drop_what_moved_away(&mut self, context: &mut Context<'_>) {
-        if context.replica.hints_size().0 > 0 || self.operations.len() > 0 {
-            return;
-        }
         let me = self.placement.me();
         let replica = &context.replica;
         let is_full = |number: &u16| replica.partition(*number).cells.len() > 0;
-        let moved = |number: &u16| !self.placement.holds(me, *number) && self.placement.may_drop(me, *number);
-        let dropped: Vec<u16> = (0..replica.config.partitions).filter(is_full).filter(moved).collect();
+        let moved = |number: &u16| {
+            let holds = self.placement.holds(me, *number);
+            !holds && !replica.has_hints_of(*number) && self.placement.may_drop(me, *number)
+        };
+        let is_idle = |number: &u16| !self.operations.concern(*number, replica);
+        let full = (0..replica.config.partitions).filter(is_full);
+        let dropped: Vec<u16> = full.filter(moved).filter(is_idle).collect();
         for partition in dropped {
             if context.replica.drop_partition(partition).is_ok() {
                 context.outbox.event(Event::PartitionDropped { partition });

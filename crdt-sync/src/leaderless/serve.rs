@@ -123,8 +123,12 @@ impl Leaderless {
         in_place_of: Option<NodeId>,
         context: &mut Context<'_>,
     ) -> Result<Lsn, Untaken> {
+        let owner = in_place_of.filter(|owner| *owner != self.placement.me());
+        if owner.is_some() && self.is_leaving() {
+            return Err(Untaken::Refused(Refusal::NotAReplica));
+        }
         let taken = super::take_in(told, context)?;
-        let Some(owner) = in_place_of.filter(|owner| *owner != self.placement.me()) else { return Ok(taken) };
+        let Some(owner) = owner else { return Ok(taken) };
         if let Ok(kept) = context.replica.keep_hint(owner, told, context.now.wall) {
             Ok(taken.max(kept))
         } else {
@@ -134,7 +138,7 @@ impl Leaderless {
     }
 
     /// Why a request is not carried out here.
-    fn objection_to(
+    pub(super) fn objection_to(
         &mut self,
         peer: NodeId,
         ring: u64,
@@ -143,8 +147,11 @@ impl Leaderless {
         context: &mut Context<'_>,
     ) -> Option<Refusal> {
         let refused = self.admission_of(peer, ring, context);
-        let holds = self.placement.holds(self.placement.me(), partition);
-        refused.or_else(|| (!holds && in_place_of.is_none()).then_some(Refusal::NotAReplica))
+        let may = match in_place_of {
+            Some(_) => !self.is_leaving(),
+            None => self.placement.holds(self.placement.me(), partition),
+        };
+        refused.or_else(|| (!may).then_some(Refusal::NotAReplica))
     }
 
     /// Whether the rings of both sides are close enough; whoever is behind is told.
@@ -237,7 +244,7 @@ impl From<RunError> for Untaken {
 }
 
 /// A state is the work of all who wrote to its key: whoever brings it must be allowed to write there.
-fn may_write(
+pub(super) fn may_write(
     peer: NodeId,
     collection: crate::collection::CollectionId,
     key: &[u8],

@@ -195,6 +195,10 @@ impl Leaderless {
         if owner == self.placement.me() {
             return;
         }
+        if self.is_leaving() {
+            let partition = told.partition;
+            return context.outbox.event(Event::HintRefused { owner, partition });
+        }
         if let Err(HintError::Full { .. }) = context.replica.keep_hint(owner, told, context.now.wall) {
             context.outbox.event(Event::HintRefused { owner, partition: told.partition });
         }

@@ -153,7 +153,7 @@ impl Counters {
             | Request::Scan { .. }
             | Request::QuorumRead { .. } => self.read_requests += 1,
             // An administrator's.
-            Request::Retire { .. } | Request::ChangeRing(_) => {}
+            Request::Retire { .. } | Request::AwaitHints { .. } | Request::ChangeRing(_) => {}
             Request::InSession { request, .. } => {
                 self.session_requests += 1;
                 // Not one in another: it is refused, and could be nested deeply.
@@ -191,6 +191,7 @@ impl Counters {
             Event::SessionAborted { .. } => self.merkle_sessions_aborted += 1,
             Event::SessionFinished { report, .. } => self.count_session(report),
             Event::StateTooLarge { .. } => self.refuse("state_too_large"),
+            Event::HintRefused { .. } => self.refuse("hint"),
             Event::ForkedReplica { .. } => self.forks += 1,
             Event::IdentityRenewed { .. } => self.identities_renewed += 1,
             _ => {}

@@ -11,7 +11,6 @@ mod by_key;
 mod cells;
 mod collected;
 mod conflicts;
-#[cfg_attr(not(test), expect(dead_code, reason = "leaderless clusters forget no deletions yet"))]
 mod deletions;
 mod draft;
 mod dropped;
@@ -19,10 +18,6 @@ mod excerpt;
 mod fork;
 #[cfg(test)]
 mod fork_tests;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "nobody leaves a leaderless cluster with hints to be moved yet")
-)]
 mod hints;
 mod journal;
 #[cfg(test)]
@@ -63,8 +58,8 @@ pub use draft::{Action, Write, WriteError, Written};
 pub(crate) use fork::Divided;
 #[cfg(test)]
 pub(crate) use hints::HeldHint;
-pub(crate) use hints::HintError;
 use hints::Hints;
+pub(crate) use hints::{HintError, SyncPoint};
 pub(crate) use journal::{Journal, JournalRecord};
 use layout::NotedLayout;
 pub(crate) use partition::{MergeOutcome, Partition};
@@ -127,7 +122,8 @@ pub struct Config {
     /// two nodes, that is one event for every key.
     pub tell_lost_writes: bool,
     /// Whether documents that are deleted, and known by all members to be, are forgotten in the end. Every node may
-    /// decide for itself; what one has forgotten is not brought back by the others, who forget it with it.
+    /// decide for itself; what one has forgotten is not brought back by the others, who forget it with it. In a
+    /// leaderless cluster nothing is forgotten unless all replicas of it do so.
     pub collects_deletions: bool,
     /// What this node holds: everything, or the part that it names. The same for life.
     pub scope: Scope,

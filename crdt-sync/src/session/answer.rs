@@ -47,6 +47,7 @@ pub(crate) fn answer(
         | Request::Retire { .. }
         | Request::QuorumWrite { .. }
         | Request::QuorumRead { .. }
+        | Request::AwaitHints { .. }
         | Request::ChangeRing(_) => Err(TokenError::Nested),
     });
     refuse_if(answered, id, context);

@@ -11,6 +11,8 @@ mod frame;
 mod message;
 mod quorum;
 #[cfg(test)]
+mod quorum_samples;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use excerpt::sequenced;
@@ -21,4 +23,4 @@ pub use message::{
     Farewell, Frontier, Greeting, ItemState, Members, Message, OriginStatus, Rows, Run, Session, SessionStep,
     Standing, StatesPart,
 };
-pub use quorum::{Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Unminted};
+pub use quorum::{Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Tombstones, Unminted};

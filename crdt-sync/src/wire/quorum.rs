@@ -42,6 +42,16 @@ pub enum Quorum {
     },
     /// What the sender knows of the ring.
     Layout(Box<Layout>),
+    /// Are these the deletions that you hold, too? Or: forget them.
+    Tombstones(Tombstones),
+    /// What the receiver of that says.
+    TombstonesHeld {
+        /// The number of the request.
+        request: u64,
+        /// The places of those documents of which the node holds something else than that deletion, or still does;
+        /// `None` when it takes no part.
+        objections: Option<Vec<u32>>,
+    },
 }
 
 /// A write to be carried out by another node.
@@ -101,6 +111,21 @@ pub struct Fetch {
     pub item: ItemKey,
     /// The digest or the state.
     pub wanted: Wanted,
+}
+
+/// Deleted documents of one partition, to be forgotten together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstones {
+    /// The number of the request.
+    pub request: u64,
+    /// The version of the sender's ring.
+    pub ring: u64,
+    /// The partition.
+    pub partition: u16,
+    /// Whether to forget them. The sender was told by all replicas that they hold the same.
+    pub forget: bool,
+    /// The documents, ascending, and the digests of their states.
+    pub documents: Vec<(ItemKey, u128)>,
 }
 
 /// What is held under a key.

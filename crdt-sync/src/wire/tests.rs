@@ -121,6 +121,7 @@ fn samples() -> Vec<Message> {
     let pieces = vec![Piece::Skipped { count: 3, chain }, Piece::Entry("entry".into())];
     samples.push(Message::Excerpt(Excerpt { partition: 0, origin: origin(), after, pieces, chain }));
     samples.push(Message::Session(Session { partition: 0, id: 3, step: SessionStep::Ask }));
+    samples.extend(quorum_samples::quorum_samples(origin()));
     samples
 }
 

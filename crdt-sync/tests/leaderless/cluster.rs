@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crdt_sync::leaderless::coordinate::{Fallbacks, ReadOptions, WriteOptions};
-use crdt_sync::leaderless::{LeaderlessConfig, QuorumReply};
-use crdt_sync::placement::{Layout, Member, Shape};
+use crdt_sync::leaderless::{LeaderlessConfig, QuorumReply, RingReply};
+use crdt_sync::placement::{Change, Layout, Member, Phase, Shape};
 use crdt_sync::time::{Instant, Now, WallTime};
+use crdt_sync::wire::{self, Message};
 use crdt_sync::{
     Action, Cell, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId, Output,
-    Replication, Reply, Request, RequestId, Write,
+    Replication, Reply, Request, RequestId, Strategy, Write,
 };
 use replication_log::Lsn;
 
@@ -56,6 +57,10 @@ pub(crate) fn lists() -> Collection {
 
 pub(crate) fn counts() -> Collection {
     Collection::counters("counts")
+}
+
+pub(crate) fn notes() -> Collection {
+    Collection::documents("notes", Strategy::Keep)
 }
 
 pub(crate) fn id_of(node: usize) -> NodeId {
@@ -110,6 +115,7 @@ impl Cluster {
             titles(),
             lists(),
             counts(),
+            notes(),
         ]);
         config.partitions = 16;
         config.leaf_bits = 8;
@@ -130,14 +136,16 @@ impl Cluster {
         self.deliver();
     }
 
-    /// What a node's disk holds.
-    pub(crate) fn backup(&self, node: usize) -> Vec<(Lsn, Vec<u8>)> {
-        self.nodes[node].log.clone()
+    /// How many records are on the disk of a node.
+    pub(crate) fn records(&self, node: usize) -> usize {
+        self.nodes[node].log.len()
     }
 
-    /// Puts a backup in the place of a node that is down.
-    pub(crate) fn restore(&mut self, node: usize, backup: Vec<(Lsn, Vec<u8>)>) {
-        self.nodes[node].log = backup;
+    /// Takes a node away and brings it back with a disk on which only so many records are left.
+    pub(crate) fn restore(&mut self, node: usize, records: usize) {
+        self.crash(node);
+        self.nodes[node].log.truncate(records);
+        self.start(node);
     }
 
     /// Nothing passes between the two sides any more.
@@ -153,10 +161,15 @@ impl Cluster {
 
     /// Everybody sees everybody again.
     pub(crate) fn heal(&mut self) {
+        self.mend();
+        self.deliver();
+    }
+
+    /// The same, and nothing is delivered yet.
+    pub(crate) fn mend(&mut self) {
         for (one, other) in std::mem::take(&mut self.cuts) {
             self.connect(one, other);
         }
-        self.deliver();
     }
 
     pub(crate) fn is_up(&self, node: usize) -> bool {
@@ -209,7 +222,7 @@ impl Cluster {
     }
 
     pub(crate) fn read(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> QuorumReply {
-        let id = self.request(node, Request::QuorumRead { item: item.clone(), options });
+        let id = self.ask_to_read(node, item, options);
         self.reply_to(id)
     }
 
@@ -223,6 +236,33 @@ impl Cluster {
 
     pub(crate) fn text(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> Option<String> {
         text_of(self.cell(node, item, options).as_ref())
+    }
+
+    /// Begins a write on top of what a read finds.
+    pub(crate) fn ask_to_write_on_top(&mut self, node: usize, item: &ItemKey, action: Action) -> u64 {
+        let write = Write { collection: item.collection, key: item.key.clone(), action };
+        let (options, read_first) = (WriteOptions::QUORUM, Some(ReadOptions::QUORUM));
+        self.request(node, Request::QuorumWrite { write, options, read_first })
+    }
+
+    /// Has an administrator change the ring at a node. It must begin; nothing else is delivered yet.
+    pub(crate) fn change_ring(&mut self, node: usize, change: Change) {
+        let id = self.request(node, Request::ChangeRing(change));
+        let reply = self.replies.remove(&id);
+        assert!(matches!(reply, Some(Reply::Ring(RingReply::Begun { .. }))), "{reply:?}");
+    }
+
+    /// Whether all of these nodes know that a version of the ring is the last one, with nothing under way.
+    pub(crate) fn is_stable(&self, nodes: &[usize], version: u64) -> bool {
+        nodes.iter().all(|node| {
+            let progress = self.engine(*node).ring_progress().expect("there is a ring");
+            progress.phase == Phase::Stable && progress.version == version
+        })
+    }
+
+    /// How often a node said something.
+    pub(crate) fn count_events(&self, is_it: impl Fn(usize, &Event) -> bool) -> usize {
+        self.events.iter().filter(|(node, event)| is_it(*node, event)).count()
     }
 
     /// What a node itself holds.
@@ -274,6 +314,53 @@ impl Cluster {
                 self.handle(to, Input::Frame { link: far, bytes });
             }
         }
+    }
+
+    /// Lets everything happen, frame by frame, until something is so. Says whether it came to that within the span.
+    pub(crate) fn run_until(&mut self, span: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        let end = self.micros + u64::try_from(span.as_micros()).unwrap();
+        loop {
+            while let Some((link, bytes)) = self.frames.pop_front() {
+                if let Some(End { to, far, .. }) = self.links.get(&link).copied() {
+                    self.handle(to, Input::Frame { link: far, bytes });
+                }
+                if is_so(self) {
+                    return true;
+                }
+            }
+            if self.micros >= end {
+                return false;
+            }
+            self.micros += 50_000;
+            (0..self.nodes.len()).for_each(|node| self.handle(node, Input::Timer));
+        }
+    }
+
+    /// The answer as soon as it is there, with everything that follows from it, and from other things, still to come.
+    pub(crate) fn early_reply_to(&mut self, id: u64) -> QuorumReply {
+        assert!(self.run_until(Duration::from_secs(60), |cluster| cluster.replies.contains_key(&id)));
+        match self.replies.remove(&id) {
+            Some(Reply::Quorum(reply)) => reply,
+            other => panic!("another kind of answer: {other:?}"),
+        }
+    }
+
+    /// Begins a read, and delivers nothing.
+    pub(crate) fn ask_to_read(&mut self, node: usize, item: &ItemKey, options: ReadOptions) -> u64 {
+        self.request(node, Request::QuorumRead { item: item.clone(), options })
+    }
+
+    /// Has a node hear a message as if another one had said it.
+    pub(crate) fn say(&mut self, from: usize, to: usize, message: &Message) {
+        let mut ends = self.links.values();
+        let link = ends.find(|end| (end.from, end.to) == (from, to)).expect("the two are connected").far;
+        self.handle(to, Input::Frame { link, bytes: wire::encode(message) });
+        self.deliver();
+    }
+
+    /// The time after a span from now.
+    pub(crate) fn after(&self, span: Duration) -> Instant {
+        self.now().instant + span
     }
 
     fn now(&self) -> Now {

@@ -108,12 +108,10 @@ fn a_late_hint_resurrects_nothing() {
 fn a_restored_backup_that_writes_at_once_takes_nothing_of_what_it_wrote_before() {
     let mut cluster = Cluster::of(3);
     let (list, [a, b, c]) = cluster.cast(&lists());
-    let backup = cluster.backup(a);
+    let backup = cluster.records(a);
     cluster.write(a, &list, Action::Add("milk".into()), WriteOptions::ALL);
-    cluster.crash(a);
-    cluster.restore(a, backup);
     cluster.cut(&[a], &[b, c]);
-    cluster.start(a);
+    cluster.restore(a, backup);
     cluster.write(a, &list, Action::Add("bread".into()), sloppy(WriteOptions::ONE));
     cluster.heal();
     cluster.pass(Duration::from_secs(2));

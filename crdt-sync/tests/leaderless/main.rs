@@ -4,7 +4,11 @@
 #![allow(clippy::many_single_char_names, reason = "the theory calls its nodes A to E")]
 
 mod cluster;
+mod deletions;
+mod departures;
 mod handoff;
+mod limits;
+mod on_top;
 mod quorums;
 mod repair;
 mod ring;

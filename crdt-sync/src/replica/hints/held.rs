@@ -29,8 +29,9 @@ pub(crate) struct Hints {
     count: usize,
     bytes: usize,
     turns: u64,
+    /// How many there are of each partition.
+    by_partition: BTreeMap<u16, usize>,
     pub(super) missed: BTreeSet<(NodeId, u16)>,
-    pub(super) refused: u64,
 }
 
 /// The hints for one node.
@@ -181,6 +182,7 @@ impl Hints {
         hint.turn = self.turns;
         self.count += 1;
         self.bytes += hint.bytes;
+        *self.by_partition.entry(hint.partition).or_default() += 1;
         let owner = self.owners.entry(owner).or_default();
         let item = hint.told.item.clone();
         owner.bytes += hint.bytes;
@@ -219,6 +221,7 @@ impl Hints {
         }
         self.count -= 1;
         self.bytes -= hint.bytes;
+        self.one_less(hint.partition);
         Some(true)
     }
 
@@ -227,8 +230,29 @@ impl Hints {
         if let Some(owner) = self.owners.remove(&owner) {
             self.count -= owner.hints.len();
             self.bytes -= owner.bytes;
+            owner.hints.values().for_each(|hint| self.one_less(hint.partition));
         }
         self.missed.retain(|(other, _)| *other != owner);
+    }
+
+    fn one_less(&mut self, partition: u16) {
+        if let Some(count) = self.by_partition.get_mut(&partition) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_partition.remove(&partition);
+            }
+        }
+    }
+
+    /// Whether there are any for keys of a partition, whoever missed them.
+    pub(super) fn has_of(&self, partition: u16) -> bool {
+        self.by_partition.contains_key(&partition)
+    }
+
+    /// The hints for a node that holds their partitions no more, the first `limit` of them. O(hints of the node).
+    pub(super) fn misplaced(&self, owner: NodeId, holds: impl Fn(u16) -> bool, limit: usize) -> Vec<&Hint> {
+        let hints = self.owners.get(&owner).into_iter().flat_map(|owner| owner.hints.values());
+        hints.filter(|hint| !holds(hint.partition)).take(limit).collect()
     }
 
     /// The hints whose turn it is, until they have so many bytes; at least one if there is any. Their next turn is

@@ -129,9 +129,9 @@ pub(crate) struct Pending {
 pub(crate) struct Reassigned {
     /// How many hints were taken from the owner.
     pub(crate) moved: usize,
-    /// Nodes that now own a partition and for which no hint could be kept.
+    /// Nodes that now own a partition and for which a hint could not be kept.
     pub(crate) refused: Vec<(NodeId, ItemKey, HintError)>,
-    /// Whether all hints of the owner are gone.
+    /// Whether none was left to be moved.
     pub(crate) complete: bool,
 }
 
@@ -165,7 +165,6 @@ impl Replica {
         }
         let told = self.admit(delta)?;
         if let Err(limit) = self.hints.check_room(owner, &told, &self.config.limits) {
-            self.hints.refused += 1;
             self.mark_missed(owner, delta.partition);
             return Err(HintError::Full { owner, limit });
         }
@@ -253,41 +252,51 @@ impl Replica {
         pending
     }
 
-    /// A node leaves: its hints go to the nodes that now are the primaries of their partitions, about `bytes` at a
-    /// time. What this node itself should have is merged.
+    /// A node gave up partitions: its hints of those go to the nodes that now are their primaries, `limit` of them at a
+    /// time. What this node itself should have is merged. A hint that not all of them could be given stays as it is.
+    /// O(hints of the node).
     pub(crate) fn reassign_hints(
         &mut self,
         owner: NodeId,
-        bytes: usize,
+        limit: usize,
+        holds: impl Fn(u16) -> bool,
         primaries: impl Fn(u16) -> Vec<NodeId>,
         wall: WallTime,
     ) -> Reassigned {
         let due: Vec<_> = self
             .hints
-            .take_turns(owner, bytes)
+            .misplaced(owner, holds, limit)
             .into_iter()
             .map(|hint| {
                 let delta = hint.told.merged_state(hint.partition);
                 (hint.told.item.clone(), hint.last, (hint.oldest, hint.newest), delta)
             })
             .collect();
-        let mut reassigned = Reassigned { moved: due.len(), ..Reassigned::default() };
-        for (item, _, times, delta) in &due {
+        let mut reassigned = Reassigned { complete: due.is_empty(), ..Reassigned::default() };
+        let mut settled = Vec::new();
+        for (item, last, times, delta) in due {
+            let before = reassigned.refused.len();
             for node in primaries(delta.partition).into_iter().filter(|node| *node != owner) {
                 let outcome = if node == self.config.node {
-                    self.merge_mutation(delta, wall).map(|_| ()).map_err(HintError::from)
+                    self.merge_mutation(&delta, wall).map(|_| ()).map_err(HintError::from)
                 } else {
-                    self.keep_hint_of(node, delta, *times).map(|_| ())
+                    self.keep_hint_of(node, &delta, times).map(|_| ())
                 };
                 if let Err(error) = outcome {
                     reassigned.refused.push((node, item.clone(), error));
                 }
             }
+            if reassigned.refused.len() == before {
+                settled.push((item, last));
+            }
         }
-        let settled: Vec<_> = due.into_iter().map(|(item, last, ..)| (item, last)).collect();
-        self.settle_hints(owner, &settled, false);
-        reassigned.complete = self.pending_hints(owner).is_none();
+        reassigned.moved = self.settle_hints(owner, &settled, false);
         reassigned
+    }
+
+    /// Whether hints of a partition are kept, for whomever.
+    pub(crate) fn has_hints_of(&self, partition: u16) -> bool {
+        self.hints.has_of(partition)
     }
 
     /// How much waits for a node; `None` when nothing does.
@@ -303,11 +312,6 @@ impl Replica {
     /// How many hints there are, and how many bytes they take up at most.
     pub(crate) fn hints_size(&self) -> (usize, usize) {
         self.hints.size()
-    }
-
-    /// How many hints found no room since this process began.
-    pub(crate) fn hints_refused(&self) -> u64 {
-        self.hints.refused
     }
 
     /// This moment. Once it [is past](Self::is_past), all hints kept before are delivered or dropped.

@@ -1,0 +1,108 @@
+//! Hints when nodes leave: no one that waits for a node must wait for ever, and none that somebody needs may go.
+//!
+//! | who leaves | what becomes of hints |
+//! |---|---|
+//! | an owner, or it gives up the partition | they go to those that hold the partition now |
+//! | an owner that was declared dead, removed or replaced | they are dropped: its successors copy from the others |
+//! | the node that keeps them | it hands them on, and is not gone before the last is where it belongs |
+//!
+//! A node that leaves holds up the last step of the change for that: it does not acknowledge
+//! [`Phase::Reading`] while it keeps hints, and takes no new ones from there on. What it cannot bring to
+//! its owner, because that is down, another node keeps in its stead; so it waits for nobody.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::Leaderless;
+use crate::engine::{Context, Event};
+use crate::node::NodeId;
+use crate::placement::Phase;
+use crate::time::Instant;
+
+/// So many hints are moved at a time.
+const BATCH: usize = 1 << 10;
+
+/// What was done about hints for nodes that gave something up.
+#[derive(Debug, Default)]
+pub(super) struct Departures {
+    /// The generation of the ring in which nothing was left to be moved.
+    settled: Option<u64>,
+}
+
+impl Leaderless {
+    /// Whether nobody changes the ring, and everybody knows it as this node does.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.placement.version() > 0 && self.placement.phase() == Phase::Stable && self.placement.is_settled()
+    }
+
+    /// Whether this node gives up everything by the change in progress, and reads ask others already.
+    pub(super) fn is_leaving(&self) -> bool {
+        let (me, layout) = (self.placement.me(), self.placement.layout());
+        let goes = layout.next_members().is_some_and(|mut next| next.all(|member| member.node != me));
+        goes && layout.phase() == Phase::Reading && layout.members().any(|member| member.node == me)
+    }
+
+    /// Who keeps a hint in the stead of this node, which leaves.
+    pub(super) fn stand_in(&self, owner: NodeId, partition: u16, now: Instant) -> Option<NodeId> {
+        let me = self.placement.me();
+        let stays = |node: NodeId| {
+            let mut next = self.placement.layout().next_members().into_iter().flatten();
+            next.any(|member| member.node == node)
+        };
+        let mut list = self.placement.preference_list(partition);
+        list.find(|node| *node != me && *node != owner && stays(*node) && self.is_live(*node, now))
+    }
+
+    /// Moves hints for nodes that gave something up, and hands on those of this node if it leaves.
+    pub(super) fn follow_departures(&mut self, context: &mut Context<'_>) {
+        if self.is_leaving() {
+            let owners: Vec<NodeId> = context.replica.hint_owners().collect();
+            for owner in owners {
+                self.hand_off_to(owner, context);
+            }
+        } else if self.is_at_rest() && self.departures.settled != Some(self.placement.generation()) {
+            self.reassign_hints(context);
+        }
+    }
+
+    /// Hints of partitions that their owner does not hold go to those that do. Since all know the ring, no more come.
+    fn reassign_hints(&mut self, context: &mut Context<'_>) {
+        let limit = BATCH.min(context.replica.config.limits.max_writes);
+        let owners: Vec<NodeId> = context.replica.hint_owners().collect();
+        let mut complete = true;
+        for owner in owners {
+            let holds = |partition| self.placement.holds(owner, partition);
+            let primaries = |partition| self.placement.read_set(partition).collect();
+            let reassigned = context.replica.reassign_hints(owner, limit, holds, primaries, context.now.wall);
+            complete &= reassigned.complete;
+            if reassigned.moved > 0 {
+                let (hints, lsn) = (reassigned.moved, context.replica.journal.last());
+                context.outbox.event_after(Event::HintsReassigned { owner, hints }, lsn);
+            }
+            for (owner, item, _) in reassigned.refused {
+                let partition = context.replica.partition_of(item.collection, &item.key);
+                context.outbox.event(Event::HintRefused { owner, partition });
+            }
+        }
+        if complete {
+            self.departures.settled = Some(self.placement.generation());
+        }
+    }
+
+    /// Nobody will ever ask for what was kept for a node that was declared dead.
+    pub(super) fn discard_hints_of_the_dead(&mut self, context: &mut Context<'_>) {
+        let layout = self.placement.layout();
+        if layout.fenced().len() == 0 {
+            return;
+        }
+        let owners = context.replica.hint_owners();
+        let owners = owners.chain(context.replica.missed_hints().map(|(owner, _)| owner));
+        let dead: BTreeSet<NodeId> = owners.filter(|owner| layout.is_fenced(*owner)).collect();
+        for owner in dead {
+            let hints = context.replica.discard_hints(owner).map_or(0, |pending| pending.count);
+            context
+                .outbox
+                .event_after(Event::HintsDiscarded { owner, hints }, context.replica.journal.last());
+        }
+    }
+}

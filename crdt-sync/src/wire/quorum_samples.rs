@@ -1,0 +1,70 @@
+//! One of every word of a leaderless cluster.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use conflict_store::VersionId;
+use crdt_core::{CausalContext, Dot, ReplicaId};
+
+use super::*;
+use crate::collection::Collection;
+use crate::leaderless::coordinate::{Refusal, Wanted};
+use crate::node::NodeId;
+use crate::placement::{Layout, Member, Shape};
+use crate::replica::{Action, ItemKey, Write, WriteError};
+
+fn told(origin: ReplicaId) -> MergedState {
+    MergedState {
+        partition: 3,
+        collection: Collection::sets("lists").id(),
+        key: "groceries".into(),
+        state: "s".into(),
+        removed: vec![Dot::new(origin, 1).unwrap()],
+    }
+}
+
+fn layout() -> Box<Layout> {
+    let shape = Shape { partitions: 16, replicas: 2, write_quorum: 2 };
+    let member = |n: u8| Member::new(NodeId::from_u128(n.into()), "rack");
+    Box::new(Layout::found(vec![member(1), member(2)], shape).unwrap())
+}
+
+pub(super) fn quorum_samples(origin: ReplicaId) -> Vec<Message> {
+    let node = NodeId::from_u128(9);
+    let item = ItemKey { collection: Collection::sets("lists").id(), key: "groceries".into() };
+    let write =
+        Write { collection: item.collection, key: item.key.clone(), action: Action::Add("milk".into()) };
+    let version: VersionId = "1-d6ef6bdc0efd49be4e76dc5b61056ab7".parse().unwrap();
+    let mint = Mint { request: 7, ring: 2, in_place_of: Some(node), seen: Some(told(origin)), write };
+    let minted = |outcome| Quorum::Minted(Minted { request: 7, outcome });
+    let fetched = |found| Quorum::Fetched { request: 7, found };
+    let mut context = CausalContext::new();
+    context.insert_range(origin, 1..=3);
+    let fetch = |wanted| Quorum::Fetch(Fetch { request: 7, ring: 2, item: item.clone(), wanted });
+    let tombstones = |forget| {
+        let documents = vec![(item.clone(), 1 << 64)];
+        Quorum::Tombstones(Tombstones { request: 7, ring: 2, partition: 3, forget, documents })
+    };
+    let words = [
+        Quorum::Mint(mint),
+        minted(Ok((vec![version], told(origin)))),
+        minted(Err(Unminted::Refused(Refusal::Overloaded))),
+        minted(Err(Unminted::Impossible(WriteError::OneAtATime))),
+        Quorum::Mutate(Mutate { request: 7, ring: 2, in_place_of: None, told: told(origin) }),
+        Quorum::Mutated { request: 7, refused: None },
+        Quorum::Mutated { request: 7, refused: Some(Refusal::TooLarge) },
+        fetch(Wanted::Digest),
+        fetch(Wanted::Whole),
+        fetched(Found::Digest(None)),
+        fetched(Found::Digest(Some(5))),
+        fetched(Found::Whole(KeyState { state: "s".into(), context })),
+        fetched(Found::Refused(Refusal::OtherRing)),
+        Quorum::Layout(layout()),
+        tombstones(false),
+        tombstones(true),
+        Quorum::TombstonesHeld { request: 7, objections: None },
+        Quorum::TombstonesHeld { request: 7, objections: Some(vec![0, 300]) },
+    ];
+    words.map(Message::Quorum).into()
+}
