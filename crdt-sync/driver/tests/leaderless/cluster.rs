@@ -1,6 +1,7 @@
 //! Nodes in directories and at ports of their own, which they keep when they are down.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crdt_sync::leaderless::LeaderlessConfig;
@@ -31,6 +32,15 @@ pub(crate) fn plain() -> NodeOptions {
     NodeOptions::new(ClusterKey::from_bytes([9; 16])).collection(titles()).collection(visits())
 }
 
+/// The ring of so many nodes.
+pub(crate) fn founded(nodes: usize) -> LeaderlessConfig {
+    LeaderlessConfig::new(Layout::found((0..nodes).map(member).collect(), SHAPE).unwrap())
+}
+
+pub(crate) fn named(node: usize, ring: LeaderlessConfig) -> NodeOptions {
+    plain().leaderless(ring).partitions(SHAPE.partitions).node(id_of(node))
+}
+
 pub(crate) fn id_of(node: usize) -> NodeId {
     NodeId::from_u128(node as u128 + 1)
 }
@@ -46,10 +56,9 @@ impl Cluster {
     }
 
     pub(crate) async fn with(nodes: usize, adjust: fn(NodeOptions) -> NodeOptions) -> Self {
-        let layout = Layout::found((0..nodes).map(member).collect(), SHAPE).unwrap();
         let mut cluster = Self {
             home: tempfile::tempdir().unwrap(),
-            founded: LeaderlessConfig::new(layout),
+            founded: founded(nodes),
             nodes: Vec::new(),
             addresses: Vec::new(),
             adjust,
@@ -82,8 +91,8 @@ impl Cluster {
 
     async fn start_with(&mut self, node: usize, ring: LeaderlessConfig) {
         let directory = self.home.path().join(node.to_string());
-        let options = (self.adjust)(plain().leaderless(ring).partitions(SHAPE.partitions).node(id_of(node)));
-        let opened = Node::open(directory, options.listen(self.addresses[node])).await.unwrap();
+        let options = (self.adjust)(named(node, ring)).listen(self.addresses[node]);
+        let opened = Node::open(directory, options).await.unwrap();
         self.addresses[node] = opened.local_addr().unwrap();
         for earlier in 0..node {
             opened.connect(self.addresses[earlier]).unwrap();
@@ -93,6 +102,11 @@ impl Cluster {
 
     pub(crate) async fn stop(&mut self, node: usize) {
         self.nodes[node].take().unwrap().shutdown().await;
+    }
+
+    /// Where a node's directory is, where it listens, and whom it dials.
+    pub(crate) fn home_of(&self, node: usize) -> (PathBuf, SocketAddr, &[SocketAddr]) {
+        (self.home.path().join(node.to_string()), self.addresses[node], &self.addresses[..node])
     }
 
     pub(crate) async fn stop_all(&mut self) {

@@ -1,6 +1,9 @@
 //! What one topology does and the other does not is refused by name.
 
 use crdt_sync::WriteError;
+use crdt_sync::leaderless::LeaderlessConfig;
+use crdt_sync::leaderless::coordinate::Refusal;
+use crdt_sync::placement::Layout;
 use crdt_sync_driver::{Node, NodeError, NotRejoined, QuorumError};
 
 use crate::cluster::{Cluster, plain, titles, visits};
@@ -36,16 +39,19 @@ async fn where_every_node_holds_everything_there_are_no_quorums_and_no_ring() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_on_no_ring_yet_says_so() {
+async fn a_node_that_is_on_no_ring_coordinates_nothing() {
     let mut cluster = Cluster::of(3).await;
-    let newcomer = cluster.add_newcomer().await;
-    // It learns of the ring from its peers, though it is not on it: then it coordinates for others.
     let home = tempfile::tempdir().unwrap();
-    let unknown = crdt_sync::leaderless::LeaderlessConfig::new(crdt_sync::placement::Layout::default());
+    let unknown = LeaderlessConfig::new(Layout::default());
     let alone = Node::open(home.path(), plain().leaderless(unknown).partitions(16)).await.unwrap();
     let refused = alone.quorum().registers(&titles()).set("page", "Hello").await;
     assert_eq!(refused, Err(NodeError::Quorum(QuorumError::NoRing)));
+
+    // One that learned of a ring from its peers is still a stranger to them.
+    let newcomer = cluster.add_newcomer().await;
     cluster.node(newcomer).ring().settled().await.unwrap();
-    cluster.node(newcomer).quorum().registers(&titles()).set("page", "Hello").await.unwrap();
-    assert_eq!(cluster.held(newcomer, "page").await, None);
+    let refused = cluster.node(newcomer).quorum().registers(&titles()).set("page", "Hello").await;
+    let Err(NodeError::Quorum(error)) = refused else { panic!("{refused:?}") };
+    assert!(matches!(error, QuorumError::Refused { why: Refusal::OtherRing, .. }), "{error:?}");
+    assert!(error.is_nowhere());
 }
