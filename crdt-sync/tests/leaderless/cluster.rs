@@ -25,6 +25,8 @@ pub(crate) struct Cluster {
     next: u64,
     /// Messages that were handed to a wire.
     pub(crate) messages: usize,
+    /// The bytes of those.
+    pub(crate) bytes: usize,
     configure: fn(&mut Config),
 }
 
@@ -82,6 +84,7 @@ impl Cluster {
             micros: 0,
             next: 0,
             messages: 0,
+            bytes: 0,
             configure,
         };
         (0..nodes).for_each(|_| cluster.add(layout.clone()));
@@ -288,6 +291,7 @@ impl Cluster {
                 }
                 Output::Send { link, frame } => {
                     self.messages += 1;
+                    self.bytes += frame.len();
                     self.frames.push_back((link, frame));
                 }
                 Output::Reply { id, reply } => {

@@ -1,7 +1,7 @@
 //! A node's process is killed without warning.
 
 use std::env;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crdt_sync::leaderless::coordinate::{Fallbacks, WriteOptions};
 use crdt_sync_driver::Node;
@@ -13,6 +13,16 @@ const VICTIM: usize = 4;
 const HOME: &str = "KILLED_HOME";
 const LISTEN: &str = "KILLED_LISTEN";
 const PEERS: &str = "KILLED_PEERS";
+
+/// Whatever becomes of the test, the process ends with it.
+struct Victim(Child);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A node until it is killed.
 #[tokio::test]
@@ -31,7 +41,7 @@ async fn a_node_that_is_killed_keeps_what_it_acknowledged_and_gets_what_it_misse
     cluster.stop(VICTIM).await;
     let (home, listen, peers) = cluster.home_of(VICTIM);
     let peers: Vec<String> = peers.iter().map(ToString::to_string).collect();
-    let mut victim = Command::new(env::current_exe().unwrap())
+    let victim = Command::new(env::current_exe().unwrap())
         .args(["--exact", "killed::the_victim", "--ignored"])
         .env(HOME, home)
         .env(LISTEN, listen.to_string())
@@ -39,13 +49,13 @@ async fn a_node_that_is_killed_keeps_what_it_acknowledged_and_gets_what_it_misse
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
+    let victim = Victim(victim);
     let all = cluster.node(0).quorum().writes(WriteOptions::ALL).registers(&titles());
     for number in 0..20 {
         let key = format!("before {number}");
         until(|| async { all.set(key.as_str(), "Hello").await.is_ok() }).await;
     }
-    victim.kill().unwrap();
-    victim.wait().unwrap();
+    drop(victim);
 
     let sloppy = WriteOptions { fallbacks: Fallbacks::Sloppy, ..WriteOptions::ALL };
     let sloppy = cluster.node(0).quorum().writes(sloppy).registers(&titles());
