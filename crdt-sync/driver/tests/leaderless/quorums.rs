@@ -25,11 +25,11 @@ async fn five_nodes_take_writes_anywhere_and_show_them_everywhere() {
         assert_eq!(quorum.counters(&visits()).value("/").await.unwrap().value, 5);
     }
     // Three copies are held, not five.
-    let [a, b, c, d, e] = cluster.cast(&titles(), "page 0").await;
-    for (node, holds) in [(a, true), (b, true), (c, true), (d, false), (e, false)] {
-        let written = WriteOptions::ALL;
-        cluster.node(a).quorum().writes(written).registers(&titles()).set("page 0", "All").await.unwrap();
-        assert_eq!(cluster.held(node, "page 0").await.is_some(), holds);
+    let cast: [usize; 5] = cluster.cast(&titles(), "page 0").await;
+    let all = cluster.node(cast[0]).quorum().writes(WriteOptions::ALL);
+    all.registers(&titles()).set("page 0", "All").await.unwrap();
+    for (place, node) in cast.into_iter().enumerate() {
+        assert_eq!(cluster.held(node, "page 0").await.is_some(), place < 3);
     }
 }
 
