@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod family;
+pub mod leaderless;
 pub mod logs;
 pub mod machine;
 pub mod maps;

@@ -286,21 +286,21 @@ impl Registers {
     }
 }
 
-fn elements_of(cell: Option<Cell>) -> Vec<Bytes> {
+pub(crate) fn elements_of(cell: Option<Cell>) -> Vec<Bytes> {
     match cell {
         Some(Cell::Set(elements)) => elements.to_sorted().into_iter().cloned().collect(),
         _ => Vec::new(),
     }
 }
 
-fn value_of(cell: Option<Cell>) -> i128 {
+pub(crate) fn value_of(cell: Option<Cell>) -> i128 {
     match cell {
         Some(Cell::Counter(counter)) => counter.value(),
         _ => 0,
     }
 }
 
-fn last_written(cell: Option<Cell>) -> Option<Bytes> {
+pub(crate) fn last_written(cell: Option<Cell>) -> Option<Bytes> {
     match cell {
         Some(Cell::Register(register)) => register.get().cloned(),
         _ => None,

@@ -4,10 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 
 use conflict_store::ResolveError;
-use crdt_sync::{Missing, NodeId, RecoverError, RestoreError, RetireError, TokenError, WriteError};
+use crdt_sync::leaderless::RingReply;
+use crdt_sync::placement::ChangeError;
+use crdt_sync::{Missing, NodeId, RecoverError, Reply, RestoreError, RetireError, TokenError, WriteError};
 use replication_log::Lsn;
 use replication_log::snapshot::{SnapshotError, UnusableSnapshot};
 use thiserror::Error;
+
+use crate::leaderless::{QuorumError, refused};
 
 /// Why a node could not be opened, or cannot listen. Its directory is as it was, except for what the log's own
 /// error says.
@@ -124,6 +128,16 @@ pub enum NodeError {
     /// The node is shut down, or its log failed. Open it again.
     #[error("the node is shut down")]
     Ended,
+    /// An operation of a leaderless cluster did not reach its level, and what is known of it.
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
+    /// The ring of a leaderless cluster was not changed.
+    #[error(transparent)]
+    NotChanged(#[from] ChangeError),
+    /// Clusters of another topology do that: in a leaderless cluster there are no sessions, no rejoining, and no waiting
+    /// until all agree, and elsewhere there are no quorums and no ring. Nothing was done.
+    #[error("clusters of another topology do that; nothing was done")]
+    OtherTopology,
     /// The member was not retired.
     #[error(transparent)]
     NotRetired(#[from] RetireError),
@@ -136,4 +150,22 @@ pub enum NodeError {
         /// The address.
         address: SocketAddr,
     },
+}
+
+/// Why an answer is not what was asked for.
+pub(crate) fn refusal(reply: Reply) -> NodeError {
+    match reply {
+        Reply::Refused(error) => error.into(),
+        Reply::Overloaded => NodeError::Overloaded,
+        Reply::NotYetVisible { lsn } => NodeError::NotYetVisible { lsn },
+        Reply::Unknown { lsn } => NodeError::Unknown { lsn },
+        Reply::Behind { missing } => NodeError::Behind { missing },
+        Reply::TokenRefused(error) => error.into(),
+        Reply::NotRetired(error) => error.into(),
+        Reply::OutOfScope => NodeError::OutOfScope,
+        Reply::OtherTopology => NodeError::OtherTopology,
+        Reply::Quorum(reply) => refused(reply),
+        Reply::Ring(RingReply::Refused(error)) => error.into(),
+        _ => NodeError::Ended,
+    }
 }

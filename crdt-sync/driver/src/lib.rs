@@ -13,6 +13,7 @@ mod collections;
 mod disk;
 mod engine_thread;
 mod error;
+mod leaderless;
 mod limits;
 mod marker;
 mod members;
@@ -29,6 +30,9 @@ mod watch;
 pub use batch::Batch;
 pub use collections::{Counters, Documents, Registers, Sets};
 pub use error::{NodeError, OpenError, UnusableCheckpoint};
+pub use leaderless::{
+    Quorum, QuorumCounters, QuorumDocuments, QuorumError, QuorumRegisters, QuorumSets, Reached, Ring,
+};
 pub use limits::{NetworkLimits, Rate};
 pub use marker::Doubt;
 pub use members::{NotRejoined, Rejoined};

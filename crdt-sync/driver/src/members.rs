@@ -4,14 +4,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crdt_sync::leaderless::RingReply;
 use crdt_sync::{Cell, Collection, Engine, ItemKey, Kind, Membership, NodeId, RejoinError, Reply, Request};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::disk;
-use crate::error::{NodeError, OpenError};
-use crate::node::{Node, refusal};
+use crate::error::{NodeError, OpenError, refusal};
+use crate::node::Node;
 use crate::options::NodeOptions;
 use crate::replay::{Replay, Step};
 
@@ -64,9 +65,11 @@ impl Node {
     /// Nothing more of it is merged from now on, by anybody, except what members had applied before they heard. There
     /// is no way back for it; what it wrote while nobody heard of it, a new node in its place
     /// [takes over](Self::rejoin_from). A node cannot retire itself.
+    ///
+    /// In a leaderless cluster it is the same as [removing](crate::Ring::remove) it from the ring.
     pub async fn retire(&self, member: NodeId) -> Result<(), NodeError> {
         match self.ask(Request::Retire { node: member }).await? {
-            Reply::MemberRetired => Ok(()),
+            Reply::MemberRetired | Reply::Ring(RingReply::Begun { .. }) => Ok(()),
             other => Err(refusal(other)),
         }
     }
@@ -95,6 +98,8 @@ impl Node {
     /// Waits until this node is in sync with a member: [connect](Self::connect) it before, and let it write nothing of
     /// its own to the same keys until then. Replay when the members are in touch, because what one of them has of the
     /// old node and did not pass on yet counts twice in counters.
+    ///
+    /// In a leaderless cluster there is nothing to make again, and it fails with [`NodeError::OtherTopology`].
     ///
     /// ```
     /// # use crdt_sync::{ClusterKey, Collection, Event};
@@ -137,6 +142,9 @@ impl Node {
         old: impl AsRef<Path>,
         notes: &Collection,
     ) -> Result<Rejoined, NotRejoined> {
+        if self.inner.options.is_leaderless() {
+            return Err(NodeError::OtherTopology.into());
+        }
         if notes.kind == Kind::Counter {
             return Err(NotRejoined::Notes { kind: notes.kind });
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crdt_sync::leaderless::QuorumReply;
 use crdt_sync::metrics::Metrics;
 use crdt_sync::time::Instant;
 use crdt_sync::{
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::disk::{self, Disk, Past};
 use crate::engine_thread::{Command, EngineThread, Inlets};
-use crate::error::{NodeError, OpenError};
+use crate::error::{NodeError, OpenError, refusal};
 use crate::marker::{Doubt, Marker};
 use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Peer, Phase, Stop, Traffic};
 use crate::options::NodeOptions;
@@ -229,7 +230,8 @@ impl Node {
         writes: Vec<Write>,
     ) -> Result<Written, NodeError> {
         match self.ask_in(session, Request::Write(writes)).await? {
-            Reply::Written(written) => Ok(written),
+            // A leaderless cluster answers with a report.
+            Reply::Written(written) | Reply::Quorum(QuorumReply::Written { written, .. }) => Ok(written),
             other => Err(refusal(other)),
         }
     }
@@ -301,8 +303,12 @@ impl Node {
 
     /// Waits until at least this many connected peers hold the same as this node, as far as both know.
     ///
-    /// A peer may have written more meanwhile that is still on its way.
+    /// A peer may have written more meanwhile that is still on its way. In a leaderless cluster no two nodes hold the
+    /// same, and it fails with [`NodeError::OtherTopology`].
     pub async fn in_sync_with(&self, peers: usize) -> Result<(), NodeError> {
+        if self.inner.options.is_leaderless() {
+            return Err(NodeError::OtherTopology);
+        }
         let mut events = self.events();
         loop {
             let status = self.status().await?;
@@ -468,20 +474,6 @@ fn start(thread: EngineThread, inlets: Inlets) -> Result<(), OpenError> {
         .spawn(move || runtime.block_on(thread.run(inlets)))
         .map_err(OpenError::Thread)?;
     Ok(())
-}
-
-pub(crate) fn refusal(reply: Reply) -> NodeError {
-    match reply {
-        Reply::Refused(error) => error.into(),
-        Reply::Overloaded => NodeError::Overloaded,
-        Reply::NotYetVisible { lsn } => NodeError::NotYetVisible { lsn },
-        Reply::Unknown { lsn } => NodeError::Unknown { lsn },
-        Reply::Behind { missing } => NodeError::Behind { missing },
-        Reply::TokenRefused(error) => error.into(),
-        Reply::NotRetired(error) => error.into(),
-        Reply::OutOfScope => NodeError::OutOfScope,
-        _ => NodeError::Ended,
-    }
 }
 
 /// The key that sorts right after this one.

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use conflict_store::Resolver;
+use crdt_sync::leaderless::LeaderlessConfig;
 use crdt_sync::{
-    Authorization, Authorize, Bytes, ClusterKey, Collection, CollectionId, Config, Limits, NodeId, Rules,
-    Scope, Timing,
+    Authorization, Authorize, Bytes, ClusterKey, Collection, CollectionId, Config, Limits, NodeId,
+    Replication, Rules, Scope, Timing,
 };
 use uuid::Uuid;
 
@@ -47,6 +48,7 @@ pub struct NodeOptions {
     collects_deletions: bool,
     pub(crate) partitions: u16,
     pub(crate) scope: Scope,
+    replication: Replication,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) protection: Protection,
     pub(crate) beyond_loopback: bool,
@@ -72,6 +74,7 @@ impl NodeOptions {
             collects_deletions: false,
             partitions: 1,
             scope: Scope::everything(),
+            replication: Replication::MultiLeader,
             listen: None,
             protection: Protection::None,
             beyond_loopback: false,
@@ -147,6 +150,46 @@ impl NodeOptions {
         self
     }
 
+    /// The node takes part in a leaderless cluster: every key lives on N nodes of a ring. For life, and all nodes alike.
+    ///
+    /// Every node that founds the cluster is given the same ring, under the [name](Self::node) that it has there; one that
+    /// is to join it later is given [`Layout::default`](crdt_sync::placement::Layout), and the number of
+    /// [partitions](Self::partitions), which otherwise is that of the ring. What the ring has become since, a node knows
+    /// from its directory. Every node must be connected to every other one, in either direction.
+    ///
+    /// [`Node::quorum`](crate::Node::quorum) reads and writes, [`Node::ring`](crate::Node::ring) changes who holds what.
+    /// The plain handles do less than elsewhere: they write one key at a time, without a wait for others (more fail
+    /// with [`WriteError::OneAtATime`](crdt_sync::WriteError)), and read, scan and watch what this node itself holds.
+    ///
+    /// ```
+    /// use crdt_sync::leaderless::LeaderlessConfig;
+    /// use crdt_sync::placement::{Layout, Member, Shape};
+    /// use crdt_sync::{ClusterKey, NodeId};
+    /// use crdt_sync_driver::NodeOptions;
+    ///
+    /// // Five nodes in three racks; three copies of everything, two of which outlive every change of the ring.
+    /// let racks = ["north", "north", "south", "south", "west"];
+    /// let members = (1..).zip(racks).map(|(n, rack)| Member::new(NodeId::from_u128(n), rack)).collect();
+    /// let shape = Shape { partitions: 256, replicas: 3, write_quorum: 2 };
+    /// let founding = NodeOptions::new(ClusterKey::from_bytes([7; 16]))
+    ///     .leaderless(LeaderlessConfig::new(Layout::found(members, shape)?))
+    ///     .node(NodeId::from_u128(1));
+    ///
+    /// let joining = NodeOptions::new(ClusterKey::from_bytes([7; 16]))
+    ///     .leaderless(LeaderlessConfig::new(Layout::default()))
+    ///     .partitions(256)
+    ///     .node(NodeId::from_u128(6));
+    /// # Ok::<(), crdt_sync::placement::RingError>(())
+    /// ```
+    pub fn leaderless(mut self, config: LeaderlessConfig) -> Self {
+        let partitions = config.layout.shape().partitions;
+        if partitions > 0 {
+            self.partitions = partitions;
+        }
+        self.replication = Replication::Leaderless(Box::new(config));
+        self
+    }
+
     /// Accepts connections at this address; port 0 lets the system choose one.
     pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
         self.listen = Some(address.into());
@@ -215,6 +258,10 @@ impl NodeOptions {
         self
     }
 
+    pub(crate) fn is_leaderless(&self) -> bool {
+        matches!(self.replication, Replication::Leaderless(_))
+    }
+
     /// The engine's half of it, with randomness of its own.
     pub(crate) fn into_config(self, node: NodeId) -> Config {
         let mut seed = [0; 32];
@@ -228,6 +275,7 @@ impl NodeOptions {
         config.collects_deletions = self.collects_deletions;
         config.partitions = self.partitions;
         config.scope = self.scope;
+        config.replication = self.replication;
         config.limits = self.limits;
         config.timing = self.timing;
         config

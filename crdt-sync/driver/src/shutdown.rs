@@ -21,7 +21,7 @@ impl Node {
     }
 
     /// Ends the node: no connection is made any more; until all connected peers hold the same as this node they have
-    /// as long as this; then everything becomes durable, peers are told that the node leaves, connections are closed
+    /// as long as this (in a leaderless cluster nobody is waited for); then everything becomes durable, peers are told that the node leaves, connections are closed
     /// when that is written, and the log is closed cleanly. Other handles get
     /// [`NodeError::Ended`](crate::NodeError::Ended) from then on.
     ///
@@ -47,10 +47,12 @@ impl Node {
 
     /// Waits until all connected peers hold the same as this node.
     async fn peers_hold_the_same(&self) {
+        // There nobody holds the same, and what was acknowledged is on others already.
+        let is_leaderless = self.inner.options.is_leaderless();
         let mut events = self.events();
         while let Ok(status) = self.status().await {
             let is_durable = status.durable == status.appended;
-            if is_durable && status.peers.iter().all(|peer| peer.in_sync) {
+            if is_durable && (is_leaderless || status.peers.iter().all(|peer| peer.in_sync)) {
                 return;
             }
             if !is_durable {

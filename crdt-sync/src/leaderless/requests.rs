@@ -56,6 +56,11 @@ impl Leaderless {
                 self.on_change(id, &Change::Remove { dead: Vec::from([node]) }, context);
                 None
             }
+            // A session follows the frontiers of origins, which are not exchanged here.
+            Request::InSession { .. } => {
+                context.outbox.reply(id, Reply::OtherTopology, Lsn::ZERO);
+                None
+            }
             // What this node holds, whatever others do.
             own => Some(own),
         }

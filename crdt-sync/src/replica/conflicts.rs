@@ -113,7 +113,10 @@ impl Conflicts {
 impl Replica {
     /// The documents whose conflicts began, grew, shrank or ended since this was asked last.
     pub(crate) fn take_turns(&mut self) -> Vec<Turn> {
-        self.partitions.iter_mut().flat_map(|partition| partition.cells.conflicts.take_turns()).collect()
+        // It is asked after every input, of all partitions.
+        let changed = |partition: &&mut Partition| !partition.cells.conflicts.changed.is_empty();
+        let partitions = self.partitions.iter_mut().filter(changed);
+        partitions.flat_map(|partition| partition.cells.conflicts.take_turns()).collect()
     }
 
     /// After a restart nothing is news: conflicts are there as they were.

@@ -26,6 +26,8 @@ pub(crate) struct Cluster {
     next: u64,
     /// Messages that were handed to a wire.
     pub(crate) messages: usize,
+    /// The bytes of those.
+    pub(crate) bytes: usize,
     configure: fn(&mut Config),
 }
 
@@ -87,6 +89,7 @@ impl Cluster {
             micros: 0,
             next: 0,
             messages: 0,
+            bytes: 0,
             configure,
         };
         (0..nodes).for_each(|_| cluster.add(layout.clone()));
@@ -385,6 +388,7 @@ impl Cluster {
                 }
                 Output::Send { link, frame } => {
                     self.messages += 1;
+                    self.bytes += frame.len();
                     self.frames.push_back((link, frame));
                 }
                 Output::Reply { id, reply } => {

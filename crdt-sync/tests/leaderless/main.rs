@@ -4,6 +4,7 @@
 #![allow(clippy::many_single_char_names, reason = "the theory calls its nodes A to E")]
 
 mod cluster;
+mod costs;
 mod deletions;
 mod departures;
 mod handoff;
