@@ -184,6 +184,14 @@ pub enum Violation {
         /// What it does not show.
         detail: String,
     },
+    /// What was removed, by somebody who had seen it, is there again although nobody added it since.
+    #[error("{item:?} shows again what was removed: {detail}")]
+    Resurrected {
+        /// The key.
+        item: ItemKey,
+        /// What came back, and where.
+        detail: String,
+    },
     /// A read did not show what the same client had been shown before.
     #[error("node {node}: read {} does not show what its client was shown before: {detail}", request.0)]
     ForgottenSight {

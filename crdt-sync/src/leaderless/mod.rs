@@ -232,6 +232,8 @@ impl Topology for Leaderless {
 
     fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
         self.anti_entropy.add_activity(with, activity);
+        self.operations.add_activity(with, activity);
+        self.handoff.add_activity(with, activity);
     }
 
     #[cfg(feature = "_planted_bugs")]

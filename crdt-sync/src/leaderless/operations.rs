@@ -7,7 +7,7 @@ use replication_log::Lsn;
 
 use super::coordinate::{ReadOp, WriteAction, WriteOp, WriteOptions};
 use super::found::KeyAnswer;
-use crate::engine::RequestId;
+use crate::engine::{Activity, RequestId};
 use crate::node::NodeId;
 use crate::replica::{ItemKey, Write, Written};
 use crate::time::Instant;
@@ -150,6 +150,25 @@ impl Operations {
         }
         if let Some(reading) = self.reads.get_mut(&number) {
             reading.op.unreachable(node, now);
+        }
+    }
+
+    /// Counts what is under way, with all nodes or with one.
+    pub(super) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        for writing in self.writes.values() {
+            let is_minted = writing.minted.is_some();
+            let waits = with.is_none_or(|node| match is_minted {
+                true => writing.op.report().waiting().contains(&node),
+                false => writing.minter == node,
+            });
+            activity.minting += usize::from(waits && !is_minted);
+            activity.acknowledging += usize::from(waits && is_minted);
+        }
+        for reading in self.reads.values() {
+            let repairs = reading.op.repairing().any(|sent| with.is_none_or(|node| node == sent));
+            let waits = with.is_none_or(|node| reading.op.report().waiting().contains(&node));
+            activity.reading += usize::from(waits && !repairs);
+            activity.repairing += usize::from(repairs);
         }
     }
 
