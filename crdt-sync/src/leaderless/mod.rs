@@ -22,6 +22,7 @@
 //! | `anti_entropy` | comparing partitions with their other owners |
 
 mod anti_entropy;
+mod carried;
 mod config;
 pub mod coordinate;
 mod found;
@@ -54,6 +55,7 @@ use crate::scope::Scope;
 use crate::time::Instant;
 use crate::wire::{MergedState, Message, Quorum};
 use anti_entropy::AntiEntropy;
+use carried::Carried;
 use coordinate::Repairs;
 use handoff::Handoff;
 use operations::Operations;
@@ -68,6 +70,8 @@ pub(crate) struct Leaderless {
     detector: Detector,
     peers: BTreeMap<NodeId, LinkId>,
     operations: Operations,
+    /// What was carried out for each peer since its link came up.
+    carried: BTreeMap<NodeId, Carried>,
     handoff: Handoff,
     repairs: Repairs<NodeId>,
     anti_entropy: AntiEntropy,
@@ -84,6 +88,7 @@ impl Leaderless {
             detector: Detector::new(config.patience),
             peers: BTreeMap::new(),
             operations: Operations::numbered_from(replica.draw_number()),
+            carried: BTreeMap::new(),
             handoff: Handoff::default(),
             repairs: Repairs::new(config.repairs),
             anti_entropy: AntiEntropy::new(now, replica),
@@ -108,6 +113,8 @@ impl Leaderless {
 impl Topology for Leaderless {
     fn peer_up(&mut self, node: NodeId, link: LinkId, _: Scope, context: &mut Context<'_>) {
         self.peers.insert(node, link);
+        // Nothing comes over its earlier link any more, and another process of it counts anew.
+        self.carried.remove(&node);
         self.detector.heard(node, context.now.instant);
         context.outbox.event(Event::PeerUp { node });
         self.anti_entropy.peer_up(node, link, context);

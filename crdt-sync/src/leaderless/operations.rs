@@ -29,7 +29,8 @@ pub(super) struct Operations {
 #[derive(Debug)]
 pub(super) struct Writing {
     pub(super) op: WriteOp<NodeId>,
-    pub(super) client: RequestId,
+    /// Who waits for an answer; nobody once there was one.
+    pub(super) client: Option<RequestId>,
     /// The version of the ring, and the generation of it, by which its replicas were chosen.
     pub(super) ring: (u64, u64),
     /// Who carries it out.

@@ -19,6 +19,9 @@ impl Leaderless {
     pub(super) fn on_mint(&mut self, peer: NodeId, mint: &Mint, context: &mut Context<'_>) {
         let partition = context.replica.partition_of(mint.write.collection, &mint.write.key);
         let request = mint.request;
+        if !self.carried.entry(peer).or_default().note(request) {
+            return;
+        }
         let refused = self.objection_to(peer, mint.ring, partition, mint.in_place_of, context);
         let outcome = match refused {
             Some(why) => Err(Unminted::Refused(why)),

@@ -8,3 +8,4 @@ mod handoff;
 mod quorums;
 mod repair;
 mod ring;
+mod wires;
