@@ -82,6 +82,7 @@ impl Plan {
             self.setup.partitions = 16;
             self.setup.collections = quorums::collections();
             self.setup.timing.compare_every = Duration::from_millis(1_500);
+            self.setup.limits.max_hints = 20;
             // Each write is told to two nodes at least, and comparisons go on all the time.
             self.keys = self.keys.max(4);
         }

@@ -77,7 +77,6 @@ impl Scenario {
             self.nodes = self.nodes.max(5);
             self.shape = Some(Shape::AllToAll);
             self.extras = Extras::none();
-            self.faults.retain(|fault| topology.excludes(*fault).is_none());
         }
         self
     }

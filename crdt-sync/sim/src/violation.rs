@@ -184,6 +184,16 @@ pub enum Violation {
         /// What it does not show.
         detail: String,
     },
+    /// A write was reported to be on a node that does not have it.
+    #[error("request {} was acknowledged as being on node {node}, which does not have it: {detail}", request.0)]
+    FalseReport {
+        /// The node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+        /// What is missing.
+        detail: String,
+    },
     /// What was removed, by somebody who had seen it, is there again although nobody added it since.
     #[error("{item:?} shows again what was removed: {detail}")]
     Resurrected {

@@ -68,6 +68,8 @@ impl Leaderless {
                 waiting.insert(request, (item, hint.up_to));
             }
         }
+        #[cfg(feature = "_planted_bugs")]
+        super::mistakes::delete_too_early(owner, waiting.values(), context);
         if !waiting.is_empty() {
             self.handoff.batches.insert(owner, Batch { sent: now, waiting, delivered: Vec::new() });
         }

@@ -27,6 +27,8 @@ mod config;
 pub mod coordinate;
 mod found;
 mod handoff;
+#[cfg(feature = "_planted_bugs")]
+mod mistakes;
 mod operations;
 mod reads;
 mod reply;

@@ -60,6 +60,8 @@ impl Leaderless {
                 Ok(lsn) => Ok(lsn),
             },
         };
+        #[cfg(feature = "_planted_bugs")]
+        super::mistakes::resurrect(mutate, context);
         let (refused, lsn) = match taken {
             Ok(lsn) => (None, lsn),
             Err(why) => (Some(why), Lsn::ZERO),
@@ -103,6 +105,10 @@ impl Leaderless {
     ) {
         let now = context.now.instant;
         if let Some(writing) = self.operations.writes.get_mut(&request) {
+            #[cfg(feature = "_planted_bugs")]
+            if refused.is_none() {
+                super::mistakes::count_wrongly(&mut writing.op, peer, now, context);
+            }
             match refused {
                 None => writing.op.acknowledged(peer, now),
                 Some(why) => writing.op.refused(peer, why, now),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crdt_core::Crdt;
-use crdt_sync::{Bytes, Cell, ItemKey};
+use crdt_sync::{Bytes, Cell, ItemKey, RequestId};
 
 use super::model::{Damaged, Fate, Known, Model, Tick};
 use crate::world::REPLICAS;
@@ -33,6 +33,8 @@ pub(super) enum Wants<'m> {
     Primaries { asked: usize, damaged: [&'m Damaged; 2] },
     /// Everything that may not be lost.
     Everything,
+    /// What one write did.
+    Only(RequestId),
 }
 
 impl View<'_> {
@@ -44,7 +46,8 @@ impl View<'_> {
                 Wants::Primaries { asked, damaged } => {
                     known.holders(&damaged[..]) + asked > usize::from(REPLICAS)
                 }
-                Wants::Everything => !known.is_forgiven,
+                Wants::Everything => !known.is_forgiven(),
+                Wants::Only(request) => known.request == *request,
             }
     }
 

@@ -206,10 +206,11 @@ impl<'p> Simulation<'p> {
         match (self.due.remove(&(node, request)), reply) {
             (Some(Due::Write), Reply::Quorum(QuorumReply::Written { report, .. })) => {
                 self.report.acknowledged += 1;
-                let stood_for = report.fallbacks().iter().flat_map(|(node, owner)| [*node, *owner]);
-                let others = stood_for.filter_map(number_of).collect();
-                self.model.acknowledge(request, primaries_of(&report), others);
-                Ok(())
+                let fallbacks = report.fallbacks().iter();
+                let fallbacks =
+                    fallbacks.filter_map(|(node, owner)| number_of(*node).zip(number_of(*owner))).collect();
+                self.model.acknowledge(request, primaries_of(&report), fallbacks);
+                self.check_report(request)
             }
             (Some(Due::Write), reply) => {
                 self.end_write(request, fate_of(&reply));
@@ -231,6 +232,21 @@ impl<'p> Simulation<'p> {
             (Some(Due::Read { .. }), _) => Ok(()),
             (None, _) => Err(Violation::AnswerNotDue { node, request }),
         }
+    }
+
+    /// Whoever is said to have a write has it.
+    fn check_report(&mut self, request: RequestId) -> Result<(), Violation> {
+        let from = self.model.tick();
+        let Some(known) = self.model.write(request) else { return Ok(()) };
+        let view = View { model: &self.model, item: &known.item, from, wants: Wants::Only(request) };
+        for node in known.unharmed() {
+            let Some(engine) = self.world.engine(node) else { continue };
+            view.check(engine.peek(&known.item)).map_err(|broken| match broken {
+                Broken::Missing(_, detail) => Violation::FalseReport { node, request, detail },
+                other => of_item(&known.item, other),
+            })?;
+        }
+        Ok(())
     }
 
     fn check_read(

@@ -36,14 +36,14 @@ pub(super) struct Known {
     pub(super) fate: Fate,
     /// The primaries that had it when it was acknowledged.
     pub(super) primaries: BTreeSet<usize>,
-    /// Others that have a share in its fate: fallbacks, and those for whom they stand in.
-    pub(super) others: BTreeSet<usize>,
+    /// The fallbacks that had it, and for whom they stood in: their copies become those of the others.
+    pub(super) fallbacks: BTreeSet<(usize, usize)>,
     /// Whether a majority of the primaries was read before.
     pub(super) has_seen: bool,
     /// All primaries that had it lost their disks since: no read is promised to show it.
     is_unsure: bool,
-    /// It may be lost for good.
-    pub(super) is_forgiven: bool,
+    /// Nodes that lost their disks since it was begun.
+    suffered: BTreeSet<usize>,
     /// The stamp of a register write, once seen.
     pub(super) stamp: Option<Stamp>,
 }
@@ -72,6 +72,11 @@ impl Known {
             damaged.iter().any(|damaged| damaged.get(node).is_some_and(|at| *at >= self.begun))
         };
         if self.is_unsure { 0 } else { self.primaries.iter().filter(|node| !lost_it(node)).count() }
+    }
+
+    /// The primaries that must have it, as far as nothing happened to their disks.
+    pub(super) fn unharmed(&self) -> impl Iterator<Item = usize> {
+        self.primaries.difference(&self.suffered).copied()
     }
 
     /// Whether it may be there.
@@ -140,35 +145,37 @@ impl Model {
             ended: None,
             fate: Fate::Pending,
             primaries: BTreeSet::new(),
-            others: BTreeSet::new(),
+            fallbacks: BTreeSet::new(),
+            suffered: BTreeSet::new(),
             has_seen,
             is_unsure: false,
-            is_forgiven: false,
             stamp: None,
         });
+    }
+
+    pub(super) fn write(&self, request: RequestId) -> Option<&Known> {
+        self.by_request.get(&request).map(|number| &self.writes[*number])
     }
 
     pub(super) fn write_mut(&mut self, request: RequestId) -> Option<&mut Known> {
         self.by_request.get(&request).map(|number| &mut self.writes[*number])
     }
 
-    /// It was answered that these nodes have it: primaries, and others with a share in its fate.
+    /// It was answered that these nodes have it: primaries, and fallbacks with those for whom they stand in.
     pub(super) fn acknowledge(
         &mut self,
         request: RequestId,
         primaries: BTreeSet<usize>,
-        others: BTreeSet<usize>,
+        fallbacks: BTreeSet<(usize, usize)>,
     ) {
         let ended = self.tick();
         let Some(&number) = self.by_request.get(&request) else { return };
         let known = &mut self.writes[number];
         (known.fate, known.ended) = (Fate::Acknowledged, Some(ended));
-        (known.primaries, known.others) = (primaries, others);
+        (known.primaries, known.fallbacks) = (primaries, fallbacks);
         let hit = self.damages.iter().filter(|(_, at)| *at >= known.begun);
-        let hit: BTreeSet<usize> = hit.map(|(node, _)| *node).collect();
-        known.is_unsure = known.primaries.is_subset(&hit);
-        known.is_forgiven = known.primaries.len() < 2
-            && known.primaries.union(&known.others).any(|node| hit.contains(node));
+        known.suffered = hit.map(|(node, _)| *node).collect();
+        known.is_unsure = known.primaries.is_subset(&known.suffered);
     }
 
     /// A node lost its disk, or a part of it.
@@ -218,7 +225,7 @@ impl Model {
     /// The elements that were added last.
     pub(super) fn added_lately(&self, item: &ItemKey) -> Vec<Bytes> {
         let numbers = self.by_item.get(item).into_iter().flatten().rev();
-        numbers.filter_map(|number| self.writes[*number].adds()).take(4).cloned().collect()
+        numbers.filter_map(|number| self.writes[*number].adds()).take(2).cloned().collect()
     }
 
     /// Register writes whose stamp nobody has seen.
@@ -235,12 +242,20 @@ impl Known {
         if at < self.begun {
             return;
         }
+        self.suffered.insert(node);
         let is_left = |other: &usize| *other != node && damaged.get(other).is_none_or(|at| *at < self.begun);
         if self.primaries.contains(&node) && !self.primaries.iter().any(is_left) {
             self.is_unsure = true;
         }
-        // One copy may have become another in between, by way of a hint.
-        let has_a_share = self.primaries.contains(&node) || self.others.contains(&node);
-        self.is_forgiven |= self.primaries.len() < 2 && has_a_share;
+    }
+
+    /// Whether it may be lost for good: fewer than two primaries had it when it was acknowledged, and the disk of each
+    /// node was lost that had a copy, or to which a copy was brought home.
+    pub(super) fn is_forgiven(&self) -> bool {
+        let is_lost = |node: &usize| self.suffered.contains(node);
+        let fallback_is_lost = |(node, owner): &(usize, usize)| is_lost(node) || is_lost(owner);
+        self.primaries.len() < 2
+            && self.primaries.iter().all(is_lost)
+            && self.fallbacks.iter().all(fallback_is_lost)
     }
 }

@@ -102,7 +102,7 @@ impl Draft<'_> {
     fn set_action(&mut self, item: &ItemKey) -> Action {
         match self.dice.below(10) {
             0..=3 => Action::Add(self.fresh()),
-            4..=5 => Action::Add(self.common()),
+            4 => Action::Add(self.common()),
             _ => {
                 let added = self.model.added_lately(item);
                 let element = self.dice.pick(&added).cloned();

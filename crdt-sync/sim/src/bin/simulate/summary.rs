@@ -92,10 +92,12 @@ impl Summary {
     }
 
     fn write_faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topology = self.scenario.topology;
+        let is_tried = |fault: &Fault| topology.excludes(*fault).is_none();
         writeln!(f, "\n{:<28}{:>14}{:>9}   never met", "fault", "times", "phases")?;
-        for fault in Fault::ALL.into_iter().filter(|fault| self.scenario.faults.contains(fault)) {
+        for fault in self.scenario.faults.iter().copied().filter(is_tried) {
             let can: Vec<Phase> =
-                self.scenario.topology.phases().iter().copied().filter(|phase| phase.excludes(fault).is_none()).collect();
+                topology.phases().iter().copied().filter(|phase| phase.excludes(fault).is_none()).collect();
             let met = can.iter().filter(|phase| self.coverage.of(fault, **phase) > 0).count();
             let never = can.iter().filter(|phase| self.coverage.of(fault, **phase) == 0);
             let never: Vec<_> = never.map(|phase| phase.name()).collect();
