@@ -50,6 +50,18 @@ pub enum PlantedBug {
     ContextRaisedIncomplete,
     /// A read in a session is answered although entries are missing that the session depends on.
     SessionTokenIgnored,
+    /// A copy on a fallback counts as one on the primary that it stands in for.
+    FallbackCountedAsPrimary,
+    /// A hint is deleted as soon as it was sent, before its owner has it.
+    HintDeletedBeforeTransfer,
+    /// An acknowledgement that comes twice counts as those of two nodes.
+    DuplicateAcknowledgementCounted,
+    /// A read repairs those it finds ahead with the older state that others hold, in place of theirs.
+    StaleReadRepair,
+    /// What a late hint carries comes back although it was removed meanwhile.
+    LateHintResurrects,
+    /// Digests that differ count as if they were those of what is returned: nobody is asked for the data.
+    DigestTrusted,
 }
 
 /// A name that no planted mistake has.
@@ -77,6 +89,12 @@ impl PlantedBug {
         Self::EvictedMergedBack,
         Self::ContextRaisedIncomplete,
         Self::SessionTokenIgnored,
+        Self::FallbackCountedAsPrimary,
+        Self::HintDeletedBeforeTransfer,
+        Self::DuplicateAcknowledgementCounted,
+        Self::StaleReadRepair,
+        Self::LateHintResurrects,
+        Self::DigestTrusted,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -97,6 +115,12 @@ impl PlantedBug {
             Self::EvictedMergedBack => "evicted-merged-back",
             Self::ContextRaisedIncomplete => "context-raised-incomplete",
             Self::SessionTokenIgnored => "session-token-ignored",
+            Self::FallbackCountedAsPrimary => "fallback-counted-as-primary",
+            Self::HintDeletedBeforeTransfer => "hint-deleted-before-transfer",
+            Self::DuplicateAcknowledgementCounted => "duplicate-acknowledgement-counted",
+            Self::StaleReadRepair => "stale-read-repair",
+            Self::LateHintResurrects => "late-hint-resurrects",
+            Self::DigestTrusted => "digest-trusted",
         }
     }
 }

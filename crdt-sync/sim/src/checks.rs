@@ -164,15 +164,22 @@ pub(crate) fn outcome(
             return compared;
         }
     }
-    let held = collections.iter().flat_map(|collection| {
-        let keys = engine.scan(collection.id(), Bytes::default()).map(|(key, _)| key.clone());
-        let collection = collection.id();
-        keys.map(move |key| ItemKey { collection, key })
-    });
-    match held.into_iter().find(|item| !model.has_item(item)) {
+    match held(engine, collections).find(|item| !model.has_item(item)) {
         Some(item) => Err(wrong(&item, "held", "nothing: nobody wrote to it")),
         None => Ok(()),
     }
+}
+
+/// All keys that a node holds.
+pub(crate) fn held<'e>(
+    engine: &'e Engine,
+    collections: &'e [Collection],
+) -> impl Iterator<Item = ItemKey> + 'e {
+    collections.iter().flat_map(|collection| {
+        let keys = engine.scan(collection.id(), Bytes::default()).map(|(key, _)| key.clone());
+        let collection = collection.id();
+        keys.map(move |key| ItemKey { collection, key })
+    })
 }
 
 fn compare(

@@ -5,6 +5,7 @@ use core::ops::AddAssign;
 
 use crate::faults::Fault;
 use crate::phase::{Phase, Phases};
+use crate::topology::Topology;
 
 /// How often each kind of fault struck in each phase.
 ///
@@ -12,13 +13,13 @@ use crate::phase::{Phase, Phases};
 /// is struck in both.
 ///
 /// ```
-/// use crdt_sync_sim::{Coverage, Fault, Phase};
+/// use crdt_sync_sim::{Coverage, Fault, Phase, Topology};
 ///
 /// let mut coverage = Coverage::default();
 /// coverage.add(Fault::PowerLost, Phase::Comparing);
 /// assert_eq!(coverage.of(Fault::PowerLost, Phase::Comparing), 1);
-/// assert!(coverage.missing().any(|pair| pair == (Fault::PowerLost, Phase::Shipping)));
-/// assert!(coverage.missing().all(|pair| pair != (Fault::PowerLost, Phase::Comparing)));
+/// assert!(coverage.missing(Topology::MultiLeader).any(|pair| pair == (Fault::PowerLost, Phase::Shipping)));
+/// assert!(coverage.missing(Topology::MultiLeader).all(|pair| pair != (Fault::PowerLost, Phase::Comparing)));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coverage([[u64; Phase::ALL.len()]; Fault::ALL.len()]);
@@ -40,9 +41,11 @@ impl Coverage {
     }
 
     /// The pairs that never met and can: a test that wants to say something about them has not. Leaves out the faults
-    /// that are off by default ([`Fault::FORKS`]) and the pairs that cannot meet ([`Phase::excludes`]).
-    pub fn missing(&self) -> impl Iterator<Item = (Fault, Phase)> {
-        let pairs = Fault::ALL.into_iter().flat_map(|fault| Phase::ALL.map(|phase| (fault, phase)));
+    /// that are off by default ([`Fault::FORKS`]), those of other topologies, and the pairs that cannot meet
+    /// ([`Phase::excludes`]).
+    pub fn missing(&self, topology: Topology) -> impl Iterator<Item = (Fault, Phase)> {
+        let tried = Fault::ALL.into_iter().filter(move |fault| topology.excludes(*fault).is_none());
+        let pairs = tried.flat_map(move |fault| topology.phases().iter().map(move |phase| (fault, *phase)));
         pairs.filter(|&(fault, phase)| {
             self.of(fault, phase) == 0 && !Fault::FORKS.contains(&fault) && phase.excludes(fault).is_none()
         })
@@ -90,7 +93,7 @@ mod tests {
         sum += run;
         sum += run;
         assert_eq!(sum.of(Fault::BitRot, Phase::Comparing), 2);
-        assert_eq!(sum.missing().count(), 0);
+        assert_eq!(sum.missing(Topology::Leaderless).count(), 0);
     }
 
     #[test]

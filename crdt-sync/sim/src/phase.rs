@@ -41,6 +41,16 @@ pub enum Phase {
     Renewing,
     /// Something was appended to the log and is not durable yet.
     AwaitingSync,
+    /// A quorum write was begun, and nobody has carried it out.
+    Minting,
+    /// A quorum write was carried out, and not everybody who was told has said that it has it.
+    Acknowledging,
+    /// A quorum read is not answered.
+    Reading,
+    /// A quorum read repairs somebody before its answer.
+    Repairing,
+    /// A node is brought what it missed.
+    HandingOff,
 }
 
 /// A name that no phase and no fault has.
@@ -53,7 +63,7 @@ pub struct UnknownName {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -65,6 +75,43 @@ impl Phase {
         Self::Concluding,
         Self::Renewing,
         Self::AwaitingSync,
+        Self::Minting,
+        Self::Acknowledging,
+        Self::Reading,
+        Self::Repairing,
+        Self::HandingOff,
+    ];
+    /// Those of the multi-leader topology.
+    pub(crate) const MULTI_LEADER: [Self; 11] = [
+        Self::Founding,
+        Self::Recovering,
+        Self::Idle,
+        Self::Greeting,
+        Self::Shipping,
+        Self::Opening,
+        Self::Comparing,
+        Self::Exchanging,
+        Self::Concluding,
+        Self::Renewing,
+        Self::AwaitingSync,
+    ];
+    /// Those of the leaderless one.
+    pub(crate) const LEADERLESS: [Self; 15] = [
+        Self::Founding,
+        Self::Recovering,
+        Self::Idle,
+        Self::Greeting,
+        Self::Opening,
+        Self::Comparing,
+        Self::Exchanging,
+        Self::Concluding,
+        Self::Renewing,
+        Self::AwaitingSync,
+        Self::Minting,
+        Self::Acknowledging,
+        Self::Reading,
+        Self::Repairing,
+        Self::HandingOff,
     ];
 
     /// Its name in reports and on command lines; it stays the same.
@@ -81,6 +128,11 @@ impl Phase {
             Self::Concluding => "concluding",
             Self::Renewing => "renewing",
             Self::AwaitingSync => "awaiting-sync",
+            Self::Minting => "minting",
+            Self::Acknowledging => "acknowledging",
+            Self::Reading => "reading",
+            Self::Repairing => "repairing",
+            Self::HandingOff => "handing-off",
         }
     }
 

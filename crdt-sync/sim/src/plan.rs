@@ -7,6 +7,8 @@ use crdt_sync::PlantedBug;
 
 use crate::dice::Dice;
 use crate::extras::Extra;
+use crate::leaderless as quorums;
+use crate::topology::Topology;
 use crate::workload;
 use crate::world::Setup;
 
@@ -70,6 +72,22 @@ impl Plan {
             least_strikes: 20,
             ..Self::quick(Setup::hostile(5, workload::collections()))
         }
+    }
+
+    /// The same with nodes that replicate in this way. In a leaderless world there are more nodes than hold a key, and
+    /// more partitions than nodes.
+    pub fn with_topology(mut self, topology: Topology) -> Self {
+        if topology == Topology::Leaderless {
+            self.setup.nodes = self.setup.nodes.max(5);
+            self.setup.partitions = 16;
+            self.setup.collections = quorums::collections();
+            self.setup.timing.compare_every = Duration::from_millis(1_500);
+            self.setup.limits.max_hints = 20;
+            // Each write is told to two nodes at least, and comparisons go on all the time.
+            self.keys = self.keys.max(4);
+        }
+        self.setup.topology = topology;
+        self
     }
 
     /// The same with another number of nodes.

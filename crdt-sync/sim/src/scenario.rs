@@ -12,6 +12,7 @@ use crate::extras::Extras;
 use crate::faults::{Fault, Hostility};
 use crate::phase::UnknownName;
 use crate::plan::Plan;
+use crate::topology::Topology;
 use crate::world::Shape;
 
 /// How much happens in a run.
@@ -34,6 +35,8 @@ pub enum Size {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
+    /// How the nodes replicate.
+    pub topology: Topology,
     /// Which plan the rest is a variation of.
     pub size: Size,
     /// How many nodes there are.
@@ -62,7 +65,20 @@ impl Scenario {
         let (nodes, operations) = (plan.setup.nodes, plan.operations);
         let faults = Self::all_faults();
         let extras = if size == Size::Full { Extras::Drawn } else { Extras::none() };
-        Self { size, nodes, operations, shape: Some(Shape::AllToAll), faults, extras, bug: None }
+        let topology = Topology::MultiLeader;
+        Self { topology, size, nodes, operations, shape: Some(Shape::AllToAll), faults, extras, bug: None }
+    }
+
+    /// The same with nodes that replicate in this way. In a leaderless world everybody knows everybody, and there are
+    /// no extras.
+    pub fn with_topology(mut self, topology: Topology) -> Self {
+        self.topology = topology;
+        if topology == Topology::Leaderless {
+            self.nodes = self.nodes.max(5);
+            self.shape = Some(Shape::AllToAll);
+            self.extras = Extras::none();
+        }
+        self
     }
 
     /// The same with a mistake in every engine.
@@ -82,8 +98,9 @@ impl Scenario {
 
     /// The plan for a seed.
     pub fn plan(&self, seed: u64) -> Plan {
-        let mut plan = self.size.plan();
-        let faults: Vec<Fault> = self.faults.iter().copied().collect();
+        let mut plan = self.size.plan().with_topology(self.topology);
+        let tried = |fault: &Fault| self.topology.excludes(*fault).is_none();
+        let faults: Vec<Fault> = self.faults.iter().copied().filter(tried).collect();
         plan.operations = self.operations;
         plan.setup.nodes = self.nodes;
         plan.setup.shape = self.shape.unwrap_or_else(|| shape_of(seed));
@@ -104,7 +121,8 @@ impl Scenario {
 
     /// Whether the run is the plan of its size with all that can go wrong, so that it counts for coverage.
     pub fn is_whole(&self) -> bool {
-        self.faults.is_superset(&Self::all_faults())
+        let tried = |fault: &Fault| self.topology.excludes(*fault).is_none();
+        Self::all_faults().iter().filter(|fault| tried(fault)).all(|fault| self.faults.contains(fault))
     }
 }
 

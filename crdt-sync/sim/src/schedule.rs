@@ -13,6 +13,7 @@ use crate::extras::Extras;
 use crate::plan::Plan;
 use crate::scenario::{Scenario, faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 use crate::simulation::{self, Report};
+use crate::topology::Topology;
 use crate::violation::Failure;
 
 /// Everything that decides a run. What clients and adversary do is numbered, so a part of it can be left out while the
@@ -73,8 +74,9 @@ pub enum ScheduleError {
 }
 
 const FIRST_LINE: &str = "schedule 1";
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "seed",
+    "topology",
     "plan",
     "nodes",
     "operations",
@@ -120,6 +122,9 @@ impl fmt::Display for Schedule {
         let (scenario, cuts) = (&self.scenario, &self.cuts);
         writeln!(f, "{FIRST_LINE}")?;
         writeln!(f, "seed {}", self.seed)?;
+        if scenario.topology != Topology::default() {
+            writeln!(f, "topology {}", scenario.topology)?;
+        }
         writeln!(f, "plan {}", scenario.size)?;
         writeln!(f, "nodes {}", scenario.nodes)?;
         writeln!(f, "operations {}", scenario.operations)?;
@@ -162,7 +167,8 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
         let said = Said::read(text)?;
-        let mut scenario = Scenario::new(said.must("plan")?);
+        let topology = said.may("topology")?.unwrap_or_default();
+        let mut scenario = Scenario::new(said.must("plan")?).with_topology(topology);
         scenario.nodes = said.must("nodes")?;
         scenario.operations = said.must("operations")?;
         scenario.shape = said.with("shape", shape_of_name)?.unwrap_or_default();

@@ -17,11 +17,13 @@ use crate::coverage::Coverage;
 use crate::cuts::Cuts;
 use crate::dice::Dice;
 use crate::faults::FaultCounts;
+use crate::leaderless;
 use crate::model::{Command, Fate, Model};
 use crate::observe;
 use crate::plan::Plan;
 use crate::seen::Registers;
 use crate::shown::Shown;
+use crate::topology::Topology;
 use crate::trace::Trace;
 use crate::violation::{Failure, Violation};
 use crate::workload::{Operation, Workload};
@@ -68,6 +70,10 @@ pub struct Report {
     pub session_reads: u64,
     /// Those that were not, as it was not there in time.
     pub behind: u64,
+    /// Quorum reads that had to show what was acknowledged before, or shown before.
+    pub promised_reads: u64,
+    /// Hints that were delivered.
+    pub hints_delivered: u64,
     /// How long the nodes took to agree once there was peace.
     pub settled_after: Duration,
     /// The trace, if it was recorded.
@@ -83,7 +89,28 @@ pub fn simulate(seed: u64, plan: &Plan) -> Result<Report, Box<Failure>> {
 
 /// The same without what is cut out.
 pub(crate) fn run(seed: u64, plan: &Plan, cuts: &Cuts) -> Result<Report, Box<Failure>> {
-    let mut simulation = Simulation::new(seed, plan, cuts);
+    match plan.setup.topology {
+        Topology::MultiLeader => run_to_the_end(seed, Simulation::new(seed, plan, cuts)),
+        Topology::Leaderless => run_to_the_end(seed, leaderless::Simulation::new(seed, plan, cuts)),
+    }
+}
+
+/// What clients do in a world, and what is checked meanwhile: another one for each topology.
+pub(crate) trait Run {
+    /// All of it, up to the first violation.
+    fn run(&mut self) -> Result<(), Violation>;
+
+    /// The world in which it happens.
+    fn world(&self) -> &World;
+
+    /// How many operations were begun, those that are cut out included.
+    fn begun(&self) -> u32;
+
+    /// What it came to.
+    fn report(self) -> Report;
+}
+
+fn run_to_the_end(seed: u64, mut simulation: impl Run) -> Result<Report, Box<Failure>> {
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation.run()));
     let outcome = outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -95,12 +122,12 @@ pub(crate) fn run(seed: u64, plan: &Plan, cuts: &Cuts) -> Result<Report, Box<Fai
         Ok(()) => Ok(simulation.report()),
         Err(violation) => Err(Box::new(Failure {
             seed,
-            at: simulation.world.time(),
+            at: simulation.world().time(),
             violation,
-            operations: simulation.begun,
-            strikes: simulation.world.strikes(),
-            digest: simulation.world.trace().digest(),
-            trace: simulation.world.trace().lines().to_vec(),
+            operations: simulation.begun(),
+            strikes: simulation.world().strikes(),
+            digest: simulation.world().trace().digest(),
+            trace: simulation.world().trace().lines().to_vec(),
         })),
     }
 }
@@ -149,31 +176,7 @@ struct Simulation<'p> {
     report: Report,
 }
 
-impl<'p> Simulation<'p> {
-    fn new(seed: u64, plan: &'p Plan, cuts: &'p Cuts) -> Self {
-        let trace = if plan.verbose { Trace::recording() } else { Trace::new() };
-        let mut world = World::traced(seed, plan.setup.clone(), trace);
-        world.leave_out(cuts.nodes.clone(), cuts.strikes.clone());
-        Self {
-            plan,
-            cuts,
-            world,
-            workload: Workload::new(plan),
-            // The clients' choices are their own: another world for the same clients is another setup, not another
-            // seed.
-            chance: Dice::new(!seed).number(),
-            begun: 0,
-            model: Model::default(),
-            clients: Clients::default(),
-            // A clone is one more node.
-            registers: Registers::new(plan.setup.nodes + 1),
-            due: BTreeMap::new(),
-            retirements: Retirements::default(),
-            wanderers: vec![Wanderer::default(); WANDERERS],
-            report: Report::default(),
-        }
-    }
-
+impl Run for Simulation<'_> {
     fn run(&mut self) -> Result<(), Violation> {
         let operations =
             self.cuts.stop_after.map_or(self.plan.operations, |stop| stop.min(self.plan.operations));
@@ -199,6 +202,14 @@ impl<'p> Simulation<'p> {
         self.reckon()
     }
 
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn begun(&self) -> u32 {
+        self.begun
+    }
+
     fn report(mut self) -> Report {
         self.report.digest = self.world.trace().digest();
         self.report.events = self.world.trace().events();
@@ -209,6 +220,32 @@ impl<'p> Simulation<'p> {
             self.model.commands().filter(|c| c.fate != Fate::Acknowledged && !c.beyond).count() as u64;
         self.report.trace = self.world.trace().lines().to_vec();
         self.report
+    }
+}
+
+impl<'p> Simulation<'p> {
+    fn new(seed: u64, plan: &'p Plan, cuts: &'p Cuts) -> Self {
+        let trace = if plan.verbose { Trace::recording() } else { Trace::new() };
+        let mut world = World::traced(seed, plan.setup.clone(), trace);
+        world.leave_out(cuts.nodes.clone(), cuts.strikes.clone());
+        Self {
+            plan,
+            cuts,
+            world,
+            workload: Workload::new(plan),
+            // The clients' choices are their own: another world for the same clients is another setup, not another
+            // seed.
+            chance: Dice::new(!seed).number(),
+            begun: 0,
+            model: Model::default(),
+            clients: Clients::default(),
+            // A clone is one more node.
+            registers: Registers::new(plan.setup.nodes + 1),
+            due: BTreeMap::new(),
+            retirements: Retirements::default(),
+            wanderers: vec![Wanderer::default(); WANDERERS],
+            report: Report::default(),
+        }
     }
 
     /// A plan that promises strikes must keep that, unless something was cut out of it.
@@ -356,6 +393,7 @@ impl<'p> Simulation<'p> {
                         checks::shows_all(&self.model, node, engine, self.world.lineage())?;
                     }
                 }
+                Notice::Mended { .. } => {}
                 Notice::Rotted { node, lost } | Notice::Restored { node, lost } => {
                     self.model.lose_disk(node, &lost, self.world.lineage());
                     self.clients.forget(node);

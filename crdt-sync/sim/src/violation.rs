@@ -184,6 +184,24 @@ pub enum Violation {
         /// What it does not show.
         detail: String,
     },
+    /// A write was reported to be on a node that does not have it.
+    #[error("request {} was acknowledged as being on node {node}, which does not have it: {detail}", request.0)]
+    FalseReport {
+        /// The node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+        /// What is missing.
+        detail: String,
+    },
+    /// What was removed, by somebody who had seen it, is there again although nobody added it since.
+    #[error("{item:?} shows again what was removed: {detail}")]
+    Resurrected {
+        /// The key.
+        item: ItemKey,
+        /// What came back, and where.
+        detail: String,
+    },
     /// A read did not show what the same client had been shown before.
     #[error("node {node}: read {} does not show what its client was shown before: {detail}", request.0)]
     ForgottenSight {

@@ -35,12 +35,28 @@ pub struct Activity {
     pub exchanging: usize,
     /// Merkle sessions in which this side sent all its states.
     pub concluding: usize,
+    /// Quorum writes that nobody has carried out yet.
+    pub minting: usize,
+    /// Quorum writes that were carried out, and of which not everybody has said that it has them.
+    pub acknowledging: usize,
+    /// Quorum reads that are not answered.
+    pub reading: usize,
+    /// Quorum reads that repair those whom they found behind.
+    pub repairing: usize,
+    /// Nodes that were sent what they had missed, and have not confirmed it.
+    pub handing_off: usize,
+    /// Hints that are kept for other nodes. Not counted for a single connection.
+    pub hints: usize,
 }
 
 impl Engine {
     /// What this node is in the middle of. O(connections · partitions).
     pub fn activity(&self) -> Activity {
-        let mut activity = Activity { greeting: self.links.strangers(), ..self.disk_activity() };
+        let mut activity = Activity {
+            greeting: self.links.strangers(),
+            hints: self.replica.hints_size().0,
+            ..self.disk_activity()
+        };
         self.topology.add_activity(None, &mut activity);
         activity
     }

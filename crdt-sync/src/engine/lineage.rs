@@ -14,6 +14,11 @@ impl Engine {
         self.replica.id
     }
 
+    /// Stands for all that was seen in a partition: equal exactly where that is.
+    pub fn seen_digest(&self, partition: u16) -> u128 {
+        crdt_core::digest_of(&crdt_core::codec::encode_payload(&self.replica.partition(partition).context))
+    }
+
     /// The partition of a key.
     pub fn partition_of(&self, item: &ItemKey) -> u16 {
         self.replica.partition_of(item.collection, &item.key)

@@ -7,7 +7,7 @@ use replication_log::Lsn;
 
 use super::Leaderless;
 use super::coordinate::Refusal;
-use crate::engine::{Context, Event};
+use crate::engine::{Activity, Context, Event};
 use crate::node::NodeId;
 use crate::replica::ItemKey;
 use crate::time::Instant;
@@ -38,6 +38,14 @@ struct OnItsWay {
 }
 
 impl Handoff {
+    /// Counts to whom something is on its way.
+    pub(super) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        activity.handing_off += match with {
+            None => self.batches.len(),
+            Some(node) => usize::from(self.batches.contains_key(&node)),
+        };
+    }
+
     /// There is no way to a node any more: what was on its way is sent again when there is.
     pub(super) fn lost(&mut self, node: NodeId) {
         self.batches.remove(&node);
@@ -75,6 +83,8 @@ impl Leaderless {
                 waiting.insert(request, OnItsWay { to, hint: (item, hint.up_to) });
             }
         }
+        #[cfg(feature = "_planted_bugs")]
+        super::mistakes::delete_too_early(owner, waiting.values().map(|sent| &sent.hint), context);
         if !waiting.is_empty() {
             self.handoff.batches.insert(owner, Batch { sent: now, waiting, delivered: Vec::new() });
         }

@@ -26,12 +26,15 @@
 
 mod anti_entropy;
 mod barrier;
+mod carried;
 mod config;
 pub mod coordinate;
 mod departures;
 mod forgetting;
 mod found;
 mod handoff;
+#[cfg(feature = "_planted_bugs")]
+mod mistakes;
 mod operations;
 mod reads;
 mod reply;
@@ -61,6 +64,7 @@ use crate::time::Instant;
 use crate::wire::{MergedState, Message, Quorum};
 use anti_entropy::AntiEntropy;
 use barrier::Barriers;
+use carried::Carried;
 use coordinate::Repairs;
 use departures::Departures;
 use forgetting::Forgetting;
@@ -77,6 +81,8 @@ pub(crate) struct Leaderless {
     detector: Detector,
     peers: BTreeMap<NodeId, LinkId>,
     operations: Operations,
+    /// What was carried out for each peer since its link came up.
+    carried: BTreeMap<NodeId, Carried>,
     handoff: Handoff,
     repairs: Repairs<NodeId>,
     anti_entropy: AntiEntropy,
@@ -101,6 +107,7 @@ impl Leaderless {
             detector: Detector::new(config.patience),
             peers: BTreeMap::new(),
             operations: Operations::numbered_from(replica.draw_number()),
+            carried: BTreeMap::new(),
             handoff: Handoff::default(),
             repairs: Repairs::new(config.repairs),
             anti_entropy: AntiEntropy::new(now, replica),
@@ -128,6 +135,8 @@ impl Leaderless {
 impl Topology for Leaderless {
     fn peer_up(&mut self, node: NodeId, link: LinkId, _: Scope, context: &mut Context<'_>) {
         self.peers.insert(node, link);
+        // Nothing comes over its earlier link any more, and another process of it counts anew.
+        self.carried.remove(&node);
         self.detector.heard(node, context.now.instant);
         context.outbox.event(Event::PeerUp { node });
         self.anti_entropy.peer_up(node, link, context);
@@ -263,6 +272,8 @@ impl Topology for Leaderless {
 
     fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
         self.anti_entropy.add_activity(with, activity);
+        self.operations.add_activity(with, activity);
+        self.handoff.add_activity(with, activity);
     }
 
     #[cfg(feature = "_planted_bugs")]

@@ -7,7 +7,7 @@ use replication_log::Lsn;
 
 use super::coordinate::{ReadOp, WriteAction, WriteOp, WriteOptions};
 use super::found::KeyAnswer;
-use crate::engine::RequestId;
+use crate::engine::{Activity, RequestId};
 use crate::node::NodeId;
 use crate::replica::{ItemKey, Replica, Write, Written};
 use crate::time::Instant;
@@ -29,7 +29,8 @@ pub(super) struct Operations {
 #[derive(Debug)]
 pub(super) struct Writing {
     pub(super) op: WriteOp<NodeId>,
-    pub(super) client: RequestId,
+    /// Who waits for an answer; nobody once there was one.
+    pub(super) client: Option<RequestId>,
     /// The version of the ring, and the generation of it, by which its replicas were chosen.
     pub(super) ring: (u64, u64),
     /// Who carries it out.
@@ -160,6 +161,24 @@ impl Operations {
         };
         let reads = |item: &ItemKey| replica.partition_of(item.collection, &item.key) == partition;
         self.writes.values().any(writes) || self.reads.values().any(|reading| reads(&reading.item))
+    }
+
+    /// Counts what is under way, with all nodes or with one.
+    pub(super) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        for writing in self.writes.values() {
+            let is_minted = writing.minted.is_some();
+            let waits = with.is_none_or(|node| {
+                if is_minted { writing.op.report().waiting().contains(&node) } else { writing.minter == node }
+            });
+            activity.minting += usize::from(waits && !is_minted);
+            activity.acknowledging += usize::from(waits && is_minted);
+        }
+        for reading in self.reads.values() {
+            let repairs = reading.op.repairing().any(|sent| with.is_none_or(|node| node == sent));
+            let waits = with.is_none_or(|node| reading.op.report().waiting().contains(&node));
+            activity.reading += usize::from(waits && !repairs);
+            activity.repairing += usize::from(repairs);
+        }
     }
 
     fn waiting_for(&self, number: u64) -> Vec<NodeId> {

@@ -114,6 +114,8 @@ impl Leaderless {
         let Some(reading) = self.operations.reads.get(&number) else { return };
         let (ring, now) = (reading.ring.0, context.now.instant);
         let told = delta.told();
+        #[cfg(feature = "_planted_bugs")]
+        let told = super::mistakes::stale(told, delta.place(), context);
         let key = crdt_core::digest_of(&told.key);
         let version = crdt_core::digest_of(&told.state);
         if !reading.repairs_first && self.repairs.permit(key, version, node, now) != Permit::Granted {
@@ -150,6 +152,8 @@ impl Leaderless {
         let Some(reading) = self.operations.reads.get_mut(&request) else { return Ok(()) };
         match found {
             Found::Digest(digest) => {
+                #[cfg(feature = "_planted_bugs")]
+                let digest = super::mistakes::trust(&reading.op, digest, context);
                 reading.op.digest(peer, digest.map_or(Digest::NotFound, Digest::Of), now);
             }
             Found::Refused(why) => reading.op.refused(peer, why, now),

@@ -19,6 +19,9 @@ impl Leaderless {
     pub(super) fn on_mint(&mut self, peer: NodeId, mint: &Mint, context: &mut Context<'_>) {
         let partition = context.replica.partition_of(mint.write.collection, &mint.write.key);
         let request = mint.request;
+        if !self.carried.entry(peer).or_default().note(request) {
+            return;
+        }
         let refused = self.objection_to(peer, mint.ring, partition, mint.in_place_of, context);
         let outcome = match refused {
             Some(why) => Err(Unminted::Refused(why)),
@@ -57,6 +60,8 @@ impl Leaderless {
                 Ok(lsn) => Ok(lsn),
             },
         };
+        #[cfg(feature = "_planted_bugs")]
+        super::mistakes::resurrect(mutate, context);
         let (refused, lsn) = match taken {
             Ok(lsn) => (None, lsn),
             Err(why) => (Some(why), Lsn::ZERO),
@@ -100,6 +105,10 @@ impl Leaderless {
     ) {
         let now = context.now.instant;
         if let Some(writing) = self.operations.writes.get_mut(&request) {
+            #[cfg(feature = "_planted_bugs")]
+            if refused.is_none() {
+                super::mistakes::count_wrongly(&mut writing.op, peer, now, context);
+            }
             match refused {
                 None => writing.op.acknowledged(peer, now),
                 Some(why) => writing.op.refused(peer, why, now),

@@ -35,7 +35,8 @@ impl Leaderless {
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
-        let mut writing = Writing { op, client, ring, minter, minted: None, held_back: VecDeque::new() };
+        let mut writing =
+            Writing { op, client: Some(client), ring, minter, minted: None, held_back: VecDeque::new() };
         let mut in_place_of = None;
         while let Some(action) = writing.op.poll() {
             if let WriteAction::Ask { node, in_place_of: owner } = action
@@ -89,7 +90,9 @@ impl Leaderless {
                     Unminted::Impossible(error) => Reply::Refused(error),
                     Unminted::Refused(why) => Reply::Quorum(QuorumReply::Refused { by: writing.minter, why }),
                 };
-                context.outbox.reply(writing.client, reply, Lsn::ZERO);
+                if let Some(client) = writing.client {
+                    context.outbox.reply(client, reply, Lsn::ZERO);
+                }
             }
         }
     }
@@ -103,7 +106,8 @@ impl Leaderless {
                 }
                 WriteAction::Hint { owner } => self.keep_own_hint(number, owner, context),
                 WriteAction::Reply(reached) => {
-                    let Some(writing) = self.operations.writes.get(&number) else { return };
+                    let Some(writing) = self.operations.writes.get_mut(&number) else { return };
+                    let Some(client) = writing.client.take() else { continue };
                     let reply = match (reached, &writing.minted) {
                         (Ok(report), Some((written, ..))) => {
                             QuorumReply::Written { written: written.clone(), report }
@@ -112,7 +116,7 @@ impl Leaderless {
                         // Nobody can have acknowledged what was not carried out.
                         (Ok(_), None) => QuorumReply::Lost { by: writing.minter },
                     };
-                    context.outbox.reply(writing.client, Reply::Quorum(reply), Lsn::ZERO);
+                    context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
                 }
                 WriteAction::Over => {
                     self.operations.writes.remove(&number);
@@ -206,9 +210,11 @@ impl Leaderless {
 
     /// The node that was to carry out a write is gone: nobody knows whether it did.
     pub(super) fn lose_write(&mut self, number: u64, context: &mut Context<'_>) {
-        if let Some(writing) = self.operations.writes.remove(&number) {
+        if let Some(writing) = self.operations.writes.remove(&number)
+            && let Some(client) = writing.client
+        {
             let reply = Reply::Quorum(QuorumReply::Lost { by: writing.minter });
-            context.outbox.reply(writing.client, reply, Lsn::ZERO);
+            context.outbox.reply(client, reply, Lsn::ZERO);
         }
     }
 }

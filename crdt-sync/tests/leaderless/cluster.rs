@@ -22,6 +22,8 @@ pub(crate) struct Cluster {
     cuts: BTreeSet<(usize, usize)>,
     pub(crate) events: Vec<(usize, Event)>,
     replies: BTreeMap<u64, Reply>,
+    /// How often each request was answered.
+    answers: BTreeMap<u64, usize>,
     micros: u64,
     next: u64,
     /// Messages that were handed to a wire.
@@ -86,6 +88,7 @@ impl Cluster {
             cuts: BTreeSet::new(),
             events: Vec::new(),
             replies: BTreeMap::new(),
+            answers: BTreeMap::new(),
             micros: 0,
             next: 0,
             messages: 0,
@@ -366,6 +369,21 @@ impl Cluster {
         self.now().instant + span
     }
 
+    /// Everything that is under way is lost.
+    pub(crate) fn lose_frames(&mut self) {
+        self.frames.clear();
+    }
+
+    /// The wires double every frame that is under way.
+    pub(crate) fn deliver_twice(&mut self) {
+        self.frames = self.frames.iter().flat_map(|frame| [frame.clone(), frame.clone()]).collect();
+        self.deliver();
+    }
+
+    pub(crate) fn answers_to(&self, id: u64) -> usize {
+        self.answers.get(&id).copied().unwrap_or(0)
+    }
+
     fn now(&self) -> Now {
         let wall = WallTime::from_millis(1_700_000_000_000 + self.micros / 1_000);
         Now { instant: Instant::from_micros(self.micros), wall }
@@ -392,6 +410,7 @@ impl Cluster {
                     self.frames.push_back((link, frame));
                 }
                 Output::Reply { id, reply } => {
+                    *self.answers.entry(id.0).or_default() += 1;
                     self.replies.insert(id.0, reply);
                 }
                 Output::Close { link, .. } => self.disconnect_link(link),

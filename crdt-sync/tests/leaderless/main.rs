@@ -13,3 +13,4 @@ mod on_top;
 mod quorums;
 mod repair;
 mod ring;
+mod wires;

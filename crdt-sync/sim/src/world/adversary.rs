@@ -131,7 +131,7 @@ impl World {
         let aimed = self.setup.hostility.as_ref().map_or(0, |hostility| hostility.aimed);
         if aimed > 0 {
             self.aim(&[Phase::Founding]);
-            self.aim(&Phase::ALL);
+            self.aim(self.setup.topology.phases());
         }
     }
 
@@ -158,7 +158,7 @@ impl World {
             self.inflict(Fault::RestoredTold, node);
         }
         if aims {
-            self.aim(&Phase::ALL);
+            self.aim(self.setup.topology.phases());
         } else if let Some(fault) = self.draw_fault() {
             self.inflict(fault, node);
         }
@@ -390,7 +390,7 @@ impl World {
     }
 }
 
-fn in_activity(activity: crdt_sync::Activity) -> Phases {
+pub(super) fn in_activity(activity: crdt_sync::Activity) -> Phases {
     Phases::default()
         .with(Phase::AwaitingSync, activity.unsynced > 0)
         .with(Phase::Greeting, activity.greeting > 0)
@@ -399,4 +399,9 @@ fn in_activity(activity: crdt_sync::Activity) -> Phases {
         .with(Phase::Comparing, activity.comparing > 0)
         .with(Phase::Exchanging, activity.exchanging > 0)
         .with(Phase::Concluding, activity.concluding > 0)
+        .with(Phase::Minting, activity.minting > 0)
+        .with(Phase::Acknowledging, activity.acknowledging > 0)
+        .with(Phase::Reading, activity.reading > 0)
+        .with(Phase::Repairing, activity.repairing > 0)
+        .with(Phase::HandingOff, activity.handing_off > 0)
 }

@@ -11,6 +11,7 @@ use super::operator::Doubt;
 use super::{Happening, Notice, World};
 use crate::disk::DiskError;
 use crate::faults::Fault;
+use crate::topology::Topology;
 use crate::violation::Violation;
 
 /// More outputs than this after one input mean that an engine talks to itself.
@@ -33,7 +34,7 @@ impl World {
         let Some(engine) = &mut node.engine else {
             return Ok(());
         };
-        if self.is_asked {
+        if self.is_asked && self.setup.topology == Topology::MultiLeader {
             let before = engine.own_heads();
             engine.handle(now, input);
             let grown = (0..)
@@ -101,7 +102,9 @@ impl World {
                     (node.renewing, node.doubt) = (None, None);
                 }
                 self.note(format_args!("{number} has synced up to {lsn}"));
-                self.handle(number, Input::Durable { lsn })
+                self.handle(number, Input::Durable { lsn })?;
+                self.tend_mending();
+                Ok(())
             }
             Err(error) => {
                 self.disk_failed(number, &error)?;
@@ -227,7 +230,10 @@ impl World {
             Output::Send { link, frame } => {
                 let past = &mut self.nodes[number].past;
                 let unreadable = |error| Violation::UnreadableFrame { node: number, error };
-                let phase = past.tell(&frame, &self.setup.limits).map_err(unreadable)?;
+                let mut phase = past.tell(&frame, &self.setup.limits).map_err(unreadable)?;
+                if self.setup.topology == Topology::Leaderless {
+                    phase = self.phases_of_frame(number, link, phase);
+                }
                 self.transmit(number, link, frame, phase);
                 Ok(())
             }

@@ -4,6 +4,8 @@ mod adversary;
 mod checkpoint;
 mod driver;
 mod happening;
+mod leaderless;
+mod mending;
 mod node;
 mod operator;
 mod past;
@@ -30,6 +32,7 @@ use crate::trace::Trace;
 use crate::violation::Violation;
 use adversary::Aim;
 use happening::Happening;
+pub(crate) use leaderless::REPLICAS;
 use node::Node;
 pub use setup::{Setup, Shape};
 
@@ -171,6 +174,11 @@ pub enum Notice {
         node: usize,
         /// What may be gone by this. The rest of what the node forgot comes back to it from the others.
         lost: Vec<Loss>,
+    },
+    /// A node of a leaderless world that had lost its disk, or a part of it, has back what the others hold.
+    Mended {
+        /// Which node.
+        node: usize,
     },
 }
 

@@ -3,12 +3,13 @@
 use core::time::Duration;
 
 use crdt_sync::time::{Instant, Now, WallTime};
-use crdt_sync::{ClusterKey, Config, Engine, NodeId, Status};
+use crdt_sync::{ClusterKey, Config, Engine, NodeId, Replication, Status};
 use replication_log::Lsn;
 use replication_log::storage::{Keep, Survivors};
 
 use super::checkpoint::Making;
 use super::driver::Standstill;
+use super::mending::Mending;
 use super::operator::{Backup, Doubt};
 use super::past::Past;
 use super::{Happening, Notice, World};
@@ -16,6 +17,7 @@ use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::lineage::Place;
+use crate::topology::Topology;
 use crate::violation::Violation;
 
 /// What wall clocks show when the world begins: some day in 2023.
@@ -68,6 +70,8 @@ pub(super) struct Node {
     /// What the others had when this node lost its disk or a part of it; it is mended when it has that again.
     pub(super) owed: Vec<Place>,
     pub(super) making: Option<Making>,
+    /// What a node of a leaderless world has to get back.
+    pub(super) mending: Option<Mending>,
     /// An operator has decided to retire it.
     pub(super) condemned: bool,
     /// It was retired and shut down, and never starts again.
@@ -93,6 +97,7 @@ impl Node {
             past: Past::default(),
             log_failed: false,
             making: None,
+            mending: None,
             standstill: None,
             stall: None,
             is_new: true,
@@ -294,6 +299,7 @@ impl World {
         (node.standstill, node.stall, node.renewing) = (None, None, None);
         let was_up = node.engine.take();
         self.note(format_args!("{number} is down"));
+        self.mend_anew(number);
         if let Some(engine) = was_up {
             self.nodes[number].past.go_down(engine.status());
             self.notices.push_back(Notice::Down { node: number });
@@ -337,6 +343,9 @@ impl World {
         config.limits = self.setup.limits.clone();
         config.timing = self.setup.timing;
         config.leaf_bits = self.setup.leaf_bits;
+        if self.setup.topology == Topology::Leaderless {
+            config.replication = Replication::Leaderless(self.setup.leaderless_config().into());
+        }
         config
     }
 }

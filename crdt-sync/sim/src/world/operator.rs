@@ -16,6 +16,7 @@ use super::{Happening, Loss, Notice, World};
 use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::lineage::Place;
+use crate::topology::Topology;
 use crate::violation::Violation;
 
 /// A node that was restored without being told and meets nobody who knows more of it may write after this, once all
@@ -88,6 +89,7 @@ impl World {
             _ => None,
         };
         self.has_forks |= Fault::FORKS.contains(&fault);
+        self.begin_to_mend(number);
         self.notices.push_back(Notice::Restored { node: number, lost });
     }
 
@@ -118,7 +120,8 @@ impl World {
     /// Empties a node, which begins again under its old name or a fresh one; returns what its log holds.
     pub(super) fn found_anew(&mut self, number: usize) -> Result<Vec<(Lsn, Vec<u8>)>, Violation> {
         let lost = self.losses(number, &[]);
-        let renamed = self.dice.disks.chance(500);
+        // The ring knows nodes by their names.
+        let renamed = self.dice.disks.chance(500) && self.setup.topology != Topology::Leaderless;
         let node = &mut self.nodes[number];
         if renamed {
             node.renamed += 1;
@@ -134,6 +137,7 @@ impl World {
             |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
         let records = node.disk.open().map_err(refused)?;
         self.note(format_args!("{number} is emptied and founded anew as {name}"));
+        self.begin_to_mend(number);
         self.notices.push_back(Notice::Rotted { node: number, lost });
         Ok(records)
     }
@@ -217,6 +221,9 @@ impl World {
         // What it makes again is promised to whoever waits for it, and the retired node's disk is about to go.
         if self.nodes[number].gone || self.nodes[number].rejoining {
             return false;
+        }
+        if self.setup.topology == Topology::Leaderless {
+            return self.is_whole_but(number);
         }
         let others = (0..self.nodes.len()).filter(|other| *other != number);
         let already = others.filter(|other| self.is_damaged(*other)).count();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crdt_core::ReplicaId;
-use crdt_sync::wire::{self, Message, SessionStep};
+use crdt_sync::wire::{self, Message, Quorum, SessionStep};
 use crdt_sync::{Limits, PartitionStatus, Status};
 use replication_log::Lsn;
 
@@ -127,6 +127,9 @@ fn phases_of(message: &Message) -> Phases {
             | SessionStep::Done { .. }
             | SessionStep::Abort => Phase::Concluding,
         },
+        Message::Quorum(Quorum::Mint(_) | Quorum::Minted(_)) => Phase::Minting,
+        Message::Quorum(Quorum::Mutate(_) | Quorum::Mutated { .. }) => Phase::Acknowledging,
+        Message::Quorum(Quorum::Fetch(_) | Quorum::Fetched { .. }) => Phase::Reading,
         _ => return Phases::default(),
     };
     Phases::of(phase)

@@ -6,10 +6,13 @@ use core::time::Duration;
 use crdt_sync::{Collection, Limits, PlantedBug, Timing, merkle};
 
 use crate::faults::Hostility;
+use crate::topology::Topology;
 
 /// The nodes of a world, what they hold, and what they must endure.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// How the nodes replicate.
+    pub topology: Topology,
     /// How many nodes there are.
     pub nodes: usize,
     /// Into how many partitions keys are divided.
@@ -49,6 +52,7 @@ impl Setup {
     pub fn hostile(nodes: usize, collections: impl IntoIterator<Item = Collection>) -> Self {
         let micros = Duration::from_micros;
         Self {
+            topology: Topology::MultiLeader,
             nodes,
             partitions: 2,
             shape: Shape::AllToAll,

@@ -215,6 +215,16 @@ impl<N: Ord + Copy, T: Answer> ReadOp<N, T> {
         Report::of(&self.panel, Operation::Read, self.options.level, |seat| self.counted(seat))
     }
 
+    /// The digest of what would be returned as of now; `None` before any state has come.
+    pub fn digest_of_union(&self) -> Option<Digest> {
+        self.union.as_ref().map(|(_, digest)| *digest)
+    }
+
+    /// The nodes that were sent a repair for which the reply waits.
+    pub fn repairing(&self) -> impl Iterator<Item = N> + '_ {
+        self.panel.seats.iter().filter(|seat| seat.state.repairing.is_some()).map(|seat| seat.node)
+    }
+
     /// Whether nothing more is expected.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over

@@ -7,7 +7,7 @@ use std::thread;
 
 use clap::Parser;
 use crdt_sync::PlantedBug;
-use crdt_sync_sim::{Extras, Fault, Scenario, Shape, Size, UnknownName};
+use crdt_sync_sim::{Extras, Fault, Scenario, Shape, Size, Topology, UnknownName};
 use crdt_sync_sim::{faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 
 /// How this command is run in the workspace.
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PLAN", default_value_t = Size::Full)]
     plan: Size,
 
-    /// How nodes replicate: `multi-leader`. (`leaderless` and `single-leader` are not built yet.)
+    /// How nodes replicate: `multi-leader` or `leaderless`. (`single-leader` is not built yet.)
     #[arg(long, value_name = "NAME", default_value = "multi-leader")]
     topology: String,
 
@@ -88,13 +88,10 @@ struct Drawn(Option<Shape>);
 impl Args {
     /// The plan that is asked for.
     pub(crate) fn scenario(&self) -> Result<Scenario, String> {
-        match self.topology.as_str() {
-            "multi-leader" => {}
-            name @ ("leaderless" | "single-leader") => {
-                return Err(format!("the topology {name} is not built yet; there is multi-leader"));
-            }
-            name => return Err(format!("there is no topology called {name}; there is multi-leader")),
-        }
+        let topology = match self.topology.as_str() {
+            name @ "single-leader" => return Err(format!("the topology {name} is not built yet")),
+            name => name.parse::<Topology>().map_err(|error| error.to_string())?,
+        };
         let mut scenario = Scenario::new(self.plan);
         scenario.nodes = self.nodes.map_or(scenario.nodes, usize::from);
         scenario.operations = self.operations.unwrap_or(scenario.operations);
@@ -102,6 +99,12 @@ impl Args {
         scenario.shape = self.shape.0;
         scenario.extras = self.extras.clone().unwrap_or(scenario.extras);
         scenario.bug = self.bug;
+        let scenario = scenario.with_topology(topology);
+        if topology == Topology::Leaderless
+            && self.nodes.is_some_and(|nodes| usize::from(nodes) < scenario.nodes)
+        {
+            return Err(format!("a leaderless world has {} nodes at least", scenario.nodes));
+        }
         Ok(scenario)
     }
 
@@ -116,6 +119,7 @@ impl Args {
         let (end, plan) = (seed.saturating_add(1), self.plan);
         let faults = (self.faults != Scenario::all_faults()).then(|| names_of_faults(&self.faults));
         let options = [
+            (self.topology != "multi-leader").then(|| format!("--topology {}", self.topology)),
             faults.map(|faults| format!("--faults {faults}")),
             Some(format!("--shape {}", name_of_shape(self.shape.0))),
             self.extras.as_ref().map(|extras| format!("--extras {extras}")),
@@ -166,10 +170,8 @@ mod tests {
 
     #[test]
     fn topologies_that_are_to_come_are_named_and_refused() {
-        for topology in ["leaderless", "single-leader"] {
-            let complaint = Args::parse_from(["simulate", "--topology", topology]).scenario().unwrap_err();
-            assert!(complaint.contains("not built yet"), "{complaint}");
-        }
+        let complaint = Args::parse_from(["simulate", "--topology", "single-leader"]).scenario().unwrap_err();
+        assert!(complaint.contains("not built yet"), "{complaint}");
         let complaint = Args::parse_from(["simulate", "--topology", "anarchy"]).scenario().unwrap_err();
         assert!(complaint.contains("no topology called anarchy"), "{complaint}");
     }

@@ -76,6 +76,8 @@ impl Summary {
             ("members retired", report.retired),
             ("devices that came back", report.rejoined),
             ("writes made again", report.replayed),
+            ("reads with a promise", report.promised_reads),
+            ("hints delivered", report.hints_delivered),
         ];
         for (name, count) in counts {
             *self.sums.entry(name).or_default() += count;
@@ -86,14 +88,16 @@ impl Summary {
     fn missing(&self) -> Vec<(Fault, Phase)> {
         let many = self.seeds.end - self.seeds.start >= SEEDS_FOR_COVERAGE;
         let must = many && self.scenario.is_whole() && self.scenario.bug.is_none();
-        if must { self.coverage.missing().collect() } else { Vec::new() }
+        if must { self.coverage.missing(self.scenario.topology).collect() } else { Vec::new() }
     }
 
     fn write_faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topology = self.scenario.topology;
+        let is_tried = |fault: &Fault| topology.excludes(*fault).is_none();
         writeln!(f, "\n{:<28}{:>14}{:>9}   never met", "fault", "times", "phases")?;
-        for fault in Fault::ALL.into_iter().filter(|fault| self.scenario.faults.contains(fault)) {
+        for fault in self.scenario.faults.iter().copied().filter(is_tried) {
             let can: Vec<Phase> =
-                Phase::ALL.into_iter().filter(|phase| phase.excludes(fault).is_none()).collect();
+                topology.phases().iter().copied().filter(|phase| phase.excludes(fault).is_none()).collect();
             let met = can.iter().filter(|phase| self.coverage.of(fault, **phase) > 0).count();
             let never = can.iter().filter(|phase| self.coverage.of(fault, **phase) == 0);
             let never: Vec<_> = never.map(|phase| phase.name()).collect();
@@ -115,8 +119,13 @@ impl fmt::Display for Summary {
         let (shape, faults) = (name_of_shape(scenario.shape), names_of_faults(&scenario.faults));
         writeln!(
             f,
-            "seeds {}..{} of the {} plan: {} nodes, {shape}, {} operations, faults: {faults}",
-            self.seeds.start, self.seeds.end, scenario.size, scenario.nodes, scenario.operations
+            "seeds {}..{} of the {} plan, {}: {} nodes, {shape}, {} operations, faults: {faults}",
+            self.seeds.start,
+            self.seeds.end,
+            scenario.size,
+            scenario.topology,
+            scenario.nodes,
+            scenario.operations
         )?;
         if scenario.extras != Extras::none() {
             writeln!(f, "extras: {}", scenario.extras)?;

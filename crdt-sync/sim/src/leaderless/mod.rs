@@ -1,0 +1,332 @@
+//! A run in a leaderless world: quorum writes and reads of random clients, then peace, then the reckoning.
+
+mod checks;
+mod model;
+mod reckoning;
+mod workload;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core::time::Duration;
+use crdt_sync::leaderless::QuorumReply;
+use crdt_sync::leaderless::coordinate::{ReadOptions, Repair, Report as Reached};
+use crdt_sync::{Cell, Event, ItemKey, NodeId, Reply, Request, RequestId};
+
+use crate::checks::bounded;
+use crate::cuts::Cuts;
+use crate::dice::Dice;
+use crate::plan::Plan;
+use crate::simulation::{Report, Run};
+use crate::trace::Trace;
+use crate::violation::Violation;
+use crate::world::{Notice, World};
+use checks::{Broken, View, Wants, is_kept};
+use model::{Damaged, Fate, Model, Tick};
+pub(crate) use workload::collections;
+use workload::{Draft, Operation};
+
+/// A request that waits for its answer.
+#[derive(Clone, Debug)]
+enum Due {
+    Write,
+    Read { item: ItemKey, options: ReadOptions, begun: Tick, damaged: Damaged },
+}
+
+/// What a read showed after it had repaired a majority.
+#[derive(Debug)]
+struct Shown {
+    at: Tick,
+    cell: Cell,
+}
+
+pub(crate) struct Simulation<'p> {
+    plan: &'p Plan,
+    cuts: &'p Cuts,
+    world: World,
+    chance: u64,
+    begun: u32,
+    model: Model,
+    due: BTreeMap<(usize, RequestId), Due>,
+    /// What later quorum reads must show, the oldest first.
+    shown: BTreeMap<ItemKey, Vec<Shown>>,
+    report: Report,
+}
+
+impl Run for Simulation<'_> {
+    fn run(&mut self) -> Result<(), Violation> {
+        let operations =
+            self.cuts.stop_after.map_or(self.plan.operations, |stop| stop.min(self.plan.operations));
+        for number in 0..operations {
+            let mut dice = Dice::new(self.chance.wrapping_add(number.into()));
+            self.pass(self.plan.pause(&mut dice))?;
+            self.begun += 1;
+            if self.cuts.operations.contains(&number) {
+                continue;
+            }
+            let node = dice.index(self.world.nodes());
+            let (keys, model) = (self.plan.keys, &self.model);
+            let operation = Draft { dice: &mut dice, number, keys, model }.operation();
+            self.ask(node, operation)?;
+            self.check_memory()?;
+        }
+        self.check_strikes()?;
+        self.settle()?;
+        self.reckon()
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn begun(&self) -> u32 {
+        self.begun
+    }
+
+    fn report(mut self) -> Report {
+        self.report.digest = self.world.trace().digest();
+        self.report.events = self.world.trace().events();
+        self.report.faults = self.world.faults();
+        self.report.coverage = self.world.coverage();
+        self.report.strikes = self.world.strikes();
+        self.report.trace = self.world.trace().lines().to_vec();
+        self.report
+    }
+}
+
+impl<'p> Simulation<'p> {
+    pub(crate) fn new(seed: u64, plan: &'p Plan, cuts: &'p Cuts) -> Self {
+        let trace = if plan.verbose { Trace::recording() } else { Trace::new() };
+        let mut world = World::traced(seed, plan.setup.clone(), trace);
+        world.leave_out(cuts.nodes.clone(), cuts.strikes.clone());
+        Self {
+            plan,
+            cuts,
+            world,
+            chance: Dice::new(!seed).number(),
+            begun: 0,
+            model: Model::default(),
+            due: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            report: Report::default(),
+        }
+    }
+
+    fn check_strikes(&self) -> Result<(), Violation> {
+        let (strikes, least) = (self.world.strikes(), self.plan.least_strikes);
+        let promised = *self.cuts == Cuts::default() && self.world.is_hostile();
+        if promised && strikes < least { Err(Violation::TooFewStrikes { strikes, least }) } else { Ok(()) }
+    }
+
+    fn check_memory(&self) -> Result<(), Violation> {
+        let engines = (0..self.world.nodes()).filter_map(|node| Some((node, self.world.engine(node)?)));
+        let limits = &self.plan.setup.limits;
+        engines.into_iter().try_for_each(|(node, engine)| bounded(node, engine, limits))
+    }
+
+    /// Lets time pass and notices what happens.
+    fn pass(&mut self, span: Duration) -> Result<(), Violation> {
+        let until = self.world.time() + span;
+        while self.world.next_at().is_some_and(|at| at <= until) {
+            self.world.step()?;
+            self.notice()?;
+        }
+        self.world.run_for(until.since(self.world.time()))
+    }
+
+    fn ask(&mut self, node: usize, operation: Operation) -> Result<(), Violation> {
+        let begun = self.model.tick();
+        match operation {
+            Operation::Read { item, options } => {
+                let request = Request::QuorumRead { item: item.clone(), options };
+                let damaged = self.model.damaged().clone();
+                if let Some(id) = self.world.request(node, request)? {
+                    self.due.insert((node, id), Due::Read { item, options, begun, damaged });
+                }
+            }
+            Operation::Write { write, options, read_first } => {
+                let item = ItemKey { collection: write.collection, key: write.key.clone() };
+                let action = write.action.clone();
+                let request = Request::QuorumWrite { write, options, read_first };
+                if let Some(id) = self.world.request(node, request)? {
+                    self.model.begin(id, node, (item, action), read_first.is_some(), begun);
+                    self.due.insert((node, id), Due::Write);
+                }
+            }
+        }
+        self.notice()
+    }
+
+    /// Answers, restarts and what else happened since the last time.
+    fn notice(&mut self) -> Result<(), Violation> {
+        self.look_for_stamps();
+        while let Some(notice) = self.world.poll_notice() {
+            match notice {
+                Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,
+                Notice::Said { event, .. } => match event {
+                    Event::SessionFinished { .. } => self.report.sessions += 1,
+                    Event::SessionAborted { .. } => self.report.aborted_sessions += 1,
+                    Event::HintsDelivered { hints, .. } => self.report.hints_delivered += hints as u64,
+                    _ => {}
+                },
+                Notice::Down { node } => self.give_up_on(node),
+                Notice::Up { .. } => {}
+                Notice::Rotted { node, .. } | Notice::Restored { node, .. } => {
+                    self.model.damage(node);
+                    self.shown.clear();
+                }
+                Notice::Mended { node } => self.model.mend(node),
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody will answer what a node was asked that went down.
+    fn give_up_on(&mut self, node: usize) {
+        let gone = self.due.keys().filter(|(asked, _)| *asked == node).copied().collect::<Vec<_>>();
+        for key in gone {
+            if let Some(Due::Write) = self.due.remove(&key) {
+                self.end_write(key.1, Fate::Unknown);
+            }
+        }
+    }
+
+    fn end_write(&mut self, request: RequestId, fate: Fate) {
+        let at = self.model.tick();
+        match fate {
+            Fate::Nowhere => self.report.refused += 1,
+            _ => self.report.unknown += 1,
+        }
+        if let Some(known) = self.model.write_mut(request) {
+            known.ended = (fate == Fate::Nowhere).then_some(at);
+            known.fate = fate;
+        }
+    }
+
+    fn replied(&mut self, node: usize, request: RequestId, reply: Reply) -> Result<(), Violation> {
+        match (self.due.remove(&(node, request)), reply) {
+            (Some(Due::Write), Reply::Quorum(QuorumReply::Written { report, .. })) => {
+                self.report.acknowledged += 1;
+                let fallbacks = report.fallbacks().iter();
+                let fallbacks =
+                    fallbacks.filter_map(|(node, owner)| number_of(*node).zip(number_of(*owner))).collect();
+                self.model.acknowledge(request, primaries_of(&report), fallbacks);
+                self.check_report(request)
+            }
+            (Some(Due::Write), reply) => {
+                self.end_write(request, fate_of(&reply));
+                Ok(())
+            }
+            (
+                Some(Due::Read { item, options, begun, damaged }),
+                Reply::Quorum(QuorumReply::Read { cell, report }),
+            ) => {
+                self.report.reads += 1;
+                let asked = primaries_of(&report).len();
+                self.check_read((node, request), &item, (begun, &damaged), asked, cell.as_ref())?;
+                if options.repair == Repair::Before && *self.model.damaged() == damaged {
+                    let at = self.model.tick();
+                    self.shown.entry(item).or_default().extend(cell.map(|cell| Shown { at, cell }));
+                }
+                Ok(())
+            }
+            (Some(Due::Read { .. }), _) => Ok(()),
+            (None, _) => Err(Violation::AnswerNotDue { node, request }),
+        }
+    }
+
+    /// Whoever is said to have a write has it.
+    fn check_report(&mut self, request: RequestId) -> Result<(), Violation> {
+        let from = self.model.tick();
+        let Some(known) = self.model.write(request) else { return Ok(()) };
+        let view = View { model: &self.model, item: &known.item, from, wants: Wants::Only(request) };
+        for node in known.unharmed() {
+            let Some(engine) = self.world.engine(node) else { continue };
+            view.check(engine.peek(&known.item)).map_err(|broken| match broken {
+                Broken::Missing(_, detail) => Violation::FalseReport { node, request, detail },
+                other => of_item(&known.item, other),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_read(
+        &mut self,
+        (node, request): (usize, RequestId),
+        item: &ItemKey,
+        (begun, damaged): (Tick, &Damaged),
+        asked: usize,
+        cell: Option<&Cell>,
+    ) -> Result<(), Violation> {
+        let damaged = [damaged, self.model.damaged()];
+        let view = View { model: &self.model, item, from: begun, wants: Wants::Primaries { asked, damaged } };
+        self.report.promised_reads += u64::from(view.owed() > 0);
+        view.check(cell).map_err(|broken| match broken {
+            Broken::Missing(known, detail) => {
+                let detail = format!("request {} of node {}: {detail}", known.request.0, known.node);
+                Violation::StaleRead { node, request, detail }
+            }
+            other => of_item(item, other),
+        })?;
+        if asked < 2 {
+            return Ok(());
+        }
+        let earlier = self.shown.get(item).into_iter().flatten().filter(|shown| shown.at < begun);
+        for shown in earlier {
+            is_kept(&shown.cell, cell, &self.model, item).map_err(|detail| Violation::ForgottenSight {
+                node,
+                request,
+                detail,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whoever carries out a write to a register gives it a stamp, which shows at once.
+    fn look_for_stamps(&mut self) {
+        let engines: Vec<_> = (0..self.world.nodes()).filter_map(|node| self.world.engine(node)).collect();
+        for known in self.model.unstamped() {
+            let stamp = engines.iter().find_map(|engine| match engine.peek(&known.item) {
+                Some(Cell::Register(register)) if register.get() == known.sets() => register.stamp(),
+                _ => None,
+            });
+            known.stamp = stamp;
+        }
+    }
+}
+
+/// What is known of a write that did not reach its level.
+fn fate_of(reply: &Reply) -> Fate {
+    match reply {
+        Reply::Overloaded | Reply::Refused(_) => Fate::Nowhere,
+        Reply::Quorum(
+            QuorumReply::NotBegun(_)
+            | QuorumReply::NobodyLive
+            | QuorumReply::Options(_)
+            | QuorumReply::Refused { .. }
+            | QuorumReply::NoRing,
+        ) => Fate::Nowhere,
+        _ => Fate::Unknown,
+    }
+}
+
+fn of_item(item: &ItemKey, broken: Broken) -> Violation {
+    let item = item.clone();
+    match broken {
+        Broken::Resurrected(detail) => Violation::Resurrected { item, detail },
+        Broken::Impossible(found) => {
+            Violation::WrongOutcome { item, found, expected: "what was written at most".into() }
+        }
+        Broken::Missing(known, found) => {
+            Violation::WrongOutcome { item, found, expected: format!("{:?}", known.action) }
+        }
+    }
+}
+
+fn primaries_of(report: &Reached<NodeId>) -> BTreeSet<usize> {
+    report.primaries().iter().filter_map(|node| number_of(*node)).collect()
+}
+
+/// The number of a node in the world.
+fn number_of(node: NodeId) -> Option<usize> {
+    usize::try_from(u128::from_be_bytes(*node.as_bytes())).ok()?.checked_sub(1)
+}

@@ -1,0 +1,71 @@
+//! How the nodes of a world replicate.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::faults::Fault;
+use crate::phase::{Phase, UnknownName};
+
+/// How the nodes of a world replicate, and with that what clients do and what is promised to them.
+///
+/// ```
+/// use crdt_sync_sim::Topology;
+///
+/// assert_eq!("leaderless".parse(), Ok(Topology::Leaderless));
+/// assert_eq!(Topology::default().to_string(), "multi-leader");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Topology {
+    /// Every node holds everything and writes for itself.
+    #[default]
+    MultiLeader,
+    /// Every key lives on some of the nodes, which are written to and read by quorums.
+    Leaderless,
+}
+
+impl Topology {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::MultiLeader, Self::Leaderless];
+
+    /// Its name on command lines and in files; it stays the same.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MultiLeader => "multi-leader",
+            Self::Leaderless => "leaderless",
+        }
+    }
+
+    /// Why a fault is not tried here; `None` when it is.
+    pub fn excludes(self, fault: Fault) -> Option<&'static str> {
+        match (self, fault) {
+            (Self::Leaderless, Fault::RestoredUntold | Fault::RestoredAndWrote | Fault::Cloned) => {
+                Some("others make a node write, so that one that is not told has nobody to keep it from it")
+            }
+            _ => None,
+        }
+    }
+
+    /// The phases that its nodes go through.
+    pub fn phases(self) -> &'static [Phase] {
+        match self {
+            Self::MultiLeader => &Phase::MULTI_LEADER,
+            Self::Leaderless => &Phase::LEADERLESS,
+        }
+    }
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Topology {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let found = Self::ALL.into_iter().find(|topology| topology.name() == name);
+        found.ok_or_else(|| UnknownName { kind: "topology", name: name.into() })
+    }
+}
