@@ -21,14 +21,14 @@ pub(super) fn count_wrongly(op: &mut WriteOp<NodeId>, peer: NodeId, now: Instant
     if context.replica.has_bug(PlantedBug::FallbackCountedAsPrimary) {
         let stood_for =
             after.report().fallbacks().iter().find(|(node, _)| *node == peer).map(|(_, owner)| *owner);
-        for owner in stood_for {
+        if let Some(owner) = stood_for {
             op.acknowledged(owner, now);
         }
     }
     let is_again = op.report().primaries().contains(&peer);
     if is_again && context.replica.has_bug(PlantedBug::DuplicateAcknowledgementCounted) {
         let waiting = op.report().waiting().first().copied();
-        for other in waiting {
+        if let Some(other) = waiting {
             op.acknowledged(other, now);
         }
     }
