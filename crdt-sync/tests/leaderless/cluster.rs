@@ -164,8 +164,8 @@ impl Cluster {
         self.nodes.iter().map(|node| node.syncs).sum()
     }
 
-    /// A key of the collection, and the nodes in the order in which they are asked for it: the replicas A, B and C, then
-    /// those that stand in for them.
+    /// A key of the collection, and the nodes in the order in which they are asked for it: the replicas A, B and C,
+    /// then those that stand in for them.
     pub(crate) fn cast<const N: usize>(&self, collection: &Collection) -> (ItemKey, [usize; N]) {
         let item = ItemKey { collection: collection.id(), key: "key".into() };
         let order = self.order(0, &item);
