@@ -15,7 +15,7 @@ const KEYS: u64 = 256;
 
 /// Three engines whose disks are always done at once.
 pub struct Engines {
-    engines: Vec<Engine>,
+    nodes: Vec<Engine>,
     /// To whom, from whom.
     frames: VecDeque<(usize, usize, Vec<u8>)>,
     replies: u64,
@@ -33,7 +33,7 @@ impl Engines {
             config.replication = Replication::Leaderless(ring(NODES).into());
             Engine::open(config, Vec::<(Lsn, Vec<u8>)>::new(), now()).expect("a new engine")
         });
-        let mut all = Self { engines: engines.collect(), frames: VecDeque::new(), replies: 0 };
+        let mut all = Self { nodes: engines.collect(), frames: VecDeque::new(), replies: 0 };
         for node in 0..NODES {
             all.carry_out(node);
         }
@@ -72,9 +72,9 @@ impl Engines {
 
     fn handle(&mut self, node: usize, input: Input) {
         if node == 0 {
-            coordinator_handles(&mut self.engines[node], input);
+            coordinator_handles(&mut self.nodes[node], input);
         } else {
-            self.engines[node].handle(now(), input);
+            self.nodes[node].handle(now(), input);
         }
         self.carry_out(node);
     }
@@ -83,9 +83,9 @@ impl Engines {
         let mut durable = None;
         loop {
             let polled = if node == 0 {
-                coordinator_says(&mut self.engines[node])
+                coordinator_says(&mut self.nodes[node])
             } else {
-                self.engines[node].poll_output()
+                self.nodes[node].poll_output()
             };
             match polled {
                 Some(Output::Append { first, records }) => {

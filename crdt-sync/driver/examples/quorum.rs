@@ -1,7 +1,7 @@
 //! Five nodes, three copies of everything, and one of them away while somebody writes.
 //!
-//! Run it with `cargo run -p crdt-sync-driver --example quorum`. All five are real nodes: a directory with a durable log,
-//! and TCP on this machine's loopback.
+//! Run it with `cargo run -p crdt-sync-driver --example quorum`. All five are real nodes: a directory with a durable
+//! log, and TCP on this machine's loopback.
 #![allow(clippy::print_stdout, reason = "an example tells its story on the terminal")]
 
 use std::error::Error;

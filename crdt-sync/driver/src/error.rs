@@ -134,8 +134,8 @@ pub enum NodeError {
     /// The ring of a leaderless cluster was not changed.
     #[error(transparent)]
     NotChanged(#[from] ChangeError),
-    /// Clusters of another topology do that: in a leaderless cluster there are no sessions, no rejoining, and no waiting
-    /// until all agree, and elsewhere there are no quorums and no ring. Nothing was done.
+    /// Clusters of another topology do that: in a leaderless cluster there are no sessions, no rejoining, and no
+    /// waiting until all agree, and elsewhere there are no quorums and no ring. Nothing was done.
     #[error("clusters of another topology do that; nothing was done")]
     OtherTopology,
     /// The member was not retired.

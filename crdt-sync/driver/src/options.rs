@@ -150,16 +150,18 @@ impl NodeOptions {
         self
     }
 
-    /// The node takes part in a leaderless cluster: every key lives on N nodes of a ring. For life, and all nodes alike.
+    /// The node takes part in a leaderless cluster: every key lives on N nodes of a ring. For life, and all nodes
+    /// alike.
     ///
-    /// Every node that founds the cluster is given the same ring, under the [name](Self::node) that it has there; one that
-    /// is to join it later is given [`Layout::default`](crdt_sync::placement::Layout), and the number of
-    /// [partitions](Self::partitions), which otherwise is that of the ring. What the ring has become since, a node knows
-    /// from its directory. Every node must be connected to every other one, in either direction.
+    /// Every node that founds the cluster is given the same ring, under the [name](Self::node) that it has there; one
+    /// that is to join it later is given [`Layout::default`](crdt_sync::placement::Layout), and the number of
+    /// [partitions](Self::partitions), which otherwise is that of the ring. What the ring has become since, a node
+    /// knows from its directory. Every node must be connected to every other one, in either direction.
     ///
-    /// [`Node::quorum`](crate::Node::quorum) reads and writes, [`Node::ring`](crate::Node::ring) changes who holds what.
-    /// The plain handles do less than elsewhere: they write one key at a time, without a wait for others (more fail
-    /// with [`WriteError::OneAtATime`](crdt_sync::WriteError)), and read, scan and watch what this node itself holds.
+    /// [`Node::quorum`](crate::Node::quorum) reads and writes, [`Node::ring`](crate::Node::ring) changes who holds
+    /// what. The plain handles do less than elsewhere: they write one key at a time, without a wait for others (more
+    /// fail with [`WriteError::OneAtATime`](crdt_sync::WriteError)), and read, scan and watch what this node itself
+    /// holds.
     ///
     /// ```
     /// use crdt_sync::leaderless::LeaderlessConfig;

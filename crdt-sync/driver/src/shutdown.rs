@@ -21,9 +21,9 @@ impl Node {
     }
 
     /// Ends the node: no connection is made any more; until all connected peers hold the same as this node they have
-    /// as long as this (in a leaderless cluster nobody is waited for); then everything becomes durable, peers are told that the node leaves, connections are closed
-    /// when that is written, and the log is closed cleanly. Other handles get
-    /// [`NodeError::Ended`](crate::NodeError::Ended) from then on.
+    /// as long as this (in a leaderless cluster nobody is waited for); then everything becomes durable, peers are told
+    /// that the node leaves, connections are closed when that is written, and the log is closed cleanly. Other handles
+    /// get [`NodeError::Ended`](crate::NodeError::Ended) from then on.
     ///
     /// What a peer lacks at the deadline it gets when the node is back, or from others that have it. When this
     /// returns, the directory can be opened again.

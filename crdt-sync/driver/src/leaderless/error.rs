@@ -54,8 +54,8 @@ impl QuorumError {
         }
     }
 
-    /// Whether the write is certainly nowhere. Otherwise it may show up later, so that doing it again counts twice where
-    /// it counts.
+    /// Whether the write is certainly nowhere. Otherwise it may show up later, so that doing it again counts twice
+    /// where it counts.
     pub fn is_nowhere(&self) -> bool {
         !matches!(self, Self::Unmet(_) | Self::Lost { .. })
     }

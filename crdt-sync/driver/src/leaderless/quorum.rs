@@ -18,8 +18,8 @@ const NEWS: Duration = Duration::from_millis(5);
 /// How a client of a leaderless cluster reads and writes: for how many nodes it waits, and whether others may stand in.
 /// The node that is asked coordinates; it need not hold the key.
 ///
-/// While the ring changes, nodes learn of it one after the other; what is refused for that, and is nowhere, is asked again
-/// a few times within a fifth of a second.
+/// While the ring changes, nodes learn of it one after the other; what is refused for that, and is nowhere, is asked
+/// again a few times within a fifth of a second.
 ///
 /// Both levels are `QUORUM` until said otherwise. Every answer comes with a report of what was reached in truth, and
 /// every failure says whether the write [is nowhere](crate::QuorumError::is_nowhere) or may still show up.
@@ -105,8 +105,8 @@ impl Quorum {
         Self { reads, ..self }
     }
 
-    /// The same, with a read like this before every write, whose result the write is on top of. Without it, a write is on
-    /// top of what the node that carries it out holds, and what that node lacks of a document is beside the write.
+    /// The same, with a read like this before every write, whose result the write is on top of. Without it, a write is
+    /// on top of what the node that carries it out holds, and what that node lacks of a document is beside the write.
     pub fn reading_first(self, reads: ReadOptions) -> Self {
         Self { reads_first: Some(reads), ..self }
     }

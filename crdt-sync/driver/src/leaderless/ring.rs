@@ -67,8 +67,8 @@ impl Node {
 }
 
 impl Ring {
-    /// A new node comes, which is up and [connected](Node::connect): it copies its share, and the nodes that held it give
-    /// it up.
+    /// A new node comes, which is up and [connected](Node::connect): it copies its share, and the nodes that held it
+    /// give it up.
     pub async fn join(&self, newcomer: Member) -> Result<u64, NodeError> {
         self.change(Change::Join(vec![newcomer])).await
     }
@@ -102,8 +102,8 @@ impl Ring {
         self.node.inspect(crdt_sync::Engine::ring_progress).await?.ok_or(NodeError::OtherTopology)
     }
 
-    /// Waits until this node knows of a ring, and of no change of it: reads then ask the new owners. A dead node holds a
-    /// change up until it is [removed](Self::remove); [`progress`](Self::progress) names it.
+    /// Waits until this node knows of a ring, and of no change of it: reads then ask the new owners. A dead node holds
+    /// a change up until it is [removed](Self::remove); [`progress`](Self::progress) names it.
     ///
     /// A change whose newcomer died is undone; [`nodes_for`](Self::nodes_for) tells who is on the ring.
     pub async fn settled(&self) -> Result<Progress, NodeError> {
@@ -116,8 +116,8 @@ impl Ring {
         }
     }
 
-    /// In which order nodes are asked for a key: first those that hold it, then those that stand in for them, so that it
-    /// is everybody on the ring. Nobody in a cluster that is not leaderless.
+    /// In which order nodes are asked for a key: first those that hold it, then those that stand in for them, so that
+    /// it is everybody on the ring. Nobody in a cluster that is not leaderless.
     pub async fn nodes_for(
         &self,
         collection: &Collection,

@@ -1,5 +1,5 @@
-//! Real nodes of a leaderless cluster over loopback: quorums, a node that dies, one that joins, and everybody again from
-//! disk.
+//! Real nodes of a leaderless cluster over loopback: quorums, a node that dies, one that joins, and everybody again
+//! from disk.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -8,8 +8,8 @@ use crdt_sync_driver::{Node, NodeError};
 
 use crate::cluster::{Cluster, id_of, member, titles, until, visits};
 
-/// Counts and sets pages until told to stop, and reads back each. Says how many pages it were, how often it counted, and
-/// how often it may have counted.
+/// Counts and sets pages until told to stop, and reads back each. Says how many pages it were, how often it counted,
+/// and how often it may have counted.
 async fn client(node: Node, name: usize, over: Arc<AtomicBool>) -> (u64, u64, u64) {
     let (titles, visits) = (node.quorum().registers(&titles()), node.quorum().counters(&visits()));
     let (mut done, mut counted, mut maybe) = (0, 0, 0);
