@@ -161,7 +161,10 @@ pub(crate) fn outcome(
 }
 
 /// All keys that a node holds.
-pub(crate) fn held<'e>(engine: &'e Engine, collections: &'e [Collection]) -> impl Iterator<Item = ItemKey> + 'e {
+pub(crate) fn held<'e>(
+    engine: &'e Engine,
+    collections: &'e [Collection],
+) -> impl Iterator<Item = ItemKey> + 'e {
     collections.iter().flat_map(|collection| {
         let keys = engine.scan(collection.id(), Bytes::default()).map(|(key, _)| key.clone());
         let collection = collection.id();

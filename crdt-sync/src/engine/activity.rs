@@ -52,7 +52,11 @@ pub struct Activity {
 impl Engine {
     /// What this node is in the middle of. O(connections · partitions).
     pub fn activity(&self) -> Activity {
-        let mut activity = Activity { greeting: self.links.strangers(), hints: self.replica.hints_size().0, ..self.disk_activity() };
+        let mut activity = Activity {
+            greeting: self.links.strangers(),
+            hints: self.replica.hints_size().0,
+            ..self.disk_activity()
+        };
         self.topology.add_activity(None, &mut activity);
         activity
     }

@@ -19,13 +19,18 @@ pub(super) fn count_wrongly(op: &mut WriteOp<NodeId>, peer: NodeId, now: Instant
     let mut after = op.clone();
     after.acknowledged(peer, now);
     if context.replica.has_bug(PlantedBug::FallbackCountedAsPrimary) {
-        let stood_for = after.report().fallbacks().iter().find(|(node, _)| *node == peer).map(|(_, owner)| *owner);
-        stood_for.into_iter().for_each(|owner| op.acknowledged(owner, now));
+        let stood_for =
+            after.report().fallbacks().iter().find(|(node, _)| *node == peer).map(|(_, owner)| *owner);
+        if let Some(owner) = stood_for {
+            op.acknowledged(owner, now);
+        }
     }
     let is_again = op.report().primaries().contains(&peer);
     if is_again && context.replica.has_bug(PlantedBug::DuplicateAcknowledgementCounted) {
         let waiting = op.report().waiting().first().copied();
-        waiting.into_iter().for_each(|other| op.acknowledged(other, now));
+        if let Some(other) = waiting {
+            op.acknowledged(other, now);
+        }
     }
 }
 
@@ -67,7 +72,9 @@ pub(super) fn resurrect(mutate: &Mutate, context: &mut Context<'_>) {
     let told = &mutate.told;
     let item = ItemKey { collection: told.collection, key: told.key.clone() };
     let Some(place) = super::reads::place_of(&item, context) else { return };
-    let Ok(Cell::Set(carried)) = Cell::decode(place.kind, &told.key, &told.state, &place.limits) else { return };
+    let Ok(Cell::Set(carried)) = Cell::decode(place.kind, &told.key, &told.state, &place.limits) else {
+        return;
+    };
     let held = context.replica.read_state(&item).ok().and_then(|reading| reading.cell.cloned());
     let is_held = |element: &&crate::bytes::Bytes| match &held {
         Some(Cell::Set(held)) => held.contains(*element),
@@ -75,7 +82,8 @@ pub(super) fn resurrect(mutate: &Mutate, context: &mut Context<'_>) {
     };
     let gone: Vec<_> = carried.iter().filter(|element| !is_held(element)).cloned().collect();
     for element in gone {
-        let write = Write { collection: item.collection, key: item.key.clone(), action: Action::Add(element) };
+        let write =
+            Write { collection: item.collection, key: item.key.clone(), action: Action::Add(element) };
         let _ = context.replica.write_mutation(&write, context.now.wall);
     }
 }

@@ -158,9 +158,8 @@ impl Operations {
     pub(super) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
         for writing in self.writes.values() {
             let is_minted = writing.minted.is_some();
-            let waits = with.is_none_or(|node| match is_minted {
-                true => writing.op.report().waiting().contains(&node),
-                false => writing.minter == node,
+            let waits = with.is_none_or(|node| {
+                if is_minted { writing.op.report().waiting().contains(&node) } else { writing.minter == node }
             });
             activity.minting += usize::from(waits && !is_minted);
             activity.acknowledging += usize::from(waits && is_minted);

@@ -35,7 +35,8 @@ impl Leaderless {
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
-        let mut writing = Writing { op, client: Some(client), ring, minter, minted: None, held_back: VecDeque::new() };
+        let mut writing =
+            Writing { op, client: Some(client), ring, minter, minted: None, held_back: VecDeque::new() };
         let mut in_place_of = None;
         while let Some(action) = writing.op.poll() {
             if let WriteAction::Ask { node, in_place_of: owner } = action

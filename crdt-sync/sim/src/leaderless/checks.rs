@@ -40,7 +40,8 @@ pub(super) enum Wants<'m> {
 impl View<'_> {
     /// Whether the view must show what a write did.
     fn must_show(&self, known: &Known) -> bool {
-        let is_before = known.fate == Fate::Acknowledged && known.ended.is_some_and(|ended| ended < self.from);
+        let is_before =
+            known.fate == Fate::Acknowledged && known.ended.is_some_and(|ended| ended < self.from);
         is_before
             && match &self.wants {
                 Wants::Primaries { asked, damaged } => {
@@ -88,7 +89,10 @@ impl View<'_> {
                 None => stamp.is_some(),
             };
             if !is_shown {
-                return Err(missing(known, format!("shown is {value:?} of {stamp:?}, not later than {:?}", known.stamp)));
+                return Err(missing(
+                    known,
+                    format!("shown is {value:?} of {stamp:?}, not later than {:?}", known.stamp),
+                ));
             }
         }
         Ok(())
@@ -99,11 +103,11 @@ impl View<'_> {
             Some(Cell::Counter(counter)) => counter.value(),
             _ => 0,
         };
-        let (mut least, mut most, mut last) = (0, 0, None);
+        let (mut least, mut most, mut latest) = (0, 0, None);
         for known in self.writes().filter(|known| known.may_be() && known.amount() != 0) {
             let (amount, owed) = (known.amount(), self.must_show(known));
             if owed {
-                last = Some(known);
+                latest = Some(known);
             }
             least += if amount < 0 || owed { amount } else { 0 };
             most += if amount > 0 || owed { amount } else { 0 };
@@ -111,7 +115,7 @@ impl View<'_> {
         if value > most {
             return Err(Broken::Impossible(format!("it counts {value}, and all that was begun is {most}")));
         }
-        match last {
+        match latest {
             Some(known) if value < least => {
                 Err(missing(known, format!("it counts {value}, and what was acknowledged makes it {least}")))
             }
@@ -138,7 +142,8 @@ impl View<'_> {
         for known in self.writes().filter(|known| self.must_show(known)) {
             let Some(element) = known.adds().filter(|element| !shown.contains(element)) else { continue };
             // A removal that was over before the addition began cannot have seen it.
-            let may_remove = |removal: &Known| removal.may_be() && removal.ended.is_none_or(|at| at >= known.begun);
+            let may_remove =
+                |removal: &Known| removal.may_be() && removal.ended.is_none_or(|at| at >= known.begun);
             if !self.removals_of(element).any(may_remove) {
                 return Err(missing(known, format!("{element:?} is not there, and nobody removed it")));
             }
@@ -170,7 +175,12 @@ impl View<'_> {
 }
 
 /// What a read that repaired before its answer showed, all later quorum reads must show.
-pub(super) fn is_kept(shown: &Cell, later: Option<&Cell>, model: &Model, item: &ItemKey) -> Result<(), String> {
+pub(super) fn is_kept(
+    shown: &Cell,
+    later: Option<&Cell>,
+    model: &Model,
+    item: &ItemKey,
+) -> Result<(), String> {
     match (shown, later) {
         (Cell::Register(shown), Some(Cell::Register(later))) if later.stamp() >= shown.stamp() => Ok(()),
         (Cell::Counter(shown), Some(Cell::Counter(later))) => {

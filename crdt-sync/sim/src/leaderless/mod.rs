@@ -272,8 +272,11 @@ impl<'p> Simulation<'p> {
         }
         let earlier = self.shown.get(item).into_iter().flatten().filter(|shown| shown.at < begun);
         for shown in earlier {
-            is_kept(&shown.cell, cell, &self.model, item)
-                .map_err(|detail| Violation::ForgottenSight { node, request, detail })?;
+            is_kept(&shown.cell, cell, &self.model, item).map_err(|detail| Violation::ForgottenSight {
+                node,
+                request,
+                detail,
+            })?;
         }
         Ok(())
     }
@@ -294,8 +297,9 @@ impl<'p> Simulation<'p> {
 /// What is known of a write that did not reach its level.
 fn fate_of(reply: &Reply) -> Fate {
     match reply {
-        Reply::Overloaded | Reply::Refused(_) => Fate::Nowhere,
-        Reply::Quorum(
+        Reply::Overloaded
+        | Reply::Refused(_)
+        | Reply::Quorum(
             QuorumReply::NotBegun(_)
             | QuorumReply::NobodyLive
             | QuorumReply::Options(_)

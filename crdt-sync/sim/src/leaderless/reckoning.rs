@@ -76,7 +76,9 @@ impl Simulation<'_> {
             let holds = |node: &&usize| ring.holds(name_of(**node), partition);
             let (primaries, others): (Vec<_>, Vec<_>) = members.iter().partition(holds);
             let difference = self.difference(partition, &primaries);
-            difference.or_else(|| others.into_iter().filter(|_| is_whole).find_map(|node| self.stray(partition, node)))
+            difference.or_else(|| {
+                others.into_iter().filter(|_| is_whole).find_map(|node| self.stray(partition, node))
+            })
         })
     }
 
@@ -111,15 +113,27 @@ impl Simulation<'_> {
             }
         }
         for (node, engine) in engines() {
-            if let Some(item) = checks::held(engine, &self.plan.setup.collections).find(|item| !self.model.has_item(item)) {
+            if let Some(item) =
+                checks::held(engine, &self.plan.setup.collections).find(|item| !self.model.has_item(item))
+            {
                 let found = format!("held by {node}");
-                return Err(Violation::WrongOutcome { item, found, expected: "nothing: nobody wrote to it".into() });
+                return Err(Violation::WrongOutcome {
+                    item,
+                    found,
+                    expected: "nothing: nobody wrote to it".into(),
+                });
             }
         }
         Ok(())
     }
 
-    fn check_in_the_end(&self, node: usize, engine: &Engine, item: &ItemKey, from: u64) -> Result<(), Violation> {
+    fn check_in_the_end(
+        &self,
+        node: usize,
+        engine: &Engine,
+        item: &ItemKey,
+        from: u64,
+    ) -> Result<(), Violation> {
         let view = View { model: &self.model, item, from, wants: Wants::Everything };
         view.check(engine.peek(item)).map_err(|broken| match broken {
             Broken::Missing(known, detail) => Violation::LostWrite {

@@ -20,15 +20,15 @@ impl Setup {
     pub(crate) fn layout(&self) -> Layout {
         let name = |node: usize| NodeId::from_u128(node as u128 + 1);
         let members = (0..self.nodes).map(|node| Member::new(name(node), format!("rack {node}"))).collect();
-        let shape =
-            Shape { partitions: self.partitions, replicas: REPLICAS, write_quorum: WRITE_QUORUM };
+        let shape = Shape { partitions: self.partitions, replicas: REPLICAS, write_quorum: WRITE_QUORUM };
         Layout::found(members, shape).unwrap_or_default()
     }
 
     /// What each of its nodes is told; all spans are short.
     pub(super) fn leaderless_config(&self) -> LeaderlessConfig {
         let millis = Duration::from_millis;
-        let patience = Patience { expected: self.timing.heartbeat, forgive: millis(500), ..Patience::DEFAULT };
+        let patience =
+            Patience { expected: self.timing.heartbeat, forgive: millis(500), ..Patience::DEFAULT };
         let mut config = LeaderlessConfig::new(self.layout());
         config.patience = patience;
         config.handoff_batch = 512;

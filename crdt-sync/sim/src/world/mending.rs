@@ -41,7 +41,8 @@ impl World {
     /// A node went down before it had got everything back, or made it durable.
     pub(super) fn mend_anew(&mut self, number: usize) {
         if let Some(since) = self.nodes[number].mending.as_ref().map(|mending| mending.since) {
-            self.nodes[number].mending = Some(Mending { since, pairs: self.pairs_of(number), up_to: Lsn::ZERO });
+            self.nodes[number].mending =
+                Some(Mending { since, pairs: self.pairs_of(number), up_to: Lsn::ZERO });
         }
     }
 
@@ -97,7 +98,10 @@ impl World {
         let own = (0..self.setup.partitions).filter(|partition| ring.holds(name(number), *partition));
         own.flat_map(|partition| {
             let others = (0..self.setup.nodes).filter(|other| *other != number);
-            others.filter(|other| ring.holds(name(*other), partition)).map(move |other| (partition, other)).collect::<Vec<_>>()
+            others
+                .filter(|other| ring.holds(name(*other), partition))
+                .map(move |other| (partition, other))
+                .collect::<Vec<_>>()
         })
         .filter(|(_, other)| !self.left_out_nodes.contains(other))
         .collect()

@@ -100,7 +100,9 @@ impl Args {
         scenario.extras = self.extras.clone().unwrap_or(scenario.extras);
         scenario.bug = self.bug;
         let scenario = scenario.with_topology(topology);
-        if topology == Topology::Leaderless && self.nodes.is_some_and(|nodes| usize::from(nodes) < scenario.nodes) {
+        if topology == Topology::Leaderless
+            && self.nodes.is_some_and(|nodes| usize::from(nodes) < scenario.nodes)
+        {
             return Err(format!("a leaderless world has {} nodes at least", scenario.nodes));
         }
         Ok(scenario)

@@ -120,7 +120,12 @@ impl fmt::Display for Summary {
         writeln!(
             f,
             "seeds {}..{} of the {} plan, {}: {} nodes, {shape}, {} operations, faults: {faults}",
-            self.seeds.start, self.seeds.end, scenario.size, scenario.topology, scenario.nodes, scenario.operations
+            self.seeds.start,
+            self.seeds.end,
+            scenario.size,
+            scenario.topology,
+            scenario.nodes,
+            scenario.operations
         )?;
         if scenario.extras != Extras::none() {
             writeln!(f, "extras: {}", scenario.extras)?;
