@@ -81,7 +81,7 @@ impl Plan {
             self.setup.nodes = self.setup.nodes.max(5);
             self.setup.partitions = 16;
             self.setup.collections = quorums::collections();
-            self.setup.timing.compare_every = Duration::from_millis(1_500);
+            self.setup.timing.compare_every = Duration::from_millis(2_500);
             self.setup.limits.max_hints = 20;
             // Each write is told to two nodes at least, and comparisons go on all the time.
             self.keys = self.keys.max(4);

@@ -207,6 +207,7 @@ impl Topology for Leaderless {
 
     fn durable(&mut self, context: &mut Context<'_>) {
         self.now_durable(context);
+        forget_own_entries(context);
         self.tend_ring(context);
     }
 
@@ -282,6 +283,15 @@ impl Topology for Leaderless {
     #[cfg(feature = "_planted_bugs")]
     fn has_bug(&self, _: crate::PlantedBug) -> bool {
         false
+    }
+}
+
+/// What this node wrote is told as states, and to nobody as entries: those that are durable are not needed any more.
+/// O(partitions).
+fn forget_own_entries(context: &mut Context<'_>) {
+    let durable = context.outbox.durable();
+    for partition in &mut context.replica.partitions {
+        partition.histories.shrink_to(0, durable);
     }
 }
 

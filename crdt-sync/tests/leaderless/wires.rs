@@ -33,3 +33,14 @@ fn a_write_that_failed_and_then_lost_its_coordinator_is_answered_once() {
     cluster.pass(Duration::from_secs(6));
     assert_eq!(cluster.answers_to(id), 1);
 }
+
+/// Nobody asks A for its entries, so it does not keep them: a node that writes for a year must not fill its memory.
+#[test]
+fn a_node_keeps_no_entries_of_what_it_wrote() {
+    let mut cluster = Cluster::of(5);
+    let (likes, [a, ..]) = cluster.cast(&counts());
+    for _ in 0..50 {
+        cluster.write(a, &likes, Action::Increment(1), WriteOptions::ALL);
+    }
+    assert_eq!(cluster.engine(a).memory().retained, 0);
+}

@@ -103,11 +103,11 @@ impl View<'_> {
             Some(Cell::Counter(counter)) => counter.value(),
             _ => 0,
         };
-        let (mut least, mut most, mut last) = (0, 0, None);
+        let (mut least, mut most, mut latest) = (0, 0, None);
         for known in self.writes().filter(|known| known.may_be() && known.amount() != 0) {
             let (amount, owed) = (known.amount(), self.must_show(known));
             if owed {
-                last = Some(known);
+                latest = Some(known);
             }
             least += if amount < 0 || owed { amount } else { 0 };
             most += if amount > 0 || owed { amount } else { 0 };
@@ -115,7 +115,7 @@ impl View<'_> {
         if value > most {
             return Err(Broken::Impossible(format!("it counts {value}, and all that was begun is {most}")));
         }
-        match last {
+        match latest {
             Some(known) if value < least => {
                 Err(missing(known, format!("it counts {value}, and what was acknowledged makes it {least}")))
             }

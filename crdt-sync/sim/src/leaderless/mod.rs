@@ -297,8 +297,9 @@ impl<'p> Simulation<'p> {
 /// What is known of a write that did not reach its level.
 fn fate_of(reply: &Reply) -> Fate {
     match reply {
-        Reply::Overloaded | Reply::Refused(_) => Fate::Nowhere,
-        Reply::Quorum(
+        Reply::Overloaded
+        | Reply::Refused(_)
+        | Reply::Quorum(
             QuorumReply::NotBegun(_)
             | QuorumReply::NobodyLive
             | QuorumReply::Options(_)

@@ -74,7 +74,7 @@ impl Draft<'_> {
     fn read_options(&mut self) -> ReadOptions {
         let repair = match self.dice.below(10) {
             0 | 1 => Repair::Never,
-            2..=5 => Repair::Afterwards,
+            2..=4 => Repair::Afterwards,
             _ => Repair::Before,
         };
         ReadOptions {
