@@ -21,7 +21,9 @@ fn quorums_keep_what_they_promise_while_everything_goes_wrong() {
     assert!(sum(|report| report.hints_delivered) > SEEDS);
     assert!(sum(|report| report.unknown) > 0, "no write was cut off from its answer");
     let mut faults = FaultCounts::default();
-    reports.iter().for_each(|report| faults += report.faults);
+    for report in &reports {
+        faults += report.faults;
+    }
     let tried = |fault: &Fault| Topology::Leaderless.excludes(*fault).is_none();
     let missing: Vec<_> = faults.missing().filter(tried).collect();
     assert!(missing.is_empty(), "never happened: {missing:?}");
@@ -90,7 +92,7 @@ fn an_acknowledgement_that_is_counted_twice_is_caught() {
 #[test]
 fn a_hint_that_is_deleted_before_it_arrived_is_caught() {
     let faults = [Fault::Partitioned, Fault::FrameLost];
-    catch(PlantedBug::HintDeletedBeforeTransfer, &faults, 200, &["LostWrite"]);
+    catch(PlantedBug::HintDeletedBeforeTransfer, &faults, 60, &["LostWrite", "WrongOutcome"]);
 }
 
 #[test]
