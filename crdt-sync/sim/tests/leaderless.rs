@@ -56,8 +56,7 @@ fn a_schedule_says_which_topology_it_is_of() {
     assert_eq!(schedule.to_string().parse(), Ok(schedule));
 }
 
-/// Like those of the other topology: a mistake is caught, at a seed that passes without it. In few faults rare ones
-/// meet.
+/// A mistake is caught, at a seed that passes without it. In few faults rare ones meet.
 #[track_caller]
 fn catch(bug: PlantedBug, faults: &[Fault], within: u64, kinds: &[&str]) -> (Schedule, Box<Failure>) {
     let mut scenario = scenario();

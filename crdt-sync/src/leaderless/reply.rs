@@ -40,7 +40,8 @@ pub enum QuorumReply {
         /// Why.
         why: Refusal,
     },
-    /// The node that was to carry out the write can no longer be reached: whether it did is not known.
+    /// The node that was to carry out the write can no longer be reached, or carried it out in place of another and
+    /// found no room for a hint: whether the write is there, and stays, is not known.
     Lost {
         /// Which node.
         by: NodeId,

@@ -89,6 +89,7 @@ impl Leaderless {
                 let reply = match unminted {
                     Unminted::Impossible(error) => Reply::Refused(error),
                     Unminted::Refused(why) => Reply::Quorum(QuorumReply::Refused { by: writing.minter, why }),
+                    Unminted::NotKept => Reply::Quorum(QuorumReply::Lost { by: writing.minter }),
                 };
                 if let Some(client) = writing.client {
                     context.outbox.reply(client, reply, Lsn::ZERO);
@@ -228,8 +229,9 @@ pub(super) fn mint(mint: &Mint, context: &mut Context<'_>) -> Result<(Written, M
         context.replica.write_mutation(&mint.write, context.now.wall).map_err(Unminted::Impossible)?;
     let mut lsn = mutation.written.lsn.max(context.replica.journal.last());
     if let Some(owner) = mint.in_place_of {
+        // It is here and may spread, but does not count: nobody may be told that it is nowhere.
         let kept = context.replica.keep_hint(owner, &mutation.told, context.now.wall);
-        lsn = lsn.max(kept.map_err(|_| Unminted::Refused(Refusal::Overloaded))?);
+        lsn = lsn.max(kept.map_err(|_| Unminted::NotKept)?);
     }
     Ok((mutation.written, mutation.told, lsn))
 }

@@ -78,13 +78,15 @@ pub struct Minted {
     pub outcome: Result<(Vec<VersionId>, MergedState), Unminted>,
 }
 
-/// Why a write was not carried out. Nothing of it is anywhere.
+/// Why a write did not come about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unminted {
-    /// The node does not do it.
+    /// The node does not do it. Nothing of the write is anywhere.
     Refused(Refusal),
-    /// The write cannot be done.
+    /// The write cannot be done. Nothing of it is anywhere.
     Impossible(WriteError),
+    /// It was carried out in place of another node, for which no hint could be kept: it may be found later, or not.
+    NotKept,
 }
 
 /// Something to be taken in.

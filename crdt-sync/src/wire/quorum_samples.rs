@@ -51,6 +51,7 @@ pub(super) fn quorum_samples(origin: ReplicaId) -> Vec<Message> {
         minted(Ok((vec![version], told(origin)))),
         minted(Err(Unminted::Refused(Refusal::Overloaded))),
         minted(Err(Unminted::Impossible(WriteError::OneAtATime))),
+        minted(Err(Unminted::NotKept)),
         Quorum::Mutate(Mutate { request: 7, ring: 2, in_place_of: None, told: told(origin) }),
         Quorum::Mutated { request: 7, refused: None },
         Quorum::Mutated { request: 7, refused: Some(Refusal::TooLarge) },
