@@ -69,3 +69,29 @@ fn what_happens_seldom_outlives_the_log() {
     let mut reopened = logged.reopened().unwrap().unwrap();
     assert_eq!(Whole::of(&mut reopened), Whole::of(&mut logged.replica));
 }
+
+/// A version comes back, as the entry it was, after it was dropped as a far ancestor. Nobody can tell any more where it
+/// belongs, so it stands beside the others, a conflict that is none. One exchange brings it to a replica that still
+/// knows its place and drops it; the second to one that does not.
+#[test]
+fn a_version_that_returns_after_it_was_dropped_is_the_same_everywhere_after_two_exchanges() {
+    let document = &collections()[0];
+    let write = |action| Write { collection: document.id(), key: "key".into(), action };
+    let put = || write(Action::Put("body".into()));
+    let [mut one, mut other] = [Logged::new(1), Logged::new(2)];
+    one.act(&put());
+    other.merge_states_of(&mut one, false);
+    for next in [put(), write(Action::Delete), put()] {
+        other.act(&next);
+    }
+    one.catch_up_with(&mut other);
+    other.act(&put());
+    other.catch_up_with(&mut one);
+    let roots =
+        |logged: &Logged| logged.replica.partitions.iter().map(|part| part.cells.root()).collect::<Vec<_>>();
+    for agree in [false, true] {
+        one.merge_states_of(&mut other, true);
+        other.merge_states_of(&mut one, true);
+        assert_eq!(roots(&one) == roots(&other), agree);
+    }
+}
