@@ -80,18 +80,18 @@ fn a_version_that_returns_after_it_was_dropped_is_the_same_everywhere_after_two_
     let put = || write(Action::Put("body".into()));
     let [mut one, mut other] = [Logged::new(1), Logged::new(2)];
     one.act(&put());
-    other.merge_states_of(&mut one, false);
+    other.merge_states_of(&one, false);
     for next in [put(), write(Action::Delete), put()] {
         other.act(&next);
     }
-    one.catch_up_with(&mut other);
+    one.catch_up_with(&other);
     other.act(&put());
-    other.catch_up_with(&mut one);
+    other.catch_up_with(&one);
     let roots =
         |logged: &Logged| logged.replica.partitions.iter().map(|part| part.cells.root()).collect::<Vec<_>>();
     for agree in [false, true] {
-        one.merge_states_of(&mut other, true);
-        other.merge_states_of(&mut one, true);
+        one.merge_states_of(&other, true);
+        other.merge_states_of(&one, true);
         assert_eq!(roots(&one) == roots(&other), agree);
     }
 }
