@@ -3,6 +3,7 @@
 
 mod checks;
 mod clients;
+mod course;
 mod coverage;
 mod cuts;
 mod dice;

@@ -5,7 +5,6 @@ mod retiring;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use core::time::Duration;
 use crdt_core::Dot;
@@ -13,6 +12,7 @@ use crdt_sync::{Cell, Engine, Event, ItemKey, NodeId, Reply, RequestId, Status, 
 
 use crate::checks;
 use crate::clients::{Client, Clients, Sight};
+use crate::course::{Course, Run, run_to_the_end};
 use crate::coverage::Coverage;
 use crate::cuts::Cuts;
 use crate::dice::Dice;
@@ -24,10 +24,9 @@ use crate::plan::Plan;
 use crate::seen::Registers;
 use crate::shown::Shown;
 use crate::topology::Topology;
-use crate::trace::Trace;
 use crate::violation::{Failure, Violation};
 use crate::workload::{Operation, Workload};
-use crate::world::{Notice, World};
+use crate::world::Notice;
 use retiring::Retirements;
 pub(crate) use sessions::WANDERERS;
 use sessions::Wanderer;
@@ -95,43 +94,6 @@ pub(crate) fn run(seed: u64, plan: &Plan, cuts: &Cuts) -> Result<Report, Box<Fai
     }
 }
 
-/// What clients do in a world, and what is checked meanwhile: another one for each topology.
-pub(crate) trait Run {
-    /// All of it, up to the first violation.
-    fn run(&mut self) -> Result<(), Violation>;
-
-    /// The world in which it happens.
-    fn world(&self) -> &World;
-
-    /// How many operations were begun, those that are cut out included.
-    fn begun(&self) -> u32;
-
-    /// What it came to.
-    fn report(self) -> Report;
-}
-
-fn run_to_the_end(seed: u64, mut simulation: impl Run) -> Result<Report, Box<Failure>> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| simulation.run()));
-    let outcome = outcome.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        let message = text.unwrap_or("without a message").to_owned();
-        Err(Violation::Panicked { message })
-    });
-    match outcome {
-        Ok(()) => Ok(simulation.report()),
-        Err(violation) => Err(Box::new(Failure {
-            seed,
-            at: simulation.world().time(),
-            violation,
-            operations: simulation.begun(),
-            strikes: simulation.world().strikes(),
-            digest: simulation.world().trace().digest(),
-            trace: simulation.world().trace().lines().to_vec(),
-        })),
-    }
-}
-
 /// A request that waits for its answer.
 #[derive(Clone, Debug)]
 enum Due {
@@ -159,84 +121,100 @@ impl Before {
 }
 
 struct Simulation<'p> {
-    plan: &'p Plan,
-    cuts: &'p Cuts,
-    world: World,
+    course: Course<'p>,
     workload: Workload,
-    /// What the dice of each operation are made of.
-    chance: u64,
-    /// How many operations were begun, those that are cut out included.
-    begun: u32,
     model: Model,
     clients: Clients,
     registers: Registers,
     due: BTreeMap<(usize, RequestId), Due>,
     retirements: Retirements,
     wanderers: Vec<Wanderer>,
-    report: Report,
 }
 
-impl Run for Simulation<'_> {
-    fn run(&mut self) -> Result<(), Violation> {
-        let operations =
-            self.cuts.stop_after.map_or(self.plan.operations, |stop| stop.min(self.plan.operations));
-        for number in 0..operations {
-            let mut dice = Dice::new(self.chance.wrapping_add(number.into()));
-            self.pass(self.plan.pause(&mut dice))?;
-            self.begun += 1;
-            if self.cuts.operations.contains(&number) {
-                continue;
-            }
-            match self.workload.operation(number, &mut dice, &self.world) {
-                Operation::Read { node, item } => self.read(node, item)?,
-                Operation::Write { node, .. } if self.world.is_rejoining(node) => {}
-                Operation::Write { node, writes } => drop(self.write(node, &writes, None)?),
-                Operation::Wander { client, node, errand } => self.wander(client, node, errand)?,
-                Operation::Retire { node, comes_back } => self.begin_retirement(node, comes_back),
-            }
-            self.tend_retirements()?;
-            self.check_memory()?;
+impl<'p> Run<'p> for Simulation<'p> {
+    fn course(&self) -> &Course<'p> {
+        &self.course
+    }
+
+    fn course_mut(&mut self) -> &mut Course<'p> {
+        &mut self.course
+    }
+
+    fn begin(&mut self, number: u32, dice: &mut Dice) -> Result<(), Violation> {
+        match self.workload.operation(number, dice, &self.course.world) {
+            Operation::Read { node, item } => self.read(node, item)?,
+            Operation::Write { node, .. } if self.course.world.is_rejoining(node) => {}
+            Operation::Write { node, writes } => drop(self.write(node, &writes, None)?),
+            Operation::Wander { client, node, errand } => self.wander(client, node, errand)?,
+            Operation::Retire { node, comes_back } => self.begin_retirement(node, comes_back),
         }
-        self.check_strikes()?;
-        self.settle()?;
-        self.reckon()
+        Ok(())
     }
 
-    fn world(&self) -> &World {
-        &self.world
+    fn tend(&mut self) -> Result<(), Violation> {
+        self.tend_retirements()
     }
 
-    fn begun(&self) -> u32 {
-        self.begun
+    /// Answers, restarts and what else happened since the last time.
+    fn notice(&mut self) -> Result<(), Violation> {
+        self.model.mix(self.course.world.unseen_forks(), self.course.world.lineage());
+        while let Some(notice) = self.course.world.poll_notice() {
+            match notice {
+                Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,
+                Notice::Said { event, .. } => match event {
+                    Event::SessionFinished { .. } => self.course.report.sessions += 1,
+                    Event::SessionAborted { .. } => self.course.report.aborted_sessions += 1,
+                    _ => {}
+                },
+                Notice::Down { node } => self.due.retain(|(asked, _), _| *asked != node),
+                Notice::Up { node, held } => {
+                    // What it came up with decides, also when it is down again: its disk may be lost before it is
+                    // up the next time, and what never came up with this one is not what the disk took along.
+                    checks::recovered(&mut self.model, node, &held, self.course.world.lineage())?;
+                    if let Some(engine) = self.course.world.engine(node) {
+                        checks::shows_all(&self.model, node, engine, self.course.world.lineage())?;
+                    }
+                }
+                Notice::Mended { .. } => {}
+                Notice::Rotted { node, lost } | Notice::Restored { node, lost } => {
+                    self.model.lose_disk(node, &lost, self.course.world.lineage());
+                    self.clients.forget(node);
+                    self.registers.lose_disk(node)?;
+                    self.retirements.lose_disk(node);
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn report(mut self) -> Report {
-        self.report.digest = self.world.trace().digest();
-        self.report.events = self.world.trace().events();
-        self.report.faults = self.world.faults();
-        self.report.coverage = self.world.coverage();
-        self.report.strikes = self.world.strikes();
-        self.report.unknown =
-            self.model.commands().filter(|c| c.fate != Fate::Acknowledged && !c.beyond).count() as u64;
-        self.report.trace = self.world.trace().lines().to_vec();
-        self.report
+    fn disagreement(&self) -> Option<String> {
+        self.find_disagreement()
+    }
+
+    fn rest(&mut self) -> Result<(), Violation> {
+        self.fall_silent()
+    }
+
+    fn unanswered(&self) -> Option<(usize, RequestId)> {
+        self.due.keys().next().copied()
+    }
+
+    fn reckon(&mut self) -> Result<(), Violation> {
+        self.compare_all()
+    }
+
+    fn conclude(mut self) -> Course<'p> {
+        let unknown = self.model.commands().filter(|c| c.fate != Fate::Acknowledged && !c.beyond);
+        self.course.report.unknown = unknown.count() as u64;
+        self.course
     }
 }
 
 impl<'p> Simulation<'p> {
     fn new(seed: u64, plan: &'p Plan, cuts: &'p Cuts) -> Self {
-        let trace = if plan.verbose { Trace::recording() } else { Trace::new() };
-        let mut world = World::traced(seed, plan.setup.clone(), trace);
-        world.leave_out(cuts.nodes.clone(), cuts.strikes.clone());
         Self {
-            plan,
-            cuts,
-            world,
+            course: Course::new(seed, plan, cuts),
             workload: Workload::new(plan),
-            // The clients' choices are their own: another world for the same clients is another setup, not another
-            // seed.
-            chance: Dice::new(!seed).number(),
-            begun: 0,
             model: Model::default(),
             clients: Clients::default(),
             // A clone is one more node.
@@ -244,44 +222,20 @@ impl<'p> Simulation<'p> {
             due: BTreeMap::new(),
             retirements: Retirements::default(),
             wanderers: vec![Wanderer::default(); WANDERERS],
-            report: Report::default(),
         }
-    }
-
-    /// A plan that promises strikes must keep that, unless something was cut out of it.
-    fn check_strikes(&self) -> Result<(), Violation> {
-        let (strikes, least) = (self.world.strikes(), self.plan.least_strikes);
-        let promised = *self.cuts == Cuts::default() && self.world.is_hostile();
-        if promised && strikes < least { Err(Violation::TooFewStrikes { strikes, least }) } else { Ok(()) }
-    }
-
-    fn check_memory(&self) -> Result<(), Violation> {
-        let engines = (0..self.world.nodes()).filter_map(|node| Some((node, self.world.engine(node)?)));
-        let limits = &self.plan.setup.limits;
-        engines.into_iter().try_for_each(|(node, engine)| checks::bounded(node, engine, limits))
-    }
-
-    /// Lets time pass and notices what happens.
-    fn pass(&mut self, span: Duration) -> Result<(), Violation> {
-        let until = self.world.time() + span;
-        while self.world.next_at().is_some_and(|at| at <= until) {
-            self.world.step()?;
-            self.notice()?;
-        }
-        self.world.run_for(until.since(self.world.time()))
     }
 
     fn read(&mut self, node: usize, item: ItemKey) -> Result<(), Violation> {
-        let Some(engine) = self.world.engine(node) else {
+        let Some(engine) = self.course.world.engine(node) else {
             return Ok(());
         };
-        checks::honest(&self.model, node, engine, self.world.lineage(), [&item])?;
+        checks::honest(&self.model, node, engine, self.course.world.lineage(), [&item])?;
         let facts = self.model.facts_of(&item);
         let own = facts.filter(|(command, _)| command.is_at(node) && command.is_promised());
         let shows = own.map(|(command, _)| command.request).collect();
         let sight = self.clients.sight(node, &item);
         let begun = self.registers.tick();
-        if let Some(id) = self.world.read(node, item.clone(), PATIENCE)? {
+        if let Some(id) = self.course.world.read(node, item.clone(), PATIENCE)? {
             self.due.insert((node, id), Due::Read { reader: node, item, begun, shows, sight });
         }
         self.notice()
@@ -294,33 +248,33 @@ impl<'p> Simulation<'p> {
         writes: &[Write],
         client: Option<usize>,
     ) -> Result<Option<RequestId>, Violation> {
-        let Some(engine) = self.world.engine(node) else {
+        let Some(engine) = self.course.world.engine(node) else {
             return Ok(None);
         };
         let before = Before::of(engine, writes);
-        checks::honest(&self.model, node, engine, self.world.lineage(), before.cells.keys())?;
+        checks::honest(&self.model, node, engine, self.course.world.lineage(), before.cells.keys())?;
         let command = self.command_for(client, writes);
-        let Some(request) = self.world.request(node, command)? else {
+        let Some(request) = self.course.world.request(node, command)? else {
             return Ok(None);
         };
         self.awaits(client, node, request);
         let mut made = None;
-        let documents = observe::documents(writes, &self.plan.setup.collections);
+        let documents = observe::documents(writes, &self.course.plan.setup.collections);
         self.due.insert((node, request), Due::Write { documents });
         // If the node went down over this command, nothing of it reached the disk.
-        if let Some(engine) = self.world.engine(node) {
+        if let Some(engine) = self.course.world.engine(node) {
             if !self.was_refused(request) {
                 let command = self.command(node, request, writes, &before, engine)?;
                 self.registers.written(&command, writes);
-                self.model.add(command, self.world.lineage());
+                self.model.add(command, self.course.world.lineage());
                 made = Some(request);
             } else if Before::of(engine, writes) != before {
                 return Err(Violation::RefusalWithEffect { node, request });
             }
-        } else if self.world.grown().is_empty() && !self.was_refused(request) {
+        } else if self.course.world.grown().is_empty() && !self.was_refused(request) {
             // What changes nothing waits for no disk: it may have been answered before the process ended.
             let command = Command::new(node, request, before.status.replica, Vec::new());
-            self.model.add(command, self.world.lineage());
+            self.model.add(command, self.course.world.lineage());
         }
         self.notice()?;
         Ok(made)
@@ -336,23 +290,24 @@ impl<'p> Simulation<'p> {
         engine: &Engine,
     ) -> Result<Command, Violation> {
         let wrong = |detail| Violation::WrongEffect { node, request, detail };
-        let entries = self.world.grown().to_vec();
+        let entries = self.course.world.grown().to_vec();
         let origin = before.status.replica;
         let minted = |item: &ItemKey| -> BTreeSet<Dot> {
-            let (partition, lineage) = (usize::from(engine.partition_of(item)), self.world.lineage());
-            let own = self.world.grown().iter().filter(|place| lineage.partition_of(**place) == partition);
+            let (partition, lineage) = (usize::from(engine.partition_of(item)), self.course.world.lineage());
+            let own =
+                self.course.world.grown().iter().filter(|place| lineage.partition_of(**place) == partition);
             own.filter_map(|place| Dot::new(origin, place.sequence)).collect()
         };
         let mut command = Command::new(node, request, origin, entries);
         for (item, writes) in observe::by_item(writes) {
             let was = before.cells.get(&item).and_then(Option::as_ref);
-            let (is, lineage) = (engine.peek(&item), self.world.lineage());
+            let (is, lineage) = (engine.peek(&item), self.course.world.lineage());
             let fact = observe::fact(&writes, was, is, &minted(&item), lineage).map_err(wrong)?;
             command.facts.extend(fact.map(|fact| (item, fact)));
         }
         if let (Some(first), Some(last)) = (command.first_stamp(), self.model.last_stamp(command.origin))
             && first <= last
-            && !self.world.has_forks()
+            && !self.course.world.has_forks()
         {
             return Err(wrong(format!("its stamp {first:?} is not later than {last:?}, given out before")));
         }
@@ -370,39 +325,7 @@ impl<'p> Simulation<'p> {
             }
             _ => false,
         };
-        self.world.notices().any(refusal)
-    }
-
-    /// Answers, restarts and what else happened since the last time.
-    fn notice(&mut self) -> Result<(), Violation> {
-        self.model.mix(self.world.unseen_forks(), self.world.lineage());
-        while let Some(notice) = self.world.poll_notice() {
-            match notice {
-                Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,
-                Notice::Said { event, .. } => match event {
-                    Event::SessionFinished { .. } => self.report.sessions += 1,
-                    Event::SessionAborted { .. } => self.report.aborted_sessions += 1,
-                    _ => {}
-                },
-                Notice::Down { node } => self.due.retain(|(asked, _), _| *asked != node),
-                Notice::Up { node, held } => {
-                    // What it came up with decides, also when it is down again: its disk may be lost before it is
-                    // up the next time, and what never came up with this one is not what the disk took along.
-                    checks::recovered(&mut self.model, node, &held, self.world.lineage())?;
-                    if let Some(engine) = self.world.engine(node) {
-                        checks::shows_all(&self.model, node, engine, self.world.lineage())?;
-                    }
-                }
-                Notice::Mended { .. } => {}
-                Notice::Rotted { node, lost } | Notice::Restored { node, lost } => {
-                    self.model.lose_disk(node, &lost, self.world.lineage());
-                    self.clients.forget(node);
-                    self.registers.lose_disk(node)?;
-                    self.retirements.lose_disk(node);
-                }
-            }
-        }
-        Ok(())
+        self.course.world.notices().any(refusal)
     }
 
     fn replied(&mut self, node: usize, request: RequestId, reply: Reply) -> Result<(), Violation> {
@@ -410,7 +333,7 @@ impl<'p> Simulation<'p> {
         let reply = self.take_token(node, request, reply)?;
         match (self.due.remove(&(node, request)), reply) {
             (Some(Due::Write { documents }), Reply::Written(written)) => {
-                self.report.acknowledged += 1;
+                self.course.report.acknowledged += 1;
                 self.registers.acknowledged(request);
                 if self.model.acknowledge(request, documents.into_iter().zip(written.versions)) {
                     return Ok(());
@@ -419,14 +342,14 @@ impl<'p> Simulation<'p> {
                 Err(Violation::LostWrite { node, request, detail })
             }
             (Some(Due::Write { .. }), Reply::Refused(_) | Reply::Overloaded) => {
-                self.report.refused += 1;
+                self.course.report.refused += 1;
                 Ok(())
             }
             (Some(Due::Read { reader, item, begun, shows, sight }), Reply::Value(cell)) => {
-                self.report.reads += 1;
+                self.course.report.reads += 1;
                 self.model.show(node, &item, request);
                 self.registers.read(node, &item, begun, cell.as_ref());
-                self.clients.see(reader, &item, cell.as_ref(), self.world.lineage());
+                self.clients.see(reader, &item, cell.as_ref(), self.course.world.lineage());
                 self.check_read(node, request, &item, &shows, &sight, cell.as_ref())
             }
             (Some(Due::Retirement { of }), reply) => self.retirement_answered(of, node, request, &reply),
@@ -448,7 +371,7 @@ impl<'p> Simulation<'p> {
         sight: &Sight,
         cell: Option<&Cell>,
     ) -> Result<(), Violation> {
-        let lineage = self.world.lineage();
+        let lineage = self.course.world.lineage();
         let state = Shown::of(&self.model, item, cell, lineage);
         let broken = |(_, detail): (&Command, String)| Violation::StaleRead { node, request, detail };
         state.check(|command| shows.contains(&command.request) && command.is_promised()).map_err(broken)?;

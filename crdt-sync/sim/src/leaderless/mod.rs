@@ -7,19 +7,16 @@ mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core::time::Duration;
 use crdt_sync::leaderless::QuorumReply;
 use crdt_sync::leaderless::coordinate::{ReadOptions, Repair, Report as Reached};
 use crdt_sync::{Cell, Event, ItemKey, NodeId, Reply, Request, RequestId};
 
-use crate::checks::bounded;
+use crate::course::{Course, Run};
 use crate::cuts::Cuts;
 use crate::dice::Dice;
 use crate::plan::Plan;
-use crate::simulation::{Report, Run};
-use crate::trace::Trace;
 use crate::violation::Violation;
-use crate::world::{Notice, World};
+use crate::world::Notice;
 use checks::{Broken, View, Wants, is_kept};
 use model::{Damaged, Fate, Model, Tick};
 pub(crate) use workload::collections;
@@ -40,132 +37,39 @@ struct Shown {
 }
 
 pub(crate) struct Simulation<'p> {
-    plan: &'p Plan,
-    cuts: &'p Cuts,
-    world: World,
-    chance: u64,
-    begun: u32,
+    course: Course<'p>,
     model: Model,
     due: BTreeMap<(usize, RequestId), Due>,
     /// What later quorum reads must show, the oldest first.
     shown: BTreeMap<ItemKey, Vec<Shown>>,
-    report: Report,
 }
 
-impl Run for Simulation<'_> {
-    fn run(&mut self) -> Result<(), Violation> {
-        let operations =
-            self.cuts.stop_after.map_or(self.plan.operations, |stop| stop.min(self.plan.operations));
-        for number in 0..operations {
-            let mut dice = Dice::new(self.chance.wrapping_add(number.into()));
-            self.pass(self.plan.pause(&mut dice))?;
-            self.begun += 1;
-            if self.cuts.operations.contains(&number) {
-                continue;
-            }
-            let node = dice.index(self.world.nodes());
-            let (keys, model) = (self.plan.keys, &self.model);
-            let operation = Draft { dice: &mut dice, number, keys, model }.operation();
-            self.ask(node, operation)?;
-            self.check_memory()?;
-        }
-        self.check_strikes()?;
-        self.settle()?;
-        self.reckon()
+impl<'p> Run<'p> for Simulation<'p> {
+    fn course(&self) -> &Course<'p> {
+        &self.course
     }
 
-    fn world(&self) -> &World {
-        &self.world
+    fn course_mut(&mut self) -> &mut Course<'p> {
+        &mut self.course
     }
 
-    fn begun(&self) -> u32 {
-        self.begun
-    }
-
-    fn report(mut self) -> Report {
-        self.report.digest = self.world.trace().digest();
-        self.report.events = self.world.trace().events();
-        self.report.faults = self.world.faults();
-        self.report.coverage = self.world.coverage();
-        self.report.strikes = self.world.strikes();
-        self.report.trace = self.world.trace().lines().to_vec();
-        self.report
-    }
-}
-
-impl<'p> Simulation<'p> {
-    pub(crate) fn new(seed: u64, plan: &'p Plan, cuts: &'p Cuts) -> Self {
-        let trace = if plan.verbose { Trace::recording() } else { Trace::new() };
-        let mut world = World::traced(seed, plan.setup.clone(), trace);
-        world.leave_out(cuts.nodes.clone(), cuts.strikes.clone());
-        Self {
-            plan,
-            cuts,
-            world,
-            chance: Dice::new(!seed).number(),
-            begun: 0,
-            model: Model::default(),
-            due: BTreeMap::new(),
-            shown: BTreeMap::new(),
-            report: Report::default(),
-        }
-    }
-
-    fn check_strikes(&self) -> Result<(), Violation> {
-        let (strikes, least) = (self.world.strikes(), self.plan.least_strikes);
-        let promised = *self.cuts == Cuts::default() && self.world.is_hostile();
-        if promised && strikes < least { Err(Violation::TooFewStrikes { strikes, least }) } else { Ok(()) }
-    }
-
-    fn check_memory(&self) -> Result<(), Violation> {
-        let engines = (0..self.world.nodes()).filter_map(|node| Some((node, self.world.engine(node)?)));
-        let limits = &self.plan.setup.limits;
-        engines.into_iter().try_for_each(|(node, engine)| bounded(node, engine, limits))
-    }
-
-    /// Lets time pass and notices what happens.
-    fn pass(&mut self, span: Duration) -> Result<(), Violation> {
-        let until = self.world.time() + span;
-        while self.world.next_at().is_some_and(|at| at <= until) {
-            self.world.step()?;
-            self.notice()?;
-        }
-        self.world.run_for(until.since(self.world.time()))
-    }
-
-    fn ask(&mut self, node: usize, operation: Operation) -> Result<(), Violation> {
-        let begun = self.model.tick();
-        match operation {
-            Operation::Read { item, options } => {
-                let request = Request::QuorumRead { item: item.clone(), options };
-                let damaged = self.model.damaged().clone();
-                if let Some(id) = self.world.request(node, request)? {
-                    self.due.insert((node, id), Due::Read { item, options, begun, damaged });
-                }
-            }
-            Operation::Write { write, options, read_first } => {
-                let item = ItemKey { collection: write.collection, key: write.key.clone() };
-                let action = write.action.clone();
-                let request = Request::QuorumWrite { write, options, read_first };
-                if let Some(id) = self.world.request(node, request)? {
-                    self.model.begin(id, node, (item, action), read_first.is_some(), begun);
-                    self.due.insert((node, id), Due::Write);
-                }
-            }
-        }
-        self.notice()
+    fn begin(&mut self, number: u32, dice: &mut Dice) -> Result<(), Violation> {
+        let node = dice.index(self.course.world.nodes());
+        let (keys, model) = (self.course.plan.keys, &self.model);
+        let operation = Draft { dice, number, keys, model }.operation();
+        self.ask(node, operation)
     }
 
     /// Answers, restarts and what else happened since the last time.
     fn notice(&mut self) -> Result<(), Violation> {
         self.look_for_stamps();
-        while let Some(notice) = self.world.poll_notice() {
+        while let Some(notice) = self.course.world.poll_notice() {
             match notice {
                 Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,
                 Notice::Said { event, .. } => match event {
-                    Event::SessionFinished { .. } => self.report.sessions += 1,
-                    Event::SessionAborted { .. } => self.report.aborted_sessions += 1,
-                    Event::HintsDelivered { hints, .. } => self.report.hints_delivered += hints as u64,
+                    Event::SessionFinished { .. } => self.course.report.sessions += 1,
+                    Event::SessionAborted { .. } => self.course.report.aborted_sessions += 1,
+                    Event::HintsDelivered { hints, .. } => self.course.report.hints_delivered += hints as u64,
                     _ => {}
                 },
                 Notice::Down { node } => self.give_up_on(node),
@@ -178,6 +82,56 @@ impl<'p> Simulation<'p> {
             }
         }
         Ok(())
+    }
+
+    fn disagreement(&self) -> Option<String> {
+        self.find_disagreement()
+    }
+
+    fn rest(&mut self) -> Result<(), Violation> {
+        self.be_regular()
+    }
+
+    fn unanswered(&self) -> Option<(usize, RequestId)> {
+        self.due.keys().next().copied()
+    }
+
+    fn reckon(&mut self) -> Result<(), Violation> {
+        self.check_all()
+    }
+
+    fn conclude(self) -> Course<'p> {
+        self.course
+    }
+}
+
+impl<'p> Simulation<'p> {
+    pub(crate) fn new(seed: u64, plan: &'p Plan, cuts: &'p Cuts) -> Self {
+        let course = Course::new(seed, plan, cuts);
+        Self { course, model: Model::default(), due: BTreeMap::new(), shown: BTreeMap::new() }
+    }
+
+    fn ask(&mut self, node: usize, operation: Operation) -> Result<(), Violation> {
+        let begun = self.model.tick();
+        match operation {
+            Operation::Read { item, options } => {
+                let request = Request::QuorumRead { item: item.clone(), options };
+                let damaged = self.model.damaged().clone();
+                if let Some(id) = self.course.world.request(node, request)? {
+                    self.due.insert((node, id), Due::Read { item, options, begun, damaged });
+                }
+            }
+            Operation::Write { write, options, read_first } => {
+                let item = ItemKey { collection: write.collection, key: write.key.clone() };
+                let action = write.action.clone();
+                let request = Request::QuorumWrite { write, options, read_first };
+                if let Some(id) = self.course.world.request(node, request)? {
+                    self.model.begin(id, node, (item, action), read_first.is_some(), begun);
+                    self.due.insert((node, id), Due::Write);
+                }
+            }
+        }
+        self.notice()
     }
 
     /// Nobody will answer what a node was asked that went down.
@@ -193,8 +147,8 @@ impl<'p> Simulation<'p> {
     fn end_write(&mut self, request: RequestId, fate: Fate) {
         let at = self.model.tick();
         match fate {
-            Fate::Nowhere => self.report.refused += 1,
-            _ => self.report.unknown += 1,
+            Fate::Nowhere => self.course.report.refused += 1,
+            _ => self.course.report.unknown += 1,
         }
         if let Some(known) = self.model.write_mut(request) {
             known.ended = (fate == Fate::Nowhere).then_some(at);
@@ -205,7 +159,7 @@ impl<'p> Simulation<'p> {
     fn replied(&mut self, node: usize, request: RequestId, reply: Reply) -> Result<(), Violation> {
         match (self.due.remove(&(node, request)), reply) {
             (Some(Due::Write), Reply::Quorum(QuorumReply::Written { report, .. })) => {
-                self.report.acknowledged += 1;
+                self.course.report.acknowledged += 1;
                 let fallbacks = report.fallbacks().iter();
                 let fallbacks =
                     fallbacks.filter_map(|(node, owner)| number_of(*node).zip(number_of(*owner))).collect();
@@ -220,7 +174,7 @@ impl<'p> Simulation<'p> {
                 Some(Due::Read { item, options, begun, damaged }),
                 Reply::Quorum(QuorumReply::Read { cell, report }),
             ) => {
-                self.report.reads += 1;
+                self.course.report.reads += 1;
                 let asked = primaries_of(&report).len();
                 self.check_read((node, request), &item, (begun, &damaged), asked, cell.as_ref())?;
                 if options.repair == Repair::Before && *self.model.damaged() == damaged {
@@ -240,7 +194,7 @@ impl<'p> Simulation<'p> {
         let Some(known) = self.model.write(request) else { return Ok(()) };
         let view = View { model: &self.model, item: &known.item, from, wants: Wants::Only(request) };
         for node in known.unharmed() {
-            let Some(engine) = self.world.engine(node) else { continue };
+            let Some(engine) = self.course.world.engine(node) else { continue };
             view.check(engine.peek(&known.item)).map_err(|broken| match broken {
                 Broken::Missing(_, detail) => Violation::FalseReport { node, request, detail },
                 other => of_item(&known.item, other),
@@ -259,7 +213,7 @@ impl<'p> Simulation<'p> {
     ) -> Result<(), Violation> {
         let damaged = [damaged, self.model.damaged()];
         let view = View { model: &self.model, item, from: begun, wants: Wants::Primaries { asked, damaged } };
-        self.report.promised_reads += u64::from(view.owed() > 0);
+        self.course.report.promised_reads += u64::from(view.owed() > 0);
         view.check(cell).map_err(|broken| match broken {
             Broken::Missing(known, detail) => {
                 let detail = format!("request {} of node {}: {detail}", known.request.0, known.node);
@@ -283,7 +237,8 @@ impl<'p> Simulation<'p> {
 
     /// Whoever carries out a write to a register gives it a stamp, which shows at once.
     fn look_for_stamps(&mut self) {
-        let engines: Vec<_> = (0..self.world.nodes()).filter_map(|node| self.world.engine(node)).collect();
+        let engines: Vec<_> =
+            (0..self.course.world.nodes()).filter_map(|node| self.course.world.engine(node)).collect();
         for known in self.model.unstamped() {
             let stamp = engines.iter().find_map(|engine| match engine.peek(&known.item) {
                 Some(Cell::Register(register)) if register.get() == known.sets() => register.stamp(),

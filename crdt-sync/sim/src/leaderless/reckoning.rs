@@ -1,64 +1,33 @@
 //! Peace, and the reckoning: all primaries of a partition hold the same, everything that may not be lost, and nothing
 //! twice; nobody else holds anything.
 
-use core::time::Duration;
-
 use crdt_sync::placement::Placement;
 use crdt_sync::{Engine, ItemKey, NodeId};
 
 use super::checks::{Broken, View, Wants};
 use super::{Simulation, of_item};
 use crate::checks;
+use crate::course::Run;
 use crate::violation::Violation;
 
 impl Simulation<'_> {
-    /// Peace: all nodes come up and agree, and have answered everything they were asked.
-    pub(super) fn settle(&mut self) -> Result<(), Violation> {
-        const LOOK_EVERY: Duration = Duration::from_millis(100);
-        self.world.make_peace();
-        let aftermath = self.plan.setup.hostility.as_ref().map(|hostility| *hostility.lasting.end());
-        self.pass(aftermath.unwrap_or_default())?;
-        let peace = self.world.time();
-        while let Some(detail) = self.disagreement() {
-            let waited = self.world.time().since(peace);
-            if waited > self.plan.settle_within {
-                let waited_millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-                return Err(Violation::NoConvergence { waited_millis, detail });
-            }
-            self.pass(LOOK_EVERY)?;
-        }
-        self.report.settled_after = self.world.time().since(peace);
-        self.be_regular()?;
-        match self.due.keys().next() {
-            Some(&(node, request)) => Err(Violation::NeverAnswered { node, request }),
-            None => Ok(()),
-        }
-    }
-
     /// When everything has settled, nodes tell each other of the ring at each heartbeat, and compare each partition now
     /// and then.
-    fn be_regular(&mut self) -> Result<(), Violation> {
-        let (before, timing) = (self.world.frames().clone(), self.plan.setup.timing);
+    pub(super) fn be_regular(&mut self) -> Result<(), Violation> {
+        let (timing, partitions) = (self.course.plan.setup.timing, self.course.plan.setup.partitions);
         let span = timing.compare_every * 2;
-        self.pass(span)?;
         let beats = span.as_micros() / timing.heartbeat.as_micros().max(1);
         // A word about the ring and the answer to it; for each partition an opening and the answer to it, three times.
-        let limit = u64::try_from(2 * beats).unwrap_or(u64::MAX) + 6 * u64::from(self.plan.setup.partitions);
-        for (&(from, to), &sent) in self.world.frames() {
-            let frames = sent - before.get(&(from, to)).copied().unwrap_or_default();
-            if frames > limit {
-                return Err(Violation::Restless { from, to, frames, limit });
-            }
-        }
-        Ok(())
+        let limit = u64::try_from(2 * beats).unwrap_or(u64::MAX) + 6 * u64::from(partitions);
+        self.pass_quietly(span, limit)
     }
 
     /// Why the nodes cannot be said to agree yet.
-    fn disagreement(&self) -> Option<String> {
-        let members: Vec<usize> = self.world.members().collect();
-        let is_whole = members.len() == self.world.nodes();
+    pub(super) fn find_disagreement(&self) -> Option<String> {
+        let members: Vec<usize> = self.course.world.members().collect();
+        let is_whole = members.len() == self.course.world.nodes();
         for &node in &members {
-            let Some(engine) = self.world.engine(node) else {
+            let Some(engine) = self.course.world.engine(node) else {
                 return Some(format!("node {node} is down"));
             };
             if engine.status().peers.len() + 1 < members.len() {
@@ -70,8 +39,8 @@ impl Simulation<'_> {
                 return Some(format!("node {node} keeps {hints} hints"));
             }
         }
-        let ring = Placement::new(name_of(0), self.plan.setup.layout());
-        let mut partitions = 0..self.plan.setup.partitions;
+        let ring = Placement::new(name_of(0), self.course.plan.setup.layout());
+        let mut partitions = 0..self.course.plan.setup.partitions;
         partitions.find_map(|partition| {
             let holds = |node: &&usize| ring.holds(name_of(**node), partition);
             let (primaries, others): (Vec<_>, Vec<_>) = members.iter().partition(holds);
@@ -86,7 +55,7 @@ impl Simulation<'_> {
     fn difference(&self, partition: u16, primaries: &[usize]) -> Option<String> {
         let (first, rest) = primaries.split_first()?;
         let look = |node: usize| {
-            let engine = self.world.engine(node)?;
+            let engine = self.course.world.engine(node)?;
             Some((engine.status().partitions[usize::from(partition)].root, engine.seen_digest(partition)))
         };
         let ours = look(*first);
@@ -96,15 +65,16 @@ impl Simulation<'_> {
 
     /// What a node holds of a partition that is not its own.
     fn stray(&self, partition: u16, node: usize) -> Option<String> {
-        let keys = self.world.engine(node)?.status().partitions[usize::from(partition)].keys;
+        let keys = self.course.world.engine(node)?.status().partitions[usize::from(partition)].keys;
         (keys > 0).then(|| format!("{node} holds {keys} keys of partition {partition}, which is not its own"))
     }
 
     /// Nothing is lost that may not be, nothing is there that nobody wrote, or that was removed.
-    pub(super) fn reckon(&mut self) -> Result<(), Violation> {
-        let ring = Placement::new(name_of(0), self.plan.setup.layout());
+    pub(super) fn check_all(&mut self) -> Result<(), Violation> {
+        let ring = Placement::new(name_of(0), self.course.plan.setup.layout());
         let from = self.model.tick();
-        let engines = || self.world.members().filter_map(|node| Some((node, self.world.engine(node)?)));
+        let engines =
+            || self.course.world.members().filter_map(|node| Some((node, self.course.world.engine(node)?)));
         for item in self.model.items() {
             for (node, engine) in engines() {
                 if ring.holds(name_of(node), engine.partition_of(item)) {
@@ -113,8 +83,8 @@ impl Simulation<'_> {
             }
         }
         for (node, engine) in engines() {
-            if let Some(item) =
-                checks::held(engine, &self.plan.setup.collections).find(|item| !self.model.has_item(item))
+            if let Some(item) = checks::held(engine, &self.course.plan.setup.collections)
+                .find(|item| !self.model.has_item(item))
             {
                 let found = format!("held by {node}");
                 return Err(Violation::WrongOutcome {

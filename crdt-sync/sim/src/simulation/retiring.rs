@@ -11,6 +11,7 @@ use crdt_sync::{
 
 use super::{Due, Simulation};
 use crate::checks;
+use crate::course::Run;
 use crate::lineage::Place;
 use crate::violation::Violation;
 
@@ -96,14 +97,14 @@ impl Simulation<'_> {
     /// A node is to be retired, if it can be.
     pub(super) fn begin_retirement(&mut self, node: usize, comes_back: bool) {
         let begun = self.retirements.open.len();
-        if begun < self.plan.most_retired
+        if begun < self.course.plan.most_retired
             && !self.retirements.open.contains_key(&node)
             && self.are_others_over()
-            && self.world.may_retire(node)
+            && self.course.world.may_retire(node)
             && self.is_held_elsewhere(node)
         {
-            self.world.condemn(node);
-            let name = self.world.name_of(node);
+            self.course.world.condemn(node);
+            let name = self.course.world.name_of(node);
             self.retirements.open.insert(node, Retirement { name, comes_back, stage: Stage::Decided });
         }
     }
@@ -117,12 +118,12 @@ impl Simulation<'_> {
     /// Whether of all that nobody has at hand who wrote it, because its node was retired or lost its disk, nothing is
     /// with this node alone. Whoever retires the only one who still has such writes loses them.
     fn is_held_elsewhere(&self, node: usize) -> bool {
-        let lineage = self.world.lineage();
-        let (held, _) = self.world.held_by(node);
+        let lineage = self.course.world.lineage();
+        let (held, _) = self.course.world.held_by(node);
         let held = lineage.known(&held);
-        let others: Vec<_> = self.world.members().filter(|member| *member != node).collect();
+        let others: Vec<_> = self.course.world.members().filter(|member| *member != node).collect();
         let others: Vec<_> =
-            others.into_iter().map(|member| lineage.known(self.world.held_by(member).1)).collect();
+            others.into_iter().map(|member| lineage.known(self.course.world.held_by(member).1)).collect();
         self.model.orphans().all(|place| !held.holds(place) || others.iter().any(|other| other.holds(place)))
     }
 
@@ -153,7 +154,7 @@ impl Simulation<'_> {
         };
         let Retirements { open, retired, .. } = &mut self.retirements;
         if is_retired {
-            self.report.retired += u64::from(retired.insert(of, Some(at)).is_none());
+            self.course.report.retired += u64::from(retired.insert(of, Some(at)).is_none());
         }
         for retirement in open.values_mut().filter(|retirement| retirement.name == of) {
             if matches!(retirement.stage, Stage::Asked { .. } | Stage::Decided) {
@@ -187,8 +188,9 @@ impl Simulation<'_> {
             return Ok(());
         }
         self.watch_ends()?;
-        let lineage = self.world.lineage();
-        let mut engines = self.world.members().filter_map(|node| Some((node, self.world.engine(node)?)));
+        let lineage = self.course.world.lineage();
+        let mut engines =
+            self.course.world.members().filter_map(|node| Some((node, self.course.world.engine(node)?)));
         let Some((first, engine)) = engines.next() else { return Ok(()) };
         let status = engine.status();
         let mut retired = self.retirements.retired.keys();
@@ -209,7 +211,8 @@ impl Simulation<'_> {
 
     fn tend_retirement(&mut self, node: usize) -> Result<(), Violation> {
         let Some(mut retirement) = self.retirements.open.remove(&node) else { return Ok(()) };
-        let is_another = self.world.name_of(node) != retirement.name && !self.world.is_condemned(node);
+        let is_another =
+            self.course.world.name_of(node) != retirement.name && !self.course.world.is_condemned(node);
         let stage = std::mem::replace(&mut retirement.stage, Stage::Done);
         let comes_back = retirement.comes_back;
         let name = retirement.name;
@@ -237,7 +240,7 @@ impl Simulation<'_> {
     fn forgotten(&self) -> Option<NodeId> {
         let lost = self.retirements.retired.iter().filter(|(_, witness)| witness.is_none());
         let is_back = |name: &NodeId| {
-            let mut engines = self.world.members().filter_map(|node| self.world.engine(node));
+            let mut engines = self.course.world.members().filter_map(|node| self.course.world.engine(node));
             engines.any(|engine| {
                 let members = engine.status().members;
                 members.get(*name).is_some() && !members.is_retired(*name)
@@ -249,7 +252,7 @@ impl Simulation<'_> {
     /// Has nodes retired again whose retirement may have been lost with the disk of the only one that knew, or with its
     /// own retirement.
     fn ask_again(&mut self) -> Result<(), Violation> {
-        let world = &self.world;
+        let world = &self.course.world;
         for witness in self.retirements.retired.values_mut() {
             *witness = witness.filter(|at| world.is_member(*at));
         }
@@ -262,9 +265,9 @@ impl Simulation<'_> {
 
     fn ask_to_retire(&mut self, name: NodeId) -> Result<Stage, Violation> {
         let members: Vec<usize> =
-            self.world.members().filter(|member| !self.world.is_rejoining(*member)).collect();
+            self.course.world.members().filter(|member| !self.course.world.is_rejoining(*member)).collect();
         for at in members {
-            if let Some(request) = self.world.request(at, Request::Retire { node: name })? {
+            if let Some(request) = self.course.world.request(at, Request::Retire { node: name })? {
                 self.due.insert((at, request), Due::Retirement { of: name });
                 return Ok(Stage::Asked { at, request });
             }
@@ -273,10 +276,10 @@ impl Simulation<'_> {
     }
 
     fn shut_down(&mut self, node: usize, comes_back: bool) -> Result<Stage, Violation> {
-        let Some(old) = self.world.shut_down(node)? else { return Ok(Stage::Retired) };
+        let Some(old) = self.course.world.shut_down(node)? else { return Ok(Stage::Retired) };
         self.notice()?;
-        checks::recovered(&mut self.model, node, &old.status().partitions, self.world.lineage())?;
-        checks::shows_all(&self.model, node, &old, self.world.lineage())?;
+        checks::recovered(&mut self.model, node, &old.status().partitions, self.course.world.lineage())?;
+        checks::shows_all(&self.model, node, &old, self.course.world.lineage())?;
         self.model.look_last(node, self.retirements.looks.len(), comes_back);
         self.retirements.looks.push(Look::at(&old));
         self.clients.forget(node);
@@ -284,7 +287,7 @@ impl Simulation<'_> {
         if !comes_back {
             return Ok(Stage::Done);
         }
-        self.world.found_in_place(node);
+        self.course.world.found_in_place(node);
         Ok(Stage::CameBack { old: Box::new(old) })
     }
 
@@ -294,7 +297,7 @@ impl Simulation<'_> {
         if !self.are_in_touch(node, &old) {
             return Ok(Stage::CameBack { old });
         }
-        let Some(fresh) = self.world.engine(node) else { return Ok(Stage::CameBack { old }) };
+        let Some(fresh) = self.course.world.engine(node) else { return Ok(Stage::CameBack { old }) };
         let failed = |detail: String| Violation::NotExactlyOnce { node, detail };
         let plan = fresh.rejoin(&old).map_err(|error| failed(error.to_string()))?;
         let made_again = plan.writes.len() as u64;
@@ -302,17 +305,18 @@ impl Simulation<'_> {
         writes.extend(self.note_of(&old));
         let Some(request) = self.write(node, &writes, None)? else { return Ok(Stage::CameBack { old }) };
         self.model.is_made_again_by(request);
-        if let Some(fresh) = self.world.engine(node) {
+        if let Some(fresh) = self.course.world.engine(node) {
             let reported: BTreeSet<ItemKey> = plan.reported.into_iter().map(|(item, _)| item).collect();
             self.model.cannot_be_exact(&reported);
-            checks::taken_over(&old, fresh, &reported, &self.plan.setup.collections).map_err(failed)?;
+            checks::taken_over(&old, fresh, &reported, &self.course.plan.setup.collections)
+                .map_err(failed)?;
         }
-        self.report.replayed += made_again;
+        self.course.report.replayed += made_again;
         Ok(Stage::Replayed { old, request })
     }
 
     fn conclude_replay(&mut self, node: usize, old: Box<Engine>, request: RequestId) -> Stage {
-        let Some(fresh) = self.world.engine(node) else { return Stage::Replayed { old, request } };
+        let Some(fresh) = self.course.world.engine(node) else { return Stage::Replayed { old, request } };
         let notes = self.note_of(&old);
         let is_noted = notes.iter().all(|written| {
             let item = ItemKey { collection: written.collection, key: written.key.clone() };
@@ -322,25 +326,25 @@ impl Simulation<'_> {
         if !is_noted {
             return Stage::CameBack { old };
         }
-        let lineage = self.world.lineage();
+        let lineage = self.course.world.lineage();
         let Some(command) = self.model.command(request) else { return Stage::CameBack { old } };
         let has_it = |member: usize| {
-            self.world.engine(member).is_some_and(|engine| {
+            self.course.world.engine(member).is_some_and(|engine| {
                 let status = engine.status();
                 status.durable == status.appended && command.is_whole(&lineage.known(&status.partitions))
             })
         };
-        if !self.world.members().all(has_it) {
+        if !self.course.world.members().all(has_it) {
             return Stage::Replayed { old, request };
         }
-        self.world.settle_in(node);
-        self.report.rejoined += 1;
+        self.course.world.settle_in(node);
+        self.course.report.rejoined += 1;
         Stage::Done
     }
 
     /// That the writes of a retired node were made again, in the same command as the writes.
     fn note_of(&self, old: &Engine) -> Option<Write> {
-        let registers = self.plan.setup.collections.iter().find(|each| each.kind == Kind::Register)?;
+        let registers = self.course.plan.setup.collections.iter().find(|each| each.kind == Kind::Register)?;
         let key = format!("rejoined/{:?}", old.status().node);
         let action = Action::Set(Some("done".into()));
         Some(Write { collection: registers.id(), key: key.as_str().into(), action })
@@ -349,7 +353,7 @@ impl Simulation<'_> {
     /// Whether all members are up, know the same of members, and have the same of the old node; and the new one is in
     /// sync with one of them.
     fn are_in_touch(&self, node: usize, old: &Engine) -> bool {
-        let Some(fresh) = self.world.engine(node) else { return false };
+        let Some(fresh) = self.course.world.engine(node) else { return false };
         let fresh = fresh.status();
         let origins: Vec<ReplicaId> =
             fresh.members.get(old.status().node).into_iter().flat_map(crdt_sync::Member::replicas).collect();
@@ -360,12 +364,13 @@ impl Simulation<'_> {
         };
         let ours = heads(&fresh);
         let agrees = |member: usize| {
-            let status = self.world.engine(member).map(Engine::status);
+            let status = self.course.world.engine(member).map(Engine::status);
             status.is_some_and(|status| status.members == fresh.members && heads(&status) == ours)
         };
         // States may have got further than entries, in sessions that were given up.
         let counted = |engine: &Engine| {
-            let counters = self.plan.setup.collections.iter().filter(|each| each.kind == Kind::Counter);
+            let counters =
+                self.course.plan.setup.collections.iter().filter(|each| each.kind == Kind::Counter);
             let keys = counters.flat_map(|each| {
                 let keys = old.scan(each.id(), Bytes::default()).map(|(key, _)| key.clone());
                 keys.map(|key| ItemKey { collection: each.id(), key })
@@ -381,18 +386,19 @@ impl Simulation<'_> {
             };
             keys.map(of_old).collect::<Vec<Vec<(u64, u64)>>>()
         };
-        let ours_counted = self.world.engine(node).map(counted);
-        let agrees = |member: usize| agrees(member) && self.world.engine(member).map(counted) == ours_counted;
+        let ours_counted = self.course.world.engine(node).map(counted);
+        let agrees =
+            |member: usize| agrees(member) && self.course.world.engine(member).map(counted) == ours_counted;
         fresh.members.is_retired(old.status().node)
             && fresh.peers.iter().any(|peer| peer.in_sync)
-            && self.world.members().all(agrees)
+            && self.course.world.members().all(agrees)
     }
 
     /// Nobody merges more of a retired node than somebody had applied who had not heard of its retirement.
     fn watch_ends(&mut self) -> Result<(), Violation> {
         let names: Vec<NodeId> = self.retirements.open.values().map(|retirement| retirement.name).collect();
         for (name, witness) in &self.retirements.retired {
-            let Some((at, engine)) = witness.and_then(|at| Some((at, self.world.engine(at)?))) else {
+            let Some((at, engine)) = witness.and_then(|at| Some((at, self.course.world.engine(at)?))) else {
                 continue;
             };
             if !engine.status().members.is_retired(*name) {
@@ -403,8 +409,8 @@ impl Simulation<'_> {
         let Retirements { ends, aware, .. } = &mut self.retirements;
         let mut origins: BTreeSet<ReplicaId> = BTreeSet::new();
         let mut statuses = Vec::new();
-        for node in 0..self.world.nodes() {
-            let Some(status) = self.world.engine(node).map(Engine::status) else { continue };
+        for node in 0..self.course.world.nodes() {
+            let Some(status) = self.course.world.engine(node).map(Engine::status) else { continue };
             origins.extend(replicas_of(&status.members, &names));
             if names.contains(&status.node) {
                 origins.insert(status.replica);

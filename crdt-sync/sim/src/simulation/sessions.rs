@@ -6,6 +6,7 @@ use core::time::Duration;
 use crdt_sync::{Bytes, ItemKey, Reply, Request, RequestId, Write};
 
 use super::{Due, Simulation};
+use crate::course::Run;
 use crate::violation::Violation;
 use crate::workload::Errand;
 
@@ -37,18 +38,18 @@ impl Simulation<'_> {
             return Ok(());
         }
         match errand {
-            Errand::Write(_) if self.world.is_rejoining(node) => Ok(()),
+            Errand::Write(_) if self.course.world.is_rejoining(node) => Ok(()),
             Errand::Write(writes) => self.write(node, &writes, Some(client)).map(drop),
             Errand::Read(item) => self.read_in_session(client, node, item),
         }
     }
 
     fn read_in_session(&mut self, client: usize, node: usize, item: ItemKey) -> Result<(), Violation> {
-        let Some(now) = self.world.now(node) else { return Ok(()) };
+        let Some(now) = self.course.world.now(node) else { return Ok(()) };
         let request = Box::new(Request::Read { item: item.clone(), deadline: now.instant + PATIENCE });
         let token = self.wanderers[client].token.clone();
         let begun = self.registers.tick();
-        let Some(id) = self.world.request(node, Request::InSession { token, request })? else {
+        let Some(id) = self.course.world.request(node, Request::InSession { token, request })? else {
             return Ok(());
         };
         let shows = self.wanderers[client].wrote.clone();
@@ -75,7 +76,7 @@ impl Simulation<'_> {
         match &*reply {
             Reply::Written(_) => drop(wanderer.wrote.insert(request)),
             Reply::Behind { .. } => {
-                self.report.behind += 1;
+                self.course.report.behind += 1;
                 wanderer.in_vain += 1;
                 if wanderer.in_vain >= ENOUGH {
                     *wanderer = Wanderer::default();
@@ -83,7 +84,7 @@ impl Simulation<'_> {
                 }
             }
             Reply::Value(_) => {
-                self.report.session_reads += 1;
+                self.course.report.session_reads += 1;
                 wanderer.in_vain = 0;
             }
             _ => {}
