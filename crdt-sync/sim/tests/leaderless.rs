@@ -1,5 +1,8 @@
 //! Hostile worlds without a leader: quorums keep what they promise, and nothing is lost, counted twice or brought back.
 
+mod caught;
+
+use caught::catch_in;
 use crdt_sync::PlantedBug;
 use crdt_sync_sim::{Failure, Fault, FaultCounts, Report, Scenario, Schedule, Size, Topology, shrink};
 
@@ -63,16 +66,7 @@ fn catch(bug: PlantedBug, faults: &[Fault], within: u64, kinds: &[&str]) -> (Sch
     if !faults.is_empty() {
         scenario.faults = faults.iter().copied().collect();
     }
-    let with_bug = |seed| Schedule::new(seed, scenario.clone().with_bug(bug));
-    let failure = (0..within).find_map(|seed| with_bug(seed).run().err());
-    let failure = failure.unwrap_or_else(|| panic!("{bug} does not show within {within} seeds"));
-    if let Err(other) = Schedule::new(failure.seed, scenario.clone()).run() {
-        panic!("seed {} fails without {bug}, too: {other}", failure.seed);
-    }
-    assert_eq!(with_bug(failure.seed).run(), Err(failure.clone()), "and shows again in the same way");
-    let kind = failure.violation.kind();
-    assert!(kinds.contains(&kind.as_str()), "{bug} shows as {kind}: {failure}");
-    (with_bug(failure.seed), failure)
+    catch_in(&scenario, bug, within, kinds)
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! What a read compares and unites.
 
-use alloc::vec::Vec;
-
 use super::coordinate::{Answer, Digest};
 use crate::cell::{Cell, CellError};
 use crate::collection::Kind;
@@ -83,10 +81,7 @@ impl Answer for KeyAnswer {
         let lacks = lacks?;
         let cell = Cell::decode(self.place.kind, &lacks.key, &lacks.state, &self.place.limits).ok()?;
         let mut context = cell.dots();
-        let _ = crdt_core::Crdt::merge(
-            &mut context,
-            &lacks.removed.into_iter().collect::<Vec<_>>().into_iter().collect(),
-        );
+        let _ = crdt_core::Crdt::merge(&mut context, &lacks.removed.into_iter().collect());
         Some(Self { place: self.place.clone(), cell, state: KeyState { state: lacks.state, context } })
     }
 }

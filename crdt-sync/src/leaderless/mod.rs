@@ -13,9 +13,10 @@
 //! |---|---|
 //! | [`coordinate`] | one operation: whom to ask, when it is reached, what to say of it |
 //! | `config` | [`LeaderlessConfig`] |
+//! | `requests`, `reply` | what clients ask for, and what they are told |
 //! | `operations` | the operations under way, by number |
 //! | `writes`, `reads` | carrying out what an operation asks for |
-//! | `serve` | answering other coordinators |
+//! | `serve`, `carried` | answering other coordinators, each request once |
 //! | `found` | what a read compares and unites |
 //! | `handoff` | bringing hints home |
 //! | `barrier` | waiting until hints are home |

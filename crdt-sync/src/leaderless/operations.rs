@@ -115,9 +115,7 @@ impl Operations {
         let writes = self.writes.values().map(|writing| writing.ring.1);
         writes.chain(self.reads.values().map(|reading| reading.ring.1)).min()
     }
-}
 
-impl Operations {
     /// All of them.
     pub(super) fn numbers(&self) -> Vec<u64> {
         self.writes.keys().chain(self.reads.keys()).copied().collect()

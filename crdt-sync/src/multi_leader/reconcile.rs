@@ -50,18 +50,12 @@ impl MultiLeader {
         match step {
             SessionStep::Open(standing) => return self.on_open(peer, partition, id, standing, context),
             _ if ours == Some((peer, id)) => {}
-            SessionStep::Accept(_)
-            | SessionStep::Tree { .. }
-            | SessionStep::States(_)
-            | SessionStep::Received { .. }
-            | SessionStep::Sent { .. }
-            | SessionStep::End { .. } => {
-                if self.is_over(peer, partition, id, context) {
+            step => {
+                if step.awaits_answer() && self.is_over(peer, partition, id, context) {
                     self.answer_stranger(peer, partition, id, SessionStep::Abort, context);
                 }
                 return Ok(());
             }
-            _ => return Ok(()),
         }
         if let Err(error) = self.on_step(partition, step, context) {
             self.abort_session(partition, "the peer broke the protocol", context);

@@ -167,6 +167,22 @@ pub enum SessionStep {
     Ask,
 }
 
+impl SessionStep {
+    /// Whether a side that says this, within a session, goes on waiting for the other. What opens or asks for a session
+    /// is not said within one.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        match self {
+            Self::Accept(_)
+            | Self::Tree { .. }
+            | Self::States(_)
+            | Self::Received { .. }
+            | Self::Sent { .. }
+            | Self::End { .. } => true,
+            Self::Open(_) | Self::Ask | Self::Busy | Self::Done { .. } | Self::Abort => false,
+        }
+    }
+}
+
 /// What a side of a session had applied when its tree was photographed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Standing {

@@ -59,19 +59,12 @@ impl AntiEntropy {
                 return Ok(());
             }
             _ if ours == Some((peer, id)) => {}
-            SessionStep::Accept(_)
-            | SessionStep::Tree { .. }
-            | SessionStep::States(_)
-            | SessionStep::Received { .. }
-            | SessionStep::Sent { .. }
-            | SessionStep::End { .. } => {
-                if self.is_over(peer, id, context) {
+            step => {
+                if step.awaits_answer() && self.is_over(peer, id, context) {
                     self.tell(peer, (partition, id), SessionStep::Abort, context);
                 }
                 return Ok(());
             }
-            // Whoever says these does not wait for an answer.
-            SessionStep::Busy | SessionStep::Done { .. } | SessionStep::Abort => return Ok(()),
         }
         if let Err(error) = self.on_step(partition, step, context) {
             self.abort(partition, "the peer broke the protocol", context);
