@@ -78,7 +78,7 @@ impl Leaderless {
             let Some((to, in_place_of)) = self.addressee(owner, hint.delta.partition, now) else { continue };
             let request = self.operations.number();
             let item = ItemKey { collection: hint.delta.collection, key: hint.delta.key.clone() };
-            let mutate = Mutate { request, ring, in_place_of, told: hint.delta };
+            let mutate = Mutate { request, ring, in_place_of, told: hint.delta, removal: None };
             if self.tell(to, Quorum::Mutate(mutate), hint.up_to, context) {
                 waiting.insert(request, OnItsWay { to, hint: (item, hint.up_to) });
             }

@@ -102,6 +102,7 @@ impl Leaderless {
         if !replica.is_newly_founded() {
             replica.renew_identity();
         }
+        replica.forget_what_died();
         let layout = replica.layout().cloned().unwrap_or_else(|| config.layout.clone());
         Self {
             placement: Placement::new(replica.config.node, layout),

@@ -11,7 +11,7 @@ use crate::engine::{Activity, RequestId};
 use crate::node::NodeId;
 use crate::replica::{ItemKey, Replica, Write, Written};
 use crate::time::Instant;
-use crate::wire::MergedState;
+use crate::wire::{MergedState, Removal};
 
 /// What is under way.
 #[derive(Debug, Default)]
@@ -35,10 +35,22 @@ pub(super) struct Writing {
     pub(super) ring: (u64, u64),
     /// Who carries it out.
     pub(super) minter: NodeId,
-    /// What the others are told, once it is carried out, and the record that it rests on here.
-    pub(super) minted: Option<(Written, MergedState, Lsn)>,
+    /// What became of it, once it is carried out.
+    pub(super) minted: Option<Done>,
     /// What was asked for before there was anything to tell.
     pub(super) held_back: VecDeque<WriteAction<NodeId>>,
+}
+
+/// A write that was carried out.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) written: Written,
+    /// What the others are told.
+    pub(super) told: MergedState,
+    /// What they are told beside it.
+    pub(super) removal: Option<Removal>,
+    /// The record that it rests on here.
+    pub(super) lsn: Lsn,
 }
 
 /// A read under way.
@@ -154,9 +166,8 @@ impl Operations {
 
     /// Whether one of them rests on what this node holds of a partition.
     pub(super) fn concern(&self, partition: u16, replica: &Replica) -> bool {
-        let writes = |writing: &Writing| {
-            writing.minted.as_ref().is_some_and(|(_, told, _)| told.partition == partition)
-        };
+        let writes =
+            |writing: &Writing| writing.minted.as_ref().is_some_and(|done| done.told.partition == partition);
         let reads = |item: &ItemKey| replica.partition_of(item.collection, &item.key) == partition;
         self.writes.values().any(writes) || self.reads.values().any(|reading| reads(&reading.item))
     }

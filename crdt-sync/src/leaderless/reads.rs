@@ -132,7 +132,7 @@ impl Leaderless {
             }
             return self.now_durable(context);
         }
-        let mutate = Mutate { request: number, ring, in_place_of: None, told };
+        let mutate = Mutate { request: number, ring, in_place_of: None, told, removal: None };
         if !self.tell(node, Quorum::Mutate(mutate), Lsn::ZERO, context)
             && let Some(reading) = self.operations.reads.get_mut(&number)
         {

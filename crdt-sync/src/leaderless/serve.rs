@@ -1,18 +1,19 @@
 //! Answering coordinators: as a replica of a key, or in place of one.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 
 use replication_log::Lsn;
 
 use super::Leaderless;
 use super::coordinate::{Refusal, Wanted};
-use super::operations::Own;
+use super::operations::{Done, Own};
 use crate::authorize::{Author, Op};
 use crate::engine::{Context, Event, PeerError};
 use crate::node::NodeId;
 use crate::placement::Admission;
 use crate::replica::RunError;
-use crate::wire::{Fetch, Found, MergedState, Mint, Minted, Mutate, Quorum, Unminted};
+use crate::wire::{CarriedOut, Fetch, Found, Mint, Minted, Mutate, Quorum, Unminted};
 
 impl Leaderless {
     /// A coordinator wants a write to be carried out here.
@@ -30,8 +31,11 @@ impl Leaderless {
             }
             None => super::writes::mint(mint, context),
         };
-        let lsn = outcome.as_ref().map_or(Lsn::ZERO, |(.., lsn)| *lsn);
-        let outcome = outcome.map(|(written, told, _)| (written.versions, told));
+        let lsn = outcome.as_ref().map_or(Lsn::ZERO, |done| done.lsn);
+        let outcome = outcome.map(|Done { written, told, removal, .. }| {
+            let versions = written.versions;
+            CarriedOut { versions, told, removal }
+        });
         self.tell(peer, Quorum::Minted(Minted { request, outcome }), lsn, context);
     }
 
@@ -42,7 +46,7 @@ impl Leaderless {
         mutate: &Mutate,
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
-        let Mutate { request, ring, in_place_of, told } = mutate;
+        let Mutate { request, ring, in_place_of, told, .. } = mutate;
         if told.partition != context.replica.partition_of(told.collection, &told.key) {
             return Err(PeerError::UnknownPartition { partition: told.partition });
         }
@@ -54,7 +58,12 @@ impl Leaderless {
                 context.outbox.event(Event::Unauthorized { peer, partition, collection, author });
                 Err(Refusal::Denied)
             }
-            None => match self.take_part(told, *in_place_of, context) {
+            None => match self.take_part(mutate, context) {
+                // It is asked again, and has seen more by then.
+                Err(Untaken::Behind) => {
+                    self.anti_entropy.mark(told.partition, peer, context.now.instant);
+                    return Ok(());
+                }
                 Err(Untaken::Refused(why)) => Err(why),
                 Err(Untaken::Wrong(error)) => return Err(error.into()),
                 Ok(lsn) => Ok(lsn),
@@ -126,19 +135,27 @@ impl Leaderless {
     }
 
     /// Takes in a state, as one of its replicas or in place of one. Returns the record that this rests on.
-    pub(super) fn take_part(
-        &mut self,
-        told: &MergedState,
-        in_place_of: Option<NodeId>,
-        context: &mut Context<'_>,
-    ) -> Result<Lsn, Untaken> {
-        let owner = in_place_of.filter(|owner| *owner != self.placement.me());
+    pub(super) fn take_part(&mut self, mutate: &Mutate, context: &mut Context<'_>) -> Result<Lsn, Untaken> {
+        let owner = mutate.in_place_of.filter(|owner| *owner != self.placement.me());
         if owner.is_some() && self.is_leaving() {
             return Err(Untaken::Refused(Refusal::NotAReplica));
         }
-        let taken = super::take_in(told, context)?;
-        let Some(owner) = owner else { return Ok(taken) };
-        if let Ok(kept) = context.replica.keep_hint(owner, told, context.now.wall) {
+        let told = match &mutate.removal {
+            Some(removal) => Cow::Owned(context.replica.with_what_it_removes(&mutate.told, removal)),
+            None => Cow::Borrowed(&mutate.told),
+        };
+        let taken = super::take_in(&told, context)?;
+        let Some(owner) = owner else {
+            return match &mutate.removal {
+                Some(removal) if !context.replica.has_seen_all(told.partition, &removal.before) => {
+                    Err(Untaken::Behind)
+                }
+                // When the last of what it rests on was seen, nobody knows any more.
+                Some(_) => Ok(context.replica.journal.last()),
+                None => Ok(taken),
+            };
+        };
+        if let Ok(kept) = context.replica.keep_hint(owner, &told, context.now.wall) {
             Ok(taken.max(kept))
         } else {
             context.outbox.event(Event::HintRefused { owner, partition: told.partition });
@@ -239,6 +256,8 @@ impl Leaderless {
 pub(super) enum Untaken {
     /// There is no room for it now.
     Refused(Refusal),
+    /// Not enough was seen here yet to vouch for it.
+    Behind,
     /// It is wrong.
     Wrong(RunError),
 }

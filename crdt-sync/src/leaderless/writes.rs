@@ -7,12 +7,12 @@ use replication_log::Lsn;
 use super::Leaderless;
 use super::QuorumReply;
 use super::coordinate::{Refusal, WriteAction, WriteOp, WriteOptions};
-use super::operations::{Own, Writing};
+use super::operations::{Done, Own, Writing};
 use super::serve::Untaken;
 use crate::engine::{Context, Event, Reply, RequestId};
 use crate::node::NodeId;
-use crate::replica::{HintError, Write, Written};
-use crate::wire::{MergedState, Mint, Minted, Mutate, Quorum, Unminted};
+use crate::replica::{HintError, Mutation, Write, Written};
+use crate::wire::{CarriedOut, MergedState, Mint, Minted, Mutate, Quorum, Unminted};
 
 impl Leaderless {
     /// Begins a write. `seen` is what a read found before it.
@@ -63,20 +63,19 @@ impl Leaderless {
         if !expected.is_some_and(|writing| writing.minter == peer && writing.minted.is_none()) {
             return;
         }
-        let outcome = outcome.map(|(versions, told)| (Written { versions, lsn: Lsn::ZERO }, told, Lsn::ZERO));
+        let outcome = outcome.map(|CarriedOut { versions, told, removal }| {
+            let written = Written { versions, lsn: Lsn::ZERO };
+            Done { written, told, removal, lsn: Lsn::ZERO }
+        });
         self.minted(request, outcome, context);
     }
 
-    fn minted(
-        &mut self,
-        number: u64,
-        outcome: Result<(Written, MergedState, Lsn), Unminted>,
-        context: &mut Context<'_>,
-    ) {
+    fn minted(&mut self, number: u64, outcome: Result<Done, Unminted>, context: &mut Context<'_>) {
         match outcome {
-            Ok((written, told, lsn)) => {
+            Ok(done) => {
                 let Some(writing) = self.operations.writes.get_mut(&number) else { return };
-                writing.minted = Some((written, told, lsn));
+                let lsn = done.lsn;
+                writing.minted = Some(done);
                 if writing.minter == self.placement.me() {
                     self.operations.when_durable(lsn, number, Own::Acknowledged);
                 } else {
@@ -110,8 +109,8 @@ impl Leaderless {
                     let Some(writing) = self.operations.writes.get_mut(&number) else { return };
                     let Some(client) = writing.client.take() else { continue };
                     let reply = match (reached, &writing.minted) {
-                        (Ok(report), Some((written, ..))) => {
-                            QuorumReply::Written { written: written.clone(), report }
+                        (Ok(report), Some(done)) => {
+                            QuorumReply::Written { written: done.written.clone(), report }
                         }
                         (Err(unmet), _) => QuorumReply::Unmet(unmet),
                         // Nobody can have acknowledged what was not carried out.
@@ -152,16 +151,16 @@ impl Leaderless {
         context: &mut Context<'_>,
     ) {
         let Some(writing) = self.operations.writes.get(&number) else { return };
-        let Some((_, told, lsn)) = &writing.minted else { return };
+        let Some(done) = &writing.minted else { return };
         // Who carried it out has it, and was told whose place it takes.
         if node == writing.minter {
             return;
         }
-        let (told, lsn, ring) = (told.clone(), *lsn, writing.ring.0);
+        let (told, removal, lsn, ring) = (done.told.clone(), done.removal.clone(), done.lsn, writing.ring.0);
+        let mutate = Mutate { request: number, ring, in_place_of, told, removal };
         if node == self.placement.me() {
-            return self.take_own_part(number, &told, in_place_of, context);
+            return self.take_own_part(&mutate, context);
         }
-        let mutate = Mutate { request: number, ring, in_place_of, told };
         if !self.tell(node, Quorum::Mutate(mutate), lsn, context)
             && let Some(writing) = self.operations.writes.get_mut(&number)
         {
@@ -170,32 +169,26 @@ impl Leaderless {
     }
 
     /// This node is asked by itself, for a write that another one carried out.
-    fn take_own_part(
-        &mut self,
-        number: u64,
-        told: &MergedState,
-        in_place_of: Option<NodeId>,
-        context: &mut Context<'_>,
-    ) {
-        match self.take_part(told, in_place_of, context) {
+    fn take_own_part(&mut self, mutate: &Mutate, context: &mut Context<'_>) {
+        let (me, now, number) = (self.placement.me(), context.now.instant, mutate.request);
+        let taken = self.take_part(mutate, context);
+        let Some(writing) = self.operations.writes.get_mut(&number) else { return };
+        match taken {
             Ok(lsn) => self.operations.when_durable(lsn, number, Own::Acknowledged),
-            Err(untaken) => {
-                let (me, now) = (self.placement.me(), context.now.instant);
-                let why = match untaken {
-                    Untaken::Refused(why) => why,
-                    Untaken::Wrong(_) => Refusal::TooLarge,
-                };
-                if let Some(writing) = self.operations.writes.get_mut(&number) {
-                    writing.op.refused(me, why, now);
-                }
+            Err(Untaken::Behind) => {
+                let minter = writing.minter;
+                writing.op.not_yet(me, now);
+                self.anti_entropy.mark(mutate.told.partition, minter, now);
             }
+            Err(Untaken::Refused(why)) => writing.op.refused(me, why, now),
+            Err(Untaken::Wrong(_)) => writing.op.refused(me, Refusal::TooLarge, now),
         }
     }
 
     /// A primary has not got the write, and nobody keeps it for it.
     fn keep_own_hint(&mut self, number: u64, owner: NodeId, context: &mut Context<'_>) {
-        let told = self.operations.writes.get(&number).and_then(|writing| writing.minted.as_ref());
-        let Some((_, told, _)) = told else { return };
+        let done = self.operations.writes.get(&number).and_then(|writing| writing.minted.as_ref());
+        let Some(Done { told, .. }) = done else { return };
         // A primary that is this node itself took no part; the next comparison brings it what it missed.
         if owner == self.placement.me() {
             return;
@@ -221,19 +214,19 @@ impl Leaderless {
 }
 
 /// Carries out a write here, be it for a client or for another coordinator.
-pub(super) fn mint(mint: &Mint, context: &mut Context<'_>) -> Result<(Written, MergedState, Lsn), Unminted> {
+pub(super) fn mint(mint: &Mint, context: &mut Context<'_>) -> Result<Done, Unminted> {
     if let Some(seen) = &mint.seen {
         super::take_in(seen, context).map_err(|_| Unminted::Refused(Refusal::TooLarge))?;
     }
-    let mutation =
+    let Mutation { written, told, removal, .. } =
         context.replica.write_mutation(&mint.write, context.now.wall).map_err(Unminted::Impossible)?;
-    let mut lsn = mutation.written.lsn.max(context.replica.journal.last());
+    let mut lsn = written.lsn.max(context.replica.journal.last());
     if let Some(owner) = mint.in_place_of {
         // It is here and may spread, but does not count: nobody may be told that it is nowhere.
-        let kept = context.replica.keep_hint(owner, &mutation.told, context.now.wall);
+        let kept = context.replica.keep_hint(owner, &told, context.now.wall);
         lsn = lsn.max(kept.map_err(|_| Unminted::NotKept)?);
     }
-    Ok((mutation.written, mutation.told, lsn))
+    Ok(Done { written, told, removal, lsn })
 }
 
 /// A write that cannot reach its level, whoever answers, is not begun.

@@ -6,6 +6,7 @@ use crdt_core::CausalContext;
 use replication_log::Lsn;
 
 use super::ahead::Ahead;
+use super::removal::Dead;
 use super::{JournalRecord, Partition, Replica, RunError};
 use crate::history::Histories;
 use crate::scope::Scope;
@@ -51,5 +52,6 @@ impl Partition {
         // Deletions were forgotten with all the rest.
         self.has_forgotten = true;
         self.covered = lsn;
+        self.dead = Dead::default();
     }
 }

@@ -15,7 +15,7 @@ use crate::cell::{self, Cell};
 use crate::collection::Kind;
 use crate::entry::Entry;
 use crate::time::WallTime;
-use crate::wire::{KeyState, MergedState};
+use crate::wire::{KeyState, MergedState, Removal};
 use crdt_core::{CausalContext, Dot};
 
 /// A write, and what the other replicas are told of it.
@@ -25,10 +25,9 @@ pub(crate) struct Mutation {
     pub(crate) written: Written,
     /// What to tell. Where the write changed nothing, that is what is held under the key: it made the write
     /// unnecessary here, and must be where the write would have to be.
-    ///
-    /// A removal that found nothing rests on dots that no state names any more. The state alone cannot tell others
-    /// of them; uniting their [whole states](Replica::whole_state) with this node's can.
     pub(crate) told: MergedState,
+    /// What to tell beside it, where an element was removed from a set.
+    pub(crate) removal: Option<Removal>,
     /// Whether the write changed anything.
     pub(crate) change: Change,
 }
@@ -45,21 +44,23 @@ pub(crate) struct Reading<'r> {
 }
 
 impl Replica {
-    /// Carries out one write and says what to tell the other replicas of it. O(write), and O(state) where it changed
-    /// nothing.
+    /// Carries out one write and says what to tell the other replicas of it. O(write), O(state) where it changed
+    /// nothing, and O(ranges of the partition's context) where it removes from a set.
     pub(crate) fn write_mutation(&mut self, write: &Write, wall: WallTime) -> Result<Mutation, WriteError> {
         let item = ItemKey { collection: write.collection, key: write.key.clone() };
         let number = self.partition_of(write.collection, &write.key);
         let before = self.partition(number).histories.head(self.id).sequence;
         let mut written = self.write(core::slice::from_ref(write), wall)?;
-        if let Some(told) = self.told_by(number, before) {
-            return Ok(Mutation { written, told, change: Change::Changed });
+        if let Some(mut told) = self.told_by(number, before) {
+            let removal = self.complete_removal(write, &mut told);
+            return Ok(Mutation { written, told, removal, change: Change::Changed });
         }
         written.lsn = self.rests_on(number, &item);
         let state = self.partition(number).state_of(&item);
         let (collection, key, removed) = (item.collection, item.key, alloc::vec::Vec::new());
-        let told = MergedState { partition: number, collection, key, state, removed };
-        Ok(Mutation { written, told, change: Change::Unchanged })
+        let mut told = MergedState { partition: number, collection, key, state, removed };
+        let removal = self.complete_removal(write, &mut told);
+        Ok(Mutation { written, told, removal, change: Change::Unchanged })
     }
 
     /// What the entry behind this sequence of the own history says, if there is one.

@@ -10,6 +10,7 @@ use super::ahead::Ahead;
 use super::cells::{Cells, ItemKey};
 use super::conflicts::Conflicts;
 use super::fork::Forks;
+use super::removal::Dead;
 use super::{Config, JournalRecord};
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
@@ -34,6 +35,7 @@ pub(crate) struct Partition {
     pub(crate) forks: Forks,
     /// The last record by which more was seen here and no cell changed.
     pub(super) covered: Lsn,
+    pub(super) dead: Dead,
     pub(super) max_revisions: usize,
 }
 
@@ -62,6 +64,7 @@ impl Partition {
             has_forgotten: false,
             forks: Forks::default(),
             covered: Lsn::ZERO,
+            dead: Dead::default(),
             max_revisions,
         })
     }
@@ -139,6 +142,7 @@ impl Partition {
             change
         });
         let _ = self.context.merge(&dots);
+        self.dead.note(key, removed.dots());
         MergeOutcome { change, removed: removed.dots().collect(), answer }
     }
 
@@ -165,6 +169,7 @@ impl Partition {
 
     /// Takes over a peer's standing after all its states were merged.
     pub(crate) fn raise(&mut self, standing: &Standing) {
+        self.note_unseen(&standing.context);
         let _ = self.context.merge(&standing.context);
         for &(origin, head) in &standing.heads {
             self.histories.raise(origin, head);

@@ -152,6 +152,9 @@ impl Partition {
             change
         });
         let _ = self.context.merge(&told.seen);
+        if told.kind == Kind::Set {
+            self.dead.note(&told.item, told.covered().dots());
+        }
         if grows && !change.is_changed() {
             self.covered = lsn;
         }

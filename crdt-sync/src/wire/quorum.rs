@@ -74,8 +74,29 @@ pub struct Mint {
 pub struct Minted {
     /// The number of the request.
     pub request: u64,
-    /// The document versions that were written, and what the others are to be told; or why nothing was written.
-    pub outcome: Result<(Vec<VersionId>, MergedState), Unminted>,
+    /// What was written, and what the others are to be told; or why nothing was written.
+    pub outcome: Result<CarriedOut, Unminted>,
+}
+
+/// A write that was carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CarriedOut {
+    /// The document versions that were written.
+    pub versions: Vec<VersionId>,
+    /// What the others are to be told.
+    pub told: MergedState,
+    /// What they are to be told beside it.
+    pub removal: Option<Removal>,
+}
+
+/// A removal from a set: of an element, as far as anything of it was ever seen where it was carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Removal {
+    /// What is removed.
+    pub element: Bytes,
+    /// Dots that are beside those that were told. Whatever the receiver holds of the element under these is gone; a
+    /// replica that has not seen them all cannot vouch for the removal yet.
+    pub before: CausalContext,
 }
 
 /// Why a write did not come about.
@@ -100,6 +121,8 @@ pub struct Mutate {
     pub in_place_of: Option<NodeId>,
     /// What to take in.
     pub told: MergedState,
+    /// What else to take away.
+    pub removal: Option<Removal>,
 }
 
 /// A question for what is held under a key.

@@ -41,6 +41,7 @@ pub(super) fn quorum_samples(origin: ReplicaId) -> Vec<Message> {
     let fetched = |found| Quorum::Fetched { request: 7, found };
     let mut context = CausalContext::new();
     context.insert_range(origin, 1..=3);
+    let removal = Some(Removal { element: "milk".into(), before: context.clone() });
     let fetch = |wanted| Quorum::Fetch(Fetch { request: 7, ring: 2, item: item.clone(), wanted });
     let tombstones = |forget| {
         let documents = vec![(item.clone(), 1 << 64)];
@@ -48,11 +49,12 @@ pub(super) fn quorum_samples(origin: ReplicaId) -> Vec<Message> {
     };
     let words = [
         Quorum::Mint(mint),
-        minted(Ok((vec![version], told(origin)))),
+        minted(Ok(CarriedOut { versions: vec![version], told: told(origin), removal: None })),
         minted(Err(Unminted::Refused(Refusal::Overloaded))),
         minted(Err(Unminted::Impossible(WriteError::OneAtATime))),
         minted(Err(Unminted::NotKept)),
-        Quorum::Mutate(Mutate { request: 7, ring: 2, in_place_of: None, told: told(origin) }),
+        Quorum::Mutate(Mutate { request: 7, ring: 2, in_place_of: None, told: told(origin), removal: None }),
+        Quorum::Mutate(Mutate { request: 7, ring: 2, in_place_of: None, told: told(origin), removal }),
         Quorum::Mutated { request: 7, refused: None },
         Quorum::Mutated { request: 7, refused: Some(Refusal::TooLarge) },
         fetch(Wanted::Digest),

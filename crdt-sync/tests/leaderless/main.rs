@@ -11,6 +11,7 @@ mod handoff;
 mod limits;
 mod on_top;
 mod quorums;
+mod removals;
 mod repair;
 mod ring;
 mod wires;

@@ -90,6 +90,10 @@ enum Told {
     Asked {
         again: Instant,
     },
+    /// It was asked, has to see something else first, and will be asked again, even if it is the coordinator itself.
+    Behind {
+        again: Instant,
+    },
     Acknowledged,
 }
 
@@ -130,6 +134,15 @@ impl<N: Ord + Copy> WriteOp<N> {
         seat.state = Told::Acknowledged;
         seat.failed = None;
         self.settle();
+    }
+
+    /// `node` cannot vouch for it yet, and is to be asked again after the retry interval. From another node silence does
+    /// the same.
+    pub fn not_yet(&mut self, node: N, now: Instant) {
+        let again = now + self.options.retry;
+        if let Some(seat) = self.panel.seat(node).filter(|seat| matches!(seat.state, Told::Asked { .. })) {
+            seat.state = Told::Behind { again };
+        }
     }
 
     /// `node` will not keep it.
@@ -215,6 +228,7 @@ impl<N: Ord + Copy> WriteOp<N> {
     /// When `seat` is to be asked again. The coordinator's disk does not lose a question.
     fn asks_again(&self, seat: &Seat<N, Told>) -> Option<Instant> {
         match seat.state {
+            Told::Behind { again } if seat.is_awaited() => Some(again),
             Told::Asked { again } if seat.is_awaited() && !self.panel.is_coordinator(seat.node) => {
                 Some(again)
             }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::model::{Known, Model};
 use super::*;
 use crate::replica::unite::{United, unite};
+use crate::wire::Removal;
 use crdt_core::Dot;
 
 const NODES: usize = 3;
@@ -49,10 +50,17 @@ fn arb_step() -> impl Strategy<Value = Step> {
     prop_oneof![6 => write, 8 => hear, 2 => repair, 1 => at().prop_map(|at| Step::Restart { at })]
 }
 
+/// What was told of a write, and the dots that were dead to whoever removed something.
+struct Told {
+    told: MergedState,
+    removal: Option<Removal>,
+    dead: BTreeSet<Dot>,
+}
+
 /// Replicas, what they should hold, and all that was ever told with what it should teach.
 struct World {
     nodes: Vec<(Logged, Model)>,
-    told: Vec<(MergedState, Known)>,
+    told: Vec<(Told, Known)>,
     /// Old versions are kept, so that the model knows what documents show.
     remembers: bool,
 }
@@ -73,7 +81,7 @@ impl World {
         let number = node.replica.partition_of(item.collection, &item.key);
         let before = versions(node.cell(&item));
         let known = model.entry(item.clone()).or_default();
-        let Some(told) = node.tell(write) else { return };
+        let Some((told, removal)) = node.tell_all(write) else { return };
         let sequence = node.replica.partition(number).histories.head(node.replica.id).sequence;
         let mut news = Known::default();
         let (id, issued) = (node.replica.id, node.replica.stamps().0);
@@ -83,7 +91,11 @@ impl World {
                 news.covered.extend(known.dots_of(element));
                 news.added.insert(own.unwrap(), element.clone());
             }
-            Action::Remove(element) => news.covered.extend(known.dots_of(element)),
+            Action::Remove(element) => {
+                news.covered.extend(known.dots_of(element));
+                let named = told.removed.iter().copied();
+                news.covered.extend(named.filter(|dot| known.covered.contains(dot)));
+            }
             Action::Increment(n) => {
                 let (up, down) = known.totals.get(&id).copied().unwrap_or_default();
                 news.totals.insert(id, (up + n, down));
@@ -101,18 +113,30 @@ impl World {
             }
         }
         known.learn(&news);
-        if news == Known::default() {
+        if !told.removed.iter().any(|dot| Some(*dot) == own) && news.added.is_empty() {
             // Nothing changed; what is told is what is held.
-            news = Known { covered: BTreeSet::new(), added: known.live(), ..known.clone() };
+            news = Known { added: known.live(), covered: news.covered, ..known.clone() };
         }
-        self.told.push((told, news));
+        let dead = removal.iter().flat_map(|_| known.covered.clone()).collect();
+        self.told.push((Told { told, removal, dead }, news));
     }
 
     fn hear(&mut self, at: usize, which: usize, twice: bool) {
-        let ((node, model), (told, news)) = (&mut self.nodes[at], &self.told[which]);
+        let ((node, model), (Told { told, removal, dead }, news)) = (&mut self.nodes[at], &self.told[which]);
+        let whole = removal.as_ref().map(|removal| node.replica.with_what_it_removes(told, removal));
+        let told = whole.as_ref().unwrap_or(told);
         node.hear(told).unwrap();
         let item = ItemKey { collection: told.collection, key: told.key.clone() };
-        model.entry(item).or_default().learn(news);
+        let known = model.entry(item).or_default();
+        if let Some(removal) = removal {
+            let found = told.removed.iter().copied().filter(|dot| removal.before.contains(*dot));
+            known.covered.extend(found);
+            if node.replica.has_seen_all(told.partition, &removal.before) {
+                let context = &node.replica.partition(told.partition).context;
+                assert!(dead.iter().all(|dot| context.contains(*dot)), "it vouches for what it has not seen");
+            }
+        }
+        known.learn(news);
         if twice && (self.remembers || told.collection != collections()[0].id()) {
             assert_eq!(node.hear(told), Ok(0), "what is known leaves no record");
         }

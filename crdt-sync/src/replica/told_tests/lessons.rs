@@ -88,22 +88,41 @@ fn a_write_that_changes_nothing_tells_what_made_it_unnecessary() {
     assert_eq!(other.cell(&item(0, "note")), one.cell(&item(0, "note")));
 }
 
+/// The one who removes knows that the milk was removed before; the other one was not told.
 #[test]
-fn a_removal_repeated_after_it_was_lost_is_made_good_by_uniting() {
+fn a_removal_that_finds_nothing_names_what_was_removed_before() {
     let [mut one, mut other] = pair();
+    let remove = write(1, "groceries", Action::Remove("milk".into()));
     let milk = one.tell(&write(1, "groceries", Action::Add("milk".into()))).unwrap();
     other.hear(&milk).unwrap();
-    let _lost = one.tell(&write(1, "groceries", Action::Remove("milk".into()))).unwrap();
-    let again =
-        one.replica.write_mutation(&write(1, "groceries", Action::Remove("milk".into())), WALL).unwrap();
-    assert_eq!(again.change, Change::Unchanged);
-    assert_eq!(other.hear(&again.told), Ok(0), "the state names nothing of it");
-    let item = item(1, "groceries");
-    let states = [&one, &other].map(|node| node.replica.whole_state(&item).unwrap());
-    let united = unite(milk.partition, &item, Kind::Set, &states, &crdt_core::Limits::DEFAULT).unwrap();
-    assert_eq!(united.lacks[0], None);
-    other.hear(united.lacks[1].as_ref().unwrap()).unwrap();
-    assert_eq!(other.elements("groceries"), one.elements("groceries"));
+    let lost = one.tell(&remove).unwrap();
+    let again = one.replica.write_mutation(&remove, WALL).unwrap();
+    assert_eq!((again.change, &again.told.removed), (Change::Unchanged, &lost.removed));
+    other.hear(&again.told).unwrap();
+    assert!(other.elements("groceries").is_empty());
+}
+
+/// After a start nobody knows any more which dots were of which key. Then whoever has seen as much can tell itself, and
+/// whoever has not cannot vouch for the removal.
+#[test]
+fn after_a_start_only_who_has_seen_as_much_can_vouch_for_a_removal_that_finds_nothing() {
+    let [mut one, mut other] = pair();
+    let third = Logged::new(3);
+    let remove = write(1, "groceries", Action::Remove("milk".into()));
+    let milk = one.tell(&write(1, "groceries", Action::Add("milk".into()))).unwrap();
+    other.hear(&milk).unwrap();
+    let lost = one.tell(&remove).unwrap();
+    one.restart();
+    let (told, removal) = one.tell_all(&remove).unwrap();
+    let removal = removal.unwrap();
+    let exact = other.replica.with_what_it_removes(&told, &removal);
+    assert_eq!((told.removed.len(), exact.removed.len()), (0, 1));
+    other.hear(&exact).unwrap();
+    assert!(other.elements("groceries").is_empty());
+    let vouches = |node: &Logged| node.replica.has_seen_all(told.partition, &removal.before);
+    assert!(!vouches(&third) && !vouches(&other), "the removal that was lost has a dot, too");
+    other.hear(&lost).unwrap();
+    assert!(vouches(&other));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::cell::Cell;
 use crate::collection::{Collection, Kind, Strategy as Rule};
 use crate::node::{ClusterKey, NodeId};
 use crate::time::WallTime;
-use crate::wire::MergedState;
+use crate::wire::{MergedState, Removal};
 
 pub(super) const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
 
@@ -73,9 +73,14 @@ impl Logged {
 
     /// Carries a write out; `None` when it was refused.
     pub(super) fn tell(&mut self, write: &Write) -> Option<MergedState> {
+        self.tell_all(write).map(|(told, _)| told)
+    }
+
+    /// The same, and what there is to tell beside it.
+    pub(super) fn tell_all(&mut self, write: &Write) -> Option<(MergedState, Option<Removal>)> {
         let mutation = self.replica.write_mutation(write, WALL).ok()?;
         self.write_log();
-        Some(mutation.told)
+        Some((mutation.told, mutation.removal))
     }
 
     /// Merges and says how many records that took.
@@ -86,6 +91,7 @@ impl Logged {
 
     pub(super) fn restart(&mut self) {
         self.replica = self.replayed();
+        self.replica.forget_what_died();
     }
 
     pub(super) fn replayed(&self) -> Replica {

@@ -1,0 +1,99 @@
+//! Elements that are removed from a set: an acknowledged removal is seen by every quorum that is read.
+
+use std::time::Duration;
+
+use crdt_sync::leaderless::QuorumReply;
+use crdt_sync::leaderless::coordinate::{ReadOptions, WriteOptions};
+use crdt_sync::{Action, Cell, Config, ItemKey};
+
+use crate::cluster::{Cluster, lists};
+
+/// Neither hints nor comparisons bring what a message did not.
+fn left_to_themselves(config: &mut Config) {
+    config.limits.max_hints = 0;
+    config.timing.compare_every = Duration::from_secs(24 * 60 * 60);
+}
+
+fn add() -> Action {
+    Action::Add("milk".into())
+}
+
+fn remove() -> Action {
+    Action::Remove("milk".into())
+}
+
+fn holds_milk(cell: Option<&Cell>) -> bool {
+    matches!(cell, Some(Cell::Set(list)) if list.contains("milk".as_bytes()))
+}
+
+fn is_held(cluster: &Cluster, node: usize, list: &ItemKey) -> bool {
+    holds_milk(cluster.engine(node).peek(list))
+}
+
+/// Carried out by A, and told to none of the others before it is out of sight.
+fn write_at_a_alone(cluster: &mut Cluster, list: &ItemKey, [a, b, c]: [usize; 3], action: Action) {
+    cluster.cut(&[a], &[b, c]);
+    let reply = cluster.write(a, list, action, WriteOptions::ONE);
+    assert!(matches!(reply, QuorumReply::Written { .. }), "{reply:?}");
+}
+
+/// What B and C show together, while A cannot say what it knows.
+fn b_and_c_show_milk(cluster: &mut Cluster, list: &ItemKey, [a, b, c]: [usize; 3]) -> bool {
+    cluster.cut(&[a], &[b, c]);
+    holds_milk(cluster.cell(b, list, ReadOptions::QUORUM).as_ref())
+}
+
+fn is_acknowledged(reply: &QuorumReply) -> bool {
+    matches!(reply, QuorumReply::Written { .. })
+}
+
+/// A took the milk off the list and told nobody. When the client asks a second time, A finds no milk; but what it
+/// promises then is that there is none, and B and C still hold it.
+#[test]
+fn a_removal_that_finds_nothing_takes_away_what_an_earlier_one_left_with_others() {
+    let mut cluster = Cluster::with(3, left_to_themselves);
+    let (list, all): (_, [usize; 3]) = cluster.cast(&lists());
+    let [a, b, c] = all;
+    cluster.write(a, &list, add(), WriteOptions::ALL);
+    write_at_a_alone(&mut cluster, &list, all, remove());
+    assert!(!is_held(&cluster, a, &list) && is_held(&cluster, b, &list) && is_held(&cluster, c, &list));
+    cluster.heal();
+    let asked = cluster.ask_to_write(a, &list, remove(), WriteOptions::QUORUM);
+    assert!(is_acknowledged(&cluster.early_reply_to(asked)));
+    assert!(!b_and_c_show_milk(&mut cluster, &list, all));
+}
+
+/// The milk that A removes at last is another one: the first was taken off and put on again without B and C.
+#[test]
+fn a_removal_takes_away_also_what_was_replaced_before() {
+    let mut cluster = Cluster::with(3, left_to_themselves);
+    let (list, all): (_, [usize; 3]) = cluster.cast(&lists());
+    let [a, _, _] = all;
+    cluster.write(a, &list, add(), WriteOptions::ALL);
+    write_at_a_alone(&mut cluster, &list, all, add());
+    cluster.heal();
+    let asked = cluster.ask_to_write(a, &list, remove(), WriteOptions::QUORUM);
+    assert!(is_acknowledged(&cluster.early_reply_to(asked)));
+    assert!(!b_and_c_show_milk(&mut cluster, &list, all));
+}
+
+/// The same after A was started anew and knows only that something died, and not what. C was not there when the milk
+/// came: before it has been compared with A, its word is worth nothing, as B still holds the milk.
+#[test]
+fn a_replica_that_has_not_seen_what_was_removed_does_not_vouch_for_it() {
+    let mut cluster = Cluster::with(3, left_to_themselves);
+    let (list, all): (_, [usize; 3]) = cluster.cast(&lists());
+    let [a, b, c] = all;
+    cluster.cut(&[c], &[a, b]);
+    cluster.write(a, &list, add(), WriteOptions::QUORUM);
+    write_at_a_alone(&mut cluster, &list, all, remove());
+    cluster.crash(a);
+    cluster.start(a);
+    cluster.heal();
+    cluster.cut(&[b], &[a, c]);
+    assert!(!is_held(&cluster, a, &list) && is_held(&cluster, b, &list) && !is_held(&cluster, c, &list));
+    let asked = cluster.ask_to_write(a, &list, remove(), WriteOptions::QUORUM);
+    assert!(is_acknowledged(&cluster.reply_to(asked)), "C is compared with A, and asked again");
+    cluster.heal();
+    assert!(!b_and_c_show_milk(&mut cluster, &list, all));
+}
