@@ -39,9 +39,10 @@ impl Topology {
     /// Why a fault is not tried here; `None` when it is.
     pub fn excludes(self, fault: Fault) -> Option<&'static str> {
         match (self, fault) {
-            (Self::Leaderless, Fault::RestoredUntold | Fault::RestoredAndWrote | Fault::Cloned) => {
-                Some("others make a node write, so that one that is not told has nobody to keep it from it")
+            (Self::Leaderless, Fault::RestoredAndWrote) => {
+                Some("every start takes a fresh identity, so that this is what any untold restore is")
             }
+            (Self::Leaderless, Fault::Cloned) => Some("a ring cannot tell two processes of one name apart"),
             _ => None,
         }
     }

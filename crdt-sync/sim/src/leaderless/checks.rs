@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crdt_core::Crdt;
 use crdt_sync::{Bytes, Cell, ItemKey, RequestId};
 
+use super::documents::is_document_kept;
 use super::model::{Damaged, Fate, Known, Model, Tick};
 use crate::world::REPLICAS;
 
@@ -39,7 +40,7 @@ pub(super) enum Wants<'m> {
 
 impl View<'_> {
     /// Whether the view must show what a write did.
-    fn must_show(&self, known: &Known) -> bool {
+    pub(super) fn must_show(&self, known: &Known) -> bool {
         let is_before =
             known.fate == Fate::Acknowledged && known.ended.is_some_and(|ended| ended < self.from);
         is_before
@@ -62,15 +63,17 @@ impl View<'_> {
             Some(Cell::Register(_)) => self.check_register(cell),
             Some(Cell::Counter(_)) => self.check_counter(cell),
             Some(Cell::Set(_)) => self.check_set(cell),
+            Some(Cell::Document(_)) => self.check_document(cell),
             _ => {
                 self.check_register(None)?;
                 self.check_counter(None)?;
-                self.check_set(None)
+                self.check_set(None)?;
+                self.check_document(None)
             }
         }
     }
 
-    fn writes(&self) -> impl Iterator<Item = &Known> {
+    pub(super) fn writes(&self) -> impl Iterator<Item = &Known> {
         self.model.writes_to(self.item)
     }
 
@@ -151,8 +154,13 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Whether a removal must have ended an element: it saw every addition, and must be seen itself.
+    /// Whether a removal must have ended an element.
     fn ends(&self, removal: &Known, element: &Bytes) -> bool {
+        self.ends_all(removal, self.adds_of(element))
+    }
+
+    /// Whether a removal must have ended what these writes made: it saw every one of them, and must be seen itself.
+    pub(super) fn ends_all<'k>(&self, removal: &Known, made: impl Iterator<Item = &'k Known>) -> bool {
         let is_seen = |addition: &Known| {
             addition.fate == Fate::Acknowledged
                 && addition.ended.is_some_and(|ended| ended < removal.begun)
@@ -162,7 +170,7 @@ impl View<'_> {
         removal.has_seen
             && removal.primaries.len() >= 2
             && self.must_show(removal)
-            && self.adds_of(element).filter(|addition| addition.may_be()).all(is_seen)
+            && made.filter(|addition| addition.may_be()).all(is_seen)
     }
 
     fn adds_of<'v>(&'v self, element: &'v Bytes) -> impl Iterator<Item = &'v Known> {
@@ -201,10 +209,11 @@ pub(super) fn is_kept(
                 None => Ok(()),
             }
         }
+        (Cell::Document(shown), later) => is_document_kept(shown, later, model, item),
         (shown, later) => Err(format!("shown was {shown:?}, and now {later:?}")),
     }
 }
 
-fn missing(known: &Known, detail: String) -> Broken {
+pub(super) fn missing(known: &Known, detail: String) -> Broken {
     Broken::Missing(Box::new(known.clone()), detail)
 }

@@ -1,6 +1,7 @@
 //! A run in a leaderless world: quorum writes and reads of random clients, then peace, then the reckoning.
 
 mod checks;
+mod documents;
 mod model;
 mod reckoning;
 mod workload;
@@ -158,12 +159,12 @@ impl<'p> Simulation<'p> {
 
     fn replied(&mut self, node: usize, request: RequestId, reply: Reply) -> Result<(), Violation> {
         match (self.due.remove(&(node, request)), reply) {
-            (Some(Due::Write), Reply::Quorum(QuorumReply::Written { report, .. })) => {
+            (Some(Due::Write), Reply::Quorum(QuorumReply::Written { written, report })) => {
                 self.course.report.acknowledged += 1;
                 let fallbacks = report.fallbacks().iter();
                 let fallbacks =
                     fallbacks.filter_map(|(node, owner)| number_of(*node).zip(number_of(*owner))).collect();
-                self.model.acknowledge(request, primaries_of(&report), fallbacks);
+                self.model.acknowledge(request, primaries_of(&report), fallbacks, written.versions);
                 self.check_report(request)
             }
             (Some(Due::Write), reply) => {

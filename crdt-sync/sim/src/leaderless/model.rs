@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use conflict_store::VersionId;
 use crdt_core::Stamp;
 use crdt_sync::{Action, Bytes, ItemKey, RequestId};
 
@@ -46,6 +47,8 @@ pub(super) struct Known {
     suffered: BTreeSet<usize>,
     /// The stamp of a register write, once seen.
     pub(super) stamp: Option<Stamp>,
+    /// The versions that a write to a document made, once acknowledged.
+    pub(super) versions: Vec<VersionId>,
 }
 
 /// Damaged nodes, and when they were damaged.
@@ -109,6 +112,14 @@ impl Known {
         }
     }
 
+    /// The body that it gives a document.
+    pub(super) fn puts(&self) -> Option<&Bytes> {
+        match &self.action {
+            Action::Put(body) => Some(body),
+            _ => None,
+        }
+    }
+
     /// The value that it sets.
     pub(super) fn sets(&self) -> Option<&Bytes> {
         match &self.action {
@@ -150,6 +161,7 @@ impl Model {
             has_seen,
             is_unsure: false,
             stamp: None,
+            versions: Vec::new(),
         });
     }
 
@@ -167,12 +179,13 @@ impl Model {
         request: RequestId,
         primaries: BTreeSet<usize>,
         fallbacks: BTreeSet<(usize, usize)>,
+        versions: Vec<VersionId>,
     ) {
         let ended = self.tick();
         let Some(&number) = self.by_request.get(&request) else { return };
         let known = &mut self.writes[number];
         (known.fate, known.ended) = (Fate::Acknowledged, Some(ended));
-        (known.primaries, known.fallbacks) = (primaries, fallbacks);
+        (known.primaries, known.fallbacks, known.versions) = (primaries, fallbacks, versions);
         let hit = self.damages.iter().filter(|(_, at)| *at >= known.begun);
         known.suffered = hit.map(|(node, _)| *node).collect();
         known.is_unsure = known.primaries.is_subset(&known.suffered);

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crdt_sync::leaderless::coordinate::{Fallbacks, ReadOptions, Repair, WriteOptions};
-use crdt_sync::{Action, Bytes, Collection, ItemKey, Kind, Write};
+use crdt_sync::{Action, Bytes, Collection, ItemKey, Kind, Strategy, Write};
 use quorum::Level;
 
 use super::model::Model;
@@ -20,7 +20,12 @@ const SLOPPY: u32 = 350;
 
 /// One of each kind whose outcome can be said from what clients know.
 pub(crate) fn collections() -> Vec<Collection> {
-    vec![Collection::sets("lists"), Collection::counters("counts"), Collection::registers("titles")]
+    vec![
+        Collection::sets("lists"),
+        Collection::counters("counts"),
+        Collection::registers("titles"),
+        Collection::documents("notes", Strategy::Keep),
+    ]
 }
 
 /// What a client asks of a node.
@@ -46,12 +51,14 @@ impl Draft<'_> {
         }
         let action = match kind {
             Kind::Set => self.set_action(&item),
+            Kind::Document if self.dice.chance(300) => Action::Delete,
+            Kind::Document => Action::Put(self.fresh()),
             Kind::Counter if self.dice.chance(200) => Action::Decrement(1 + self.dice.below(9)),
             Kind::Counter => Action::Increment(1 + self.dice.below(9)),
             _ => Action::Set(Some(self.fresh())),
         };
         // Whoever removes has mostly seen what there is.
-        let reads = if matches!(action, Action::Remove(_)) { 700 } else { 100 };
+        let reads = if matches!(action, Action::Remove(_) | Action::Delete) { 700 } else { 100 };
         let read_first = self.dice.chance(reads).then_some(ReadOptions {
             timeout: Duration::from_millis(400),
             speculate: Some(Duration::from_millis(120)),

@@ -68,8 +68,10 @@ impl World {
         let outrun = (0..).zip(&backup.held).any(|(partition, held)| {
             self.is_outrun(number, partition, backup.replica, position_in(held, backup.replica))
         });
-        // Who is to find out must be sure to, or would write what others have under the same numbers.
-        if (fault == Fault::RestoredUntold && !outrun) || !self.may_damage(number) {
+        // Who is to find out must be sure to, or would write what others have under the same numbers. Where each start
+        // takes a fresh identity there is nothing to find out.
+        let finds_out = self.setup.topology != Topology::Leaderless;
+        if (fault == Fault::RestoredUntold && finds_out && !outrun) || !self.may_damage(number) {
             self.nodes[number].backup = Some(backup);
             return;
         }
@@ -85,7 +87,7 @@ impl World {
         (node.is_rotten, node.rotten_file) = (false, None);
         node.doubt = match fault {
             Fault::RestoredTold => Some(Doubt::Told),
-            Fault::RestoredUntold => Some(Doubt::Untold { since }),
+            Fault::RestoredUntold if finds_out => Some(Doubt::Untold { since }),
             _ => None,
         };
         self.has_forks |= Fault::FORKS.contains(&fault);
