@@ -1,10 +1,13 @@
 //! What a read compares and unites.
 
+use alloc::vec::Vec;
+
 use super::coordinate::{Answer, Digest};
+use crate::bytes::Bytes;
 use crate::cell::{Cell, CellError};
 use crate::collection::Kind;
 use crate::replica::{ItemKey, unite};
-use crate::wire::{KeyState, MergedState};
+use crate::wire::{Died, KeyState, MergedState};
 
 /// The state of a key at some replica, or what a replica lacks of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +24,20 @@ pub(super) struct Place {
     pub(super) item: ItemKey,
     pub(super) kind: Kind,
     pub(super) limits: crdt_core::Limits,
+}
+
+impl Place {
+    /// To be told nothing of it.
+    pub(super) fn nothing(&self) -> MergedState {
+        let ItemKey { collection, key } = self.item.clone();
+        MergedState {
+            partition: self.partition,
+            collection,
+            key,
+            state: Bytes::default(),
+            removed: Vec::new(),
+        }
+    }
 }
 
 impl KeyAnswer {
@@ -53,6 +70,11 @@ impl KeyAnswer {
         }
     }
 
+    /// What was said to have died of it.
+    pub(super) fn died(&self) -> Died {
+        self.state.died.clone().unwrap_or_default()
+    }
+
     fn united_with(&self, other: &Self) -> Option<(Cell, [Option<MergedState>; 2])> {
         let Place { partition, item, kind, limits } = &self.place;
         let states = [self.state.clone(), other.state.clone()];
@@ -72,6 +94,11 @@ impl Answer for KeyAnswer {
         if let Some((cell, _)) = self.united_with(other) {
             self.state.state = cell.encode(&self.place.item.key);
             let _ = crdt_core::Crdt::merge(&mut self.state.context, &other.state.context);
+            if let Some(more) = &other.state.died {
+                let died = self.state.died.get_or_insert_default();
+                died.lately.extend(&more.lately);
+                let _ = crdt_core::Crdt::merge(&mut died.before, &more.before);
+            }
             self.cell = cell;
         }
     }
@@ -82,6 +109,10 @@ impl Answer for KeyAnswer {
         let cell = Cell::decode(self.place.kind, &lacks.key, &lacks.state, &self.place.limits).ok()?;
         let mut context = cell.dots();
         let _ = crdt_core::Crdt::merge(&mut context, &lacks.removed.into_iter().collect());
-        Some(Self { place: self.place.clone(), cell, state: KeyState { state: lacks.state, context } })
+        Some(Self {
+            place: self.place.clone(),
+            cell,
+            state: KeyState { state: lacks.state, context, died: None },
+        })
     }
 }

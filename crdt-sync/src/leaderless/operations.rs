@@ -9,7 +9,7 @@ use super::coordinate::{ReadOp, WriteAction, WriteOp, WriteOptions};
 use super::found::KeyAnswer;
 use crate::engine::{Activity, RequestId};
 use crate::node::NodeId;
-use crate::replica::{ItemKey, Replica, Write, Written};
+use crate::replica::{Action, ItemKey, Replica, Write, Written};
 use crate::time::Instant;
 use crate::wire::{MergedState, Removal};
 
@@ -74,6 +74,13 @@ pub(super) enum Purpose {
     Write { client: RequestId, write: Write, options: WriteOptions },
     /// It was answered; what comes now leads to repairs.
     Repairs,
+}
+
+impl Purpose {
+    /// Whether it matters what was removed before.
+    pub(super) fn removes(&self) -> bool {
+        matches!(self, Self::Write { write: Write { action: Action::Remove(_), .. }, .. })
+    }
 }
 
 /// What this node says to itself.

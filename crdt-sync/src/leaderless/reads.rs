@@ -10,17 +10,19 @@ use super::operations::{Own, Purpose, Reading};
 use crate::engine::{Context, PeerError, Reply};
 use crate::node::NodeId;
 use crate::replica::{ItemKey, RunError};
-use crate::wire::{Fetch, Found, Mutate, Quorum};
+use crate::wire::{Fetch, Found, KeyState, MergedState, Mutate, Quorum};
 
 impl Leaderless {
     /// Begins a read.
     pub(super) fn begin_read(
         &mut self,
         item: ItemKey,
-        options: ReadOptions,
+        mut options: ReadOptions,
         purpose: Purpose,
         context: &mut Context<'_>,
     ) {
+        // Two that do not hold an element may not know equally well that it is gone.
+        options.digests &= !purpose.removes();
         let partition = context.replica.partition_of(item.collection, &item.key);
         if place_of(&item, context).is_none() {
             let error = RunError::UnknownCollection { collection: item.collection };
@@ -55,7 +57,8 @@ impl Leaderless {
                         }
                         (Ok(read), Purpose::Write { client, write, options }) => {
                             let seen = self.missing_where_it_is_written(&read.data, context);
-                            self.begin_write(client, write, options, seen, context);
+                            let before = read.data.died().before;
+                            self.begin_write(client, write, options, (seen, before), context);
                         }
                         (Err(unmet), purpose) => answer(&purpose, QuorumReply::Unmet(unmet), context),
                         (Ok(_), Purpose::Repairs) => {}
@@ -69,29 +72,33 @@ impl Leaderless {
     }
 
     /// What was read that the node which carries out the write may not hold.
-    fn missing_where_it_is_written(
-        &self,
-        read: &KeyAnswer,
-        context: &Context<'_>,
-    ) -> Option<crate::wire::MergedState> {
+    fn missing_where_it_is_written(&self, read: &KeyAnswer, context: &Context<'_>) -> Option<MergedState> {
         let place = read.place();
-        let state = context.replica.whole_state(&place.item).ok()?;
-        let here = KeyAnswer::read(place, state).ok()?;
-        if self.placement.holds(self.placement.me(), place.partition) {
-            return read.lacking(&here).map(|lacking| lacking.told());
+        let there = if self.placement.holds(self.placement.me(), place.partition) {
+            context.replica.whole_state(&place.item).ok()?
+        } else {
+            // Another node carries it out, which may hold nothing.
+            KeyState::default()
+        };
+        let lacking = read.lacking(&KeyAnswer::read(place, there).ok()?).map(|lacking| lacking.told());
+        let died = read.died().lately;
+        if died.is_empty() {
+            return lacking;
         }
-        // Another node carries it out, which may hold nothing.
-        let nothing = KeyAnswer::read(place, crate::wire::KeyState::default()).ok()?;
-        read.lacking(&nothing).map(|lacking| lacking.told())
+        let mut told = lacking.unwrap_or_else(|| place.nothing());
+        told.removed.extend(died);
+        told.removed.sort_unstable();
+        told.removed.dedup();
+        Some(told)
     }
 
     fn ask_to_read(&mut self, number: u64, node: NodeId, wanted: Wanted, context: &mut Context<'_>) {
         let Some(reading) = self.operations.reads.get(&number) else { return };
-        let (item, ring) = (reading.item.clone(), reading.ring.0);
+        let (item, ring, died) = (reading.item.clone(), reading.ring.0, reading.purpose.removes());
         if node == self.placement.me() {
-            return self.read_here(number, &item, context);
+            return self.read_here(number, &item, died, context);
         }
-        let fetch = Fetch { request: number, ring, item, wanted };
+        let fetch = Fetch { request: number, ring, item, wanted, died };
         if !self.tell(node, Quorum::Fetch(fetch), Lsn::ZERO, context)
             && let Some(reading) = self.operations.reads.get_mut(&number)
         {
@@ -100,9 +107,9 @@ impl Leaderless {
     }
 
     /// This node asks itself. What it holds counts as soon as it is durable.
-    fn read_here(&mut self, number: u64, item: &ItemKey, context: &mut Context<'_>) {
+    fn read_here(&mut self, number: u64, item: &ItemKey, died: bool, context: &mut Context<'_>) {
         let Some(place) = place_of(item, context) else { return };
-        let here = context.replica.whole_state(item).ok();
+        let here = whole(item, died, context).ok();
         let Some(here) = here.and_then(|state| KeyAnswer::read(&place, state).ok()) else { return };
         let lsn = context.replica.rests_on(place.partition, item);
         self.operations.when_durable(lsn, number, Own::Whole(here));
@@ -172,6 +179,12 @@ impl Leaderless {
             reading.op.refused(node, why, context.now.instant);
         }
     }
+}
+
+/// What this node holds of a key, and if so asked, what died of it.
+pub(super) fn whole(item: &ItemKey, died: bool, context: &Context<'_>) -> Result<KeyState, RunError> {
+    let replica = &context.replica;
+    if died { replica.whole_state_and_what_died(item) } else { replica.whole_state(item) }
 }
 
 /// Tells whoever waits for a read.

@@ -29,7 +29,7 @@ impl Leaderless {
                     let item = ItemKey { collection: write.collection, key: write.key.clone() };
                     self.begin_read(item, read, Purpose::Write { client: id, write, options }, context);
                 } else {
-                    self.begin_write(id, write, options, None, context);
+                    self.begin_write(id, write, options, Default::default(), context);
                 }
                 None
             }
@@ -89,7 +89,7 @@ impl Leaderless {
         };
         match self.refusal(context) {
             Some(reply) => context.outbox.reply(id, reply, Lsn::ZERO),
-            None => self.begin_write(id, write, WriteOptions::default(), None, context),
+            None => self.begin_write(id, write, WriteOptions::default(), Default::default(), context),
         }
     }
 

@@ -146,6 +146,15 @@ impl Leaderless {
         }
     }
 
+    /// This node is behind with a partition, and cannot tell behind whom.
+    pub(super) fn compare_soon(&mut self, partition: u16, context: &Context<'_>) {
+        let me = self.placement.me();
+        let others = self.placement.preference_list(partition).filter(|node| *node != me);
+        for owner in others.filter(|node| self.placement.holds(*node, partition)) {
+            self.anti_entropy.mark(partition, owner, context.now.instant);
+        }
+    }
+
     /// Gives up partitions that others hold now, and those that were held for others until these had them.
     fn drop_what_moved_away(&mut self, context: &mut Context<'_>) {
         let me = self.placement.me();

@@ -29,7 +29,7 @@ impl Leaderless {
             None if !may_write(peer, mint.write.collection, &mint.write.key, context) => {
                 Err(Unminted::Refused(Refusal::Denied))
             }
-            None => super::writes::mint(mint, context),
+            None => self.mint(mint, context),
         };
         let lsn = outcome.as_ref().map_or(Lsn::ZERO, |done| done.lsn);
         let outcome = outcome.map(|Done { written, told, removal, .. }| {
@@ -86,7 +86,7 @@ impl Leaderless {
         fetch: &Fetch,
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
-        let Fetch { request, ring, item, wanted } = fetch;
+        let Fetch { request, ring, item, wanted, died } = fetch;
         let may = context.replica.config.authorization.allows(peer, item.collection, Op::Read);
         // Whoever stands in for another has something to say of what it keeps, and otherwise that it has nothing.
         let refused = match self.admission_of(peer, *ring, context) {
@@ -98,7 +98,7 @@ impl Leaderless {
         let found = match (refused, wanted) {
             (Some(why), _) => Found::Refused(why),
             (None, Wanted::Digest) => Found::Digest(reading.cell.map(|_| reading.digest)),
-            (None, Wanted::Whole) => Found::Whole(context.replica.whole_state(item)?),
+            (None, Wanted::Whole) => Found::Whole(super::reads::whole(item, *died, context)?),
         };
         self.tell(peer, Quorum::Fetched { request: *request, found }, lsn, context);
         Ok(())

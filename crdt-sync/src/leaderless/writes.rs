@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use crdt_core::CausalContext;
 use replication_log::Lsn;
 
 use super::Leaderless;
@@ -15,13 +16,13 @@ use crate::replica::{HintError, Mutation, Write, Written};
 use crate::wire::{CarriedOut, MergedState, Mint, Minted, Mutate, Quorum, Unminted};
 
 impl Leaderless {
-    /// Begins a write. `seen` is what a read found before it.
+    /// Begins a write. `seen` and `before` are what a read found before it: states, and dots that must have been seen.
     pub(super) fn begin_write(
         &mut self,
         client: RequestId,
         write: Write,
         options: WriteOptions,
-        seen: Option<MergedState>,
+        (seen, before): (Option<MergedState>, CausalContext),
         context: &mut Context<'_>,
     ) {
         let partition = context.replica.partition_of(write.collection, &write.key);
@@ -47,13 +48,34 @@ impl Leaderless {
             writing.held_back.push_back(action);
         }
         self.operations.writes.insert(number, writing);
-        let mint = Mint { request: number, ring: ring.0, in_place_of, seen, write };
+        let mint = Mint { request: number, ring: ring.0, in_place_of, seen, before, write };
         if minter == self.placement.me() {
-            let outcome = self::mint(&mint, context);
+            let outcome = self.mint(&mint, context);
             self.minted(number, outcome, context);
         } else if !self.tell(minter, Quorum::Mint(mint), Lsn::ZERO, context) {
             self.lose_write(number, context);
         }
+    }
+
+    /// Carries out a write here, be it for a client or for another coordinator.
+    pub(super) fn mint(&mut self, mint: &Mint, context: &mut Context<'_>) -> Result<Done, Unminted> {
+        if let Some(seen) = &mint.seen {
+            super::take_in(seen, context).map_err(|_| Unminted::Refused(Refusal::TooLarge))?;
+        }
+        let partition = context.replica.partition_of(mint.write.collection, &mint.write.key);
+        if !context.replica.has_seen_all(partition, &mint.before) {
+            self.compare_soon(partition, context);
+            return Err(Unminted::Refused(Refusal::Behind));
+        }
+        let Mutation { written, told, removal, .. } =
+            context.replica.write_mutation(&mint.write, context.now.wall).map_err(Unminted::Impossible)?;
+        let mut lsn = written.lsn.max(context.replica.journal.last());
+        if let Some(owner) = mint.in_place_of {
+            // It is here and may spread, but does not count: nobody may be told that it is nowhere.
+            let kept = context.replica.keep_hint(owner, &told, context.now.wall);
+            lsn = lsn.max(kept.map_err(|_| Unminted::NotKept)?);
+        }
+        Ok(Done { written, told, removal, lsn })
     }
 
     /// Another node carried out a write, or did not.
@@ -211,22 +233,6 @@ impl Leaderless {
             context.outbox.reply(client, reply, Lsn::ZERO);
         }
     }
-}
-
-/// Carries out a write here, be it for a client or for another coordinator.
-pub(super) fn mint(mint: &Mint, context: &mut Context<'_>) -> Result<Done, Unminted> {
-    if let Some(seen) = &mint.seen {
-        super::take_in(seen, context).map_err(|_| Unminted::Refused(Refusal::TooLarge))?;
-    }
-    let Mutation { written, told, removal, .. } =
-        context.replica.write_mutation(&mint.write, context.now.wall).map_err(Unminted::Impossible)?;
-    let mut lsn = written.lsn.max(context.replica.journal.last());
-    if let Some(owner) = mint.in_place_of {
-        // It is here and may spread, but does not count: nobody may be told that it is nowhere.
-        let kept = context.replica.keep_hint(owner, &told, context.now.wall);
-        lsn = lsn.max(kept.map_err(|_| Unminted::NotKept)?);
-    }
-    Ok(Done { written, told, removal, lsn })
 }
 
 /// A write that cannot reach its level, whoever answers, is not begun.

@@ -119,7 +119,7 @@ impl Replica {
         let partition = self.partition(number);
         // Only sets live by dots.
         let context = if kind == Kind::Set { partition.context.clone() } else { CausalContext::new() };
-        Ok(KeyState { state: partition.state_of(item), context })
+        Ok(KeyState { state: partition.state_of(item), context, died: None })
     }
 
     /// The record that whatever this replica says of a key rests on.

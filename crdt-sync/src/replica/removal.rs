@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 
 use crdt_core::{CausalContext, Crdt, Dot};
 
-use super::{Action, ItemKey, Partition, Replica, Write};
+use super::{Action, ItemKey, Partition, Replica, RunError, Write};
 use crate::cell::Cell;
-use crate::wire::{MergedState, Removal};
+use crate::wire::{Died, KeyState, MergedState, Removal};
 
 /// So many dots of a partition are remembered with their key: more than die while a message is on its way, and few
 /// enough that a removal from a busy set does not grow by a kilobyte.
@@ -86,6 +86,13 @@ impl Replica {
             dead.note(&item, found);
         }
         removal
+    }
+
+    /// The state of a key, and what is known to have died of it. O(dots remembered, state and ranges of the contexts).
+    pub(crate) fn whole_state_and_what_died(&self, item: &ItemKey) -> Result<KeyState, RunError> {
+        let dead = &self.partition(self.partition_of(item.collection, &item.key)).dead;
+        let died = Some(Died { lately: dead.of(item).collect(), before: dead.before.clone() });
+        Ok(KeyState { died, ..self.whole_state(item)? })
     }
 
     /// What was told, and the dots beside it that the removal takes away here. O(log elements, and dots of the element).

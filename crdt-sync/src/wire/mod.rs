@@ -24,6 +24,6 @@ pub use message::{
     Standing, StatesPart,
 };
 pub use quorum::{
-    CarriedOut, Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Removal, Tombstones,
+    CarriedOut, Died, Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Removal, Tombstones,
     Unminted,
 };

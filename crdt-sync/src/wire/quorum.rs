@@ -65,6 +65,9 @@ pub struct Mint {
     pub in_place_of: Option<NodeId>,
     /// What the writer saw, where it saw more than the receiver may hold.
     pub seen: Option<MergedState>,
+    /// For a removal on top of what was read: dots that the receiver must have seen, as others know some of them to be
+    /// dead, and not under which key they were.
+    pub before: CausalContext,
     /// The write.
     pub write: Write,
 }
@@ -136,6 +139,8 @@ pub struct Fetch {
     pub item: ItemKey,
     /// The digest or the state.
     pub wanted: Wanted,
+    /// Whether to say also what died of it.
+    pub died: bool,
 }
 
 /// Deleted documents of one partition, to be forgotten together.
@@ -186,4 +191,15 @@ pub struct KeyState {
     pub state: Bytes,
     /// The context of the key's partition, for a set; empty for other kinds, which do not need it.
     pub context: CausalContext,
+    /// What died of it, if that was asked for.
+    pub died: Option<Died>,
+}
+
+/// What is known of the dots of a set that are not alive any more.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Died {
+    /// Those that died lately.
+    pub lately: Vec<Dot>,
+    /// All others are among these.
+    pub before: CausalContext,
 }

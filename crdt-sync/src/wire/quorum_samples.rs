@@ -36,13 +36,21 @@ pub(super) fn quorum_samples(origin: ReplicaId) -> Vec<Message> {
     let write =
         Write { collection: item.collection, key: item.key.clone(), action: Action::Add("milk".into()) };
     let version: VersionId = "1-d6ef6bdc0efd49be4e76dc5b61056ab7".parse().unwrap();
-    let mint = Mint { request: 7, ring: 2, in_place_of: Some(node), seen: Some(told(origin)), write };
-    let minted = |outcome| Quorum::Minted(Minted { request: 7, outcome });
-    let fetched = |found| Quorum::Fetched { request: 7, found };
     let mut context = CausalContext::new();
     context.insert_range(origin, 1..=3);
+    let mint = Mint {
+        request: 7,
+        ring: 2,
+        in_place_of: Some(node),
+        seen: Some(told(origin)),
+        before: context.clone(),
+        write,
+    };
+    let minted = |outcome| Quorum::Minted(Minted { request: 7, outcome });
+    let fetched = |found| Quorum::Fetched { request: 7, found };
+    let died = Some(Died { lately: told(origin).removed, before: context.clone() });
     let removal = Some(Removal { element: "milk".into(), before: context.clone() });
-    let fetch = |wanted| Quorum::Fetch(Fetch { request: 7, ring: 2, item: item.clone(), wanted });
+    let fetch = |wanted, died| Quorum::Fetch(Fetch { request: 7, ring: 2, item: item.clone(), wanted, died });
     let tombstones = |forget| {
         let documents = vec![(item.clone(), 1 << 64)];
         Quorum::Tombstones(Tombstones { request: 7, ring: 2, partition: 3, forget, documents })
@@ -57,11 +65,12 @@ pub(super) fn quorum_samples(origin: ReplicaId) -> Vec<Message> {
         Quorum::Mutate(Mutate { request: 7, ring: 2, in_place_of: None, told: told(origin), removal }),
         Quorum::Mutated { request: 7, refused: None },
         Quorum::Mutated { request: 7, refused: Some(Refusal::TooLarge) },
-        fetch(Wanted::Digest),
-        fetch(Wanted::Whole),
+        fetch(Wanted::Digest, false),
+        fetch(Wanted::Whole, true),
         fetched(Found::Digest(None)),
         fetched(Found::Digest(Some(5))),
-        fetched(Found::Whole(KeyState { state: "s".into(), context })),
+        fetched(Found::Whole(KeyState { state: "s".into(), context: context.clone(), died: None })),
+        fetched(Found::Whole(KeyState { state: "s".into(), context, died })),
         fetched(Found::Refused(Refusal::OtherRing)),
         Quorum::Layout(layout()),
         tombstones(false),

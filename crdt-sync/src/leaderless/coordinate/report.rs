@@ -35,6 +35,8 @@ pub enum Refusal {
     Storage,
     /// What it was sent is larger than it takes.
     TooLarge,
+    /// It has not seen all that was seen elsewhere of what is to be removed. It will have before long.
+    Behind,
 }
 
 /// Why a node did not answer as it was asked to.
