@@ -1,6 +1,10 @@
 //! What keeping a tree of `crdt-sync` up takes, step by step.
 
-#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::missing_panics_doc,
+    reason = "figures for people, of writes that succeed"
+)]
 
 use std::hint::black_box;
 
