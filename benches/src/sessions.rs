@@ -68,8 +68,9 @@ impl Replica {
             }
         }
         let stats = here.stats();
-        let found = [&here, &there].map(|side| match side.outcome() {
+        let found = [(&here, &*self), (&there, &*other)].map(|(side, replica)| match side.outcome() {
             Some(Outcome::Differs(difference)) => difference.send.len(),
+            Some(Outcome::SendAll) => replica.items.len(),
             _ => 0,
         });
         Ok(Cost {

@@ -82,8 +82,10 @@ impl Catalogue {
     }
 
     fn report(&self, session: &Session) -> String {
-        let Some(Outcome::Differs(difference)) = session.outcome() else {
-            return "holds the same".to_owned();
+        let difference = match session.outcome() {
+            Some(Outcome::Differs(difference)) => difference,
+            Some(Outcome::SendAll) => return "sends everything".to_owned(),
+            Some(Outcome::Converged) | None => return "holds the same".to_owned(),
         };
         let names: Vec<&str> = self
             .articles

@@ -127,7 +127,8 @@ impl Pair {
         for (side, to_send) in [&initiator, &acceptor].into_iter().zip(self.to_send) {
             let found = match side.outcome() {
                 Some(Outcome::Differs(difference)) => difference.send.len(),
-                _ => 0,
+                Some(Outcome::SendAll) => to_send,
+                Some(Outcome::Converged) | None => 0,
             };
             if found != to_send {
                 println!("a session found {found} of {to_send} items to send:\n{}", side.trace());

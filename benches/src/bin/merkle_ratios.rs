@@ -18,6 +18,7 @@ use crdt_benches::reconciling::{
     ours::{BySketch, ByTree},
     turns::{Sample, Turn, memory, reconcile, update},
     workloads::{Mix, Workload},
+    writes::Writes,
 };
 #[cfg(feature = "merkle-peers")]
 use crdt_benches::reconciling::{
@@ -62,6 +63,7 @@ fn main() {
     println!("Load {}.\n", machine::load());
     tables.sessions();
     tables.updates();
+    tables.writes();
     tables.memory();
     println!("\nLoad {} at the end.", machine::load());
 }
@@ -164,6 +166,31 @@ impl Tables {
                     time(batch.1)
                 );
             }
+        }
+    }
+
+    /// What a write costs the tree in either of the sizes that sets of a million items are kept in, whatever is asked
+    /// for in the other tables.
+    fn writes(&self) {
+        const ITEMS: u64 = 1_000_000;
+        println!(
+            "\n| what | alone | in batches of {BATCH}, each | refresh and root after one |\n|---|---:|---:|---:|"
+        );
+        for leaf_bits in [16, 20] {
+            let what = format!("update at 2^{leaf_bits} leaves of {ITEMS} items");
+            if !what.contains(&self.filter) {
+                continue;
+            }
+            let mut tree = Writes::new(leaf_bits, ITEMS);
+            let passes = (0..self.rounds).map(|_| [tree.alone(), tree.in_batches(), tree.with_refresh()]);
+            let passes: Vec<_> = passes.collect();
+            let of = |what: fn(&[f64; 3]) -> f64| time(median(passes.iter().map(what)));
+            let refresh = of(|[alone, _, refreshed]| refreshed - alone);
+            println!(
+                "| {what} | {} | {} | {refresh} |",
+                of(|[alone, ..]| *alone),
+                of(|[_, batch, _]| *batch)
+            );
         }
     }
 

@@ -22,6 +22,7 @@ pub mod riblt;
 pub mod rs_merkle;
 pub mod turns;
 pub mod workloads;
+pub mod writes;
 
 use cpu::Stopwatch;
 

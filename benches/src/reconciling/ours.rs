@@ -76,8 +76,9 @@ impl Rows {
     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item)) {
         let place = |hash| Prefix::of(hash, self.bits).value() as usize;
         let (first, end) = (self.firsts[place(part.start())], self.firsts[place(part.end()) + 1]);
+        let is_exact = part.bits() <= self.bits;
         for row in &self.sorted[first as usize..end as usize] {
-            if part.contains(row.key_hash) {
+            if is_exact || part.contains(row.key_hash) {
                 f(Item { handle: row.handle.into(), key_hash: row.key_hash, version: row.version.into() });
             }
         }
@@ -165,7 +166,8 @@ impl<W> CrdtSync<W> {
                 let handles = difference.send.iter().filter_map(|handle| usize::try_from(*handle).ok());
                 handles.map(|handle| self.keys[handle]).collect()
             }
-            _ => Vec::new(),
+            Some(Outcome::SendAll) => self.keys.clone(),
+            Some(Outcome::Converged) | None => Vec::new(),
         }
     }
 }

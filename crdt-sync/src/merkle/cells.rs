@@ -99,6 +99,7 @@ impl Levels {
     }
 
     /// The cell of a node at a stored depth (a multiple of four, at most that of the leaves).
+    #[inline]
     pub(super) fn node(&self, node: Prefix) -> Cell {
         match usize::from(node.bits() / LEVEL_BITS) {
             0 => self.root,
@@ -201,6 +202,7 @@ impl Pages {
         Self { pages: self.pages.clone(), own: self.own.clone() }
     }
 
+    #[inline]
     pub(super) fn get(&self, index: u32) -> Cell {
         let (page, slot) = place(index);
         self.pages.get(page).map_or(Cell::default(), |page| page.get(slot))

@@ -26,16 +26,29 @@ impl Prefix {
     pub const ALL: Self = Self { bits: 0, value: 0 };
 
     /// The node at depth `bits` (at most 32; more is taken as 32) that holds `hash`.
+    #[inline]
     pub fn of(hash: KeyHash, bits: u8) -> Self {
         let bits = bits.min(32);
-        let top = hash.as_u128().checked_shr(128 - u32::from(bits)).unwrap_or(0);
-        #[expect(clippy::cast_possible_truncation, reason = "at most 32 bits are left after the shift")]
-        let value = top as u32;
+        let top = (hash.as_u128() >> 96) as u64;
+        let value = (top >> (32 - bits)) as u32;
         Self { bits, value }
     }
 
     pub(super) const fn new(bits: u8, value: u32) -> Self {
         Self { bits, value }
+    }
+
+    /// All parts of a tree at depth `bits` (at most 32; more is taken as 32), in ascending order.
+    ///
+    /// ```
+    /// use crdt_sync::merkle::Prefix;
+    ///
+    /// assert_eq!(Prefix::all_at(0).collect::<Vec<_>>(), [Prefix::ALL]);
+    /// assert_eq!(Prefix::all_at(12).count(), 4_096);
+    /// ```
+    pub fn all_at(bits: u8) -> impl Iterator<Item = Self> {
+        let bits = bits.min(32);
+        (0..=u32::MAX.checked_shr(32 - u32::from(bits)).unwrap_or(0)).map(move |value| Self { bits, value })
     }
 
     /// How many of the top bits are fixed.
@@ -61,6 +74,7 @@ impl Prefix {
     }
 
     /// Whether `hash` lies in this part of the tree.
+    #[inline]
     pub fn contains(self, hash: KeyHash) -> bool {
         Self::of(hash, self.bits) == self
     }

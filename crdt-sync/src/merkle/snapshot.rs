@@ -59,6 +59,7 @@ impl TreeSnapshot {
 
     /// Depths are multiples of four, so a node of a smaller tree is a node of this one: that is the
     /// fold.
+    #[inline]
     pub(super) fn node(&self, node: Prefix) -> Cell {
         self.0.levels.node(node)
     }

@@ -11,7 +11,7 @@ use crate::collection::CollectionId;
 use crate::engine::{Activity, Event, PeerError, SessionReport};
 use crate::entry::Position;
 use crate::limits::{Limits, Timing};
-use crate::merkle::{self, Outcome, Root};
+use crate::merkle::{self, Outcome, Prefix, Root};
 use crate::node::NodeId;
 use crate::replica::{Coverage, ItemKey, Joined, Partition};
 use crate::time::Instant;
@@ -177,8 +177,17 @@ impl Session {
         let Some(outcome) = self.tree.session.outcome() else {
             return false;
         };
+        let mut all = Vec::new();
         let handles: &[u64] = match outcome {
             Outcome::Converged => &[],
+            Outcome::SendAll => {
+                self.tree
+                    .session
+                    .for_each_in(Prefix::ALL, &partition.cells, &mut |item| all.push(item.handle));
+                all.sort_unstable();
+                all.dedup(); // A handle that two items share stands for both.
+                &all
+            }
             Outcome::Differs(difference) => &difference.send,
         };
         let mut keys: Vec<_> =

@@ -106,13 +106,23 @@ impl<'a> DigestLevel<'a> {
         Ok(Self { fanout, width, digests: reader.bytes(len)? })
     }
 
-    /// The digests one by one.
-    pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.digests.chunks_exact(usize::from(self.width))
+    /// The digests one by one, as the upper bytes of words.
+    pub(in crate::merkle) fn iter(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.digests.chunks_exact(usize::from(self.width)).map(|digest| match *digest {
+            [a, b, c] => u32::from_be_bytes([a, b, c, 0]),
+            [a, b, c, d] => u32::from_be_bytes([a, b, c, d]),
+            _ => 0,
+        })
+    }
+
+    /// The bits of such a word that a digest has.
+    pub(in crate::merkle) fn mask(&self) -> u32 {
+        u32::MAX << (32 - 8 * u32::from(self.width.clamp(1, 4)))
     }
 }
 
 impl<'a> Items<'a> {
+    /// The lists are checked as they are read.
     pub(in crate::merkle) fn decode(body: &'a [u8]) -> Result<Self, ProtocolError> {
         let mut reader = Reader::new(body);
         let flags = read_flags(&mut reader, FLAG_MORE | FLAG_PARTIAL | FLAG_CUT)?;
@@ -130,7 +140,7 @@ impl<'a> Items<'a> {
         if !(MIN_PARAMETER..width).contains(&parameter) {
             return Err(ProtocolError::Parameter { parameter, width });
         }
-        Ok(Self { more, partial, cut, differing, width, lists: Lists::read(&mut reader, parameter)? })
+        Ok(Self { more, partial, cut, differing, width, lists: Lists::new(reader.rest(), parameter) })
     }
 }
 
@@ -213,7 +223,7 @@ impl<'a> Found<'a> {
         if !(MIN_PARAMETER..ID_BITS).contains(&parameter) {
             return Err(ProtocolError::Parameter { parameter, width: ID_BITS });
         }
-        let wanted = Lists::read(&mut reader, parameter)?.only()?;
+        let wanted = Lists::new(reader.rest(), parameter).only()?;
         Ok(Self { wanted, end })
     }
 }

@@ -34,6 +34,11 @@ impl FrameWriter {
         Self(bytes)
     }
 
+    /// Makes room for exactly so many bytes more: a frame is kept until the peer has it.
+    pub(in crate::merkle) fn reserve(&mut self, bytes: usize) {
+        self.0.reserve_exact(bytes);
+    }
+
     pub(in crate::merkle) fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }

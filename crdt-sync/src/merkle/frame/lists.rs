@@ -15,33 +15,24 @@ use crate::merkle::ProtocolError;
 /// in its frame.
 pub(super) const MIN_PARAMETER: u8 = 8;
 
-/// The lists of one frame, one after another to its end: the number of entries, then their gaps.
+/// The lists of one frame, one after another to its end: the number of entries, then their gaps. Nothing is
+/// known of them before they are read: going through them twice would cost as much as all else about them.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::merkle) struct Lists<'a> {
     bytes: &'a [u8],
     parameter: u8,
-    count: usize,
 }
 
 impl<'a> Lists<'a> {
-    /// Takes the rest of a frame as lists and checks their form.
-    pub(super) fn read(reader: &mut Reader<'a>, parameter: u8) -> Result<Self, ProtocolError> {
-        let mut lists = Self { bytes: reader.rest(), parameter, count: 0 };
-        while !reader.is_empty() {
-            List::read(reader, parameter)?;
-            lists.count += 1;
-        }
-        Ok(lists)
-    }
-
-    /// How many lists there are.
-    pub(in crate::merkle) fn count(&self) -> usize {
-        self.count
+    /// Takes the rest of a frame as lists.
+    pub(super) fn new(bytes: &'a [u8], parameter: u8) -> Self {
+        Self { bytes, parameter }
     }
 
     /// The one list that there is.
     pub(super) fn only(&self) -> Result<List<'a>, ProtocolError> {
-        let found = u32::try_from(self.count).unwrap_or(u32::MAX);
+        let mut lists = self.reader();
+        let found = lists.count_rest()?;
         match List::read(&mut Reader::new(self.bytes), self.parameter) {
             Ok(list) if found == 1 => Ok(list),
             _ => Err(ProtocolError::ListCount { expected: 1, found }),
@@ -61,7 +52,13 @@ pub(in crate::merkle) struct ListReader<'a> {
 }
 
 impl ListReader<'_> {
+    /// Whether all lists were read.
+    pub(in crate::merkle) fn is_empty(&self) -> bool {
+        self.reader.is_empty()
+    }
+
     /// Calls `f` with each gap of the next list, as [`List::gaps`] gives them, until it fails.
+    #[inline]
     pub(in crate::merkle) fn next_list(
         &mut self,
         mut f: impl FnMut(u64) -> Result<(), ProtocolError>,
@@ -73,6 +70,16 @@ impl ListReader<'_> {
         }
         self.reader.bytes(bits.used_bytes()?)?;
         Ok(())
+    }
+
+    /// Reads on to the end and tells how many lists there were.
+    pub(in crate::merkle) fn count_rest(&mut self) -> Result<u32, ProtocolError> {
+        let mut count = 0;
+        while !self.is_empty() {
+            self.next_list(|_| Ok(()))?;
+            count += 1;
+        }
+        Ok(count)
     }
 }
 

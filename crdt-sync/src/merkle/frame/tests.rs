@@ -86,11 +86,11 @@ proptest! {
         let parameter = list_parameter(width.min(20), numbers.len() as u64);
         let mut bytes = Vec::new();
         write_list(&mut bytes, parameter, 0, numbers.iter().copied());
-        let lists = Lists::read(&mut Reader::new(&bytes), parameter).unwrap();
+        let lists = Lists::new(&bytes, parameter);
         let read: Vec<u64> = lists.only().unwrap().gaps().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
         prop_assert_eq!(read, numbers);
         for len in 1..bytes.len() {
-            prop_assert!(Lists::read(&mut Reader::new(&bytes[..len]), parameter).is_err());
+            prop_assert!(Lists::new(&bytes[..len], parameter).only().is_err());
         }
     }
 
@@ -162,9 +162,7 @@ proptest! {
         if let Ok(frame) = Items::decode(&bytes) {
             let mut lists = frame.lists.reader();
             let mut listed = 0;
-            for _ in 0..frame.lists.count() {
-                prop_assert_eq!(lists.next_list(|_| { listed += 1; Ok(()) }), Ok(()));
-            }
+            while !lists.is_empty() && lists.next_list(|_| { listed += 1; Ok(()) }).is_ok() {}
             prop_assert!(listed <= bytes.len());
         }
     }
@@ -205,7 +203,8 @@ fn numbers_in_other_forms_are_refused() {
 fn a_huge_count_in_a_small_frame_is_a_short_error() {
     let huge = [0xff, 0xff, 0xff, 0xff, 0x0f];
     let items = [&[0, 1, 1, 1, 32, 8][..], &huge].concat(); // one list of 2^32 - 1 fingerprints
-    assert!(matches!(Items::decode(&items), Err(ProtocolError::Truncated)));
+    let mut lists = Items::decode(&items).unwrap().lists.reader(); // checked as they are read
+    assert_eq!(lists.next_list(|_| Ok(())), Err(ProtocolError::Truncated));
     let wants = [&huge[..], &huge].concat(); // all of 2^32 - 1 positions
     assert!(matches!(Wants::decode(&wants), Err(ProtocolError::Truncated)));
     let digests = [vec![0], huge.to_vec(), huge.to_vec(), vec![0xff; 64]].concat();

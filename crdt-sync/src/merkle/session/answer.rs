@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::choose::FIRST_LIST;
 use super::list_frames::ListFrames;
-use super::lists::{self, Listing, Matching, OwnItems};
+use super::lists::{self, Listing, OwnItems};
+use super::matching::Matching;
 use super::plan::{self, Spread};
 use super::questions::{Comparison, Differing, Questions};
 use super::{Phase, Session, differs};
@@ -53,7 +54,7 @@ impl Session {
         let max_fanout = self.max_fanout();
         let open = comparison.differing.len() as u64;
         let own = self.view.root().count;
-        let (total, _) = self.own_items(comparison);
+        let (total, _) = comparison.own_items();
         let listing = plan::list_bytes(total, open);
         let fits = total <= u64::from(self.agreed.max_items);
         let turns = plan::DIGEST_TURNS.saturating_sub(self.digest_turns).max(u8::from(!fits));
@@ -85,13 +86,9 @@ impl Session {
         u8::try_from(digests.max(2).ilog2()).unwrap_or(1).min(MAX_FANOUT)
     }
 
-    /// How many items this side has below the differing nodes: in all, and at most below one.
-    fn own_items(&self, comparison: &Comparison) -> (u64, u64) {
-        let counts = comparison
-            .differing
-            .iter()
-            .map(|differing| u64::from(self.view.node(Prefix::new(comparison.bits, differing.node)).count));
-        counts.fold((0, 0), |(total, most), count| (total + count, most.max(count)))
+    /// The comparison of the roots, which differ.
+    pub(super) fn root_differs(&self) -> Comparison {
+        Comparison::root(self.view.root().count)
     }
 
     /// The bytes of a frame for a set and what follows it.
@@ -136,28 +133,29 @@ impl Session {
         let most = self.agreed.max_items as usize;
         let budget = self.budget();
         let parts = comparison.differing.len() as u64;
-        let (total, _) = self.own_items(comparison);
+        let (total, _) = comparison.own_items();
         let per_list = total.checked_div(parts).unwrap_or(0);
-        let listable = usize::try_from(total).unwrap_or(usize::MAX);
+        let mut listing = Listing::new(width, total, self.agreed.max_items);
         let mut frames = ListFrames::new(&mut self.link, budget, width, per_list);
         let own = OwnItems { view: &self.view, items, prf: &prf };
-        let mut handles: Vec<u64> = Vec::with_capacity(listable.min(most));
         let mut list = Vec::new();
         let mut listed_parts = 0;
         let mut cut = false;
-        for &Differing { position, node } in &comparison.differing {
-            if handles.len() == most {
+        for &Differing { position, node, count } in &comparison.differing {
+            if listing.listed() as usize == most {
                 break;
             }
             let part = Prefix::new(comparison.bits, node);
-            let mut pieces = lists::pieces(own.view.node(part).count);
+            let mut pieces = lists::pieces(count);
             let mut is_begun = false;
             while let Some(piece) = pieces.next() {
-                let room = most - handles.len();
+                let room = most - listing.listed() as usize;
                 lists::list(&own, part, width, piece, &mut list);
                 cut = list.len() > room;
                 list.truncate(room);
-                handles.extend(list.iter().map(|(_, handle)| *handle));
+                if !list.is_empty() {
+                    listing.add(part, piece, &list);
+                }
                 let is_last = cut || pieces.len() == 0;
                 if is_begun {
                     frames.go_on(&list);
@@ -174,15 +172,14 @@ impl Session {
         let partial = cut || (listed_parts as usize) < comparison.differing.len();
         self.partial |= partial;
         frames.finish(comparison.compared, cut, self.partial);
-        let listing = Listing::new(handles);
-        self.end_items(Side::Local, listed_parts, listing.open());
+        self.end_items(Side::Local, listed_parts, listing.listed());
         Phase::Listed(listing)
     }
 
     /// The fewest bits, at least 32, with which among all that could match by chance something does at
     /// most once in a thousand sessions; it is then found by the next session.
     fn fingerprint_width(&self, comparison: &Comparison) -> u8 {
-        let (total, most) = self.own_items(comparison);
+        let (total, most) = comparison.own_items();
         let chances = total.min(u64::from(self.agreed.max_items)).saturating_mul(most);
         let bits = chances.max(1).ilog2() + 1;
         u8::try_from(bits + 10).unwrap_or(64).clamp(MIN_WIDTH, *WIDTHS.end())

@@ -1,7 +1,7 @@
 //! The first turns: how much differs, and which way finds it for the fewest bytes.
 
 use super::plan::{self, Spread};
-use super::questions::{Comparison, Questions};
+use super::questions::Questions;
 use super::sketching::has_kept;
 use super::{Phase, Session};
 use crate::merkle::frame::{MAX_FANOUT, NodeBytes, Tag};
@@ -53,7 +53,7 @@ impl Session {
         }
         choice.way = Way::Tree;
         self.link.trace.choose(choice);
-        self.answer(&Comparison::root(), items)
+        self.answer(&self.root_differs(), items)
     }
 
     /// Every side compares its nodes at a depth with the peer's, which tells about how much differs.
@@ -109,7 +109,7 @@ impl Session {
         match way {
             Way::Sketch => self.begin_sketch(cells, items),
             Way::Stream => self.stream(bytes, items),
-            Way::Tree => self.answer(&Comparison::root(), items),
+            Way::Tree => self.answer(&self.root_differs(), items),
         }
     }
 
@@ -128,7 +128,7 @@ impl Session {
     }
 
     fn list_all(&mut self, items: &dyn ItemSource) -> Phase {
-        self.list(&Comparison::root(), items)
+        self.list(&self.root_differs(), items)
     }
 
     /// Gives the turn away.

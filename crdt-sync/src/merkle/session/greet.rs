@@ -129,7 +129,7 @@ impl Session {
 
     /// Both roots are known: the acceptor has the turn, unless it has told the outcome already.
     fn begin(&mut self, peer_digest: u128, items: &dyn ItemSource) -> Phase {
-        match self.settle(peer_digest, items) {
+        match self.settle(peer_digest) {
             Some(outcome) => Phase::Over(outcome),
             None if self.link.initiator => Phase::Asked(Questions::root()),
             None => self.first_turn(items),
@@ -137,18 +137,15 @@ impl Session {
     }
 
     /// The outcome, where the two roots tell it: they are equal, or a side holds nothing.
-    fn settle(&self, peer_digest: u128, items: &dyn ItemSource) -> Option<Outcome> {
+    fn settle(&self, peer_digest: u128) -> Option<Outcome> {
         let own = self.view.root();
         if (peer_digest, self.peer_count) == (own.lanes.as_u128(), own.count) {
             return Some(Outcome::Converged);
         }
-        if self.peer_count > 0 && own.count > 0 {
-            return None;
+        match (own.count, self.peer_count) {
+            (1.., 1..) => None,
+            (_, 0) => Some(Outcome::SendAll),
+            (0, receive) => Some(differs(Vec::new(), u64::from(receive), false)),
         }
-        let mut send = Vec::new();
-        if self.peer_count == 0 {
-            self.view.for_each_in(Prefix::ALL, items, &mut |item| send.push(item.handle));
-        }
-        Some(differs(send, u64::from(self.peer_count), false))
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::link::Link;
 use super::lists::Listed;
-use crate::merkle::frame::{self, FLAG_CUT, FLAG_MORE, FLAG_PARTIAL, LIST_HEAD, MEMBER, Tag};
+use crate::merkle::frame::{self, FLAG_CUT, FLAG_MORE, FLAG_PARTIAL, LIST_HEAD, MEMBER, OVERHEAD, Tag};
 
 pub(super) struct ListFrames<'a> {
     link: &'a mut Link,
@@ -82,6 +82,12 @@ impl<'a> ListFrames<'a> {
     /// How many of the first entries fit into the frame.
     fn fitting(&self, list: &[Listed], from: u64) -> usize {
         let mut room = 8 * self.room().saturating_sub(LIST_HEAD + MEMBER) as u64;
+        let Some((highest, _)) = list.last() else { return 0 };
+        let most =
+            ((highest - from) >> self.parameter) + list.len() as u64 * frame::gap_len(0, self.parameter);
+        if most <= room {
+            return list.len();
+        }
         let mut latest = from;
         let fits = |(fingerprint, _): &&Listed| {
             let gap = fingerprint - core::mem::replace(&mut latest, *fingerprint);
@@ -95,6 +101,7 @@ impl<'a> ListFrames<'a> {
     fn flush(&mut self, flags: u8, end: u32) {
         let answered = core::mem::replace(&mut self.answered, end);
         let mut frame = self.link.frame(Tag::Items);
+        frame.reserve(OVERHEAD + self.positions.len() * MEMBER + self.lists.len());
         frame.byte(flags);
         frame.set(end - answered, self.positions.iter().map(|position| position - answered));
         frame.byte(self.width);

@@ -1,19 +1,22 @@
-//! Lists of item fingerprints: this side's, with what the peer wants of them, and the peer's
-//! against this side's items.
+//! Lists of item fingerprints: this side's, with what the peer wants of them.
 
 use alloc::vec::Vec;
 
 use super::view::View;
-use crate::merkle::frame::{Items, ListReader, Wants};
+use crate::merkle::frame::Wants;
 use crate::merkle::prefix::Prefix;
 use crate::merkle::prf::SessionPrf;
-use crate::merkle::{ItemSource, Limits, ProtocolError};
+use crate::merkle::{ItemSource, ProtocolError};
 
 /// A fingerprint and the handle of the item it stands for.
 pub(super) type Listed = (u64, u64);
 
 /// About how many items are sorted at once: a megabyte of them.
 const PIECE: u32 = 1 << 16;
+/// Of how many listed items the handles are kept at most: two megabytes of them.
+const KEPT: u64 = 1 << 18;
+/// Up to so many entries, each is compared with each other.
+const FEW: usize = 32;
 
 /// A piece of a list: the fingerprints whose top `bits` bits are `number`.
 #[derive(Clone, Copy)]
@@ -35,13 +38,46 @@ pub(super) fn pieces(items: u32) -> impl ExactSizeIterator<Item = Piece> {
 pub(super) fn list(own: &OwnItems<'_>, part: Prefix, width: u8, piece: Piece, listed: &mut Vec<Listed>) {
     listed.clear();
     let below = u32::from(width - piece.bits);
-    own.view.for_each_in(part, own.items, &mut |item| {
+    own.view.for_each_in(part, own.items, |item| {
         let fingerprint = own.prf.fingerprint(item.key_hash, item.version, width);
         if fingerprint.checked_shr(below).unwrap_or(0) == u64::from(piece.number) {
             listed.push((fingerprint, item.handle));
         }
     });
-    listed.sort_unstable();
+    sort(listed);
+}
+
+/// Sorts by fingerprint, and by handle where two are the same.
+fn sort(listed: &mut [Listed]) {
+    if listed.len() > FEW || !rank(listed) {
+        listed.sort_unstable();
+    }
+}
+
+/// Sorts a few entries by counting, for each, how many are below it: no branch depends on the fingerprints,
+/// which are as good as random, so none is mispredicted. Does nothing and says so if two are the same, or too
+/// large for their differences to have a sign.
+fn rank(listed: &mut [Listed]) -> bool {
+    let len = listed.len().min(FEW);
+    let mut fingerprints = [0; FEW];
+    let mut all = 0;
+    for (place, (fingerprint, _)) in fingerprints.iter_mut().zip(&*listed) {
+        *place = *fingerprint;
+        all |= fingerprint;
+    }
+    let mut sorted = [(0, 0); FEW];
+    let mut pairs = 0;
+    for entry in &*listed {
+        let below: u64 = fingerprints[..len].iter().map(|other| other.wrapping_sub(entry.0) >> 63).sum();
+        let below = usize::try_from(below).unwrap_or(0);
+        sorted[below % FEW] = *entry;
+        pairs += below;
+    }
+    let is_sorted = all >> 63 == 0 && 2 * pairs == len * len.saturating_sub(1);
+    if is_sorted {
+        listed.copy_from_slice(&sorted[..len]);
+    }
+    is_sorted
 }
 
 /// This side's items and how they are fingerprinted.
@@ -52,26 +88,71 @@ pub(super) struct OwnItems<'a> {
 }
 
 /// This side's lists, sent and waiting to hear what is wanted of them.
+///
+/// Of a long list only its pieces are kept. Those of which something is wanted are listed once more.
 pub(super) struct Listing {
-    /// The listed items, in the order of the lists.
-    pub(super) handles: Vec<u64>,
+    listed: u32,
     answered: u32,
+    kept: Kept,
     /// The handles that the peer wants.
     pub(super) send: Vec<u64>,
     /// How many items the peer will send.
     pub(super) receive: u64,
+    /// Whether the source no longer had what it had when it was listed.
+    pub(super) has_changed: bool,
+}
+
+enum Kept {
+    /// The listed items, in the order of the lists.
+    Handles(Vec<u64>),
+    Pieces {
+        width: u8,
+        pieces: Vec<ListedPiece>,
+    },
+}
+
+/// A piece as it was listed.
+struct ListedPiece {
+    part: Prefix,
+    piece: Piece,
+    /// The position behind its last entry.
+    end: u32,
+    /// The sum of its fingerprints.
+    sum: u64,
 }
 
 impl Listing {
-    pub(super) fn new(handles: Vec<u64>) -> Self {
-        Self { handles, answered: 0, send: Vec::new(), receive: 0 }
+    /// For fingerprints of `width` bits of at most `most` of about `items` items.
+    pub(super) fn new(width: u8, items: u64, most: u32) -> Self {
+        let most = u64::from(most).min(items);
+        let kept = if most <= KEPT {
+            Kept::Handles(Vec::with_capacity(usize::try_from(most).unwrap_or(0)))
+        } else {
+            Kept::Pieces { width, pieces: Vec::new() }
+        };
+        Self { listed: 0, answered: 0, kept, send: Vec::new(), receive: 0, has_changed: false }
+    }
+
+    /// Notes what was listed of a piece, which is not empty.
+    pub(super) fn add(&mut self, part: Prefix, piece: Piece, list: &[Listed]) {
+        self.listed += u32::try_from(list.len()).unwrap_or(u32::MAX);
+        match &mut self.kept {
+            Kept::Handles(handles) => handles.extend(list.iter().map(|(_, handle)| *handle)),
+            Kept::Pieces { pieces, .. } => {
+                pieces.push(ListedPiece { part, piece, end: self.listed, sum: sum(list) });
+            }
+        }
+    }
+
+    pub(super) fn listed(&self) -> u32 {
+        self.listed
     }
 
     pub(super) fn open(&self) -> u32 {
-        u32::try_from(self.handles.len()).unwrap_or(u32::MAX) - self.answered
+        self.listed - self.answered
     }
 
-    pub(super) fn answer(&mut self, wants: &Wants<'_>) -> Result<(), ProtocolError> {
+    pub(super) fn answer(&mut self, wants: &Wants<'_>, own: &OwnItems<'_>) -> Result<(), ProtocolError> {
         let open = self.open();
         let answered = wants.wanted.universe();
         if answered > open {
@@ -80,136 +161,70 @@ impl Listing {
         if answered == 0 && open > 0 {
             return Err(ProtocolError::Idle);
         }
-        let lists = &self.handles[self.answered as usize..];
-        self.send.extend(wants.wanted.iter().map(|position| lists[position as usize]));
+        let first = self.answered;
+        let wanted = wants.wanted.iter().map(|position| first + position);
+        match &self.kept {
+            Kept::Handles(handles) => self.send.extend(wanted.map(|position| handles[position as usize])),
+            Kept::Pieces { width, pieces } => {
+                let again = ListedAgain { own, width: *width, pieces };
+                self.has_changed |= !again.add_handles(wanted, &mut self.send);
+            }
+        }
         self.receive += u64::from(wants.sending);
         self.answered += answered;
         Ok(())
     }
 }
 
-/// The peer's lists against this side's items, frame by frame.
-///
-/// A part is matched when its list is complete, so what is held is the peer's list, which the
-/// limits bound, and never this side's items.
-pub(super) struct Matching {
-    /// The width of the fingerprints in bits, the same in every frame of the turn.
-    width: Option<u8>,
-    pub(super) parts: u32,
-    pub(super) listed: u32,
-    /// The positions, among all listed, of the items that this side lacks.
-    pub(super) wanted: Vec<u32>,
-    /// The handles of this side's items that the lists lack.
-    pub(super) send: Vec<u64>,
-    /// The part whose list goes on in the next frame.
-    unfinished: Option<Prefix>,
-    /// The latest list as far as it came.
-    list: Vec<u64>,
-    /// Which of its entries this side has: working memory.
-    met: Vec<bool>,
+/// Pieces to be listed once more.
+struct ListedAgain<'a> {
+    own: &'a OwnItems<'a>,
+    width: u8,
+    pieces: &'a [ListedPiece],
 }
 
-impl Matching {
-    pub(super) fn new() -> Self {
-        Self {
-            width: None,
-            parts: 0,
-            listed: 0,
-            wanted: Vec::new(),
-            send: Vec::new(),
-            unfinished: None,
-            list: Vec::new(),
-            met: Vec::new(),
+impl ListedAgain<'_> {
+    /// Adds the handles at these ascending positions, but for those in pieces that are no longer what they
+    /// were. Returns whether there were none.
+    fn add_handles(&self, wanted: impl Iterator<Item = u32>, handles: &mut Vec<u64>) -> bool {
+        let mut all = true;
+        let mut list = Vec::new();
+        let mut here = 0..0;
+        for position in wanted {
+            if position >= here.end {
+                let at = self.pieces.partition_point(|piece| piece.end <= position);
+                let start = at.checked_sub(1).map_or(0, |before| self.pieces[before].end);
+                here = start..self.pieces.get(at).map_or(u32::MAX, |piece| piece.end);
+                let is_the_same = self.pieces.get(at).is_some_and(|piece| self.list(piece, start, &mut list));
+                if !is_the_same {
+                    list.clear();
+                    all = false;
+                }
+            }
+            handles.extend(list.get((position - here.start) as usize).map(|(_, handle)| *handle));
         }
+        all
     }
 
-    /// Whether a list goes on in the next frame.
-    pub(super) fn is_within_list(&self) -> bool {
-        self.unfinished.is_some()
+    /// Lists a piece as it was listed. Returns whether that can be.
+    fn list(&self, listed: &ListedPiece, start: u32, list: &mut Vec<Listed>) -> bool {
+        self::list(self.own, listed.part, self.width, listed.piece, list);
+        list.truncate((listed.end - start) as usize);
+        list.len() == (listed.end - start) as usize && sum(list) == listed.sum
     }
+}
 
-    /// Takes one frame's lists: the rest of an unfinished one, then one for each of `parts`.
-    pub(super) fn add(
-        &mut self,
-        parts: &[Prefix],
-        frame: &Items<'_>,
-        own: &OwnItems<'_>,
-        limits: &Limits,
-    ) -> Result<(), ProtocolError> {
-        if *self.width.get_or_insert(frame.width) != frame.width {
-            return Err(ProtocolError::MixedTurn);
-        }
-        let parts: Vec<Prefix> = self.unfinished.take().into_iter().chain(parts.iter().copied()).collect();
-        let found = frame.lists.count();
-        if found != parts.len() {
-            let [expected, found] =
-                [parts.len(), found].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-            return Err(ProtocolError::ListCount { expected, found });
-        }
-        let before = (self.parts, self.listed);
-        let mut lists = frame.lists.reader();
-        for (at, part) in parts.iter().enumerate() {
-            self.extend(&mut lists, frame.width, limits)?;
-            let is_last = at + 1 == found;
-            if is_last && frame.more {
-                self.unfinished = Some(*part);
-            } else {
-                self.finish(*part, is_last && frame.cut, own, frame.width);
-            }
-        }
-        if (self.parts, self.listed) == before { Err(ProtocolError::Idle) } else { Ok(()) }
-    }
-
-    fn extend(
-        &mut self,
-        lists: &mut ListReader<'_>,
-        width: u8,
-        limits: &Limits,
-    ) -> Result<(), ProtocolError> {
-        let largest = u64::MAX >> (64 - u32::from(width));
-        let mut latest = self.list.last().copied().unwrap_or(0);
-        lists.next_list(|gap| {
-            if self.listed >= limits.max_items {
-                return Err(ProtocolError::TooManyItems { max: limits.max_items });
-            }
-            let fingerprint = latest.checked_add(gap).filter(|fingerprint| *fingerprint <= largest);
-            latest = fingerprint.ok_or(ProtocolError::FingerprintOutOfRange { width })?;
-            self.list.push(latest);
-            self.listed += 1;
-            Ok(())
-        })
-    }
-
-    /// The list of a part is complete: matches it with the items of this side. A list that was cut
-    /// says nothing about what is above its last fingerprint.
-    fn finish(&mut self, part: Prefix, cut: bool, own: &OwnItems<'_>, width: u8) {
-        let Self { list, send, met, .. } = self;
-        met.clear();
-        met.resize(list.len(), false);
-        own.view.for_each_in(part, own.items, &mut |item| {
-            let fingerprint = own.prf.fingerprint(item.key_hash, item.version, width);
-            let mut at = list.partition_point(|listed| *listed < fingerprint);
-            while list.get(at) == Some(&fingerprint) && met[at] {
-                at += 1;
-            }
-            if list.get(at) == Some(&fingerprint) {
-                met[at] = true;
-            } else if !cut || list.last().is_some_and(|last| fingerprint <= *last) {
-                send.push(item.handle);
-            }
-        });
-        let positions = self.listed - u32::try_from(list.len()).unwrap_or(u32::MAX)..self.listed;
-        self.wanted.extend(positions.zip(&*met).filter_map(|(position, met)| (!met).then_some(position)));
-        self.list.clear();
-        self.parts += 1;
-    }
+fn sum(list: &[Listed]) -> u64 {
+    list.iter().fold(0, |sum, (fingerprint, _)| sum.wrapping_add(*fingerprint))
 }
 
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 
-    use super::{OwnItems, PIECE, View, list, pieces};
+    use proptest::prelude::*;
+
+    use super::{FEW, OwnItems, PIECE, View, list, pieces, sort};
     use crate::merkle::Prefix;
     use crate::merkle::tests::support::Replica;
 
@@ -236,5 +251,19 @@ mod tests {
     fn a_short_list_is_one_piece() {
         assert_eq!([0, 1, PIECE, PIECE + 1].map(|items| pieces(items).len()), [1, 1, 1, 2]);
         assert_eq!(pieces(u32::MAX).len(), 1 << 16);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::default())]
+
+        #[test]
+        fn few_entries_are_sorted_like_many(
+            mut entries in proptest::collection::vec((prop_oneof![0..40_u64, any::<u64>()], 0..4_u64), 0..2 * FEW),
+        ) {
+            let mut expected = entries.clone();
+            expected.sort_unstable();
+            sort(&mut entries);
+            prop_assert_eq!(entries, expected);
+        }
     }
 }

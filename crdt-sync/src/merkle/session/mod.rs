@@ -29,6 +29,7 @@ mod greet;
 mod link;
 mod list_frames;
 mod lists;
+mod matching;
 mod plan;
 mod questions;
 mod receive;
@@ -38,20 +39,25 @@ mod view;
 use alloc::vec::Vec;
 
 use self::link::Link;
-use self::lists::{Listing, Matching};
+use self::lists::Listing;
+use self::matching::Matching;
 use self::questions::{Comparison, Questions};
 use self::sketching::{Sketched, Sketching};
 use self::view::View;
 use super::frame::{self, Envelope, Tag};
 use super::trace::{Stats, Trace};
-use super::{ItemSource, Limits, ProtocolError, TreeSnapshot};
+use super::{Item, ItemSource, Limits, Prefix, ProtocolError, TreeSnapshot};
 
 /// What a session found out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The two snapshots hold the same items: their 128-bit roots and their counts agree.
     Converged,
-    /// They do not.
+    /// The peer holds nothing: it is to get every item of this side, as [`Session::for_each_in`] gives them. They
+    /// are not named, so that a set of any size can be sent while it is read. (Sessions over ranges of keys,
+    /// which may be small parts of a set, do name them.)
+    SendAll,
+    /// Anything else.
     Differs(Difference),
 }
 
@@ -86,12 +92,18 @@ pub struct Difference {
 /// nonces make, an acceptor sends at most [`Limits::MAX_FIRST_ANSWER`] bytes per hello: hellos can be
 /// recorded and replayed, so a session is no amplifier.
 ///
-/// Memory: O(differing nodes + listed items + cells + frames that the peer may still miss), within the
-/// [`Limits`], and eight bytes per item to send. A listed item takes eight bytes and its place in a frame;
-/// only about 65,536 of them are sorted at once. Decoding a frame allocates at most eight bytes per
-/// byte of the frame. Time: whatever the peer says, each of this side's nodes is compared, and each of
-/// its items hashed, at most once per turn, but for lists of more than 65,536 items of one part: for these
-/// the items are gone through once for every 65,536.
+/// Memory: O(differing nodes + cells + frames that the peer may still miss), within the [`Limits`], and eight
+/// bytes per item to send, unless the peer holds nothing: see [`Outcome::SendAll`].
+/// - The side that lists items keeps their frames until they are answered, about five bytes for each item, and
+///   two megabytes besides: of more than 262,144 items it notes the pieces of about 65,536 (or of one part, if
+///   that has fewer), which it sorts one at a time, and lists those once more of which something is wanted.
+/// - The side that is listed to holds the list of one part, nine bytes for each entry, because an item is missing
+///   there only if the whole list lacks it. A list of the whole set is the list of one part, so that is what
+///   [`Limits::max_items`] bounds.
+///
+/// Decoding a frame allocates at most eight bytes per byte of the frame. Time: whatever the peer says, each of
+/// this side's nodes is compared, and each of its items hashed, at most once per turn, but for lists of more
+/// than 65,536 items of one part: for these the items are gone through once for every 65,536.
 ///
 /// ```
 /// use crdt_sync::merkle::{BucketTree, Item, ItemSource, Limits, Outcome, Prefix, Session, TreeKey};
@@ -296,6 +308,51 @@ impl Session {
         }
     }
 
+    /// Calls `f` with the items of `items` in `part` that take part in the session: with all but those below
+    /// the peer's horizon, see [`Session::at_horizon`]. After [`Outcome::SendAll`] these are the items to send.
+    ///
+    /// Part by part, so that sending takes no more memory than the items of one part do.
+    ///
+    /// ```
+    /// # use std::collections::BTreeMap;
+    /// use crdt_sync::merkle::{BucketTree, Item, ItemSource, KeyHash, Limits, Outcome, Prefix, Session, TreeKey};
+    ///
+    /// struct Rows(BTreeMap<KeyHash, Item>);
+    /// impl ItemSource for Rows {
+    ///     fn for_each_in(&self, part: Prefix, f: &mut dyn FnMut(Item)) {
+    ///         self.0.range(part.start()..=part.end()).for_each(|(_, item)| f(*item));
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (mut tree, mut rows) = (BucketTree::new(&TreeKey::new([7; 16]), 8)?, BTreeMap::new());
+    /// for handle in 0..1_000_u64 {
+    ///     let key_hash = tree.key_hash(&handle.to_le_bytes());
+    ///     tree.insert(key_hash, 1)?;
+    ///     rows.insert(key_hash, Item { handle, key_hash, version: 1 });
+    /// }
+    /// let rows = Rows(rows);
+    /// let mut empty = BucketTree::new(&TreeKey::new([7; 16]), 8)?;
+    ///
+    /// let mut new_node = Session::initiate(empty.snapshot(), [1; 16], Limits::default());
+    /// let mut full_node = Session::accept(tree.snapshot(), [2; 16], Limits::default());
+    /// full_node.handle(&new_node.poll_frame().ok_or("a hello")?, &rows)?;
+    /// assert_eq!(full_node.outcome(), Some(&Outcome::SendAll));
+    ///
+    /// let (mut sent, mut largest) = (0, 0);
+    /// for bucket in Prefix::all_at(6) {
+    ///     let mut batch = Vec::new();
+    ///     full_node.for_each_in(bucket, &rows, &mut |item| batch.push(item.handle));
+    ///     sent += batch.len(); // and off it goes
+    ///     largest = largest.max(batch.len());
+    /// }
+    /// assert_eq!((sent, largest < 40), (1_000, true));
+    /// # Ok(()) }
+    /// ```
+    pub fn for_each_in(&self, part: Prefix, items: &dyn ItemSource, f: &mut dyn FnMut(Item)) {
+        self.view.for_each_in(part, items, f);
+    }
+
     /// Why the session ended without a result, if it did.
     pub fn error(&self) -> Option<ProtocolError> {
         match self.phase {
@@ -352,7 +409,7 @@ impl Session {
             (Phase::Comparing(asked, so_far), Tag::Digests) => self.on_digests(asked, so_far, body, items)?,
             (Phase::Asked(asked), Tag::Items) => self.on_items(asked, Matching::new(), body, items)?,
             (Phase::Matching(asked, so_far), Tag::Items) => self.on_items(asked, so_far, body, items)?,
-            (Phase::Listed(listing), Tag::Wants) => self.on_wants(listing, body)?,
+            (Phase::Listed(listing), Tag::Wants) => self.on_wants(listing, body, items)?,
             (Phase::Asked(asked), Tag::Estimate) if asked.is_root() => self.on_estimate(body, items)?,
             (Phase::Asked(asked), Tag::Sketch) if asked.is_root() => {
                 self.on_sketch(Sketching::new(), body, items)?

@@ -75,17 +75,18 @@ pub(super) struct Comparison {
     pub(super) overflow: bool,
 }
 
-/// A node that differs and its place among the questions.
+/// A node that differs, its place among the questions, and how many items this side has below it.
 #[derive(Clone, Copy)]
 pub(super) struct Differing {
     pub(super) position: u32,
     pub(super) node: u32,
+    pub(super) count: u32,
 }
 
 impl Comparison {
-    /// The comparison that two hellos with different roots settle.
-    pub(super) fn root() -> Self {
-        let differing = vec![Differing { position: 0, node: 0 }];
+    /// The comparison that two hellos with different roots settle; this side has `count` items.
+    pub(super) fn root(count: u32) -> Self {
+        let differing = vec![Differing { position: 0, node: 0, count }];
         Self { bits: 0, compared: 1, differing, shape: None, overflow: false }
     }
 
@@ -114,13 +115,18 @@ impl Comparison {
         });
         for (node, theirs) in children.zip(level.iter()) {
             let cell = own.view.node(Prefix::new(self.bits, node));
-            let ours = own.prf.node(cell);
-            if ours[..theirs.len()] != *theirs {
-                self.keep(Differing { position: self.compared, node }, limits);
+            if (u32::from_be_bytes(own.prf.node(cell)) ^ theirs) & level.mask() != 0 {
+                self.keep(Differing { position: self.compared, node, count: cell.count }, limits);
             }
             self.compared += 1;
         }
         Ok(())
+    }
+
+    /// How many items this side has below the differing nodes: in all, and at most below one.
+    pub(super) fn own_items(&self) -> (u64, u64) {
+        let counts = self.differing.iter().map(|differing| u64::from(differing.count));
+        counts.fold((0, 0), |(total, most), count| (total + count, most.max(count)))
     }
 
     fn keep(&mut self, differing: Differing, limits: &Limits) {

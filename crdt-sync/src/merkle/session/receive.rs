@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::lists::{Listing, Matching, OwnItems};
+use super::lists::{Listing, OwnItems};
+use super::matching::Matching;
 use super::questions::{Comparison, Own, Questions};
 use super::{Phase, Session, differs};
 use crate::merkle::frame::{Digests, IndexSet, Items, Wants};
@@ -63,11 +64,18 @@ impl Session {
         Ok(self.send_wants(matching))
     }
 
-    pub(super) fn on_wants(&mut self, mut listing: Listing, body: &[u8]) -> Result<Phase, ProtocolError> {
-        listing.answer(&Wants::decode(body)?)?;
+    pub(super) fn on_wants(
+        &mut self,
+        mut listing: Listing,
+        body: &[u8],
+        items: &dyn ItemSource,
+    ) -> Result<Phase, ProtocolError> {
+        let own = OwnItems { view: &self.view, items, prf: self.link.prf() };
+        listing.answer(&Wants::decode(body)?, &own)?;
         if listing.open() > 0 {
             return Ok(Phase::Listed(listing));
         }
+        self.partial |= listing.has_changed;
         let wanted = u32::try_from(listing.send.len()).unwrap_or(u32::MAX);
         self.link.end_round(Side::Remote, Step::Wants { wanted });
         Ok(Phase::Over(differs(listing.send, listing.receive, self.partial)))

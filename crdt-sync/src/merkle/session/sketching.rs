@@ -3,7 +3,6 @@
 
 use alloc::vec::Vec;
 
-use super::questions::Comparison;
 use super::{Phase, Session, differs};
 use crate::merkle::cells::Cell as Node;
 use crate::merkle::frame::{
@@ -177,20 +176,20 @@ impl Session {
         match decoder.push(difference) {
             Ok(Progress::Decoded) => match decoder.finish() {
                 // The roots differ, so chance hides something: only the tree will show it.
-                Ok(symbols) if symbols.is_empty() => self.answer(&Comparison::root(), items),
+                Ok(symbols) if symbols.is_empty() => self.answer(&self.root_differs(), items),
                 Ok(symbols) => self.say_found(sketching.kept, &symbols, items),
-                Err(_) => self.answer(&Comparison::root(), items),
+                Err(_) => self.answer(&self.root_differs(), items),
             },
             Ok(Progress::NeedsMore) if !sketching.more => self.ask_more(sketching, items),
             // Cells that make no sense, or too few once more: the tree needs no luck.
-            _ => self.answer(&Comparison::root(), items),
+            _ => self.answer(&self.root_differs(), items),
         }
     }
 
     fn ask_more(&mut self, sketching: Sketching, items: &dyn ItemSource) -> Phase {
         let total = sketching.total.saturating_add(sketching.total / 2).saturating_add(8);
         if total > self.agreed.max_sketch_cells {
-            return self.answer(&Comparison::root(), items);
+            return self.answer(&self.root_differs(), items);
         }
         let mut frame = self.link.frame(Tag::More);
         frame.number(total);
@@ -287,7 +286,7 @@ impl Session {
                 sketch.remove(symbols.symbol(key_hash, version));
             });
         } else {
-            self.view.for_each_in(Prefix::ALL, items, &mut |item| {
+            self.view.for_each_in(Prefix::ALL, items, |item| {
                 sketch.add(symbols.symbol(item.key_hash, item.version));
             });
         }
@@ -302,7 +301,7 @@ impl Session {
     fn for_each_of(&self, id: SymbolId, items: &dyn ItemSource, f: &mut dyn FnMut(&Item, Node)) {
         let again = id.get().checked_add(ORDER);
         for place in core::iter::once(id.get()).chain(again) {
-            self.view.for_each_in(Prefix::new(ID_BITS, place), items, &mut |item| {
+            self.view.for_each_in(Prefix::new(ID_BITS, place), items, |item| {
                 let lanes = self.view.snapshot().prf().item(item.key_hash, item.version);
                 f(&item, Node { lanes, count: 1 });
             });

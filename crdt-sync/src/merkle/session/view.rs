@@ -50,7 +50,15 @@ impl View {
 
     /// The node at a depth of at most that of the leaves. O(1) at the depths that the tree stores,
     /// else O(descendants at the next of them), and O(log excluded).
+    #[inline]
     pub(super) fn node(&self, node: Prefix) -> Cell {
+        if node.bits().is_multiple_of(LEVEL_BITS) && self.excluded.is_empty() {
+            return self.snapshot.node(node);
+        }
+        self.sum(node)
+    }
+
+    fn sum(&self, node: Prefix) -> Cell {
         let stored = node.bits().next_multiple_of(LEVEL_BITS);
         let below = stored - node.bits();
         let first = node.value() << below;
@@ -60,11 +68,11 @@ impl View {
     }
 
     /// Calls `f` with the items that take part, under the node.
-    pub(super) fn for_each_in(&self, part: Prefix, items: &dyn ItemSource, f: &mut dyn FnMut(Item)) {
-        let (start, end) = (part.start(), part.end());
+    #[inline]
+    pub(super) fn for_each_in(&self, part: Prefix, items: &dyn ItemSource, mut f: impl FnMut(Item)) {
+        let is_whole = self.excluded.is_empty();
         items.for_each_in(part, &mut |item| {
-            let is_inside = start <= item.key_hash && item.key_hash <= end;
-            if is_inside && (self.excluded.is_empty() || !self.is_excluded(&item)) {
+            if part.contains(item.key_hash) && (is_whole || !self.is_excluded(&item)) {
                 f(item);
             }
         });

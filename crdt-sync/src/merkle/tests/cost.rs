@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use super::support::{Replica, run};
-use crate::merkle::{BucketTree, Outcome};
+use crate::merkle::{BucketTree, Item, ItemSource, Limits, Outcome, Prefix, Session};
 
 const ITEMS: u64 = 100_000;
 
@@ -73,6 +73,25 @@ fn show(report: &str) {
 
 #[cfg(not(feature = "std"))]
 fn show(_: &str) {}
+
+/// Nobody goes through the items of sets that are the same.
+#[test]
+fn of_equal_sets_no_item_is_read() {
+    struct Unread;
+    impl ItemSource for Unread {
+        fn for_each_in(&self, part: Prefix, _: &mut dyn FnMut(Item)) {
+            panic!("{part} is read");
+        }
+    }
+    let [a, b] = [12, 16].map(|leaf_bits| Replica::of(leaf_bits, (0..10_000).map(|key| (key, 1))).levels());
+    let mut initiator = Session::initiate(a, [1; 16], Limits::default());
+    let mut acceptor = Session::accept(b, [2; 16], Limits::default());
+    acceptor.handle(&initiator.poll_frame().unwrap(), &Unread).unwrap();
+    initiator.handle(&acceptor.poll_frame().unwrap(), &Unread).unwrap();
+    for side in [&initiator, &acceptor] {
+        assert_eq!((side.outcome(), side.stats().items_listed), (Some(&Outcome::Converged), 0));
+    }
+}
 
 #[test]
 fn sixteen_items_per_leaf_are_advised() {

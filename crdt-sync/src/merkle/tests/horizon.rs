@@ -1,5 +1,7 @@
 //! Tombstones and expired items that one side has dropped and the other has not.
 
+use alloc::vec::Vec;
+
 use super::support::{Replica, Run};
 use crate::merkle::session::{Outcome, Session};
 use crate::merkle::{Item, ItemSource, Limits, Prefix, ProtocolError};
@@ -57,6 +59,7 @@ fn send(session: &Session) -> &[u64] {
     match session.outcome() {
         Some(Outcome::Differs(difference)) => &difference.send,
         Some(Outcome::Converged) => &[],
+        Some(Outcome::SendAll) => panic!("the peer holds nothing"),
         None => panic!("{:?}", session.error()),
     }
 }
@@ -84,9 +87,32 @@ fn above_the_later_horizon_everything_is_compared() {
 #[test]
 fn a_side_may_have_nothing_above_the_later_horizon() {
     let (new, old) = (Dated::new(500..600), Dated::new(0..400));
-    for [one, other] in [between(&new, 500, &old, 0), between(&old, 0, &new, 500)] {
-        assert_eq!(send(&one).len() + send(&other).len(), 100);
+    for ([one, other], sender) in [(between(&new, 500, &old, 0), 0), (between(&old, 0, &new, 500), 1)] {
+        assert_eq!([&one, &other][sender].outcome(), Some(&Outcome::SendAll));
+        assert_eq!(all([&one, &other][sender], &new), (500..600).collect::<Vec<_>>());
+        assert_eq!(send([&other, &one][sender]), []);
     }
+}
+
+/// All that is sent to a side that holds nothing is what lies above its horizon.
+#[test]
+fn an_empty_side_gets_what_lies_above_its_horizon() {
+    let (nothing, kept) = (Dated::new(0..0), Dated::new(0..600));
+    for ([one, other], sender) in
+        [(between(&nothing, 500, &kept, 0), 1), (between(&kept, 0, &nothing, 500), 0)]
+    {
+        assert_eq!(all([&one, &other][sender], &kept), (500..600).collect::<Vec<_>>());
+        let Some(Outcome::Differs(found)) = [&other, &one][sender].outcome() else { panic!("nothing found") };
+        assert_eq!((found.send.len(), found.receive), (0, 100));
+    }
+}
+
+/// The items to send, where they are all.
+fn all(session: &Session, items: &Dated) -> Vec<u64> {
+    let mut all = Vec::new();
+    session.for_each_in(Prefix::ALL, items, &mut |item| all.push(item.handle));
+    all.sort_unstable();
+    all
 }
 
 #[test]

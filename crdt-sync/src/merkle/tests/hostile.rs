@@ -4,6 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use allocation_counter::measure;
 use proptest::prelude::*;
 
 use super::support::{Replica, Run, run_with};
@@ -186,6 +187,33 @@ fn every_truncation_sealed_anew_is_an_error() {
             // A list may end early, between two fingerprints of its frame never.
             assert!(result.is_err(), "frame {number} cut to {len} bytes");
             run.exhaust(&a, &b);
+        }
+    }
+}
+
+/// A frame of twenty bytes that speaks of four billion entries costs no more memory than another one.
+#[test]
+fn a_claimed_count_costs_no_memory() {
+    let huge = [0xff, 0xff, 0xff, 0xff, 0x0f];
+    let bodies = [
+        (Tag::Digests, [&[0][..], &huge, &huge].concat()),
+        (Tag::Digests, [&[0, 1, 1, 1, 12, 4][..]].concat()),
+        (Tag::Items, [&[0][..], &huge, &huge].concat()),
+        (Tag::Items, [&[0, 1, 1, 1, 32, 8][..], &huge].concat()),
+        (Tag::Wants, [&huge[..], &huge].concat()),
+        (Tag::Sketch, [&[0][..], &huge, &[0], &huge].concat()),
+        (Tag::Found, [&[1, 8][..], &huge].concat()),
+        (Tag::Again, [&[0][..], &huge, &huge].concat()),
+    ];
+    for (limits, _) in kinds() {
+        for (tag, body) in &bodies {
+            let (mut a, mut b) = replicas_for(limits);
+            let (mut run, from_initiator, _) = stop_with(limits, &mut a, &mut b, 2);
+            let forged = run.forge(from_initiator, [&[tag.byte(), 1][..], body].concat());
+            let mut result = Ok(());
+            let memory = measure(|| result = run.deliver(from_initiator, &forged, &a, &b));
+            assert!(result.is_err(), "{tag:?}");
+            assert!(memory.bytes_max < 1_024, "{tag:?}: {} bytes for {}", memory.bytes_max, forged.len());
         }
     }
 }

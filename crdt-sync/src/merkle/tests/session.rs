@@ -306,7 +306,7 @@ fn many_peers_share_one_snapshot_while_writes_go_on() {
             let nonces = [2 * number, 2 * number + 1].map(|nonce| u128::from(nonce).to_le_bytes());
             let initiator = Session::initiate(snapshot.clone(), nonces[0], Limits::default());
             let acceptor = Session::accept(b.tree.snapshot(), nonces[1], Limits::default());
-            (b, Run { initiator, acceptor, frames: Vec::new() })
+            (b, Run { initiator, acceptor, frames: Vec::new(), all: Default::default() })
         })
         .collect();
     let (mut rounds, mut are_busy) = (0, true);

@@ -102,6 +102,8 @@ pub(crate) struct Run {
     pub(crate) initiator: Session,
     pub(crate) acceptor: Session,
     pub(crate) frames: Vec<(bool, Vec<u8>)>,
+    /// The items of both sides, for one whose peer holds nothing.
+    pub(crate) all: [Vec<u64>; 2],
 }
 
 impl Run {
@@ -121,6 +123,7 @@ impl Run {
             initiator: Session::initiate(a.tree.snapshot(), for_a, limits.0),
             acceptor: Session::accept(b.tree.snapshot(), for_b, limits.1),
             frames: Vec::new(),
+            all: Default::default(),
         }
     }
 
@@ -139,6 +142,15 @@ impl Run {
             self.frames.push((false, frame.clone()));
             self.initiator.handle(&frame, a)?;
         } else {
+            for (all, (session, items)) in
+                self.all.iter_mut().zip([(&self.initiator, a), (&self.acceptor, b)])
+            {
+                if session.outcome() == Some(&Outcome::SendAll) {
+                    all.clear();
+                    session.for_each_in(Prefix::ALL, items, &mut |item| all.push(item.handle));
+                    all.sort_unstable();
+                }
+            }
             return Ok(false);
         }
         Ok(true)
@@ -154,12 +166,14 @@ impl Run {
     }
 
     pub(crate) fn differences(&self) -> (Difference, Difference) {
-        (difference(&self.initiator), difference(&self.acceptor))
+        let [of_initiator, of_acceptor] = &self.all;
+        (difference(&self.initiator, of_initiator), difference(&self.acceptor, of_acceptor))
     }
 }
 
-fn difference(session: &Session) -> Difference {
+fn difference(session: &Session, all: &[u64]) -> Difference {
     match session.outcome() {
+        Some(Outcome::SendAll) => Difference { send: all.to_vec(), ..Difference::default() },
         Some(Outcome::Differs(difference)) => difference.clone(),
         Some(Outcome::Converged) => Difference::default(),
         None => panic!("no outcome"),

@@ -138,6 +138,7 @@ pub(super) fn difference<P>(session: &RangeSession<P>) -> Difference {
     match session.outcome() {
         Some(Outcome::Differs(difference)) => difference.clone(),
         Some(Outcome::Converged) => Difference::default(),
+        Some(Outcome::SendAll) => panic!("sessions over ranges name what is to be sent"),
         None => panic!("no outcome"),
     }
 }
