@@ -160,6 +160,16 @@ pub enum Event {
         /// Which.
         partition: u16,
     },
+    /// All that the other replicas hold of a partition is here, and this node answers reads of it from now on. Its store
+    /// had begun with nothing.
+    PartitionFilled {
+        /// Which.
+        partition: u16,
+        /// Whether it was filled from so many that every acknowledged write was met. Otherwise as many replicas had
+        /// lost what they held, or were declared dead, as a write may have been acknowledged by: what those alone held
+        /// is lost.
+        covered: bool,
+    },
     /// A write to a register or a last-writer-wins document arrived that lost against one of this node's own, which was
     /// written in ignorance of it. Told by that node alone, of entries only (a state does not say when it was
     /// written over), and only if [`Config::tell_lost_writes`](crate::Config::tell_lost_writes) is set.

@@ -22,6 +22,7 @@
 //! | `barrier` | waiting until hints are home |
 //! | `departures` | hints when nodes leave |
 //! | `forgetting` | deleted documents, forgotten when all replicas hold the deletion |
+//! | `filling` | a store that begins with nothing is filled before it answers reads |
 //! | `ring` | the ring: telling it, changing it, moving data |
 //! | `anti_entropy` | comparing partitions with their other owners |
 
@@ -31,6 +32,7 @@ mod carried;
 mod config;
 pub mod coordinate;
 mod departures;
+mod filling;
 mod forgetting;
 mod found;
 mod handoff;
@@ -68,6 +70,7 @@ use barrier::Barriers;
 use carried::Carried;
 use coordinate::Repairs;
 use departures::Departures;
+use filling::Fillings;
 use forgetting::Forgetting;
 use handoff::Handoff;
 use operations::Operations;
@@ -88,6 +91,7 @@ pub(crate) struct Leaderless {
     repairs: Repairs<NodeId>,
     anti_entropy: AntiEntropy,
     copying: Copying,
+    filling: Fillings,
     departures: Departures,
     barriers: Barriers,
     forgetting: Forgetting,
@@ -99,7 +103,9 @@ impl Leaderless {
     pub(crate) fn new(now: Instant, config: &LeaderlessConfig, replica: &mut Replica) -> Self {
         // Nobody keeps the histories of others, so that nobody can tell later which of two writes under one dot came
         // first. A node that was copied, or restored from a backup, must not go on where it stood; and it cannot know.
-        if !replica.is_newly_founded() {
+        if replica.is_newly_founded() {
+            replica.begin_unfilled();
+        } else {
             replica.renew_identity();
         }
         let layout = replica.layout().cloned().unwrap_or_else(|| config.layout.clone());
@@ -113,6 +119,7 @@ impl Leaderless {
             repairs: Repairs::new(config.repairs),
             anti_entropy: AntiEntropy::new(now, replica),
             copying: Copying::default(),
+            filling: Fillings::default(),
             departures: Departures::default(),
             barriers: Barriers::default(),
             forgetting: Forgetting::default(),
@@ -138,10 +145,12 @@ impl Topology for Leaderless {
         self.peers.insert(node, link);
         // Nothing comes over its earlier link any more, and another process of it counts anew.
         self.carried.remove(&node);
+        self.filling.lost(node);
         self.detector.heard(node, context.now.instant);
         context.outbox.event(Event::PeerUp { node });
         self.anti_entropy.peer_up(node, link, context);
         self.tell_layout(node, context);
+        self.ask_for_filling(node, context);
         self.hand_off_to(node, context);
         self.tend_ring(context);
     }
@@ -153,6 +162,7 @@ impl Topology for Leaderless {
         context.outbox.event(Event::PeerDown { node });
         self.detector.link_lost(node);
         self.handoff.lost(node);
+        self.filling.lost(node);
         self.forgetting.lost(node);
         self.anti_entropy.peer_down(node, context);
         self.lose(node, context);
@@ -192,6 +202,7 @@ impl Topology for Leaderless {
                 self.on_tombstones_held(peer, request, objections, context);
                 Ok(())
             }
+            Message::Quorum(Quorum::Filling(filling)) => self.on_filling(peer, &filling, context),
             Message::Session(session) => {
                 self.anti_entropy.message(peer, session, context)?;
                 self.take_synced(context);
@@ -227,6 +238,7 @@ impl Topology for Leaderless {
         for node in nodes {
             // Also a sign of life.
             self.tell_layout(node, context);
+            self.ask_for_filling(node, context);
             self.hand_off_to(node, context);
         }
         self.compare_what_was_missed(context);
@@ -269,7 +281,7 @@ impl Topology for Leaderless {
     }
 
     fn ring_progress(&self) -> Option<Progress> {
-        Some(self.placement.progress())
+        Some(Progress { filling: self.filling.len(), ..self.placement.progress() })
     }
 
     fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {

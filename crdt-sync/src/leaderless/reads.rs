@@ -102,6 +102,9 @@ impl Leaderless {
     /// This node asks itself. What it holds counts as soon as it is durable.
     fn read_here(&mut self, number: u64, item: &ItemKey, context: &mut Context<'_>) {
         let Some(place) = place_of(item, context) else { return };
+        if self.is_being_filled(place.partition, context) {
+            return self.refuse_read(number, self.placement.me(), Refusal::Filling, context);
+        }
         let here = context.replica.whole_state(item).ok();
         let Some(here) = here.and_then(|state| KeyAnswer::read(&place, state).ok()) else { return };
         let lsn = context.replica.rests_on(place.partition, item);

@@ -109,20 +109,29 @@ impl Leaderless {
                 self.anti_entropy.mark(partition, *source, context.now.instant);
             }
         }
+        self.follow_ring_while_filling(context);
     }
 
     /// What comparisons came to their end since this was asked last.
     pub(super) fn take_synced(&mut self, context: &mut Context<'_>) {
-        let mut copied = false;
-        for synced in self.anti_entropy.take_synced().into_iter().filter(|synced| synced.complete) {
+        let synced = self.anti_entropy.take_synced().into_iter().filter(|synced| synced.complete);
+        let mut whole = Vec::new();
+        for synced in synced {
             let _ = context.replica.hints_made_good(synced.peer, synced.partition);
-            if Some(synced.layout) != self.copying.stage {
-                continue;
+            // A copy from one that lacks what it acknowledged is none.
+            if self.filled_from(synced.peer, synced.partition, context) {
+                whole.push(synced);
             }
+        }
+        self.conclude_filling(context);
+        let (mut copied, me) = (false, self.placement.me());
+        for synced in whole.into_iter().filter(|synced| Some(synced.layout) == self.copying.stage) {
             let Some(permit) = self.placement.copy_permit(synced.partition) else { continue };
             let from = self.copying.copied.entry(synced.partition).or_default();
             from.insert(synced.peer);
-            let from: Vec<NodeId> = from.iter().copied().collect();
+            let mut from: Vec<NodeId> = from.iter().copied().collect();
+            // What it holds itself need not be copied.
+            from.extend(context.replica.is_filled(synced.partition).then_some(me));
             copied |= self.placement.report_copied(&permit, &from) == Ok(true);
         }
         if copied {

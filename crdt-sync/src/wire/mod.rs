@@ -23,4 +23,6 @@ pub use message::{
     Farewell, Frontier, Greeting, ItemState, Members, Message, OriginStatus, Rows, Run, Session, SessionStep,
     Standing, StatesPart,
 };
-pub use quorum::{Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Tombstones, Unminted};
+pub use quorum::{
+    Fetch, Filling, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Tombstones, Unminted,
+};

@@ -35,6 +35,9 @@ pub enum Refusal {
     Storage,
     /// What it was sent is larger than it takes.
     TooLarge,
+    /// Its store began with nothing, and is being filled with what it may have acknowledged before: it takes writes,
+    /// and has nothing to say yet to whoever reads.
+    Filling,
 }
 
 /// Why a node did not answer as it was asked to.

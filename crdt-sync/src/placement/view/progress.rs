@@ -28,6 +28,8 @@ pub struct Progress {
     /// Partitions of which W or more primaries were declared dead: writes that were acknowledged by those alone
     /// are lost.
     pub uncovered: usize,
+    /// Partitions that the node which was asked holds and is being filled with: it does not answer reads of them yet.
+    pub filling: usize,
 }
 
 /// A partition that a change moves.
@@ -55,6 +57,7 @@ impl Placement {
             unacknowledged: self.unacknowledged().collect(),
             copying: self.gained.keys().filter(|node| missing(node) > 0).copied().collect(),
             uncovered: self.uncovered(),
+            filling: 0,
         }
     }
 

@@ -102,6 +102,7 @@ impl fmt::Display for Refusal {
             Self::Denied => "it may not do this for us",
             Self::Storage => "its storage failed",
             Self::TooLarge => "it takes nothing so large",
+            Self::Filling => "it is still being filled",
         })
     }
 }
