@@ -232,8 +232,9 @@ impl Topology for Leaderless {
             return false;
         }
         self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
-        Self::expire_hints(context);
+        self.expire_hints(context);
         self.follow_departures(context);
+        self.hand_on_what_cannot_wait(context);
         let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
         for node in nodes {
             // Also a sign of life.
@@ -243,6 +244,7 @@ impl Topology for Leaderless {
         }
         self.compare_what_was_missed(context);
         self.tend_ring(context);
+        self.drop_what_moved_away(context);
         self.answer_barriers(context);
         self.forget_old_deletions(context);
         true

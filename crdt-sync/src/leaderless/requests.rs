@@ -52,6 +52,10 @@ impl Leaderless {
                 self.on_change(id, &change, context);
                 None
             }
+            Request::DeclareDead { nodes } => {
+                self.on_declared_dead(id, &nodes, context);
+                None
+            }
             Request::Retire { node } => {
                 self.on_change(id, &Change::Remove { dead: Vec::from([node]) }, context);
                 None

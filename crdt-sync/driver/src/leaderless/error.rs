@@ -72,6 +72,6 @@ pub(crate) fn refused(reply: QuorumReply) -> NodeError {
         QuorumReply::Lost { by } => QuorumError::Lost { by },
         QuorumReply::NoRing => QuorumError::NoRing,
         QuorumReply::Unreadable(error) => QuorumError::Unreadable(error),
-        _ => return NodeError::Ended,
+        QuorumReply::Written { .. } | QuorumReply::Read { .. } => return NodeError::AnotherAnswer,
     })
 }

@@ -25,6 +25,8 @@ pub struct Progress {
     pub unacknowledged: Vec<NodeId>,
     /// Who still has partitions to copy.
     pub copying: Vec<NodeId>,
+    /// Who was declared dead and stands on the ring still, before or after the change in progress.
+    pub dead: Vec<NodeId>,
     /// Partitions of which W or more primaries were declared dead: writes that were acknowledged by those alone
     /// are lost.
     pub uncovered: usize,
@@ -56,6 +58,7 @@ impl Placement {
             copied: copies - self.gained.keys().map(missing).sum::<usize>(),
             unacknowledged: self.unacknowledged().collect(),
             copying: self.gained.keys().filter(|node| missing(node) > 0).copied().collect(),
+            dead: self.layout.state.participants().filter(|node| self.layout.is_fenced(*node)).collect(),
             uncovered: self.uncovered(),
             filling: 0,
         }
