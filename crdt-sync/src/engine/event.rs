@@ -131,9 +131,9 @@ pub enum Event {
         /// How many.
         hints: usize,
     },
-    /// What was kept for nodes was given up, since it is so old that it might bring back what was deleted and forgotten,
-    /// and no replica could be reached for as long as that; or since this node is on the ring no more. Where no replica
-    /// had the write, it is lost.
+    /// What was kept for nodes was given up, since it is so old that it might bring back what was deleted and
+    /// forgotten, and no replica could be reached for as long as that; or since this node is on the ring no more. Where
+    /// no replica had the write, it is lost.
     HintsLost {
         /// The owner of the first of them.
         owner: NodeId,
@@ -171,8 +171,8 @@ pub enum Event {
         /// Which.
         partition: u16,
     },
-    /// All that the other replicas hold of a partition is here, and this node answers reads of it from now on. Its store
-    /// had begun with nothing.
+    /// All that the other replicas hold of a partition is here, and this node answers reads of it from now on. Its
+    /// store had begun with nothing.
     PartitionFilled {
         /// Which.
         partition: u16,

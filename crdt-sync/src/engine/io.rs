@@ -142,9 +142,9 @@ pub enum Request {
     /// Changes who holds what, for an administrator of a leaderless cluster. Answered when the change has begun.
     ChangeRing(Change),
     /// Declares nodes dead, for an administrator of a leaderless cluster: nobody listens to them any more, and nothing
-    /// waits for them. They stay on the ring until a [change](Self::ChangeRing) takes them out, and there is no way back.
-    /// Possible at any time, also while a change of the ring waits for one that died. Answered when it is durable here;
-    /// the progress of the ring says who has not heard of it yet.
+    /// waits for them. They stay on the ring until a [change](Self::ChangeRing) takes them out, and there is no way
+    /// back. Possible at any time, also while a change of the ring waits for one that died. Answered when it is durable
+    /// here; the progress of the ring says who has not heard of it yet.
     DeclareDead {
         /// Whom.
         nodes: Vec<NodeId>,

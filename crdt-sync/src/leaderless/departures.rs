@@ -3,7 +3,7 @@
 //! | who leaves | what becomes of hints |
 //! |---|---|
 //! | an owner, or it gives up the partition | they go to those that hold the partition now |
-//! | an owner that was declared dead, removed or replaced | they go to any replica, and are dropped by one that is such |
+//! | an owner that was declared dead, removed or replaced | they go to any replica, and one that is such drops them |
 //! | the node that keeps them | it hands them on, and is not gone before the last is where it belongs |
 //!
 //! A node that leaves holds up the last step of the change for that: it does not acknowledge

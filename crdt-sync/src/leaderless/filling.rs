@@ -1,10 +1,10 @@
 //! A store that begins with nothing: filled before it answers reads.
 //!
-//! A node whose disk was lost comes back under its name, at its place in the ring, and holds nothing. To a write it is a
-//! replica as good as any. A read that counts it among R may miss what it acknowledged before: of a write that it and B
-//! have, a read of it and C shows nothing. So a store that was begun anew takes part in writes, refuses reads
-//! ([`Refusal::Filling`](super::coordinate::Refusal::Filling)) so that others are asked, and is no source for those that
-//! copy, until it has been compared with so many others that every acknowledged write was met
+//! A node whose disk was lost comes back under its name, at its place in the ring, and holds nothing. To a write it is
+//! a replica as good as any. A read that counts it among R may miss what it acknowledged before: of a write that it and
+//! B have, a read of it and C shows nothing. So a store that was begun anew takes part in writes, refuses reads
+//! ([`Refusal::Filling`](super::coordinate::Refusal::Filling)) so that others are asked, and is no source for those
+//! that copy, until it has been compared with so many others that every acknowledged write was met
 //! ([`Refill`](crate::placement::Refill) says how many, and why). That is written down, partition by partition.
 //!
 //! Every new store begins like that, for no node can tell its first store from its second:

@@ -16,6 +16,7 @@
 //! | `requests`, `reply` | what clients ask for, and what they are told |
 //! | `operations` | the operations under way, by number |
 //! | `writes`, `reads` | carrying out what an operation asks for |
+//! | `again` | operations that were refused for the ring |
 //! | `serve`, `carried` | answering other coordinators, each request once |
 //! | `found` | what a read compares and unites |
 //! | `handoff` | bringing hints home |
@@ -26,6 +27,7 @@
 //! | `ring` | the ring: telling it, changing it, moving data |
 //! | `anti_entropy` | comparing partitions with their other owners |
 
+mod again;
 mod anti_entropy;
 mod barrier;
 mod carried;
@@ -65,6 +67,7 @@ use crate::replica::{Replica, RunError};
 use crate::scope::Scope;
 use crate::time::Instant;
 use crate::wire::{MergedState, Message, Quorum};
+use again::Again;
 use anti_entropy::AntiEntropy;
 use barrier::Barriers;
 use carried::Carried;
@@ -85,6 +88,7 @@ pub(crate) struct Leaderless {
     detector: Detector,
     peers: BTreeMap<NodeId, LinkId>,
     operations: Operations,
+    again: Again,
     /// What was carried out for each peer since its link came up.
     carried: BTreeMap<NodeId, Carried>,
     handoff: Handoff,
@@ -114,6 +118,7 @@ impl Leaderless {
             detector: Detector::new(config.patience),
             peers: BTreeMap::new(),
             operations: Operations::numbered_from(replica.draw_number()),
+            again: Again::default(),
             carried: BTreeMap::new(),
             handoff: Handoff::default(),
             repairs: Repairs::new(config.repairs),
@@ -225,6 +230,7 @@ impl Topology for Leaderless {
 
     fn timer(&mut self, context: &mut Context<'_>) -> bool {
         self.tick(context);
+        self.begin_again_what_is_due(context);
         self.anti_entropy.timer(context);
         self.take_synced(context);
         self.answer_barriers(context);
@@ -253,7 +259,7 @@ impl Topology for Leaderless {
     fn next_timer(&self) -> Instant {
         let regular = self.next_heartbeat.min(self.anti_entropy.next_timer());
         let waiting = self.operations.next_deadline().into_iter().chain(self.barriers.next_deadline());
-        waiting.fold(regular, Instant::min)
+        waiting.chain(self.again.next_deadline()).fold(regular, Instant::min)
     }
 
     fn evicted(&mut self, _: &mut Context<'_>) {}

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use replication_log::Lsn;
 
-use super::coordinate::{ReadOp, WriteAction, WriteOp, WriteOptions};
+use super::coordinate::{ReadOp, ReadOptions, WriteAction, WriteOp, WriteOptions};
 use super::found::KeyAnswer;
 use crate::engine::{Activity, RequestId};
 use crate::node::NodeId;
@@ -39,6 +39,21 @@ pub(super) struct Writing {
     pub(super) minted: Option<(Written, MergedState, Lsn)>,
     /// What was asked for before there was anything to tell.
     pub(super) held_back: VecDeque<WriteAction<NodeId>>,
+    /// What the client wants.
+    pub(super) asked: Asked,
+    /// Whether it was carried out under an earlier ring: then whoever did is told of it like all others.
+    pub(super) is_told_again: bool,
+}
+
+/// What a client wants of a write.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) write: Write,
+    pub(super) options: WriteOptions,
+    /// What a read found before it.
+    pub(super) seen: Option<MergedState>,
+    /// When its time is up.
+    pub(super) until: Instant,
 }
 
 /// A read under way.
@@ -49,8 +64,10 @@ pub(super) struct Reading {
     pub(super) purpose: Purpose,
     /// The version of the ring, and the generation of it, by which its replicas were chosen.
     pub(super) ring: (u64, u64),
-    /// Whether a repair must not be left out.
-    pub(super) repairs_first: bool,
+    /// What the client wants.
+    pub(super) options: ReadOptions,
+    /// When its time is up.
+    pub(super) until: Instant,
 }
 
 /// What a read is for.

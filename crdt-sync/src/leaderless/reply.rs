@@ -1,6 +1,8 @@
 //! What clients are told. Whoever hosts an engine has to say something for each of these, so that none of the types is
 //! open: one more answer is to be noticed.
 
+use alloc::vec::Vec;
+
 use super::coordinate::{OptionsError, Refusal, Report, Unmet};
 use crate::cell::Cell;
 use crate::node::NodeId;
@@ -48,6 +50,11 @@ pub enum QuorumReply {
     },
     /// This node is on no ring yet. Nothing was begun.
     NoRing,
+    /// This node knows of the ring and is not on it: it never was, it left, or it was declared dead. Nothing was begun.
+    NotOnRing {
+        /// Who is on it, ascending: ask any of these.
+        ask: Vec<NodeId>,
+    },
     /// What was asked for cannot be read: the collection is not declared.
     Unreadable(RunError),
 }

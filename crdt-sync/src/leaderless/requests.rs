@@ -10,7 +10,7 @@ use super::coordinate::{Fallbacks, ReadOptions, Replicas, WriteOptions};
 use super::operations::Purpose;
 use crate::engine::{Context, Reply, Request, RequestId};
 use crate::node::NodeId;
-use crate::placement::Change;
+use crate::placement::{Admission, Change};
 use crate::replica::{ItemKey, WriteError};
 
 impl Leaderless {
@@ -72,12 +72,27 @@ impl Leaderless {
 
     /// Why nothing can be begun now.
     pub(super) fn refusal(&self, context: &Context<'_>) -> Option<Reply> {
+        let (me, version) = (self.placement.me(), self.placement.version());
+        if let Some(reply) = self.refusal_of_all(context) {
+            return Some(reply);
+        }
+        // Everybody would refuse it.
+        let is_on_it = self.placement.admits(me, version) == Admission::Accepted;
+        (!is_on_it).then(|| {
+            let layout = self.placement.layout();
+            let living = layout.members().map(|member| member.node).filter(|node| !layout.is_fenced(*node));
+            Reply::Quorum(QuorumReply::NotOnRing { ask: living.collect() })
+        })
+    }
+
+    /// Why not even a question about this node itself is answered now.
+    pub(super) fn refusal_of_all(&self, context: &Context<'_>) -> Option<Reply> {
         let limit = context.replica.config.limits.max_waiting;
-        if self.operations.len() + self.barriers.len() + context.outbox.waiting() >= limit {
+        let waiting = self.operations.len() + self.again.len() + self.barriers.len();
+        if waiting + context.outbox.waiting() >= limit {
             return Some(Reply::Overloaded);
         }
-        let known = self.placement.version() > 0;
-        (!known).then_some(Reply::Quorum(QuorumReply::NoRing))
+        (self.placement.version() == 0).then_some(Reply::Quorum(QuorumReply::NoRing))
     }
 
     /// A write without a word about quorums: at the default level, one at a time.

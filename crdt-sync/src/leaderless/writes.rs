@@ -6,8 +6,9 @@ use replication_log::Lsn;
 
 use super::Leaderless;
 use super::QuorumReply;
+use super::again::{self, Begun};
 use super::coordinate::{Refusal, WriteAction, WriteOp, WriteOptions};
-use super::operations::{Own, Writing};
+use super::operations::{Asked, Own, Writing};
 use super::serve::Untaken;
 use crate::engine::{Context, Event, Reply, RequestId};
 use crate::node::NodeId;
@@ -29,14 +30,17 @@ impl Leaderless {
         let Some(minter) = self.first_live(partition, options.fallbacks, context) else {
             return refuse_write(client, WriteOp::new(replicas, options, context.now.instant), context);
         };
+        let until = context.now.instant + options.timeout;
+        let asked = Asked { write: write.clone(), options, seen: seen.clone(), until };
         let op = match WriteOp::new(replicas.coordinated_by(minter), options, context.now.instant) {
             Ok(op) if op.outcome() != quorum::Outcome::Impossible => op,
             refused => return refuse_write(client, refused, context),
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
+        let (minted, held_back, is_told_again) = (None, VecDeque::new(), false);
         let mut writing =
-            Writing { op, client: Some(client), ring, minter, minted: None, held_back: VecDeque::new() };
+            Writing { op, client: Some(client), ring, minter, minted, held_back, asked, is_told_again };
         let mut in_place_of = None;
         while let Some(action) = writing.op.poll() {
             if let WriteAction::Ask { node, in_place_of: owner } = action
@@ -86,6 +90,14 @@ impl Leaderless {
             }
             Err(unminted) => {
                 let Some(writing) = self.operations.writes.remove(&number) else { return };
+                if let Unminted::Refused(why) = unminted
+                    && again::is_for_the_ring(why)
+                    && context.now.instant < writing.asked.until
+                    && let Some(client) = writing.client
+                {
+                    let begun = Begun::Write { client, asked: writing.asked };
+                    return self.begin_again(writing.ring.0, begun, context);
+                }
                 let reply = match unminted {
                     Unminted::Impossible(error) => Reply::Refused(error),
                     Unminted::Refused(why) => Reply::Quorum(QuorumReply::Refused { by: writing.minter, why }),
@@ -109,6 +121,15 @@ impl Leaderless {
                 WriteAction::Reply(reached) => {
                     let Some(writing) = self.operations.writes.get_mut(&number) else { return };
                     let Some(client) = writing.client.take() else { continue };
+                    if let (Err(unmet), Some(minted)) = (&reached, &writing.minted)
+                        && again::met_another_ring(unmet)
+                        && context.now.instant < writing.asked.until
+                    {
+                        let (version, minter, minted) = (writing.ring.0, writing.minter, minted.clone());
+                        let begun = Begun::Told { client, asked: writing.asked.clone(), minter, minted };
+                        self.operations.writes.remove(&number);
+                        return self.begin_again(version, begun, context);
+                    }
                     let reply = match (reached, &writing.minted) {
                         (Ok(report), Some((written, ..))) => {
                             QuorumReply::Written { written: written.clone(), report }
@@ -154,7 +175,7 @@ impl Leaderless {
         let Some(writing) = self.operations.writes.get(&number) else { return };
         let Some((_, told, lsn)) = &writing.minted else { return };
         // Who carried it out has it, and was told whose place it takes.
-        if node == writing.minter {
+        if node == writing.minter && !writing.is_told_again {
             return;
         }
         let (told, lsn, ring) = (told.clone(), *lsn, writing.ring.0);

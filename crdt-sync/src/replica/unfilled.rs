@@ -39,7 +39,7 @@ impl Replica {
     }
 
     /// Whether the spans are well formed.
-    pub(super) fn replay_unfilled(&mut self, spans: &Spans) -> bool {
+    pub(super) fn replay_unfilled(&mut self, spans: &[(u16, u16)]) -> bool {
         let read = read_spans(spans, self.config.partitions);
         let is_sound = read.is_some();
         self.unfilled = read.unwrap_or_default();
@@ -68,7 +68,7 @@ pub(crate) fn spans_of(numbers: &BTreeSet<u16>) -> Spans {
 }
 
 /// The numbers in the spans; none if they are not as they should be, or name what does not exist.
-pub(crate) fn read_spans(spans: &Spans, partitions: u16) -> Option<BTreeSet<u16>> {
+pub(crate) fn read_spans(spans: &[(u16, u16)], partitions: u16) -> Option<BTreeSet<u16>> {
     let ascend = spans.iter().all(|(first, last)| first <= last);
     let apart = spans.windows(2).all(|pair| pair[0].1 < pair[1].0 && pair[0].1 + 1 < pair[1].0);
     let exist = spans.last().is_none_or(|(_, last)| *last < partitions);
@@ -98,6 +98,6 @@ mod tests {
         {
             assert_eq!(read_spans(&spans, 8), None, "{spans:?}");
         }
-        assert_eq!(read_spans(&vec![(0, u16::MAX - 1)], u16::MAX).map(|all| all.len()), Some(65_535));
+        assert_eq!(read_spans(&[(0, u16::MAX - 1)], u16::MAX).map(|all| all.len()), Some(65_535));
     }
 }

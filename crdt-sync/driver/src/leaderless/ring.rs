@@ -89,14 +89,14 @@ impl Ring {
     }
 
     /// Declares nodes dead: nobody listens to them any more, and nothing waits for them. They keep their places on the
-    /// ring until they are [removed](Self::remove) or [replaced](Self::replace), and never come back. While a change is in
-    /// progress that waits for one of them, this is the way on. Returns the version of the ring, when it is durable here;
-    /// [`progress`](Self::progress) says who has not heard of it.
+    /// ring until they are [removed](Self::remove) or [replaced](Self::replace), and never come back. While a change is
+    /// in progress that waits for one of them, this is the way on. Returns the version of the ring, when it is durable
+    /// here; [`progress`](Self::progress) says who has not heard of it.
     ///
     /// # Errors
     ///
-    /// [`NodeError::NotChanged`] with the cause: a node is on no ring, is this one, or was declared dead before; or this
-    /// one is no member. Nothing was declared then.
+    /// [`NodeError::NotChanged`] with the cause: a node is on no ring, is this one, or was declared dead before; or
+    /// this one is no member. Nothing was declared then.
     pub async fn declare_dead(&self, nodes: impl IntoIterator<Item = NodeId>) -> Result<u64, NodeError> {
         let nodes = nodes.into_iter().collect();
         match self.node.ask(Request::DeclareDead { nodes }).await? {
@@ -105,8 +105,8 @@ impl Ring {
         }
     }
 
-    /// Waits until other nodes have what this node keeps for them now: before it is taken down for long, say. What comes
-    /// later is not waited for.
+    /// Waits until other nodes have what this node keeps for them now: before it is taken down for long, say. What
+    /// comes later is not waited for.
     ///
     /// # Errors
     ///

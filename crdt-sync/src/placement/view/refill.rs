@@ -23,8 +23,8 @@ pub struct Refill {
     /// Where there are fewer sources, all of them hold all that is left.
     pub needed: usize,
     /// How many primaries of the partition that were founded together hold nothing before that is taken for the
-    /// beginning of the cluster: W, and at least 2 where there are as many. If it were the loss of so many, acknowledged
-    /// writes were lost with them.
+    /// beginning of the cluster: W, and at least 2 where there are as many. If it were the loss of so many,
+    /// acknowledged writes were lost with them.
     pub founders: usize,
 }
 
