@@ -4,9 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 
 use conflict_store::ResolveError;
-use crdt_sync::leaderless::RingReply;
+use crdt_sync::leaderless::{HintsReply, RingReply};
 use crdt_sync::placement::ChangeError;
-use crdt_sync::{Missing, NodeId, RecoverError, Reply, RestoreError, RetireError, TokenError, WriteError};
+use crdt_sync::time::WallTime;
+use crdt_sync::{
+    Missing, NodeId, RecoverError, Reply, RestoreError, RetireError, ShowError, TokenError, WriteError,
+};
 use replication_log::Lsn;
 use replication_log::snapshot::{SnapshotError, UnusableSnapshot};
 use thiserror::Error;
@@ -138,6 +141,22 @@ pub enum NodeError {
     /// waiting until all agree, and elsewhere there are no quorums and no ring. Nothing was done.
     #[error("clusters of another topology do that; nothing was done")]
     OtherTopology,
+    /// Something of what this node keeps for others is not where it belongs yet.
+    #[error("{count} keys that other nodes missed, {bytes} bytes, are still kept for them here")]
+    HintsWaiting {
+        /// How many keys, counted once per node.
+        count: usize,
+        /// How many bytes they take up at most.
+        bytes: usize,
+        /// When the oldest write in them was kept.
+        oldest: WallTime,
+    },
+    /// The document was not shown.
+    #[error(transparent)]
+    NotShown(#[from] ShowError),
+    /// The engine answered something else than was asked for. It may have been done; please report it.
+    #[error("the answer is one to another question")]
+    AnotherAnswer,
     /// The member was not retired.
     #[error(transparent)]
     NotRetired(#[from] RetireError),
@@ -166,6 +185,18 @@ pub(crate) fn refusal(reply: Reply) -> NodeError {
         Reply::OtherTopology => NodeError::OtherTopology,
         Reply::Quorum(reply) => refused(reply),
         Reply::Ring(RingReply::Refused(error)) => error.into(),
-        _ => NodeError::Ended,
+        Reply::Hints(HintsReply::StillWaiting { count, bytes, oldest }) => {
+            NodeError::HintsWaiting { count, bytes, oldest }
+        }
+        Reply::NotShown(error) => error.into(),
+        Reply::Ended => NodeError::Ended,
+        Reply::Written(_)
+        | Reply::Value(_)
+        | Reply::Shown(_)
+        | Reply::Cells(_)
+        | Reply::MemberRetired
+        | Reply::InSession { .. }
+        | Reply::Ring(RingReply::Begun { .. } | RingReply::DeclaredDead { .. })
+        | Reply::Hints(HintsReply::Delivered) => NodeError::AnotherAnswer,
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn answer(id: RequestId, request: Request, waits: &mut Waits, context
         Request::QuorumWrite { .. }
         | Request::QuorumRead { .. }
         | Request::AwaitHints { .. }
+        | Request::DeclareDead { .. }
         | Request::ChangeRing(_) => {
             context.outbox.reply(id, Reply::OtherTopology, Lsn::ZERO);
         }

@@ -115,21 +115,32 @@ pub enum Event {
         /// The partition.
         partition: u16,
     },
-    /// A node has what was kept for it, or another one keeps it from now on, and it is deleted here.
+    /// A node has what was kept for it, or another replica has it in its stead, or another node keeps it from now on;
+    /// it is deleted here.
     HintsDelivered {
         /// Whose hints.
         owner: NodeId,
         /// How many.
         hints: usize,
     },
-    /// What was kept for nodes got too old and was dropped: it is found when trees are compared.
+    /// What was kept for nodes got too old and was dropped: this node holds it as well, so that it is found when trees
+    /// are compared.
     HintsExpired {
         /// The owner of the first of them.
         owner: NodeId,
         /// How many.
         hints: usize,
     },
-    /// Hints for a node that is gone for good were dropped: the others hold what it missed.
+    /// What was kept for nodes was given up, since it is so old that it might bring back what was deleted and
+    /// forgotten, and no replica could be reached for as long as that; or since this node is on the ring no more. Where
+    /// no replica had the write, it is lost.
+    HintsLost {
+        /// The owner of the first of them.
+        owner: NodeId,
+        /// How many.
+        hints: usize,
+    },
+    /// Hints for a node that is gone for good were dropped: this node itself holds what it missed.
     HintsDiscarded {
         /// Whose hints.
         owner: NodeId,
@@ -159,6 +170,16 @@ pub enum Event {
     PartitionDropped {
         /// Which.
         partition: u16,
+    },
+    /// All that the other replicas hold of a partition is here, and this node answers reads of it from now on. Its
+    /// store had begun with nothing.
+    PartitionFilled {
+        /// Which.
+        partition: u16,
+        /// Whether it was filled from so many that every acknowledged write was met. Otherwise as many replicas had
+        /// lost what they held, or were declared dead, as a write may have been acknowledged by: what those alone held
+        /// is lost.
+        covered: bool,
     },
     /// A write to a register or a last-writer-wins document arrived that lost against one of this node's own, which was
     /// written in ignorance of it. Told by that node alone, of entries only (a state does not say when it was

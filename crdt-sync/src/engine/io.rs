@@ -141,6 +141,14 @@ pub enum Request {
     },
     /// Changes who holds what, for an administrator of a leaderless cluster. Answered when the change has begun.
     ChangeRing(Change),
+    /// Declares nodes dead, for an administrator of a leaderless cluster: nobody listens to them any more, and nothing
+    /// waits for them. They stay on the ring until a [change](Self::ChangeRing) takes them out, and there is no way
+    /// back. Possible at any time, also while a change of the ring waits for one that died. Answered when it is durable
+    /// here; the progress of the ring says who has not heard of it yet.
+    DeclareDead {
+        /// Whom.
+        nodes: Vec<NodeId>,
+    },
     /// Another request, within a [session](crate::SessionToken) of the client. A read or a scan is answered once this
     /// node has applied what the session depends on, in the partition of the key or in all; a write at once.
     InSession {
@@ -151,9 +159,8 @@ pub enum Request {
     },
 }
 
-/// The answer to a request.
+/// The answer to a request. Whoever hosts an engine has to say something for each, so that the type is not open.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Reply {
     /// The writes are durable.
     Written(Written),

@@ -36,7 +36,7 @@ impl Barriers {
 impl Leaderless {
     /// A client waits until the hints of now are gone.
     pub(super) fn await_hints(&mut self, client: RequestId, deadline: Instant, context: &mut Context<'_>) {
-        if let Some(reply) = self.refusal(context) {
+        if let Some(reply) = self.refusal_of_all(context) {
             return context.outbox.reply(client, reply, Lsn::ZERO);
         }
         if self.barriers.len() >= MAX_BARRIERS {

@@ -3,7 +3,7 @@
 //! | who leaves | what becomes of hints |
 //! |---|---|
 //! | an owner, or it gives up the partition | they go to those that hold the partition now |
-//! | an owner that was declared dead, removed or replaced | they are dropped: its successors copy from the others |
+//! | an owner that was declared dead, removed or replaced | they go to any replica, and one that is such drops them |
 //! | the node that keeps them | it hands them on, and is not gone before the last is where it belongs |
 //!
 //! A node that leaves holds up the last step of the change for that: it does not acknowledge
@@ -89,7 +89,8 @@ impl Leaderless {
         }
     }
 
-    /// Nobody will ever ask for what was kept for a node that was declared dead.
+    /// Nobody will ever ask for what was kept for a node that was declared dead. Where this node holds the partition
+    /// itself, its copy is enough; otherwise the hint is kept until another replica has what is in it.
     pub(super) fn discard_hints_of_the_dead(&mut self, context: &mut Context<'_>) {
         let layout = self.placement.layout();
         if layout.fenced().len() == 0 {
@@ -98,11 +99,17 @@ impl Leaderless {
         let owners = context.replica.hint_owners();
         let owners = owners.chain(context.replica.missed_hints().map(|(owner, _)| owner));
         let dead: BTreeSet<NodeId> = owners.filter(|owner| layout.is_fenced(*owner)).collect();
+        let (me, limit) = (self.placement.me(), BATCH.min(context.replica.config.limits.max_writes));
         for owner in dead {
-            let hints = context.replica.discard_hints(owner).map_or(0, |pending| pending.count);
-            context
-                .outbox
-                .event_after(Event::HintsDiscarded { owner, hints }, context.replica.journal.last());
+            let is_needed = |partition| !self.placement.holds(me, partition);
+            let hints = context.replica.discard_hints_of(owner, limit, is_needed);
+            if context.replica.pending_hints(owner).is_none() {
+                let _ = context.replica.discard_hints(owner);
+            }
+            if hints > 0 {
+                let event = Event::HintsDiscarded { owner, hints };
+                context.outbox.event_after(event, context.replica.journal.last());
+            }
         }
     }
 }

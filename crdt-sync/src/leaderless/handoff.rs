@@ -1,4 +1,12 @@
 //! Hints: brought home when their owner is back, and deleted when it has them.
+//!
+//! A hint that gets too old, or whose owner was declared dead, is not needed where the node that keeps it holds the
+//! partition itself: comparisons bring to the others what is in it. Where it does not, the hint and the copy beside it
+//! may be all that there is of a write that only fallbacks took. So it goes to any replica of now that can be reached,
+//! which takes it in as it would a write, and the others get it from there. While there is none it is kept, with two
+//! exceptions, which are said ([`Event::HintsLost`]): where deletions are forgotten, a document that is too old might
+//! bring back what was deleted, and is given up half-way between the lifetime of hints and the time at which deletions
+//! are forgotten; and a node that is on no ring any more, to which nobody listens, gives up what is too old.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -7,10 +15,12 @@ use replication_log::Lsn;
 
 use super::Leaderless;
 use super::coordinate::Refusal;
+use crate::collection::Kind;
 use crate::engine::{Activity, Context, Event};
 use crate::node::NodeId;
+use crate::placement::Admission;
 use crate::replica::ItemKey;
-use crate::time::Instant;
+use crate::time::{Instant, WallTime};
 use crate::wire::{Mutate, Quorum};
 
 /// What is on its way home.
@@ -65,17 +75,27 @@ impl Leaderless {
             self.conclude_batch(owner, context);
         }
         let ring = self.placement.version();
-        if ring == 0 || !(self.peers.contains_key(&owner) || self.is_leaving()) {
+        if ring == 0 {
             return;
         }
         // Also of what was kept before a restart; and here none is let through that has to wait for its turn to go.
-        Self::expire_hints(context);
-        let (wall, lifetime) = (context.now.wall, context.replica.config.timing.hint_lifetime);
-        let mut due = context.replica.hints_for(owner, self.config.handoff_batch);
-        due.retain(|hint| hint.oldest.saturating_add(lifetime) > wall);
+        self.expire_hints(context);
+        let is_old = is_too_old(context);
+        let seeks_another = self.placement.layout().is_fenced(owner)
+            || context.replica.pending_hints(owner).is_some_and(|pending| is_old(pending.oldest));
+        if !(self.peers.contains_key(&owner) || self.is_leaving() || seeks_another) {
+            return;
+        }
+        let due = context.replica.hints_for(owner, self.config.handoff_batch);
         let mut waiting = BTreeMap::new();
         for hint in due {
-            let Some((to, in_place_of)) = self.addressee(owner, hint.delta.partition, now) else { continue };
+            let partition = hint.delta.partition;
+            let to = if is_old(hint.oldest) || self.placement.layout().is_fenced(owner) {
+                self.any_replica(partition, now).map(|node| (node, None))
+            } else {
+                self.addressee(owner, partition, now)
+            };
+            let Some((to, in_place_of)) = to else { continue };
             let request = self.operations.number();
             let item = ItemKey { collection: hint.delta.collection, key: hint.delta.key.clone() };
             let mutate = Mutate { request, ring, in_place_of, told: hint.delta, removal: None };
@@ -88,6 +108,24 @@ impl Leaderless {
         if !waiting.is_empty() {
             self.handoff.batches.insert(owner, Batch { sent: now, waiting, delivered: Vec::new() });
         }
+    }
+
+    /// Hands on what is kept for nodes that cannot be reached, where that must not wait for them.
+    pub(super) fn hand_on_what_cannot_wait(&mut self, context: &mut Context<'_>) {
+        let away = context.replica.hint_owners().filter(|owner| !self.peers.contains_key(owner));
+        for owner in away.collect::<Vec<NodeId>>() {
+            self.hand_off_to(owner, context);
+        }
+    }
+
+    /// A replica of a partition that this node does not hold.
+    fn any_replica(&self, partition: u16, now: Instant) -> Option<NodeId> {
+        let me = self.placement.me();
+        if self.placement.holds(me, partition) {
+            return None;
+        }
+        let mut living = self.placement.read_set(partition);
+        living.find(|node| !self.placement.layout().is_fenced(*node) && self.is_live(*node, now))
     }
 
     /// Who gets a hint, and in whose place.
@@ -134,14 +172,35 @@ impl Leaderless {
         }
     }
 
-    /// Drops hints that have become too old: a deletion may have been forgotten since. Comparing trees brings what they
-    /// would have brought.
-    pub(super) fn expire_hints(context: &mut Context<'_>) {
-        let lifetime = context.replica.config.timing.hint_lifetime;
-        let expired = context.replica.expire_hints(context.now.wall, lifetime);
+    /// Drops hints that have become too old, where comparing trees brings what they would have brought; and those that
+    /// might bring back what was deleted.
+    pub(super) fn expire_hints(&self, context: &mut Context<'_>) {
+        let (wall, timing, me) = (context.now.wall, context.replica.config.timing, self.placement.me());
+        let holds = |partition: u16| self.placement.holds(me, partition);
+        let expired =
+            context.replica.expire_hints(wall, timing.hint_lifetime, |partition, _| holds(partition));
         if let Some(first) = expired.first() {
             let owner = first.owner;
             context.outbox.event(Event::HintsExpired { owner, hints: expired.len() });
         }
+        let is_listened_to = self.placement.admits(me, self.placement.version()) == Admission::Accepted;
+        let collects = context.replica.config.collects_deletions;
+        let last_call = if is_listened_to {
+            (timing.hint_lifetime + timing.tombstone_horizon) / 2
+        } else {
+            timing.hint_lifetime
+        };
+        let may_go = |_, kind| !is_listened_to || (collects && kind == Kind::Document);
+        let lost = context.replica.expire_hints(wall, last_call, may_go);
+        if let Some(first) = lost.first() {
+            let (owner, after) = (first.owner, context.replica.journal.last());
+            context.outbox.event_after(Event::HintsLost { owner, hints: lost.len() }, after);
+        }
     }
+}
+
+/// Whether what was kept then should have been brought home by now.
+fn is_too_old(context: &Context<'_>) -> impl Fn(WallTime) -> bool + use<> {
+    let (wall, lifetime) = (context.now.wall, context.replica.config.timing.hint_lifetime);
+    move |oldest| oldest.saturating_add(lifetime) <= wall
 }

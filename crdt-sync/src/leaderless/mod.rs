@@ -16,21 +16,25 @@
 //! | `requests`, `reply` | what clients ask for, and what they are told |
 //! | `operations` | the operations under way, by number |
 //! | `writes`, `reads` | carrying out what an operation asks for |
+//! | `again` | operations that were refused for the ring |
 //! | `serve`, `carried` | answering other coordinators, each request once |
 //! | `found` | what a read compares and unites |
 //! | `handoff` | bringing hints home |
 //! | `barrier` | waiting until hints are home |
 //! | `departures` | hints when nodes leave |
 //! | `forgetting` | deleted documents, forgotten when all replicas hold the deletion |
+//! | `filling` | a store that begins with nothing is filled before it answers reads |
 //! | `ring` | the ring: telling it, changing it, moving data |
 //! | `anti_entropy` | comparing partitions with their other owners |
 
+mod again;
 mod anti_entropy;
 mod barrier;
 mod carried;
 mod config;
 pub mod coordinate;
 mod departures;
+mod filling;
 mod forgetting;
 mod found;
 mod handoff;
@@ -63,11 +67,13 @@ use crate::replica::{Replica, RunError};
 use crate::scope::Scope;
 use crate::time::Instant;
 use crate::wire::{MergedState, Message, Quorum};
+use again::Again;
 use anti_entropy::AntiEntropy;
 use barrier::Barriers;
 use carried::Carried;
 use coordinate::Repairs;
 use departures::Departures;
+use filling::Fillings;
 use forgetting::Forgetting;
 use handoff::Handoff;
 use operations::Operations;
@@ -82,12 +88,14 @@ pub(crate) struct Leaderless {
     detector: Detector,
     peers: BTreeMap<NodeId, LinkId>,
     operations: Operations,
+    again: Again,
     /// What was carried out for each peer since its link came up.
     carried: BTreeMap<NodeId, Carried>,
     handoff: Handoff,
     repairs: Repairs<NodeId>,
     anti_entropy: AntiEntropy,
     copying: Copying,
+    filling: Fillings,
     departures: Departures,
     barriers: Barriers,
     forgetting: Forgetting,
@@ -99,7 +107,9 @@ impl Leaderless {
     pub(crate) fn new(now: Instant, config: &LeaderlessConfig, replica: &mut Replica) -> Self {
         // Nobody keeps the histories of others, so that nobody can tell later which of two writes under one dot came
         // first. A node that was copied, or restored from a backup, must not go on where it stood; and it cannot know.
-        if !replica.is_newly_founded() {
+        if replica.is_newly_founded() {
+            replica.begin_unfilled();
+        } else {
             replica.renew_identity();
         }
         replica.forget_what_died();
@@ -109,11 +119,13 @@ impl Leaderless {
             detector: Detector::new(config.patience),
             peers: BTreeMap::new(),
             operations: Operations::numbered_from(replica.draw_number()),
+            again: Again::default(),
             carried: BTreeMap::new(),
             handoff: Handoff::default(),
             repairs: Repairs::new(config.repairs),
             anti_entropy: AntiEntropy::new(now, replica),
             copying: Copying::default(),
+            filling: Fillings::default(),
             departures: Departures::default(),
             barriers: Barriers::default(),
             forgetting: Forgetting::default(),
@@ -139,10 +151,12 @@ impl Topology for Leaderless {
         self.peers.insert(node, link);
         // Nothing comes over its earlier link any more, and another process of it counts anew.
         self.carried.remove(&node);
+        self.filling.lost(node);
         self.detector.heard(node, context.now.instant);
         context.outbox.event(Event::PeerUp { node });
         self.anti_entropy.peer_up(node, link, context);
         self.tell_layout(node, context);
+        self.ask_for_filling(node, context);
         self.hand_off_to(node, context);
         self.tend_ring(context);
     }
@@ -154,6 +168,7 @@ impl Topology for Leaderless {
         context.outbox.event(Event::PeerDown { node });
         self.detector.link_lost(node);
         self.handoff.lost(node);
+        self.filling.lost(node);
         self.forgetting.lost(node);
         self.anti_entropy.peer_down(node, context);
         self.lose(node, context);
@@ -193,6 +208,7 @@ impl Topology for Leaderless {
                 self.on_tombstones_held(peer, request, objections, context);
                 Ok(())
             }
+            Message::Quorum(Quorum::Filling(filling)) => self.on_filling(peer, &filling, context),
             Message::Session(session) => {
                 self.anti_entropy.message(peer, session, context)?;
                 self.take_synced(context);
@@ -215,6 +231,7 @@ impl Topology for Leaderless {
 
     fn timer(&mut self, context: &mut Context<'_>) -> bool {
         self.tick(context);
+        self.begin_again_what_is_due(context);
         self.anti_entropy.timer(context);
         self.take_synced(context);
         self.answer_barriers(context);
@@ -222,16 +239,19 @@ impl Topology for Leaderless {
             return false;
         }
         self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
-        Self::expire_hints(context);
+        self.expire_hints(context);
         self.follow_departures(context);
+        self.hand_on_what_cannot_wait(context);
         let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
         for node in nodes {
             // Also a sign of life.
             self.tell_layout(node, context);
+            self.ask_for_filling(node, context);
             self.hand_off_to(node, context);
         }
         self.compare_what_was_missed(context);
         self.tend_ring(context);
+        self.drop_what_moved_away(context);
         self.answer_barriers(context);
         self.forget_old_deletions(context);
         true
@@ -240,7 +260,7 @@ impl Topology for Leaderless {
     fn next_timer(&self) -> Instant {
         let regular = self.next_heartbeat.min(self.anti_entropy.next_timer());
         let waiting = self.operations.next_deadline().into_iter().chain(self.barriers.next_deadline());
-        waiting.fold(regular, Instant::min)
+        waiting.chain(self.again.next_deadline()).fold(regular, Instant::min)
     }
 
     fn evicted(&mut self, _: &mut Context<'_>) {}
@@ -270,7 +290,7 @@ impl Topology for Leaderless {
     }
 
     fn ring_progress(&self) -> Option<Progress> {
-        Some(self.placement.progress())
+        Some(Progress { filling: self.filling.len(), ..self.placement.progress() })
     }
 
     fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {

@@ -3,9 +3,10 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use crdt_core::CausalContext;
 use replication_log::Lsn;
 
-use super::coordinate::{ReadOp, WriteAction, WriteOp, WriteOptions};
+use super::coordinate::{ReadOp, ReadOptions, WriteAction, WriteOp, WriteOptions};
 use super::found::KeyAnswer;
 use crate::engine::{Activity, RequestId};
 use crate::node::NodeId;
@@ -39,10 +40,34 @@ pub(super) struct Writing {
     pub(super) minted: Option<Done>,
     /// What was asked for before there was anything to tell.
     pub(super) held_back: VecDeque<WriteAction<NodeId>>,
+    /// What the client wants.
+    pub(super) asked: Asked,
+    /// Whether it was carried out under an earlier ring: then whoever did is told of it like all others.
+    pub(super) is_told_again: bool,
+}
+
+/// What a client wants of a write.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) write: Write,
+    pub(super) options: WriteOptions,
+    /// What a read found before it.
+    pub(super) seen: Seen,
+    /// When its time is up.
+    pub(super) until: Instant,
+}
+
+/// What a read found before a write.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// What the node that carries out the write may lack of it.
+    pub(super) state: Option<MergedState>,
+    /// Dots that it must have seen.
+    pub(super) before: CausalContext,
 }
 
 /// A write that was carried out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Done {
     pub(super) written: Written,
     /// What the others are told.
@@ -61,8 +86,10 @@ pub(super) struct Reading {
     pub(super) purpose: Purpose,
     /// The version of the ring, and the generation of it, by which its replicas were chosen.
     pub(super) ring: (u64, u64),
-    /// Whether a repair must not be left out.
-    pub(super) repairs_first: bool,
+    /// What the client wants.
+    pub(super) options: ReadOptions,
+    /// When its time is up.
+    pub(super) until: Instant,
 }
 
 /// What a read is for.

@@ -4,9 +4,10 @@ use replication_log::Lsn;
 
 use super::Leaderless;
 use super::QuorumReply;
+use super::again::{self, Begun};
 use super::coordinate::{Answer, Digest, Permit, ReadAction, ReadOp, ReadOptions, Refusal, Repair, Wanted};
 use super::found::{KeyAnswer, Place};
-use super::operations::{Own, Purpose, Reading};
+use super::operations::{Own, Purpose, Reading, Seen};
 use crate::engine::{Context, PeerError, Reply};
 use crate::node::NodeId;
 use crate::replica::{ItemKey, RunError};
@@ -35,8 +36,8 @@ impl Leaderless {
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
-        let repairs_first = options.repair == Repair::Before;
-        self.operations.reads.insert(number, Reading { op, item, purpose, ring, repairs_first });
+        let until = context.now.instant + options.timeout;
+        self.operations.reads.insert(number, Reading { op, item, purpose, ring, options, until });
         self.drive_read(number, context);
     }
 
@@ -56,9 +57,17 @@ impl Leaderless {
                             context.outbox.reply(client, Reply::Quorum(reply), Lsn::ZERO);
                         }
                         (Ok(read), Purpose::Write { client, write, options }) => {
-                            let seen = self.missing_where_it_is_written(&read.data, context);
-                            let before = read.data.died().before;
-                            self.begin_write(client, write, options, (seen, before), context);
+                            let state = self.missing_where_it_is_written(&read.data, context);
+                            let seen = Seen { state, before: read.data.died().before };
+                            self.begin_write(client, write, options, seen, context);
+                        }
+                        (Err(unmet), purpose)
+                            if again::met_another_ring(&unmet) && context.now.instant < reading.until =>
+                        {
+                            let (version, options, until) = (reading.ring.0, reading.options, reading.until);
+                            let begun = Begun::Read { item: reading.item.clone(), options, until, purpose };
+                            self.operations.reads.remove(&number);
+                            self.begin_again(version, begun, context);
                         }
                         (Err(unmet), purpose) => answer(&purpose, QuorumReply::Unmet(unmet), context),
                         (Ok(_), Purpose::Repairs) => {}
@@ -109,6 +118,9 @@ impl Leaderless {
     /// This node asks itself. What it holds counts as soon as it is durable.
     fn read_here(&mut self, number: u64, item: &ItemKey, died: bool, context: &mut Context<'_>) {
         let Some(place) = place_of(item, context) else { return };
+        if self.is_being_filled(place.partition, context) {
+            return self.refuse_read(number, self.placement.me(), Refusal::Filling, context);
+        }
         let here = whole(item, died, context).ok();
         let Some(here) = here.and_then(|state| KeyAnswer::read(&place, state).ok()) else { return };
         let lsn = context.replica.rests_on(place.partition, item);
@@ -125,7 +137,8 @@ impl Leaderless {
         let told = super::mistakes::stale(told, delta.place(), context);
         let key = crdt_core::digest_of(&told.key);
         let version = crdt_core::digest_of(&told.state);
-        if !reading.repairs_first && self.repairs.permit(key, version, node, now) != Permit::Granted {
+        let is_awaited = reading.options.repair == Repair::Before;
+        if !is_awaited && self.repairs.permit(key, version, node, now) != Permit::Granted {
             if let Some(reading) = self.operations.reads.get_mut(&number) {
                 reading.op.refused(node, Refusal::Overloaded, now);
             }

@@ -1,4 +1,7 @@
-//! What clients are told.
+//! What clients are told. Whoever hosts an engine has to say something for each of these, so that none of the types is
+//! open: one more answer is to be noticed.
+
+use alloc::vec::Vec;
 
 use super::coordinate::{OptionsError, Refusal, Report, Unmet};
 use crate::cell::Cell;
@@ -9,7 +12,6 @@ use crate::time::WallTime;
 
 /// The answer to a read or a write that several nodes took part in.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum QuorumReply {
     /// The write reached its level.
     Written {
@@ -48,13 +50,17 @@ pub enum QuorumReply {
     },
     /// This node is on no ring yet. Nothing was begun.
     NoRing,
+    /// This node knows of the ring and is not on it: it never was, it left, or it was declared dead. Nothing was begun.
+    NotOnRing {
+        /// Who is on it, ascending: ask any of these.
+        ask: Vec<NodeId>,
+    },
     /// What was asked for cannot be read: the collection is not declared.
     Unreadable(RunError),
 }
 
 /// The answer to [`Request::AwaitHints`](crate::Request::AwaitHints).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum HintsReply {
     /// Of what this node kept for others when it was asked nothing is left: the owners confirmed it; or it was handed
     /// on to those that own the partition now, or dropped, as events said.
@@ -70,13 +76,17 @@ pub enum HintsReply {
     },
 }
 
-/// The answer to a change of the ring.
+/// The answer to a change of the ring, or to a declaration that nodes are dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum RingReply {
     /// The change has begun, and that is durable here. It goes on by itself; data moves meanwhile.
     Begun {
         /// The version of its first phase.
+        version: u64,
+    },
+    /// The nodes are declared dead, and that is durable here.
+    DeclaredDead {
+        /// The version of the ring, which stays as it is.
         version: u64,
     },
     /// Nothing was changed.

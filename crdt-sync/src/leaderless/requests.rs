@@ -7,10 +7,10 @@ use replication_log::Lsn;
 use super::Leaderless;
 use super::QuorumReply;
 use super::coordinate::{Fallbacks, ReadOptions, Replicas, WriteOptions};
-use super::operations::Purpose;
+use super::operations::{Purpose, Seen};
 use crate::engine::{Context, Reply, Request, RequestId};
 use crate::node::NodeId;
-use crate::placement::Change;
+use crate::placement::{Admission, Change};
 use crate::replica::{ItemKey, WriteError};
 
 impl Leaderless {
@@ -29,7 +29,7 @@ impl Leaderless {
                     let item = ItemKey { collection: write.collection, key: write.key.clone() };
                     self.begin_read(item, read, Purpose::Write { client: id, write, options }, context);
                 } else {
-                    self.begin_write(id, write, options, Default::default(), context);
+                    self.begin_write(id, write, options, Seen::default(), context);
                 }
                 None
             }
@@ -52,6 +52,10 @@ impl Leaderless {
                 self.on_change(id, &change, context);
                 None
             }
+            Request::DeclareDead { nodes } => {
+                self.on_declared_dead(id, &nodes, context);
+                None
+            }
             Request::Retire { node } => {
                 self.on_change(id, &Change::Remove { dead: Vec::from([node]) }, context);
                 None
@@ -68,12 +72,27 @@ impl Leaderless {
 
     /// Why nothing can be begun now.
     pub(super) fn refusal(&self, context: &Context<'_>) -> Option<Reply> {
+        let (me, version) = (self.placement.me(), self.placement.version());
+        if let Some(reply) = self.refusal_of_all(context) {
+            return Some(reply);
+        }
+        // Everybody would refuse it.
+        let is_on_it = self.placement.admits(me, version) == Admission::Accepted;
+        (!is_on_it).then(|| {
+            let layout = self.placement.layout();
+            let living = layout.members().map(|member| member.node).filter(|node| !layout.is_fenced(*node));
+            Reply::Quorum(QuorumReply::NotOnRing { ask: living.collect() })
+        })
+    }
+
+    /// Why not even a question about this node itself is answered now.
+    pub(super) fn refusal_of_all(&self, context: &Context<'_>) -> Option<Reply> {
         let limit = context.replica.config.limits.max_waiting;
-        if self.operations.len() + self.barriers.len() + context.outbox.waiting() >= limit {
+        let waiting = self.operations.len() + self.again.len() + self.barriers.len();
+        if waiting + context.outbox.waiting() >= limit {
             return Some(Reply::Overloaded);
         }
-        let known = self.placement.version() > 0;
-        (!known).then_some(Reply::Quorum(QuorumReply::NoRing))
+        (self.placement.version() == 0).then_some(Reply::Quorum(QuorumReply::NoRing))
     }
 
     /// A write without a word about quorums: at the default level, one at a time.
@@ -89,7 +108,7 @@ impl Leaderless {
         };
         match self.refusal(context) {
             Some(reply) => context.outbox.reply(id, reply, Lsn::ZERO),
-            None => self.begin_write(id, write, WriteOptions::default(), Default::default(), context),
+            None => self.begin_write(id, write, WriteOptions::default(), Seen::default(), context),
         }
     }
 

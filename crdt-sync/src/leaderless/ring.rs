@@ -10,7 +10,7 @@ use super::Leaderless;
 use super::RingReply;
 use crate::engine::{Context, Event, Reply, RequestId};
 use crate::node::NodeId;
-use crate::placement::{Change, CopyPermit, Layout, Lost};
+use crate::placement::{Change, ChangeError, CopyPermit, Layout, Lost};
 use crate::wire::Quorum;
 
 /// How far this node is with what it gains by a change.
@@ -60,6 +60,25 @@ impl Leaderless {
         self.tend_ring(context);
     }
 
+    /// An operator declares nodes dead. Whether it may be an operator is for whoever takes in the request to say, as
+    /// with all that concerns the cluster; of nodes only members are listened to.
+    pub(super) fn on_declared_dead(&mut self, id: RequestId, nodes: &[NodeId], context: &mut Context<'_>) {
+        let is_fenced = |node: &&NodeId| self.placement.layout().is_fenced(**node);
+        let reply = match nodes.iter().find(is_fenced) {
+            Some(node) => RingReply::Refused(ChangeError::AlreadyDead { node: *node }),
+            None if nodes.is_empty() => RingReply::Refused(ChangeError::Nothing),
+            None => match self.placement.declare_dead(nodes) {
+                Ok(_) => {
+                    self.write_layout(context);
+                    RingReply::DeclaredDead { version: self.placement.version() }
+                }
+                Err(error) => RingReply::Refused(error),
+            },
+        };
+        context.outbox.reply(id, Reply::Ring(reply), context.replica.journal.last());
+        self.tend_ring(context);
+    }
+
     /// Takes the steps that this node can take.
     pub(super) fn tend_ring(&mut self, context: &mut Context<'_>) {
         if self.placement.version() == 0 {
@@ -75,7 +94,6 @@ impl Leaderless {
         }
         self.discard_hints_of_the_dead(context);
         self.follow_ring(context);
-        self.drop_what_moved_away(context);
     }
 
     /// Lives by the ring that is known, if it does. A node that leaves goes on to take part until it has handed on all
@@ -109,20 +127,29 @@ impl Leaderless {
                 self.anti_entropy.mark(partition, *source, context.now.instant);
             }
         }
+        self.follow_ring_while_filling(context);
     }
 
     /// What comparisons came to their end since this was asked last.
     pub(super) fn take_synced(&mut self, context: &mut Context<'_>) {
-        let mut copied = false;
-        for synced in self.anti_entropy.take_synced().into_iter().filter(|synced| synced.complete) {
+        let synced = self.anti_entropy.take_synced().into_iter().filter(|synced| synced.complete);
+        let mut whole = Vec::new();
+        for synced in synced {
             let _ = context.replica.hints_made_good(synced.peer, synced.partition);
-            if Some(synced.layout) != self.copying.stage {
-                continue;
+            // A copy from one that lacks what it acknowledged is none.
+            if self.filled_from(synced.peer, synced.partition, context) {
+                whole.push(synced);
             }
+        }
+        self.conclude_filling(context);
+        let (mut copied, me) = (false, self.placement.me());
+        for synced in whole.into_iter().filter(|synced| Some(synced.layout) == self.copying.stage) {
             let Some(permit) = self.placement.copy_permit(synced.partition) else { continue };
             let from = self.copying.copied.entry(synced.partition).or_default();
             from.insert(synced.peer);
-            let from: Vec<NodeId> = from.iter().copied().collect();
+            let mut from: Vec<NodeId> = from.iter().copied().collect();
+            // What it holds itself need not be copied.
+            from.extend(context.replica.is_filled(synced.partition).then_some(me));
             copied |= self.placement.report_copied(&permit, &from) == Ok(true);
         }
         if copied {
@@ -155,8 +182,10 @@ impl Leaderless {
         }
     }
 
-    /// Gives up partitions that others hold now, and those that were held for others until these had them.
-    fn drop_what_moved_away(&mut self, context: &mut Context<'_>) {
+    /// Gives up partitions that others hold now, and those that were held for others until these had them. To be called
+    /// at every heartbeat: whether nobody needs them any more is told by others, and by hints that are delivered, and
+    /// nothing waits for it. So it makes no difference through how many changes of the ring a node was down.
+    pub(super) fn drop_what_moved_away(&mut self, context: &mut Context<'_>) {
         let me = self.placement.me();
         let replica = &context.replica;
         let is_full = |number: &u16| replica.partition(*number).cells.len() > 0;

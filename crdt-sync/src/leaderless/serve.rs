@@ -89,8 +89,10 @@ impl Leaderless {
         let Fetch { request, ring, item, wanted, died } = fetch;
         let may = context.replica.config.authorization.allows(peer, item.collection, Op::Read);
         // Whoever stands in for another has something to say of what it keeps, and otherwise that it has nothing.
+        let partition = context.replica.partition_of(item.collection, &item.key);
         let refused = match self.admission_of(peer, *ring, context) {
             None if !may => Some(Refusal::Denied),
+            None if self.is_being_filled(partition, context) => Some(Refusal::Filling),
             refused => refused,
         };
         let reading = context.replica.read_state(item)?;

@@ -2,27 +2,27 @@
 
 use alloc::collections::VecDeque;
 
-use crdt_core::CausalContext;
 use replication_log::Lsn;
 
 use super::Leaderless;
 use super::QuorumReply;
+use super::again::{self, Begun};
 use super::coordinate::{Refusal, WriteAction, WriteOp, WriteOptions};
-use super::operations::{Done, Own, Writing};
+use super::operations::{Asked, Done, Own, Seen, Writing};
 use super::serve::Untaken;
 use crate::engine::{Context, Event, Reply, RequestId};
 use crate::node::NodeId;
 use crate::replica::{HintError, Mutation, Write, Written};
-use crate::wire::{CarriedOut, MergedState, Mint, Minted, Mutate, Quorum, Unminted};
+use crate::wire::{CarriedOut, Mint, Minted, Mutate, Quorum, Unminted};
 
 impl Leaderless {
-    /// Begins a write. `seen` and `before` are what a read found before it: states, and dots that must have been seen.
+    /// Begins a write. `seen` is what a read found before it.
     pub(super) fn begin_write(
         &mut self,
         client: RequestId,
         write: Write,
         options: WriteOptions,
-        (seen, before): (Option<MergedState>, CausalContext),
+        seen: Seen,
         context: &mut Context<'_>,
     ) {
         let partition = context.replica.partition_of(write.collection, &write.key);
@@ -30,14 +30,17 @@ impl Leaderless {
         let Some(minter) = self.first_live(partition, options.fallbacks, context) else {
             return refuse_write(client, WriteOp::new(replicas, options, context.now.instant), context);
         };
+        let until = context.now.instant + options.timeout;
+        let asked = Asked { write: write.clone(), options, seen: seen.clone(), until };
         let op = match WriteOp::new(replicas.coordinated_by(minter), options, context.now.instant) {
             Ok(op) if op.outcome() != quorum::Outcome::Impossible => op,
             refused => return refuse_write(client, refused, context),
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
+        let (minted, held_back, is_told_again) = (None, VecDeque::new(), false);
         let mut writing =
-            Writing { op, client: Some(client), ring, minter, minted: None, held_back: VecDeque::new() };
+            Writing { op, client: Some(client), ring, minter, minted, held_back, asked, is_told_again };
         let mut in_place_of = None;
         while let Some(action) = writing.op.poll() {
             if let WriteAction::Ask { node, in_place_of: owner } = action
@@ -48,6 +51,7 @@ impl Leaderless {
             writing.held_back.push_back(action);
         }
         self.operations.writes.insert(number, writing);
+        let Seen { state: seen, before } = seen;
         let mint = Mint { request: number, ring: ring.0, in_place_of, seen, before, write };
         if minter == self.placement.me() {
             let outcome = self.mint(&mint, context);
@@ -107,6 +111,14 @@ impl Leaderless {
             }
             Err(unminted) => {
                 let Some(writing) = self.operations.writes.remove(&number) else { return };
+                if let Unminted::Refused(why) = unminted
+                    && again::is_for_the_ring(why)
+                    && context.now.instant < writing.asked.until
+                    && let Some(client) = writing.client
+                {
+                    let begun = Begun::Write { client, asked: writing.asked };
+                    return self.begin_again(writing.ring.0, begun, context);
+                }
                 let reply = match unminted {
                     Unminted::Impossible(error) => Reply::Refused(error),
                     Unminted::Refused(why) => Reply::Quorum(QuorumReply::Refused { by: writing.minter, why }),
@@ -130,6 +142,15 @@ impl Leaderless {
                 WriteAction::Reply(reached) => {
                     let Some(writing) = self.operations.writes.get_mut(&number) else { return };
                     let Some(client) = writing.client.take() else { continue };
+                    if let (Err(unmet), Some(done)) = (&reached, &writing.minted)
+                        && again::met_another_ring(unmet)
+                        && context.now.instant < writing.asked.until
+                    {
+                        let (version, minter, done) = (writing.ring.0, writing.minter, done.clone());
+                        let begun = Begun::Told { client, asked: writing.asked.clone(), minter, done };
+                        self.operations.writes.remove(&number);
+                        return self.begin_again(version, begun, context);
+                    }
                     let reply = match (reached, &writing.minted) {
                         (Ok(report), Some(done)) => {
                             QuorumReply::Written { written: done.written.clone(), report }
@@ -175,7 +196,7 @@ impl Leaderless {
         let Some(writing) = self.operations.writes.get(&number) else { return };
         let Some(done) = &writing.minted else { return };
         // Who carried it out has it, and was told whose place it takes.
-        if node == writing.minter {
+        if node == writing.minter && !writing.is_told_again {
             return;
         }
         let (told, removal, lsn, ring) = (done.told.clone(), done.removal.clone(), done.lsn, writing.ring.0);

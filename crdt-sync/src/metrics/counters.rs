@@ -48,6 +48,9 @@ pub struct Counters {
     pub merkle_states_received: u64,
     /// Replicas that a read found behind and sent what they lacked.
     pub read_repairs: u64,
+    /// What was kept for other nodes and given up, because it was so old that it might have brought back what was
+    /// deleted.
+    pub hints_lost: u64,
     /// Histories that turned out to be forked, per peer and partition.
     pub forks: u64,
     /// Identities that this node gave up.
@@ -153,7 +156,10 @@ impl Counters {
             | Request::Scan { .. }
             | Request::QuorumRead { .. } => self.read_requests += 1,
             // An administrator's.
-            Request::Retire { .. } | Request::AwaitHints { .. } | Request::ChangeRing(_) => {}
+            Request::Retire { .. }
+            | Request::AwaitHints { .. }
+            | Request::ChangeRing(_)
+            | Request::DeclareDead { .. } => {}
             Request::InSession { request, .. } => {
                 self.session_requests += 1;
                 // Not one in another: it is refused, and could be nested deeply.
@@ -191,6 +197,7 @@ impl Counters {
             Event::SessionAborted { .. } => self.merkle_sessions_aborted += 1,
             Event::SessionFinished { report, .. } => self.count_session(report),
             Event::StateTooLarge { .. } => self.refuse("state_too_large"),
+            Event::HintsLost { hints, .. } => self.hints_lost += *hints as u64,
             Event::HintRefused { .. } => self.refuse("hint"),
             Event::ForkedReplica { .. } => self.forks += 1,
             Event::IdentityRenewed { .. } => self.identities_renewed += 1,

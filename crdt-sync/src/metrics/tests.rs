@@ -29,6 +29,7 @@ fn sample() -> Metrics {
         merkle_states_sent: 14,
         merkle_states_received: 15,
         read_repairs: 18,
+        hints_lost: 19,
         forks: 16,
         identities_renewed: 17,
         refusals: BTreeMap::from([("peer_wire", 2), ("request_behind", 1)]),

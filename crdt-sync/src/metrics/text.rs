@@ -149,6 +149,11 @@ impl Exposition<'_> {
                 counters.read_repairs,
             ),
             (
+                "hints_lost_total",
+                "What was kept for other nodes and given up as too old.",
+                counters.hints_lost,
+            ),
+            (
                 "merkle_sessions_started_total",
                 "Merkle sessions that began.",
                 counters.merkle_sessions_started,

@@ -129,5 +129,5 @@ pub use liveness::{Detector, Patience};
 pub use member::{Member, RingError, Shape};
 pub use ring::{Nodes, Ring};
 pub use view::{
-    Admission, CopyError, CopyPermit, LearnError, Learned, Lost, Move, Placement, Progress, WriteSets,
+    Admission, CopyError, CopyPermit, LearnError, Learned, Lost, Move, Placement, Progress, Refill, WriteSets,
 };

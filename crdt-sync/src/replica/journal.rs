@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ItemKey;
 use super::hints::{HeldHint, KeptHint, SettledHint};
 use super::split::Split;
+use super::unfilled::Spans;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
 use crate::node::NodeId;
@@ -98,6 +99,13 @@ pub(crate) enum JournalRecord {
     TimeNoted(Vec<(u64, WallTime)>),
     /// What became known of the ring, all of it.
     Layout(Layout),
+    /// Of these partitions something may be missing that the node acknowledged, and of no others: spans of numbers.
+    Unfilled(Spans),
+    /// All that there was of a partition is here.
+    Filled {
+        /// The partition.
+        partition: u16,
+    },
 }
 
 /// What must be the same whenever the log is opened.

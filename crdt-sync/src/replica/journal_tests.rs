@@ -45,6 +45,8 @@ fn samples() -> Vec<JournalRecord> {
         JournalRecord::HintsMissed { owner, partition: 1, missed: true },
         JournalRecord::Dropped { partition: 1 },
         JournalRecord::TimeNoted(vec![(3, oldest), (300, newest)]),
+        JournalRecord::Unfilled(vec![(0, 1), (3, 300)]),
+        JournalRecord::Filled { partition: 1 },
     ]
 }
 

@@ -36,9 +36,11 @@ mod tests;
 mod told;
 #[cfg(test)]
 pub(crate) mod told_tests;
+mod unfilled;
 mod unite;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use conflict_store::Resolver;
@@ -68,6 +70,7 @@ pub(crate) use partition::{MergeOutcome, Partition};
 pub(crate) use replay::STORED;
 pub use replay::{RecoverError, node_of_log};
 pub use run_error::{RunError, RunOutcome};
+pub(crate) use unfilled::{read_spans, spans_of};
 pub(crate) use unite::unite;
 
 use crate::authorize::Authorization;
@@ -198,6 +201,8 @@ pub(crate) struct Replica {
     hints: Hints,
     time_notes: TimeNotes,
     noted_layout: NotedLayout,
+    /// Partitions of which something may be missing that this node acknowledged.
+    unfilled: BTreeSet<u16>,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -222,6 +227,7 @@ impl Replica {
             hints: Hints::default(),
             time_notes: TimeNotes::default(),
             noted_layout: NotedLayout::default(),
+            unfilled: BTreeSet::new(),
             config,
             registry,
             partitions,

@@ -203,6 +203,7 @@ impl Replica {
         records.extend(self.records_of_missed());
         records.extend(self.time_notes.record());
         records.extend(self.record_of_layout());
+        records.extend(self.record_of_unfilled());
         records
     }
 
@@ -310,6 +311,14 @@ impl Replica {
             }
             JournalRecord::Layout(layout) => {
                 self.replay_layout(layout, lsn);
+                Ok(())
+            }
+            JournalRecord::Unfilled(spans) => {
+                self.replay_unfilled(&spans).then_some(()).ok_or(RecoverError::OutOfOrder { lsn })
+            }
+            JournalRecord::Filled { partition } => {
+                self.checked(partition, lsn)?;
+                self.replay_filled(partition);
                 Ok(())
             }
             JournalRecord::TimeNoted(noted) => {

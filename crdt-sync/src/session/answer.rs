@@ -48,7 +48,8 @@ pub(crate) fn answer(
         | Request::QuorumWrite { .. }
         | Request::QuorumRead { .. }
         | Request::AwaitHints { .. }
-        | Request::ChangeRing(_) => Err(TokenError::Nested),
+        | Request::ChangeRing(_)
+        | Request::DeclareDead { .. } => Err(TokenError::Nested),
     });
     refuse_if(answered, id, context);
 }

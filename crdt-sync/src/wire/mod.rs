@@ -24,6 +24,6 @@ pub use message::{
     Standing, StatesPart,
 };
 pub use quorum::{
-    CarriedOut, Died, Fetch, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Removal, Tombstones,
-    Unminted,
+    CarriedOut, Died, Fetch, Filling, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Removal,
+    Tombstones, Unminted,
 };

@@ -52,6 +52,8 @@ pub enum Quorum {
         /// `None` when it takes no part.
         objections: Option<Vec<u32>>,
     },
+    /// Of which partitions the sender may lack what it has acknowledged.
+    Filling(Filling),
 }
 
 /// A write to be carried out by another node.
@@ -141,6 +143,17 @@ pub struct Fetch {
     pub wanted: Wanted,
     /// Whether to say also what died of it.
     pub died: bool,
+}
+
+/// Of which partitions a node may lack what it has acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filling {
+    /// Whether it wants to know the same of the receiver.
+    pub asks: bool,
+    /// The version of the ring with which its store was founded; 0 if it was told of the ring by others.
+    pub founded: u64,
+    /// Spans of numbers of partitions, both ends included: ascending, and no two of them touch.
+    pub unfilled: Vec<(u16, u16)>,
 }
 
 /// Deleted documents of one partition, to be forgotten together.

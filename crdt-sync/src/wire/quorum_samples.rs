@@ -77,6 +77,9 @@ pub(super) fn quorum_samples(origin: ReplicaId) -> Vec<Message> {
         tombstones(true),
         Quorum::TombstonesHeld { request: 7, objections: None },
         Quorum::TombstonesHeld { request: 7, objections: Some(vec![0, 300]) },
+        Quorum::Filling(Filling { asks: false, founded: 1, unfilled: vec![] }),
+        Quorum::Filling(Filling { asks: true, founded: 0, unfilled: vec![(0, 2), (4, 300)] }),
+        fetched(Found::Refused(Refusal::Filling)),
     ];
     words.map(Message::Quorum).into()
 }

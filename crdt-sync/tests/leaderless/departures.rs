@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crdt_sync::leaderless::HintsReply;
 use crdt_sync::leaderless::coordinate::{ReadOptions, WriteOptions};
-use crdt_sync::placement::{Change, Member};
+use crdt_sync::leaderless::{HintsReply, QuorumReply, RingReply};
+use crdt_sync::placement::{Change, ChangeError, Member};
 use crdt_sync::{Event, ItemKey, Reply, Request};
 
 use crate::cluster::{Cluster, id_of, set, sloppy, titles};
@@ -78,9 +78,15 @@ fn hints_for_a_node_that_left_go_to_the_replicas_of_now() {
     assert_eq!(hints_at(&mut cluster, d), DELIVERED, "nothing is left, neither for A nor for anybody");
 }
 
+/// It went to a replica; or it was dropped, by one that is such by now.
+fn is_gone(event: &Event, dead: crdt_sync::NodeId) -> bool {
+    [Event::HintsDelivered { owner: dead, hints: 1 }, Event::HintsDiscarded { owner: dead, hints: 1 }]
+        .contains(event)
+}
+
 /// Whichever node the administrator speaks to, the one with the hint or another one, and also after a restart.
 #[test]
-fn hints_for_a_node_that_is_removed_or_replaced_are_dropped() {
+fn hints_for_a_node_that_is_removed_or_replaced_go_to_a_replica() {
     for (speaks_to_d, replaced) in [(true, false), (false, false), (true, true), (false, true)] {
         let mut cluster = Cluster::of(5);
         let (title, [a, b, c, d, e]) = a_hint_for_a_at_d(&mut cluster);
@@ -92,7 +98,8 @@ fn hints_for_a_node_that_is_removed_or_replaced_are_dropped() {
         let asked = ask_for_hints(&mut cluster, d, Duration::from_secs(50));
         cluster.change_ring(if speaks_to_d { d } else { b }, change);
         assert_eq!(cluster.any_reply_to(asked), DELIVERED);
-        assert!(cluster.events.contains(&(d, Event::HintsDiscarded { owner: dead, hints: 1 })));
+        let gone = |at, event: &Event| at == d && is_gone(event, dead);
+        assert_eq!(cluster.count_events(gone), 1);
         let stay = [b, c, d, e];
         assert!(cluster.run_until(Duration::from_secs(60), |cluster| cluster.is_stable(&stay, 4)));
         cluster.crash(d);
@@ -119,4 +126,73 @@ fn a_node_that_leaves_hands_on_what_it_keeps_for_others() {
         at != d && matches!(event, Event::HintsDelivered { owner, .. } if *owner == id_of(a))
     };
     assert_eq!(cluster.count_events(handed_on), 1);
+}
+
+/// E died while the ring waits for it. Once that is said, the change goes back to where it began, and E can be removed.
+#[test]
+fn a_change_does_not_wait_for_a_node_that_is_declared_dead() {
+    let mut cluster = Cluster::of(5);
+    let (_, [a, b, c, d, e]) = cluster.cast::<5>(&titles());
+    let newcomer = cluster.add_newcomer();
+    cluster.crash(e);
+    cluster.change_ring(a, Change::Join(vec![Member::new(id_of(newcomer), "rack 5")]));
+    let others = [a, b, c, d];
+    assert!(!cluster.run_until(Duration::from_secs(20), |cluster| cluster.is_stable(&others, 3)));
+    let told = cluster.request(b, Request::DeclareDead { nodes: vec![id_of(e)] });
+    let Reply::Ring(RingReply::DeclaredDead { version: 2 }) = cluster.any_reply_to(told) else {
+        panic!("it is on the ring")
+    };
+    let again = cluster.request(c, Request::DeclareDead { nodes: vec![id_of(e)] });
+    let refused = ChangeError::AlreadyDead { node: id_of(e) };
+    assert_eq!(cluster.any_reply_to(again), Reply::Ring(RingReply::Refused(refused)));
+    assert!(cluster.run_until(Duration::from_secs(20), |cluster| cluster.is_stable(&others, 3)));
+    assert_eq!(cluster.engine(d).ring_progress().unwrap().dead, [id_of(e)]);
+    cluster.change_ring(a, Change::Remove { dead: vec![id_of(e)] });
+    assert!(cluster.run_until(Duration::from_secs(60), |cluster| cluster.is_stable(&others, 6)));
+}
+
+/// A is dead and still on the ring. D stands in for it, and what it keeps goes to a replica that lives.
+#[test]
+fn a_fallback_stands_in_for_a_dead_node_that_is_still_on_the_ring() {
+    let mut cluster = Cluster::of(5);
+    let (title, [a, b, c, d]) = cluster.cast(&titles());
+    cluster.crash(a);
+    let told = cluster.request(b, Request::DeclareDead { nodes: vec![id_of(a)] });
+    assert_eq!(cluster.any_reply_to(told), Reply::Ring(RingReply::DeclaredDead { version: 1 }));
+    // Only D can be reached: it carries the write out in A's place.
+    cluster.cut(&[d], &[b, c]);
+    let written = cluster.write(d, &title, set("Hello"), sloppy(WriteOptions::ONE));
+    let QuorumReply::Written { report, .. } = written else { panic!("D is up: {written:?}") };
+    assert_eq!(report.fallbacks(), [(id_of(d), id_of(a))]);
+    cluster.pass(Duration::from_secs(3));
+    assert_eq!(cluster.held(d, &title).as_deref(), Some("Hello"));
+    cluster.heal();
+    cluster.pass(Duration::from_secs(3));
+    assert_eq!(cluster.held(d, &title), None);
+    assert_eq!(cluster.text(c, &title, ReadOptions::QUORUM).as_deref(), Some("Hello"));
+}
+
+/// E leaves, and is down before it has dropped anything, while the ring goes on to change twice.
+#[test]
+fn a_node_that_was_down_through_two_changes_drops_what_it_does_not_hold_any_more() {
+    let mut cluster = Cluster::of(5);
+    let items =
+        || (0..40).map(|n| ItemKey { collection: titles().id(), key: format!("{n}").as_str().into() });
+    for item in items() {
+        cluster.write(0, &item, set("Hello"), WriteOptions::ALL);
+    }
+    let held_by = |cluster: &Cluster, node| items().filter(|item| cluster.held(node, item).is_some()).count();
+    let before = held_by(&cluster, 4);
+    cluster.change_ring(0, Change::Leave(vec![id_of(4)]));
+    assert!(cluster.run_until(Duration::from_secs(60), |cluster| cluster.is_stable(&[0], 4)));
+    cluster.crash(4);
+    assert!(cluster.run_until(Duration::from_secs(60), |cluster| cluster.is_stable(&[0, 1, 2, 3], 4)));
+    let newcomer = cluster.add_newcomer();
+    cluster.change_ring(0, Change::Join(vec![Member::new(id_of(newcomer), "rack 5")]));
+    let stay = [0, 1, 2, 3, newcomer];
+    assert!(cluster.run_until(Duration::from_secs(60), |cluster| cluster.is_stable(&stay, 7)));
+    cluster.start(4);
+    assert!(before > 0);
+    cluster.pass(Duration::from_secs(3));
+    assert_eq!(held_by(&cluster, 4), 0);
 }

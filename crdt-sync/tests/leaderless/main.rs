@@ -7,6 +7,7 @@ mod cluster;
 mod costs;
 mod deletions;
 mod departures;
+mod filling;
 mod handoff;
 mod limits;
 mod on_top;

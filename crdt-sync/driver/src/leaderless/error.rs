@@ -40,6 +40,12 @@ pub enum QuorumError {
     /// This node is on no ring yet; nothing was begun.
     #[error("this node is on no ring yet")]
     NoRing,
+    /// This node is on the ring no more, or not yet; nothing was begun.
+    #[error("this node is not on the ring; {} others are, and can be asked", ask.len())]
+    NotOnRing {
+        /// Who is on it, ascending.
+        ask: Vec<NodeId>,
+    },
     /// The collection is not declared here.
     #[error(transparent)]
     Unreadable(RunError),
@@ -71,7 +77,8 @@ pub(crate) fn refused(reply: QuorumReply) -> NodeError {
         QuorumReply::Refused { by, why } => QuorumError::Refused { by, why },
         QuorumReply::Lost { by } => QuorumError::Lost { by },
         QuorumReply::NoRing => QuorumError::NoRing,
+        QuorumReply::NotOnRing { ask } => QuorumError::NotOnRing { ask },
         QuorumReply::Unreadable(error) => QuorumError::Unreadable(error),
-        _ => return NodeError::Ended,
+        QuorumReply::Written { .. } | QuorumReply::Read { .. } => return NodeError::AnotherAnswer,
     })
 }

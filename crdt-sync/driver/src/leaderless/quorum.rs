@@ -1,25 +1,19 @@
 //! Reads and writes that wait for several nodes.
 
 use crdt_sync::leaderless::QuorumReply;
-use crdt_sync::leaderless::coordinate::{Failure, ReadOptions, Refusal, Report, Unmet, WriteOptions};
-
+use crdt_sync::leaderless::coordinate::{ReadOptions, Report, WriteOptions};
 use crdt_sync::{
     Action, Bytes, Cell, Collection, CollectionId, ItemKey, NodeId, Reply, Request, Write, Written,
 };
 
 use crate::error::{NodeError, refusal};
 use crate::node::Node;
-use std::time::Duration;
-
-/// How often an operation is begun again that was refused for its ring, and how long the news of a ring take.
-const ASKED_AGAIN: u32 = 8;
-const NEWS: Duration = Duration::from_millis(5);
 
 /// How a client of a leaderless cluster reads and writes: for how many nodes it waits, and whether others may stand in.
 /// The node that is asked coordinates; it need not hold the key.
 ///
-/// While the ring changes, nodes learn of it one after the other; what is refused for that, and is nowhere, is asked
-/// again a few times within a fifth of a second.
+/// While the ring changes, nodes learn of it one after the other; what is refused for that is begun again by the ring
+/// of now, as long as the timeout of the options lasts.
 ///
 /// Both levels are `QUORUM` until said otherwise. Every answer comes with a report of what was reached in truth, and
 /// every failure says whether the write [is nowhere](crate::QuorumError::is_nowhere) or may still show up.
@@ -140,20 +134,11 @@ impl Quorum {
         key: Bytes,
         action: Action,
     ) -> Result<Reached<Written>, NodeError> {
-        let write = Write { collection, key, action };
-        let mut patience = Patience::default();
-        loop {
-            let (write, options) = (write.clone(), self.writes);
-            let request = Request::QuorumWrite { write, options, read_first: self.reads_first };
-            match self.node.ask(request).await? {
-                Reply::Quorum(QuorumReply::Written { written, report }) => {
-                    return Ok(Reached { value: written, report });
-                }
-                // It is nowhere: nothing is done twice.
-                Reply::Quorum(QuorumReply::Refused { why: Refusal::OtherRing, .. })
-                    if patience.lasts().await => {}
-                other => return Err(refusal(other)),
-            }
+        let (write, options) = (Write { collection, key, action }, self.writes);
+        let request = Request::QuorumWrite { write, options, read_first: self.reads_first };
+        match self.node.ask(request).await? {
+            Reply::Quorum(QuorumReply::Written { written, report }) => Ok(Reached { value: written, report }),
+            other => Err(refusal(other)),
         }
     }
 
@@ -163,46 +148,15 @@ impl Quorum {
         key: Bytes,
     ) -> Result<Reached<Option<Cell>>, NodeError> {
         let item = ItemKey { collection, key };
-        let mut patience = Patience::default();
-        loop {
-            let request = Request::QuorumRead { item: item.clone(), options: self.reads };
-            match self.node.ask(request).await? {
-                Reply::Quorum(QuorumReply::Read { cell, report }) => {
-                    return Ok(Reached { value: cell, report });
-                }
-                Reply::Quorum(QuorumReply::Unmet(unmet))
-                    if met_other_rings(&unmet) && patience.lasts().await => {}
-                other => return Err(refusal(other)),
-            }
+        match self.node.ask(Request::QuorumRead { item, options: self.reads }).await? {
+            Reply::Quorum(QuorumReply::Read { cell, report }) => Ok(Reached { value: cell, report }),
+            other => Err(refusal(other)),
         }
     }
 
     pub(super) fn node(&self) -> &Node {
         &self.node
     }
-}
-
-/// How often one that was refused for its ring asks again. While the ring changes, nodes learn of each phase one after
-/// the other, and whoever refuses sends what the other lacks.
-#[derive(Default)]
-struct Patience {
-    asked: u32,
-}
-
-impl Patience {
-    /// Whether to ask again, after a while.
-    async fn lasts(&mut self) -> bool {
-        self.asked += 1;
-        if self.asked <= ASKED_AGAIN {
-            tokio::time::sleep(NEWS * self.asked).await;
-        }
-        self.asked <= ASKED_AGAIN
-    }
-}
-
-/// Whether anybody refused for the ring.
-fn met_other_rings(unmet: &Unmet<NodeId>) -> bool {
-    unmet.report().failed().iter().any(|(_, failure)| *failure == Failure::Refused(Refusal::OtherRing))
 }
 
 impl<T> Reached<T> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crdt_sync::leaderless::RingReply;
+use crdt_sync::leaderless::{HintsReply, RingReply};
 use crdt_sync::placement::{Change, Member, Phase, Progress};
 use crdt_sync::{Bytes, Collection, ItemKey, NodeId, Reply, Request};
 
@@ -86,6 +86,37 @@ impl Ring {
     /// A new node takes the place of a dead one, which is fenced for ever.
     pub async fn replace(&self, dead: NodeId, by: Member) -> Result<u64, NodeError> {
         self.change(Change::Replace { dead, by }).await
+    }
+
+    /// Declares nodes dead: nobody listens to them any more, and nothing waits for them. They keep their places on the
+    /// ring until they are [removed](Self::remove) or [replaced](Self::replace), and never come back. While a change is
+    /// in progress that waits for one of them, this is the way on. Returns the version of the ring, when it is durable
+    /// here; [`progress`](Self::progress) says who has not heard of it.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::NotChanged`] with the cause: a node is on no ring, is this one, or was declared dead before; or
+    /// this one is no member. Nothing was declared then.
+    pub async fn declare_dead(&self, nodes: impl IntoIterator<Item = NodeId>) -> Result<u64, NodeError> {
+        let nodes = nodes.into_iter().collect();
+        match self.node.ask(Request::DeclareDead { nodes }).await? {
+            Reply::Ring(RingReply::DeclaredDead { version }) => Ok(version),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// Waits until other nodes have what this node keeps for them now: before it is taken down for long, say. What
+    /// comes later is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::HintsWaiting`] when something of it is left after `patience`.
+    pub async fn hints_delivered(&self, patience: Duration) -> Result<(), NodeError> {
+        let deadline = self.node.now() + patience;
+        match self.node.ask(Request::AwaitHints { deadline }).await? {
+            Reply::Hints(HintsReply::Delivered) => Ok(()),
+            other => Err(refusal(other)),
+        }
     }
 
     /// Any change. Returns the version of its first phase, when that is durable here.

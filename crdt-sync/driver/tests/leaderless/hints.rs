@@ -1,7 +1,10 @@
 //! A node is away, and gets what it missed.
 
+use std::time::Duration;
+
 use crdt_sync::Event;
 use crdt_sync::leaderless::coordinate::{Fallbacks, WriteOptions};
+use crdt_sync_driver::NodeError;
 
 use crate::cluster::{Cluster, id_of, titles, until};
 
@@ -21,6 +24,9 @@ async fn what_a_node_missed_is_kept_by_another_and_handed_over_when_it_is_back()
     assert_eq!(written.report.fallbacks(), [(id_of(d), id_of(a))]);
     assert_eq!(cluster.held(d, "page").await.as_deref(), Some("Hello"));
 
+    let waits = cluster.node(d).ring().hints_delivered(Duration::ZERO).await;
+    assert!(matches!(waits, Err(NodeError::HintsWaiting { count: 1, .. })), "{waits:?}");
+
     // The one that keeps it goes away and comes back, too.
     drop(events);
     cluster.stop(d).await;
@@ -31,4 +37,5 @@ async fn what_a_node_missed_is_kept_by_another_and_handed_over_when_it_is_back()
     while events.recv().await.unwrap() != (Event::HintsDelivered { owner: id_of(a), hints: 1 }) {}
     assert_eq!(cluster.held(a, "page").await.as_deref(), Some("Hello"));
     until(|| async { cluster.held(d, "page").await.is_none() }).await;
+    assert_eq!(cluster.node(d).ring().hints_delivered(Duration::from_secs(60)).await, Ok(()));
 }

@@ -89,3 +89,29 @@ async fn a_node_that_died_is_replaced() {
         assert_eq!(read.value, Some("Hello".into()));
     }
 }
+
+#[tokio::test]
+async fn a_node_is_declared_dead_once_and_only_if_it_is_another_one_on_the_ring() {
+    let mut cluster = Cluster::of(4).await;
+    cluster.stop(3).await;
+    cluster.all_see_each_other().await;
+    let ring = cluster.node(0).ring();
+    for (nodes, error) in [
+        (vec![id_of(9)], ChangeError::Unknown { node: id_of(9) }),
+        (vec![id_of(0)], ChangeError::Oneself),
+        (vec![], ChangeError::Nothing),
+    ] {
+        assert_eq!(ring.declare_dead(nodes).await, Err(NodeError::NotChanged(error)));
+    }
+    let version = ring.progress().await.unwrap().version;
+    assert_eq!(ring.declare_dead([id_of(3)]).await, Ok(version));
+    let again = ring.declare_dead([id_of(3)]).await;
+    assert_eq!(again, Err(NodeError::NotChanged(ChangeError::AlreadyDead { node: id_of(3) })));
+    let knows = |node: usize| {
+        let ring = cluster.node(node).ring();
+        async move { ring.progress().await.unwrap().dead == [id_of(3)] }
+    };
+    until(|| knows(2)).await;
+    ring.remove(id_of(3)).await.unwrap();
+    assert_eq!(ring.settled().await.unwrap().dead, []);
+}

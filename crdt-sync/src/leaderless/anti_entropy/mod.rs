@@ -133,6 +133,17 @@ impl AntiEntropy {
         self.schedule.mark((partition, with), now);
     }
 
+    /// Opens what can be opened of the sessions that are due, without waiting for the next look at them.
+    pub(crate) fn open_marked(&mut self, context: &mut Context<'_>) {
+        self.throttle.fill(context.now.instant);
+        self.open_due(context);
+    }
+
+    /// Whether a session over the partition with that node is under way.
+    pub(crate) fn compares(&self, partition: u16, with: NodeId) -> bool {
+        self.sessions.get(&partition).is_some_and(|talk| talk.session.peer == with)
+    }
+
     /// A peer can be reached, perhaps another process of it than before, which knows of no session.
     pub(crate) fn peer_up(&mut self, node: NodeId, link: LinkId, context: &mut Context<'_>) {
         self.forget(node, context);

@@ -37,6 +37,9 @@ pub enum Refusal {
     TooLarge,
     /// It has not seen all that was seen elsewhere of what is to be removed. It will have before long.
     Behind,
+    /// Its store began with nothing, and is being filled with what it may have acknowledged before: it takes writes,
+    /// and has nothing to say yet to whoever reads.
+    Filling,
 }
 
 /// Why a node did not answer as it was asked to.

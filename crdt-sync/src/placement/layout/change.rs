@@ -65,6 +65,12 @@ pub enum ChangeError {
         /// The node.
         node: NodeId,
     },
+    /// It was declared dead before.
+    #[error("{node:?} was declared dead before")]
+    AlreadyDead {
+        /// The node.
+        node: NodeId,
+    },
     /// A node does not declare itself dead.
     #[error("this node is alive")]
     Oneself,

@@ -3,6 +3,7 @@
 mod learn;
 mod progress;
 mod protocol;
+mod refill;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use alloc::vec::Vec;
 pub use learn::{Admission, LearnError, Learned, Lost};
 pub use progress::{Move, Progress};
 pub use protocol::{CopyError, CopyPermit};
+pub use refill::Refill;
 
 use super::layout::{Layout, Phase};
 use super::member::Members;

@@ -25,9 +25,13 @@ pub struct Progress {
     pub unacknowledged: Vec<NodeId>,
     /// Who still has partitions to copy.
     pub copying: Vec<NodeId>,
+    /// Who was declared dead and stands on the ring still, before or after the change in progress.
+    pub dead: Vec<NodeId>,
     /// Partitions of which W or more primaries were declared dead: writes that were acknowledged by those alone
     /// are lost.
     pub uncovered: usize,
+    /// Partitions that the node which was asked holds and is being filled with: it does not answer reads of them yet.
+    pub filling: usize,
 }
 
 /// A partition that a change moves.
@@ -54,7 +58,9 @@ impl Placement {
             copied: copies - self.gained.keys().map(missing).sum::<usize>(),
             unacknowledged: self.unacknowledged().collect(),
             copying: self.gained.keys().filter(|node| missing(node) > 0).copied().collect(),
+            dead: self.layout.state.participants().filter(|node| self.layout.is_fenced(*node)).collect(),
             uncovered: self.uncovered(),
+            filling: 0,
         }
     }
 

@@ -279,15 +279,22 @@ impl Hints {
         items.iter().filter_map(|(_, item)| of_owner.hints.get(item)).collect()
     }
 
-    /// The hints of which some write is as old as this or older, at most `limit` of them.
-    pub(super) fn older_than(&self, time: WallTime, limit: usize) -> Vec<(NodeId, &Hint)> {
+    /// The hints of which some write is as old as this or older, at most `limit` of them, of those that may go.
+    /// O(hints that are so old).
+    pub(super) fn older_than(
+        &self,
+        time: WallTime,
+        limit: usize,
+        may_go: impl Fn(u16, Kind) -> bool,
+    ) -> Vec<(NodeId, &Hint)> {
         let mut old = Vec::new();
         for (id, owner) in &self.owners {
             for (_, item) in owner.by_age.iter().take_while(|(oldest, _)| *oldest <= time) {
                 if old.len() == limit {
                     return old;
                 }
-                old.extend(owner.hints.get(item).map(|hint| (*id, hint)));
+                let hint = owner.hints.get(item).filter(|hint| may_go(hint.partition, hint.told.kind));
+                old.extend(hint.map(|hint| (*id, hint)));
             }
         }
         old

@@ -27,6 +27,7 @@ use super::JournalRecord;
 use super::replay::{RecoverError, STORED};
 use super::told::Told;
 use super::{ItemKey, Replica, RunError};
+use crate::collection::Kind;
 use crate::node::NodeId;
 use crate::time::WallTime;
 use crate::wire::MergedState;
@@ -217,14 +218,19 @@ impl Replica {
         gone
     }
 
-    /// Drops hints of which some write was kept longer ago than `lifetime`, and marks their partitions. Returns them:
-    /// all, or the first so many that one command may hold.
-    pub(crate) fn expire_hints(&mut self, now: WallTime, lifetime: Duration) -> Vec<ExpiredHint> {
+    /// Drops hints of which some write was kept longer ago than `lifetime`, of those partitions and kinds that may go,
+    /// and marks their partitions. Returns them: all, or the first so many that one command may hold.
+    pub(crate) fn expire_hints(
+        &mut self,
+        now: WallTime,
+        lifetime: Duration,
+        may_go: impl Fn(u16, Kind) -> bool,
+    ) -> Vec<ExpiredHint> {
         let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
         let Some(time) = now.as_millis().checked_sub(lifetime).map(WallTime::from_millis) else {
             return Vec::new();
         };
-        let old = self.hints.older_than(time, self.config.limits.max_writes).into_iter();
+        let old = self.hints.older_than(time, self.config.limits.max_writes, may_go).into_iter();
         let (expired, settled): (Vec<_>, Vec<_>) = old
             .map(|(owner, hint)| {
                 let (partition, item) = (hint.partition, hint.told.item.clone());
@@ -240,6 +246,19 @@ impl Replica {
             rest = others;
         }
         expired
+    }
+
+    /// Drops hints for a node that is gone for good, `limit` of them, of partitions of which they are not needed.
+    /// Returns how many. O(hints of the node).
+    pub(crate) fn discard_hints_of(
+        &mut self,
+        owner: NodeId,
+        limit: usize,
+        is_needed: impl Fn(u16) -> bool,
+    ) -> usize {
+        let due = self.hints.misplaced(owner, is_needed, limit).into_iter();
+        let due: Vec<_> = due.map(|hint| (hint.told.item.clone(), hint.last)).collect();
+        self.settle_hints(owner, &due, false)
     }
 
     /// Drops all hints for a node that is gone for good, and all marks.

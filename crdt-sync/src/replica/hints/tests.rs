@@ -156,10 +156,14 @@ fn what_got_too_old_is_dropped_and_its_partition_marked() {
     miss(&mut node, OWNERS[0], &add("a", "milk"), at(0)).unwrap();
     miss(&mut node, OWNERS[1], &add("a", "milk"), at(0)).unwrap();
     miss(&mut node, OWNERS[1], &add("b", "milk"), at(30)).unwrap();
-    assert_eq!(node.replica.expire_hints(at(59), HOUR), []);
-    assert_eq!(node.replica.expire_hints(WallTime::from_millis(5), HOUR), []);
-    let gone: Vec<_> =
-        node.replica.expire_hints(at(60), HOUR).into_iter().map(|hint| (hint.owner, hint.item)).collect();
+    assert_eq!(node.replica.expire_hints(at(59), HOUR, |_, _| true), []);
+    assert_eq!(node.replica.expire_hints(WallTime::from_millis(5), HOUR, |_, _| true), []);
+    let gone: Vec<_> = node
+        .replica
+        .expire_hints(at(60), HOUR, |_, _| true)
+        .into_iter()
+        .map(|hint| (hint.owner, hint.item))
+        .collect();
     assert_eq!(gone, [(OWNERS[0], item(1, "a")), (OWNERS[1], item(1, "a"))]);
     assert_eq!(node.replica.missed_hints().map(|(owner, _)| owner).collect::<Vec<_>>(), OWNERS);
     assert_eq!(node.replica.hint_owners().collect::<Vec<_>>(), [OWNERS[1]]);
@@ -172,7 +176,7 @@ fn a_node_that_is_gone_for_good_takes_its_hints_and_marks_along() {
     let mut node = Logged::new(1);
     miss(&mut node, OWNERS[0], &add("a", "milk"), at(0)).unwrap();
     miss(&mut node, OWNERS[0], &add("b", "milk"), at(90)).unwrap();
-    node.replica.expire_hints(at(60), HOUR);
+    node.replica.expire_hints(at(60), HOUR, |_, _| true);
     let point = node.replica.hint_sync_point();
     assert!(!node.replica.is_past(&point));
     assert_eq!(node.replica.discard_hints(OWNERS[0]).map(|pending| pending.count), Some(1));
@@ -316,7 +320,7 @@ proptest! {
                     node.write_log();
                 }
                 Step::Expire => {
-                    let gone = node.replica.expire_hints(now, MINUTE * 30);
+                    let gone = node.replica.expire_hints(now, MINUTE * 30, |_, _| true);
                     node.write_log();
                     for (index, owner) in OWNERS.iter().enumerate() {
                         let gone: Vec<_> = gone.iter().filter(|hint| hint.owner == *owner).collect();

@@ -103,6 +103,7 @@ impl fmt::Display for Refusal {
             Self::Storage => "its storage failed",
             Self::TooLarge => "it takes nothing so large",
             Self::Behind => "it has not seen enough of what is to be removed",
+            Self::Filling => "it is still being filled",
         })
     }
 }
