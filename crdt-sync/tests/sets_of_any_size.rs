@@ -128,8 +128,8 @@ impl ListedWhole {
     }
 }
 
-/// Beside the frames, which are kept until they are answered, the side that lists holds a piece of 65,536 items while it
-/// sorts that, and next to nothing afterwards, however many items there are.
+/// Beside the frames, which are kept until they are answered, the side that lists holds a piece of 65,536 items while
+/// it sorts that, and next to nothing afterwards, however many items there are.
 #[test]
 fn a_list_of_everything_is_made_and_answered_piece_by_piece() {
     for items in [300_000, 600_000] {
