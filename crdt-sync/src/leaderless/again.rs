@@ -117,11 +117,11 @@ impl Leaderless {
         client: RequestId,
         asked: Asked,
         minter: NodeId,
-        minted: (Written, MergedState, Lsn),
+        carried_out: (Written, MergedState, Lsn),
         context: &mut Context<'_>,
     ) {
         let me = self.placement.me();
-        let replicas = self.writers_of(minted.1.partition, &asked.options, context);
+        let replicas = self.writers_of(carried_out.1.partition, &asked.options, context);
         let replicas = if minter == me { replicas.coordinated_by(me) } else { replicas };
         let op = match WriteOp::new(replicas, asked.options, context.now.instant) {
             Ok(op) => op,
@@ -137,7 +137,7 @@ impl Leaderless {
             client: Some(client),
             ring,
             minter,
-            minted: Some(minted),
+            minted: Some(carried_out),
             held_back: alloc::collections::VecDeque::new(),
             asked,
             is_told_again: true,

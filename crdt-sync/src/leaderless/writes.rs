@@ -38,9 +38,16 @@ impl Leaderless {
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
-        let (minted, held_back, is_told_again) = (None, VecDeque::new(), false);
-        let mut writing =
-            Writing { op, client: Some(client), ring, minter, minted, held_back, asked, is_told_again };
+        let mut writing = Writing {
+            op,
+            client: Some(client),
+            ring,
+            minter,
+            minted: None,
+            held_back: VecDeque::new(),
+            asked,
+            is_told_again: false,
+        };
         let mut in_place_of = None;
         while let Some(action) = writing.op.poll() {
             if let WriteAction::Ask { node, in_place_of: owner } = action
@@ -125,8 +132,9 @@ impl Leaderless {
                         && again::met_another_ring(unmet)
                         && context.now.instant < writing.asked.until
                     {
-                        let (version, minter, minted) = (writing.ring.0, writing.minter, minted.clone());
-                        let begun = Begun::Told { client, asked: writing.asked.clone(), minter, minted };
+                        let (version, asked) = (writing.ring.0, writing.asked.clone());
+                        let begun =
+                            Begun::Told { client, asked, minter: writing.minter, minted: minted.clone() };
                         self.operations.writes.remove(&number);
                         return self.begin_again(version, begun, context);
                     }
