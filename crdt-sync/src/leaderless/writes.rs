@@ -38,9 +38,16 @@ impl Leaderless {
         };
         let number = self.operations.number();
         let ring = (self.placement.version(), self.placement.generation());
-        let (minted, held_back, is_told_again) = (None, VecDeque::new(), false);
-        let mut writing =
-            Writing { op, client: Some(client), ring, minter, minted, held_back, asked, is_told_again };
+        let mut writing = Writing {
+            op,
+            client: Some(client),
+            ring,
+            minter,
+            minted: None,
+            held_back: VecDeque::new(),
+            asked,
+            is_told_again: false,
+        };
         let mut in_place_of = None;
         while let Some(action) = writing.op.poll() {
             if let WriteAction::Ask { node, in_place_of: owner } = action
