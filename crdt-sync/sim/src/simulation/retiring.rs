@@ -280,7 +280,10 @@ impl Simulation<'_> {
         self.notice()?;
         checks::recovered(&mut self.model, node, &old.status().partitions, self.course.world.lineage())?;
         checks::shows_all(&self.model, node, &old, self.course.world.lineage())?;
-        self.model.look_last(node, self.retirements.looks.len(), comes_back);
+        let (status, look) = (old.status(), self.retirements.looks.len());
+        let identities = replicas_of(&status.members, &[status.node]).collect();
+        let held = self.course.world.lineage().known(&status.partitions);
+        self.model.look_last((node, look), comes_back, &identities, &held);
         self.retirements.looks.push(Look::at(&old));
         self.clients.forget(node);
         self.registers.lose_disk(node)?;
