@@ -19,7 +19,7 @@ enum Faults {
     None,
 }
 
-const REGRESSIONS: [Regression; 11] = [
+const REGRESSIONS: [Regression; 15] = [
     Regression {
         once: "a greeting that was overtaken counted as an offence",
         size: Size::Quick,
@@ -85,6 +85,30 @@ const REGRESSIONS: [Regression; 11] = [
         size: Size::Full,
         faults: Faults::All,
         seeds: &[257],
+    },
+    Regression {
+        once: "what a retired node held on a copy of its disk was asked for, though the last look at it reported it",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[27],
+    },
+    Regression {
+        once: "a disk that rotted when it had just been restored was short, and nobody noticed",
+        size: Size::Quick,
+        faults: Faults::All,
+        seeds: &[901],
+    },
+    Regression {
+        once: "a version that a retired node found and named was asked for, though who made it was reported",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[84],
+    },
+    Regression {
+        once: "what a node held that came up and heard of a retirement between two looks counted as merged back",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[862],
     },
 ];
 
