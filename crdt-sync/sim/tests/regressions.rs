@@ -3,7 +3,7 @@
 //! A seed leads somewhere else when the engine or the world changes, so these guard the fixes loosely; what they say
 //! stays true. A row with cuts is a schedule that was made smaller.
 
-use crdt_sync_sim::{Extra, Scenario, Schedule, Size};
+use crdt_sync_sim::{Extra, Extras, Fault, Scenario, Schedule, Size};
 
 /// What was broken once, and the runs in which it showed.
 struct Regression {
@@ -133,6 +133,17 @@ fn what_was_broken_once_holds() {
 fn what_a_retired_node_kept_no_longer_is_reported() {
     let scenario = Scenario { shape: None, ..Scenario::new(Size::Quick).with_extras(Extra::Retirement) };
     if let Err(failure) = Schedule::new(202, scenario).run() {
+        panic!("{failure}");
+    }
+}
+
+/// A device whose identity was forked held what it had written since the fork under another name, and said nothing of
+/// it when it was retired.
+#[test]
+fn what_a_retired_node_wrote_on_a_branch_is_reported() {
+    let mut scenario = Scenario::new(Size::Quick).with_extras(Extras::Just(Extra::ALL.into()));
+    scenario.faults.extend(Fault::FORKS);
+    if let Err(failure) = Schedule::new(59, scenario).run() {
         panic!("{failure}");
     }
 }

@@ -63,14 +63,17 @@ struct Look {
 impl Look {
     fn at(old: &Engine) -> Self {
         let unacknowledged = old.unacknowledged();
+        // What lies on a branch is looked for under the identity under which it was written.
+        let roots: BTreeMap<ReplicaId, ReplicaId> = old.branches().into_iter().collect();
+        let root_of = |origin| roots.get(&origin).copied().unwrap_or(origin);
         let entries = unacknowledged.entries.iter();
         let forgotten = unacknowledged.forgotten.into_iter();
         Self {
             entries: entries
-                .map(|unseen| (unseen.partition.into(), unseen.origin, unseen.sequence))
+                .map(|unseen| (unseen.partition.into(), root_of(unseen.origin), unseen.sequence))
                 .collect(),
             forgotten: forgotten
-                .map(|forgotten| (forgotten.partition.into(), forgotten.origin, forgotten.sequences))
+                .map(|forgotten| (forgotten.partition.into(), root_of(forgotten.origin), forgotten.sequences))
                 .collect(),
         }
     }
