@@ -12,8 +12,8 @@ use crate::observe::known_versions;
 use crate::shown::{counted, live_dots};
 
 impl Model {
-    /// A retired node of these identities was shut down, and this is the last look at its disk: nothing comes from there
-    /// any more, unless a new node makes it again.
+    /// A retired node of these identities was shut down, and this is the last look at its disk: nothing comes from
+    /// there any more, unless a new node makes it again.
     ///
     /// The disk may be a copy that was put in the place of a later one. What it holds was made before, and nobody
     /// expects it to be there; but whoever looks sees it, and it is made again.
@@ -88,9 +88,9 @@ impl Model {
         Ok(())
     }
 
-    /// Whether the answer to a command names a version that must be there for its sake. A command without entries found
-    /// the version there, which another one had made. When its node is retired that is promised as far as what the other
-    /// one did is: a last look reported it, or it is lost with a disk, and then there is nobody left to be asked for it.
+    /// Whether the answer to a command names a version that must be there for its sake. A command without entries
+    /// found the version there, which another one had made. When its node is retired that is promised as far as what
+    /// the other one did is: a last look reported it, or it is lost with a disk, and then nobody is left to be asked.
     pub(super) fn is_owed(&self, command: &Command, item: &ItemKey, version: VersionId) -> bool {
         if command.last_look.is_none() || command.entry_count() > 0 {
             return true;

@@ -153,8 +153,8 @@ fn a_key_of_which_only_some_entries_are_forgotten_is_made_again_and_reported() {
     assert_eq!(reported, [item(1, "list")], "the first element is in no write");
 }
 
-/// A device was started twice from one disk, and is retired when it knows that and nobody else does. What it wrote since
-/// then it holds under another name, and all of it is made again.
+/// A device was started twice from one disk, and is retired when it knows that and nobody else does. What it wrote
+/// since then it holds under another name, and all of it is made again.
 #[test]
 fn what_a_device_wrote_on_its_branch_of_a_forked_identity_is_not_lost() {
     let mut forked = Forked::new(4);
