@@ -233,10 +233,15 @@ impl Model {
     }
 
     /// The versions of a document that answers to commands named, unless those are gone.
-    pub(crate) fn named_at(&self, item: &ItemKey) -> impl Iterator<Item = (&Command, VersionId)> {
+    pub(crate) fn named_at<'m>(
+        &'m self,
+        item: &'m ItemKey,
+    ) -> impl Iterator<Item = (&'m Command, VersionId)> {
         let named = self.named.get(item).into_iter().flatten();
         let named = named.map(|&(command, version)| (&self.commands[command], version));
-        named.filter(|(command, _)| command.fate != Fate::Gone && !command.smudged)
+        named.filter(|(command, version)| {
+            command.fate != Fate::Gone && !command.smudged && self.is_owed(command, item, *version)
+        })
     }
 
     /// All keys that were ever written to.

@@ -1,5 +1,6 @@
 //! One run: random clients in a hostile world, then peace, then the reckoning.
 
+mod ends;
 mod reckoning;
 mod retiring;
 mod sessions;
@@ -161,9 +162,10 @@ impl<'p> Run<'p> for Simulation<'p> {
         while let Some(notice) = self.course.world.poll_notice() {
             match notice {
                 Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,
-                Notice::Said { event, .. } => match event {
+                Notice::Said { node, event } => match event {
                     Event::SessionFinished { .. } => self.course.report.sessions += 1,
                     Event::SessionAborted { .. } => self.course.report.aborted_sessions += 1,
+                    Event::MemberRetired { .. } => self.heard(node),
                     _ => {}
                 },
                 Notice::Down { node } => self.due.retain(|(asked, _), _| *asked != node),
@@ -171,6 +173,7 @@ impl<'p> Run<'p> for Simulation<'p> {
                     // What it came up with decides, also when it is down again: its disk may be lost before it is
                     // up the next time, and what never came up with this one is not what the disk took along.
                     checks::recovered(&mut self.model, node, &held, self.course.world.lineage())?;
+                    self.heard(node);
                     if let Some(engine) = self.course.world.engine(node) {
                         checks::shows_all(&self.model, node, engine, self.course.world.lineage())?;
                     }

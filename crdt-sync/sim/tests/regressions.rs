@@ -3,7 +3,7 @@
 //! A seed leads somewhere else when the engine or the world changes, so these guard the fixes loosely; what they say
 //! stays true. A row with cuts is a schedule that was made smaller.
 
-use crdt_sync_sim::{Extra, Scenario, Schedule, Size};
+use crdt_sync_sim::{Extra, Extras, Fault, Scenario, Schedule, Size};
 
 /// What was broken once, and the runs in which it showed.
 struct Regression {
@@ -19,7 +19,7 @@ enum Faults {
     None,
 }
 
-const REGRESSIONS: [Regression; 11] = [
+const REGRESSIONS: [Regression; 15] = [
     Regression {
         once: "a greeting that was overtaken counted as an offence",
         size: Size::Quick,
@@ -86,6 +86,30 @@ const REGRESSIONS: [Regression; 11] = [
         faults: Faults::All,
         seeds: &[257],
     },
+    Regression {
+        once: "what a retired node held on a copy of its disk was asked for, though the last look at it reported it",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[27],
+    },
+    Regression {
+        once: "a disk that rotted when it had just been restored was short, and nobody noticed",
+        size: Size::Quick,
+        faults: Faults::All,
+        seeds: &[901],
+    },
+    Regression {
+        once: "a version that a retired node found and named was asked for, though who made it was reported",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[84],
+    },
+    Regression {
+        once: "what a node held that came up and heard of a retirement between two looks counted as merged back",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[862],
+    },
 ];
 
 #[test]
@@ -109,6 +133,17 @@ fn what_was_broken_once_holds() {
 fn what_a_retired_node_kept_no_longer_is_reported() {
     let scenario = Scenario { shape: None, ..Scenario::new(Size::Quick).with_extras(Extra::Retirement) };
     if let Err(failure) = Schedule::new(202, scenario).run() {
+        panic!("{failure}");
+    }
+}
+
+/// A device whose identity was forked held what it had written since the fork under another name, and said nothing of
+/// it when it was retired.
+#[test]
+fn what_a_retired_node_wrote_on_a_branch_is_reported() {
+    let mut scenario = Scenario::new(Size::Quick).with_extras(Extras::Just(Extra::ALL.into()));
+    scenario.faults.extend(Fault::FORKS);
+    if let Err(failure) = Schedule::new(59, scenario).run() {
         panic!("{failure}");
     }
 }

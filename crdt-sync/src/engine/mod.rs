@@ -274,11 +274,12 @@ impl Engine {
     }
 
     /// What this node wrote and nobody else may have, once it [was retired](Event::Evicted); nothing before. Members
-    /// may have applied more of it than this node was told. O(entries held of its own).
+    /// may have applied more of it than this node was told, above all where an identity of this node was forked: how
+    /// much they have of its branches nobody says. O(entries held of its own).
     pub fn unacknowledged(&self) -> Unacknowledged {
         let member = self.replica.members.membership().get(self.replica.config.node);
-        membership::unacknowledged(&self.replica, |origin, partition| match member {
-            Some(Member::Retired { last }) => last.last(origin, partition).sequence,
+        membership::unacknowledged(&self.replica, |partition, origin| match member {
+            Some(Member::Retired { last }) => last.last(origin, partition.number).sequence,
             _ => 0,
         })
     }

@@ -25,7 +25,7 @@ use core::ops::RangeInclusive;
 use conflict_store::{Document, Version, VersionId};
 use crdt_core::codec;
 use crdt_core::dotted::{DotStore, ElementStore};
-use crdt_core::{CausalContext, Crdt, Dot, LwwRegister, PnCounter, ReplicaId};
+use crdt_core::{CausalContext, Crdt, LwwRegister, PnCounter, ReplicaId};
 use thiserror::Error;
 
 use crate::bytes::Bytes;
@@ -48,7 +48,7 @@ pub struct Unacknowledged {
 pub struct Unseen {
     /// The partition.
     pub partition: u16,
-    /// Under which identity it was written.
+    /// Under which identity it is held: that under which it was written or, where that was forked, the branch of it.
     pub origin: ReplicaId,
     /// Its sequence.
     pub sequence: u64,
@@ -61,7 +61,7 @@ pub struct Unseen {
 pub struct Forgotten {
     /// The partition.
     pub partition: u16,
-    /// Under which identity they were written.
+    /// Under which identity they are held, as of [`Unseen::origin`].
     pub origin: ReplicaId,
     /// Their sequences.
     pub sequences: RangeInclusive<u64>,
@@ -93,14 +93,22 @@ pub enum RejoinError {
     OtherCluster,
 }
 
-/// What a node wrote above what `valid` says of its identities; nothing of a node that is not retired.
-pub(crate) fn unacknowledged(replica: &Replica, valid: impl Fn(ReplicaId, u16) -> u64) -> Unacknowledged {
+/// What a node wrote above what `valid` says of its identities and their branches; nothing of a node that is not
+/// retired. Where an identity was forked, what the node wrote after the fork is held as a branch.
+pub(crate) fn unacknowledged(
+    replica: &Replica,
+    valid: impl Fn(&Partition, ReplicaId) -> u64,
+) -> Unacknowledged {
     let mut found = Unacknowledged::default();
     let member =
         replica.members.membership().get(replica.config.node).filter(|_| replica.members.is_evicted());
-    for origin in member.into_iter().flat_map(super::Member::replicas) {
-        for partition in &replica.partitions {
-            collect_unseen(partition, origin, valid(origin, partition.number), &mut found);
+    let own: BTreeSet<ReplicaId> = member.into_iter().flat_map(super::Member::replicas).collect();
+    for partition in &replica.partitions {
+        let forks = &partition.forks;
+        let branches = forks.branches().filter(|(branch, _)| own.contains(&forks.root_of(*branch)));
+        let whole = own.iter().map(|origin| (*origin, 0));
+        for (origin, start) in whole.chain(branches) {
+            collect_unseen(partition, origin, valid(partition, origin).max(start), &mut found);
         }
     }
     // A node's clock never goes back, whatever identity it writes under.
@@ -141,8 +149,7 @@ pub(crate) fn plan(fresh: &Replica, old: &Replica) -> Result<Rejoin, RejoinError
         return Err(RejoinError::OtherCluster);
     }
     // What the new node has applied counts, however little the old one was told.
-    let applied = |origin, number| fresh.partition(number).histories.head(origin).sequence;
-    let unseen = unacknowledged(old, applied);
+    let unseen = unacknowledged(old, |held, origin| applied(fresh.partition(held.number), held, origin));
     let mut by_key: BTreeMap<ItemKey, Vec<&Unseen>> = BTreeMap::new();
     for unseen in &unseen.entries {
         let Entry { collection, key, .. } = &unseen.entry;
@@ -154,6 +161,21 @@ pub(crate) fn plan(fresh: &Replica, old: &Replica) -> Result<Rejoin, RejoinError
     }
     report_differences(fresh, old, &unseen.forgotten, &mut rejoin);
     Ok(rejoin)
+}
+
+/// Up to which sequence the fresh replica has what the old one holds of a history. Only one of them may know that the
+/// identity was forked: then the same entries go by two names, and their chain values tell.
+fn applied(fresh: &Partition, old: &Partition, origin: ReplicaId) -> u64 {
+    let named = fresh.histories.head(origin).sequence;
+    let Some(held) = old.histories.get(origin) else { return named };
+    let root = old.forks.root_of(origin);
+    let others =
+        fresh.histories.iter().filter(|(other, _)| *other != origin && fresh.forks.root_of(*other) == root);
+    let shared = others.filter_map(|(_, other)| {
+        let last = held.head().sequence.min(other.head().sequence);
+        (held.at(last)? == other.at(last)?).then_some(last)
+    });
+    shared.max().unwrap_or(0).max(named)
 }
 
 /// Where entries are gone, the states are all there is to show: also of keys of which some entries are left to be made
@@ -208,25 +230,26 @@ impl Replay<'_> {
     /// Of elements what the entries came to in the end: what they added and did not remove again, and which dots of
     /// others' they removed.
     fn plan_set(&self, here: &ElementStore<Bytes>, rejoin: &mut Rejoin) {
-        let mut added: BTreeMap<Dot, &Bytes> = BTreeMap::new();
+        // Entries name dots as they were called when they were written, which may have been before a fork was known.
+        let mut added: BTreeSet<(ReplicaId, u64, &Bytes)> = BTreeSet::new();
         let mut removed = CausalContext::new();
         for unseen in self.unseen {
-            let gone = match &unseen.entry.delta {
-                Delta::SetAdd { superseded, .. } => superseded,
-                Delta::SetRemove { dots, .. } => dots,
+            let (element, gone) = match &unseen.entry.delta {
+                Delta::SetAdd { element, superseded, .. } => (element, superseded),
+                Delta::SetRemove { element, dots, .. } => (element, dots),
                 _ => continue,
             };
             for dot in gone {
-                added.remove(dot);
-                removed.insert(*dot);
+                // What nobody else has is not among what they have, though another branch may call it the same.
+                if !added.remove(&(self.root_of(dot.replica), dot.counter(), element)) {
+                    removed.insert(*dot);
+                }
             }
-            if let (Delta::SetAdd { element, .. }, Some(dot)) =
-                (&unseen.entry.delta, Dot::new(unseen.origin, unseen.sequence))
-            {
-                added.insert(dot, element);
+            if matches!(unseen.entry.delta, Delta::SetAdd { .. }) {
+                added.insert((self.root_of(unseen.origin), unseen.sequence, element));
             }
         }
-        let added: BTreeSet<&Bytes> = added.into_values().collect();
+        let added: BTreeSet<&Bytes> = added.into_iter().map(|(_, _, element)| element).collect();
         for element in here.to_sorted() {
             let mut all_seen = true;
             here.dots_of(element).for_each_dot(&mut |dot| all_seen &= removed.contains(dot));
@@ -237,6 +260,12 @@ impl Replay<'_> {
         for element in added {
             self.write(Action::Add(element.clone()), rejoin);
         }
+    }
+
+    /// The identity under which a history was written.
+    fn root_of(&self, segment: ReplicaId) -> ReplicaId {
+        let number = self.old.partition_of(self.item.collection, &self.item.key);
+        self.old.partition(number).forks.root_of(segment)
     }
 
     fn plan_counter(&self, old: &PnCounter, here: &PnCounter, rejoin: &mut Rejoin) {
@@ -256,8 +285,8 @@ impl Replay<'_> {
 
     fn plan_register(&self, old: &LwwRegister<Bytes>, here: &LwwRegister<Bytes>, rejoin: &mut Rejoin) {
         let written_here = self.unseen.iter().any(|unseen| {
-            old.stamp()
-                .is_some_and(|stamp| stamp.replica == unseen.origin && stamp.time == unseen.entry.stamp)
+            let root = self.root_of(unseen.origin);
+            old.stamp().is_some_and(|stamp| stamp.replica == root && stamp.time == unseen.entry.stamp)
         });
         if written_here && old.stamp() > here.stamp() {
             self.write(Action::Set(old.get().cloned()), rejoin);

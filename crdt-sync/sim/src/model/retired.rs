@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crdt_core::Dot;
+use conflict_store::VersionId;
+use crdt_core::{Dot, ReplicaId};
 use crdt_sync::{Bytes, Cell, ItemKey, RequestId};
 
 use super::{Command, Fact, Fate, Model, Survival};
@@ -11,12 +12,23 @@ use crate::observe::known_versions;
 use crate::shown::{counted, live_dots};
 
 impl Model {
-    /// A retired node was shut down, and this is the last look at its disk: nothing comes from there any more, unless a
-    /// new node makes it again.
-    pub(crate) fn look_last(&mut self, node: usize, look: usize, comes_back: bool) {
-        for command in self.commands.iter_mut().filter(|command| command.is_at(node)) {
+    /// A retired node of these identities was shut down, and this is the last look at its disk: nothing comes from
+    /// there any more, unless a new node makes it again.
+    ///
+    /// The disk may be a copy that was put in the place of a later one. What it holds was made before, and nobody
+    /// expects it to be there; but whoever looks sees it, and it is made again.
+    pub(crate) fn look_last(
+        &mut self,
+        (node, look): (usize, usize),
+        comes_back: bool,
+        identities: &BTreeSet<ReplicaId>,
+        held: &Known<'_>,
+    ) {
+        for command in self.commands.iter_mut().filter(|command| command.node == node) {
+            let is_copied = command.entry_count() > 0 && command.is_whole(held);
+            let is_seen = command.is_at(node) || is_copied && identities.contains(&command.origin);
             command.orphaned = true;
-            if command.fate != Fate::Gone {
+            if is_seen && command.fate != Fate::Gone {
                 command.last_look = Some(look);
                 command.made_again = comes_back;
             }
@@ -74,6 +86,21 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Whether the answer to a command names a version that must be there for its sake. A command without entries
+    /// found the version there, which another one had made. When its node is retired that is promised as far as what
+    /// the other one did is: a last look reported it, or it is lost with a disk, and then nobody is left to be asked.
+    pub(super) fn is_owed(&self, command: &Command, item: &ItemKey, version: VersionId) -> bool {
+        if command.last_look.is_none() || command.entry_count() > 0 {
+            return true;
+        }
+        let made_it = |fact: &Fact| match fact {
+            Fact::Versions(versions) => versions.iter().any(|(id, _)| *id == version),
+            _ => false,
+        };
+        let mut makers = self.all_facts_of(item).filter(|(_, fact)| made_it(fact)).peekable();
+        makers.peek().is_none() || makers.any(|(maker, _)| maker.fate != Fate::Gone && !maker.smudged)
     }
 
     /// Whether a state shows something of what lies beyond the ends of retired nodes, or may have lost something to it.

@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use crdt_core::ReplicaId;
 use crdt_sync::{
     Action, Bytes, Cell, Engine, ItemKey, Kind, Membership, NodeId, Position, Reply, Request, RequestId,
-    Write,
+    Status, Write,
 };
 
+use super::ends::Ends;
 use super::{Due, Simulation};
 use crate::checks;
 use crate::course::Run;
@@ -26,11 +27,7 @@ pub(super) struct Retirements {
     retired: BTreeMap<NodeId, Option<usize>>,
     /// What the last looks at the disks of retired nodes showed.
     looks: Vec<Look>,
-    /// How far each identity of a retired node may be merged in each partition: as far as somebody had applied it who
-    /// had not heard yet.
-    ends: BTreeMap<(u16, ReplicaId), u64>,
-    /// Which nodes knew when they were looked at last that an identity is a retired one's.
-    aware: BTreeSet<(usize, ReplicaId)>,
+    ends: Ends,
 }
 
 #[derive(Debug)]
@@ -66,14 +63,17 @@ struct Look {
 impl Look {
     fn at(old: &Engine) -> Self {
         let unacknowledged = old.unacknowledged();
+        // What lies on a branch is looked for under the identity under which it was written.
+        let roots: BTreeMap<ReplicaId, ReplicaId> = old.branches().into_iter().collect();
+        let root_of = |origin| roots.get(&origin).copied().unwrap_or(origin);
         let entries = unacknowledged.entries.iter();
         let forgotten = unacknowledged.forgotten.into_iter();
         Self {
             entries: entries
-                .map(|unseen| (unseen.partition.into(), unseen.origin, unseen.sequence))
+                .map(|unseen| (unseen.partition.into(), root_of(unseen.origin), unseen.sequence))
                 .collect(),
             forgotten: forgotten
-                .map(|forgotten| (forgotten.partition.into(), forgotten.origin, forgotten.sequences))
+                .map(|forgotten| (forgotten.partition.into(), root_of(forgotten.origin), forgotten.sequences))
                 .collect(),
         }
     }
@@ -90,6 +90,7 @@ impl Retirements {
     /// A node lost its disk, and what it said of members with it.
     pub(super) fn lose_disk(&mut self, node: usize) {
         self.retired.values_mut().for_each(|witness| *witness = witness.filter(|at| *at != node));
+        self.ends.forget(node);
     }
 }
 
@@ -280,7 +281,10 @@ impl Simulation<'_> {
         self.notice()?;
         checks::recovered(&mut self.model, node, &old.status().partitions, self.course.world.lineage())?;
         checks::shows_all(&self.model, node, &old, self.course.world.lineage())?;
-        self.model.look_last(node, self.retirements.looks.len(), comes_back);
+        let (status, look) = (old.status(), self.retirements.looks.len());
+        let identities = replicas_of(&status.members, &[status.node]).collect();
+        let held = self.course.world.lineage().known(&status.partitions);
+        self.model.look_last((node, look), comes_back, &identities, &held);
         self.retirements.looks.push(Look::at(&old));
         self.clients.forget(node);
         self.registers.lose_disk(node)?;
@@ -288,6 +292,7 @@ impl Simulation<'_> {
             return Ok(Stage::Done);
         }
         self.course.world.found_in_place(node);
+        self.retirements.ends.forget(node);
         Ok(Stage::CameBack { old: Box::new(old) })
     }
 
@@ -396,7 +401,6 @@ impl Simulation<'_> {
 
     /// Nobody merges more of a retired node than somebody had applied who had not heard of its retirement.
     fn watch_ends(&mut self) -> Result<(), Violation> {
-        let names: Vec<NodeId> = self.retirements.open.values().map(|retirement| retirement.name).collect();
         for (name, witness) in &self.retirements.retired {
             let Some((at, engine)) = witness.and_then(|at| Some((at, self.course.world.engine(at)?))) else {
                 continue;
@@ -406,39 +410,37 @@ impl Simulation<'_> {
                 return Err(Violation::MergedBack { node: at, detail });
             }
         }
-        let Retirements { ends, aware, .. } = &mut self.retirements;
-        let mut origins: BTreeSet<ReplicaId> = BTreeSet::new();
-        let mut statuses = Vec::new();
+        // First what everybody may hold, and then whether anybody holds more.
+        (0..self.course.world.nodes()).for_each(|node| self.heard(node));
         for node in 0..self.course.world.nodes() {
-            let Some(status) = self.course.world.engine(node).map(Engine::status) else { continue };
-            origins.extend(replicas_of(&status.members, &names));
-            if names.contains(&status.node) {
-                origins.insert(status.replica);
-            } else if !status.evicted {
-                statuses.push((node, status));
+            let Some((status, known)) = self.knowledge_of(node) else { continue };
+            if let Some(detail) = self.retirements.ends.overrun(&status.partitions, &known) {
+                return Err(Violation::MergedBack { node, detail });
             }
-        }
-        for (node, status) in &statuses {
-            let known: BTreeSet<ReplicaId> = replicas_of(&status.members, &names)
-                .filter(|origin| is_retired(&status.members, &names, *origin))
-                .collect();
-            for (number, partition) in (0_u16..).zip(&status.partitions) {
-                for (origin, head) in partition.heads.iter().filter(|(origin, _)| origins.contains(origin)) {
-                    let end = ends.entry((number, *origin)).or_default();
-                    if !known.contains(origin) || !aware.contains(&(*node, *origin)) {
-                        *end = head.sequence.max(*end);
-                    } else if head.sequence > *end {
-                        let held = head.sequence;
-                        let detail =
-                            format!("{held} entries of {origin} in partition {number}, and not {end}");
-                        return Err(Violation::MergedBack { node: *node, detail });
-                    }
-                }
-            }
-            aware.retain(|(other, origin)| other != node || known.contains(origin));
-            aware.extend(known.into_iter().map(|origin| (*node, origin)));
         }
         Ok(())
+    }
+
+    /// A node came up, or heard of a retirement, or may have: what it has just now it had before it heard. Between two
+    /// operations many things may happen, and what it tells others may have spread when they are over.
+    pub(super) fn heard(&mut self, node: usize) {
+        if let Some((status, known)) = self.knowledge_of(node) {
+            self.retirements.ends.note(node, &status.partitions, &known);
+        }
+    }
+
+    /// What a member is, and which identities it knows to be those of nodes that were to be retired.
+    fn knowledge_of(&self, node: usize) -> Option<(Status, BTreeSet<ReplicaId>)> {
+        let open = self.retirements.open.values();
+        let names: Vec<NodeId> = open.map(|retirement| retirement.name).collect();
+        let status = self.course.world.engine(node).map(Engine::status)?;
+        if names.is_empty() || names.contains(&status.node) || status.evicted {
+            return None;
+        }
+        let known = replicas_of(&status.members, &names)
+            .filter(|origin| is_retired(&status.members, &names, *origin))
+            .collect();
+        Some((status, known))
     }
 }
 

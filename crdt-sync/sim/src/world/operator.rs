@@ -33,6 +33,8 @@ pub(super) struct Backup {
     replica: ReplicaId,
     /// What the copy holds at least.
     held: Vec<PartitionStatus>,
+    /// The last record on it.
+    last: Lsn,
 }
 
 /// Why a node's past is in doubt.
@@ -57,8 +59,8 @@ impl World {
             && node.renewing.is_none();
         let (Some(engine), true) = (&node.engine, sound) else { return };
         let replica = engine.status().replica;
-        node.backup =
-            Some(Backup { disk: node.disk.copy(), replica, held: node.past.durable_stage().to_vec() });
+        let (held, last) = (node.past.durable_stage().to_vec(), node.past.durable);
+        node.backup = Some(Backup { disk: node.disk.copy(), replica, held, last });
         self.note(format_args!("the disk of {number} is copied"));
     }
 
@@ -82,7 +84,7 @@ impl World {
         let since = self.time;
         let node = &mut self.nodes[number];
         node.disk = backup.disk.copy();
-        node.past = Past::of_disk(backup.held.clone());
+        node.past = Past::of_disk(backup.held.clone(), backup.last);
         node.backup = Some(backup);
         (node.is_rotten, node.rotten_file) = (false, None);
         node.doubt = match fault {
@@ -177,7 +179,7 @@ impl World {
         }
         let mut clone = Node::new(node.name, &mut self.dice.disks);
         clone.disk = node.disk.copy();
-        clone.past = Past::of_disk(node.past.durable_stage().to_vec());
+        clone.past = Past::of_disk(node.past.durable_stage().to_vec(), node.past.durable);
         clone.is_new = false;
         clone.place = node.place;
         // Larger than that of an earlier clone, for which something may still be under way.

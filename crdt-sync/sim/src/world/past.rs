@@ -25,9 +25,9 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// The past of a node whose disk holds just this, durably, before it comes up.
-    pub(super) fn of_disk(held: Vec<PartitionStatus>) -> Self {
-        Self { last_held: Some(held), ..Self::default() }
+    /// The past of a node whose disk holds just this, durably and up to this record, before it comes up.
+    pub(super) fn of_disk(held: Vec<PartitionStatus>, durable: Lsn) -> Self {
+        Self { last_held: Some(held), durable, ..Self::default() }
     }
 
     /// What the node has made durable for certain.

@@ -1,7 +1,10 @@
 //! A retired device founds anew, and what it wrote while it was away is not lost.
 
+use super::forks::{Forked, count};
 use super::members::{add, elements, id, put};
 use super::*;
+use crate::entry::Position;
+use crate::wire::{Cut, KnownForks};
 
 /// The way back: a new node catches up and replays what the evicted one wrote while it was away.
 #[test]
@@ -148,4 +151,62 @@ fn a_key_of_which_only_some_entries_are_forgotten_is_made_again_and_reported() {
     assert_eq!(rejoin.writes.len(), unacknowledged.entries.len());
     let reported: Vec<ItemKey> = rejoin.reported.into_iter().map(|(item, _)| item).collect();
     assert_eq!(reported, [item(1, "list")], "the first element is in no write");
+}
+
+/// A device was started twice from one disk, and is retired when it knows that and nobody else does. What it wrote
+/// since then it holds under another name, and all of it is made again.
+#[test]
+fn what_a_device_wrote_on_its_branch_of_a_forked_identity_is_not_lost() {
+    let mut forked = Forked::new(4);
+    forked.0.write(0, add("list", "before"));
+    forked.0.write(0, count("visits", 5));
+    forked.0.connect(0, 2);
+    forked.0.settle();
+    forked.0.part(0);
+    forked.clone_node(0, 1);
+    let before = forked.0.engines[0].status();
+    let root = before.replica;
+    let head =
+        |partition: &PartitionStatus| partition.heads.iter().find(|(origin, _)| *origin == root).copied();
+    let cuts: Vec<Position> =
+        before.partitions.iter().map(|each| head(each).unwrap_or((root, Position::default())).1).collect();
+    let set = |value: &str| alloc::vec![write(3, "title", Action::Set(Some(value.into())))];
+    forked.0.write(1, count("visits", 7));
+    forked.0.write(1, add("list", "soap"));
+    forked.0.micros += 1_000_000;
+    forked.0.write(0, add("list", "milk"));
+    forked.0.write(0, add("list", "eggs"));
+    forked.0.write(0, alloc::vec![write(1, "list", Action::Remove("eggs".into()))]);
+    forked.0.write(0, count("visits", 3));
+    forked.0.write(0, set("from the device"));
+    for (number, after) in (0..).zip(cuts) {
+        let known = KnownForks {
+            cuts: alloc::vec![(Cut { after, root }, alloc::vec![root])],
+            ..KnownForks::default()
+        };
+        forked.0.engines[0].replica.learn_forks(number, &known).unwrap();
+    }
+    forked.0.connect(1, 2);
+    forked.0.settle();
+    forked.0.retire(2, id(0));
+    forked.0.settle();
+    forked.0.connect(0, 2);
+    forked.0.settle();
+    assert_eq!(forked.0.engines[0].unacknowledged().entries.len(), 5);
+
+    forked.0.connect(3, 2);
+    forked.0.settle();
+    let rejoin = forked.0.engines[3].rejoin(&forked.0.engines[0]).unwrap();
+    assert_eq!(rejoin.reported, []);
+    forked.0.write(3, rejoin.writes);
+    forked.0.settle();
+    for node in [1, 2, 3] {
+        let elements = forked.elements(node, "list");
+        assert_eq!(elements, ["before".into(), "milk".into(), "soap".into()], "what was taken back stays so");
+        assert_eq!(forked.counted(node, "visits"), 15, "each once");
+        let title = forked.0.peek(node, &item(3, "title"));
+        assert!(
+            matches!(title, Some(Cell::Register(title)) if title.get() == Some(&"from the device".into()))
+        );
+    }
 }
