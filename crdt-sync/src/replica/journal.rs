@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ItemKey;
 use super::hints::{HeldHint, KeptHint, SettledHint};
 use super::split::Split;
+use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
 use crate::node::NodeId;
@@ -128,6 +129,14 @@ impl Journal {
         self.staged.push(codec::encode_payload(record));
         self.last = self.upcoming();
         self.last
+    }
+
+    /// Stages a record of entries, and hands them back.
+    pub(crate) fn append_entries(&mut self, run: Run) -> (Lsn, Vec<Bytes>) {
+        let record = JournalRecord::Entries(run);
+        let lsn = self.append(&record);
+        let JournalRecord::Entries(run) = record else { return (lsn, Vec::new()) };
+        (lsn, run.entries)
     }
 
     /// The number of the last record, staged ones included.
