@@ -1,5 +1,7 @@
 //! Two engines in one process, without disks and sockets: what crosses between them, and how long each works for it.
 
+#![allow(clippy::disallowed_methods, reason = "what crossed is handed to another process in a file")]
+
 use std::collections::VecDeque;
 use std::path::Path;
 
