@@ -165,6 +165,10 @@ impl Cell {
     /// What to send a peer that holds `theirs`: of a document the versions it does not have, of other kinds the whole.
     pub(crate) fn answer_to(&self, theirs: &Self, key: &[u8]) -> Answer {
         match (self, theirs) {
+            // Small cells are compared sooner than digested.
+            (Self::Register(ours), Self::Register(theirs)) if ours == theirs => Answer::Nothing,
+            (Self::Counter(ours), Self::Counter(theirs)) if ours == theirs => Answer::Nothing,
+            (Self::Register(_), Self::Register(_)) | (Self::Counter(_), Self::Counter(_)) => Answer::Whole,
             _ if self.digest() == theirs.digest() => Answer::Nothing,
             // No bytes at all say that nothing is held here.
             (Self::Document(ours), Self::Document(theirs)) => {

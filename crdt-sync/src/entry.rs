@@ -86,16 +86,31 @@ impl Chain {
     ///
     /// The origin and the partition are covered too: an entry cannot be passed off as another origin's.
     pub fn then(self, origin: ReplicaId, partition: u16, entry: &[u8]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"crdt-sync chain v1");
-        hasher.update(&self.0);
-        hasher.update(origin.as_bytes());
-        hasher.update(&partition.to_le_bytes());
-        hasher.update(entry);
+        let partition = partition.to_le_bytes();
+        let parts = [b"crdt-sync chain v1".as_slice(), &self.0, origin.as_bytes(), &partition, entry];
         let mut chain = [0; 16];
-        chain.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        chain.copy_from_slice(&hash_of(parts).as_bytes()[..16]);
         Self(chain)
     }
+}
+
+/// The hash of all parts, one after the other. Most entries are small, and then putting the parts together and hashing
+/// them in one go costs half of hashing part by part.
+fn hash_of(parts: [&[u8]; 5]) -> blake3::Hash {
+    let mut together = [0; 256];
+    let mut len = 0;
+    for part in parts {
+        let Some(room) = together.get_mut(len..len + part.len()) else {
+            let mut hasher = blake3::Hasher::new();
+            for part in parts {
+                hasher.update(part);
+            }
+            return hasher.finalize();
+        };
+        room.copy_from_slice(part);
+        len += part.len();
+    }
+    blake3::hash(&together[..len])
 }
 
 impl fmt::Debug for Chain {

@@ -32,7 +32,8 @@ struct Tables {
     folder: PathBuf,
 }
 
-/// What the process that does the parts alone said: CPU seconds of each, and the seconds of all that are summed up.
+/// What the processes that do the parts and the engines alone said: CPU seconds of each, and the seconds of all parts
+/// that are summed up.
 struct Alone {
     decode: f64,
     append: f64,
@@ -71,27 +72,30 @@ fn play(args: &[String]) {
             nodes::fetch(Path::new(folder), kind, way, keys, from.parse().expect("an address"));
         }
         ("events", [entries]) => handled(kind, entries.parse().expect("a number"), keys),
+        ("parts", [crossed]) => parts(kind, way, Path::new(crossed)),
         ("alone", rest) => alone(kind, way, keys, rest.first().map(Path::new)),
         _ => panic!("no role {role:?} with {rest:?}"),
     }
 }
 
-/// Does what a sync cannot do without in one process, and says how long it took.
+/// Lets two engines sync in this process, and another process do what they cannot do without; says how long it took.
 fn alone(kind: Kind, way: Way, keys: u64, root: Option<&Path>) {
     let temporary = std::env::temp_dir();
     let folder = tempfile::tempdir_in(root.unwrap_or(&temporary)).expect("a folder");
     let crossing = pair::cross(kind, way, keys);
-    let parts = parts::measure(kind, way, &crossing, folder.path());
-    let times = [
-        parts.decode,
-        parts.append,
-        parts.insert,
-        parts.tree,
-        parts.chain,
-        parts.index,
-        crossing.giving,
-        crossing.taking,
-    ];
+    let crossed = folder.path().join("crossed");
+    crossing.write(&crossed);
+    let parts = said_by("parts", kind, way, keys, crossed.to_str().expect("a name that is text"));
+    let engines = [crossing.giving, crossing.taking].map(|spent| spent.cpu.as_secs_f64());
+    let said: Vec<String> = parts.iter().chain(&engines).map(f64::to_string).collect();
+    println!("{}", said.join(" "));
+}
+
+/// Does the parts of a sync in this process, which did nothing before, over what crossed in another one.
+fn parts(kind: Kind, way: Way, crossed: &Path) {
+    let folder = tempfile::tempdir_in(crossed.parent().expect("a folder")).expect("a folder");
+    let parts = parts::measure(kind, way, &pair::Crossing::read(crossed), folder.path());
+    let times = [parts.decode, parts.append, parts.insert, parts.tree, parts.chain, parts.index];
     let cpu = times.map(|spent| spent.cpu.as_secs_f64().to_string()).join(" ");
     println!("{cpu} {}", parts.sum().time.as_secs_f64());
 }
@@ -107,7 +111,7 @@ impl Alone {
     fn start(root: &Path, kind: Kind, way: Way, keys: u64) -> Self {
         let root = root.to_str().expect("a name that is text");
         let times = said_by("alone", kind, way, keys, root);
-        let [decode, append, insert, tree, chain, index, giving, taking, time] = times[..] else {
+        let [decode, append, insert, tree, chain, index, time, giving, taking] = times[..] else {
             panic!("it said {times:?}");
         };
         Self { decode, append, insert, tree, chain, index, giving, taking, time }

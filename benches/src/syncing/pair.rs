@@ -1,6 +1,9 @@
 //! Two engines in one process, without disks and sockets: what crosses between them, and how long each works for it.
 
+#![allow(clippy::disallowed_methods, reason = "what crossed is handed to another process in a file")]
+
 use std::collections::VecDeque;
+use std::path::Path;
 
 use crdt_sync::time::{Now, WallTime};
 use crdt_sync::{Engine, Input, LinkId, Output, Request, RequestId};
@@ -102,6 +105,55 @@ pub fn cross(kind: Kind, way: Way, keys: u64) -> Crossing {
     let roots = [&giver, &taker].map(|side| side.engine.status().partitions[0].root);
     assert_eq!((roots[0], roots[0].count), (roots[1], keys), "the two agree");
     Crossing { frames, batches: taker.batches, giving: giver.worked, taking: taker.worked }
+}
+
+impl Crossing {
+    /// Writes the frames and the batches to a file.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot.
+    pub fn write(&self, path: &Path) {
+        let mut bytes = Vec::new();
+        for list in core::iter::once(&self.frames).chain(&self.batches) {
+            bytes.extend_from_slice(&list.len().to_le_bytes());
+            for item in list {
+                bytes.extend_from_slice(&item.len().to_le_bytes());
+                bytes.extend_from_slice(item);
+            }
+        }
+        std::fs::write(path, bytes).expect("written");
+    }
+
+    /// Reads what was written. How long it took is not in there.
+    ///
+    /// # Panics
+    ///
+    /// When it is nothing that was written.
+    pub fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).expect("a file");
+        let mut rest = &bytes[..];
+        let frames = next_list(&mut rest);
+        let mut batches = Vec::new();
+        while !rest.is_empty() {
+            batches.push(next_list(&mut rest));
+        }
+        Self { frames, batches, giving: Spent::default(), taking: Spent::default() }
+    }
+}
+
+fn next_list(rest: &mut &[u8]) -> Vec<Vec<u8>> {
+    (0..next_number(rest)).map(|_| next_bytes(rest)).collect()
+}
+
+fn next_bytes(rest: &mut &[u8]) -> Vec<u8> {
+    let length = next_number(rest);
+    rest.split_off(..length).expect("as many bytes as it says").to_vec()
+}
+
+fn next_number(rest: &mut &[u8]) -> usize {
+    let number = rest.split_off(..size_of::<usize>()).expect("a number");
+    usize::from_le_bytes(number.try_into().expect("as many bytes as a number has"))
 }
 
 impl Side {

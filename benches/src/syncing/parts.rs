@@ -1,11 +1,11 @@
-//! What a node that receives cannot do without, each part by itself and over the same bytes.
+//! What a node that receives cannot do without, part by part and over the same bytes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crdt_core::{VersionDigest, codec};
 use crdt_sync::merkle::{BucketTree, ItemSketch, KeyHash, TreeKey};
-use crdt_sync::wire::{self, Message, SessionStep};
+use crdt_sync::wire::{self, Message, Session, SessionStep, StatesPart};
 use crdt_sync::{Cell, Entry, ItemKey};
 use replication_log::storage::FileStorage;
 use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, RecordKind};
@@ -38,91 +38,108 @@ impl Parts {
     }
 }
 
-/// Does the parts of receiving what crossed.
+/// Does the parts of receiving what crossed: all of them for one frame, then for the next, as a node does.
+///
+/// For the same reason it is to be asked for in a process that did nothing before. A node that begins to receive has no
+/// memory of its own yet, and gets it from the kernel.
 ///
 /// # Panics
 ///
 /// When anything fails.
 pub fn measure(kind: Kind, way: Way, crossing: &Crossing, folder: &Path) -> Parts {
     let mut parts = Parts::default();
-    let start = Watch::start();
-    let cells = decode(kind, way, &crossing.frames);
-    parts.decode = start.read();
-    parts.chain = chain(way, &crossing.frames);
-
     let (log, _) =
         Log::open(FileStorage::open(folder).expect("a folder"), LogOptions::new(7)).expect("a log");
     let log = LogHandle::start(log, FsyncPolicy::Group).expect("a thread");
-    let start = Watch::start();
+    let mut batches = crossing.batches.iter().peekable();
     let mut batch = Batch::new(Epoch::ZERO);
-    for records in &crossing.batches {
+    let mut append = |records: &[Vec<u8>]| {
         batch.clear();
         for record in records {
             batch.push(RecordKind(1), record).expect("a record fits");
         }
         let _ = log.append(&batch).expect("appended");
-    }
-    log.sync().expect("synced");
-    parts.append = start.read();
-    log.close().expect("closed");
-
-    let start = Watch::start();
+    };
+    let mut decoder = Decoder::default();
     let mut map: BTreeMap<ItemKey, Cell> = BTreeMap::new();
-    for (key, cell) in cells {
-        map.insert(key, cell);
-    }
-    parts.insert = start.read();
-
-    let start = Watch::start();
     let mut tree = BucketTree::new(&TreeKey::new([7; 16]), way.config(1, kind).leaf_bits).expect("a tree");
-    let mut hashes = Vec::with_capacity(map.len());
-    for (key, cell) in &map {
-        let mut bytes = [0; 24];
-        bytes[..8].copy_from_slice(key.collection.as_bytes());
-        bytes[8..].copy_from_slice(&key.key);
-        let (hash, digest) = (tree.key_hash(&bytes), digest(cell));
-        tree.insert(hash, digest).expect("few keys");
-        hashes.push((hash, digest));
+    for frame in &crossing.frames {
+        let start = Watch::start();
+        let cells = decoder.decode(kind, way, frame);
+        parts.decode = parts.decode + start.read();
+
+        let start = Watch::start();
+        if let Some(records) = batches.next_if(|_| !cells.is_empty()) {
+            append(records);
+        }
+        parts.append = parts.append + start.read();
+
+        let start = Watch::start();
+        let items: Vec<_> = cells.iter().map(|(key, cell)| (hash_of(&tree, key), digest(cell))).collect();
+        for (hash, digest) in items {
+            tree.insert(hash, digest).expect("few keys");
+        }
+        parts.tree = parts.tree + start.read();
+
+        let start = Watch::start();
+        map.extend(cells);
+        parts.insert = parts.insert + start.read();
     }
+    let start = Watch::start();
+    batches.for_each(|records| append(records));
+    log.sync().expect("synced");
+    parts.append = parts.append + start.read();
+    log.close().expect("closed");
+    let start = Watch::start();
     let root = tree.root();
-    parts.tree = start.read();
+    parts.tree = parts.tree + start.read();
     assert_eq!(root.count, map.len() as u64);
-    parts.index = index(&hashes, &map);
+    parts.chain = chain(way, &crossing.frames);
+    parts.index = index(&tree, &map);
     parts
 }
 
-fn decode(kind: Kind, way: Way, frames: &[Vec<u8>]) -> Vec<(ItemKey, Cell)> {
-    let (limits, codec_limits) = (way.limits(), crdt_core::Limits::DEFAULT);
-    let mut cells = Vec::new();
-    // A state that goes on in the next part.
-    let mut begun = Vec::new();
-    for frame in frames {
-        match wire::decode(frame, &limits).expect("a message") {
-            Message::Run(run) => cells.extend(run.entries.iter().map(|bytes| {
-                let entry: Entry = codec::decode_payload(bytes, &codec_limits).expect("an entry");
-                let cell = kind.cell_of_entry(&entry, run.origin);
-                (ItemKey { collection: entry.collection, key: entry.key }, cell)
-            })),
-            Message::Session(session) => {
-                if let SessionStep::States(part) = session.step {
-                    for item in part.items {
-                        if item.more || !begun.is_empty() {
-                            begun.extend_from_slice(&item.state);
-                        }
-                        if item.more {
-                            continue;
-                        }
-                        let state = if begun.is_empty() { &item.state[..] } else { &begun };
-                        let cell = kind.cell_of_state(&item.key, state);
-                        begun.clear();
-                        cells.push((ItemKey { collection: part.collection, key: item.key }, cell));
-                    }
-                }
+/// What is left of a state that goes on in the next part.
+#[derive(Default)]
+struct Decoder {
+    begun: Vec<u8>,
+}
+
+impl Decoder {
+    fn decode(&mut self, kind: Kind, way: Way, frame: &[u8]) -> Vec<(ItemKey, Cell)> {
+        match wire::decode(frame, &way.limits()).expect("a message") {
+            Message::Run(run) => {
+                let cells = run.entries.iter().map(|bytes| {
+                    let entry: Entry =
+                        codec::decode_payload(bytes, &crdt_core::Limits::DEFAULT).expect("an entry");
+                    let cell = kind.cell_of_entry(&entry, run.origin);
+                    (ItemKey { collection: entry.collection, key: entry.key }, cell)
+                });
+                cells.collect()
             }
-            _ => {}
+            Message::Session(Session { step: SessionStep::States(part), .. }) => {
+                self.cells_of_states(kind, part)
+            }
+            _ => Vec::new(),
         }
     }
-    cells
+
+    fn cells_of_states(&mut self, kind: Kind, part: StatesPart) -> Vec<(ItemKey, Cell)> {
+        let mut cells = Vec::with_capacity(part.items.len());
+        for item in part.items {
+            if item.more || !self.begun.is_empty() {
+                self.begun.extend_from_slice(&item.state);
+            }
+            if item.more {
+                continue;
+            }
+            let state = if self.begun.is_empty() { &item.state[..] } else { &self.begun };
+            let cell = kind.cell_of_state(&item.key, state);
+            self.begun.clear();
+            cells.push((ItemKey { collection: part.collection, key: item.key }, cell));
+        }
+        cells
+    }
 }
 
 fn chain(way: Way, frames: &[Vec<u8>]) -> Spent {
@@ -141,16 +158,24 @@ fn chain(way: Way, frames: &[Vec<u8>]) -> Spent {
     spent
 }
 
-fn index(hashes: &[(KeyHash, u128)], map: &BTreeMap<ItemKey, Cell>) -> Spent {
+fn index(tree: &BucketTree, map: &BTreeMap<ItemKey, Cell>) -> Spent {
+    let items: Vec<_> = map.iter().map(|(key, cell)| (hash_of(tree, key), digest(cell), key)).collect();
     let start = Watch::start();
     let mut sketch = ItemSketch::new(&TreeKey::new([7; 16]), 2_048).expect("a sketch");
     let mut keys = BTreeMap::new();
-    for ((hash, digest), key) in hashes.iter().zip(map.keys()) {
-        sketch.note(*hash, None, Some(*digest));
-        keys.insert(*hash, key.clone());
+    for (hash, digest, key) in items {
+        sketch.note(hash, None, Some(digest));
+        keys.insert(hash, key.clone());
     }
     let _ = sketch.cells();
     start.read()
+}
+
+fn hash_of(tree: &BucketTree, key: &ItemKey) -> KeyHash {
+    let mut bytes = [0; 24];
+    bytes[..8].copy_from_slice(key.collection.as_bytes());
+    bytes[8..].copy_from_slice(&key.key);
+    tree.key_hash(&bytes)
 }
 
 fn digest(cell: &Cell) -> u128 {

@@ -31,12 +31,14 @@ pub fn encode_payload<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 
 /// The canonical bytes of `value`, without an envelope, or the error of a user's own `Serialize`.
 pub fn try_encode_payload<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    bincode::serde::encode_to_vec(value, CONFIG).map_err(|error| EncodeError {
+    let mut gathered = Gathered::default();
+    bincode::serde::encode_into_writer(value, &mut gathered, CONFIG).map_err(|error| EncodeError {
         reason: match error {
             bincode::error::EncodeError::OtherString(reason) => reason,
             error => error.to_string(),
         },
-    })
+    })?;
+    Ok(gathered.into_vec())
 }
 
 /// The value whose canonical bytes are exactly `bytes`.
@@ -91,14 +93,94 @@ fn require_canonical<T: Serialize>(value: &T, bytes: &[u8]) -> Result<(), Decode
     }
 }
 
+/// How many bytes are gathered before they are allocated for.
+const FEW: usize = 256;
+
+/// Bytes that are written bit by bit: a few of them are allocated for once, when it is known how many they are. A
+/// vector would grow five times for a hundred, and most of what is encoded is that small.
+struct Gathered {
+    first: [u8; FEW],
+    /// How many of `first` are written; all of them moved on when there were more.
+    len: usize,
+    many: Vec<u8>,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self { first: [0; FEW], len: 0, many: Vec::new() }
+    }
+}
+
+impl Gathered {
+    fn into_vec(self) -> Vec<u8> {
+        if self.many.is_empty() { self.first[..self.len].to_vec() } else { self.many }
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        match self.first.get_mut(self.len..end) {
+            Some(room) if self.many.is_empty() => {
+                room.copy_from_slice(bytes);
+                self.len = end;
+            }
+            _ => {
+                if self.many.is_empty() {
+                    self.many.reserve(end + FEW);
+                    self.many.extend_from_slice(&self.first[..self.len]);
+                }
+                self.many.extend_from_slice(bytes);
+            }
+        }
+    }
+}
+
+impl Writer for Gathered {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        match (bytes, self.first.get_mut(self.len)) {
+            // Ids and small numbers are written byte by byte.
+            ([byte], Some(room)) if self.many.is_empty() => {
+                *room = *byte;
+                self.len += 1;
+            }
+            _ => self.extend(bytes),
+        }
+        Ok(())
+    }
+}
+
 /// Accepts exactly the bytes it was given, so that comparing needs no second buffer.
 struct Matching<'a, 'b> {
     rest: &'a mut &'b [u8],
 }
 
 impl Writer for Matching<'_, '_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
-        *self.rest = self.rest.strip_prefix(bytes).ok_or(bincode::error::EncodeError::UnexpectedEnd)?;
+        let behind = match (bytes, *self.rest) {
+            ([byte], [first, behind @ ..]) if byte == first => Some(behind),
+            _ => self.rest.strip_prefix(bytes),
+        };
+        *self.rest = behind.ok_or(bincode::error::EncodeError::UnexpectedEnd)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    /// Around the number of bytes that are gathered before they are allocated for, in pieces of one byte and of many.
+    #[test]
+    fn what_is_gathered_is_what_a_vector_would_hold() {
+        for length in (0..4).chain(FEW - 20..FEW + 20).chain([3 * FEW]) {
+            let text = "x".repeat(length);
+            for value in [(vec![7_u8; 9], text.as_str()), (vec![7; length], "short")] {
+                let expected = bincode::serde::encode_to_vec(&value, CONFIG).unwrap();
+                assert_eq!(encode_payload(&value), expected, "{length}");
+            }
+        }
     }
 }

@@ -28,40 +28,47 @@ pub(super) struct Admitted {
     pub(super) entry: Entry,
     kind: Kind,
     effect: (Cell, CausalContext),
-    bytes: Bytes,
-    /// The chain after it.
-    chain: Chain,
+}
+
+/// What is new of a run.
+#[derive(Default)]
+struct News {
+    /// How many entries of the run were known.
+    known: usize,
+    /// The others.
+    admitted: Vec<Admitted>,
+    /// The chain after each entry of the run.
+    chains: Vec<Chain>,
 }
 
 impl Replica {
     /// Applies what is new of a run, as far as the entries it rests on are here; on an error, nothing.
     pub(crate) fn apply_run(&mut self, run: &Run, wall: WallTime) -> Result<RunOutcome, RunError> {
-        let Some(mut new) = self.admit_run(run)? else {
+        let Some(News { known, mut admitted, chains }) = self.admit_run(run)? else {
             return Ok(RunOutcome::Gap);
         };
         if self.members.refuses_run(run) {
             return Ok(RunOutcome::Retired);
         }
         let number = run.partition;
-        let missing = (0..).zip(&new).find_map(|(at, admitted)| {
+        let missing = (0..).zip(&admitted).find_map(|(at, admitted)| {
             Some((at, self.missing_to((run.partition, run.origin), &admitted.entry)?))
         });
         if let Some((at, _)) = missing {
-            new.truncate(at);
+            admitted.truncate(at);
         }
-        let applied = new.len();
+        let applied = admitted.len();
         let outcome = match missing {
             Some((_, missing)) => RunOutcome::Early { applied, missing },
             None => RunOutcome::Applied(applied),
         };
-        let Some(last) = new.last() else { return Ok(outcome) };
-        let (partition, origin, chain) = (number, run.origin, last.chain);
+        let (entries, chains) = (&run.entries[known..][..applied], &chains[known..][..applied]);
+        let Some(&chain) = chains.last() else { return Ok(outcome) };
+        let (partition, origin) = (number, run.origin);
         let after = self.partition(number).histories.head(origin);
-        let entries = new.iter().map(|admitted| admitted.bytes.clone()).collect();
-        let lsn =
-            self.journal.append(&JournalRecord::Entries(Run { partition, origin, after, entries, chain }));
-        for admitted in new {
-            let (bytes, chain) = (admitted.bytes.clone(), admitted.chain);
+        let entries = entries.to_vec();
+        let (lsn, entries) = self.journal.append_entries(Run { partition, origin, after, entries, chain });
+        for ((admitted, bytes), &chain) in admitted.iter().zip(entries).zip(chains) {
             self.take_in((number, origin), admitted, lsn, wall);
             self.partition_mut(number).remember_checked(origin, Retained { bytes, chain, lsn });
         }
@@ -72,15 +79,17 @@ impl Replica {
     pub(super) fn take_in(
         &mut self,
         (number, origin): (u16, ReplicaId),
-        admitted: Admitted,
+        admitted: &Admitted,
         lsn: Lsn,
         wall: WallTime,
     ) {
-        let Admitted { entry, kind, effect, .. } = admitted;
+        let Admitted { entry, kind, effect } = admitted;
         self.clock.observe(entry.stamp, wall);
-        self.partition_mut(number).apply(&entry, &effect, kind, lsn);
-        let item = ItemKey { collection: entry.collection, key: entry.key };
-        self.note_lost_write(number, item, Stamp { time: entry.stamp, replica: origin }, lsn);
+        self.partition_mut(number).apply(entry, effect, *kind, lsn);
+        if self.config.tell_lost_writes {
+            let item = ItemKey { collection: entry.collection, key: entry.key.clone() };
+            self.note_lost_write(number, item, Stamp { time: entry.stamp, replica: origin }, lsn);
+        }
     }
 
     /// Joins a part of a peer's states; all of it or, on an error, nothing. Says what each of them lacks.
@@ -255,7 +264,7 @@ impl Replica {
     }
 
     /// The entries of a run that are new here, checked; `None` when entries before them are missing.
-    fn admit_run(&self, run: &Run) -> Result<Option<Vec<Admitted>>, RunError> {
+    fn admit_run(&self, run: &Run) -> Result<Option<News>, RunError> {
         let Some(partition) = self.partitions.get(usize::from(run.partition)) else {
             return Err(RunError::UnknownPartition { partition: run.partition });
         };
@@ -274,22 +283,21 @@ impl Replica {
         let chains = self.check_chain(run)?;
         let known = usize::try_from(head.sequence - run.after.sequence).unwrap_or(usize::MAX);
         if run.entries.len() <= known {
-            return Ok(Some(Vec::new()));
+            return Ok(Some(News::default()));
         }
         #[cfg(feature = "_planted_bugs")]
         if run.origin == self.id && self.has_bug(crate::PlantedBug::IdentityKept) {
-            return Ok(Some(Vec::new()));
+            return Ok(Some(News::default()));
         }
         if run.origin == self.id {
             return Err(RunError::Outrun);
         }
-        let fresh = (head.sequence + 1..).zip(run.entries[known..].iter().zip(&chains[known..]));
-        fresh
-            .map(|(sequence, (bytes, chain))| {
-                self.admit_entry((run.partition, run.origin), sequence, bytes, *chain)
-            })
-            .collect::<Result<_, _>>()
-            .map(Some)
+        let fresh = &run.entries[known..];
+        let mut admitted = Vec::with_capacity(fresh.len());
+        for (sequence, bytes) in (head.sequence + 1..).zip(fresh) {
+            admitted.push(self.admit_entry((run.partition, run.origin), sequence, bytes)?);
+        }
+        Ok(Some(News { known, admitted, chains }))
     }
 
     /// The run must hash to the chain value it came with and agree with what is known of its origin. Returns the chain
@@ -352,8 +360,7 @@ impl Replica {
         &self,
         (number, origin): (u16, ReplicaId),
         sequence: u64,
-        bytes: &Bytes,
-        chain: Chain,
+        bytes: &[u8],
     ) -> Result<Admitted, RunError> {
         let limits = self.config.limits.codec();
         let entry: Entry = codec::decode_payload(bytes, &limits)?;
@@ -365,7 +372,7 @@ impl Replica {
             return Err(RunError::ImpossibleDot { origin, sequence });
         }
         self.check_own_dots(number, &effect.1)?;
-        Ok(Admitted { entry, kind, effect, bytes: bytes.clone(), chain })
+        Ok(Admitted { entry, kind, effect })
     }
 
     /// A dot that an entry names and that is not known here; without one the entry can be applied.

@@ -21,6 +21,8 @@ pub(super) struct Hashed {
     /// The digest of what is held under the key: whoever compares trees need not look the key up.
     pub(super) digest: u128,
     pub(super) key: ItemKey,
+    /// The number of the last photograph that was taken before the key came; zero when nobody looked at one then.
+    pub(super) unseen_by: u64,
 }
 
 /// All keys of a partition. Two keys may share a hash.
@@ -60,28 +62,36 @@ impl ByHash {
         self.len += 1;
     }
 
-    /// Takes a key out. O(1) on average.
-    pub(super) fn remove(&mut self, hash: KeyHash, key: &ItemKey) {
+    /// Takes a key out, and returns what was known of it. O(1) on average.
+    pub(super) fn remove(&mut self, hash: KeyHash, key: &ItemKey) -> Option<Hashed> {
         let (shard, rest) = self.place(hash);
         let shard = &mut self.shards[shard];
         let bucket = shard.bucket_of(rest);
         let bucket = &mut shard.buckets[bucket];
-        if let Some(at) = bucket.iter().position(|item| item.hash == hash && item.key == *key) {
-            bucket.swap_remove(at);
-            shard.len -= 1;
-            self.len -= 1;
-        }
+        let at = bucket.iter().position(|item| item.hash == hash && item.key == *key)?;
+        shard.len -= 1;
+        self.len -= 1;
+        Some(bucket.swap_remove(at))
     }
 
-    /// Something else is held under a key. O(1) on average.
-    pub(super) fn renew(&mut self, hash: KeyHash, key: &ItemKey, digest: u128) {
+    /// Something else is held under a key; returns what is known of it now. O(1) on average.
+    pub(super) fn renew(&mut self, hash: KeyHash, key: &ItemKey, digest: u128) -> Option<&Hashed> {
         let (shard, rest) = self.place(hash);
         let shard = &mut self.shards[shard];
         let bucket = shard.bucket_of(rest);
         let found = shard.buckets[bucket].iter_mut().find(|item| item.hash == hash && item.key == *key);
-        if let Some(item) = found {
-            item.digest = digest;
-        }
+        let item = found?;
+        item.digest = digest;
+        Some(item)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Calls `f` with every item, in no order that anybody may rely on. O(items).
+    pub(super) fn for_each(&self, f: impl FnMut(&Hashed)) {
+        self.shards.iter().flat_map(|shard| &shard.buckets).flatten().for_each(f);
     }
 
     /// Calls `f` with every item whose hash lies between the two, ascending. O(items + 1) on average, and O(buckets)
@@ -204,7 +214,7 @@ mod tests {
             let mut index = ByHash::new();
             let mut oracle = BTreeMap::new();
             for number in (0..count).map(|number| number.wrapping_mul(step)) {
-                index.insert(Hashed { hash: hash(number), digest: number.into(), key: key(number) });
+                index.insert(Hashed { hash: hash(number), digest: number.into(), key: key(number), unseen_by: 0 });
                 oracle.insert((hash(number), key(number)), u128::from(number));
             }
             for (number, removed) in changes {

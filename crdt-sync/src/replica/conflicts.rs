@@ -143,9 +143,6 @@ impl Replica {
     /// arrives only now; of any other value one cannot tell whether it was written in ignorance of the entry, or
     /// overwrote it and was faster. Every lost write is thus told by the node whose write beat it.
     pub(super) fn note_lost_write(&mut self, number: u16, item: ItemKey, lost: Stamp, lsn: Lsn) {
-        if !self.config.tell_lost_writes {
-            return;
-        }
         let held = self.partition(number).cells.get(&item).map(|held| &held.cell);
         let kept = match held {
             Some(Cell::Register(register)) => register.stamp(),

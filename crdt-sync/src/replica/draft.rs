@@ -6,6 +6,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::mem;
 
 use conflict_store::{Document, PutError, VersionId};
 use crdt_core::dotted::{DotSet, DotStore};
@@ -268,16 +269,16 @@ impl Draft<'_> {
         self.replica.check_right(index, write)?;
         let number = self.replica.partition_of(collection, &write.key);
         let slot = (number, ItemKey { collection, key: write.key.clone() });
-        let mut cell = match self.cells.remove(&slot) {
-            Some(cell) => cell,
-            None => self.replica.partition(number).cell_or_vacant(&slot.1, declared.kind),
-        };
         let dot = self.next_dot(number)?;
-        let delta =
-            self.change(index, declared, &mut cell, write, Stamp { time, replica: dot.replica }, dot)?;
+        // Changed in their place; on an error nobody looks at the draft any more.
+        let mut cells = mem::take(&mut self.cells);
+        let cell = cells
+            .entry(slot)
+            .or_insert_with_key(|(_, key)| self.replica.partition(number).cell_or_vacant(key, declared.kind));
+        let delta = self.change(index, declared, cell, write, Stamp { time, replica: dot.replica }, dot)?;
         // As a replay of the entry would.
         cell.stem(self.replica.config.limits.max_revisions);
-        self.cells.insert(slot, cell);
+        self.cells = cells;
         match delta {
             Some(delta) => self.enter(number, write, time, delta),
             None => Ok(()),

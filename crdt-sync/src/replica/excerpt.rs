@@ -10,7 +10,7 @@ use super::apply::Admitted;
 use super::replay::{RecoverError, STORED};
 use super::{JournalRecord, Partition, Replica, RunError, RunOutcome, check_position};
 use crate::bytes::Bytes;
-use crate::entry::{Chain, Entry, Position};
+use crate::entry::{Entry, Position};
 use crate::history::History;
 use crate::scope::Scope;
 use crate::time::WallTime;
@@ -45,8 +45,7 @@ impl Replica {
             let new = match piece {
                 Piece::Skipped { count, .. } => New::Skipped(*count),
                 Piece::Entry(bytes) => {
-                    // It is not retained to be handed on, so nobody asks for the chain after it.
-                    let entry = self.admit_entry((number, origin), sequence, bytes, Chain::START)?;
+                    let entry = self.admit_entry((number, origin), sequence, bytes)?;
                     missing = self.missing_to((number, origin), &entry.entry);
                     if missing.is_some() {
                         break;
@@ -76,7 +75,7 @@ impl Replica {
                     sequence += count;
                 }
                 New::Entry(admitted) => {
-                    self.take_in((number, origin), *admitted, lsn, wall);
+                    self.take_in((number, origin), &admitted, lsn, wall);
                     sequence += 1;
                 }
             }

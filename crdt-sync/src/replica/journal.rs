@@ -10,6 +10,7 @@ use super::ItemKey;
 use super::hints::{HeldHint, KeptHint, SettledHint};
 use super::split::Split;
 use super::unfilled::Spans;
+use crate::bytes::Bytes;
 use crate::collection::CollectionId;
 use crate::membership::Membership;
 use crate::node::NodeId;
@@ -136,6 +137,14 @@ impl Journal {
         self.staged.push(codec::encode_payload(record));
         self.last = self.upcoming();
         self.last
+    }
+
+    /// Stages a record of entries, and hands them back.
+    pub(crate) fn append_entries(&mut self, run: Run) -> (Lsn, Vec<Bytes>) {
+        let record = JournalRecord::Entries(run);
+        let lsn = self.append(&record);
+        let JournalRecord::Entries(run) = record else { return (lsn, Vec::new()) };
+        (lsn, run.entries)
     }
 
     /// The number of the last record, staged ones included.

@@ -5,19 +5,15 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use replication_log::Lsn;
-use smallvec::SmallVec;
 
 use super::ItemKey;
 use super::by_hash::{ByHash, Hashed};
 use super::cells::Held;
+use super::item_sketch::LazySketch;
 use crate::cell::Cell;
-use crate::merkle::{BucketTree, ItemSketch, KeyHash, Root, TreeError, TreeKey, TreeSnapshot};
+use crate::merkle::{BucketTree, KeyHash, Root, TreeError, TreeKey, TreeSnapshot};
 use crate::scope::Scope;
 use crate::sketch;
-
-/// How many cells of a sketch are kept up: 24 KiB, which show about 1,500 differences. What differs more goes
-/// by the tree, at a cost per difference that hardly matters then.
-const SKETCH_CELLS: usize = 2_048;
 
 /// Who must hear of every change of a partition's cells.
 #[derive(Debug)]
@@ -27,8 +23,10 @@ pub(super) struct Mirrors {
     deleted: BTreeSet<(Lsn, ItemKey)>,
     tree: BucketTree,
     /// The same items as the tree's, so that few differences are found without walking it.
-    sketch: Option<ItemSketch>,
+    sketch: LazySketch,
     photograph: Option<Photograph>,
+    /// How many photographs were taken; the number of the last one.
+    photographs: u64,
     /// Keys that changed since somebody asked, if anybody wants to know.
     changes: Option<BTreeSet<ItemKey>>,
 }
@@ -36,8 +34,9 @@ pub(super) struct Mirrors {
 /// What the tree and the sketch showed at one moment.
 #[derive(Debug)]
 struct Photograph {
-    /// What the tree held for the keys that changed since, `None` for new ones.
-    changed: BTreeMap<(KeyHash, ItemKey), Option<u128>>,
+    /// What the tree held for the keys that changed since. Keys that are new since then have it written beside them
+    /// where they are found by hash: whoever is filled by a session has no others.
+    changed: BTreeMap<(KeyHash, ItemKey), u128>,
     sketch: Option<Vec<sketch::Cell>>,
     /// Which keys it shows.
     scope: Scope,
@@ -49,9 +48,9 @@ impl Mirrors {
             by_hash: ByHash::new(),
             deleted: BTreeSet::new(),
             tree: BucketTree::new(tree_key, leaf_bits)?,
-            // There is one for every size that is allowed, and without one sessions go by the tree.
-            sketch: ItemSketch::new(tree_key, SKETCH_CELLS).ok(),
+            sketch: LazySketch::new(tree_key),
             photograph: None,
+            photographs: 0,
             changes: None,
         })
     }
@@ -59,10 +58,10 @@ impl Mirrors {
     /// A cell is held from now on under a key that is new here.
     pub(super) fn hold(&mut self, key: &ItemKey, cell: Cell, lsn: Lsn) -> Held {
         let (digest, hash) = (cell.digest(), self.hash_of(key));
-        self.note(hash, key, None);
         mirrored(self.tree.insert(hash, digest));
-        self.sketched(hash, None, Some(digest));
-        self.by_hash.insert(Hashed { hash, digest, key: key.clone() });
+        self.sketch.note(hash, None, Some(digest));
+        let unseen_by = if self.photograph.is_some() { self.photographs } else { 0 };
+        self.by_hash.insert(Hashed { hash, digest, key: key.clone(), unseen_by });
         if cell.is_deleted() {
             self.deleted.insert((lsn, key.clone()));
         }
@@ -73,10 +72,10 @@ impl Mirrors {
     /// What is held under a key became another cell by this record; the rest of `held` speaks of the cell of before.
     pub(super) fn renew(&mut self, key: &ItemKey, held: &mut Held, lsn: Lsn) {
         let digest = held.cell.digest();
-        self.note(held.hash, key, Some(held.digest));
         mirrored(self.tree.replace(held.hash, held.digest, digest));
-        self.sketched(held.hash, Some(held.digest), Some(digest));
-        self.by_hash.renew(held.hash, key, digest);
+        self.sketch.note(held.hash, Some(held.digest), Some(digest));
+        let unseen_by = self.by_hash.renew(held.hash, key, digest).map(|item| item.unseen_by);
+        self.note(key, held, unseen_by);
         self.undelete(key, held.lsn);
         if held.cell.is_deleted() {
             self.deleted.insert((lsn, key.clone()));
@@ -89,10 +88,10 @@ impl Mirrors {
     pub(super) fn release(&mut self, key: &ItemKey, held: &Held) {
         self.undelete(key, held.lsn);
         self.note_change(key);
-        self.note(held.hash, key, Some(held.digest));
         mirrored(self.tree.remove(held.hash, held.digest));
-        self.sketched(held.hash, Some(held.digest), None);
-        self.by_hash.remove(held.hash, key);
+        self.sketch.note(held.hash, Some(held.digest), None);
+        let unseen_by = self.by_hash.remove(held.hash, key).map(|item| item.unseen_by);
+        self.note(key, held, unseen_by);
     }
 
     pub(super) fn has_deleted(&self) -> bool {
@@ -129,7 +128,7 @@ impl Mirrors {
     ) -> (TreeSnapshot, Root) {
         let (snapshot, root, sketch) = match within {
             None => {
-                let sketch = self.sketch.as_mut().map(|sketch| sketch.cells().to_vec());
+                let sketch = self.sketch.cells(&self.by_hash);
                 (self.tree.snapshot(), self.tree.root(), sketch)
             }
             Some(within) => {
@@ -138,6 +137,7 @@ impl Mirrors {
                 (tree.snapshot(), tree.root(), None)
             }
         };
+        self.photographs += 1;
         self.photograph = Some(Photograph { changed: BTreeMap::new(), sketch, scope: scope.clone() });
         (snapshot, root)
     }
@@ -159,20 +159,20 @@ impl Mirrors {
     ) {
         let changed = self.photograph.as_ref().map(|photograph| &photograph.changed);
         let changed = changed.filter(|changed| !changed.is_empty());
+        let number = self.photograph.as_ref().map(|_| self.photographs);
         let scope = self.photograph.as_ref().map(|photograph| &photograph.scope);
         let is_shown = |key: &ItemKey| scope.is_none_or(|scope| scope.contains(key.collection, &key.key));
-        self.by_hash.for_each_between(first, last, &mut |Hashed { hash, digest, key }| {
+        self.by_hash.for_each_between(first, last, &mut |Hashed { hash, digest, key, unseen_by }| {
+            let is_new = number.is_some_and(|number| *unseen_by == number);
             let is_noted = || changed.is_some_and(|changed| changed.contains_key(&(*hash, key.clone())));
-            if is_shown(key) && !is_noted() {
+            if !is_new && is_shown(key) && !is_noted() {
                 f(*hash, key, *digest);
             }
         });
         let from = (first, ItemKey::least());
         let noted = changed.into_iter().flat_map(|changed| changed.range(from.clone()..));
         for ((hash, key), version) in noted.take_while(|((hash, _), _)| *hash <= last) {
-            if let Some(version) = version
-                && is_shown(key)
-            {
+            if is_shown(key) {
                 f(*hash, key, *version);
             }
         }
@@ -191,25 +191,27 @@ impl Mirrors {
         }
     }
 
-    /// Remembers what the photograph shows of a key that changes now, if nothing was remembered yet.
-    fn note(&mut self, hash: KeyHash, key: &ItemKey, shown: Option<u128>) {
-        if let Some(Photograph { changed, .. }) = &mut self.photograph {
-            changed.entry((hash, key.clone())).or_insert(shown);
-        }
-    }
-
-    /// The sketch has the items of the tree.
-    fn sketched(&mut self, hash: KeyHash, old: Option<u128>, new: Option<u128>) {
-        if let Some(sketch) = &mut self.sketch {
-            sketch.note(hash, old, new);
+    /// Remembers what the photograph shows of a key that changes now, if it shows the key and nothing was remembered
+    /// yet. `held` is what was held before. A key that was taken out and came back is new; what was remembered when it
+    /// was taken out stays.
+    fn note(&mut self, key: &ItemKey, held: &Held, unseen_by: Option<u64>) {
+        if let Some(Photograph { changed, .. }) = &mut self.photograph
+            && unseen_by != Some(self.photographs)
+        {
+            changed.entry((held.hash, key.clone())).or_insert(held.digest);
         }
     }
 
     fn hash_of(&self, key: &ItemKey) -> KeyHash {
-        let mut bytes = SmallVec::<[u8; 64]>::new();
-        bytes.extend_from_slice(key.collection.as_bytes());
-        bytes.extend_from_slice(&key.key);
-        self.tree.key_hash(&bytes)
+        let (collection, key) = (key.collection.as_bytes(), &key.key[..]);
+        let mut together = [0; 64];
+        let len = collection.len() + key.len();
+        let Some(room) = together.get_mut(collection.len()..len) else {
+            return self.tree.key_hash(&[collection, key].concat());
+        };
+        room.copy_from_slice(key);
+        together[..collection.len()].copy_from_slice(collection);
+        self.tree.key_hash(&together[..len])
     }
 }
 

@@ -19,6 +19,7 @@ mod fork;
 #[cfg(test)]
 mod fork_tests;
 mod hints;
+mod item_sketch;
 mod journal;
 #[cfg(test)]
 mod journal_tests;
@@ -27,6 +28,8 @@ mod members;
 mod mirrors;
 mod mutation;
 mod partition;
+#[cfg(test)]
+mod photograph_tests;
 mod removal;
 mod replay;
 mod run_error;

@@ -1,0 +1,108 @@
+//! The sketch of a partition's items, made when it is first asked for.
+
+use alloc::vec::Vec;
+
+use super::by_hash::ByHash;
+use crate::merkle::{ItemSketch, KeyHash, TreeKey};
+use crate::sketch;
+
+/// How many cells of a sketch are kept up: 24 KiB, which show about 1,500 differences. What differs more goes
+/// by the tree, at a cost per difference that hardly matters then.
+const SKETCH_CELLS: usize = 2_048;
+/// Of fewer items a sketch is made anew each time.
+const MANY: usize = 256;
+
+/// Shows few differences without a walk of the tree, to whoever asks for it: sessions do.
+///
+/// Keeping it up costs every change about as much as the tree does. So it is kept up only once somebody asked for it
+/// while there were many items: a node that catches up by entries, or that is filled by its first session, does not
+/// pay for it. Whoever asks first waits until it is made of all items: about two fifths of a microsecond for each.
+#[derive(Debug)]
+pub(super) struct LazySketch {
+    key: TreeKey,
+    kept: Option<ItemSketch>,
+}
+
+impl LazySketch {
+    pub(super) fn new(key: &TreeKey) -> Self {
+        Self { key: key.clone(), kept: None }
+    }
+
+    /// An item changed: `None` stands for one that is not there.
+    pub(super) fn note(&mut self, hash: KeyHash, old: Option<u128>, new: Option<u128>) {
+        if let Some(kept) = &mut self.kept {
+            kept.note(hash, old, new);
+        }
+    }
+
+    /// The cells of all items, which are these. O(noted changes), or O(items) the first time and for few.
+    ///
+    /// There is a sketch of every size that is allowed, and without one sessions go by the tree.
+    pub(super) fn cells(&mut self, items: &ByHash) -> Option<Vec<sketch::Cell>> {
+        if let Some(kept) = &mut self.kept {
+            return Some(kept.cells().to_vec());
+        }
+        let mut made = ItemSketch::new(&self.key, SKETCH_CELLS).ok()?;
+        items.for_each(|item| made.note(item.hash, None, Some(item.digest)));
+        let cells = made.cells().to_vec();
+        self.kept = (items.len() >= MANY).then_some(made);
+        Some(cells)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ItemKey;
+    use super::super::by_hash::Hashed;
+    use super::*;
+
+    /// As many items as are asked for, and a sketch of them.
+    struct Items {
+        by_hash: ByHash,
+        sketch: LazySketch,
+    }
+
+    impl Items {
+        fn new() -> Self {
+            Self { by_hash: ByHash::new(), sketch: LazySketch::new(&TreeKey::new([7; 16])) }
+        }
+
+        fn add(&mut self, numbers: core::ops::Range<u64>) {
+            for number in numbers {
+                let hash = KeyHash::from_u128(u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64);
+                let (digest, key) = (u128::from(number), ItemKey::least());
+                self.sketch.note(hash, None, Some(digest));
+                self.by_hash.insert(Hashed { hash, digest, key, unseen_by: 0 });
+            }
+        }
+
+        fn cells(&mut self) -> Vec<sketch::Cell> {
+            self.sketch.cells(&self.by_hash).expect("a sketch of an allowed size")
+        }
+    }
+
+    #[test]
+    fn a_sketch_that_was_kept_up_is_the_one_that_is_made_at_once() {
+        let (mut kept, mut made) = (Items::new(), Items::new());
+        let steps = [0, 10, MANY as u64 - 1, MANY as u64, 3_000];
+        for step in steps.windows(2) {
+            kept.add(step[0]..step[1]);
+            kept.cells();
+        }
+        made.add(0..3_000);
+        assert!(kept.sketch.kept.is_some() && made.sketch.kept.is_none());
+        assert_eq!(kept.cells(), made.cells());
+    }
+
+    #[test]
+    fn nothing_is_kept_up_for_few_items_or_before_somebody_asks() {
+        let mut items = Items::new();
+        items.add(0..MANY as u64 - 1);
+        items.cells();
+        assert!(items.sketch.kept.is_none(), "few items");
+        items.add(MANY as u64 - 1..MANY as u64);
+        assert!(items.sketch.kept.is_none(), "nobody asked");
+        items.cells();
+        assert!(items.sketch.kept.is_some());
+    }
+}
