@@ -1,5 +1,6 @@
 //! The operations that this node coordinates, by number.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -116,7 +117,7 @@ pub(super) enum Own {
     /// The write is durable here.
     Acknowledged,
     /// The state that was asked for.
-    Whole(KeyAnswer),
+    Whole(Box<KeyAnswer>),
     /// The repair is durable here.
     Repaired,
 }

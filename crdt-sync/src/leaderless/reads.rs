@@ -124,7 +124,7 @@ impl Leaderless {
         let here = whole(item, died, context).ok();
         let Some(here) = here.and_then(|state| KeyAnswer::read(&place, state).ok()) else { return };
         let lsn = context.replica.rests_on(place.partition, item);
-        self.operations.when_durable(lsn, number, Own::Whole(here));
+        self.operations.when_durable(lsn, number, Own::Whole(here.into()));
         self.now_durable(context);
     }
 

@@ -209,7 +209,7 @@ impl Leaderless {
                     }
                     Own::Whole(state) => {
                         if let Some(reading) = self.operations.reads.get_mut(&number) {
-                            reading.op.whole(me, state, now);
+                            reading.op.whole(me, *state, now);
                         }
                     }
                     Own::Repaired => {

@@ -52,7 +52,7 @@ fn arb_step() -> impl Strategy<Value = Step> {
 
 /// What was told of a write, and the dots that were dead to whoever removed something.
 struct Told {
-    told: MergedState,
+    state: MergedState,
     removal: Option<Removal>,
     dead: BTreeSet<Dot>,
 }
@@ -118,11 +118,12 @@ impl World {
             news = Known { added: known.live(), covered: news.covered, ..known.clone() };
         }
         let dead = removal.iter().flat_map(|_| known.covered.clone()).collect();
-        self.told.push((Told { told, removal, dead }, news));
+        self.told.push((Told { state: told, removal, dead }, news));
     }
 
     fn hear(&mut self, at: usize, which: usize, twice: bool) {
-        let ((node, model), (Told { told, removal, dead }, news)) = (&mut self.nodes[at], &self.told[which]);
+        let ((node, model), (Told { state: told, removal, dead }, news)) =
+            (&mut self.nodes[at], &self.told[which]);
         let whole = removal.as_ref().map(|removal| node.replica.with_what_it_removes(told, removal));
         let told = whole.as_ref().unwrap_or(told);
         node.hear(told).unwrap();
