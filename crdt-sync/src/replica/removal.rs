@@ -1,10 +1,10 @@
 //! Removals from sets that take away more than the dots they found.
 //!
-//! Whoever removes an element promises that it is gone as far as *anything* was seen of it here: under the dots that are
-//! found, and under those that were found and removed, or replaced, before. No state names the latter any more, and other
-//! replicas may still hold them, because what took them away has not reached them. So each partition remembers which
-//! dots died lately, and under which key; a removal names those of its key as well as those it found. Of dots that died
-//! longer ago it is only known that they did: whoever vouches for the removal must have seen them, too.
+//! Whoever removes an element promises that it is gone as far as *anything* was seen of it here: under the dots that
+//! are found, and under those that were found and removed, or replaced, before. No state names the latter any more, and
+//! other replicas may still hold them, because what took them away has not reached them. So each partition remembers
+//! which dots died lately, and under which key; a removal names those of its key as well as those it found. Of dots
+//! that died longer ago it is only known that they did: whoever vouches for the removal must have seen them, too.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -24,8 +24,8 @@ const REMEMBERED: usize = 32;
 /// Not durable: after a start nothing is remembered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dead {
-    /// Each with a digest of its key, the first to die first. Keys with one digest are told each other's dots, which are
-    /// dead all the same.
+    /// Each with a digest of its key, the first to die first. Keys with one digest are told each other's dots, which
+    /// are dead all the same.
     lately: VecDeque<(u128, Dot)>,
     /// All others, and dots that are alive or of no set among them.
     before: CausalContext,
@@ -95,7 +95,7 @@ impl Replica {
         Ok(KeyState { died, ..self.whole_state(item)? })
     }
 
-    /// What was told, and the dots beside it that the removal takes away here. O(log elements, and dots of the element).
+    /// What was told, and the dots beside it that the removal takes away here. O(dots of the element).
     pub(crate) fn with_what_it_removes(&self, told: &MergedState, removal: &Removal) -> MergedState {
         let mut told = told.clone();
         let item = ItemKey { collection: told.collection, key: told.key.clone() };

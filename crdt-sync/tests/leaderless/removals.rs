@@ -98,8 +98,8 @@ fn a_replica_that_has_not_seen_what_was_removed_does_not_vouch_for_it() {
     assert!(!b_and_c_show_milk(&mut cluster, &list, all));
 }
 
-/// B knows that the milk is gone, A has never heard of it, and C holds it. A client reads A and B, which both show none,
-/// and removes it to be sure. What A promises then must be good for A and C, too.
+/// B knows that the milk is gone, A has never heard of it, and C holds it. A client reads A and B, which both show
+/// none, and removes it to be sure. What A promises then must be good for A and C, too.
 #[test]
 fn a_removal_on_top_of_a_read_takes_away_what_the_read_knew_to_be_gone() {
     let mut cluster = Cluster::with(3, left_to_themselves);
