@@ -38,7 +38,8 @@ fn without_faults_hardly_a_write_is_refused() {
     for seed in 0..10 {
         let report =
             Schedule::new(seed, peaceful.clone()).run().unwrap_or_else(|failure| panic!("{failure}"));
-        assert!(report.refused < 5 && report.acknowledged > 70, "{report:?}");
+        // Some want to delete a document that is not there.
+        assert!(report.refused < 15 && report.acknowledged > 70, "{report:?}");
     }
 }
 

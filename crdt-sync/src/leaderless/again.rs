@@ -8,6 +8,8 @@
 //! client hears nothing of it.
 //!
 //! Where this node knows a newer ring already it begins at once, otherwise after a while: the other one may be behind.
+//!
+//! A removal that was to be carried out by a node that has not seen enough for it waits here, too.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -19,7 +21,7 @@ use super::Leaderless;
 use super::coordinate::{Failure, ReadOptions, Refusal, Unmet, WriteOp};
 use super::operations::{Asked, Done, Purpose, Writing};
 use super::reply::QuorumReply;
-use crate::engine::{Context, Reply, RequestId};
+use crate::engine::{Activity, Context, Reply, RequestId};
 use crate::node::NodeId;
 use crate::replica::ItemKey;
 use crate::time::Instant;
@@ -47,14 +49,47 @@ pub(super) enum Begun {
     Read { item: ItemKey, options: ReadOptions, until: Instant, purpose: Purpose },
 }
 
+impl Begun {
+    /// Who waits for it, if nothing of it is anywhere.
+    fn not_carried_out(&self) -> Option<RequestId> {
+        match self {
+            Self::Write { client, .. }
+            | Self::Read { purpose: Purpose::Answer(client) | Purpose::Write { client, .. }, .. } => {
+                Some(*client)
+            }
+            Self::Told { .. } | Self::Read { .. } => None,
+        }
+    }
+}
+
 impl Again {
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
+    /// Counts what waits.
+    pub(super) fn add_activity(&self, activity: &mut Activity) {
+        for begun in self.waiting.values() {
+            match begun {
+                Begun::Write { .. } => activity.minting += 1,
+                Begun::Told { .. } => activity.acknowledging += 1,
+                Begun::Read { .. } => activity.reading += 1,
+            }
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.waiting.keys().next().map(|(at, _)| *at)
     }
+}
+
+/// Whether there is time to begin an operation again that has to end at a time.
+pub(super) fn may_wait(until: Instant, context: &Context<'_>) -> bool {
+    context.now.instant + pause(context) < until
+}
+
+fn pause(context: &Context<'_>) -> Duration {
+    context.replica.config.timing.heartbeat / PER_HEARTBEAT
 }
 
 /// Whether it is for the ring that a node refused.
@@ -74,9 +109,8 @@ impl Leaderless {
         if version < self.placement.version() {
             return self.resume(begun, context);
         }
-        let pause = context.replica.config.timing.heartbeat / PER_HEARTBEAT;
         self.again.last += 1;
-        self.again.waiting.insert((context.now.instant + pause, self.again.last), begun);
+        self.again.waiting.insert((context.now.instant + pause(context), self.again.last), begun);
     }
 
     /// Begins again what has waited long enough.
@@ -93,6 +127,9 @@ impl Leaderless {
 
     fn resume(&mut self, begun: Begun, context: &mut Context<'_>) {
         let now = context.now.instant;
+        if let (Some(client), Some(refusal)) = (begun.not_carried_out(), self.refusal_off_the_ring()) {
+            return context.outbox.reply(client, refusal, Lsn::ZERO);
+        }
         match begun {
             Begun::Write { client, mut asked } => {
                 asked.options.timeout = asked.until.since(now).max(LEAST);

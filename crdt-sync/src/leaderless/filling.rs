@@ -11,7 +11,8 @@
 //!
 //! - one that joins a ring copies what it gains before it is asked, and that fills it;
 //! - one that comes back empty is compared with N - W + 1 others that are not being filled themselves;
-//! - where all that live have been compared with, there is no more to be had, and an event says if it is too little;
+//! - where all that live have been compared with, as far as that goes, there is no more to be had, and an event says if
+//!   it is too little;
 //! - where W of the primaries hold nothing, all of them were founded with the ring as it is now, and none is known that
 //!   holds anything, the cluster is at its beginning, and nothing is to be had. They need not be all: a ring of which W
 //!   nodes are up can be used. A primary that never was up counts among those that lost what they held.
@@ -36,6 +37,9 @@ use crate::placement::Refill;
 use crate::replica::{read_spans, spans_of};
 use crate::wire::{Filling, Quorum};
 
+/// So many comparisons with a node may end without everything before it is taken to be all there is.
+const TRIES: u32 = 3;
+
 /// How far this node is filled, and what it knows of others.
 #[derive(Debug, Default)]
 pub(super) struct Fillings {
@@ -47,6 +51,8 @@ pub(super) struct Fillings {
     peers: BTreeMap<NodeId, Told>,
     /// With whom a partition was compared, and whether that node held all that it had acknowledged when it began.
     compared: BTreeMap<(u16, NodeId), bool>,
+    /// How often a comparison ended and did not bring everything.
+    in_part: BTreeMap<(u16, NodeId), u32>,
     /// Sessions that may have begun before the peer was filled.
     early: BTreeSet<(u16, NodeId)>,
 }
@@ -144,6 +150,7 @@ impl Leaderless {
         if self.filling.generation != generation {
             self.filling.generation = generation;
             self.filling.compared.clear();
+            self.filling.in_part.clear();
         }
         let peers: Vec<NodeId> = self.peers.keys().copied().collect();
         for peer in peers {
@@ -172,6 +179,19 @@ impl Leaderless {
         }
         // Who has no need to know has not asked, and was told nothing.
         is_whole && !is_early
+    }
+
+    /// A comparison came to its end and did not bring everything. Where that happens again and again, a state is too
+    /// large, or may not be had here, and there is no more to be had.
+    pub(super) fn filled_in_part_from(&mut self, peer: NodeId, partition: u16) {
+        let is_early = self.filling.early.remove(&(partition, peer));
+        if !is_early && self.filling.open.contains(&partition) && self.filling.is_whole(peer, partition) {
+            let tries = self.filling.in_part.entry((partition, peer)).or_default();
+            *tries += 1;
+            if *tries >= TRIES {
+                self.filling.compared.entry((partition, peer)).or_default();
+            }
+        }
     }
 
     /// Answers reads of what is filled from now on.

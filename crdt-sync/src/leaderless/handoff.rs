@@ -78,8 +78,6 @@ impl Leaderless {
         if ring == 0 {
             return;
         }
-        // Also of what was kept before a restart; and here none is let through that has to wait for its turn to go.
-        self.expire_hints(context);
         let is_old = is_too_old(context);
         let seeks_another = self.placement.layout().is_fenced(owner)
             || context.replica.pending_hints(owner).is_some_and(|pending| is_old(pending.oldest));

@@ -57,6 +57,7 @@ use replication_log::Lsn;
 pub use config::LeaderlessConfig;
 pub use reply::{HintsReply, QuorumReply, RingReply};
 
+use crate::bytes::Bytes;
 use crate::engine::{Activity, Context, Event, LinkId, PeerError, PeerStatus, Request, RequestId, Topology};
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
@@ -157,6 +158,8 @@ impl Topology for Leaderless {
         self.anti_entropy.peer_up(node, link, context);
         self.tell_layout(node, context);
         self.ask_for_filling(node, context);
+        // What got too old before a restart is not handed over.
+        self.expire_hints(context);
         self.hand_off_to(node, context);
         self.tend_ring(context);
     }
@@ -297,6 +300,9 @@ impl Topology for Leaderless {
         self.anti_entropy.add_activity(with, activity);
         self.operations.add_activity(with, activity);
         self.handoff.add_activity(with, activity);
+        if with.is_none() {
+            self.again.add_activity(activity);
+        }
     }
 
     #[cfg(feature = "_planted_bugs")]
@@ -319,5 +325,14 @@ fn forget_own_entries(context: &mut Context<'_>) {
 
 /// Joins what was told of a key, and returns the record that this rests on.
 fn take_in(told: &MergedState, context: &mut Context<'_>) -> Result<Lsn, RunError> {
-    reconcile::apply(context, |replica, wall| replica.merge_mutation(told, wall)).map(|(_, lsn)| lsn)
+    take_in_removal(told, None, context)
+}
+
+/// The same, where it may be known that all dots that are covered are of one element.
+fn take_in_removal(
+    told: &MergedState,
+    removes: Option<&Bytes>,
+    context: &mut Context<'_>,
+) -> Result<Lsn, RunError> {
+    reconcile::apply(context, |replica, wall| replica.merge_removal(told, removes, wall)).map(|(_, lsn)| lsn)
 }

@@ -9,6 +9,7 @@ use replication_log::Lsn;
 
 use super::coordinate::{ReadOp, ReadOptions, WriteAction, WriteOp, WriteOptions};
 use super::found::KeyAnswer;
+use crate::bytes::Bytes;
 use crate::engine::{Activity, RequestId};
 use crate::node::NodeId;
 use crate::replica::{Action, ItemKey, Replica, Write, Written};
@@ -105,9 +106,12 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    /// Whether it matters what was removed before.
-    pub(super) fn removes(&self) -> bool {
-        matches!(self, Self::Write { write: Write { action: Action::Remove(_), .. }, .. })
+    /// The element of which it matters what was removed before.
+    pub(super) fn removes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Write { write: Write { action: Action::Remove(element), .. }, .. } => Some(element),
+            _ => None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::again::{self, Begun};
 use super::coordinate::{Answer, Digest, Permit, ReadAction, ReadOp, ReadOptions, Refusal, Repair, Wanted};
 use super::found::{KeyAnswer, Place};
 use super::operations::{Own, Purpose, Reading, Seen};
+use crate::bytes::Bytes;
 use crate::engine::{Context, PeerError, Reply};
 use crate::node::NodeId;
 use crate::replica::{ItemKey, RunError};
@@ -23,7 +24,7 @@ impl Leaderless {
         context: &mut Context<'_>,
     ) {
         // Two that do not hold an element may not know equally well that it is gone.
-        options.digests &= !purpose.removes();
+        options.digests &= purpose.removes().is_none();
         let partition = context.replica.partition_of(item.collection, &item.key);
         if place_of(&item, context).is_none() {
             let error = RunError::UnknownCollection { collection: item.collection };
@@ -62,7 +63,7 @@ impl Leaderless {
                             self.begin_write(client, write, options, seen, context);
                         }
                         (Err(unmet), purpose)
-                            if again::met_another_ring(&unmet) && context.now.instant < reading.until =>
+                            if again::met_another_ring(&unmet) && again::may_wait(reading.until, context) =>
                         {
                             let (version, options, until) = (reading.ring.0, reading.options, reading.until);
                             let begun = Begun::Read { item: reading.item.clone(), options, until, purpose };
@@ -103,9 +104,9 @@ impl Leaderless {
 
     fn ask_to_read(&mut self, number: u64, node: NodeId, wanted: Wanted, context: &mut Context<'_>) {
         let Some(reading) = self.operations.reads.get(&number) else { return };
-        let (item, ring, died) = (reading.item.clone(), reading.ring.0, reading.purpose.removes());
+        let (item, ring, died) = (reading.item.clone(), reading.ring.0, reading.purpose.removes().cloned());
         if node == self.placement.me() {
-            return self.read_here(number, &item, died, context);
+            return self.read_here(number, &item, died.as_ref(), context);
         }
         let fetch = Fetch { request: number, ring, item, wanted, died };
         if !self.tell(node, Quorum::Fetch(fetch), Lsn::ZERO, context)
@@ -116,7 +117,7 @@ impl Leaderless {
     }
 
     /// This node asks itself. What it holds counts as soon as it is durable.
-    fn read_here(&mut self, number: u64, item: &ItemKey, died: bool, context: &mut Context<'_>) {
+    fn read_here(&mut self, number: u64, item: &ItemKey, died: Option<&Bytes>, context: &mut Context<'_>) {
         let Some(place) = place_of(item, context) else { return };
         if self.is_being_filled(place.partition, context) {
             return self.refuse_read(number, self.placement.me(), Refusal::Filling, context);
@@ -194,10 +195,16 @@ impl Leaderless {
     }
 }
 
-/// What this node holds of a key, and if so asked, what died of it.
-pub(super) fn whole(item: &ItemKey, died: bool, context: &Context<'_>) -> Result<KeyState, RunError> {
-    let replica = &context.replica;
-    if died { replica.whole_state_and_what_died(item) } else { replica.whole_state(item) }
+/// What this node holds of a key, and what died of an element, if so asked.
+pub(super) fn whole(
+    item: &ItemKey,
+    died: Option<&Bytes>,
+    context: &Context<'_>,
+) -> Result<KeyState, RunError> {
+    match died {
+        Some(element) => context.replica.whole_state_and_what_died(item, element),
+        None => context.replica.whole_state(item),
+    }
 }
 
 /// Tells whoever waits for a read.

@@ -72,11 +72,15 @@ impl Leaderless {
 
     /// Why nothing can be begun now.
     pub(super) fn refusal(&self, context: &Context<'_>) -> Option<Reply> {
-        let (me, version) = (self.placement.me(), self.placement.version());
         if let Some(reply) = self.refusal_of_all(context) {
             return Some(reply);
         }
-        // Everybody would refuse it.
+        self.refusal_off_the_ring()
+    }
+
+    /// Where to go from a node that is not on the ring: everybody would refuse what it asks.
+    pub(super) fn refusal_off_the_ring(&self) -> Option<Reply> {
+        let (me, version) = (self.placement.me(), self.placement.version());
         let is_on_it = self.placement.admits(me, version) == Admission::Accepted;
         (!is_on_it).then(|| {
             let layout = self.placement.layout();

@@ -132,9 +132,12 @@ impl Leaderless {
 
     /// What comparisons came to their end since this was asked last.
     pub(super) fn take_synced(&mut self, context: &mut Context<'_>) {
-        let synced = self.anti_entropy.take_synced().into_iter().filter(|synced| synced.complete);
         let mut whole = Vec::new();
-        for synced in synced {
+        for synced in self.anti_entropy.take_synced() {
+            if !synced.complete {
+                self.filled_in_part_from(synced.peer, synced.partition);
+                continue;
+            }
             let _ = context.replica.hints_made_good(synced.peer, synced.partition);
             // A copy from one that lacks what it acknowledged is none.
             if self.filled_from(synced.peer, synced.partition, context) {

@@ -61,8 +61,8 @@ impl Leaderless {
             None => match self.take_part(mutate, context) {
                 // It is asked again, and has seen more by then.
                 Err(Untaken::Behind) => {
-                    self.anti_entropy.mark(told.partition, peer, context.now.instant);
-                    return Ok(());
+                    self.compare_soon(told.partition, context);
+                    Err(Refusal::Behind)
                 }
                 Err(Untaken::Refused(why)) => Err(why),
                 Err(Untaken::Wrong(error)) => return Err(error.into()),
@@ -100,7 +100,7 @@ impl Leaderless {
         let found = match (refused, wanted) {
             (Some(why), _) => Found::Refused(why),
             (None, Wanted::Digest) => Found::Digest(reading.cell.map(|_| reading.digest)),
-            (None, Wanted::Whole) => Found::Whole(super::reads::whole(item, *died, context)?),
+            (None, Wanted::Whole) => Found::Whole(super::reads::whole(item, died.as_ref(), context)?),
         };
         self.tell(peer, Quorum::Fetched { request: *request, found }, lsn, context);
         Ok(())
@@ -122,6 +122,7 @@ impl Leaderless {
             }
             match refused {
                 None => writing.op.acknowledged(peer, now),
+                Some(Refusal::Behind) => writing.op.not_yet(peer, now),
                 Some(why) => writing.op.refused(peer, why, now),
             }
             self.drive_write(request, context);
@@ -146,7 +147,8 @@ impl Leaderless {
             Some(removal) => Cow::Owned(context.replica.with_what_it_removes(&mutate.told, removal)),
             None => Cow::Borrowed(&mutate.told),
         };
-        let taken = super::take_in(&told, context)?;
+        let removes = mutate.removal.as_ref().map(|removal| &removal.element);
+        let taken = super::take_in_removal(&told, removes, context)?;
         let Some(owner) = owner else {
             return match &mutate.removal {
                 Some(removal) if !context.replica.has_seen_all(told.partition, &removal.before) => {

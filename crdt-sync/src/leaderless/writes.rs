@@ -71,10 +71,15 @@ impl Leaderless {
     /// Carries out a write here, be it for a client or for another coordinator.
     pub(super) fn mint(&mut self, mint: &Mint, context: &mut Context<'_>) -> Result<Done, Unminted> {
         if let Some(seen) = &mint.seen {
-            super::take_in(seen, context).map_err(|_| Unminted::Refused(Refusal::TooLarge))?;
+            let removes = mint.write.action.removes();
+            super::take_in_removal(seen, removes, context).map_err(|error| match Untaken::from(error) {
+                Untaken::Refused(why) => Unminted::Refused(why),
+                _ => Unminted::Refused(Refusal::TooLarge),
+            })?;
         }
         let partition = context.replica.partition_of(mint.write.collection, &mint.write.key);
-        if !context.replica.has_seen_all(partition, &mint.before) {
+        // Whoever stands in for a replica is compared with nobody, and promises less.
+        if mint.in_place_of.is_none() && !context.replica.has_seen_all(partition, &mint.before) {
             self.compare_soon(partition, context);
             return Err(Unminted::Refused(Refusal::Behind));
         }
@@ -115,12 +120,14 @@ impl Leaderless {
                     writing.op.acknowledged(writing.minter, context.now.instant);
                 }
                 self.drive_write(number, context);
+                // Where nothing was to be written, no disk will report.
+                self.now_durable(context);
             }
             Err(unminted) => {
                 let Some(writing) = self.operations.writes.remove(&number) else { return };
                 if let Unminted::Refused(why) = unminted
-                    && again::is_for_the_ring(why)
-                    && context.now.instant < writing.asked.until
+                    && (again::is_for_the_ring(why) || why == Refusal::Behind)
+                    && again::may_wait(writing.asked.until, context)
                     && let Some(client) = writing.client
                 {
                     let begun = Begun::Write { client, asked: writing.asked };
@@ -151,7 +158,7 @@ impl Leaderless {
                     let Some(client) = writing.client.take() else { continue };
                     if let (Err(unmet), Some(done)) = (&reached, &writing.minted)
                         && again::met_another_ring(unmet)
-                        && context.now.instant < writing.asked.until
+                        && again::may_wait(writing.asked.until, context)
                     {
                         let (version, minter, done) = (writing.ring.0, writing.minter, done.clone());
                         let begun = Begun::Told { client, asked: writing.asked.clone(), minter, done };
@@ -224,11 +231,13 @@ impl Leaderless {
         let taken = self.take_part(mutate, context);
         let Some(writing) = self.operations.writes.get_mut(&number) else { return };
         match taken {
-            Ok(lsn) => self.operations.when_durable(lsn, number, Own::Acknowledged),
+            Ok(lsn) => {
+                self.operations.when_durable(lsn, number, Own::Acknowledged);
+                self.now_durable(context);
+            }
             Err(Untaken::Behind) => {
-                let minter = writing.minter;
                 writing.op.not_yet(me, now);
-                self.anti_entropy.mark(mutate.told.partition, minter, now);
+                self.compare_soon(mutate.told.partition, context);
             }
             Err(Untaken::Refused(why)) => writing.op.refused(me, why, now),
             Err(Untaken::Wrong(_)) => writing.op.refused(me, Refusal::TooLarge, now),

@@ -68,6 +68,16 @@ pub enum Action {
     Set(Option<Bytes>),
 }
 
+impl Action {
+    /// The element that it removes from a set.
+    pub(crate) fn removes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Remove(element) => Some(element),
+            _ => None,
+        }
+    }
+}
+
 /// What a command's writes became.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {

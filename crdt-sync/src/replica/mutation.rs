@@ -11,6 +11,7 @@ use replication_log::Lsn;
 use super::replay::STORED;
 use super::told::Told;
 use super::{ItemKey, JournalRecord, Replica, RunError, Write, WriteError, Written};
+use crate::bytes::Bytes;
 use crate::cell::{self, Cell};
 use crate::collection::Kind;
 use crate::entry::Entry;
@@ -72,7 +73,7 @@ impl Replica {
         let dot = Dot::new(self.id, before + 1)?;
         let (cell, seen) = cell::effect_of(&entry, kind, dot, &STORED).ok()?;
         let item = ItemKey { collection: entry.collection, key: entry.key };
-        Some(Told { item, kind, cell, seen }.merged_state(number))
+        Some(Told { item, kind, cell, seen, removes: None }.merged_state(number))
     }
 
     /// Joins what another replica told, in whatever order it comes. Returns whether anything changed, and the record
@@ -87,8 +88,18 @@ impl Replica {
         told: &MergedState,
         wall: WallTime,
     ) -> Result<(Change, Lsn), RunError> {
+        self.merge_removal(told, None, wall)
+    }
+
+    /// The same, where it may be known that all dots that are covered are of one element.
+    pub(crate) fn merge_removal(
+        &mut self,
+        told: &MergedState,
+        removes: Option<&Bytes>,
+        wall: WallTime,
+    ) -> Result<(Change, Lsn), RunError> {
         let number = told.partition;
-        let admitted = self.admit(told)?;
+        let admitted = Told { removes: removes.cloned(), ..self.admit(told)? };
         self.check_room(number, &admitted.seen)?;
         if let Some(stamp) = admitted.cell.latest_stamp() {
             self.observe(stamp, wall);

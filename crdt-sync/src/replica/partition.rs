@@ -142,7 +142,7 @@ impl Partition {
             change
         });
         let _ = self.context.merge(&dots);
-        self.dead.note(key, removed.dots());
+        self.note_dead(key, None, &removed);
         MergeOutcome { change, removed: removed.dots().collect(), answer }
     }
 
@@ -169,8 +169,7 @@ impl Partition {
 
     /// Takes over a peer's standing after all its states were merged.
     pub(crate) fn raise(&mut self, standing: &Standing) {
-        self.note_unseen(&standing.context);
-        let _ = self.context.merge(&standing.context);
+        self.take_over(&standing.context);
         for &(origin, head) in &standing.heads {
             self.histories.raise(origin, head);
         }

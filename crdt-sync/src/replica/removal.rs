@@ -3,8 +3,12 @@
 //! Whoever removes an element promises that it is gone as far as *anything* was seen of it here: under the dots that
 //! are found, and under those that were found and removed, or replaced, before. No state names the latter any more, and
 //! other replicas may still hold them, because what took them away has not reached them. So each partition remembers
-//! which dots died lately, and under which key; a removal names those of its key as well as those it found. Of dots
-//! that died longer ago it is only known that they did: whoever vouches for the removal must have seen them, too.
+//! which dots died lately, and of which element; a removal names those of its element as well as those it found. Of
+//! dots that died longer ago, or of an unknown element, it is only known that they did: whoever vouches for the removal
+//! must have seen them, too.
+//!
+//! No dots of other elements are named: what took those away may have put something in their place, which the removal
+//! does not carry.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -12,11 +16,12 @@ use alloc::vec::Vec;
 use crdt_core::{CausalContext, Crdt, Dot};
 
 use super::{Action, ItemKey, Partition, Replica, RunError, Write};
+use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::wire::{Died, KeyState, MergedState, Removal};
 
-/// So many dots of a partition are remembered with their key: more than die while a message is on its way, and few
-/// enough that a removal from a busy set does not grow by a kilobyte.
+/// So many dots of a partition are remembered with their element: more than die while a message is on its way, and few
+/// enough that a removal does not grow by a kilobyte.
 const REMEMBERED: usize = 32;
 
 /// The dots of sets that are seen and not alive.
@@ -24,41 +29,52 @@ const REMEMBERED: usize = 32;
 /// Not durable: after a start nothing is remembered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dead {
-    /// Each with a digest of its key, the first to die first. Keys with one digest are told each other's dots, which
-    /// are dead all the same.
+    /// Each with a digest of its element, the first to die first.
     lately: VecDeque<(u128, Dot)>,
-    /// All others, and dots that are alive or of no set among them.
+    /// All others, and dots that are alive or of no set among them: of each origin all that was seen up to some dot, so
+    /// that it has no more ranges than the context.
     before: CausalContext,
 }
 
 impl Dead {
-    /// These died under a key. O(dots).
-    pub(super) fn note(&mut self, item: &ItemKey, dots: impl IntoIterator<Item = Dot>) {
-        let key = name_of(item);
+    /// These died of an element. O(dots), and O(ranges of the context) for each that is forgotten for it.
+    fn note(
+        &mut self,
+        (item, element): (&ItemKey, &Bytes),
+        dots: impl IntoIterator<Item = Dot>,
+        seen: &CausalContext,
+    ) {
+        let name = name_of(item, element);
         for dot in dots {
             if self.lately.len() == REMEMBERED
                 && let Some((_, forgotten)) = self.lately.pop_front()
             {
-                self.before.insert(forgotten);
+                self.note_some_of(&CausalContext::from_iter([forgotten]), seen);
             }
-            self.lately.push_back((key, dot));
+            self.lately.push_back((name, dot));
         }
     }
 
-    /// Any of these may have died, under any key.
-    pub(super) fn note_some_of(&mut self, dots: &CausalContext) {
-        let _ = self.before.merge(dots);
+    /// Any of these may have died, of any element. O(ranges).
+    fn note_some_of(&mut self, dots: &CausalContext, seen: &CausalContext) {
+        let mut up_to = CausalContext::new();
+        for (origin, counters) in dots.ranges() {
+            up_to.insert_range(origin, 1..=*counters.end());
+        }
+        let _ = self.before.merge(&seen.intersection(&up_to));
     }
 
-    fn of(&self, item: &ItemKey) -> impl Iterator<Item = Dot> {
-        let key = name_of(item);
-        self.lately.iter().filter(move |(name, _)| *name == key).map(|(_, dot)| *dot)
+    fn of(&self, item: &ItemKey, element: &Bytes) -> impl Iterator<Item = Dot> {
+        let name = name_of(item, element);
+        self.lately.iter().filter(move |(of, _)| *of == name).map(|(_, dot)| *dot)
     }
 }
 
-/// Keys of several collections that are spelt alike have one name.
-fn name_of(item: &ItemKey) -> u128 {
-    crdt_core::digest_of(&item.key)
+/// By 128 bits, so that no two elements of a cluster have the same.
+fn name_of(item: &ItemKey, element: &Bytes) -> u128 {
+    let of_key = crdt_core::digest_of(&item.key).to_le_bytes();
+    let of_element = crdt_core::digest_of(element).to_le_bytes();
+    crdt_core::digest_of(&[item.collection.as_bytes(), &of_key[..], &of_element[..]].concat())
 }
 
 impl Replica {
@@ -69,29 +85,35 @@ impl Replica {
         }
     }
 
-    /// Names in what is told of a write all that is known to be dead of its key, and returns what to tell beside it, if
-    /// it removes an element. O(dots remembered and ranges of the context).
+    /// If a write removes an element, names in what is told of it all that is known to be dead of that, and returns what
+    /// to tell beside it. O(dots remembered and ranges of the context).
     pub(super) fn complete_removal(&mut self, write: &Write, told: &mut MergedState) -> Option<Removal> {
         let item = ItemKey { collection: write.collection, key: write.key.clone() };
-        let dead = &mut self.partition_mut(told.partition).dead;
+        let Partition { dead, context, .. } = self.partition_mut(told.partition);
         let found = told.removed.clone();
-        let removal = match &write.action {
+        match &write.action {
             Action::Remove(element) => {
-                told.removed = sorted(found.iter().copied().chain(dead.of(&item)));
+                told.removed = sorted(found.iter().copied().chain(dead.of(&item, element)));
+                dead.note((&item, element), found, context);
                 Some(Removal { element: element.clone(), before: dead.before.clone() })
             }
+            Action::Add(element) => {
+                dead.note((&item, element), found, context);
+                None
+            }
             _ => None,
-        };
-        if matches!(write.action, Action::Add(_) | Action::Remove(_)) {
-            dead.note(&item, found);
         }
-        removal
     }
 
-    /// The state of a key, and what is known to have died of it. O(dots remembered, state and ranges of the contexts).
-    pub(crate) fn whole_state_and_what_died(&self, item: &ItemKey) -> Result<KeyState, RunError> {
+    /// The state of a key, and what is known to have died of an element. O(dots remembered, state and ranges of the
+    /// contexts).
+    pub(crate) fn whole_state_and_what_died(
+        &self,
+        item: &ItemKey,
+        element: &Bytes,
+    ) -> Result<KeyState, RunError> {
         let dead = &self.partition(self.partition_of(item.collection, &item.key)).dead;
-        let died = Some(Died { lately: dead.of(item).collect(), before: dead.before.clone() });
+        let died = Some(Died { lately: dead.of(item, element).collect(), before: dead.before.clone() });
         Ok(KeyState { died, ..self.whole_state(item)? })
     }
 
@@ -116,10 +138,20 @@ impl Replica {
 }
 
 impl Partition {
-    /// What is not known of the peer's context but that it contains these dots. Each may have died there.
-    pub(super) fn note_unseen(&mut self, theirs: &CausalContext) {
+    /// These dots were told to be dead: of one element, or of who knows which. They are in the context already.
+    pub(super) fn note_dead(&mut self, item: &ItemKey, of: Option<&Bytes>, dots: &CausalContext) {
+        match of {
+            Some(element) => self.dead.note((item, element), dots.dots(), &self.context),
+            None if dots.is_empty() => {}
+            None => self.dead.note_some_of(dots, &self.context),
+        }
+    }
+
+    /// A peer's context is taken over. Each dot that was not seen here may have died there.
+    pub(super) fn take_over(&mut self, theirs: &CausalContext) {
         let unseen = theirs.difference(&self.context);
-        self.dead.note_some_of(&unseen);
+        let _ = self.context.merge(theirs);
+        self.dead.note_some_of(&unseen, &self.context);
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Told {
     pub(super) cell: Cell,
     /// The dots it carries and those it covers.
     pub(super) seen: CausalContext,
+    /// The element of all dots it covers, if that is known.
+    pub(super) removes: Option<Bytes>,
 }
 
 impl Told {
@@ -32,7 +34,7 @@ impl Told {
         let mut seen = cell.dots();
         let _ = seen.merge(&told.removed.iter().copied().collect());
         let item = ItemKey { collection: told.collection, key: told.key.clone() };
-        Ok(Self { item, kind, cell, seen })
+        Ok(Self { item, kind, cell, seen, removes: None })
     }
 
     /// The same in the words of the journal.
@@ -153,7 +155,7 @@ impl Partition {
         });
         let _ = self.context.merge(&told.seen);
         if told.kind == Kind::Set {
-            self.dead.note(&told.item, told.covered().dots());
+            self.note_dead(&told.item, told.removes.as_ref(), &told.covered());
         }
         if grows && !change.is_changed() {
             self.covered = lsn;

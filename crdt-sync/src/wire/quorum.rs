@@ -141,8 +141,8 @@ pub struct Fetch {
     pub item: ItemKey,
     /// The digest or the state.
     pub wanted: Wanted,
-    /// Whether to say also what died of it.
-    pub died: bool,
+    /// Of which element to say also what died of it.
+    pub died: Option<Bytes>,
 }
 
 /// Of which partitions a node may lack what it has acknowledged.
@@ -204,11 +204,11 @@ pub struct KeyState {
     pub state: Bytes,
     /// The context of the key's partition, for a set; empty for other kinds, which do not need it.
     pub context: CausalContext,
-    /// What died of it, if that was asked for.
+    /// What died of an element, if that was asked for.
     pub died: Option<Died>,
 }
 
-/// What is known of the dots of a set that are not alive any more.
+/// What is known of the dots of an element that are not alive any more.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Died {
     /// Those that died lately.

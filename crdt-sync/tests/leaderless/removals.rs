@@ -98,6 +98,41 @@ fn a_replica_that_has_not_seen_what_was_removed_does_not_vouch_for_it() {
     assert!(!b_and_c_show_milk(&mut cluster, &list, all));
 }
 
+/// The client asks D, which holds no replica. C says that it has not seen enough, compares itself with A, and is asked
+/// again, by D.
+#[test]
+fn a_replica_that_is_behind_catches_up_whoever_asks_it() {
+    let mut cluster = Cluster::with(4, left_to_themselves);
+    let (list, [a, b, c, d]) = cluster.cast(&lists());
+    cluster.cut(&[c], &[a, b, d]);
+    assert!(is_acknowledged(&cluster.write(a, &list, add(), WriteOptions::QUORUM)));
+    cluster.cut(&[a], &[b, c, d]);
+    cluster.write(a, &list, remove(), WriteOptions::ONE);
+    cluster.crash(a);
+    cluster.start(a);
+    cluster.heal();
+    cluster.cut(&[b], &[a, c, d]);
+    assert!(!is_held(&cluster, a, &list) && is_held(&cluster, b, &list) && !is_held(&cluster, c, &list));
+    assert!(is_acknowledged(&cluster.write(d, &list, remove(), WriteOptions::QUORUM)));
+    cluster.heal();
+    assert!(!b_and_c_show_milk(&mut cluster, &list, [a, b, c]));
+}
+
+/// No disk has anything to report of a removal that changes nothing.
+#[test]
+fn a_removal_that_changes_nothing_anywhere_is_acknowledged_at_once() {
+    let mut cluster = Cluster::with(3, left_to_themselves);
+    let (list, [a, ..]): (_, [usize; 3]) = cluster.cast(&lists());
+    cluster.write(a, &list, add(), WriteOptions::ALL);
+    cluster.write(a, &list, remove(), WriteOptions::ALL);
+    cluster.deliver();
+    let began = cluster.after(Duration::ZERO);
+    let asked = cluster.ask_to_write(a, &list, remove(), WriteOptions::ALL);
+    cluster.deliver();
+    assert!(is_acknowledged(&cluster.reply_to(asked)));
+    assert_eq!(cluster.after(Duration::ZERO), began);
+}
+
 /// B knows that the milk is gone, A has never heard of it, and C holds it. A client reads A and B, which both show
 /// none, and removes it to be sure. What A promises then must be good for A and C, too.
 #[test]

@@ -214,12 +214,12 @@ impl AntiEntropy {
         self.sessions.len()
     }
 
-    /// Counts what is under way, with all peers or with one.
     /// The most bytes of one state that arrived in part.
     pub(crate) fn largest_partial_state(&self) -> usize {
         self.sessions.values().map(|talk| talk.session.incoming.partial()).max().unwrap_or_default()
     }
 
+    /// Counts what is under way, with all peers or with one.
     pub(crate) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
         let sessions = self.sessions.values().map(|talk| &talk.session);
         for session in sessions.filter(|session| with.is_none_or(|with| with == session.peer)) {

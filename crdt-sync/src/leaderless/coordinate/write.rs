@@ -136,8 +136,8 @@ impl<N: Ord + Copy> WriteOp<N> {
         self.settle();
     }
 
-    /// `node` cannot vouch for it yet, and is to be asked again after the retry interval. From another node silence
-    /// does the same.
+    /// `node` cannot vouch for it yet, and is to be asked again after the retry interval, even if it is the coordinator
+    /// itself.
     pub fn not_yet(&mut self, node: N, now: Instant) {
         let again = now + self.options.retry;
         if let Some(seat) = self.panel.seat(node).filter(|seat| matches!(seat.state, Told::Asked { .. })) {

@@ -50,7 +50,7 @@ fn arb_step() -> impl Strategy<Value = Step> {
     prop_oneof![6 => write, 8 => hear, 2 => repair, 1 => at().prop_map(|at| Step::Restart { at })]
 }
 
-/// What was told of a write, and the dots that were dead to whoever removed something.
+/// What was told of a write, and the dots of the element that were dead to whoever removed it.
 struct Told {
     state: MergedState,
     removal: Option<Removal>,
@@ -95,6 +95,8 @@ impl World {
                 news.covered.extend(known.dots_of(element));
                 let named = told.removed.iter().copied();
                 news.covered.extend(named.filter(|dot| known.covered.contains(dot)));
+                let of_another = |dot: &Dot| known.added.get(dot).is_some_and(|other| other != element);
+                assert!(!told.removed.iter().any(of_another), "what took that away is not told");
             }
             Action::Increment(n) => {
                 let (up, down) = known.totals.get(&id).copied().unwrap_or_default();
@@ -117,14 +119,17 @@ impl World {
             // Nothing changed; what is told is what is held.
             news = Known { added: known.live(), covered: news.covered, ..known.clone() };
         }
-        let dead = removal.iter().flat_map(|_| known.covered.clone()).collect();
+        let is_of_it = |dot: &&Dot| {
+            removal.as_ref().is_some_and(|removal| known.added.get(*dot) == Some(&removal.element))
+        };
+        let dead = known.covered.iter().filter(is_of_it).copied().collect();
         self.told.push((Told { state: told, removal, dead }, news));
     }
 
     fn hear(&mut self, at: usize, which: usize, twice: bool) {
         let ((node, model), (Told { state: told, removal, dead }, news)) =
             (&mut self.nodes[at], &self.told[which]);
-        let whole = removal.as_ref().map(|removal| node.replica.with_what_it_removes(told, removal));
+        let whole = removal.as_ref().map(|removal| node.hear_removal(told, removal));
         let told = whole.as_ref().unwrap_or(told);
         node.hear(told).unwrap();
         let item = ItemKey { collection: told.collection, key: told.key.clone() };

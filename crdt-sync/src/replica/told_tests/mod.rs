@@ -89,6 +89,14 @@ impl Logged {
         Ok(self.write_log())
     }
 
+    /// The same of a removal, by which more may be taken away here. Says what was taken away.
+    pub(super) fn hear_removal(&mut self, told: &MergedState, removal: &Removal) -> MergedState {
+        let exact = self.replica.with_what_it_removes(told, removal);
+        let _ = self.replica.merge_removal(&exact, Some(&removal.element), WALL).unwrap();
+        self.write_log();
+        exact
+    }
+
     pub(super) fn restart(&mut self) {
         self.replica = self.replayed();
         self.replica.forget_what_died();
