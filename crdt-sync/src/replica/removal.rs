@@ -85,8 +85,8 @@ impl Replica {
         }
     }
 
-    /// If a write removes an element, names in what is told of it all that is known to be dead of that, and returns what
-    /// to tell beside it. O(dots remembered and ranges of the context).
+    /// If a write removes an element, names in what is told of it all that is known to be dead of that, and returns
+    /// what to tell beside it. O(dots remembered and ranges of the context).
     pub(super) fn complete_removal(&mut self, write: &Write, told: &mut MergedState) -> Option<Removal> {
         let item = ItemKey { collection: write.collection, key: write.key.clone() };
         let Partition { dead, context, .. } = self.partition_mut(told.partition);
