@@ -19,7 +19,7 @@ enum Faults {
     None,
 }
 
-const REGRESSIONS: [Regression; 15] = [
+const REGRESSIONS: [Regression; 16] = [
     Regression {
         once: "a greeting that was overtaken counted as an offence",
         size: Size::Quick,
@@ -109,6 +109,12 @@ const REGRESSIONS: [Regression; 15] = [
         size: Size::Full,
         faults: Faults::All,
         seeds: &[862],
+    },
+    Regression {
+        once: "what a retired node wrote with a clock that was ahead counted as lost when it was made again",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[2753],
     },
 ];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crdt_core::Dot;
+use crdt_core::{Dot, LwwRegister};
 use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, PartitionStatus};
 
 use crate::model::Model;
@@ -49,11 +49,13 @@ pub(crate) fn taken_over(
                 }
                 (Cell::Register(theirs), _) => {
                     let ours = match here {
-                        Some(Cell::Register(ours)) => ours.stamp(),
+                        Some(Cell::Register(ours)) => Some(ours),
                         _ => None,
                     };
                     let its_own = theirs.stamp().filter(|stamp| own.contains(&stamp.replica));
-                    if its_own > ours {
+                    // What is made again has a stamp of now, and the old node's clock may have been ahead.
+                    let is_made_again = ours.is_some_and(|ours| ours.get() == theirs.get());
+                    if its_own > ours.and_then(LwwRegister::stamp) && !is_made_again {
                         return lost(format!("what was written at {its_own:?}"));
                     }
                 }
