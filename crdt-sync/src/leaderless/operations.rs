@@ -12,7 +12,7 @@ use super::found::KeyAnswer;
 use crate::bytes::Bytes;
 use crate::engine::{Activity, RequestId};
 use crate::node::NodeId;
-use crate::replica::{Action, ItemKey, Replica, Write, Written};
+use crate::replica::{ItemKey, Replica, Write, Written};
 use crate::time::Instant;
 use crate::wire::{MergedState, Removal};
 
@@ -109,7 +109,7 @@ impl Purpose {
     /// The element of which it matters what was removed before.
     pub(super) fn removes(&self) -> Option<&Bytes> {
         match self {
-            Self::Write { write: Write { action: Action::Remove(element), .. }, .. } => Some(element),
+            Self::Write { write, .. } => write.action.removes(),
             _ => None,
         }
     }

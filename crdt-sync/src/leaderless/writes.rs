@@ -71,8 +71,8 @@ impl Leaderless {
     /// Carries out a write here, be it for a client or for another coordinator.
     pub(super) fn mint(&mut self, mint: &Mint, context: &mut Context<'_>) -> Result<Done, Unminted> {
         if let Some(seen) = &mint.seen {
-            let removes = mint.write.action.removes();
-            super::take_in_removal(seen, removes, context).map_err(|error| match Untaken::from(error) {
+            // It may cover dots of all elements.
+            super::take_in(seen, context).map_err(|error| match Untaken::from(error) {
                 Untaken::Refused(why) => Unminted::Refused(why),
                 _ => Unminted::Refused(Refusal::TooLarge),
             })?;
