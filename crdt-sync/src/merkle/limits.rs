@@ -20,7 +20,7 @@ pub struct Limits {
     /// How many differing nodes may be pursued at once. 65,536 by default: 4 MiB of digests per turn.
     pub max_open_nodes: u32,
     /// How many items one side may list. 1,048,576 by default: 4 to 8 MiB of frames, which the side that lists
-    /// keeps until they are answered, and up to 9 MiB of fingerprints on the other side, if they are one list.
+    /// keeps until they are answered, and up to 13 MiB on the other side, if they are one list.
     pub max_items: u32,
     /// How many cells a sketch may have, at 12 bytes each. 32,768 by default, for about 23,000
     /// differences; 0 does without sketches, and without the estimate that goes before them.

@@ -5,7 +5,8 @@
 //! that is covered before it comes costs only the element it stands for its life, which is what the one who covered it
 //! wanted. So mutations commute, and one that is joined twice is joined once.
 
-use crdt_core::{Change, codec};
+use conflict_store::{Document, VersionId};
+use crdt_core::{Change, Crdt, codec};
 use replication_log::Lsn;
 
 use super::replay::STORED;
@@ -18,6 +19,9 @@ use crate::entry::Entry;
 use crate::time::WallTime;
 use crate::wire::{KeyState, MergedState, Removal};
 use crdt_core::{CausalContext, Dot};
+
+/// So many generations of a document's past are told with a write: some 25 bytes for each.
+const PAST: usize = 64;
 
 /// A write, and what the other replicas are told of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +57,9 @@ impl Replica {
         let before = self.partition(number).histories.head(self.id).sequence;
         let mut written = self.write(core::slice::from_ref(write), wall)?;
         if let Some(mut told) = self.told_by(number, before) {
+            if let Some(state) = self.with_its_past(number, &item, &written.versions) {
+                told.state = state;
+            }
             let removal = self.complete_removal(write, &mut told);
             return Ok(Mutation { written, told, removal, change: Change::Changed });
         }
@@ -62,6 +69,20 @@ impl Replica {
         let mut told = MergedState { partition: number, collection, key, state, removed };
         let removal = self.complete_removal(write, &mut told);
         Ok(Mutation { written, told, removal, change: Change::Unchanged })
+    }
+
+    /// Versions of a document with the places of those they were written on: a receiver that missed one of these, and
+    /// gets an older one later, must not take that for a version of its own. `None` for other kinds.
+    fn with_its_past(&self, number: u16, item: &ItemKey, versions: &[VersionId]) -> Option<Bytes> {
+        let Some(Cell::Document(held)) = self.partition(number).cells.get(item).map(|held| &held.cell) else {
+            return None;
+        };
+        let mut told = Document::default();
+        for branch in versions.iter().filter_map(|version| held.branch(version, &[])) {
+            let _ = told.merge(&branch);
+        }
+        let _ = told.stem(PAST);
+        Some(Cell::Document(told).encode(&item.key))
     }
 
     /// What the entry behind this sequence of the own history says, if there is one.

@@ -1,6 +1,7 @@
 //! Lists of item fingerprints: this side's, with what the peer wants of them.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::view::View;
 use crate::merkle::frame::Wants;
@@ -108,6 +109,7 @@ enum Kept {
     Pieces {
         width: u8,
         pieces: Vec<ListedPiece>,
+        again: Again,
     },
 }
 
@@ -128,7 +130,7 @@ impl Listing {
         let kept = if most <= KEPT {
             Kept::Handles(Vec::with_capacity(usize::try_from(most).unwrap_or(0)))
         } else {
-            Kept::Pieces { width, pieces: Vec::new() }
+            Kept::Pieces { width, pieces: Vec::new(), again: Again::default() }
         };
         Self { listed: 0, answered: 0, kept, send: Vec::new(), receive: 0, has_changed: false }
     }
@@ -163,11 +165,10 @@ impl Listing {
         }
         let first = self.answered;
         let wanted = wants.wanted.iter().map(|position| first + position);
-        match &self.kept {
+        match &mut self.kept {
             Kept::Handles(handles) => self.send.extend(wanted.map(|position| handles[position as usize])),
-            Kept::Pieces { width, pieces } => {
-                let again = ListedAgain { own, width: *width, pieces };
-                self.has_changed |= !again.add_handles(wanted, &mut self.send);
+            Kept::Pieces { width, pieces, again } => {
+                self.has_changed |= !again.add_handles(wanted, (own, *width, pieces), &mut self.send);
             }
         }
         self.receive += u64::from(wants.sending);
@@ -176,41 +177,44 @@ impl Listing {
     }
 }
 
-/// Pieces to be listed once more.
-struct ListedAgain<'a> {
-    own: &'a OwnItems<'a>,
-    width: u8,
-    pieces: &'a [ListedPiece],
+/// The piece that was listed once more last. Positions ascend from frame to frame, so each piece is at most once.
+#[derive(Default)]
+struct Again {
+    /// The positions of its entries.
+    here: Range<u32>,
+    /// Its entries; none if they are no longer what they were.
+    list: Vec<Listed>,
 }
 
-impl ListedAgain<'_> {
-    /// Adds the handles at these ascending positions, but for those in pieces that are no longer what they
-    /// were. Returns whether there were none.
-    fn add_handles(&self, wanted: impl Iterator<Item = u32>, handles: &mut Vec<u64>) -> bool {
+impl Again {
+    /// Adds the handles at these ascending positions. Of a piece that is no longer what it was it adds all: what changed
+    /// is among them, and what did not does no harm. Returns whether there were no such pieces.
+    fn add_handles(
+        &mut self,
+        wanted: impl Iterator<Item = u32>,
+        (own, width, pieces): (&OwnItems<'_>, u8, &[ListedPiece]),
+        handles: &mut Vec<u64>,
+    ) -> bool {
         let mut all = true;
-        let mut list = Vec::new();
-        let mut here = 0..0;
         for position in wanted {
-            if position >= here.end {
-                let at = self.pieces.partition_point(|piece| piece.end <= position);
-                let start = at.checked_sub(1).map_or(0, |before| self.pieces[before].end);
-                here = start..self.pieces.get(at).map_or(u32::MAX, |piece| piece.end);
-                let is_the_same = self.pieces.get(at).is_some_and(|piece| self.list(piece, start, &mut list));
-                if !is_the_same {
-                    list.clear();
+            if position >= self.here.end {
+                let at = pieces.partition_point(|piece| piece.end <= position);
+                let Some(listed) = pieces.get(at) else { return false };
+                let start = at.checked_sub(1).map_or(0, |before| pieces[before].end);
+                self.here = start..listed.end;
+                list(own, listed.part, width, listed.piece, &mut self.list);
+                // Parts of a list that was cut off by the limits end before their pieces do.
+                let cut = self.list.get(..self.here.len()).unwrap_or(&self.list);
+                if cut.len() == self.here.len() && sum(cut) == listed.sum {
+                    self.list.truncate(self.here.len());
+                } else {
+                    handles.extend(self.list.drain(..).map(|(_, handle)| handle));
                     all = false;
                 }
             }
-            handles.extend(list.get((position - here.start) as usize).map(|(_, handle)| *handle));
+            handles.extend(self.list.get((position - self.here.start) as usize).map(|(_, handle)| *handle));
         }
         all
-    }
-
-    /// Lists a piece as it was listed. Returns whether that can be.
-    fn list(&self, listed: &ListedPiece, start: u32, list: &mut Vec<Listed>) -> bool {
-        self::list(self.own, listed.part, self.width, listed.piece, list);
-        list.truncate((listed.end - start) as usize);
-        list.len() == (listed.end - start) as usize && sum(list) == listed.sum
     }
 }
 

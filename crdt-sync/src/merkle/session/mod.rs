@@ -74,8 +74,9 @@ pub struct Difference {
     /// How many items the peer will send in turn.
     pub receive: u64,
     /// Whether differences were left out because of the limits, or because chance hid them from a
-    /// sketch (the side that sent it notices). Once what was found is repaired, the next session
-    /// finds more.
+    /// sketch (the side that sent it notices), or whether this side's source changed while a long
+    /// list was under way: then more is sent than is needed. Once what was found is repaired, the
+    /// next session finds more.
     pub partial: bool,
 }
 
@@ -97,13 +98,14 @@ pub struct Difference {
 /// - The side that lists items keeps their frames until they are answered, about five bytes for each item, and
 ///   two megabytes besides: of more than 262,144 items it notes the pieces of about 65,536 (or of one part, if
 ///   that has fewer), which it sorts one at a time, and lists those once more of which something is wanted.
-/// - The side that is listed to holds the list of one part, nine bytes for each entry, because an item is missing
+/// - The side that is listed to holds the list of one part, up to thirteen bytes for each entry, because an item is missing
 ///   there only if the whole list lacks it. A list of the whole set is the list of one part, so that is what
 ///   [`Limits::max_items`] bounds.
 ///
 /// Decoding a frame allocates at most eight bytes per byte of the frame. Time: whatever the peer says, each of
 /// this side's nodes is compared, and each of its items hashed, at most once per turn, but for lists of more
-/// than 65,536 items of one part: for these the items are gone through once for every 65,536.
+/// than 65,536 items of one part: for these the items are gone through once for every 65,536, and once more for
+/// those of which something is wanted.
 ///
 /// ```
 /// use crdt_sync::merkle::{BucketTree, Item, ItemSource, Limits, Outcome, Prefix, Session, TreeKey};

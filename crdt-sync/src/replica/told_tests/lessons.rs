@@ -88,6 +88,19 @@ fn a_write_that_changes_nothing_tells_what_made_it_unnecessary() {
     assert_eq!(other.cell(&item(0, "note")), one.cell(&item(0, "note")));
 }
 
+/// The other one hears of the deletion, not of the version that was deleted, and then, late, of the one before it.
+#[test]
+fn what_a_deletion_was_written_on_is_no_version_of_its_own_when_it_comes_late() {
+    let [mut one, mut other] = pair();
+    let first = one.tell(&write(0, "note", Action::Put("first".into()))).unwrap();
+    let _unheard = one.tell(&write(0, "note", Action::Put("second".into()))).unwrap();
+    let deletion = one.tell(&write(0, "note", Action::Delete)).unwrap();
+    other.hear(&deletion).unwrap();
+    other.hear(&first).unwrap();
+    let Some(Cell::Document(note)) = other.cell(&item(0, "note")) else { panic!("it knows the deletion") };
+    assert!(note.is_deleted() && note.leaves().len() == 1, "{note:?}");
+}
+
 /// The one who removes knows that the milk was removed before; the other one was not told.
 #[test]
 fn a_removal_that_finds_nothing_names_what_was_removed_before() {
