@@ -187,8 +187,8 @@ struct Again {
 }
 
 impl Again {
-    /// Adds the handles at these ascending positions. Of a piece that is no longer what it was it adds all: what changed
-    /// is among them, and what did not does no harm. Returns whether there were no such pieces.
+    /// Adds the handles at these ascending positions. Of a piece that is no longer what it was it adds all: what
+    /// changed is among them, and what did not does no harm. Returns whether there were no such pieces.
     fn add_handles(
         &mut self,
         wanted: impl Iterator<Item = u32>,

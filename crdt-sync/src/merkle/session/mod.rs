@@ -98,8 +98,8 @@ pub struct Difference {
 /// - The side that lists items keeps their frames until they are answered, about five bytes for each item, and
 ///   two megabytes besides: of more than 262,144 items it notes the pieces of about 65,536 (or of one part, if
 ///   that has fewer), which it sorts one at a time, and lists those once more of which something is wanted.
-/// - The side that is listed to holds the list of one part, up to thirteen bytes for each entry, because an item is missing
-///   there only if the whole list lacks it. A list of the whole set is the list of one part, so that is what
+/// - The side that is listed to holds the list of one part, up to thirteen bytes for each entry, because an item is
+///   missing there only if the whole list lacks it. A list of the whole set is the list of one part, so that is what
 ///   [`Limits::max_items`] bounds.
 ///
 /// Decoding a frame allocates at most eight bytes per byte of the frame. Time: whatever the peer says, each of
