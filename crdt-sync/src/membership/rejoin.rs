@@ -17,6 +17,11 @@
 //! One thing is left to the operator: a member that hears of the retirement late may still have more of the old node's
 //! entries than the one the new node caught up with. These are valid, and arrive; what was replayed of them by then
 //! counts twice in counters. So replay when the members are in touch, or have the late one retired, too.
+//!
+//! What was written on a branch of a forked identity is made again like the rest, if both nodes know of the fork, as
+//! they do once it was healed while the old one was a member. Where only one of them knows, counters may get more than
+//! the difference, and an element that was removed on the branch may stay. A fork of which neither knows is not seen
+//! here: the two histories pass for one, and what only the old one has of its own is not made again.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
