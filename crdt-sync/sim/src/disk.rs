@@ -15,6 +15,8 @@ use replication_log::{
 };
 use thiserror::Error;
 
+use crate::topology::Topology;
+
 /// Small, so that logs of a short run have several segments, and checkpoints let some of them go.
 const SEGMENT_BYTES: u64 = 4 << 10;
 const PREALLOCATE_BYTES: u64 = 1 << 10;
@@ -70,6 +72,16 @@ pub(crate) enum DiskError {
 }
 
 impl Disk {
+    /// A disk for a node of this topology.
+    pub(crate) fn of(topology: Topology, log_id: u64) -> Self {
+        let mut disk = Self::new(log_id);
+        if topology == Topology::Leaderless {
+            // What a coordinator is asked for at once, states and hints of several keys, is one batch.
+            disk.options = disk.options.segment_bytes(2 * SEGMENT_BYTES);
+        }
+        disk
+    }
+
     pub(crate) fn new(log_id: u64) -> Self {
         Self {
             storage: FaultStorage::new(),
@@ -151,7 +163,8 @@ impl Disk {
     pub(crate) fn lose_power(&mut self, survivors: Survivors) {
         self.abandon();
         self.storage.crash(survivors);
-        (self.stopping, self.failing) = (false, false);
+        self.stopping = false;
+        self.has_failed();
         if self.full {
             self.fill();
         }
@@ -246,8 +259,9 @@ impl Disk {
         self.failing
     }
 
-    /// The sync that was told to fail has failed.
+    /// The sync that was told to fail has failed, or something else has before it came to that.
     pub(crate) fn has_failed(&mut self) {
+        self.storage.fail_syncs(0);
         self.failing = false;
     }
 

@@ -20,8 +20,9 @@ use crate::time::WallTime;
 use crate::wire::{KeyState, MergedState, Removal};
 use crdt_core::{CausalContext, Dot};
 
-/// So many generations of a document's past are told with a write: some 25 bytes for each.
-const PAST: usize = 64;
+/// So many generations of a document's past are told with a write, at some 35 bytes for each. A replica that missed
+/// more of them in a row, and gets an older one late, shows that one until it is compared with others.
+const PAST: usize = 16;
 
 /// A write, and what the other replicas are told of it.
 #[derive(Clone, Debug, PartialEq)]

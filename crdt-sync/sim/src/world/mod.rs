@@ -213,7 +213,7 @@ impl World {
             queue: Queue::new(),
             nodes: (1..)
                 .take(setup.nodes)
-                .map(|name| Node::new(NodeId::from_u128(name), &mut dice))
+                .map(|name| Node::new(NodeId::from_u128(name), setup.topology, &mut dice))
                 .collect(),
             network: Network::default(),
             dice: WorldDice {

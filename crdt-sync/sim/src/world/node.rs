@@ -81,14 +81,14 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(name: NodeId, dice: &mut Dice) -> Self {
+    pub(super) fn new(name: NodeId, topology: Topology, dice: &mut Dice) -> Self {
         Self {
             name,
             renamed: 0,
             place: 0,
             engine: None,
             records: None,
-            disk: Disk::new(dice.number()),
+            disk: Disk::of(topology, dice.number()),
             slow_until: Instant::default(),
             boot: 0,
             origin: Duration::ZERO,

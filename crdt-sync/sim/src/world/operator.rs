@@ -133,7 +133,7 @@ impl World {
             // Whoever was to be retired is gone with its name.
             node.condemned = false;
         }
-        node.disk = Disk::new(self.dice.disks.number());
+        node.disk = Disk::of(self.setup.topology, self.dice.disks.number());
         node.past = Past::default();
         (node.backup, node.doubt, node.rotten_file) = (None, None, None);
         let name = node.name;
@@ -177,7 +177,7 @@ impl World {
         if node.engine.is_none() || !sound || self.nodes.len() > self.setup.nodes {
             return;
         }
-        let mut clone = Node::new(node.name, &mut self.dice.disks);
+        let mut clone = Node::new(node.name, self.setup.topology, &mut self.dice.disks);
         clone.disk = node.disk.copy();
         clone.past = Past::of_disk(node.past.durable_stage().to_vec(), node.past.durable);
         clone.is_new = false;

@@ -103,7 +103,7 @@ impl World {
         let node = &mut self.nodes[number];
         node.renamed += 1;
         node.name = NodeId::from_u128(number as u128 + 1 + NEXT_NAME * node.renamed);
-        node.disk = Disk::new(self.dice.disks.number());
+        node.disk = Disk::of(self.setup.topology, self.dice.disks.number());
         node.past = Past::default();
         (node.backup, node.doubt) = (None, None);
         node.owed.clear();
