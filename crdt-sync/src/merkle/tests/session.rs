@@ -39,7 +39,7 @@ fn check(mut a: Replica, mut b: Replica, limits: (Limits, Limits)) -> Result<Run
     let largest = limits.0.max_frame.min(limits.1.max_frame).max(Limits::MIN_FRAME);
     prop_assert!(run.frames.iter().all(|(_, frame)| frame.len() <= largest));
     // Sixteen children per turn at least; before them the estimate and a sketch that was too small, after them lists.
-    let rounds = u16::from(a.tree.leaf_bits().min(b.tree.leaf_bits()).div_ceil(4)) + 5;
+    let rounds = u16::from(a.tree.leaf_bits().min(b.tree.leaf_bits()).div_ceil(4)) + 8;
     let taken = run.initiator.stats().rounds;
     prop_assert!(taken <= rounds, "{} rounds instead of {}", taken, rounds);
 

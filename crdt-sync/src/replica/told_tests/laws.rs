@@ -11,7 +11,7 @@ use super::model::{Known, Model};
 use super::*;
 use crate::replica::unite::{United, unite};
 use crate::wire::Removal;
-use crdt_core::Dot;
+use crdt_core::{Dot, Limits};
 
 const NODES: usize = 3;
 
@@ -110,8 +110,12 @@ impl World {
                 news.values.insert((issued, id), value.clone());
             }
             _ => {
-                let after = versions(node.cell(&item)).into_iter();
-                news.versions = after.filter(|version| !before.contains(version)).collect();
+                let after = versions(node.cell(&item));
+                if after.iter().any(|version| !before.contains(version)) {
+                    // With the places of those they were written on.
+                    let told = Cell::decode(Kind::Document, &item.key, &told.state, &Limits::DEFAULT);
+                    news.versions = versions(told.ok()).into_iter().collect();
+                }
             }
         }
         known.learn(&news);

@@ -50,7 +50,13 @@ impl Known {
         self.added.extend(other.added.clone());
         self.covered.extend(&other.covered);
         self.values.extend(other.values.clone());
-        self.versions.extend(other.versions.clone());
+        for (id, parents) in &other.versions {
+            // What is told of the past ends somewhere, with versions of which the parents are left out.
+            let known = self.versions.entry(*id).or_default();
+            if known.len() < parents.len() {
+                known.clone_from(parents);
+            }
+        }
         for (replica, (up, down)) in &other.totals {
             let (mine, mine_down) = self.totals.entry(*replica).or_default();
             (*mine, *mine_down) = ((*mine).max(*up), (*mine_down).max(*down));
