@@ -86,7 +86,7 @@ fn an_acknowledgement_that_is_counted_twice_is_caught() {
 
 #[test]
 fn a_hint_that_is_deleted_before_it_arrived_is_caught() {
-    let faults = [Fault::Partitioned, Fault::FrameLost];
+    let faults = [Fault::Partitioned, Fault::LinkBroken];
     catch(PlantedBug::HintDeletedBeforeTransfer, &faults, 60, &["LostWrite", "WrongOutcome"]);
 }
 
