@@ -113,7 +113,7 @@ impl Leaderless {
         } else {
             replica.renew_identity();
         }
-        replica.forget_what_died();
+        replica.remember_what_dies();
         let layout = replica.layout().cloned().unwrap_or_else(|| config.layout.clone());
         Self {
             placement: Placement::new(replica.config.node, layout),

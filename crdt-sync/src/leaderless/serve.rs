@@ -266,6 +266,17 @@ pub(super) enum Untaken {
     Wrong(RunError),
 }
 
+impl Untaken {
+    /// What to tell whoever is not told that it did something wrong.
+    pub(super) fn refusal(self) -> Refusal {
+        match self {
+            Self::Refused(why) => why,
+            Self::Behind => Refusal::Behind,
+            Self::Wrong(_) => Refusal::TooLarge,
+        }
+    }
+}
+
 impl From<RunError> for Untaken {
     fn from(error: RunError) -> Self {
         match error {

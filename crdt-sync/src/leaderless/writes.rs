@@ -72,10 +72,8 @@ impl Leaderless {
     pub(super) fn mint(&mut self, mint: &Mint, context: &mut Context<'_>) -> Result<Done, Unminted> {
         if let Some(seen) = &mint.seen {
             // It may cover dots of all elements.
-            super::take_in(seen, context).map_err(|error| match Untaken::from(error) {
-                Untaken::Refused(why) => Unminted::Refused(why),
-                _ => Unminted::Refused(Refusal::TooLarge),
-            })?;
+            super::take_in(seen, context)
+                .map_err(|error| Unminted::Refused(Untaken::from(error).refusal()))?;
         }
         let partition = context.replica.partition_of(mint.write.collection, &mint.write.key);
         // Whoever stands in for a replica is compared with nobody, and promises less.
@@ -239,8 +237,7 @@ impl Leaderless {
                 writing.op.not_yet(me, now);
                 self.compare_soon(mutate.told.partition, context);
             }
-            Err(Untaken::Refused(why)) => writing.op.refused(me, why, now),
-            Err(Untaken::Wrong(_)) => writing.op.refused(me, Refusal::TooLarge, now),
+            Err(untaken) => writing.op.refused(me, untaken.refusal(), now),
         }
     }
 

@@ -52,6 +52,6 @@ impl Partition {
         // Deletions were forgotten with all the rest.
         self.has_forgotten = true;
         self.covered = lsn;
-        self.dead = Dead::default();
+        self.dead = self.dead.take().map(|_| Dead::default());
     }
 }

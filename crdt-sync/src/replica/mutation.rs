@@ -73,11 +73,13 @@ impl Replica {
     }
 
     /// Versions of a document with the places of those they were written on: a receiver that missed one of these, and
-    /// gets an older one later, must not take that for a version of its own. `None` for other kinds.
+    /// gets an older one later, must not take that for a version of its own. `None` for other kinds, which have none.
     fn with_its_past(&self, number: u16, item: &ItemKey, versions: &[VersionId]) -> Option<Bytes> {
-        let Some(Cell::Document(held)) = self.partition(number).cells.get(item).map(|held| &held.cell) else {
+        if versions.is_empty() {
             return None;
-        };
+        }
+        let held = self.partition(number).cells.get(item);
+        let Some(Cell::Document(held)) = held.map(|held| &held.cell) else { return None };
         let mut told = Document::default();
         for branch in versions.iter().filter_map(|version| held.branch(version, &[])) {
             let _ = told.merge(&branch);

@@ -35,7 +35,8 @@ pub(crate) struct Partition {
     pub(crate) forks: Forks,
     /// The last record by which more was seen here and no cell changed.
     pub(super) covered: Lsn,
-    pub(super) dead: Dead,
+    /// Kept where removals are told one by one, and nowhere else.
+    pub(super) dead: Option<Dead>,
     pub(super) max_revisions: usize,
 }
 
@@ -64,7 +65,7 @@ impl Partition {
             has_forgotten: false,
             forks: Forks::default(),
             covered: Lsn::ZERO,
-            dead: Dead::default(),
+            dead: None,
             max_revisions,
         })
     }

@@ -78,31 +78,27 @@ fn name_of(item: &ItemKey, element: &Bytes) -> u128 {
 }
 
 impl Replica {
-    /// Nothing is known of what died here before now. O(ranges of the contexts).
-    pub(crate) fn forget_what_died(&mut self) {
+    /// From now on it is remembered what dies. Nothing is known of what died before. O(ranges of the contexts).
+    pub(crate) fn remember_what_dies(&mut self) {
         for partition in &mut self.partitions {
-            partition.dead = Dead { lately: VecDeque::new(), before: partition.context.clone() };
+            partition.dead = Some(Dead { lately: VecDeque::new(), before: partition.context.clone() });
         }
     }
 
     /// If a write removes an element, names in what is told of it all that is known to be dead of that, and returns
-    /// what to tell beside it. O(dots remembered and ranges of the context).
+    /// what to tell beside it. O(dots remembered and ranges of the context), and O(1) for other kinds than sets.
     pub(super) fn complete_removal(&mut self, write: &Write, told: &mut MergedState) -> Option<Removal> {
+        let (Action::Add(element) | Action::Remove(element)) = &write.action else { return None };
         let item = ItemKey { collection: write.collection, key: write.key.clone() };
-        let Partition { dead, context, .. } = self.partition_mut(told.partition);
-        let found = told.removed.clone();
-        match &write.action {
-            Action::Remove(element) => {
-                told.removed = sorted(found.iter().copied().chain(dead.of(&item, element)));
-                dead.note((&item, element), found, context);
-                Some(Removal { element: element.clone(), before: dead.before.clone() })
-            }
-            Action::Add(element) => {
-                dead.note((&item, element), found, context);
-                None
-            }
-            _ => None,
-        }
+        let Partition { dead: Some(dead), context, .. } = self.partition_mut(told.partition) else {
+            return None;
+        };
+        dead.note((&item, element), told.removed.iter().copied(), context);
+        write.action.removes().map(|element| {
+            let found = core::mem::take(&mut told.removed);
+            told.removed = sorted(found.into_iter().chain(dead.of(&item, element)));
+            Removal { element: element.clone(), before: dead.before.clone() }
+        })
     }
 
     /// The state of a key, and what is known to have died of an element. O(dots remembered, state and ranges of the
@@ -112,8 +108,9 @@ impl Replica {
         item: &ItemKey,
         element: &Bytes,
     ) -> Result<KeyState, RunError> {
-        let dead = &self.partition(self.partition_of(item.collection, &item.key)).dead;
-        let died = Some(Died { lately: dead.of(item, element).collect(), before: dead.before.clone() });
+        let dead = self.partition(self.partition_of(item.collection, &item.key)).dead.as_ref();
+        let died =
+            dead.map(|dead| Died { lately: dead.of(item, element).collect(), before: dead.before.clone() });
         Ok(KeyState { died, ..self.whole_state(item)? })
     }
 
@@ -140,18 +137,21 @@ impl Replica {
 impl Partition {
     /// These dots were told to be dead: of one element, or of who knows which. They are in the context already.
     pub(super) fn note_dead(&mut self, item: &ItemKey, of: Option<&Bytes>, dots: &CausalContext) {
+        let Self { dead: Some(dead), context, .. } = self else { return };
         match of {
-            Some(element) => self.dead.note((item, element), dots.dots(), &self.context),
+            Some(element) => dead.note((item, element), dots.dots(), context),
             None if dots.is_empty() => {}
-            None => self.dead.note_some_of(dots, &self.context),
+            None => dead.note_some_of(dots, context),
         }
     }
 
     /// A peer's context is taken over. Each dot that was not seen here may have died there.
     pub(super) fn take_over(&mut self, theirs: &CausalContext) {
-        let unseen = theirs.difference(&self.context);
+        let unseen = self.dead.as_ref().map(|_| theirs.difference(&self.context));
         let _ = self.context.merge(theirs);
-        self.dead.note_some_of(&unseen, &self.context);
+        if let (Some(dead), Some(unseen)) = (&mut self.dead, unseen) {
+            dead.note_some_of(&unseen, &self.context);
+        }
     }
 }
 

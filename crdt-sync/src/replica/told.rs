@@ -154,7 +154,7 @@ impl Partition {
             change
         });
         let _ = self.context.merge(&told.seen);
-        if told.kind == Kind::Set {
+        if told.kind == Kind::Set && self.dead.is_some() {
             self.note_dead(&told.item, told.removes.as_ref(), &told.covered());
         }
         if grows && !change.is_changed() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crdt_core::{Dot, LwwRegister};
+use crdt_core::{Dot, LwwRegister, ReplicaId};
 use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, PartitionStatus};
 
 use crate::model::Model;
@@ -16,13 +16,7 @@ pub(crate) fn taken_over(
     reported: &BTreeSet<ItemKey>,
     collections: &[Collection],
 ) -> Result<(), String> {
-    let own: BTreeSet<_> = old
-        .status()
-        .members
-        .get(old.status().node)
-        .into_iter()
-        .flat_map(crdt_sync::Member::replicas)
-        .collect();
+    let (own, of_fresh) = (identities_of(old), identities_of(fresh));
     let held = fresh.status().partitions;
     for collection in collections {
         for (key, cell) in old.scan(collection.id(), Bytes::default()) {
@@ -54,7 +48,10 @@ pub(crate) fn taken_over(
                     };
                     let its_own = theirs.stamp().filter(|stamp| own.contains(&stamp.replica));
                     // What is made again has a stamp of now, and the old node's clock may have been ahead.
-                    let is_made_again = ours.is_some_and(|ours| ours.get() == theirs.get());
+                    let is_made_again = ours.is_some_and(|ours| {
+                        let by_fresh = ours.stamp().is_some_and(|stamp| of_fresh.contains(&stamp.replica));
+                        by_fresh && ours.get() == theirs.get()
+                    });
                     if its_own > ours.and_then(LwwRegister::stamp) && !is_made_again {
                         return lost(format!("what was written at {its_own:?}"));
                     }
@@ -64,6 +61,12 @@ pub(crate) fn taken_over(
         }
     }
     Ok(())
+}
+
+/// Under which identities a node wrote.
+fn identities_of(engine: &Engine) -> BTreeSet<ReplicaId> {
+    let status = engine.status();
+    status.members.get(status.node).into_iter().flat_map(crdt_sync::Member::replicas).collect()
 }
 
 /// Whether an entry of an identity is among those that are held of a partition.

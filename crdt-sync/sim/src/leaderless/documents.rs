@@ -1,15 +1,14 @@
 //! What a view of a document must show.
 
-use conflict_store::{Document, VersionId};
-use crdt_sync::{Action, Bytes, Cell};
+use conflict_store::{Document, Version, VersionId};
+use crdt_sync::{Action, Bytes, Cell, ItemKey};
 
 use super::checks::{Broken, View, missing};
 use super::model::{Known, Model};
-use crdt_sync::ItemKey;
 
 /// Whether a document holds a version, or one that may have come after it: how much of its past it keeps is its affair.
 fn knows(document: &Document<Bytes>, version: &VersionId) -> bool {
-    let may_follow = |leaf: &conflict_store::Version<Bytes>| leaf.id().generation() > version.generation();
+    let may_follow = |leaf: &Version<Bytes>| leaf.id().generation() > version.generation();
     document.get(version).is_some() || document.leaves().iter().any(may_follow)
 }
 

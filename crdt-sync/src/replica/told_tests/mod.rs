@@ -59,6 +59,7 @@ impl Logged {
     pub(super) fn of(config: Config) -> Self {
         let replica = Replica::recover(config.clone(), Vec::<(Lsn, Vec<u8>)>::new(), WALL).unwrap();
         let mut logged = Self { config, replica, log: Vec::new() };
+        logged.replica.remember_what_dies();
         logged.write_log();
         logged
     }
@@ -99,7 +100,7 @@ impl Logged {
 
     pub(super) fn restart(&mut self) {
         self.replica = self.replayed();
-        self.replica.forget_what_died();
+        self.replica.remember_what_dies();
     }
 
     pub(super) fn replayed(&self) -> Replica {
