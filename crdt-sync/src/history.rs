@@ -43,6 +43,17 @@ pub(crate) struct Retained {
     pub(crate) lsn: Lsn,
 }
 
+/// Up to where two histories are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shared {
+    /// Up to this sequence, and not further.
+    Upto(u64),
+    /// They part at this sequence or before.
+    LessThan(u64),
+    /// Nothing is known of both at any one sequence.
+    Unknown,
+}
+
 impl History {
     /// The oldest position from which entries can be served.
     pub(crate) fn floor(&self) -> Position {
@@ -77,6 +88,31 @@ impl History {
                 Some(Position { sequence, chain: retained.chain })
             }
         }
+    }
+
+    /// The last sequence that both histories reach.
+    pub(crate) fn until(&self, other: &Self) -> u64 {
+        self.head().sequence.min(other.head().sequence)
+    }
+
+    /// Up to where two histories are one, by their chain values, as far as these are still known. O(log n) for the
+    /// entries that both hold.
+    pub(crate) fn shared_with(&self, other: &Self) -> Shared {
+        let (lowest, last) = (self.floor.sequence.max(other.floor.sequence), self.until(other));
+        let is_shared = |sequence: u64| self.at(sequence) == other.at(sequence);
+        if lowest > last {
+            return Shared::Unknown;
+        }
+        if !is_shared(lowest) {
+            return Shared::LessThan(lowest);
+        }
+        // Two histories that have parted never meet again.
+        let (mut shared, mut parted) = (lowest, last + 1);
+        while parted - shared > 1 {
+            let middle = shared.midpoint(parted);
+            if is_shared(middle) { shared = middle } else { parted = middle }
+        }
+        Shared::Upto(shared)
     }
 
     /// A sequence that everything applied up to this record of the log is at or below: the last of that, or the floor,
@@ -294,6 +330,33 @@ mod tests {
         assert_eq!(histories.head(origin()), far);
         assert_eq!(histories.get(origin()).expect("raised").floor(), far);
         assert_eq!(histories.retained_bytes, 0);
+    }
+
+    #[test]
+    fn two_histories_are_one_up_to_where_their_chain_values_part() {
+        let shared = |ours: &Histories, theirs: &Histories| {
+            let [ours, theirs] = [ours, theirs].map(|histories| histories.get(origin()).expect("filled"));
+            assert_eq!(ours.shared_with(theirs), theirs.shared_with(ours));
+            ours.shared_with(theirs)
+        };
+        let ours = filled(9);
+        for common in 0..9 {
+            let mut theirs = filled(common);
+            let mut chain = theirs.head(origin()).chain;
+            for n in common..12 {
+                chain = chain.then(origin(), 0, b"theirs");
+                let retained = Retained { bytes: Bytes::from("theirs"), chain, lsn: Lsn::new(n + 1) };
+                theirs.push(origin(), retained);
+                assert_eq!(shared(&ours, &theirs), Shared::Upto(common));
+            }
+            theirs.shrink_to(0, Lsn::new(common + 1));
+            assert_eq!(shared(&ours, &theirs), Shared::LessThan(common + 1));
+            theirs.raise(origin(), Position { sequence: 20, chain });
+            assert_eq!(shared(&ours, &theirs), Shared::Unknown, "who knows how it came to its head");
+            let mut ahead = filled(common + 1);
+            ahead.shrink_to(0, Lsn::new(9));
+            assert_eq!(shared(&ours, &ahead), Shared::Upto(common + 1));
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
 use crate::leaderless::Leaderless;
-use crate::membership::{self, Member, Rejoin, RejoinError, Unacknowledged};
+use crate::membership::{self, Known, Member, Rejoin, RejoinError, Unacknowledged};
 use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
@@ -279,8 +279,8 @@ impl Engine {
     pub fn unacknowledged(&self) -> Unacknowledged {
         let member = self.replica.members.membership().get(self.replica.config.node);
         membership::unacknowledged(&self.replica, |partition, origin| match member {
-            Some(Member::Retired { last }) => last.last(origin, partition.number).sequence,
-            _ => 0,
+            Some(Member::Retired { last }) => partition.known_of(origin, last.last(origin, partition.number)),
+            _ => Known::default(),
         })
     }
 

@@ -33,6 +33,7 @@ mod rejoin;
 mod stability;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::cmp::Ordering;
@@ -43,10 +44,12 @@ use thiserror::Error;
 
 pub(crate) use known::{Members, News};
 pub use refusal::RetireError;
-pub use rejoin::{Forgotten, Rejoin, RejoinError, Unacknowledged, Unseen};
-pub(crate) use rejoin::{plan, unacknowledged};
+pub(crate) use rejoin::plan;
+pub use rejoin::{Rejoin, RejoinError};
 pub use stability::HoldsBack;
 pub(crate) use stability::Stability;
+pub use unseen::{Forgotten, Unacknowledged, Unseen};
+pub(crate) use unseen::{Known, unacknowledged};
 
 use crate::entry::Position;
 use crate::limits::Limits;

@@ -18,59 +18,27 @@
 //! entries than the one the new node caught up with. These are valid, and arrive; what was replayed of them by then
 //! counts twice in counters. So replay when the members are in touch, or have the late one retired, too.
 //!
-//! What was written on a branch of a forked identity is made again like the rest, if both nodes know of the fork, as
-//! they do once it was healed while the old one was a member. Where only one of them knows, counters may get more than
-//! the difference, and an element that was removed on the branch may stay. A fork of which neither knows is not seen
-//! here: the two histories pass for one, and what only the old one has of its own is not made again.
+//! Where an identity was forked, the same entries may go by two names, and two entries by one: one of the nodes knows
+//! of the fork and the other does not, or neither does. So entries are told apart by their chain values, as far back as
+//! both nodes know them, and dots by the identity under which they were written. Two things cannot be told: whether an
+//! entry is among those of which the new node holds the effects alone, which is [reported](Rejoin::reported); and which
+//! of two branches an element was seen on that both added as the same write of the same name.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::ops::RangeInclusive;
 
 use conflict_store::{Document, Version, VersionId};
-use crdt_core::codec;
-use crdt_core::dotted::{DotStore, ElementStore};
-use crdt_core::{CausalContext, Crdt, LwwRegister, PnCounter, ReplicaId};
+use crdt_core::dotted::{DotSet, ElementStore};
+use crdt_core::{Crdt, Dot, LwwRegister, PnCounter, ReplicaId};
 use thiserror::Error;
 
+use super::unseen::{Forgotten, Known, Unseen, unacknowledged};
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::Strategy;
 use crate::entry::{Delta, Entry};
+use crate::history::Shared;
 use crate::replica::{Action, ItemKey, Partition, Replica, Write};
-
-/// What a retired node wrote beyond its final frontier.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Unacknowledged {
-    /// Its entries that are still held, in the order in which they were written.
-    pub entries: Vec<Unseen>,
-    /// Those that are not held any more, whose effects are only in its states.
-    pub forgotten: Vec<Forgotten>,
-}
-
-/// An entry that nobody else may have.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Unseen {
-    /// The partition.
-    pub partition: u16,
-    /// Under which identity it is held: that under which it was written or, where that was forked, the branch of it.
-    pub origin: ReplicaId,
-    /// Its sequence.
-    pub sequence: u64,
-    /// The entry.
-    pub entry: Entry,
-}
-
-/// Entries that nobody else may have, and that are too old to be held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forgotten {
-    /// The partition.
-    pub partition: u16,
-    /// Under which identity they are held, as of [`Unseen::origin`].
-    pub origin: ReplicaId,
-    /// Their sequences.
-    pub sequences: RangeInclusive<u64>,
-}
 
 /// What to do so that nothing of a retired node is lost.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,47 +64,6 @@ pub enum RejoinError {
     /// The two nodes are not of one cluster, or divide keys or declare collections in different ways.
     #[error("the two nodes are not of one cluster")]
     OtherCluster,
-}
-
-/// What a node wrote above what `valid` says of its identities and their branches; nothing of a node that is not
-/// retired. Where an identity was forked, what the node wrote after the fork is held as a branch.
-pub(crate) fn unacknowledged(
-    replica: &Replica,
-    valid: impl Fn(&Partition, ReplicaId) -> u64,
-) -> Unacknowledged {
-    let mut found = Unacknowledged::default();
-    let member =
-        replica.members.membership().get(replica.config.node).filter(|_| replica.members.is_evicted());
-    let own: BTreeSet<ReplicaId> = member.into_iter().flat_map(super::Member::replicas).collect();
-    for partition in &replica.partitions {
-        let forks = &partition.forks;
-        let branches = forks.branches().filter(|(branch, _)| own.contains(&forks.root_of(*branch)));
-        let whole = own.iter().map(|origin| (*origin, 0));
-        for (origin, start) in whole.chain(branches) {
-            collect_unseen(partition, origin, valid(partition, origin).max(start), &mut found);
-        }
-    }
-    // A node's clock never goes back, whatever identity it writes under.
-    found.entries.sort_by_key(|unseen| (unseen.entry.stamp, unseen.origin, unseen.sequence));
-    found
-}
-
-fn collect_unseen(partition: &Partition, origin: ReplicaId, valid: u64, found: &mut Unacknowledged) {
-    let Some(history) = partition.histories.get(origin) else { return };
-    let (number, floor) = (partition.number, history.floor().sequence);
-    if valid < floor {
-        found.forgotten.push(Forgotten { partition: number, origin, sequences: valid + 1..=floor });
-    }
-    let from = valid.max(floor);
-    for (sequence, retained) in (from + 1..).zip(history.after(from).into_iter().flatten()) {
-        // What this node encoded itself is read back whatever the limits are.
-        match codec::decode_payload(&retained.bytes, &crate::replica::STORED) {
-            Ok(entry) => found.entries.push(Unseen { partition: number, origin, sequence, entry }),
-            Err(_) => {
-                found.forgotten.push(Forgotten { partition: number, origin, sequences: sequence..=sequence });
-            }
-        }
-    }
 }
 
 /// What the `fresh` replica must write to have everything of the retired one.
@@ -168,19 +95,28 @@ pub(crate) fn plan(fresh: &Replica, old: &Replica) -> Result<Rejoin, RejoinError
     Ok(rejoin)
 }
 
-/// Up to which sequence the fresh replica has what the old one holds of a history. Only one of them may know that the
-/// identity was forked: then the same entries go by two names, and their chain values tell.
-fn applied(fresh: &Partition, old: &Partition, origin: ReplicaId) -> u64 {
-    let named = fresh.histories.head(origin).sequence;
-    let Some(held) = old.histories.get(origin) else { return named };
-    let root = old.forks.root_of(origin);
-    let others =
-        fresh.histories.iter().filter(|(other, _)| *other != origin && fresh.forks.root_of(*other) == root);
-    let shared = others.filter_map(|(_, other)| {
-        let last = held.head().sequence.min(other.head().sequence);
-        (held.at(last)? == other.at(last)?).then_some(last)
-    });
-    shared.max().unwrap_or(0).max(named)
+/// What the fresh replica has of what the old one holds of a history, under whatever name.
+fn applied(fresh: &Partition, old: &Partition, origin: ReplicaId) -> Known {
+    let Some(held) = old.histories.get(origin) else { return Known::default() };
+    let root = fresh.forks.root_of(old.forks.root_of(origin));
+    let mut known = Known::default();
+    let mut untold = Vec::new();
+    for (segment, there) in fresh.histories.iter().filter(|(other, _)| fresh.forks.root_of(*other) == root) {
+        let start = fresh.forks.start_of(segment);
+        match held.shared_with(there) {
+            Shared::Upto(upto) => known.upto = known.upto.max(upto),
+            // Of one name, and as long as nothing tells otherwise of one history.
+            Shared::Unknown if segment == origin => known.upto = known.upto.max(held.until(there)),
+            // Two branches of one cut part in their first entries, or they would have one name.
+            _ if segment != origin && start.is_some() && start == old.forks.start_of(origin) => {}
+            Shared::LessThan(parted) => untold.push((start, parted - 1)),
+            Shared::Unknown => untold.push((start, held.until(there))),
+        }
+    }
+    // What goes on beyond the start of one branch is on no other branch from there.
+    untold.retain(|(start, _)| start.is_none_or(|start| known.upto <= start));
+    known.untold = untold.into_iter().map(|(_, until)| until).max().unwrap_or(0);
+    known
 }
 
 /// Where entries are gone, the states are all there is to show: also of keys of which some entries are left to be made
@@ -237,7 +173,7 @@ impl Replay<'_> {
     fn plan_set(&self, here: &ElementStore<Bytes>, rejoin: &mut Rejoin) {
         // Entries name dots as they were called when they were written, which may have been before a fork was known.
         let mut added: BTreeSet<(ReplicaId, u64, &Bytes)> = BTreeSet::new();
-        let mut removed = CausalContext::new();
+        let mut removed: BTreeMap<&Bytes, BTreeSet<Dot>> = BTreeMap::new();
         for unseen in self.unseen {
             let (element, gone) = match &unseen.entry.delta {
                 Delta::SetAdd { element, superseded, .. } => (element, superseded),
@@ -247,7 +183,7 @@ impl Replay<'_> {
             for dot in gone {
                 // What nobody else has is not among what they have, though another branch may call it the same.
                 if !added.remove(&(self.root_of(dot.replica), dot.counter(), element)) {
-                    removed.insert(*dot);
+                    removed.entry(element).or_default().insert(*dot);
                 }
             }
             if matches!(unseen.entry.delta, Delta::SetAdd { .. }) {
@@ -255,10 +191,10 @@ impl Replay<'_> {
             }
         }
         let added: BTreeSet<&Bytes> = added.into_iter().map(|(_, _, element)| element).collect();
-        for element in here.to_sorted() {
-            let mut all_seen = true;
-            here.dots_of(element).for_each_dot(&mut |dot| all_seen &= removed.contains(dot));
-            if all_seen && !added.contains(element) {
+        for (element, named) in removed {
+            let dots = here.dots_of(element);
+            let gone = !dots.is_empty() && dots.iter().all(|dot| self.speaks_of(&named, dot, &dots));
+            if gone && !added.contains(element) {
                 self.write(Action::Remove(element.clone()), rejoin);
             }
         }
@@ -267,18 +203,40 @@ impl Replay<'_> {
         }
     }
 
-    /// The identity under which a history was written.
-    fn root_of(&self, segment: ReplicaId) -> ReplicaId {
-        let number = self.old.partition_of(self.item.collection, &self.item.key);
-        self.old.partition(number).forks.root_of(segment)
+    /// Whether a dot that an element has on the new node is among those that the old one named: by its name, or by
+    /// that of a dot which the element does not have there, and which is of the same write as far as names tell.
+    fn speaks_of(&self, named: &BTreeSet<Dot>, dot: Dot, dots: &DotSet) -> bool {
+        let is_it = |other: &Dot| {
+            other.counter() == dot.counter() && self.root_of(other.replica) == self.root_of(dot.replica)
+        };
+        named.contains(&dot) || named.iter().any(|other| is_it(other) && !dots.contains(*other))
     }
 
+    fn partitions(&self) -> (&Partition, &Partition) {
+        let number = self.old.partition_of(self.item.collection, &self.item.key);
+        (self.old.partition(number), self.fresh.partition(number))
+    }
+
+    /// The identity under which a history was written, as far as either node knows.
+    fn root_of(&self, segment: ReplicaId) -> ReplicaId {
+        let (old, fresh) = self.partitions();
+        fresh.forks.root_of(old.forks.root_of(segment))
+    }
+
+    /// What the entries added: but no more than the new node lacks, which may have been told states besides entries.
     fn plan_counter(&self, old: &PnCounter, here: &PnCounter, rejoin: &mut Rejoin) {
-        let origins: BTreeSet<ReplicaId> = self.unseen.iter().map(|unseen| unseen.origin).collect();
-        for origin in origins {
-            let more = |old: u64, here: u64| old.saturating_sub(here);
-            let up = more(old.increments().entry(origin), here.increments().entry(origin));
-            let down = more(old.decrements().entry(origin), here.decrements().entry(origin));
+        let mut unseen: BTreeMap<ReplicaId, (u64, u64)> = BTreeMap::new();
+        for Unseen { origin, entry, .. } in self.unseen {
+            let Delta::Counter { raised, lowered, .. } = entry.delta else { continue };
+            let (up, down) = unseen.entry(*origin).or_default();
+            (*up, *down) = (up.saturating_add(raised), down.saturating_add(lowered));
+        }
+        for (origin, (up, down)) in unseen {
+            let lacks = |old: u64, here: u64| {
+                if self.has_parted(origin) { u64::MAX } else { old.saturating_sub(here) }
+            };
+            let up = up.min(lacks(old.increments().entry(origin), here.increments().entry(origin)));
+            let down = down.min(lacks(old.decrements().entry(origin), here.decrements().entry(origin)));
             if up > 0 {
                 self.write(Action::Increment(up), rejoin);
             }
@@ -288,10 +246,23 @@ impl Replay<'_> {
         }
     }
 
+    /// Whether the two nodes hold different histories under this name, so that their totals cannot be compared.
+    fn has_parted(&self, origin: ReplicaId) -> bool {
+        let (old, fresh) = self.partitions();
+        let (Some(old), Some(fresh)) = (old.histories.get(origin), fresh.histories.get(origin)) else {
+            return false;
+        };
+        match old.shared_with(fresh) {
+            Shared::Upto(upto) => upto < old.until(fresh),
+            Shared::LessThan(_) => true,
+            Shared::Unknown => false,
+        }
+    }
+
     fn plan_register(&self, old: &LwwRegister<Bytes>, here: &LwwRegister<Bytes>, rejoin: &mut Rejoin) {
         let written_here = self.unseen.iter().any(|unseen| {
-            let root = self.root_of(unseen.origin);
-            old.stamp().is_some_and(|stamp| stamp.replica == root && stamp.time == unseen.entry.stamp)
+            let is_writer = |replica| self.root_of(replica) == self.root_of(unseen.origin);
+            old.stamp().is_some_and(|stamp| stamp.time == unseen.entry.stamp && is_writer(stamp.replica))
         });
         if written_here && old.stamp() > here.stamp() {
             self.write(Action::Set(old.get().cloned()), rejoin);

@@ -210,3 +210,81 @@ fn what_a_device_wrote_on_its_branch_of_a_forked_identity_is_not_lost() {
         );
     }
 }
+
+/// The same, but it is the members that know of the fork: the clone met one who had some of the device's branch. The
+/// device goes on under the old name and is retired before it hears of it. Entries it shares with the members count
+/// once though each side has its own name for them, and it removes what it knows as the old name's.
+#[test]
+fn a_fork_that_only_the_members_know_of_counts_nothing_twice() {
+    let mut forked = Forked::new(4);
+    forked.0.write(0, add("list", "before"));
+    forked.0.write(0, count("visits", 5));
+    forked.clone_node(0, 1);
+    forked.0.write(0, add("list", "milk"));
+    forked.0.write(0, add("list", "eggs"));
+    forked.0.write(0, count("visits", 3));
+    forked.0.connect(0, 2);
+    forked.0.settle();
+    forked.0.part(0);
+    forked.0.write(1, count("visits", 7));
+    for element in ["soap", "salt", "tea", "rice"] {
+        forked.0.write(1, add("list", element));
+    }
+    forked.0.connect(1, 2);
+    forked.0.settle();
+    assert_eq!(forked.counted(2, "visits"), 15, "healed");
+    forked.0.write(0, alloc::vec![write(1, "list", Action::Remove("milk".into()))]);
+    forked.0.write(0, count("visits", 11));
+    forked.0.write(0, add("list", "bread"));
+    rejoins_with(&mut forked, &["before", "bread", "eggs", "rice", "salt", "soap", "tea"], 26);
+}
+
+/// Nobody knows: the members heard of the clone alone, whose history passes for the device's. Whichever is longer,
+/// what the device wrote is told from what the clone wrote by the chain values.
+#[test]
+fn a_fork_of_which_nobody_knows_hides_nothing() {
+    for written_by_the_clone in [1, 9] {
+        let mut forked = Forked::new(4);
+        forked.0.write(0, add("list", "before"));
+        forked.0.write(0, count("visits", 5));
+        forked.0.connect(0, 2);
+        forked.0.settle();
+        forked.0.part(0);
+        forked.clone_node(0, 1);
+        for _ in 0..written_by_the_clone {
+            forked.0.write(1, add("list", "soap"));
+            forked.0.write(1, count("visits", 100));
+        }
+        forked.0.connect(1, 2);
+        forked.0.settle();
+        forked.0.write(0, add("list", "milk"));
+        forked.0.write(0, count("visits", 3));
+        forked.0.write(0, alloc::vec![write(1, "list", Action::Remove("before".into()))]);
+        forked.0.write(0, count("visits", 4));
+        rejoins_with(&mut forked, &["milk", "soap"], 12 + 100 * i128::from(written_by_the_clone));
+    }
+}
+
+/// Node 0 is retired by node 2 and comes back as node 3, after which nodes 2 and 3 hold this.
+fn rejoins_with(forked: &mut Forked, list: &[&str], visits: i128) {
+    forked.0.retire(2, id(0));
+    forked.0.settle();
+    forked.0.connect(0, 2);
+    forked.0.settle();
+    assert_ne!(forked.0.engines[0].unacknowledged().entries, []);
+    forked.0.connect(3, 2);
+    forked.0.settle();
+    let rejoin = forked.0.engines[3].rejoin(&forked.0.engines[0]).unwrap();
+    assert_eq!(rejoin.reported, []);
+    forked.0.write(3, rejoin.writes);
+    forked.0.settle();
+    for node in [2, 3] {
+        assert_eq!(
+            forked.elements(node, "list"),
+            list.iter().map(|&each| each.into()).collect::<Vec<Bytes>>()
+        );
+        assert_eq!(forked.counted(node, "visits"), visits, "each once");
+    }
+    let again = forked.0.engines[3].rejoin(&forked.0.engines[0]).unwrap();
+    assert!(again.reported.is_empty(), "{again:?}");
+}
