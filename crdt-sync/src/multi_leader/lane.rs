@@ -282,25 +282,27 @@ impl Lane {
         self.sent.iter().filter_map(bytes_of).sum()
     }
 
-    /// How the two sides compare; `None` before the peer spoke.
+    /// How the two sides compare; `None` before the peer spoke. O(origins): one walk over both sides, because it is
+    /// asked for each lane whenever the log became durable.
     pub(super) fn gap(&self, histories: &Histories) -> Option<Gap> {
-        let theirs = self.theirs.as_ref()?;
+        let mut theirs = self.theirs.as_ref()?.values().peekable();
         let mut gap = Gap::default();
-        for status in theirs.values().filter(|status| !self.forked.contains(&status.origin)) {
-            let here = histories.head(status.origin).sequence;
-            // What the peer holds of others within its scope is no use for counting.
-            let missing = if status.whole { status.head.sequence.saturating_sub(here) } else { 0 };
-            gap.missing_here = gap.missing_here.saturating_add(missing);
-            gap.unservable |= missing > 0
-                && (here < status.floor || self.early.get(&status.origin).is_some_and(|early| early.in_vain));
-            gap.met |= here > 0 && status.head.sequence > 0;
+        for (origin, history) in histories.iter() {
+            while let Some(status) = theirs.next_if(|status| status.origin < origin) {
+                self.add_missing_here(status, 0, &mut gap);
+            }
+            let status = theirs.next_if(|status| status.origin == origin);
+            let (here, there) = (history.head().sequence, status.map_or(0, |status| status.head.sequence));
+            if let Some(status) = status {
+                self.add_missing_here(status, here, &mut gap);
+            }
+            if self.is_counted(origin, histories) {
+                let missing = here.saturating_sub(there);
+                gap.missing_there = gap.missing_there.saturating_add(missing);
+                gap.unservable |= missing > 0 && there < history.served_from().sequence;
+            }
         }
-        for (origin, history) in self.counted(histories) {
-            let there = self.acknowledged(origin);
-            let missing = history.head().sequence.saturating_sub(there);
-            gap.missing_there = gap.missing_there.saturating_add(missing);
-            gap.unservable |= missing > 0 && there < history.served_from().sequence;
-        }
+        theirs.for_each(|status| self.add_missing_here(status, 0, &mut gap));
         #[cfg(feature = "_planted_bugs")]
         if self.ignores_floors {
             gap.unservable = false;
@@ -308,26 +310,39 @@ impl Lane {
         Some(gap)
     }
 
+    /// What the peer has of an origin beyond what is held here.
+    fn add_missing_here(&self, status: &OriginStatus, here: u64, gap: &mut Gap) {
+        if self.forked.contains(&status.origin) {
+            return;
+        }
+        // What the peer holds of others within its scope is no use for counting.
+        let missing = if status.whole { status.head.sequence.saturating_sub(here) } else { 0 };
+        gap.missing_here = gap.missing_here.saturating_add(missing);
+        gap.unservable |= missing > 0
+            && (here < status.floor || self.early.get(&status.origin).is_some_and(|early| early.in_vain));
+        gap.met |= here > 0 && status.head.sequence > 0;
+    }
+
     /// The histories by which it is counted what the peer lacks.
     pub(super) fn counted<'h>(
         &'h self,
         histories: &'h Histories,
     ) -> impl Iterator<Item = (ReplicaId, &'h History)> {
-        let is_counted = |origin| !self.forked.contains(&origin) && histories.is_whole(origin);
-        histories.iter().filter(move |(origin, _)| is_counted(*origin))
+        histories.iter().filter(|(origin, _)| self.is_counted(*origin, histories))
+    }
+
+    fn is_counted(&self, origin: ReplicaId, histories: &Histories) -> bool {
+        !self.forked.contains(&origin) && histories.is_whole(origin)
     }
 
     /// Whether comparing trees is the only way to close the gap, or the cheaper one, and can be done.
     ///
     /// Two sides that never met may hold much the same, so a session is tried for less.
-    pub(super) fn calls_for_session(&self, histories: &Histories, timing: &Timing) -> bool {
-        let calls = |gap: Gap| {
-            let longest = gap.missing_here.max(gap.missing_there);
-            let shortest = gap.missing_here.min(gap.missing_there);
-            let first_contact = !gap.met && shortest > timing.first_contact_entries;
-            gap.unservable || first_contact || longest > timing.catch_up_entries
-        };
-        self.is_sound() && self.gap(histories).is_some_and(calls)
+    pub(super) fn calls_for_session(&self, gap: Gap, timing: &Timing) -> bool {
+        let longest = gap.missing_here.max(gap.missing_there);
+        let shortest = gap.missing_here.min(gap.missing_there);
+        let first_contact = !gap.met && shortest > timing.first_contact_entries;
+        self.is_sound() && (gap.unservable || first_contact || longest > timing.catch_up_entries)
     }
 
     fn status(&self, origin: ReplicaId) -> Option<&OriginStatus> {

@@ -8,6 +8,8 @@ pub(crate) mod authority;
 mod forks;
 mod lag;
 mod lane;
+#[cfg(test)]
+mod lane_tests;
 mod members;
 mod partial;
 mod reconcile;

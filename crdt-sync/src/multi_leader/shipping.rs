@@ -9,6 +9,7 @@ use crdt_core::ReplicaId;
 use replication_log::Lsn;
 
 use super::MultiLeader;
+use super::lane::Gap;
 use crate::engine::{Context, Event, PeerError};
 use crate::entry::Position;
 use crate::node::NodeId;
@@ -45,8 +46,10 @@ impl MultiLeader {
         let lane = &mut known.lanes[usize::from(number)];
         let in_session = self.sessions.contains_key(&number);
         let timing = &context.replica.config.timing;
-        let open = peer < context.replica.config.node && lane.calls_for_session(&partition.histories, timing);
-        let seems_level = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
+        let gap = lane.gap(&partition.histories);
+        let calls_for_session = gap.is_some_and(|gap| lane.calls_for_session(gap, timing));
+        let open = peer < context.replica.config.node && calls_for_session;
+        let seems_level = gap.is_some_and(Gap::is_closed);
         let compares = seems_level && !lane.meeting.is_partial();
         let root = compares.then(|| partition.cells.root()).map(|root| (root.digest, root.count));
         // While a session is open nothing would be taken; its end tells everybody.
@@ -149,9 +152,10 @@ impl MultiLeader {
             return;
         };
         let sound = lane.is_sound();
-        let closed = lane.gap(&partition.histories).is_some_and(super::lane::Gap::is_closed);
+        let gap = lane.gap(&partition.histories);
+        let closed = gap.is_some_and(Gap::is_closed);
         let asked = frontier.open && !closed;
-        if sound && (asked || lane.calls_for_session(&partition.histories, timing)) {
+        if sound && (asked || gap.is_some_and(|gap| lane.calls_for_session(gap, timing))) {
             return self.open_session(peer, number, context);
         }
         // Trees over different parts have different roots.
@@ -191,7 +195,7 @@ impl MultiLeader {
         let Some(gap) = lane.gap(&partition.histories) else {
             return;
         };
-        let by_session = lane.calls_for_session(&partition.histories, &timing);
+        let by_session = lane.calls_for_session(gap, &timing);
         if in_session || gap.missing_there == 0 || (by_session && !lane.has_failed()) {
             return;
         }
