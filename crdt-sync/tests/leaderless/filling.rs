@@ -5,6 +5,7 @@ use std::time::Duration;
 use crdt_sync::leaderless::QuorumReply;
 use crdt_sync::leaderless::coordinate::{Failure, ReadOptions, Refusal, WriteOptions};
 use crdt_sync::placement::{Change, Member};
+use crdt_sync::wire::{Message, Quorum};
 use crdt_sync::{Event, ItemKey};
 
 use crate::cluster::{Cluster, id_of, set, titles};
@@ -144,4 +145,64 @@ fn in_the_beginning_a_quorum_is_enough_and_who_comes_late_is_filled_first() {
     assert_eq!(fillings(&cluster, c, true), 16);
     cluster.crash(a);
     assert_eq!(cluster.text(c, &title, ReadOptions::QUORUM).as_deref(), Some("Hello"));
+}
+
+/// A and B have it; both lose their disks while C is away. They cannot be told from two that are new.
+fn two_took_themselves_for_new() -> (Cluster, ItemKey, [usize; 3]) {
+    let mut cluster = Cluster::of(3);
+    let (title, [a, b, c]) = cluster.cast(&titles());
+    cluster.write(a, &title, set("Hello"), WriteOptions::ALL);
+    for node in [a, b, c] {
+        cluster.crash(node);
+    }
+    cluster.events.clear();
+    cluster.restore(a, 0);
+    cluster.restore(b, 0);
+    assert_eq!(cluster.text(b, &title, ReadOptions::QUORUM), None);
+    assert_eq!(fillings(&cluster, a, false) + fillings(&cluster, b, false), 0, "it is too early to tell");
+    (cluster, title, [a, b, c])
+}
+
+#[test]
+fn two_that_take_themselves_for_new_say_so_when_the_third_is_not_heard_of() {
+    let (mut cluster, _, [a, b, _]) = two_took_themselves_for_new();
+    cluster.pass(Duration::from_secs(120));
+    assert_eq!((fillings(&cluster, a, false), fillings(&cluster, b, false)), (16, 16), "once for each");
+}
+
+#[test]
+fn two_that_took_themselves_for_new_say_so_when_the_third_turns_out_to_hold_something() {
+    let (mut cluster, title, [a, b, c]) = two_took_themselves_for_new();
+    cluster.start(c);
+    assert_eq!((fillings(&cluster, a, false), fillings(&cluster, b, false)), (16, 16));
+    cluster.pass(Duration::from_secs(120));
+    assert_eq!((fillings(&cluster, a, false), fillings(&cluster, b, false)), (16, 16));
+    assert_eq!(cluster.text(a, &title, ReadOptions::QUORUM).as_deref(), Some("Hello"));
+}
+
+/// B and C cannot tell each other for a while that they are new. A has heard both, and holds by then everything that
+/// there is, which is nothing.
+#[test]
+fn three_that_are_new_do_not_say_that_something_may_be_missing() {
+    for late in [false, true] {
+        let mut cluster = Cluster::of(3);
+        let (_, [a, b, c]) = cluster.cast(&titles());
+        for node in [a, b, c] {
+            cluster.crash(node);
+        }
+        cluster.events.clear();
+        cluster.lose(move |from, to, message| {
+            late && from != a && to != a && matches!(message, Message::Quorum(Quorum::Filling(_)))
+        });
+        for node in [b, c, a] {
+            cluster.restore(node, 0);
+        }
+        assert_eq!(cluster.engine(a).ring_progress().unwrap().filling, 0);
+        cluster.lose_nothing();
+        cluster.pass(Duration::from_secs(120));
+        for node in [a, b, c] {
+            assert_eq!(fillings(&cluster, node, false), 0);
+            assert_eq!(cluster.engine(node).ring_progress().unwrap().filling, 0);
+        }
+    }
 }
