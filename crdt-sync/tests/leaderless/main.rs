@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::many_single_char_names, reason = "the theory calls its nodes A to E")]
 
+mod again;
 mod cluster;
 mod costs;
 mod deletions;
