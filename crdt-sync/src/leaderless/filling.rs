@@ -20,7 +20,9 @@
 //!   primary said that it was new itself, there was not.
 //!
 //! What a write counted that was still under way when the disk was lost is lost with it: its reply may come when the
-//! node has been filled already, from nodes that got the write only afterwards.
+//! node has been filled already, from nodes that got the write only afterwards. So a coordinator that hears from a node
+//! that it is being filled, for the first time since there is a way to it, takes back what that node acknowledged of the
+//! writes under way, and asks it again. One that has no way to the node before the reply does not hear of it.
 //!
 //! ```text
 //! Filling {unfilled, asks}  ->
@@ -144,6 +146,9 @@ impl Leaderless {
             let mine = self.filling.open.iter().chain(self.filling.founded.keys()).filter(said_to_be_new);
             self.filling.new.extend(mine.map(|partition| (*partition, peer)));
         }
+        if !self.filling.peers.contains_key(&peer) {
+            self.take_back_acknowledgements(peer, &unfilled, context);
+        }
         let before = self.filling.peers.insert(peer, Told { founded: filling.founded, unfilled });
         let sought: BTreeSet<u16> =
             self.filling.open.iter().copied().chain(self.placement.to_copy()).collect();
@@ -165,6 +170,24 @@ impl Leaderless {
         self.conclude_filling(context);
         self.anti_entropy.open_marked(context);
         Ok(())
+    }
+
+    /// A node that there was no way to, or whose process was another one, is being filled with these partitions. What it
+    /// acknowledged of the writes under way may be lost with its store; if it is not, it will say so again.
+    fn take_back_acknowledgements(
+        &mut self,
+        peer: NodeId,
+        unfilled: &BTreeSet<u16>,
+        context: &mut Context<'_>,
+    ) {
+        for number in self.operations.writes_to(unfilled) {
+            if let Some(writing) = self.operations.writes.get_mut(&number) {
+                // Also who carried it out holds nothing of it any more.
+                writing.is_told_again |= writing.minter == peer;
+                writing.op.forgot(peer, context.now.instant);
+            }
+            self.drive_write(number, context);
+        }
     }
 
     /// The ring changed, or became known. Pairs that are compared follow it already.

@@ -206,3 +206,64 @@ fn three_that_are_new_do_not_say_that_something_may_be_missing() {
         }
     }
 }
+
+/// What C is told of writes is lost, and so is what comparisons say; then a node loses its disk that had acknowledged.
+fn acknowledges_and_loses_its_disk(
+    cluster: &mut Cluster,
+    coordinator: usize,
+    title: &ItemKey,
+    [lost, c]: [usize; 2],
+) -> u64 {
+    cluster.lose(move |_, to, message| match message {
+        Message::Quorum(Quorum::Mutate(_)) => to == c,
+        Message::Session(_) => true,
+        _ => false,
+    });
+    let asked = cluster.ask_to_write(coordinator, title, set("Hello"), WriteOptions::ALL);
+    cluster.deliver();
+    assert_eq!(cluster.held(lost, title).as_deref(), Some("Hello"));
+    cluster.restore(lost, 0);
+    cluster.lose(|_, _, message| matches!(message, Message::Session(_)));
+    asked
+}
+
+/// B has acknowledged, and loses its disk before C has got the write. It counts when it has got it a second time.
+#[test]
+fn an_acknowledgement_of_a_replica_that_lost_its_disk_meanwhile_is_taken_back() {
+    let mut cluster = Cluster::of(3);
+    let (title, [a, b, c]) = cluster.cast(&titles());
+    let asked = acknowledges_and_loses_its_disk(&mut cluster, a, &title, [b, c]);
+    let QuorumReply::Written { report, .. } = cluster.early_reply_to(asked) else { panic!("all are up") };
+    assert_eq!(report.copies(), 3);
+    assert!([a, b, c].iter().all(|node| cluster.held(*node, &title).is_some()));
+}
+
+/// The same when it is A, which carried the write out for D.
+#[test]
+fn who_carried_out_a_write_and_lost_its_disk_meanwhile_is_told_of_it() {
+    let mut cluster = Cluster::of(4);
+    let (title, [a, b, c, d]) = cluster.cast(&titles());
+    let asked = acknowledges_and_loses_its_disk(&mut cluster, d, &title, [a, c]);
+    let QuorumReply::Written { report, .. } = cluster.early_reply_to(asked) else { panic!("all are up") };
+    assert_eq!(report.copies(), 3);
+    assert!([a, b, c].iter().all(|node| cluster.held(*node, &title).is_some()));
+}
+
+/// There is no way from D to A when A comes back without its disk, so D still counts what A said before.
+#[test]
+fn a_coordinator_without_a_way_to_a_replica_does_not_hear_that_its_disk_was_lost() {
+    let mut cluster = Cluster::of(4);
+    let (title, [a, b, c, d]) = cluster.cast(&titles());
+    cluster.lose(move |_, to, message| matches!(message, Message::Quorum(Quorum::Mutate(_))) && to == c);
+    let asked = cluster.ask_to_write(d, &title, set("Hello"), WriteOptions::ALL);
+    cluster.deliver();
+    cluster.cut(&[a], &[d]);
+    cluster.lose(|_, _, message| matches!(message, Message::Session(_)));
+    cluster.restore(a, 0);
+    let QuorumReply::Written { report, .. } = cluster.early_reply_to(asked) else { panic!("B and C are up") };
+    assert_eq!(report.copies(), 3);
+    assert_eq!([a, b, c].map(|node| cluster.held(node, &title).is_some()), [false, true, true]);
+    cluster.lose_nothing();
+    cluster.pass(Duration::from_secs(5));
+    assert!(cluster.held(a, &title).is_some(), "it is filled with it");
+}
