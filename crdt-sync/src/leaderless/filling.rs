@@ -2,7 +2,8 @@
 //!
 //! A node whose disk was lost comes back under its name, at its place in the ring, and holds nothing. To a write it is
 //! a replica as good as any. A read that counts it among R may miss what it acknowledged before: of a write that it and
-//! B have, a read of it and C shows nothing. So a store that was begun anew takes part in writes, refuses reads
+//! B have, a read of it and C shows nothing. So a store that was begun anew takes part in writes that others carry out
+//! (where nobody else can, it carries out those that are not judged by what is there), refuses reads
 //! ([`Refusal::Filling`](super::coordinate::Refusal::Filling)) so that others are asked, and is no source for those
 //! that copy, until it has been compared with so many others that every acknowledged write was met
 //! ([`Refill`](crate::placement::Refill) says how many, and why). That is written down, partition by partition.
@@ -104,8 +105,14 @@ impl Fillings {
         self.open.len()
     }
 
-    fn is_whole(&self, node: NodeId, partition: u16) -> bool {
+    /// Whether a peer said that it holds all that it acknowledged.
+    pub(super) fn is_whole(&self, node: NodeId, partition: u16) -> bool {
         self.peers.get(&node).is_some_and(|told| !told.unfilled.contains(&partition))
+    }
+
+    /// Whether a peer said that it does not.
+    pub(super) fn is_unfilled(&self, node: NodeId, partition: u16) -> bool {
+        self.peers.get(&node).is_some_and(|told| told.unfilled.contains(&partition))
     }
 }
 

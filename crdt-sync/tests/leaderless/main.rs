@@ -16,4 +16,5 @@ mod quorums;
 mod removals;
 mod repair;
 mod ring;
+mod unfilled;
 mod wires;
