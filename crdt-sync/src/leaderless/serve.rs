@@ -154,6 +154,7 @@ impl Leaderless {
                 Some(removal) if !context.replica.has_seen_all(told.partition, &removal.before) => {
                     Err(Untaken::Behind)
                 }
+                None if context.replica.misses_the_past_of(&told) => Err(Untaken::Behind),
                 // When the last of what it rests on was seen, nobody knows any more.
                 Some(_) => Ok(context.replica.journal.last()),
                 None => Ok(taken),

@@ -9,6 +9,7 @@ mod costs;
 mod deletions;
 mod departures;
 mod filling;
+mod generations;
 mod handoff;
 mod limits;
 mod on_top;
