@@ -82,8 +82,12 @@ impl Action {
         match self {
             Self::Update { .. } | Self::Resolve(_) | Self::Delete | Self::Remove(_) => true,
             // A first version is the same wherever it is written.
-            Self::Insert(_) | Self::Put(_) | Self::Add(_) => false,
-            Self::Increment(_) | Self::Decrement(_) | Self::Set(_) => false,
+            Self::Insert(_)
+            | Self::Put(_)
+            | Self::Add(_)
+            | Self::Increment(_)
+            | Self::Decrement(_)
+            | Self::Set(_) => false,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! that is covered before it comes costs only the element it stands for its life, which is what the one who covered it
 //! wanted. So mutations commute, and one that is joined twice is joined once.
 
-use conflict_store::{Document, VersionId};
+use conflict_store::{Document, Version, VersionId};
 use crdt_core::{Change, Crdt, codec};
 use replication_log::Lsn;
 
@@ -110,7 +110,7 @@ impl Replica {
         if ours.leaves().iter().all(|leaf| theirs.get(leaf.id()).is_some()) {
             return false;
         }
-        let mut parents = theirs.versions().flat_map(|version| version.parents());
+        let mut parents = theirs.versions().flat_map(Version::parents);
         parents.any(|parent| ours.get(parent).is_none())
     }
 
