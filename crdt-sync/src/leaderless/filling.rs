@@ -22,8 +22,8 @@
 //!
 //! What a write counted that was still under way when the disk was lost is lost with it: its reply may come when the
 //! node has been filled already, from nodes that got the write only afterwards. So a coordinator that hears from a node
-//! that it is being filled, for the first time since there is a way to it, takes back what that node acknowledged of the
-//! writes under way, and asks it again. One that has no way to the node before the reply does not hear of it.
+//! that it is being filled, for the first time since there is a way to it, takes back what that one acknowledged of
+//! the writes under way, and asks it again. One that has no way to the node before the reply does not hear of it.
 //!
 //! ```text
 //! Filling {unfilled, asks}  ->
@@ -179,8 +179,8 @@ impl Leaderless {
         Ok(())
     }
 
-    /// A node that there was no way to, or whose process was another one, is being filled with these partitions. What it
-    /// acknowledged of the writes under way may be lost with its store; if it is not, it will say so again.
+    /// A node that there was no way to, or whose process was another one, is being filled with these partitions. What
+    /// it acknowledged of the writes under way may be lost with its store; if it is not, it will say so again.
     fn take_back_acknowledgements(
         &mut self,
         peer: NodeId,

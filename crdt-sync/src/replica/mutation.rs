@@ -90,8 +90,8 @@ impl Replica {
     }
 
     /// Whether what was told of a document reaches back as far as a write tells, and not to anything that is known
-    /// here, while there is a version beside it that it may have been written on. Where there is none, comparisons would
-    /// bring nothing: documents are equal if their last versions are. O(told).
+    /// here, while there is a version beside it that it may have been written on. Where there is none, comparisons
+    /// would bring nothing: documents are equal if their last versions are. O(told).
     pub(crate) fn misses_the_past_of(&self, told: &MergedState) -> bool {
         let limits = self.config.limits.state_codec();
         if self.kind_of(told.collection) != Ok(Kind::Document) {
