@@ -73,6 +73,8 @@ impl Leaderless {
         super::mistakes::resurrect(mutate, context);
         let (refused, lsn) = match taken {
             Ok(lsn) => (None, lsn),
+            // It was taken in, and only not vouched for: whoever brings a hint home need not keep it.
+            Err(Refusal::Behind) => (Some(Refusal::Behind), context.replica.journal.last()),
             Err(why) => (Some(why), Lsn::ZERO),
         };
         self.tell(peer, Quorum::Mutated { request: *request, refused }, lsn, context);
