@@ -178,7 +178,8 @@ pub enum Event {
         partition: u16,
         /// Whether it was filled from so many that every acknowledged write was met. Otherwise as many replicas had
         /// lost what they held, or were declared dead, as a write may have been acknowledged by: what those alone held
-        /// is lost.
+        /// is lost. This is said also later, of a partition that was taken to be at the beginning of its cluster: a
+        /// replica that was out of reach then holds something, or has not been heard of since.
         covered: bool,
     },
     /// A write to a register or a last-writer-wins document arrived that lost against one of this node's own, which was

@@ -9,7 +9,8 @@
 //!
 //! Where this node knows a newer ring already it begins at once, otherwise after a while: the other one may be behind.
 //!
-//! A removal that was to be carried out by a node that has not seen enough for it waits here, too.
+//! A removal that was to be carried out by a node that has not seen enough for it waits here, too, and what cannot be
+//! judged by a node that is being filled.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -147,7 +147,7 @@ impl Leaderless {
             return;
         };
         let Some(OnItsWay { hint, .. }) = batch.waiting.remove(&request) else { return };
-        if refused.is_none() {
+        if refused.is_none_or(|why| why == Refusal::Behind) {
             batch.delivered.push(hint);
         }
         if batch.waiting.is_empty() {

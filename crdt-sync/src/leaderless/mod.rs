@@ -253,6 +253,7 @@ impl Topology for Leaderless {
             self.hand_off_to(node, context);
         }
         self.compare_what_was_missed(context);
+        self.doubt_foundings(context);
         self.tend_ring(context);
         self.drop_what_moved_away(context);
         self.answer_barriers(context);

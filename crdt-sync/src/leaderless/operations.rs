@@ -1,7 +1,7 @@
 //! The operations that this node coordinates, by number.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crdt_core::CausalContext;
@@ -44,7 +44,8 @@ pub(super) struct Writing {
     pub(super) held_back: VecDeque<WriteAction<NodeId>>,
     /// What the client wants.
     pub(super) asked: Asked,
-    /// Whether it was carried out under an earlier ring: then whoever did is told of it like all others.
+    /// Whether it was carried out under an earlier ring, or lost where it was carried out: then whoever did is told of
+    /// it like all others.
     pub(super) is_told_again: bool,
 }
 
@@ -201,6 +202,14 @@ impl Operations {
         if let Some(reading) = self.reads.get_mut(&number) {
             reading.op.unreachable(node, now);
         }
+    }
+
+    /// The writes to these partitions that are carried out and under way. O(writes).
+    pub(super) fn writes_to(&self, partitions: &BTreeSet<u16>) -> Vec<u64> {
+        let is_in = |writing: &Writing| {
+            writing.minted.as_ref().is_some_and(|done| partitions.contains(&done.told.partition))
+        };
+        self.writes.iter().filter(|(_, writing)| is_in(writing)).map(|(number, _)| *number).collect()
     }
 
     /// Whether one of them rests on what this node holds of a partition.

@@ -84,7 +84,8 @@ impl Leaderless {
     /// What was read that the node which carries out the write may not hold.
     fn missing_where_it_is_written(&self, read: &KeyAnswer, context: &Context<'_>) -> Option<MergedState> {
         let place = read.place();
-        let there = if self.placement.holds(self.placement.me(), place.partition) {
+        let is_here = self.placement.holds(self.placement.me(), place.partition);
+        let there = if is_here && !self.is_being_filled(place.partition, context) {
             context.replica.whole_state(&place.item).ok()?
         } else {
             // Another node carries it out, which may hold nothing.

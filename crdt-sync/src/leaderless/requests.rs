@@ -165,7 +165,8 @@ impl Leaderless {
         }
     }
 
-    /// The first node of the preference list that seems alive and may carry out a write.
+    /// The first node of the preference list that seems alive and may carry out a write. One that is being filled does
+    /// that only if none is known that holds what it acknowledged: a write is carried out on top of what is there.
     pub(super) fn first_live(
         &self,
         partition: u16,
@@ -173,14 +174,22 @@ impl Leaderless {
         context: &Context<'_>,
     ) -> Option<NodeId> {
         let (me, now) = (self.placement.me(), context.now.instant);
-        if self.placement.holds(me, partition) {
-            return Some(me);
+        let holds = |node: &NodeId| self.placement.holds(*node, partition);
+        let mut live = self.placement.preference_list(partition).filter(|node| self.is_live(*node, now));
+        if holds(&me) {
+            if !self.is_being_filled(partition, context) {
+                return Some(me);
+            }
+            return live.find(|node| holds(node) && self.filling.is_whole(*node, partition)).or(Some(me));
         }
-        let mut list = self.placement.preference_list(partition);
-        list.find(|node| {
-            let stands_in = fallbacks == Fallbacks::Sloppy && !(*node == me && self.is_leaving());
-            let may = stands_in || self.placement.holds(*node, partition);
-            may && self.is_live(*node, now)
-        })
+        let able: Vec<NodeId> = live
+            .filter(|node| {
+                let stands_in = fallbacks == Fallbacks::Sloppy && !(*node == me && self.is_leaving());
+                stands_in || holds(node)
+            })
+            .collect();
+        let lacks_some = |node: &NodeId| self.filling.is_unfilled(*node, partition);
+        let best = able.iter().find(|node| holds(node) && !lacks_some(node));
+        best.or(able.first()).copied()
     }
 }

@@ -73,6 +73,8 @@ impl Leaderless {
         super::mistakes::resurrect(mutate, context);
         let (refused, lsn) = match taken {
             Ok(lsn) => (None, lsn),
+            // It was taken in, and only not vouched for: whoever brings a hint home need not keep it.
+            Err(Refusal::Behind) => (Some(Refusal::Behind), context.replica.journal.last()),
             Err(why) => (Some(why), Lsn::ZERO),
         };
         self.tell(peer, Quorum::Mutated { request: *request, refused }, lsn, context);
@@ -154,6 +156,7 @@ impl Leaderless {
                 Some(removal) if !context.replica.has_seen_all(told.partition, &removal.before) => {
                     Err(Untaken::Behind)
                 }
+                None if context.replica.misses_the_past_of(&told) => Err(Untaken::Behind),
                 // When the last of what it rests on was seen, nobody knows any more.
                 Some(_) => Ok(context.replica.journal.last()),
                 None => Ok(taken),

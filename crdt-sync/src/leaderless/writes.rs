@@ -81,6 +81,14 @@ impl Leaderless {
             self.compare_soon(partition, context);
             return Err(Unminted::Refused(Refusal::Behind));
         }
+        let rests_on_a_read = mint.seen.is_some();
+        if mint.in_place_of.is_none()
+            && !rests_on_a_read
+            && mint.write.action.is_judged_by_what_is_there()
+            && self.is_being_filled(partition, context)
+        {
+            return Err(Unminted::Refused(Refusal::Filling));
+        }
         let Mutation { written, told, removal, .. } =
             context.replica.write_mutation(&mint.write, context.now.wall).map_err(Unminted::Impossible)?;
         let mut lsn = written.lsn.max(context.replica.journal.last());
@@ -124,7 +132,7 @@ impl Leaderless {
             Err(unminted) => {
                 let Some(writing) = self.operations.writes.remove(&number) else { return };
                 if let Unminted::Refused(why) = unminted
-                    && (again::is_for_the_ring(why) || why == Refusal::Behind)
+                    && (again::is_for_the_ring(why) || matches!(why, Refusal::Behind | Refusal::Filling))
                     && again::may_wait(writing.asked.until, context)
                     && let Some(client) = writing.client
                 {

@@ -76,6 +76,20 @@ impl Action {
             _ => None,
         }
     }
+
+    /// Whether what becomes of it depends on what is held: it would be refused, or come to nothing, for the lack of it.
+    pub(crate) fn is_judged_by_what_is_there(&self) -> bool {
+        match self {
+            Self::Update { .. } | Self::Resolve(_) | Self::Delete | Self::Remove(_) => true,
+            // A first version is the same wherever it is written.
+            Self::Insert(_)
+            | Self::Put(_)
+            | Self::Add(_)
+            | Self::Increment(_)
+            | Self::Decrement(_)
+            | Self::Set(_) => false,
+        }
+    }
 }
 
 /// What a command's writes became.
@@ -308,10 +322,12 @@ impl Draft<'_> {
         match (cell, &write.action) {
             (Cell::Document(document), action) => {
                 // A first version may be the same as one that was deleted and forgotten, and then count as deleted
-                // where that is remembered. Its stamp makes it another.
+                // where that is remembered; or the same as one that was written over, which a store that is not filled
+                // does not know of, and then come to nothing. Its stamp makes it another.
                 let is_first = matches!(action, Action::Put(_)) && document.is_empty();
                 let number = self.replica.partition_of(write.collection, &write.key);
-                let anew = is_first && self.replica.partition(number).has_forgotten;
+                let forgot = self.replica.partition(number).has_forgotten || !self.replica.is_filled(number);
+                let anew = is_first && forgot;
                 let stamp = (anew || declared.strategy == Strategy::LastWriterWins).then_some(stamp);
                 self.change_document(index, document, &write.key, action, stamp)
             }

@@ -5,7 +5,7 @@
 //! that is covered before it comes costs only the element it stands for its life, which is what the one who covered it
 //! wanted. So mutations commute, and one that is joined twice is joined once.
 
-use conflict_store::{Document, VersionId};
+use conflict_store::{Document, Version, VersionId};
 use crdt_core::{Change, Crdt, codec};
 use replication_log::Lsn;
 
@@ -21,7 +21,8 @@ use crate::wire::{KeyState, MergedState, Removal};
 use crdt_core::{CausalContext, Dot};
 
 /// So many generations of a document's past are told with a write, at some 35 bytes for each. A replica that missed
-/// more of them in a row, and gets an older one late, shows that one until it is compared with others.
+/// more of them in a row cannot tell that an older one is of the same past. As long as it holds such a one it
+/// [does not vouch](Replica::misses_the_past_of) for the write; comparisons tell it the rest.
 const PAST: usize = 16;
 
 /// A write, and what the other replicas are told of it.
@@ -86,6 +87,31 @@ impl Replica {
         }
         let _ = told.stem(PAST);
         Some(Cell::Document(told).encode(&item.key))
+    }
+
+    /// Whether what was told of a document reaches back as far as a write tells, and not to anything that is known
+    /// here, while there is a version beside it that it may have been written on. Where there is none, comparisons
+    /// would bring nothing: documents are equal if their last versions are. O(told).
+    pub(crate) fn misses_the_past_of(&self, told: &MergedState) -> bool {
+        let limits = self.config.limits.state_codec();
+        if self.kind_of(told.collection) != Ok(Kind::Document) {
+            return false;
+        }
+        let Ok(Cell::Document(theirs)) = Cell::decode(Kind::Document, &told.key, &told.state, &limits) else {
+            return false;
+        };
+        // What is shorter is all that is known where it comes from, and what is longer was not told with a write.
+        if theirs.len() != PAST + 1 {
+            return false;
+        }
+        let item = ItemKey { collection: told.collection, key: told.key.clone() };
+        let held = self.partition(told.partition).cells.get(&item);
+        let Some(Cell::Document(ours)) = held.map(|held| &held.cell) else { return false };
+        if ours.leaves().iter().all(|leaf| theirs.get(leaf.id()).is_some()) {
+            return false;
+        }
+        let mut parents = theirs.versions().flat_map(Version::parents);
+        parents.any(|parent| ours.get(parent).is_none())
     }
 
     /// What the entry behind this sequence of the own history says, if there is one.

@@ -9,8 +9,8 @@ use crdt_sync::placement::{Change, Layout, Member, Phase, Shape};
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::wire::{self, Message};
 use crdt_sync::{
-    Action, Cell, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId, Output,
-    Replication, Reply, Request, RequestId, Strategy, Write,
+    Action, Cell, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, Limits, LinkId, NodeId,
+    Output, Replication, Reply, Request, RequestId, Strategy, Write,
 };
 use replication_log::Lsn;
 
@@ -30,8 +30,12 @@ pub(crate) struct Cluster {
     pub(crate) messages: usize,
     /// The bytes of those.
     pub(crate) bytes: usize,
+    /// What is lost of what one node says to another.
+    losses: Option<Losses>,
     configure: fn(&mut Config),
 }
+
+type Losses = Box<dyn Fn(usize, usize, &Message) -> bool>;
 
 struct Node {
     /// None while it is down.
@@ -93,6 +97,7 @@ impl Cluster {
             next: 0,
             messages: 0,
             bytes: 0,
+            losses: None,
             configure,
         };
         (0..nodes).for_each(|_| cluster.add(layout.clone()));
@@ -369,6 +374,23 @@ impl Cluster {
         self.now().instant + span
     }
 
+    /// From now on these messages are lost, given who says them to whom.
+    pub(crate) fn lose(&mut self, losses: impl Fn(usize, usize, &Message) -> bool + 'static) {
+        self.losses = Some(Box::new(losses));
+    }
+
+    /// From now on none is.
+    pub(crate) fn lose_nothing(&mut self) {
+        self.losses = None;
+    }
+
+    fn is_lost(&self, link: LinkId, frame: &[u8]) -> bool {
+        let (Some(losses), Some(End { from, to, .. })) = (&self.losses, self.links.get(&link)) else {
+            return false;
+        };
+        losses(*from, *to, &wire::decode(frame, &Limits::default()).expect("nodes say what can be read"))
+    }
+
     /// Everything that is under way is lost.
     pub(crate) fn lose_frames(&mut self) {
         self.frames.clear();
@@ -407,7 +429,9 @@ impl Cluster {
                 Output::Send { link, frame } => {
                     self.messages += 1;
                     self.bytes += frame.len();
-                    self.frames.push_back((link, frame));
+                    if !self.is_lost(link, &frame) {
+                        self.frames.push_back((link, frame));
+                    }
                 }
                 Output::Reply { id, reply } => {
                     *self.answers.entry(id.0).or_default() += 1;

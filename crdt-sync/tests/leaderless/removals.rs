@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crdt_sync::leaderless::QuorumReply;
 use crdt_sync::leaderless::coordinate::{ReadOptions, WriteOptions};
+use crdt_sync::wire::Message;
 use crdt_sync::{Action, Cell, Config, ItemKey};
 
 use crate::cluster::{Cluster, lists};
@@ -149,4 +150,63 @@ fn a_removal_on_top_of_a_read_takes_away_what_the_read_knew_to_be_gone() {
     assert!(is_acknowledged(&cluster.reply_to(asked)));
     cluster.heal();
     assert!(!b_and_c_show_milk(&mut cluster, &list, [b, a, c]));
+}
+
+fn is_of_a_comparison(_: usize, _: usize, message: &Message) -> bool {
+    matches!(message, Message::Session(_))
+}
+
+/// A has been compared with C, which had removed the milk and told nobody, and now A is asked to remove it; what A
+/// promises is good for B, too, which still holds it. C cannot be asked any more.
+fn a_promises_what_it_knows_from_c(mut cluster: Cluster, list: &ItemKey, [a, b, c]: [usize; 3]) {
+    cluster.lose_nothing();
+    cluster.cut(&[b], &[a, c]);
+    cluster.pass(Duration::from_secs(20));
+    cluster.lose(is_of_a_comparison);
+    cluster.crash(c);
+    cluster.heal();
+    assert!(!is_held(&cluster, a, list) && is_held(&cluster, b, list));
+    let asked = cluster.ask_to_write(a, list, remove(), WriteOptions::QUORUM);
+    // B may have to be compared with A before it can vouch for the removal.
+    cluster.lose_nothing();
+    assert!(is_acknowledged(&cluster.early_reply_to(asked)));
+    assert!(!is_held(&cluster, b, list));
+}
+
+fn compared_often(config: &mut Config) {
+    config.limits.max_hints = 0;
+    config.timing.compare_every = Duration::from_secs(5);
+}
+
+/// A never heard of the milk: it knows from the comparison that C has seen something, and not what became of it.
+#[test]
+fn a_removal_takes_away_what_a_comparison_showed_to_have_been_somewhere() {
+    let mut cluster = Cluster::with(3, compared_often);
+    let (list, [a, b, c]) = cluster.cast(&lists());
+    cluster.lose(is_of_a_comparison);
+    cluster.cut(&[a], &[b, c]);
+    assert!(is_acknowledged(&cluster.write(b, &list, add(), WriteOptions::QUORUM)));
+    write_at_a_alone(&mut cluster, &list, [c, a, b], remove());
+    cluster.heal();
+    a_promises_what_it_knows_from_c(cluster, &list, [a, b, c]);
+}
+
+/// A held the milk until it was compared with C. There it was taken off the list once, or so often that C itself does
+/// not remember under which dots.
+#[test]
+fn a_removal_takes_away_what_a_comparison_took_away() {
+    for removals in [1, 40] {
+        let mut cluster = Cluster::with(3, compared_often);
+        let (list, [a, b, c]) = cluster.cast(&lists());
+        cluster.lose(is_of_a_comparison);
+        assert!(is_acknowledged(&cluster.write(a, &list, add(), WriteOptions::ALL)));
+        for n in 0..removals {
+            if n > 0 {
+                write_at_a_alone(&mut cluster, &list, [c, a, b], add());
+            }
+            write_at_a_alone(&mut cluster, &list, [c, a, b], remove());
+        }
+        cluster.heal();
+        a_promises_what_it_knows_from_c(cluster, &list, [a, b, c]);
+    }
 }

@@ -38,7 +38,7 @@ pub enum Refusal {
     /// It has not seen all that was seen elsewhere of what is to be removed. It will have before long.
     Behind,
     /// Its store began with nothing, and is being filled with what it may have acknowledged before: it takes writes,
-    /// and has nothing to say yet to whoever reads.
+    /// and has nothing to say yet to whoever reads, or wants a write to be carried out that depends on what is there.
     Filling,
 }
 

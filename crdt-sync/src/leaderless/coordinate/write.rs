@@ -145,6 +145,16 @@ impl<N: Ord + Copy> WriteOp<N> {
         }
     }
 
+    /// `node` may have lost what it acknowledged. It counts no more, and is asked again.
+    ///
+    /// Of those that acknowledged nothing, and when it is over, nothing changes.
+    pub fn forgot(&mut self, node: N, now: Instant) {
+        let Some(place) = self.panel.place(node).filter(|_| self.phase != Phase::Over) else { return };
+        if self.panel.seats[place].state == Told::Acknowledged {
+            self.ask(place, now);
+        }
+    }
+
     /// `node` will not keep it.
     pub fn refused(&mut self, node: N, why: Refusal, now: Instant) {
         self.lost(node, Failure::Refused(why), now);

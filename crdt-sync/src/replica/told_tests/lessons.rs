@@ -10,7 +10,7 @@ use super::*;
 use crate::cell::CellError;
 use crate::replica::told::Told;
 use crate::replica::unite::unite;
-use crate::wire::KeyState;
+use crate::wire::{ItemState, KeyState, StatesPart};
 
 const STRANGER: ReplicaId = ReplicaId::from_u128(77);
 
@@ -173,6 +173,30 @@ fn after_a_start_only_who_has_seen_as_much_can_vouch_for_a_removal_that_finds_no
     assert!(!vouches(&third) && !vouches(&other), "the removal that was lost has a dot, too");
     other.hear(&lost).unwrap();
     assert!(vouches(&other));
+}
+
+/// A comparison took the milk away, and broke off before it told what else was seen there.
+#[test]
+fn a_removal_takes_away_what_half_a_comparison_took_away() {
+    let [mut one, mut other] = pair();
+    let mut third = Logged::new(3);
+    for what in ["milk", "soap"] {
+        let told = one.tell(&write(1, "groceries", Action::Add(what.into()))).unwrap();
+        other.hear(&told).unwrap();
+        third.hear(&told).unwrap();
+    }
+    let remove = write(1, "groceries", Action::Remove("milk".into()));
+    let number = third.tell(&remove).unwrap().partition;
+    let state = third.cell(&item(1, "groceries")).unwrap().encode(b"groceries");
+    let items = vec![ItemState { key: "groceries".into(), state, more: false }];
+    let part = StatesPart { index: 0, collection: remove.collection, items, ahead: Vec::new() };
+    let standing = third.replica.partition(number).standing_by_dots();
+    other.replica.join_by_dots(number, &part, &standing, WALL).unwrap();
+    other.write_log();
+    assert_eq!(other.elements("groceries"), [Bytes::from("soap")]);
+    let (told, removal) = other.tell_all(&remove).unwrap();
+    one.hear_removal(&told, &removal.unwrap());
+    assert_eq!(one.elements("groceries"), [Bytes::from("soap")]);
 }
 
 #[test]

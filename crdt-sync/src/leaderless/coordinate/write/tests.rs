@@ -201,3 +201,21 @@ fn what_no_number_of_replicas_can_meet_is_refused_before_anything_is_asked() {
     let restless = WriteOptions { retry: Duration::ZERO, ..WriteOptions::ONE };
     assert_eq!(refused(3, restless), OptionsError::NoRetry);
 }
+
+#[test]
+fn who_lost_what_it_acknowledged_counts_no_more_and_is_asked_again() {
+    let mut write = WriteOp::new(abc(), WriteOptions::QUORUM, START).unwrap();
+    while write.poll().is_some() {}
+    write.forgot('b', START); // it has acknowledged nothing yet
+    assert_eq!(write.poll(), None);
+    write.acknowledged('b', START);
+    write.forgot('b', START);
+    assert_eq!(write.poll(), Some(WriteAction::Ask { node: 'b', in_place_of: None }));
+    write.acknowledged('a', START);
+    assert_eq!((write.poll(), write.report().copies()), (None, 1));
+    assert_eq!(write.next_deadline(), Some(START + RETRY));
+    write.acknowledged('b', START);
+    assert!(matches!(write.poll(), Some(WriteAction::Reply(Ok(report))) if report.copies() == 2));
+    write.forgot('b', START); // after the reply it is told again, for the hint would be in vain
+    assert_eq!(write.poll(), Some(WriteAction::Ask { node: 'b', in_place_of: None }));
+}
