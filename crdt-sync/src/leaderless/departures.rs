@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use super::Leaderless;
 use crate::engine::{Context, Event};
 use crate::node::NodeId;
-use crate::placement::Phase;
+use crate::placement::{Admission, Phase};
 use crate::time::Instant;
 
 /// So many hints are moved at a time.
@@ -40,6 +40,14 @@ impl Leaderless {
         let (me, layout) = (self.placement.me(), self.placement.layout());
         let goes = layout.next_members().is_some_and(|mut next| next.all(|member| member.node != me));
         goes && layout.phase() == Phase::Reading && layout.members().any(|member| member.node == me)
+    }
+
+    /// Whether this node can keep hints, and what belongs to others: it is on the ring, and stays there. Others may know
+    /// of its departure a little later, and it may have gone while operations that it began are under way; what it took
+    /// from there on would stay with a node to which nobody listens.
+    pub(super) fn may_stand_in(&self) -> bool {
+        let (me, version) = (self.placement.me(), self.placement.version());
+        !self.is_leaving() && self.placement.admits(me, version) == Admission::Accepted
     }
 
     /// Who keeps a hint in the stead of this node, which leaves.

@@ -178,7 +178,7 @@ impl Leaderless {
         }
         let mut list = self.placement.preference_list(partition);
         list.find(|node| {
-            let stands_in = fallbacks == Fallbacks::Sloppy && !(*node == me && self.is_leaving());
+            let stands_in = fallbacks == Fallbacks::Sloppy && (*node != me || self.may_stand_in());
             let may = stands_in || self.placement.holds(*node, partition);
             may && self.is_live(*node, now)
         })
