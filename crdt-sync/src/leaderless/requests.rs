@@ -178,7 +178,7 @@ impl Leaderless {
         }
         let mut list = self.placement.preference_list(partition);
         list.find(|node| {
-            let stands_in = fallbacks == Fallbacks::Sloppy && (*node != me || self.may_stand_in());
+            let stands_in = fallbacks == Fallbacks::Sloppy && self.may_stand_in(*node);
             let may = stands_in || self.placement.holds(*node, partition);
             may && self.is_live(*node, now)
         })

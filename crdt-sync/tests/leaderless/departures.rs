@@ -150,6 +150,28 @@ fn a_node_that_left_keeps_nothing_for_others() {
     assert_eq!(cluster.held(e, &title).as_deref(), Some("Hello"), "who is on the ring stands in");
 }
 
+/// F is to come, and does not: the change waits for E, and is given up as E is dead. What F had kept for A meanwhile would
+/// stay with a node to which nobody listens.
+#[test]
+fn a_node_that_is_still_to_come_keeps_nothing_for_others() {
+    let mut cluster = Cluster::of(5);
+    let (title, [a, b, c, d, e]) = cluster.cast::<5>(&titles());
+    let f = cluster.add_newcomer();
+    cluster.crash(e);
+    cluster.change_ring(b, Change::Join(vec![Member::new(id_of(f), "rack 5")]));
+    cluster.pass(Duration::from_secs(2));
+    cluster.cut(&[a], &[f]);
+    cluster.pass(Duration::from_secs(2));
+    let written = cluster.write(f, &title, set("Hello"), WriteOptions::QUORUM);
+    assert!(matches!(written, QuorumReply::Written { .. }), "{written:?}");
+    cluster.request(b, Request::DeclareDead { nodes: vec![id_of(e)] });
+    assert!(cluster.run_until(Duration::from_secs(20), |cluster| cluster.is_stable(&[a, b, c, d, f], 3)));
+    cluster.heal();
+    cluster.pass(Duration::from_secs(3));
+    assert_eq!(hints_at(&mut cluster, f), DELIVERED);
+    assert_eq!(cluster.held(f, &title), None);
+}
+
 /// E died while the ring waits for it. Once that is said, the change goes back to where it began, and E can be removed.
 #[test]
 fn a_change_does_not_wait_for_a_node_that_is_declared_dead() {
