@@ -171,7 +171,7 @@ impl Phase {
                 Some("a copy holds what is durable, of a node that is up")
             }
             (Self::RingChanging, F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost) => {
-                Some("who starts from an older ring than it acknowledged is not protected from")
+                Some("no ring is protected from who starts from an older one than it acknowledged")
             }
             (Self::Founding, F::DiskLost) => Some("who is being founded has nothing to lose"),
             (Self::Founding, F::ClonedUnderOtherName) => Some("an empty log belongs to nobody"),

@@ -44,8 +44,8 @@ impl Leaderless {
         goes && layout.phase() == Phase::Reading && layout.members().any(|member| member.node == me)
     }
 
-    /// Whether a node can keep hints, and what belongs to others: it is on the ring, and stays there whatever becomes of
-    /// the change in progress. What is kept by one that has gone, or that was to come and does not as the change is
+    /// Whether a node can keep hints, and what belongs to others: it is on the ring, and stays there whatever becomes
+    /// of the change in progress. What is kept by one that has gone, or that was to come and does not as the change is
     /// given up, stays with a node to which nobody listens. Others may know of either a little later. O(members).
     pub(super) fn may_stand_in(&self, node: NodeId) -> bool {
         let layout = self.placement.layout();

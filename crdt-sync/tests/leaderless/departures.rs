@@ -150,8 +150,8 @@ fn a_node_that_left_keeps_nothing_for_others() {
     assert_eq!(cluster.held(e, &title).as_deref(), Some("Hello"), "who is on the ring stands in");
 }
 
-/// F is to come, and does not: the change waits for E, and is given up as E is dead. What F had kept for A meanwhile would
-/// stay with a node to which nobody listens.
+/// F is to come, and does not: the change waits for E, and is given up as E is dead. What F had kept for A meanwhile
+/// would stay with a node to which nobody listens.
 #[test]
 fn a_node_that_is_still_to_come_keeps_nothing_for_others() {
     let mut cluster = Cluster::of(5);

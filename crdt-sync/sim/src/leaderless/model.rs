@@ -60,7 +60,7 @@ pub(super) struct Known {
 pub(super) enum Harm {
     /// It was lost. Who begins with nothing does not answer reads before it has what it acknowledged.
     Lost,
-    /// An older copy was put in its place, or not all came back of what was lost. The node answers reads like any other.
+    /// An older copy was put in its place, or not all came back of what was lost. The node answers reads as always.
     Unnoticed,
 }
 
@@ -343,7 +343,7 @@ impl Known {
         }
     }
 
-    /// Whether two primaries had it when it was acknowledged; while the ring changed, two of the old and two of the new.
+    /// Whether two primaries had it when it was acknowledged; while the ring changed, two of the old and of the new.
     pub(super) fn is_promised(&self) -> bool {
         self.needed.is_some_and(|needed| needed < u32::from(REPLICAS))
     }

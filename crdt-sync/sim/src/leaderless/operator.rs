@@ -272,9 +272,8 @@ impl Simulation<'_> {
     }
 
     fn count(&mut self, undertaking: &Undertaking, members: &BTreeSet<usize>) {
-        match *members == undertaking.wanted {
-            true => self.course.report.ring_changes += 1,
-            false => self.course.report.ring_changes_given_up += 1,
-        }
+        let report = &mut self.course.report;
+        let is_done = *members == undertaking.wanted;
+        *(if is_done { &mut report.ring_changes } else { &mut report.ring_changes_given_up }) += 1;
     }
 }

@@ -68,9 +68,10 @@ impl World {
         if self.is_dead(number) {
             // What was on it is with others as soon as the ring is without it.
             let is_replaced = !self.on_ring().contains(&number);
-            match is_over && is_replaced {
-                true => self.mended(number),
-                false => self.nodes[number].mending = Some(mending),
+            if is_over && is_replaced {
+                self.mended(number);
+            } else {
+                self.nodes[number].mending = Some(mending);
             }
             return;
         }
