@@ -62,6 +62,10 @@ pub enum PlantedBug {
     LateHintResurrects,
     /// Digests that differ count as if they were those of what is returned: nobody is asked for the data.
     DigestTrusted,
+    /// A store that began with nothing answers reads before it was filled.
+    UnfilledReadAnswered,
+    /// Who gives a partition up by a change of the ring drops it as soon as the change begins.
+    DroppedBeforeCopied,
 }
 
 /// A name that no planted mistake has.
@@ -95,6 +99,8 @@ impl PlantedBug {
         Self::StaleReadRepair,
         Self::LateHintResurrects,
         Self::DigestTrusted,
+        Self::UnfilledReadAnswered,
+        Self::DroppedBeforeCopied,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -121,6 +127,8 @@ impl PlantedBug {
             Self::StaleReadRepair => "stale-read-repair",
             Self::LateHintResurrects => "late-hint-resurrects",
             Self::DigestTrusted => "digest-trusted",
+            Self::UnfilledReadAnswered => "unfilled-read-answered",
+            Self::DroppedBeforeCopied => "dropped-before-copied",
         }
     }
 }

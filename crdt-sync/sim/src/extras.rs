@@ -26,6 +26,8 @@ pub enum Extra {
     Retirement,
     /// Clients go from node to node and carry a token of their session along.
     Sessions,
+    /// An operator changes the ring: nodes join, leave, die and are replaced or removed.
+    RingChanges,
 }
 
 /// Which extras a run has.
@@ -48,13 +50,14 @@ pub enum Extras {
 
 impl Extra {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Retirement, Self::Sessions];
+    pub const ALL: [Self; 3] = [Self::Retirement, Self::Sessions, Self::RingChanges];
 
     /// Its name on command lines and in files; it stays the same.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Retirement => "retirement",
             Self::Sessions => "sessions",
+            Self::RingChanges => "ring-changes",
         }
     }
 }

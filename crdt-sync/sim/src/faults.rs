@@ -6,6 +6,7 @@ use core::str::FromStr;
 use core::time::Duration;
 
 use crate::phase::UnknownName;
+use crate::topology::Topology;
 
 /// A kind of misfortune.
 ///
@@ -69,11 +70,13 @@ pub enum Fault {
     RestoredAndWrote,
     /// A second process ran on a copy of a node's disk under the same name.
     Cloned,
+    /// A disk was lost: its node comes back under its name and with nothing.
+    DiskLost,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::FrameLost,
         Self::FrameDoubled,
         Self::FrameDelayed,
@@ -99,6 +102,7 @@ impl Fault {
         Self::ClonedUnderOtherName,
         Self::RestoredAndWrote,
         Self::Cloned,
+        Self::DiskLost,
     ];
     /// Those that give one identity two pasts. They are off by default: see [`Hostility::with_forks`].
     pub const FORKS: [Self; 2] = [Self::RestoredAndWrote, Self::Cloned];
@@ -131,6 +135,7 @@ impl Fault {
             Self::ClonedUnderOtherName => "cloned-under-other-name",
             Self::RestoredAndWrote => "restored-and-wrote",
             Self::Cloned => "cloned",
+            Self::DiskLost => "disk-lost",
         }
     }
 }
@@ -153,12 +158,12 @@ impl FromStr for Fault {
 /// How often each kind of fault happened.
 ///
 /// ```
-/// use crdt_sync_sim::{Fault, FaultCounts};
+/// use crdt_sync_sim::{Fault, FaultCounts, Topology};
 ///
 /// let mut counts = FaultCounts::default();
 /// counts.add(Fault::PowerLost);
 /// assert_eq!(counts.of(Fault::PowerLost), 1);
-/// assert!(counts.missing().all(|fault| fault != Fault::PowerLost));
+/// assert!(counts.missing(Topology::MultiLeader).all(|fault| fault != Fault::PowerLost));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts([u64; Fault::ALL.len()]);
@@ -174,11 +179,11 @@ impl FaultCounts {
         self.0[fault as usize]
     }
 
-    /// The kinds that never happened: a test that wants to say something about them has not. Leaves out those that
-    /// are off by default ([`Fault::FORKS`]).
-    pub fn missing(&self) -> impl Iterator<Item = Fault> {
-        let on = Fault::ALL.into_iter().filter(|fault| !Fault::FORKS.contains(fault));
-        on.filter(|fault| self.of(*fault) == 0)
+    /// The kinds that never happened and are tried in this topology: a test that wants to say something about them has
+    /// not. Leaves out those that are off by default ([`Fault::FORKS`]).
+    pub fn missing(&self, topology: Topology) -> impl Iterator<Item = Fault> {
+        let tried = move |fault: &Fault| !Fault::FORKS.contains(fault) && topology.excludes(*fault).is_none();
+        Fault::ALL.into_iter().filter(tried).filter(|fault| self.of(*fault) == 0)
     }
 }
 
@@ -219,6 +224,8 @@ pub struct Hostility {
     pub delayed_frames: u32,
     /// Of 1000 starts, how many are cut short by the power going out.
     pub failed_recoveries: u32,
+    /// Of 1000 strikes in a leaderless world, with how many a node loses its disk besides.
+    pub lost_disks: u32,
     /// How often a strike is of which kind, compared to the others, in the order of [`Fault::ALL`].
     pub weights: [u32; Fault::ALL.len()],
     /// Of 1000 strikes, how many wait for a phase of the protocol that was drawn before they fall.
@@ -249,6 +256,7 @@ impl Hostility {
             doubled_frames: rate(Fault::FrameDoubled, all.doubled_frames),
             delayed_frames: rate(Fault::FrameDelayed, all.delayed_frames),
             failed_recoveries: rate(Fault::LostPowerInRecovery, all.failed_recoveries),
+            lost_disks: rate(Fault::DiskLost, all.lost_disks),
             weights,
             ..all
         }
@@ -260,7 +268,8 @@ impl Hostility {
     }
 
     /// How often a strike is of this kind: as often as its weight is of the sum of all. Zero for what does not strike
-    /// but happens on the way: the faults of frames and of recoveries, which have rates of their own.
+    /// but happens on the way, or besides: the faults of frames and of recoveries, and lost disks, which have rates of
+    /// their own.
     pub fn weight(&self, fault: Fault) -> u32 {
         self.weights[fault as usize]
     }
@@ -299,6 +308,7 @@ impl Default for Hostility {
             doubled_frames: 40,
             delayed_frames: 60,
             failed_recoveries: 100,
+            lost_disks: 60,
             weights,
             aimed: 400,
             long_delay: millis(20)..=millis(600),
@@ -346,7 +356,7 @@ mod tests {
         sum += run;
         sum += run;
         assert!(Fault::ALL.into_iter().all(|fault| sum.of(fault) == 2));
-        assert_eq!(sum.missing().count(), 0);
+        assert_eq!(sum.missing(Topology::Leaderless).count(), 0);
     }
 
     #[test]

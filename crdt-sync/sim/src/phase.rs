@@ -51,6 +51,10 @@ pub enum Phase {
     Repairing,
     /// A node is brought what it missed.
     HandingOff,
+    /// The store began with nothing, and is being filled.
+    Filling,
+    /// The ring changes.
+    RingChanging,
 }
 
 /// A name that no phase and no fault has.
@@ -63,7 +67,7 @@ pub struct UnknownName {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -80,7 +84,12 @@ impl Phase {
         Self::Reading,
         Self::Repairing,
         Self::HandingOff,
+        Self::Filling,
+        Self::RingChanging,
     ];
+    /// Those that strikes wait for which the others leave alone, so that these stay what they were before there were
+    /// such phases. Who does nothing else is idle.
+    pub(crate) const BESIDES: [Self; 2] = [Self::Filling, Self::RingChanging];
     /// Those of the multi-leader topology.
     pub(crate) const MULTI_LEADER: [Self; 11] = [
         Self::Founding,
@@ -96,7 +105,7 @@ impl Phase {
         Self::AwaitingSync,
     ];
     /// Those of the leaderless one.
-    pub(crate) const LEADERLESS: [Self; 15] = [
+    pub(crate) const LEADERLESS: [Self; 17] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -112,6 +121,8 @@ impl Phase {
         Self::Reading,
         Self::Repairing,
         Self::HandingOff,
+        Self::Filling,
+        Self::RingChanging,
     ];
 
     /// Its name in reports and on command lines; it stays the same.
@@ -133,6 +144,8 @@ impl Phase {
             Self::Reading => "reading",
             Self::Repairing => "repairing",
             Self::HandingOff => "handing-off",
+            Self::Filling => "filling",
+            Self::RingChanging => "ring-changing",
         }
     }
 
@@ -157,6 +170,10 @@ impl Phase {
             (Self::Recovering | Self::AwaitingSync | Self::Renewing, F::Cloned) => {
                 Some("a copy holds what is durable, of a node that is up")
             }
+            (Self::RingChanging, F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost) => {
+                Some("no ring is protected from who starts from an older one than it acknowledged")
+            }
+            (Self::Founding, F::DiskLost) => Some("who is being founded has nothing to lose"),
             (Self::Founding, F::ClonedUnderOtherName) => Some("an empty log belongs to nobody"),
             _ => None,
         }
@@ -180,11 +197,11 @@ impl FromStr for Phase {
 
 /// The phases that hold at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Phases(u16);
+pub(crate) struct Phases(u32);
 
 impl Phases {
     pub(crate) fn of(phase: Phase) -> Self {
-        Self(1 << phase as u16)
+        Self(1 << phase as u32)
     }
 
     /// The same and one more, if it holds.
@@ -205,9 +222,10 @@ impl Phases {
         Self(self.0 & !Self::of(Phase::Idle).0)
     }
 
-    /// The same, or idle when there is nothing.
+    /// The same, and idle when there is nothing that keeps anybody busy.
     pub(crate) fn or_idle(self) -> Self {
-        if self == Self::default() { Self::of(Phase::Idle) } else { self }
+        let busy = Phase::BESIDES.into_iter().fold(self.0, |all, phase| all & !Self::of(phase).0);
+        self.with(Phase::Idle, busy == 0)
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = Phase> {

@@ -12,6 +12,9 @@ use crate::topology::Topology;
 use crate::workload;
 use crate::world::Setup;
 
+/// So many nodes can come to a ring that changes.
+const SPARES: usize = 2;
+
 /// A world, and what its clients do.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -37,6 +40,8 @@ pub struct Plan {
     pub most_retired: usize,
     /// Of 1000 operations, how many are those of clients that go from node to node with a token of their session.
     pub in_sessions: u32,
+    /// Of 1000 operations, how many are those of an operator who changes the ring, if that is possible.
+    pub ring_changes: u32,
     /// Whether the trace keeps its lines.
     pub verbose: bool,
 }
@@ -112,6 +117,11 @@ impl Plan {
     pub fn with_extra(mut self, extra: Extra) -> Self {
         match extra {
             Extra::Sessions => self.in_sessions = 250,
+            Extra::RingChanges => {
+                self.ring_changes = (6_000 / self.operations.max(1)).clamp(8, 40);
+                self.setup.nodes += SPARES;
+                self.setup.spares = SPARES;
+            }
             Extra::Retirement => {
                 // Some are made before there is anybody to retire, and some when there is nobody any more.
                 self.retirements = (6_000 / self.operations.max(1)).clamp(3, 40);
@@ -142,6 +152,7 @@ impl Plan {
             retirements: 0,
             most_retired: 2,
             in_sessions: 0,
+            ring_changes: 0,
             verbose: false,
         }
     }

@@ -8,9 +8,9 @@ use core::str::FromStr;
 use crdt_sync::PlantedBug;
 
 use crate::dice::Dice;
-use crate::extras::Extras;
+use crate::extras::{Extra, Extras};
 use crate::faults::{Fault, Hostility};
-use crate::phase::UnknownName;
+use crate::phase::{Phase, UnknownName};
 use crate::plan::Plan;
 use crate::topology::Topology;
 use crate::world::Shape;
@@ -69,14 +69,12 @@ impl Scenario {
         Self { topology, size, nodes, operations, shape: Some(Shape::AllToAll), faults, extras, bug: None }
     }
 
-    /// The same with nodes that replicate in this way. In a leaderless world everybody knows everybody, and there are
-    /// no extras.
+    /// The same with nodes that replicate in this way. In a leaderless world everybody knows everybody.
     pub fn with_topology(mut self, topology: Topology) -> Self {
         self.topology = topology;
         if topology == Topology::Leaderless {
             self.nodes = self.nodes.max(5);
             self.shape = Some(Shape::AllToAll);
-            self.extras = Extras::none();
         }
         self
     }
@@ -109,7 +107,7 @@ impl Scenario {
         if Fault::FORKS.into_iter().any(|fault| self.faults.contains(&fault)) {
             plan.setup = plan.setup.with_long_memory();
         }
-        for extra in self.extras.of(seed) {
+        for extra in self.extras.of(seed).into_iter().filter(|extra| self.topology.knows(*extra)) {
             plan = plan.with_extra(extra);
         }
         // A run that is shorter than planned is struck less often.
@@ -123,6 +121,15 @@ impl Scenario {
     pub fn is_whole(&self) -> bool {
         let tried = |fault: &Fault| self.topology.excludes(*fault).is_none();
         Self::all_faults().iter().filter(|fault| tried(fault)).all(|fault| self.faults.contains(fault))
+    }
+
+    /// Whether nodes can be in this phase: no ring changes where nobody changes it.
+    pub fn has(&self, phase: Phase) -> bool {
+        let changes = match &self.extras {
+            Extras::Drawn => true,
+            Extras::Just(extras) => extras.contains(&Extra::RingChanges),
+        };
+        self.topology.phases().contains(&phase) && (changes || phase != Phase::RingChanging)
     }
 }
 

@@ -74,6 +74,12 @@ pub struct Report {
     pub promised_reads: u64,
     /// Hints that were delivered.
     pub hints_delivered: u64,
+    /// Partitions that a node was filled with whose store had begun with nothing.
+    pub filled: u64,
+    /// Changes of the ring that came to their end.
+    pub ring_changes: u64,
+    /// Changes of the ring that were given up, because a new owner died.
+    pub ring_changes_given_up: u64,
     /// How long the nodes took to agree once there was peace.
     pub settled_after: Duration,
     /// The trace, if it was recorded.

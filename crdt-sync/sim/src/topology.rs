@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::extras::Extra;
 use crate::faults::Fault;
 use crate::phase::{Phase, UnknownName};
 
@@ -42,8 +43,19 @@ impl Topology {
             (Self::Leaderless, Fault::RestoredAndWrote) => {
                 Some("every start takes a fresh identity, so that this is what any untold restore is")
             }
+            (Self::MultiLeader, Fault::DiskLost) => {
+                Some("a node whose disk rots is emptied and founded anew, which is the same")
+            }
             (Self::Leaderless, Fault::Cloned) => Some("a ring cannot tell two processes of one name apart"),
             _ => None,
+        }
+    }
+
+    /// Whether its nodes can be asked for this. Where they cannot, a run that is to have it goes on without.
+    pub fn knows(self, extra: Extra) -> bool {
+        match extra {
+            Extra::Retirement | Extra::Sessions => self == Self::MultiLeader,
+            Extra::RingChanges => self == Self::Leaderless,
         }
     }
 

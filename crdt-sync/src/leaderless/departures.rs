@@ -6,6 +6,8 @@
 //! | an owner that was declared dead, removed or replaced | they go to any replica, and one that is such drops them |
 //! | the node that keeps them | it hands them on, and is not gone before the last is where it belongs |
 //!
+//! Whoever is to come keeps none before it is certain to come: the change may be given up.
+//!
 //! A node that leaves holds up the last step of the change for that: it does not acknowledge
 //! [`Phase::Reading`] while it keeps hints, and takes no new ones from there on. What it cannot bring to
 //! its owner, because that is down, another node keeps in its stead; so it waits for nobody.
@@ -40,6 +42,19 @@ impl Leaderless {
         let (me, layout) = (self.placement.me(), self.placement.layout());
         let goes = layout.next_members().is_some_and(|mut next| next.all(|member| member.node != me));
         goes && layout.phase() == Phase::Reading && layout.members().any(|member| member.node == me)
+    }
+
+    /// Whether a node can keep hints, and what belongs to others: it is on the ring, and stays there whatever becomes
+    /// of the change in progress. What is kept by one that has gone, or that was to come and does not as the change is
+    /// given up, stays with a node to which nobody listens. Others may know of either a little later. O(members).
+    pub(super) fn may_stand_in(&self, node: NodeId) -> bool {
+        let layout = self.placement.layout();
+        let is_among_next = || layout.next_members().is_some_and(|mut next| next.any(|it| it.node == node));
+        let stays = match layout.phase() {
+            Phase::Reading => is_among_next(),
+            Phase::Stable | Phase::Writing => layout.members().any(|it| it.node == node),
+        };
+        stays && !layout.is_fenced(node)
     }
 
     /// Who keeps a hint in the stead of this node, which leaves.

@@ -119,6 +119,10 @@ impl Fillings {
 impl Leaderless {
     /// Whether this node holds a partition, and may lack what it acknowledged of it.
     pub(super) fn is_being_filled(&self, partition: u16, context: &Context<'_>) -> bool {
+        #[cfg(feature = "_planted_bugs")]
+        if context.replica.has_bug(crate::PlantedBug::UnfilledReadAnswered) {
+            return false;
+        }
         !context.replica.is_filled(partition) && self.placement.holds(self.placement.me(), partition)
     }
 

@@ -9,8 +9,9 @@ use super::found::{KeyAnswer, Place};
 use crate::cell::Cell;
 use crate::engine::Context;
 use crate::node::NodeId;
+use crate::placement::{Move, Placement};
 use crate::planted::PlantedBug;
-use crate::replica::{Action, ItemKey, Write};
+use crate::replica::{Action, ItemKey, Replica, Write};
 use crate::time::Instant;
 use crate::wire::{MergedState, Mutate};
 
@@ -86,6 +87,12 @@ pub(super) fn resurrect(mutate: &Mutate, context: &mut Context<'_>) {
             Write { collection: item.collection, key: item.key.clone(), action: Action::Add(element) };
         let _ = context.replica.write_mutation(&write, context.now.wall);
     }
+}
+
+/// A partition that this node is to give up is dropped, although others copy it still.
+pub(super) fn drops_early(placement: &Placement, partition: u16, replica: &Replica) -> bool {
+    let gives_up = |it: Move| it.partition == partition && it.loses.contains(&placement.me());
+    replica.has_bug(PlantedBug::DroppedBeforeCopied) && placement.moves().any(gives_up)
 }
 
 /// A digest that differs passes for that of what is to be returned.

@@ -184,7 +184,7 @@ impl Leaderless {
         }
         let able: Vec<NodeId> = live
             .filter(|node| {
-                let stands_in = fallbacks == Fallbacks::Sloppy && !(*node == me && self.is_leaving());
+                let stands_in = fallbacks == Fallbacks::Sloppy && self.may_stand_in(*node);
                 stands_in || holds(node)
             })
             .collect();

@@ -196,6 +196,9 @@ impl Leaderless {
             let holds = self.placement.holds(me, *number);
             !holds && !replica.has_hints_of(*number) && self.placement.may_drop(me, *number)
         };
+        #[cfg(feature = "_planted_bugs")]
+        let moved =
+            |number: &u16| moved(number) || super::mistakes::drops_early(&self.placement, *number, replica);
         let is_idle = |number: &u16| !self.operations.concern(*number, replica);
         let full = (0..replica.config.partitions).filter(is_full);
         let dropped: Vec<u16> = full.filter(moved).filter(is_idle).collect();

@@ -142,7 +142,7 @@ impl Leaderless {
     /// Takes in a state, as one of its replicas or in place of one. Returns the record that this rests on.
     pub(super) fn take_part(&mut self, mutate: &Mutate, context: &mut Context<'_>) -> Result<Lsn, Untaken> {
         let owner = mutate.in_place_of.filter(|owner| *owner != self.placement.me());
-        if owner.is_some() && self.is_leaving() {
+        if owner.is_some() && !self.may_stand_in(self.placement.me()) {
             return Err(Untaken::Refused(Refusal::NotAReplica));
         }
         let told = match &mutate.removal {
@@ -181,7 +181,7 @@ impl Leaderless {
     ) -> Option<Refusal> {
         let refused = self.admission_of(peer, ring, context);
         let may = match in_place_of {
-            Some(_) => !self.is_leaving(),
+            Some(_) => self.may_stand_in(self.placement.me()),
             None => self.placement.holds(self.placement.me(), partition),
         };
         refused.or_else(|| (!may).then_some(Refusal::NotAReplica))

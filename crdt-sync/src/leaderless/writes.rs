@@ -257,7 +257,7 @@ impl Leaderless {
         if owner == self.placement.me() {
             return;
         }
-        if self.is_leaving() {
+        if !self.may_stand_in(self.placement.me()) {
             let partition = told.partition;
             return context.outbox.event(Event::HintRefused { owner, partition });
         }

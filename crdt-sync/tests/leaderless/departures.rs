@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crdt_core::CausalContext;
 use crdt_sync::leaderless::coordinate::{ReadOptions, WriteOptions};
 use crdt_sync::leaderless::{HintsReply, QuorumReply, RingReply};
 use crdt_sync::placement::{Change, ChangeError, Member};
-use crdt_sync::{Event, ItemKey, Reply, Request};
+use crdt_sync::wire::{Message, Mint, Quorum};
+use crdt_sync::{Event, ItemKey, Reply, Request, Write};
 
 use crate::cluster::{Cluster, id_of, set, sloppy, titles};
 
@@ -126,6 +128,48 @@ fn a_node_that_leaves_hands_on_what_it_keeps_for_others() {
         at != d && matches!(event, Event::HintsDelivered { owner, .. } if *owner == id_of(a))
     };
     assert_eq!(cluster.count_events(handed_on), 1);
+}
+
+/// D has left, and B, which knows it a little later, has it stand in for A. What D kept would stay with a node to which
+/// nobody listens.
+#[test]
+fn a_node_that_left_keeps_nothing_for_others() {
+    let mut cluster = Cluster::of(5);
+    let (title, [a, b, c, d, e]) = cluster.cast::<5>(&titles());
+    cluster.change_ring(b, Change::Leave(vec![id_of(d)]));
+    assert!(cluster.run_until(Duration::from_secs(60), |cluster| cluster.is_stable(&[a, b, c, d, e], 4)));
+    let write = Write { collection: title.collection, key: title.key.clone(), action: set("Hello") };
+    let (seen, before) = (None, CausalContext::default());
+    let in_place_of = Some(id_of(a));
+    let mint = Mint { request: 1, ring: 3, in_place_of, seen, before, write };
+    let mint = Message::Quorum(Quorum::Mint(mint));
+    cluster.say(b, d, &mint);
+    cluster.pass(Duration::from_secs(3));
+    assert_eq!((cluster.held(d, &title), hints_at(&mut cluster, d)), (None, DELIVERED));
+    cluster.say(b, e, &mint);
+    assert_eq!(cluster.held(e, &title).as_deref(), Some("Hello"), "who is on the ring stands in");
+}
+
+/// F is to come, and does not: the change waits for E, and is given up as E is dead. What F had kept for A meanwhile
+/// would stay with a node to which nobody listens.
+#[test]
+fn a_node_that_is_still_to_come_keeps_nothing_for_others() {
+    let mut cluster = Cluster::of(5);
+    let (title, [a, b, c, d, e]) = cluster.cast::<5>(&titles());
+    let f = cluster.add_newcomer();
+    cluster.crash(e);
+    cluster.change_ring(b, Change::Join(vec![Member::new(id_of(f), "rack 5")]));
+    cluster.pass(Duration::from_secs(2));
+    cluster.cut(&[a], &[f]);
+    cluster.pass(Duration::from_secs(2));
+    let written = cluster.write(f, &title, set("Hello"), WriteOptions::QUORUM);
+    assert!(matches!(written, QuorumReply::Written { .. }), "{written:?}");
+    cluster.request(b, Request::DeclareDead { nodes: vec![id_of(e)] });
+    assert!(cluster.run_until(Duration::from_secs(20), |cluster| cluster.is_stable(&[a, b, c, d, f], 3)));
+    cluster.heal();
+    cluster.pass(Duration::from_secs(3));
+    assert_eq!(hints_at(&mut cluster, f), DELIVERED);
+    assert_eq!(cluster.held(f, &title), None);
 }
 
 /// E died while the ring waits for it. Once that is said, the change goes back to where it began, and E can be removed.

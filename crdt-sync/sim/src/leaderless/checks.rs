@@ -7,7 +7,6 @@ use crdt_sync::{Bytes, Cell, ItemKey, RequestId};
 
 use super::documents::is_document_kept;
 use super::model::{Damaged, Fate, Known, Model, Tick};
-use crate::world::REPLICAS;
 
 /// What was broken.
 #[derive(Debug)]
@@ -45,10 +44,8 @@ impl View<'_> {
             known.fate == Fate::Acknowledged && known.ended.is_some_and(|ended| ended < self.from);
         is_before
             && match &self.wants {
-                Wants::Primaries { asked, damaged } => {
-                    known.holders(&damaged[..]) + asked > usize::from(REPLICAS)
-                }
-                Wants::Everything => !known.is_forgiven(),
+                Wants::Primaries { asked, damaged } => self.model.is_met(known, *asked, &damaged[..]),
+                Wants::Everything => !self.model.is_forgiven(known),
                 Wants::Only(request) => known.request == *request,
             }
     }
@@ -164,11 +161,13 @@ impl View<'_> {
         let is_seen = |addition: &Known| {
             addition.fate == Fate::Acknowledged
                 && addition.ended.is_some_and(|ended| ended < removal.begun)
-                && addition.primaries.len() >= 2
+                && addition.is_promised()
+                && !self.model.was_struck_during(addition)
                 && !self.model.was_damaged_between(addition.begun, removal.ended)
         };
         removal.has_seen
-            && removal.primaries.len() >= 2
+            && removal.is_promised()
+            && !self.model.was_struck_during(removal)
             && self.must_show(removal)
             && made.filter(|addition| addition.may_be()).all(is_seen)
     }

@@ -3,6 +3,7 @@
 mod checks;
 mod documents;
 mod model;
+mod operator;
 mod reckoning;
 mod workload;
 
@@ -17,9 +18,10 @@ use crate::cuts::Cuts;
 use crate::dice::Dice;
 use crate::plan::Plan;
 use crate::violation::Violation;
-use crate::world::Notice;
+use crate::world::{Notice, REPLICAS};
 use checks::{Broken, View, Wants, is_kept};
-use model::{Damaged, Fate, Model, Tick};
+use model::{Damaged, Fate, Harm, Model, Tick};
+use operator::Undertaking;
 pub(crate) use workload::collections;
 use workload::{Draft, Operation};
 
@@ -27,7 +29,14 @@ use workload::{Draft, Operation};
 #[derive(Clone, Debug)]
 enum Due {
     Write,
-    Read { item: ItemKey, options: ReadOptions, begun: Tick, damaged: Damaged },
+    Read {
+        item: ItemKey,
+        options: ReadOptions,
+        begun: Tick,
+        damaged: Damaged,
+    },
+    /// The operator asked.
+    Ring,
 }
 
 /// What a read showed after it had repaired a majority.
@@ -43,6 +52,8 @@ pub(crate) struct Simulation<'p> {
     due: BTreeMap<(usize, RequestId), Due>,
     /// What later quorum reads must show, the oldest first.
     shown: BTreeMap<ItemKey, Vec<Shown>>,
+    /// The change of the ring that is under way.
+    undertaking: Option<Undertaking>,
 }
 
 impl<'p> Run<'p> for Simulation<'p> {
@@ -55,6 +66,10 @@ impl<'p> Run<'p> for Simulation<'p> {
     }
 
     fn begin(&mut self, number: u32, dice: &mut Dice) -> Result<(), Violation> {
+        let changes = self.course.plan.ring_changes;
+        if changes > 0 && dice.chance(changes) && self.begin_ring_change(dice) {
+            return Ok(());
+        }
         let node = dice.index(self.course.world.nodes());
         let (keys, model) = (self.course.plan.keys, &self.model);
         let operation = Draft { dice, number, keys, model }.operation();
@@ -67,7 +82,12 @@ impl<'p> Run<'p> for Simulation<'p> {
         while let Some(notice) = self.course.world.poll_notice() {
             match notice {
                 Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,
-                Notice::Said { event, .. } => match event {
+                Notice::Said { node, event } => match event {
+                    Event::PartitionFilled { covered: true, .. } => self.course.report.filled += 1,
+                    Event::PartitionFilled { covered: false, .. } => {
+                        self.model.filled_in_part(node);
+                        self.shown.clear();
+                    }
                     Event::SessionFinished { .. } => self.course.report.sessions += 1,
                     Event::SessionAborted { .. } => self.course.report.aborted_sessions += 1,
                     Event::HintsDelivered { hints, .. } => self.course.report.hints_delivered += hints as u64,
@@ -75,14 +95,19 @@ impl<'p> Run<'p> for Simulation<'p> {
                 },
                 Notice::Down { node } => self.give_up_on(node),
                 Notice::Up { .. } => {}
-                Notice::Rotted { node, .. } | Notice::Restored { node, .. } => {
-                    self.model.damage(node);
+                Notice::Rotted { node, .. } => self.model.damage(node, Harm::Lost),
+                Notice::Restored { node, .. } => {
+                    self.model.damage(node, Harm::Unnoticed);
                     self.shown.clear();
                 }
                 Notice::Mended { node } => self.model.mend(node),
             }
         }
         Ok(())
+    }
+
+    fn tend(&mut self) -> Result<(), Violation> {
+        self.tend_ring()
     }
 
     fn disagreement(&self) -> Option<String> {
@@ -109,7 +134,8 @@ impl<'p> Run<'p> for Simulation<'p> {
 impl<'p> Simulation<'p> {
     pub(crate) fn new(seed: u64, plan: &'p Plan, cuts: &'p Cuts) -> Self {
         let course = Course::new(seed, plan, cuts);
-        Self { course, model: Model::default(), due: BTreeMap::new(), shown: BTreeMap::new() }
+        let (model, due, shown) = (Model::default(), BTreeMap::new(), BTreeMap::new());
+        Self { course, model, due, shown, undertaking: None }
     }
 
     fn ask(&mut self, node: usize, operation: Operation) -> Result<(), Violation> {
@@ -139,8 +165,10 @@ impl<'p> Simulation<'p> {
     fn give_up_on(&mut self, node: usize) {
         let gone = self.due.keys().filter(|(asked, _)| *asked == node).copied().collect::<Vec<_>>();
         for key in gone {
-            if let Some(Due::Write) = self.due.remove(&key) {
-                self.end_write(key.1, Fate::Unknown);
+            match self.due.remove(&key) {
+                Some(Due::Write) => self.end_write(key.1, Fate::Unknown),
+                Some(Due::Ring) => self.answered_operator(key.0, key.1),
+                _ => {}
             }
         }
     }
@@ -164,8 +192,13 @@ impl<'p> Simulation<'p> {
                 let fallbacks = report.fallbacks().iter();
                 let fallbacks =
                     fallbacks.filter_map(|(node, owner)| number_of(*node).zip(number_of(*owner))).collect();
-                self.model.acknowledge(request, primaries_of(&report), fallbacks, written.versions);
+                let (primaries, needed) = (primaries_of(&report), report.needed_to_meet());
+                self.model.acknowledge(request, primaries, needed, fallbacks, written.versions);
                 self.check_report(request)
+            }
+            (Some(Due::Ring), _) => {
+                self.answered_operator(node, request);
+                Ok(())
             }
             (Some(Due::Write), reply) => {
                 self.end_write(request, fate_of(&reply));
@@ -196,6 +229,11 @@ impl<'p> Simulation<'p> {
         let view = View { model: &self.model, item: &known.item, from, wants: Wants::Only(request) };
         for node in known.unharmed() {
             let Some(engine) = self.course.world.engine(node) else { continue };
+            // Who gave a partition up meanwhile drops it.
+            let owners = engine.preference_list(&known.item).into_iter().take(REPLICAS.into());
+            if self.model.was_moved_since(known.begun) && !owners.filter_map(number_of).any(|it| it == node) {
+                continue;
+            }
             view.check(engine.peek(&known.item)).map_err(|broken| match broken {
                 Broken::Missing(_, detail) => Violation::FalseReport { node, request, detail },
                 other => of_item(&known.item, other),
@@ -260,7 +298,8 @@ fn fate_of(reply: &Reply) -> Fate {
             | QuorumReply::NobodyLive
             | QuorumReply::Options(_)
             | QuorumReply::Refused { .. }
-            | QuorumReply::NoRing,
+            | QuorumReply::NoRing
+            | QuorumReply::NotOnRing { .. },
         ) => Fate::Nowhere,
         _ => Fate::Unknown,
     }

@@ -8,6 +8,8 @@ use conflict_store::VersionId;
 use crdt_core::Stamp;
 use crdt_sync::{Action, Bytes, ItemKey, RequestId};
 
+use crate::world::REPLICAS;
+
 /// Counts what happens to clients and disks, in order.
 pub(super) type Tick = u64;
 
@@ -37,6 +39,8 @@ pub(super) struct Known {
     pub(super) fate: Fate,
     /// The primaries that had it when it was acknowledged.
     pub(super) primaries: BTreeSet<usize>,
+    /// Of how many primaries a read must cover the states to be sure to meet it.
+    needed: Option<u32>,
     /// The fallbacks that had it, and for whom they stood in: their copies become those of the others.
     pub(super) fallbacks: BTreeSet<(usize, usize)>,
     /// Whether a majority of the primaries was read before.
@@ -51,8 +55,24 @@ pub(super) struct Known {
     pub(super) versions: Vec<VersionId>,
 }
 
-/// Damaged nodes, and when they were damaged.
-pub(super) type Damaged = BTreeMap<usize, Tick>;
+/// What happened to a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Harm {
+    /// It was lost. Who begins with nothing does not answer reads before it has what it acknowledged.
+    Lost,
+    /// An older copy was put in its place, or not all came back of what was lost. The node answers reads as always.
+    Unnoticed,
+}
+
+/// What happened to the disk of a node, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Damage {
+    harm: Harm,
+    at: Tick,
+}
+
+/// Damaged nodes, and how they were damaged last.
+pub(super) type Damaged = BTreeMap<usize, Damage>;
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
@@ -64,17 +84,26 @@ pub(super) struct Model {
     damaged: Damaged,
     /// When each node was damaged.
     damages: Vec<(usize, Tick)>,
-    /// From when to when some node was damaged.
+    /// From when to when some node lacked something and did not know it.
     spells: Vec<(Tick, Option<Tick>)>,
+    /// From when to when the ring changed.
+    changes: Vec<(Tick, Option<Tick>)>,
 }
 
 impl Known {
     /// The primaries that have it for certain, unless they hold something later.
-    pub(super) fn holders(&self, damaged: &[&Damaged]) -> usize {
+    fn holders(&self, damaged: &[&Damaged]) -> usize {
         let lost_it = |node: &usize| {
-            damaged.iter().any(|damaged| damaged.get(node).is_some_and(|at| *at >= self.begun))
+            damaged.iter().any(|damaged| damaged.get(node).is_some_and(|it| self.is_lost_by(it)))
         };
         if self.is_unsure { 0 } else { self.primaries.iter().filter(|node| !lost_it(node)).count() }
+    }
+
+    /// Whether a node may lack it that acknowledged it and was damaged, and answers reads even so. One that was filled
+    /// has what was acknowledged before; what was under way may have counted the copy that is gone.
+    fn is_lost_by(&self, damage: &Damage) -> bool {
+        let was_over = self.ended.is_some_and(|ended| ended < damage.at);
+        damage.at >= self.begun && !(damage.harm == Harm::Lost && was_over)
     }
 
     /// The primaries that must have it, as far as nothing happened to their disks.
@@ -156,6 +185,7 @@ impl Model {
             ended: None,
             fate: Fate::Pending,
             primaries: BTreeSet::new(),
+            needed: None,
             fallbacks: BTreeSet::new(),
             suffered: BTreeSet::new(),
             has_seen,
@@ -178,6 +208,7 @@ impl Model {
         &mut self,
         request: RequestId,
         primaries: BTreeSet<usize>,
+        needed: Option<u32>,
         fallbacks: BTreeSet<(usize, usize)>,
         versions: Vec<VersionId>,
     ) {
@@ -185,22 +216,34 @@ impl Model {
         let Some(&number) = self.by_request.get(&request) else { return };
         let known = &mut self.writes[number];
         (known.fate, known.ended) = (Fate::Acknowledged, Some(ended));
-        (known.primaries, known.fallbacks, known.versions) = (primaries, fallbacks, versions);
+        (known.primaries, known.needed, known.fallbacks) = (primaries, needed, fallbacks);
+        known.versions = versions;
         let hit = self.damages.iter().filter(|(_, at)| *at >= known.begun);
         known.suffered = hit.map(|(node, _)| *node).collect();
         known.is_unsure = known.primaries.is_subset(&known.suffered);
     }
 
     /// A node lost its disk, or a part of it.
-    pub(super) fn damage(&mut self, node: usize) {
+    pub(super) fn damage(&mut self, node: usize, harm: Harm) {
         let at = self.tick();
         let before = self.damaged.clone();
         for known in self.writes.iter_mut().filter(|known| known.fate == Fate::Acknowledged) {
             known.suffer(node, at, &before);
         }
-        self.damaged.insert(node, at);
+        self.damaged.insert(node, Damage { harm, at });
         self.damages.push((node, at));
-        self.spells.push((at, None));
+        if harm == Harm::Unnoticed {
+            self.spells.push((at, None));
+        }
+    }
+
+    /// A node was filled, and says that it may not have all back.
+    pub(super) fn filled_in_part(&mut self, node: usize) {
+        let at = self.tick();
+        if let Some(damage) = self.damaged.get_mut(&node) {
+            damage.harm = Harm::Unnoticed;
+            self.spells.push((at, None));
+        }
     }
 
     /// It has back what the others hold.
@@ -212,10 +255,47 @@ impl Model {
         }
     }
 
-    /// Whether any node was damaged, or not mended, in this time.
+    /// Whether a disk was damaged while a write was under way: it may have counted a copy that was gone.
+    pub(super) fn was_struck_during(&self, known: &Known) -> bool {
+        let ends = known.ended.unwrap_or(Tick::MAX);
+        self.damages.iter().any(|(_, at)| (known.begun..=ends).contains(at))
+    }
+
+    /// Whether any node lacked something in this time and did not know it.
     pub(super) fn was_damaged_between(&self, from: Tick, to: Option<Tick>) -> bool {
         let ends = to.unwrap_or(Tick::MAX);
         self.spells.iter().any(|(begun, ended)| *begun <= ends && ended.is_none_or(|ended| ended >= from))
+    }
+
+    pub(super) fn begin_ring_change(&mut self) {
+        let at = self.tick();
+        self.changes.push((at, None));
+    }
+
+    pub(super) fn end_ring_change(&mut self) {
+        let at = self.tick();
+        self.changes.iter_mut().for_each(|(_, ended)| *ended = ended.or(Some(at)));
+    }
+
+    /// Whether the ring was changed since, or was just being changed.
+    pub(super) fn was_moved_since(&self, from: Tick) -> bool {
+        self.changes.iter().any(|(_, ended)| ended.is_none_or(|ended| ended >= from))
+    }
+
+    /// Whether a read that covers the states of so many primaries must show an acknowledged write, while these nodes
+    /// were damaged. When the ring changes, what reached a quorum is handed on to the new owners, and nothing else.
+    pub(super) fn is_met(&self, known: &Known, asked: usize, damaged: &[&Damaged]) -> bool {
+        let holders = known.holders(damaged);
+        if self.was_moved_since(known.begun) {
+            let needed = known.needed.filter(|_| known.is_promised() && holders == known.primaries.len());
+            return needed.is_some_and(|needed| asked >= needed as usize);
+        }
+        holders + asked > usize::from(REPLICAS)
+    }
+
+    /// Whether an acknowledged write may be lost for good.
+    pub(super) fn is_forgiven(&self, known: &Known) -> bool {
+        !known.is_promised() && (known.is_lost() || self.was_moved_since(known.begun))
     }
 
     pub(super) fn damaged(&self) -> &Damaged {
@@ -256,19 +336,22 @@ impl Known {
             return;
         }
         self.suffered.insert(node);
-        let is_left = |other: &usize| *other != node && damaged.get(other).is_none_or(|at| *at < self.begun);
+        let is_left =
+            |other: &usize| *other != node && damaged.get(other).is_none_or(|it| it.at < self.begun);
         if self.primaries.contains(&node) && !self.primaries.iter().any(is_left) {
             self.is_unsure = true;
         }
     }
 
-    /// Whether it may be lost for good: fewer than two primaries had it when it was acknowledged, and the disk of each
-    /// node was lost that had a copy, or to which a copy was brought home.
-    pub(super) fn is_forgiven(&self) -> bool {
+    /// Whether two primaries had it when it was acknowledged; while the ring changed, two of the old and of the new.
+    pub(super) fn is_promised(&self) -> bool {
+        self.needed.is_some_and(|needed| needed < u32::from(REPLICAS))
+    }
+
+    /// Whether the disk of each node was lost that had a copy, or to which a copy was brought home.
+    fn is_lost(&self) -> bool {
         let is_lost = |node: &usize| self.suffered.contains(node);
         let fallback_is_lost = |(node, owner): &(usize, usize)| is_lost(node) || is_lost(owner);
-        self.primaries.len() < 2
-            && self.primaries.iter().all(is_lost)
-            && self.fallbacks.iter().all(fallback_is_lost)
+        self.primaries.iter().all(is_lost) && self.fallbacks.iter().all(fallback_is_lost)
     }
 }

@@ -1,14 +1,14 @@
 //! Peace, and the reckoning: all primaries of a partition hold the same, everything that may not be lost, and nothing
 //! twice; nobody else holds anything.
 
-use crdt_sync::placement::Placement;
-use crdt_sync::{Engine, ItemKey, NodeId};
+use crdt_sync::{Engine, ItemKey};
 
 use super::checks::{Broken, View, Wants};
 use super::{Simulation, of_item};
 use crate::checks;
 use crate::course::Run;
 use crate::violation::Violation;
+use crate::world::name_of;
 
 impl Simulation<'_> {
     /// When everything has settled, nodes tell each other of the ring at each heartbeat, and compare each partition now
@@ -24,8 +24,11 @@ impl Simulation<'_> {
 
     /// Why the nodes cannot be said to agree yet.
     pub(super) fn find_disagreement(&self) -> Option<String> {
+        if let Some(detail) = self.unfinished_change() {
+            return Some(detail);
+        }
         let members: Vec<usize> = self.course.world.members().collect();
-        let is_whole = members.len() == self.course.world.nodes();
+        let is_whole = self.course.cuts.nodes.is_empty();
         for &node in &members {
             let Some(engine) = self.course.world.engine(node) else {
                 return Some(format!("node {node} is down"));
@@ -39,7 +42,7 @@ impl Simulation<'_> {
                 return Some(format!("node {node} keeps {hints} hints"));
             }
         }
-        let ring = Placement::new(name_of(0), self.course.plan.setup.layout());
+        let ring = self.course.world.placement();
         let mut partitions = 0..self.course.plan.setup.partitions;
         partitions.find_map(|partition| {
             let holds = |node: &&usize| ring.holds(name_of(**node), partition);
@@ -71,7 +74,7 @@ impl Simulation<'_> {
 
     /// Nothing is lost that may not be, nothing is there that nobody wrote, or that was removed.
     pub(super) fn check_all(&mut self) -> Result<(), Violation> {
-        let ring = Placement::new(name_of(0), self.course.plan.setup.layout());
+        let ring = self.course.world.placement();
         let from = self.model.tick();
         let engines =
             || self.course.world.members().filter_map(|node| Some((node, self.course.world.engine(node)?)));
@@ -114,8 +117,4 @@ impl Simulation<'_> {
             other => of_item(item, other),
         })
     }
-}
-
-fn name_of(node: usize) -> NodeId {
-    NodeId::from_u128(node as u128 + 1)
 }

@@ -28,8 +28,8 @@ const NARROW_BYTES: core::ops::RangeInclusive<u64> = 500..=20_000;
 /// A strike that waits for a phase.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Aim {
-    fault: Fault,
-    phase: Phase,
+    pub(super) fault: Fault,
+    pub(super) phase: Phase,
 }
 
 impl World {
@@ -83,7 +83,7 @@ impl World {
 
     /// Lets a strike fall that waited for a phase in which the node is that was touched last.
     pub(super) fn strike_aimed(&mut self) {
-        const AT_ONCE: [Fault; 16] = [
+        const AT_ONCE: [Fault; 17] = [
             Fault::LinkBroken,
             Fault::Partitioned,
             Fault::PartitionedOneWay,
@@ -100,6 +100,7 @@ impl World {
             Fault::ClonedUnderOtherName,
             Fault::RestoredAndWrote,
             Fault::Cloned,
+            Fault::DiskLost,
         ];
         let Some(number) = self.touched.take().filter(|number| *number < self.nodes.len()) else { return };
         let phases = self.phases_of(number);
@@ -162,6 +163,7 @@ impl World {
         } else if let Some(fault) = self.draw_fault() {
             self.inflict(fault, node);
         }
+        self.strike_besides(number);
     }
 
     /// Whether a strike waits for somebody who takes a new identity, in a world in which nodes are told to.
@@ -209,9 +211,15 @@ impl World {
     fn aim(&mut self, phases: &[Phase]) {
         let Some(hostility) = &self.setup.hostility else { return };
         let faults = Fault::ALL.into_iter().filter(|fault| hostility.weight(*fault) > 0);
-        let pairs = faults.flat_map(|fault| phases.iter().map(move |phase| (fault, *phase)));
-        let pairs: Vec<_> = pairs.filter(|(fault, phase)| phase.excludes(*fault).is_none()).collect();
-        let Some(&(fault, phase)) = self.dice.strikes.pick(&pairs) else { return };
+        let phases = phases.iter().filter(|phase| !Phase::BESIDES.contains(phase));
+        let pairs = faults.flat_map(|fault| phases.clone().map(move |phase| Aim { fault, phase: *phase }));
+        let pairs: Vec<Aim> = pairs.filter(|aim| aim.phase.excludes(aim.fault).is_none()).collect();
+        let aim = self.dice.strikes.pick(&pairs).copied();
+        self.wait_for(aim);
+    }
+
+    pub(super) fn wait_for(&mut self, aim: Option<Aim>) {
+        let Some(Aim { fault, phase }) = aim else { return };
         self.note(format_args!("{fault} waits for somebody who is {phase}"));
         self.aims.push_back(Aim { fault, phase });
         if self.aims.len() > MOST_AIMS {
@@ -229,6 +237,7 @@ impl World {
             Fault::BandwidthCollapsed => self.narrow(node, phase),
             Fault::ClockSetForward | Fault::ClockSetBack => self.set_clock(node, fault),
             Fault::BitRot => self.rot(node),
+            Fault::DiskLost => self.lose_disk(node),
             Fault::RestoredTold | Fault::RestoredUntold | Fault::RestoredAndWrote => {
                 self.restore(node, fault);
             }
@@ -371,6 +380,7 @@ impl World {
             .with(Phase::Founding, node.is_new)
             .with(Phase::Renewing, node.renewing.is_some())
             .with(Phase::AwaitingSync, node.disk.awaits_sync())
+            .and(self.phases_besides(number))
     }
 
     /// Clocks are mostly set by little, and now and then by a lot.

@@ -3,33 +3,33 @@
 use core::time::Duration;
 
 use crdt_sync::leaderless::LeaderlessConfig;
-use crdt_sync::placement::{Layout, Member, Patience, Shape};
+use crdt_sync::placement::{Layout, Patience};
 use crdt_sync::{LinkId, NodeId};
 
 use super::adversary::in_activity;
+use super::ring::layout_of;
 use super::{Setup, World};
 use crate::phase::{Phase, Phases};
 
 /// How many nodes hold a key.
 pub(crate) const REPLICAS: u8 = 3;
 /// How many of them a write must reach to be promised to all later quorum reads.
-const WRITE_QUORUM: u8 = 2;
+pub(super) const WRITE_QUORUM: u8 = 2;
 
 impl Setup {
     /// The ring with which a leaderless world begins.
-    pub(crate) fn layout(&self) -> Layout {
-        let name = |node: usize| NodeId::from_u128(node as u128 + 1);
-        let members = (0..self.nodes).map(|node| Member::new(name(node), format!("rack {node}"))).collect();
-        let shape = Shape { partitions: self.partitions, replicas: REPLICAS, write_quorum: WRITE_QUORUM };
-        Layout::found(members, shape).unwrap_or_default()
+    fn layout(&self) -> Layout {
+        layout_of(0..self.founders(), self.partitions)
     }
 
-    /// What each of its nodes is told; all spans are short.
-    pub(super) fn leaderless_config(&self) -> LeaderlessConfig {
+    /// What a node is told; all spans are short. Who does not found the ring has to learn of it.
+    pub(super) fn leaderless_config(&self, node: NodeId) -> LeaderlessConfig {
         let millis = Duration::from_millis;
         let patience =
             Patience { expected: self.timing.heartbeat, forgive: millis(500), ..Patience::DEFAULT };
-        let mut config = LeaderlessConfig::new(self.layout());
+        let layout = self.layout();
+        let is_founder = layout.members().any(|member| member.node == node);
+        let mut config = LeaderlessConfig::new(if is_founder { layout } else { Layout::default() });
         config.patience = patience;
         config.handoff_batch = 512;
         config.handoff_patience = millis(400);

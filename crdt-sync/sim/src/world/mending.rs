@@ -7,12 +7,10 @@ use std::collections::BTreeSet;
 
 use core::time::Duration;
 
-use crdt_sync::NodeId;
-use crdt_sync::placement::Placement;
 use crdt_sync::time::Instant;
 use replication_log::Lsn;
 
-use super::{Notice, World};
+use super::{Notice, World, name_of};
 use crate::topology::Topology;
 
 /// No operation lasts longer: what a node acknowledged before it lost its disk is counted by nobody after this.
@@ -48,13 +46,15 @@ impl World {
 
     /// Whether all nodes but one have what they should.
     pub(super) fn is_whole_but(&self, number: usize) -> bool {
-        let is_whole =
-            |node: &super::Node| !node.is_rotten && node.rotten_file.is_none() && node.mending.is_none();
+        let is_whole = |node: &super::Node| {
+            !node.is_rotten && node.rotten_file.is_none() && node.mending.is_none() && !node.is_unfilled
+        };
         self.nodes.iter().enumerate().all(|(other, node)| other == number || is_whole(node))
     }
 
     /// Looks what damaged nodes have got back.
     pub(super) fn tend_mending(&mut self) {
+        self.look_who_is_filled();
         let damaged: Vec<usize> =
             (0..self.nodes.len()).filter(|number| self.nodes[*number].mending.is_some()).collect();
         for number in damaged {
@@ -64,6 +64,17 @@ impl World {
 
     fn look_after(&mut self, number: usize) {
         let Some(mut mending) = self.nodes[number].mending.take() else { return };
+        let is_over = self.time.since(mending.since) >= OPERATIONS_LAST;
+        if self.is_dead(number) {
+            // What was on it is with others as soon as the ring is without it.
+            let is_replaced = !self.on_ring().contains(&number);
+            if is_over && is_replaced {
+                self.mended(number);
+            } else {
+                self.nodes[number].mending = Some(mending);
+            }
+            return;
+        }
         let Some(status) = self.engine(number).map(crdt_sync::Engine::status) else {
             self.nodes[number].mending = Some(mending);
             return;
@@ -82,24 +93,26 @@ impl World {
                 mending.up_to = mending.up_to.max(status.appended);
             }
         }
-        let is_over = self.time.since(mending.since) >= OPERATIONS_LAST;
         if mending.pairs.is_empty() && status.durable >= mending.up_to && is_over {
-            self.note(format_args!("{number} has back what it lost"));
-            self.notices.push_back(Notice::Mended { node: number });
+            self.mended(number);
         } else {
             self.nodes[number].mending = Some(mending);
         }
     }
 
+    fn mended(&mut self, number: usize) {
+        self.note(format_args!("{number} has back what it lost"));
+        self.nodes[number].is_unfilled &= !self.nodes[number].gone;
+        self.notices.push_back(Notice::Mended { node: number });
+    }
+
     fn pairs_of(&self, number: usize) -> BTreeSet<(u16, usize)> {
-        let layout = self.setup.layout();
-        let name = |node: usize| NodeId::from_u128(node as u128 + 1);
-        let ring = Placement::new(name(number), layout);
-        let own = (0..self.setup.partitions).filter(|partition| ring.holds(name(number), *partition));
+        let ring = self.placement();
+        let own = (0..self.setup.partitions).filter(|partition| ring.holds(name_of(number), *partition));
         own.flat_map(|partition| {
             let others = (0..self.setup.nodes).filter(|other| *other != number);
             others
-                .filter(|other| ring.holds(name(*other), partition))
+                .filter(|other| ring.holds(name_of(*other), partition))
                 .map(move |other| (partition, other))
                 .collect::<Vec<_>>()
         })

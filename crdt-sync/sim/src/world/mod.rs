@@ -1,15 +1,18 @@
 //! The world: nodes, their disks, the wires between them, and time.
 
 mod adversary;
+mod besides;
 mod checkpoint;
 mod driver;
 mod happening;
 mod leaderless;
 mod mending;
 mod node;
+mod notice;
 mod operator;
 mod past;
 mod retirement;
+mod ring;
 mod setup;
 mod wires;
 
@@ -18,9 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 use crdt_core::ReplicaId;
 use crdt_sync::time::{Instant, Now};
-use crdt_sync::{
-    Engine, Event, Input, ItemKey, NodeId, PartitionStatus, Position, Reply, Request, RequestId,
-};
+use crdt_sync::{Engine, Input, ItemKey, NodeId, Request, RequestId};
 
 use crate::coverage::Coverage;
 use crate::dice::Dice;
@@ -34,6 +35,9 @@ use adversary::Aim;
 use happening::Happening;
 pub(crate) use leaderless::REPLICAS;
 use node::Node;
+pub use notice::{Loss, Notice};
+use ring::Ring;
+pub(crate) use ring::{member_of, name_of};
 pub use setup::{Setup, Shape};
 
 /// More events than this at once mean that something feeds itself.
@@ -110,6 +114,8 @@ pub struct World {
     found: Option<Violation>,
     /// Between nodes one of which is to be retired: who is about to connect to whom. They part again and again.
     dialing: BTreeSet<(usize, usize)>,
+    /// Of a leaderless world.
+    ring: Ring,
 }
 
 /// One source of chance per purpose.
@@ -125,78 +131,6 @@ struct WorldDice {
     strikes: Dice,
     /// When checkpoints are made, and how.
     checkpoints: Dice,
-}
-
-/// What the caller may want to know.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Notice {
-    /// A request was answered.
-    Replied {
-        /// By which node.
-        node: usize,
-        /// Which request.
-        id: RequestId,
-        /// The answer.
-        reply: Reply,
-    },
-    /// An engine said something.
-    Said {
-        /// Which node.
-        node: usize,
-        /// What.
-        event: Event,
-    },
-    /// A node went down; requests it has not answered will not be answered.
-    Down {
-        /// Which node.
-        node: usize,
-    },
-    /// A node came up again, with what it had made durable.
-    Up {
-        /// Which node.
-        node: usize,
-        /// What it holds. The node may be down again, and its disk gone, by the time this is read.
-        held: Vec<PartitionStatus>,
-    },
-    /// The disk of a node rotted, and the operator emptied the node: it comes up as a new one and catches up from the
-    /// others. Comes before its next [`Up`](Self::Up).
-    Rotted {
-        /// Which node.
-        node: usize,
-        /// What may be gone with it.
-        lost: Vec<Loss>,
-    },
-    /// The operator put an older copy of a node's disk in the place of its disk, which comes before its next
-    /// [`Up`](Self::Up); or took a clone away.
-    Restored {
-        /// Which node.
-        node: usize,
-        /// What may be gone by this. The rest of what the node forgot comes back to it from the others.
-        lost: Vec<Loss>,
-    },
-    /// A node of a leaderless world that had lost its disk, or a part of it, has back what the others hold.
-    Mended {
-        /// Which node.
-        node: usize,
-    },
-}
-
-/// Entries that may be gone although they were acknowledged or shown: no other node had made them durable when the
-/// only disk they were on was lost or replaced.
-///
-/// They need not be gone: another node may have had them in memory. They are gone for good when the nodes have agreed
-/// and know fewer entries of the origin, or when the origin gives their numbers to other entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Loss {
-    /// The partition.
-    pub partition: usize,
-    /// Whose entries.
-    pub origin: ReplicaId,
-    /// The last of them.
-    pub head: Position,
-    /// The entries up to this number are somewhere else, too, and durable there. Those after it may be gone.
-    pub lost_above: u64,
 }
 
 impl World {
@@ -246,6 +180,7 @@ impl World {
             unseen_forks: BTreeSet::new(),
             found: None,
             dialing: BTreeSet::new(),
+            ring: Ring::of(&setup),
             setup,
         };
         for node in 0..world.nodes.len() {

@@ -72,6 +72,8 @@ pub(super) struct Node {
     pub(super) making: Option<Making>,
     /// What a node of a leaderless world has to get back.
     pub(super) mending: Option<Mending>,
+    /// Its store began with nothing, and it has not been seen to be filled: nobody can tell whether it lost something.
+    pub(super) is_unfilled: bool,
     /// An operator has decided to retire it.
     pub(super) condemned: bool,
     /// It was retired and shut down, and never starts again.
@@ -107,6 +109,7 @@ impl Node {
             is_rotten: false,
             was_rotten: false,
             rotten_file: None,
+            is_unfilled: topology == Topology::Leaderless,
             owed: Vec::new(),
             condemned: false,
             gone: false,
@@ -344,7 +347,7 @@ impl World {
         config.timing = self.setup.timing;
         config.leaf_bits = self.setup.leaf_bits;
         if self.setup.topology == Topology::Leaderless {
-            config.replication = Replication::Leaderless(self.setup.leaderless_config().into());
+            config.replication = Replication::Leaderless(self.setup.leaderless_config(node).into());
         }
         config
     }

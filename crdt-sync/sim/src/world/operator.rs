@@ -50,13 +50,15 @@ impl World {
     /// Copies the disk of a node that is up in place of its last copy, if the disk is sound and everything on it
     /// durable: entries that the node loses later and numbers anew would be a second past of its identity.
     pub(super) fn back_up(&mut self, number: usize) {
+        let ring_changes = self.ring_changes();
         let node = &mut self.nodes[number];
         let sound = node.disk.is_sound()
             && !node.disk.awaits_sync()
             && !node.is_rotten
             && node.rotten_file.is_none()
             && !node.is_new
-            && node.renewing.is_none();
+            && node.renewing.is_none()
+            && !ring_changes;
         let (Some(engine), true) = (&node.engine, sound) else { return };
         let replica = engine.status().replica;
         let (held, last) = (node.past.durable_stage().to_vec(), node.past.durable);
@@ -121,8 +123,27 @@ impl World {
         node.is_rotten && records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn) < node.past.durable
     }
 
+    /// A node goes down and its disk is lost: it comes back under its name and with nothing.
+    pub(super) fn lose_disk(&mut self, number: usize) {
+        if !self.may_damage(number) {
+            return;
+        }
+        self.strike_counts(Fault::DiskLost, number);
+        self.note(format_args!("{number} loses its disk"));
+        self.kill(number);
+        self.nodes[number].is_rotten = false;
+        self.empty(number);
+    }
+
     /// Empties a node, which begins again under its old name or a fresh one; returns what its log holds.
     pub(super) fn found_anew(&mut self, number: usize) -> Result<Vec<(Lsn, Vec<u8>)>, Violation> {
+        self.empty(number);
+        let refused =
+            |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
+        self.nodes[number].disk.open().map_err(refused)
+    }
+
+    pub(super) fn empty(&mut self, number: usize) {
         let lost = self.losses(number, &[]);
         // The ring knows nodes by their names.
         let renamed = self.dice.disks.chance(500) && self.setup.topology != Topology::Leaderless;
@@ -136,14 +157,11 @@ impl World {
         node.disk = Disk::of(self.setup.topology, self.dice.disks.number());
         node.past = Past::default();
         (node.backup, node.doubt, node.rotten_file) = (None, None, None);
+        node.is_unfilled = self.setup.topology == Topology::Leaderless;
         let name = node.name;
-        let refused =
-            |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
-        let records = node.disk.open().map_err(refused)?;
         self.note(format_args!("{number} is emptied and founded anew as {name}"));
         self.begin_to_mend(number);
         self.notices.push_back(Notice::Rotted { node: number, lost });
-        Ok(records)
     }
 
     /// Starts a second process on a copy of a node's disk under another name, which must refuse.
@@ -227,7 +245,7 @@ impl World {
             return false;
         }
         if self.setup.topology == Topology::Leaderless {
-            return self.is_whole_but(number);
+            return !self.ring_changes() && self.is_whole_but(number);
         }
         let others = (0..self.nodes.len()).filter(|other| *other != number);
         let already = others.filter(|other| self.is_damaged(*other)).count();

@@ -17,7 +17,10 @@ const FEWEST_MEMBERS: usize = 3;
 impl World {
     /// Whether a node is a member, and is meant to stay one: up or down.
     pub(crate) fn is_member(&self, number: usize) -> bool {
-        number < self.nodes.len() && !self.left_out_nodes.contains(&number) && !self.is_condemned(number)
+        number < self.nodes.len()
+            && !self.left_out_nodes.contains(&number)
+            && !self.is_condemned(number)
+            && !self.nodes[number].gone
     }
 
     /// Whether a node, or the one that it is a clone of, is to be retired, or was.

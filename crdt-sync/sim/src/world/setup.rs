@@ -15,6 +15,8 @@ pub struct Setup {
     pub topology: Topology,
     /// How many nodes there are.
     pub nodes: usize,
+    /// How many of them, the last ones, are not on the ring in the beginning of a leaderless world.
+    pub spares: usize,
     /// Into how many partitions keys are divided.
     pub partitions: u16,
     /// Who connects to whom.
@@ -54,6 +56,7 @@ impl Setup {
         Self {
             topology: Topology::MultiLeader,
             nodes,
+            spares: 0,
             partitions: 2,
             shape: Shape::AllToAll,
             collections: collections.into_iter().collect(),
@@ -82,6 +85,11 @@ impl Setup {
         self.limits.max_retained = 1 << 20;
         self.timing.catch_up_entries = 10_000;
         self
+    }
+
+    /// How many nodes found the ring of a leaderless world: the first ones.
+    pub(crate) fn founders(&self) -> usize {
+        self.nodes.saturating_sub(self.spares)
     }
 
     /// In which site a node is.

@@ -78,6 +78,9 @@ impl Summary {
             ("writes made again", report.replayed),
             ("reads with a promise", report.promised_reads),
             ("hints delivered", report.hints_delivered),
+            ("partitions filled", report.filled),
+            ("ring changes", report.ring_changes),
+            ("ring changes given up", report.ring_changes_given_up),
         ];
         for (name, count) in counts {
             *self.sums.entry(name).or_default() += count;
@@ -88,7 +91,8 @@ impl Summary {
     fn missing(&self) -> Vec<(Fault, Phase)> {
         let many = self.seeds.end - self.seeds.start >= SEEDS_FOR_COVERAGE;
         let must = many && self.scenario.is_whole() && self.scenario.bug.is_none();
-        if must { self.coverage.missing(self.scenario.topology).collect() } else { Vec::new() }
+        let missing = self.coverage.missing(self.scenario.topology);
+        if must { missing.filter(|(_, phase)| self.scenario.has(*phase)).collect() } else { Vec::new() }
     }
 
     fn write_faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,8 +100,8 @@ impl Summary {
         let is_tried = |fault: &Fault| topology.excludes(*fault).is_none();
         writeln!(f, "\n{:<28}{:>14}{:>9}   never met", "fault", "times", "phases")?;
         for fault in self.scenario.faults.iter().copied().filter(is_tried) {
-            let can: Vec<Phase> =
-                topology.phases().iter().copied().filter(|phase| phase.excludes(fault).is_none()).collect();
+            let can_meet = |phase: &Phase| self.scenario.has(*phase) && phase.excludes(fault).is_none();
+            let can: Vec<Phase> = Phase::ALL.into_iter().filter(can_meet).collect();
             let met = can.iter().filter(|phase| self.coverage.of(fault, **phase) > 0).count();
             let never = can.iter().filter(|phase| self.coverage.of(fault, **phase) == 0);
             let never: Vec<_> = never.map(|phase| phase.name()).collect();
