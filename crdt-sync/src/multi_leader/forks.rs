@@ -128,7 +128,10 @@ impl MultiLeader {
                 let told = self.lane(peer, number, |lane| lane.hopeless.contains(&origin));
                 if told == Some(false) {
                     self.give_up(peer, number, origin, context);
-                    self.trace(peer, number, origin, context);
+                    // The other side finds as little below its first position once it is shown what stands there here.
+                    let first = samples.first().map_or(0, |first| first.sequence);
+                    let samples = history_at(number, origin, first, context);
+                    self.say_of_forks(peer, number, ForkWord::Trace { origin, samples }, context);
                 }
             }
             Trail::Cut(after) if !self.sessions.contains_key(&number) => {
@@ -373,6 +376,12 @@ fn trail(history: &History, samples: &[Position]) -> Trail {
             _ => Trail::Same,
         },
     }
+}
+
+/// The position of an identity at a sequence, if it is known.
+fn history_at(number: u16, origin: ReplicaId, sequence: u64, context: &Context<'_>) -> Vec<Position> {
+    let history = context.replica.partition(number).histories.get(origin);
+    history.and_then(|history| history.at(sequence)).into_iter().collect()
 }
 
 /// Positions from `low` to `high`, both included, evenly spaced.
