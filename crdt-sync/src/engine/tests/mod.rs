@@ -6,6 +6,7 @@ mod authority;
 mod checkpoints;
 mod conflicts;
 mod figures;
+mod forked_sessions;
 mod forks;
 mod forks_random;
 mod members;
