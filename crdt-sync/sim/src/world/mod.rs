@@ -3,6 +3,7 @@
 mod adversary;
 mod checkpoint;
 mod driver;
+mod fenced;
 mod happening;
 mod leaderless;
 mod mending;

@@ -123,6 +123,14 @@ impl World {
 
     /// Empties a node, which begins again under its old name or a fresh one; returns what its log holds.
     pub(super) fn found_anew(&mut self, number: usize) -> Result<Vec<(Lsn, Vec<u8>)>, Violation> {
+        self.empty(number);
+        let refused =
+            |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
+        self.nodes[number].disk.open().map_err(refused)
+    }
+
+    /// Empties a node that is down, which begins again under its old name or a fresh one when it starts.
+    pub(super) fn empty(&mut self, number: usize) {
         let lost = self.losses(number, &[]);
         // The ring knows nodes by their names.
         let renamed = self.dice.disks.chance(500) && self.setup.topology != Topology::Leaderless;
@@ -137,13 +145,9 @@ impl World {
         node.past = Past::default();
         (node.backup, node.doubt, node.rotten_file) = (None, None, None);
         let name = node.name;
-        let refused =
-            |error: crate::disk::DiskError| Violation::CannotStart { node: number, error: error.to_string() };
-        let records = node.disk.open().map_err(refused)?;
         self.note(format_args!("{number} is emptied and founded anew as {name}"));
         self.begin_to_mend(number);
         self.notices.push_back(Notice::Rotted { node: number, lost });
-        Ok(records)
     }
 
     /// Starts a second process on a copy of a node's disk under another name, which must refuse.
