@@ -5,6 +5,7 @@ mod agreement;
 mod authority;
 mod checkpoints;
 mod conflicts;
+mod fenced;
 mod figures;
 mod forked_sessions;
 mod forks;
