@@ -155,6 +155,11 @@ fn what_was_broken_once_by_forks_holds() {
         ("a token did not tell two histories apart, and was not said to", Size::Quick, 166),
         ("a token did not tell two histories apart, and was not said to", Size::Full, 51),
         ("nobody emptied one side of a fork that could not be healed", Size::Quick, 227),
+        (
+            "nobody said that the entries of a branch were lost with its writer, and two sides waited",
+            Size::Quick,
+            1884,
+        ),
     ];
     for (once, size, seed) in rows {
         let mut scenario = Scenario::new(size).with_extras(Extras::Just(Extra::ALL.into()));

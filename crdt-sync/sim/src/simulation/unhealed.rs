@@ -40,7 +40,11 @@ impl Simulation<'_> {
             return;
         }
         let world = &mut self.course.world;
-        if self.unhealed.said.iter().any(|(partition, origin)| world.empty_one_side(*partition, *origin)) {
+        let mut said = self.unhealed.said.iter().copied();
+        let has_acted = said.any(|(partition, origin)| {
+            world.empty_one_side(partition, origin) || world.empty_unproven(partition, origin)
+        });
+        if has_acted {
             self.unhealed.since = Some(now);
         }
     }
