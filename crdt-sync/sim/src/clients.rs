@@ -49,6 +49,11 @@ impl Clients {
         self.shown.entry((client, item.clone())).or_default().add(cell, lineage);
     }
 
+    /// Nobody can say what a client must be shown of a key after what it was shown now.
+    pub(crate) fn forget_key(&mut self, client: Client, item: &ItemKey) {
+        self.shown.remove(&(client, item.clone()));
+    }
+
     /// The client is where nobody knows what it was shown.
     pub(crate) fn forget(&mut self, client: Client) {
         self.shown.retain(|(known, _), _| *known != client);

@@ -4,6 +4,7 @@ mod ends;
 mod reckoning;
 mod retiring;
 mod sessions;
+mod unhealed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,7 @@ use crate::world::Notice;
 use retiring::Retirements;
 pub(crate) use sessions::WANDERERS;
 use sessions::Wanderer;
+use unhealed::Unhealed;
 
 /// How long a read waits for its disk.
 const PATIENCE: Duration = Duration::from_millis(30);
@@ -107,9 +109,21 @@ enum Due {
     /// The command writes to these documents, in this order.
     Write { documents: Vec<ItemKey> },
     /// The read must show what these commands did, and what the client was shown before.
-    Read { reader: Client, item: ItemKey, begun: u64, shows: BTreeSet<RequestId>, sight: Sight },
+    Read { item: ItemKey, begun: u64, promised: Promised },
     /// The node of this name is to be retired.
     Retirement { of: NodeId },
+}
+
+/// What a read must show.
+#[derive(Clone, Debug)]
+struct Promised {
+    reader: Client,
+    /// What these commands did, as far as they are promised to anybody,
+    shows: BTreeSet<RequestId>,
+    /// and what the client was shown before,
+    sight: Sight,
+    /// but not what these did: the node has other entries where they have theirs.
+    excepted: BTreeSet<RequestId>,
 }
 
 /// What a node held before a command.
@@ -135,6 +149,7 @@ struct Simulation<'p> {
     registers: Registers,
     due: BTreeMap<(usize, RequestId), Due>,
     retirements: Retirements,
+    unhealed: Unhealed,
     wanderers: Vec<Wanderer>,
 }
 
@@ -159,6 +174,7 @@ impl<'p> Run<'p> for Simulation<'p> {
     }
 
     fn tend(&mut self) -> Result<(), Violation> {
+        self.tend_forks();
         self.tend_retirements()
     }
 
@@ -172,6 +188,7 @@ impl<'p> Run<'p> for Simulation<'p> {
                     Event::SessionFinished { .. } => self.course.report.sessions += 1,
                     Event::SessionAborted { .. } => self.course.report.aborted_sessions += 1,
                     Event::MemberRetired { .. } => self.heard(node),
+                    Event::ForkNotHealed { origin, partition, .. } => self.unhealed.add(partition, origin),
                     _ => {}
                 },
                 Notice::Down { node } => self.due.retain(|(asked, _), _| *asked != node),
@@ -230,6 +247,7 @@ impl<'p> Simulation<'p> {
             registers: Registers::new(plan.setup.nodes + 1),
             due: BTreeMap::new(),
             retirements: Retirements::default(),
+            unhealed: Unhealed::default(),
             wanderers: vec![Wanderer::default(); WANDERERS],
         }
     }
@@ -245,7 +263,8 @@ impl<'p> Simulation<'p> {
         let sight = self.clients.sight(node, &item);
         let begun = self.registers.tick();
         if let Some(id) = self.course.world.read(node, item.clone(), PATIENCE)? {
-            self.due.insert((node, id), Due::Read { reader: node, item, begun, shows, sight });
+            let promised = Promised { reader: node, shows, sight, excepted: BTreeSet::new() };
+            self.due.insert((node, id), Due::Read { item, begun, promised });
         }
         self.notice()
     }
@@ -354,12 +373,16 @@ impl<'p> Simulation<'p> {
                 self.course.report.refused += 1;
                 Ok(())
             }
-            (Some(Due::Read { reader, item, begun, shows, sight }), Reply::Value(cell)) => {
+            (Some(Due::Read { item, begun, mut promised }), Reply::Value(cell)) => {
                 self.course.report.reads += 1;
                 self.model.show(node, &item, request);
                 self.registers.read(node, &item, begun, cell.as_ref());
-                self.clients.see(reader, &item, cell.as_ref(), self.course.world.lineage());
-                self.check_read(node, request, &item, &shows, &sight, cell.as_ref())
+                promised.excepted.extend(self.excepted(promised.reader, node, &item));
+                if !promised.excepted.is_empty() {
+                    self.clients.forget_key(promised.reader, &item);
+                }
+                self.clients.see(promised.reader, &item, cell.as_ref(), self.course.world.lineage());
+                self.check_read(node, request, &item, &promised, cell.as_ref())
             }
             (Some(Due::Retirement { of }), reply) => self.retirement_answered(of, node, request, &reply),
             (
@@ -376,14 +399,20 @@ impl<'p> Simulation<'p> {
         node: usize,
         request: RequestId,
         item: &ItemKey,
-        shows: &BTreeSet<RequestId>,
-        sight: &Sight,
+        promised: &Promised,
         cell: Option<&Cell>,
     ) -> Result<(), Violation> {
         let lineage = self.course.world.lineage();
+        let Promised { shows, sight, excepted, .. } = promised;
+        let is_due = |command: &Command| {
+            shows.contains(&command.request) && !excepted.contains(&command.request) && command.is_promised()
+        };
         let state = Shown::of(&self.model, item, cell, lineage);
         let broken = |(_, detail): (&Command, String)| Violation::StaleRead { node, request, detail };
-        state.check(|command| shows.contains(&command.request) && command.is_promised()).map_err(broken)?;
+        state.check(is_due).map_err(broken)?;
+        if !excepted.is_empty() {
+            return Ok(());
+        }
         let forgotten = |detail| Violation::ForgottenSight { node, request, detail };
         sight.is_kept(&self.model, item, cell, lineage).map_err(forgotten)
     }

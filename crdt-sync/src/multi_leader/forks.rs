@@ -27,6 +27,7 @@ use crate::history::History;
 use crate::limits::Limits;
 use crate::node::NodeId;
 use crate::replica::{Divided, Partition, RunError};
+use crate::time::Instant;
 use crate::wire::{Cut, Fork, ForkWord, KnownForks, Message};
 
 /// Positions in one trace: each answer narrows the search to one part in as many.
@@ -128,7 +129,10 @@ impl MultiLeader {
                 let told = self.lane(peer, number, |lane| lane.hopeless.contains(&origin));
                 if told == Some(false) {
                     self.give_up(peer, number, origin, context);
-                    self.trace(peer, number, origin, context);
+                    // The other side finds as little below its first position once it is shown what stands there here.
+                    let first = samples.first().map_or(0, |first| first.sequence);
+                    let samples = history_at(number, origin, first, context);
+                    self.say_of_forks(peer, number, ForkWord::Trace { origin, samples }, context);
                 }
             }
             Trail::Cut(after) if !self.sessions.contains_key(&number) => {
@@ -255,6 +259,7 @@ impl MultiLeader {
         for origin in open.unwrap_or_default() {
             self.trace(peer, number, origin, context);
         }
+        self.give_up_unproven(peer, number, context);
         let partition = context.replica.partition(number);
         let lanes = self.peers.values().filter_map(|peer| peer.lanes.get(usize::from(number)));
         // Of a fork whose place is not found entries are wanted from the beginning, of any other from the cut.
@@ -278,6 +283,18 @@ impl MultiLeader {
         let asks: Vec<ForkWord> = asks.collect();
         for ask in asks {
             self.say_of_forks(peer, number, ask, context);
+        }
+    }
+
+    /// Nobody has sent the entries of a branch that would tell whether the peer has its beginning.
+    fn give_up_unproven(&mut self, peer: NodeId, number: u16, context: &mut Context<'_>) {
+        let (now, patience) = (context.now.instant, context.replica.config.timing.session_timeout);
+        let unproven = self.lane(peer, number, |lane| {
+            let is_late = lane.unproven_since.is_some_and(|since| now.since(since) >= patience);
+            if is_late { lane.unproven.clone() } else { BTreeSet::new() }
+        });
+        for origin in unproven.unwrap_or_default() {
+            self.give_up(peer, number, origin, context);
         }
     }
 
@@ -338,6 +355,13 @@ impl Partition {
 }
 
 impl Lane {
+    /// These branches cannot be compared with what the peer has of them.
+    pub(super) fn note_unproven(&mut self, unproven: BTreeSet<ReplicaId>, now: Instant) {
+        self.hopeless.retain(|origin| !self.unproven.contains(origin) || unproven.contains(origin));
+        self.unproven_since = self.unproven_since.or(Some(now)).filter(|_| !unproven.is_empty());
+        self.unproven = unproven;
+    }
+
     /// Whether entries, states and positions mean the same on both sides.
     pub(super) fn is_sound(&self) -> bool {
         self.forked.is_empty() && self.unproven.is_empty() && !self.at_odds
@@ -373,6 +397,12 @@ fn trail(history: &History, samples: &[Position]) -> Trail {
             _ => Trail::Same,
         },
     }
+}
+
+/// The position of an identity at a sequence, if it is known.
+fn history_at(number: u16, origin: ReplicaId, sequence: u64, context: &Context<'_>) -> Vec<Position> {
+    let history = context.replica.partition(number).histories.get(origin);
+    history.and_then(|history| history.at(sequence)).into_iter().collect()
 }
 
 /// Positions from `low` to `high`, both included, evenly spaced.

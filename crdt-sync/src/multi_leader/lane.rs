@@ -50,6 +50,8 @@ pub(super) struct Lane {
     pub(super) fenced: bool,
     /// Branches of which the peer holds less, and this node cannot tell whether it is the beginning of the same.
     pub(super) unproven: BTreeSet<ReplicaId>,
+    /// Since when there have been some.
+    pub(super) unproven_since: Option<Instant>,
     /// Identities of which the peer sent entries from above their end.
     pub(super) burnt: BTreeSet<ReplicaId>,
     /// When the peer was told of forks last.
@@ -146,6 +148,7 @@ impl Lane {
             at_odds: false,
             fenced: false,
             unproven: BTreeSet::new(),
+            unproven_since: None,
             burnt: BTreeSet::new(),
             forks_told: None,
             agreed: None,

@@ -127,7 +127,8 @@ impl MultiLeader {
         context: &mut Context<'_>,
     ) {
         let unproven = context.replica.partition(number).unproven(heads);
-        self.lane(peer, number, |lane| lane.unproven = unproven);
+        let now = context.now.instant;
+        self.lane(peer, number, |lane| lane.note_unproven(unproven, now));
         for &(origin, head) in heads {
             #[cfg(feature = "_planted_bugs")]
             if context.replica.has_bug(crate::PlantedBug::EqualForkMissed)

@@ -71,7 +71,7 @@ impl Causal {
     /// The session was shown what is held under a key, or that nothing is.
     ///
     /// The state follows from what was applied up to the record that changed it last. A counter is made by the origins
-    /// it counts, a register by the one whose write it shows. Nothing at all may be what any origin removed.
+    /// it counts, a register by the one whose write it shows, or its branches. Nothing at all may be what any origin removed.
     pub(super) fn show(&mut self, partition: &Partition, item: &ItemKey) {
         match partition.cells.get(item) {
             Some(held) => self.show_cell(partition, &held.cell, held.lsn),
@@ -98,6 +98,12 @@ impl Causal {
             Cell::Register(register) => {
                 if let Some(Stamp { replica, .. }) = register.stamp() {
                     self.touch(partition.number, replica, wrote(replica));
+                    // A stamp keeps the name of a forked identity, whichever of its branches it was written on.
+                    let forks = &partition.forks;
+                    let branches = forks.branches().map(|(branch, _)| branch);
+                    for branch in branches.filter(|branch| forks.root_of(*branch) == replica) {
+                        self.touch(partition.number, branch, wrote(branch));
+                    }
                 }
             }
             _ => {

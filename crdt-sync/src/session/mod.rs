@@ -30,8 +30,26 @@
 //!
 //! A write of an identity that was given up, or of a node that left, is covered like any other: by a head at or
 //! above it. A token may also name what no node can have any more, such as a write that was lost with its machine: a
-//! read then ends as `Behind` at its deadline, and the client decides whether to begin a new session. Of a forked
-//! identity a token names the sequence and not which of the histories.
+//! read then ends as `Behind` at its deadline, and the client decides whether to begin a new session.
+//!
+//! # Forks
+//!
+//! A forked identity has two histories, and a token names the sequence and not which of the two. So a fork takes from
+//! sessions what they wrote and saw above the place where the histories part, as long as they go on with their tokens
+//! from before it was known:
+//!
+//! * A node that does not know of the fork yet counts the entries of the history that it holds. Whoever comes from the
+//!   other side is answered although what the session wrote or saw there is missing, and so is a session that wrote on
+//!   both sides.
+//! * Once the node knows, the identity ends where the histories part. A token from before that names more of it than
+//!   that is covered nowhere any more: reads end as `Behind`, and the client begins a new session. New tokens name
+//!   branches, each of which has a name of its own, and the guarantees hold again.
+//! * Where the two sides stay apart because the fork [cannot be healed](crate::Event::ForkNotHealed), or a node
+//!   [lacks entries](crate::Event::BranchNotDivided) to divide its history with, the first holds until that is over.
+//!
+//! What all histories share, and what other origins wrote, is as safe as ever. Four bytes of the chain value beside each
+//! sequence would tell the histories apart at once, and make a token of 100 origins in 64 partitions twice as long, 53
+//! kB in place of 27, in every session of every cluster; nodes see a fork when they meet.
 
 mod answer;
 mod covered;

@@ -92,6 +92,11 @@ impl Command {
         }
     }
 
+    /// The places of its entries.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Place> {
+        self.entries.iter().copied()
+    }
+
     /// How many entries it became.
     pub(crate) fn entry_count(&self) -> usize {
         self.entries.len()

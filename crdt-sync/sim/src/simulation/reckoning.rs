@@ -14,7 +14,10 @@ impl Simulation<'_> {
         let (timing, partitions) = (self.course.plan.setup.timing, self.course.plan.setup.partitions);
         self.pass(timing.session_timeout)?;
         // A sign of life and the answer to one, per partition.
-        let limit = u64::from(2 * (SIGNS_OF_LIFE + 1)) * u64::from(partitions);
+        // And a question for the entries of each branch that somebody got as states.
+        let engines = self.course.world.members().filter_map(|node| self.course.world.engine(node));
+        let branches = engines.map(|engine| engine.branches().len() as u64).max().unwrap_or(0);
+        let limit = u64::from(SIGNS_OF_LIFE + 1) * (2 * u64::from(partitions) + branches);
         self.pass_quietly(timing.keep_alive * SIGNS_OF_LIFE, limit)?;
         self.check_pending()
     }

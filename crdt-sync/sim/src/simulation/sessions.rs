@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use core::time::Duration;
 use crdt_sync::{Bytes, ItemKey, Reply, Request, RequestId, Write};
 
-use super::{Due, Simulation};
+use super::{Due, Promised, Simulation};
+use crate::clients::Client;
 use crate::course::Run;
+use crate::model::{Command, head_of_partitions};
 use crate::violation::Violation;
 use crate::workload::Errand;
 
@@ -55,9 +57,31 @@ impl Simulation<'_> {
         let shows = self.wanderers[client].wrote.clone();
         let reader = FIRST + client;
         let sight = self.clients.sight(reader, &item);
-        self.due.insert((node, id), Due::Read { reader, item, begun, shows, sight });
+        let excepted = self.excepted(reader, node, &item);
+        let promised = Promised { reader, shows, sight, excepted };
+        self.due.insert((node, id), Due::Read { item, begun, promised });
         self.wanderers[client].asked = Some((node, id));
         self.notice()
+    }
+
+    /// The commands at a key for whose entries a node takes others: a token names an identity and how many of its
+    /// entries it rests on, and as long as the node does not know that the identity was forked, it counts those of the
+    /// other history. It is the client's loss if it comes with a token; who sits at the node is told nothing else.
+    pub(super) fn excepted(&self, reader: Client, node: usize, item: &ItemKey) -> BTreeSet<RequestId> {
+        let Some(engine) = self.course.world.engine(node).filter(|_| reader >= FIRST) else {
+            return BTreeSet::new();
+        };
+        let (status, lineage) = (engine.status(), self.course.world.lineage());
+        let known = lineage.known(&status.partitions);
+        let is_mistaken = |command: &Command| {
+            command.entries().any(|place| {
+                let partition = lineage.partition_of(place);
+                let counted = head_of_partitions(&status.partitions, partition, command.origin);
+                lineage.is_parted(place) && counted >= place.sequence && !known.holds(place)
+            })
+        };
+        let there = self.model.facts_of(item).map(|(command, _)| command);
+        there.filter(|command| is_mistaken(command)).map(|command| command.request).collect()
     }
 
     /// Takes the token from an answer in a session, and returns what is in it.

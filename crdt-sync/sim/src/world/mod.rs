@@ -4,6 +4,7 @@ mod adversary;
 mod besides;
 mod checkpoint;
 mod driver;
+mod fenced;
 mod happening;
 mod leaderless;
 mod mending;

@@ -143,6 +143,7 @@ impl World {
         self.nodes[number].disk.open().map_err(refused)
     }
 
+    /// Empties a node that is down, which begins again under its old name or a fresh one when it starts.
     pub(super) fn empty(&mut self, number: usize) {
         let lost = self.losses(number, &[]);
         // The ring knows nodes by their names.

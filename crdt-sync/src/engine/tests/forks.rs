@@ -327,12 +327,12 @@ fn a_fork_found_during_a_session_waits_for_its_end() {
     forked.assert_healed();
 }
 
-#[test]
-fn a_fork_below_what_is_still_known_stays_fenced_and_is_told() {
+/// A fork below what one of the two still knows, or both.
+fn forked_below_what_is_known(retained: [usize; 2], writes: u64) -> Forked {
     let mut forked = Forked::new(2);
     let start = |forked: &mut Forked, node: usize, records: Vec<(Lsn, Vec<u8>)>| {
         let mut config = config(u8::try_from(node + 1).unwrap(), 7);
-        config.limits.max_retained = 0;
+        config.limits.max_retained = retained[node];
         forked.0.engines[node] = Engine::open(config, records, forked.0.now()).unwrap();
         forked.0.drain(node);
     };
@@ -343,15 +343,31 @@ fn a_fork_below_what_is_still_known_stays_fenced_and_is_told() {
     forked.0.logs[1].clone_from(&records);
     start(&mut forked, 1, records);
     for (node, amount) in [(0, 3), (1, 7)] {
-        forked.0.write(node, count("visits", amount));
-        forked.0.write(node, count("visits", amount));
+        for _ in 0..writes {
+            forked.0.write(node, count("visits", amount));
+        }
     }
     forked.0.connect(0, 1);
     forked.settle();
-    assert_eq!((forked.counted(0, "visits"), forked.counted(1, "visits")), (11, 19), "each keeps its own");
-    let told = forked.told(|event| matches!(event, Event::ForkNotHealed { .. }));
-    assert_eq!(told, 2, "once on each side");
-    assert_eq!(forked.told(|event| matches!(event, Event::InSync { .. })), 0);
+    forked
+}
+
+#[test]
+fn a_fork_below_what_is_still_known_stays_fenced_and_is_told() {
+    let all = 1 << 20;
+    for (retained, writes) in [([0, 0], 2), ([all, 0], 2), ([0, all], 300), ([all, 0], 300)] {
+        let forked = forked_below_what_is_known(retained, writes);
+        let counted = [0, 1].map(|node| forked.counted(node, "visits"));
+        let each = i128::from(writes);
+        assert_eq!(counted, [5 + 3 * each, 5 + 7 * each], "each keeps its own");
+        for side in 0..2 {
+            let told = |(node, event): &&(usize, Event)| {
+                *node == side && matches!(event, Event::ForkNotHealed { .. })
+            };
+            assert_eq!(forked.0.events.iter().filter(told).count(), 1, "{side} of {retained:?}, {writes}");
+        }
+        assert_eq!(forked.told(|event| matches!(event, Event::InSync { .. })), 0);
+    }
 }
 
 #[test]

@@ -6,13 +6,13 @@ use crate::session::{Missing, SessionToken, TokenError};
 
 /// A client that goes from node to node with its token.
 #[derive(Clone, Default)]
-struct Client {
+pub(super) struct Client {
     token: Bytes,
 }
 
 impl Client {
     /// Asks, and returns the number of the request: the answer may take a while.
-    fn ask(&self, cluster: &mut Cluster, node: usize, request: Request) -> u64 {
+    pub(super) fn ask(&self, cluster: &mut Cluster, node: usize, request: Request) -> u64 {
         cluster.next += 1;
         let id = RequestId(cluster.next);
         let request = Request::InSession { token: self.token.clone(), request: request.into() };
@@ -21,7 +21,7 @@ impl Client {
     }
 
     /// The answer, if there is one, and with it the token from now on.
-    fn answer(&mut self, cluster: &mut Cluster, id: u64) -> Option<Reply> {
+    pub(super) fn answer(&mut self, cluster: &mut Cluster, id: u64) -> Option<Reply> {
         match cluster.replies.remove(&id)? {
             Reply::InSession { token, reply } => {
                 self.token = token;
@@ -31,12 +31,12 @@ impl Client {
         }
     }
 
-    fn now(&mut self, cluster: &mut Cluster, node: usize, request: Request) -> Option<Reply> {
+    pub(super) fn now(&mut self, cluster: &mut Cluster, node: usize, request: Request) -> Option<Reply> {
         let id = self.ask(cluster, node, request);
         self.answer(cluster, id)
     }
 
-    fn write(&mut self, cluster: &mut Cluster, node: usize, write: Write) {
+    pub(super) fn write(&mut self, cluster: &mut Cluster, node: usize, write: Write) {
         let reply = self.now(cluster, node, Request::Write(alloc::vec![write]));
         assert!(matches!(reply, Some(Reply::Written(_))), "{reply:?}");
     }
@@ -53,16 +53,16 @@ impl Client {
     }
 }
 
-fn read(cluster: &Cluster, item: ItemKey) -> Request {
+pub(super) fn read(cluster: &Cluster, item: ItemKey) -> Request {
     Request::Read { item, deadline: cluster.now().instant + Duration::from_secs(3) }
 }
 
-fn title(text: &str) -> Write {
+pub(super) fn title(text: &str) -> Write {
     write(3, "profile", Action::Set(Some(text.into())))
 }
 
 /// What a reply shows of the register.
-fn shown(reply: Option<Reply>) -> Option<Bytes> {
+pub(super) fn shown(reply: Option<Reply>) -> Option<Bytes> {
     match reply {
         Some(Reply::Value(Some(Cell::Register(register)))) => register.get().cloned(),
         Some(Reply::Value(None)) => None,
@@ -70,7 +70,7 @@ fn shown(reply: Option<Reply>) -> Option<Bytes> {
     }
 }
 
-fn replica_of(cluster: &Cluster, node: usize) -> ReplicaId {
+pub(super) fn replica_of(cluster: &Cluster, node: usize) -> ReplicaId {
     cluster.engines[node].status().replica
 }
 
@@ -89,7 +89,7 @@ fn wait(cluster: &mut Cluster, node: usize) {
     cluster.handle(node, Input::Timer);
 }
 
-fn cut(cluster: &mut Cluster) {
+pub(super) fn cut(cluster: &mut Cluster) {
     for (link, (_, _, node)) in core::mem::take(&mut cluster.links) {
         cluster.handle(node, Input::LinkDown { link });
     }
