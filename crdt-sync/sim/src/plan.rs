@@ -118,7 +118,7 @@ impl Plan {
         match extra {
             Extra::Sessions => self.in_sessions = 250,
             Extra::RingChanges => {
-                self.ring_changes = (6_000 / self.operations.max(1)).clamp(8, 40);
+                self.ring_changes = (6_000 / self.operations.max(1)).clamp(5, 40);
                 self.setup.nodes += SPARES;
                 self.setup.spares = SPARES;
             }

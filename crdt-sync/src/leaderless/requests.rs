@@ -130,7 +130,8 @@ impl Leaderless {
             Some(second) => replicas.jointly_with(n, second),
             None => replicas,
         };
-        self.staffed(replicas, partition, options.fallbacks, context)
+        // One that has left, or is still to come, would refuse.
+        self.staffed(replicas, partition, options.fallbacks, |node| self.may_stand_in(*node), context)
     }
 
     /// The same for a read.
@@ -142,7 +143,7 @@ impl Leaderless {
     ) -> Replicas<NodeId> {
         let n = self.placement.layout().shape().replicas.into();
         let replicas = Replicas::new(n, self.placement.read_set(partition));
-        let replicas = self.staffed(replicas, partition, options.fallbacks, context);
+        let replicas = self.staffed(replicas, partition, options.fallbacks, |_| true, context);
         let me = self.placement.me();
         let is_asked = self.placement.read_set(partition).any(|node| node == me);
         if is_asked { replicas.coordinated_by(me) } else { replicas }
@@ -153,6 +154,7 @@ impl Leaderless {
         replicas: Replicas<NodeId>,
         partition: u16,
         fallbacks: Fallbacks,
+        is_able: impl Fn(&NodeId) -> bool,
         context: &Context<'_>,
     ) -> Replicas<NodeId> {
         let now = context.now.instant;
@@ -161,7 +163,7 @@ impl Leaderless {
         let replicas = replicas.believed_down(down.chain(fenced));
         match fallbacks {
             Fallbacks::Strict => replicas,
-            Fallbacks::Sloppy => replicas.with_fallbacks(self.placement.fallbacks(partition)),
+            Fallbacks::Sloppy => replicas.with_fallbacks(self.placement.fallbacks(partition).filter(is_able)),
         }
     }
 
