@@ -148,7 +148,7 @@ fn what_a_retired_node_kept_no_longer_is_reported() {
 fn what_was_broken_once_by_forks_holds() {
     let rows = [
         (
-            "a device whose identity was forked held what it had written since under another name, and said nothing of it",
+            "what a device had written since its identity was forked went by another name, and it said nothing of it",
             Size::Quick,
             59,
         ),

@@ -244,9 +244,9 @@ pub enum Event {
     },
     /// A fork cannot be healed between this node and a peer: its histories part below what is still known of them, or
     /// more forks are known than may be; or this node got more of a branch than the peer has, as states, and nobody who
-    /// has its entries was met for a while. The two stay fenced from each other in this partition, unless some other peer
-    /// has the entries they lack. Nothing is lost; to bring them together, empty the node that has less to lose and
-    /// let it catch up.
+    /// has its entries was met for a while. The two stay fenced from each other in this partition, unless some other
+    /// peer has the entries they lack. Nothing is lost; to bring them together, empty the node that has less to lose
+    /// and let it catch up.
     ForkNotHealed {
         /// The peer.
         peer: NodeId,

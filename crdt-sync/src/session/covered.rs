@@ -71,7 +71,8 @@ impl Causal {
     /// The session was shown what is held under a key, or that nothing is.
     ///
     /// The state follows from what was applied up to the record that changed it last. A counter is made by the origins
-    /// it counts, a register by the one whose write it shows, or its branches. Nothing at all may be what any origin removed.
+    /// it counts, a register by the one whose write it shows, or its branches. Nothing at all may be what any origin
+    /// removed.
     pub(super) fn show(&mut self, partition: &Partition, item: &ItemKey) {
         match partition.cells.get(item) {
             Some(held) => self.show_cell(partition, &held.cell, held.lsn),

@@ -47,9 +47,9 @@
 //! * Where the two sides stay apart because the fork [cannot be healed](crate::Event::ForkNotHealed), or a node
 //!   [lacks entries](crate::Event::BranchNotDivided) to divide its history with, the first holds until that is over.
 //!
-//! What all histories share, and what other origins wrote, is as safe as ever. Four bytes of the chain value beside each
-//! sequence would tell the histories apart at once, and make a token of 100 origins in 64 partitions twice as long, 53
-//! kB in place of 27, in every session of every cluster; nodes see a fork when they meet.
+//! What all histories share, and what other origins wrote, is as safe as ever. Four bytes of the chain value beside
+//! each sequence would tell the histories apart at once, and make a token of 100 origins in 64 partitions twice as
+//! long, 53 kB in place of 27, in every session of every cluster; nodes see a fork when they meet.
 
 mod answer;
 mod covered;

@@ -51,7 +51,9 @@ impl World {
         let sides = [above, below].into_iter().filter(|side| !side.is_empty() && may_go(side));
         let Some(side) = sides.min_by_key(Vec::len) else { return false };
         self.note(format_args!("nobody can compare all of {segment} in {partition}: {side:?} begin anew"));
-        side.into_iter().for_each(|number| self.empty_and_start(number));
+        for number in side {
+            self.empty_and_start(number);
+        }
         true
     }
 

@@ -24,7 +24,9 @@ fn a_branch_whose_writer_is_gone_stays_fenced_and_is_told_until_the_writer_is_ba
     while !has_states(&forked) {
         let Some((link, bytes)) = forked.0.frames.pop_front() else {
             forked.0.micros += 300_000;
-            [0, 1].map(|node| forked.0.handle(node, Input::Timer));
+            for node in [0, 1] {
+                forked.0.handle(node, Input::Timer);
+            }
             continue;
         };
         let &(node, link, _) = forked.0.links.get(&link).unwrap();
