@@ -143,6 +143,16 @@ fn what_a_retired_node_kept_no_longer_is_reported() {
     }
 }
 
+/// One side of a fork got the other's history from a third. They went on asking where the two part.
+#[test]
+fn a_fork_that_is_no_more_is_forgotten() {
+    let mut scenario = Scenario::new(Size::Quick).with_extras(Extras::Just(Extra::ALL.into()));
+    scenario.faults = [Fault::Partitioned, Fault::PowerLost, Fault::RestoredAndWrote, Fault::Cloned].into();
+    if let Err(failure) = Schedule::new(686, scenario).run() {
+        panic!("{failure}");
+    }
+}
+
 /// Runs with forks, in which members are retired and clients go from node to node.
 #[test]
 fn what_was_broken_once_by_forks_holds() {

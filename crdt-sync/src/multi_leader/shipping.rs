@@ -136,11 +136,13 @@ impl MultiLeader {
             {
                 continue;
             }
-            let known = context.replica.partition(number).histories.get(origin);
-            let known = known.and_then(|history| history.at(head.sequence));
+            let held = context.replica.partition(number).histories.get(origin);
+            let known = held.and_then(|history| history.at(head.sequence));
             if known.is_some_and(|known| known.chain != head.chain) {
                 self.forked(peer, number, origin, context);
                 self.trace(peer, number, origin, context);
+            } else if held.is_some_and(|history| history.head() == head) {
+                self.is_one_again(peer, number, origin);
             }
         }
     }

@@ -213,7 +213,9 @@ impl Simulation<'_> {
         let concerned = || undertaking.before.union(&undertaking.wanted).copied();
         let dead = concerned().find(is_dead);
         let declared = || concerned().any(|node| self.knows_dead(node, dead));
-        match self.known(undertaking) {
+        // What a dead node proposed may be known to a newcomer alone, to whom nobody listens. It is asked for anew.
+        let heeds_newcomers = dead.is_none() || !declared();
+        match self.known(undertaking, heeds_newcomers) {
             Known::Various => Step::Wait,
             Known::Changing => match dead {
                 Some(dead) if !declared() => Step::Ask(Request::DeclareDead { nodes: vec![name_of(dead)] }),
@@ -238,13 +240,14 @@ impl Simulation<'_> {
         }
     }
 
-    fn known(&self, undertaking: &Undertaking) -> Known {
+    fn known(&self, undertaking: &Undertaking, heeds_newcomers: bool) -> Known {
         let world = &self.course.world;
         let is_living = |node: &usize| !world.is_dead(*node);
         let all = undertaking.before.union(&undertaking.wanted).copied().filter(is_living);
         let all: Vec<(usize, Option<Progress>)> = all.map(|node| (node, self.progress_at(node))).collect();
+        let is_heeded = |node: &usize| heeds_newcomers || undertaking.before.contains(node);
         let changes = |progress: &Progress| progress.phase != Phase::Stable;
-        if all.iter().any(|(_, progress)| progress.as_ref().is_some_and(changes)) {
+        if all.iter().any(|(node, progress)| is_heeded(node) && progress.as_ref().is_some_and(changes)) {
             return Known::Changing;
         }
         let mut ring = all.iter().filter(|(node, _)| undertaking.before.contains(node));

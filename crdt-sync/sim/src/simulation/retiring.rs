@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use crdt_core::ReplicaId;
+use crdt_core::{GCounter, ReplicaId};
 use crdt_sync::{
     Action, Bytes, Cell, Engine, ItemKey, Kind, Membership, NodeId, Position, Reply, Request, RequestId,
     Status, Write,
@@ -362,8 +362,11 @@ impl Simulation<'_> {
         let fresh = fresh.status();
         let origins: Vec<ReplicaId> =
             fresh.members.get(old.status().node).into_iter().flat_map(crdt_sync::Member::replicas).collect();
+        // Of its branches, too, where its identity was forked.
+        let lineage = self.course.world.lineage();
+        let is_old = |origin: ReplicaId| origins.contains(&lineage.root_of(origin));
         let heads = |status: &crdt_sync::Status| -> Vec<Vec<(ReplicaId, Position)>> {
-            let of_old = |(origin, _): &&(ReplicaId, Position)| origins.contains(origin);
+            let of_old = |(origin, _): &&(ReplicaId, Position)| is_old(*origin);
             let partitions = status.partitions.iter();
             partitions.map(|partition| partition.heads.iter().filter(of_old).copied().collect()).collect()
         };
@@ -380,16 +383,14 @@ impl Simulation<'_> {
                 let keys = old.scan(each.id(), Bytes::default()).map(|(key, _)| key.clone());
                 keys.map(|key| ItemKey { collection: each.id(), key })
             });
-            let of_old = |item: ItemKey| match engine.peek(&item) {
-                Some(Cell::Counter(counter)) => {
-                    let entries = |origin: &ReplicaId| {
-                        (counter.increments().entry(*origin), counter.decrements().entry(*origin))
-                    };
-                    origins.iter().map(entries).collect()
-                }
-                _ => vec![(0, 0); origins.len()],
+            let of_old = |item: ItemKey| {
+                let Some(Cell::Counter(counter)) = engine.peek(&item) else { return (0, 0) };
+                let sum = |side: &GCounter| -> u64 {
+                    side.entries().filter(|(id, _)| is_old(*id)).map(|(_, total)| total).sum()
+                };
+                (sum(counter.increments()), sum(counter.decrements()))
             };
-            keys.map(of_old).collect::<Vec<Vec<(u64, u64)>>>()
+            keys.map(of_old).collect::<Vec<(u64, u64)>>()
         };
         let ours_counted = self.course.world.engine(node).map(counted);
         let agrees =

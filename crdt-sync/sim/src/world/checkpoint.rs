@@ -100,7 +100,7 @@ impl World {
         let boot = node.boot();
         match node.disk.put_away(lsn, bytes, ignores_the_floor) {
             Ok(oldest) => {
-                node.rotten_file = node.rotten_file.take().filter(|name| node.disk.has_file(name));
+                node.rotten_files.retain(|name| node.disk.has_file(name));
                 self.note(format_args!("{number} has a checkpoint of {lsn}, and its log from {oldest} on"));
                 self.checkpoint_later(number, boot);
                 Ok(())

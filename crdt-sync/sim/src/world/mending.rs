@@ -47,7 +47,7 @@ impl World {
     /// Whether all nodes but one have what they should.
     pub(super) fn is_whole_but(&self, number: usize) -> bool {
         let is_whole = |node: &super::Node| {
-            !node.is_rotten && node.rotten_file.is_none() && node.mending.is_none() && !node.is_unfilled
+            !node.is_rotten && node.rotten_files.is_empty() && node.mending.is_none() && !node.is_unfilled
         };
         self.nodes.iter().enumerate().all(|(other, node)| other == number || is_whole(node))
     }

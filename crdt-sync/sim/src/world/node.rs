@@ -1,5 +1,7 @@
 //! A node: an engine, its disk and its clocks, from start to crash.
 
+use std::collections::BTreeSet;
+
 use core::time::Duration;
 
 use crdt_sync::time::{Instant, Now, WallTime};
@@ -65,8 +67,8 @@ pub(super) struct Node {
     pub(super) is_rotten: bool,
     /// It was so when the log was read for the last time.
     was_rotten: bool,
-    /// Where, as long as the file is there: it may be a checkpoint, which the node need not read when it starts.
-    pub(super) rotten_file: Option<String>,
+    /// The files where bits changed that are still there: of checkpoints not all are read when it starts.
+    pub(super) rotten_files: BTreeSet<String>,
     /// What the others had when this node lost its disk or a part of it; it is mended when it has that again.
     pub(super) owed: Vec<Place>,
     pub(super) making: Option<Making>,
@@ -108,7 +110,7 @@ impl Node {
             backup: None,
             is_rotten: false,
             was_rotten: false,
-            rotten_file: None,
+            rotten_files: BTreeSet::new(),
             is_unfilled: topology == Topology::Leaderless,
             owed: Vec::new(),
             condemned: false,
@@ -208,7 +210,7 @@ impl World {
         node.making = None;
         let now = node.now(self.time);
         let newest = !self.dice.checkpoints.chance(250);
-        let is_rotten = node.was_rotten || node.rotten_file.is_some();
+        let is_rotten = node.was_rotten || !node.rotten_files.is_empty();
         let mut opened = Node::open_engine(&node.disk, config.clone(), records.clone(), now, newest);
         if opened.is_err() && is_rotten {
             opened = Node::open_engine(&node.disk, config, records, now, !newest);

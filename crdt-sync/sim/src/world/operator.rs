@@ -55,7 +55,7 @@ impl World {
         let sound = node.disk.is_sound()
             && !node.disk.awaits_sync()
             && !node.is_rotten
-            && node.rotten_file.is_none()
+            && node.rotten_files.is_empty()
             && !node.is_new
             && node.renewing.is_none()
             && !ring_changes;
@@ -88,7 +88,8 @@ impl World {
         node.disk = backup.disk.copy();
         node.past = Past::of_disk(backup.held.clone(), backup.last);
         node.backup = Some(backup);
-        (node.is_rotten, node.rotten_file) = (false, None);
+        node.is_rotten = false;
+        node.rotten_files.clear();
         node.doubt = match fault {
             Fault::RestoredTold => Some(Doubt::Told),
             Fault::RestoredUntold if finds_out => Some(Doubt::Untold { since }),
@@ -107,7 +108,7 @@ impl World {
         let dice = &mut self.dice.disks;
         let Some((name, bit)) = self.nodes[number].disk.rot(|bound| dice.below(bound)) else { return };
         self.nodes[number].is_rotten = true;
-        self.nodes[number].rotten_file = Some(name.clone());
+        self.nodes[number].rotten_files.insert(name.clone());
         self.strike_counts(Fault::BitRot, number);
         self.note(format_args!("the disk of {number} rots: bit {bit} of {name}"));
         if self.nodes[number].is_running() {
@@ -157,7 +158,8 @@ impl World {
         }
         node.disk = Disk::of(self.setup.topology, self.dice.disks.number());
         node.past = Past::default();
-        (node.backup, node.doubt, node.rotten_file) = (None, None, None);
+        (node.backup, node.doubt) = (None, None);
+        node.rotten_files.clear();
         node.is_unfilled = self.setup.topology == Topology::Leaderless;
         let name = node.name;
         self.note(format_args!("{number} is emptied and founded anew as {name}"));
@@ -169,7 +171,7 @@ impl World {
     pub(super) fn clone_under_other_name(&mut self, number: usize) {
         let node = &self.nodes[number];
         let mut disk = node.disk.copy();
-        if !disk.is_sound() || node.is_rotten || node.rotten_file.is_some() {
+        if !disk.is_sound() || node.is_rotten || !node.rotten_files.is_empty() {
             return;
         }
         let records = disk.open().unwrap_or_default();
@@ -191,7 +193,7 @@ impl World {
     /// Starts a second process on a copy of a node's disk under the same name, for a while; one at a time.
     pub(super) fn clone_under_same_name(&mut self, number: usize) {
         let node = &self.nodes[number];
-        let rotten = node.is_rotten || node.rotten_file.is_some();
+        let rotten = node.is_rotten || !node.rotten_files.is_empty();
         let sound = node.disk.is_sound() && !node.disk.awaits_sync() && !rotten && !node.is_new;
         if node.engine.is_none() || !sound || self.nodes.len() > self.setup.nodes {
             return;

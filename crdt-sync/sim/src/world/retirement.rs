@@ -46,7 +46,7 @@ impl World {
             && !is_line
             && self.is_member(number)
             && !self.nodes[number].rejoining
-            && self.nodes[number].rotten_file.is_none()
+            && self.nodes[number].rotten_files.is_empty()
             && self.members().filter(|member| *member < self.setup.nodes).count() > FEWEST_MEMBERS
             && (0..self.nodes.len()).all(|other| !self.is_damaged(other))
     }
