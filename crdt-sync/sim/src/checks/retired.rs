@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crdt_core::{Dot, LwwRegister, ReplicaId};
-use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, PartitionStatus};
+use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey};
 
+use crate::lineage::Lineage;
 use crate::model::Model;
 use crate::violation::Violation;
 
@@ -15,9 +16,18 @@ pub(crate) fn taken_over(
     fresh: &Engine,
     reported: &BTreeSet<ItemKey>,
     collections: &[Collection],
+    lineage: &Lineage,
 ) -> Result<(), String> {
     let (own, of_fresh) = (identities_of(old), identities_of(fresh));
-    let held = fresh.status().partitions;
+    let (held_then, held) = (old.status().partitions, fresh.status().partitions);
+    let known = lineage.known(&held);
+    // Where the identity was forked the new node may know the same entry by another name.
+    let is_applied = |number: usize, dot: Dot| {
+        let heads = held_then.get(number).into_iter().flat_map(|held| &held.heads);
+        let mut heads = heads.filter(|(origin, _)| *origin == dot.replica);
+        let place = heads.find_map(|(origin, head)| lineage.find(number, *origin, *head));
+        place.and_then(|head| lineage.on_the_way(head, dot.counter())).is_some_and(|place| known.holds(place))
+    };
     for collection in collections {
         for (key, cell) in old.scan(collection.id(), Bytes::default()) {
             let item = ItemKey { collection: collection.id(), key: key.clone() };
@@ -25,15 +35,14 @@ pub(crate) fn taken_over(
                 continue;
             }
             let here = fresh.peek(&item);
-            let partition = held.get(usize::from(old.partition_of(&item)));
+            let number = usize::from(old.partition_of(&item));
             let lost = |what: String| Err(format!("{what} at {item:?} is not there, and not reported"));
             match (cell, here) {
                 (Cell::Set(theirs), _) => {
                     for element in theirs.iter() {
                         let dots = theirs.dots_of(element);
-                        let mut unseen = dots
-                            .iter()
-                            .filter(|dot| own.contains(&dot.replica) && !is_applied(partition, *dot));
+                        let mut unseen =
+                            dots.iter().filter(|dot| own.contains(&dot.replica) && !is_applied(number, *dot));
                         let is_there =
                             matches!(here, Some(Cell::Set(ours)) if ours.iter().any(|each| each == element));
                         if unseen.next().is_some() && !is_there {
@@ -67,12 +76,6 @@ pub(crate) fn taken_over(
 fn identities_of(engine: &Engine) -> BTreeSet<ReplicaId> {
     let status = engine.status();
     status.members.get(status.node).into_iter().flat_map(crdt_sync::Member::replicas).collect()
-}
-
-/// Whether an entry of an identity is among those that are held of a partition.
-fn is_applied(held: Option<&PartitionStatus>, dot: Dot) -> bool {
-    let heads = held.into_iter().flat_map(|held| &held.heads);
-    heads.into_iter().any(|(origin, head)| *origin == dot.replica && head.sequence >= dot.counter())
 }
 
 /// Every write of a retired node whose device came back counts once.

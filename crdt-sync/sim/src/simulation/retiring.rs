@@ -313,8 +313,8 @@ impl Simulation<'_> {
         if let Some(fresh) = self.course.world.engine(node) {
             let reported: BTreeSet<ItemKey> = plan.reported.into_iter().map(|(item, _)| item).collect();
             self.model.cannot_be_exact(&reported);
-            checks::taken_over(&old, fresh, &reported, &self.course.plan.setup.collections)
-                .map_err(failed)?;
+            let (collections, lineage) = (&self.course.plan.setup.collections, self.course.world.lineage());
+            checks::taken_over(&old, fresh, &reported, collections, lineage).map_err(failed)?;
         }
         self.course.report.replayed += made_again;
         Ok(Stage::Replayed { old, request })
@@ -360,8 +360,10 @@ impl Simulation<'_> {
     fn are_in_touch(&self, node: usize, old: &Engine) -> bool {
         let Some(fresh) = self.course.world.engine(node) else { return false };
         let fresh = fresh.status();
-        let origins: Vec<ReplicaId> =
-            fresh.members.get(old.status().node).into_iter().flat_map(crdt_sync::Member::replicas).collect();
+        let Status { node: name, members: known_then, .. } = old.status();
+        let as_known = [&fresh.members, &known_then].map(|members| members.get(name));
+        let origins: BTreeSet<ReplicaId> =
+            as_known.into_iter().flatten().flat_map(crdt_sync::Member::replicas).collect();
         // Of its branches, too, where its identity was forked.
         let lineage = self.course.world.lineage();
         let is_old = |origin: ReplicaId| origins.contains(&lineage.root_of(origin));
@@ -395,9 +397,9 @@ impl Simulation<'_> {
         let ours_counted = self.course.world.engine(node).map(counted);
         let agrees =
             |member: usize| agrees(member) && self.course.world.engine(member).map(counted) == ours_counted;
-        fresh.members.is_retired(old.status().node)
-            && fresh.peers.iter().any(|peer| peer.in_sync)
-            && self.course.world.members().all(agrees)
+        // Whoever retired it may have been retired before anybody else had heard of the node at all.
+        let is_gone = fresh.members.is_retired(name) || fresh.members.get(name).is_none();
+        is_gone && fresh.peers.iter().any(|peer| peer.in_sync) && self.course.world.members().all(agrees)
     }
 
     /// Nobody merges more of a retired node than somebody had applied who had not heard of its retirement.
