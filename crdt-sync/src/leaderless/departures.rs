@@ -15,11 +15,15 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use replication_log::Lsn;
+
 use super::Leaderless;
 use crate::engine::{Context, Event};
 use crate::node::NodeId;
 use crate::placement::Phase;
+use crate::replica::HintError;
 use crate::time::Instant;
+use crate::wire::MergedState;
 
 /// So many hints are moved at a time.
 const BATCH: usize = 1 << 10;
@@ -68,6 +72,21 @@ impl Leaderless {
         list.find(|node| *node != me && *node != owner && stays(*node) && self.is_live(*node, now))
     }
 
+    /// Keeps a state for another node. If that has given up the partition, what was told it was late on its way, and is
+    /// moved like the hints that were there when the ring came to rest.
+    pub(super) fn keep_for(
+        &mut self,
+        owner: NodeId,
+        told: &MergedState,
+        context: &mut Context<'_>,
+    ) -> Result<Lsn, HintError> {
+        let kept = context.replica.keep_hint(owner, told, context.now.wall)?;
+        if !self.placement.holds(owner, told.partition) {
+            self.departures.settled = None;
+        }
+        Ok(kept)
+    }
+
     /// Moves hints for nodes that gave something up, and hands on those of this node if it leaves.
     pub(super) fn follow_departures(&mut self, context: &mut Context<'_>) {
         if self.is_leaving() {
@@ -80,7 +99,8 @@ impl Leaderless {
         }
     }
 
-    /// Hints of partitions that their owner does not hold go to those that do. Since all know the ring, no more come.
+    /// Hints of partitions that their owner does not hold go to those that do. Since all know the ring, no more come than
+    /// are on their way.
     fn reassign_hints(&mut self, context: &mut Context<'_>) {
         let limit = BATCH.min(context.replica.config.limits.max_writes);
         let owners: Vec<NodeId> = context.replica.hint_owners().collect();

@@ -162,7 +162,7 @@ impl Leaderless {
                 None => Ok(taken),
             };
         };
-        if let Ok(kept) = context.replica.keep_hint(owner, &told, context.now.wall) {
+        if let Ok(kept) = self.keep_for(owner, &told, context) {
             Ok(taken.max(kept))
         } else {
             context.outbox.event(Event::HintRefused { owner, partition: told.partition });

@@ -94,7 +94,7 @@ impl Leaderless {
         let mut lsn = written.lsn.max(context.replica.journal.last());
         if let Some(owner) = mint.in_place_of {
             // It is here and may spread, but does not count: nobody may be told that it is nowhere.
-            let kept = context.replica.keep_hint(owner, &told, context.now.wall);
+            let kept = self.keep_for(owner, &told, context);
             lsn = lsn.max(kept.map_err(|_| Unminted::NotKept)?);
         }
         Ok(Done { written, told, removal, lsn })
@@ -252,7 +252,7 @@ impl Leaderless {
     /// A primary has not got the write, and nobody keeps it for it.
     fn keep_own_hint(&mut self, number: u64, owner: NodeId, context: &mut Context<'_>) {
         let done = self.operations.writes.get(&number).and_then(|writing| writing.minted.as_ref());
-        let Some(Done { told, .. }) = done else { return };
+        let Some(told) = done.map(|done| done.told.clone()) else { return };
         // A primary that is this node itself took no part; the next comparison brings it what it missed.
         if owner == self.placement.me() {
             return;
@@ -261,7 +261,7 @@ impl Leaderless {
             let partition = told.partition;
             return context.outbox.event(Event::HintRefused { owner, partition });
         }
-        if let Err(HintError::Full { .. }) = context.replica.keep_hint(owner, told, context.now.wall) {
+        if let Err(HintError::Full { .. }) = self.keep_for(owner, &told, context) {
             context.outbox.event(Event::HintRefused { owner, partition: told.partition });
         }
     }

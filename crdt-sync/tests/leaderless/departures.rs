@@ -80,6 +80,25 @@ fn hints_for_a_node_that_left_go_to_the_replicas_of_now() {
     assert_eq!(hints_at(&mut cluster, d), DELIVERED, "nothing is left, neither for A nor for anybody");
 }
 
+/// A has left, and everybody knows. What E is told then in the place of A was on its way for a while.
+#[test]
+fn a_hint_that_comes_late_for_a_node_that_left_goes_to_the_replicas_of_now() {
+    let mut cluster = Cluster::of(5);
+    let (title, [a, b, c, d, e]) = cluster.cast::<5>(&titles());
+    cluster.change_ring(b, Change::Leave(vec![id_of(a)]));
+    assert!(cluster.run_until(Duration::from_secs(60), |cluster| cluster.is_stable(&[a, b, c, d, e], 4)));
+    cluster.pass(Duration::from_secs(2));
+    let write = Write { collection: title.collection, key: title.key.clone(), action: set("Hello") };
+    let (in_place_of, seen, before) = (Some(id_of(a)), None, CausalContext::default());
+    let mint = Mint { request: 1, ring: 3, in_place_of, seen, before, write };
+    cluster.say(b, e, &Message::Quorum(Quorum::Mint(mint)));
+    cluster.pass(Duration::from_secs(3));
+    assert_eq!(hints_at(&mut cluster, e), DELIVERED);
+    for node in &cluster.order(b, &title)[..3] {
+        assert_eq!(cluster.held(*node, &title).as_deref(), Some("Hello"));
+    }
+}
+
 /// It went to a replica; or it was dropped, by one that is such by now.
 fn is_gone(event: &Event, dead: crdt_sync::NodeId) -> bool {
     [Event::HintsDelivered { owner: dead, hints: 1 }, Event::HintsDiscarded { owner: dead, hints: 1 }]

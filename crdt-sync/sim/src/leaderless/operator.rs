@@ -216,8 +216,8 @@ impl Simulation<'_> {
         // What a dead node proposed may be known to a newcomer alone, to whom nobody listens. It is asked for anew.
         let heeds_newcomers = dead.is_none() || !declared();
         match self.known(undertaking, heeds_newcomers) {
-            Known::Various => Step::Wait,
-            Known::Changing => match dead {
+            // The last step may be waiting for who died, too.
+            Known::Various | Known::Changing => match dead {
                 Some(dead) if !declared() => Step::Ask(Request::DeclareDead { nodes: vec![name_of(dead)] }),
                 _ => Step::Wait,
             },
