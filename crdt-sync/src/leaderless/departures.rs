@@ -99,8 +99,8 @@ impl Leaderless {
         }
     }
 
-    /// Hints of partitions that their owner does not hold go to those that do. Since all know the ring, no more come than
-    /// are on their way.
+    /// Hints of partitions that their owner does not hold go to those that do. Since all know the ring, no more come
+    /// than are on their way.
     fn reassign_hints(&mut self, context: &mut Context<'_>) {
         let limit = BATCH.min(context.replica.config.limits.max_writes);
         let owners: Vec<NodeId> = context.replica.hint_owners().collect();

@@ -46,8 +46,8 @@ pub struct Rejoin {
     /// To be written on the new node, in this order, in as many commands as the limits ask for.
     pub writes: Vec<Write>,
     /// States of the retired node that no write stands for: a deletion of what was edited elsewhere in the meantime, a
-    /// body that was deleted elsewhere; and where entries were [forgotten](crate::Unacknowledged::forgotten), every key that
-    /// differs.
+    /// body that was deleted elsewhere; and where entries were [forgotten](crate::Unacknowledged::forgotten), every key
+    /// that differs.
     pub reported: Vec<(ItemKey, Cell)>,
 }
 

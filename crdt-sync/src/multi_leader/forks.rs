@@ -149,8 +149,8 @@ impl MultiLeader {
         }
     }
 
-    /// The peer holds what this node holds of an identity, and both know the same forks. If it was forked, one of the two
-    /// has gone over to the other's history meanwhile, in a session with a third.
+    /// The peer holds what this node holds of an identity, and both know the same forks. If it was forked, one of the
+    /// two has gone over to the other's history meanwhile, in a session with a third.
     pub(super) fn is_one_again(&mut self, peer: NodeId, number: u16, origin: ReplicaId) {
         self.lane(peer, number, |lane| {
             !lane.at_odds && lane.forked.remove(&origin) && lane.hopeless.remove(&origin)

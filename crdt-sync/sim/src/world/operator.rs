@@ -248,7 +248,8 @@ impl World {
             return false;
         }
         if self.setup.topology == Topology::Leaderless {
-            return !self.ring_changes() && self.is_whole_but(number);
+            // One that left and begins with nothing would live by the ring it was founded with.
+            return !self.ring_changes() && self.on_ring().contains(&number) && self.is_whole_but(number);
         }
         let others = (0..self.nodes.len()).filter(|other| *other != number);
         let already = others.filter(|other| self.is_damaged(*other)).count();
