@@ -58,3 +58,10 @@ fn a_store_that_answers_before_it_was_filled_is_caught_and_only_when_disks_are_l
     sound.faults.remove(&Fault::DiskLost);
     run(schedule.seed, &sound);
 }
+
+/// A read repaired the primaries of old before its reply, when the new ones had been copied to already. The next read
+/// asked those.
+#[test]
+fn what_was_repaired_before_a_reply_is_there_for_the_ring_that_comes() {
+    run(7526, &Scenario::new(Size::Full).with_topology(Topology::Leaderless));
+}

@@ -6,7 +6,7 @@ use replication_log::Lsn;
 
 use super::Leaderless;
 use super::QuorumReply;
-use super::coordinate::{Fallbacks, ReadOptions, Replicas, WriteOptions};
+use super::coordinate::{Fallbacks, ReadOptions, Repair, Replicas, WriteOptions};
 use super::operations::{Purpose, Seen};
 use crate::engine::{Context, Reply, Request, RequestId};
 use crate::node::NodeId;
@@ -142,7 +142,15 @@ impl Leaderless {
         context: &Context<'_>,
     ) -> Replicas<NodeId> {
         let n = self.placement.layout().shape().replicas.into();
-        let replicas = Replicas::new(n, self.placement.read_set(partition));
+        let sets = self.placement.write_sets(partition);
+        let replicas = match sets.second {
+            // What it shows every later read is to show, also one by the ring that is to come or has gone: while the
+            // ring changes it is read and repaired in both.
+            Some(second) if options.repair == Repair::Before => {
+                Replicas::new(n, sets.first).jointly_with(n, second)
+            }
+            _ => Replicas::new(n, self.placement.read_set(partition)),
+        };
         let replicas = self.staffed(replicas, partition, options.fallbacks, |_| true, context);
         let me = self.placement.me();
         let is_asked = self.placement.read_set(partition).any(|node| node == me);
