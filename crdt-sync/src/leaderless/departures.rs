@@ -53,23 +53,25 @@ impl Leaderless {
     /// given up, stays with a node to which nobody listens. Others may know of either a little later. O(members).
     pub(super) fn may_stand_in(&self, node: NodeId) -> bool {
         let layout = self.placement.layout();
-        let is_among_next = || layout.next_members().is_some_and(|mut next| next.any(|it| it.node == node));
         let stays = match layout.phase() {
-            Phase::Reading => is_among_next(),
+            Phase::Reading => self.is_among_next(node),
             Phase::Stable | Phase::Writing => layout.members().any(|it| it.node == node),
         };
         stays && !layout.is_fenced(node)
     }
 
+    /// Whether a node is on the ring that a change leads to.
+    fn is_among_next(&self, node: NodeId) -> bool {
+        self.placement.layout().next_members().is_some_and(|mut next| next.any(|member| member.node == node))
+    }
+
     /// Who keeps a hint in the stead of this node, which leaves.
     pub(super) fn stand_in(&self, owner: NodeId, partition: u16, now: Instant) -> Option<NodeId> {
         let me = self.placement.me();
-        let stays = |node: NodeId| {
-            let mut next = self.placement.layout().next_members().into_iter().flatten();
-            next.any(|member| member.node == node)
-        };
         let mut list = self.placement.preference_list(partition);
-        list.find(|node| *node != me && *node != owner && stays(*node) && self.is_live(*node, now))
+        list.find(|node| {
+            *node != me && *node != owner && self.is_among_next(*node) && self.is_live(*node, now)
+        })
     }
 
     /// Keeps a state for another node. If that has given up the partition, what was told it was late on its way, and is

@@ -123,13 +123,7 @@ impl Leaderless {
         options: &WriteOptions,
         context: &Context<'_>,
     ) -> Replicas<NodeId> {
-        let sets = self.placement.write_sets(partition);
-        let n = self.placement.layout().shape().replicas.into();
-        let replicas = Replicas::new(n, sets.first);
-        let replicas = match sets.second {
-            Some(second) => replicas.jointly_with(n, second),
-            None => replicas,
-        };
+        let replicas = self.of_both_rings(partition);
         // One that has left, or is still to come, would refuse.
         self.staffed(replicas, partition, options.fallbacks, |node| self.may_stand_in(*node), context)
     }
@@ -141,20 +135,34 @@ impl Leaderless {
         options: &ReadOptions,
         context: &Context<'_>,
     ) -> Replicas<NodeId> {
-        let n = self.placement.layout().shape().replicas.into();
-        let sets = self.placement.write_sets(partition);
-        let replicas = match sets.second {
+        let replicas = match options.repair {
             // What it shows every later read is to show, also one by the ring that is to come or has gone: while the
             // ring changes it is read and repaired in both.
-            Some(second) if options.repair == Repair::Before => {
-                Replicas::new(n, sets.first).jointly_with(n, second)
-            }
-            _ => Replicas::new(n, self.placement.read_set(partition)),
+            Repair::Before => self.of_both_rings(partition),
+            _ => self.of_ring(self.placement.read_set(partition)),
         };
         let replicas = self.staffed(replicas, partition, options.fallbacks, |_| true, context);
         let me = self.placement.me();
         let is_asked = self.placement.read_set(partition).any(|node| node == me);
         if is_asked { replicas.coordinated_by(me) } else { replicas }
+    }
+
+    /// The primaries of a partition, while the ring changes those of before and those of after.
+    fn of_both_rings(&self, partition: u16) -> Replicas<NodeId> {
+        let sets = self.placement.write_sets(partition);
+        let replicas = self.of_ring(sets.first);
+        match sets.second {
+            Some(second) => replicas.jointly_with(self.replicas_of_each(), second),
+            None => replicas,
+        }
+    }
+
+    fn of_ring(&self, primaries: impl Iterator<Item = NodeId>) -> Replicas<NodeId> {
+        Replicas::new(self.replicas_of_each(), primaries)
+    }
+
+    fn replicas_of_each(&self) -> u32 {
+        self.placement.layout().shape().replicas.into()
     }
 
     fn staffed(

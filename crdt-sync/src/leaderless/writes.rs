@@ -251,12 +251,12 @@ impl Leaderless {
 
     /// A primary has not got the write, and nobody keeps it for it.
     fn keep_own_hint(&mut self, number: u64, owner: NodeId, context: &mut Context<'_>) {
-        let done = self.operations.writes.get(&number).and_then(|writing| writing.minted.as_ref());
-        let Some(told) = done.map(|done| done.told.clone()) else { return };
         // A primary that is this node itself took no part; the next comparison brings it what it missed.
         if owner == self.placement.me() {
             return;
         }
+        let done = self.operations.writes.get(&number).and_then(|writing| writing.minted.as_ref());
+        let Some(told) = done.map(|done| done.told.clone()) else { return };
         if !self.may_stand_in(self.placement.me()) {
             let partition = told.partition;
             return context.outbox.event(Event::HintRefused { owner, partition });

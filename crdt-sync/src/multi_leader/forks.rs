@@ -153,7 +153,9 @@ impl MultiLeader {
     /// two has gone over to the other's history meanwhile, in a session with a third.
     pub(super) fn is_one_again(&mut self, peer: NodeId, number: u16, origin: ReplicaId) {
         self.lane(peer, number, |lane| {
-            !lane.at_odds && lane.forked.remove(&origin) && lane.hopeless.remove(&origin)
+            if !lane.at_odds && lane.forked.remove(&origin) {
+                lane.hopeless.remove(&origin);
+            }
         });
     }
 
