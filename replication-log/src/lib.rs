@@ -4,6 +4,7 @@
 extern crate alloc;
 
 mod batch;
+mod bytes;
 mod checksum;
 mod error;
 mod log;
@@ -24,10 +25,12 @@ pub mod handle;
 pub mod limits;
 pub mod page;
 pub mod seal;
+pub mod ship;
 pub mod snapshot;
 pub mod storage;
 
 pub use batch::Batch;
+pub use bytes::Malformed;
 pub use error::{
     AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PositionError,
     PromiseError, ReadError, ReleaseError, SyncError, TruncateAfterError, TruncateError,

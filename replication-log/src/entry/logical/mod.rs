@@ -12,7 +12,6 @@
 //! `docs/formats.md` of the repository draws the bytes.
 
 mod applier;
-mod bytes;
 mod change;
 mod codec;
 mod filter;
@@ -26,8 +25,10 @@ mod translate;
 mod value;
 mod version;
 
+use crate::bytes;
+
+pub use crate::bytes::Malformed;
 pub use applier::{ApplyError, LogicalApplier, Outcome};
-pub use bytes::Malformed;
 pub use change::{Before, Change, CollectionId, Entry, LogicalEntry, Operation, SchemaChange};
 pub use codec::{Decoded, EntryError};
 pub use filter::{Filter, FilterError, Operations, Rule};
