@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::{
-    BatchError, Epoch, RecordKind,
+    BatchError, Epoch, Lsn, Malformed, Position, Record, RecordKind,
+    bytes::within,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_RECORD_BYTES},
-    segment::{BATCH_HEADER_BYTES, frame_record, framed_bytes},
+    segment::{BATCH_HEADER_BYTES, BatchHeader, FramedRecords, frame_record, framed_bytes, holds_records},
 };
 
 /// Records that enter the log together or not at all, under one epoch.
@@ -83,6 +84,126 @@ impl Batch {
 
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
+    }
+}
+
+/// A batch as a log lends it: where it stands, and what it holds. What another log is sent to become a copy.
+///
+/// ```
+/// use replication_log::{
+///     Batch, Epoch, Log, LogOptions, Lsn, Position, RecordKind, storage::MemoryStorage,
+/// };
+///
+/// let (mut log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
+/// log.append(&Batch::of(Epoch::new(1), RecordKind(1), b"milk")?)?;
+/// log.sync()?;
+///
+/// let (mut copy, _) = Log::open(MemoryStorage::new(), LogOptions::new(0xcafe))?;
+/// copy.promise_epoch(Epoch::new(1))?;
+/// let mut batches = log.read_batches_from(Lsn::FIRST)?;
+/// while let Some(batch) = batches.next_batch()? {
+///     assert!(batch.follows(copy.last_position()));
+///     copy.append_copy(Epoch::new(1), &batch.to_batch())?;
+/// }
+/// assert_eq!(copy.checksum(), log.checksum());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoggedBatch<'a> {
+    first: Lsn,
+    epoch: Epoch,
+    count: u32,
+    checksum: u32,
+    body: &'a [u8],
+}
+
+impl<'a> LoggedBatch<'a> {
+    /// The batch that a log has; the caller vouches for it.
+    pub(crate) fn from_log(first: Lsn, epoch: Epoch, count: u32, checksum: u32, body: &'a [u8]) -> Self {
+        Self { first, epoch, count, checksum, body }
+    }
+
+    /// The batch that somebody says to have. Its bytes must be as many records as it says, as this crate
+    /// writes them; whether it is what a log goes on with, [`follows`](LoggedBatch::follows) tells. O(records).
+    pub(crate) fn from_stranger(
+        first: Lsn,
+        epoch: Epoch,
+        count: u32,
+        checksum: u32,
+        body: &'a [u8],
+    ) -> Result<Self, Malformed> {
+        let counted = count > 0 && first > Lsn::ZERO;
+        let numbered = first.advance(u64::from(count)).filter(|next| next.next().is_some());
+        if !counted || numbered.is_none() || count as usize > MAX_BATCH_RECORDS {
+            return Err(Malformed::Number);
+        }
+        within(BATCH_HEADER_BYTES + body.len(), MAX_BATCH_BYTES, "bytes of a batch")?;
+        if !holds_records(body, count) {
+            return Err(Malformed::Shape("the bytes are not the records of a batch"));
+        }
+        Ok(Self { first, epoch, count, checksum, body })
+    }
+
+    /// Its first record.
+    pub const fn first(&self) -> Lsn {
+        self.first
+    }
+
+    /// Its last record.
+    pub fn last(&self) -> Lsn {
+        self.first.advance(u64::from(self.count) - 1).unwrap_or(self.first)
+    }
+
+    /// Where a log is that ends with it.
+    pub fn end(&self) -> Position {
+        Position { lsn: self.last(), epoch: self.epoch, checksum: self.checksum }
+    }
+
+    /// The epoch it was written under.
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// How many records it has; at least one.
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Never: a batch has records.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The running checksum of a log up to and including the batch.
+    pub const fn checksum(&self) -> u32 {
+        self.checksum
+    }
+
+    /// The records as they are framed in a log: what is sent.
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// Whether a log that ends at `position` goes on with this batch: number, epoch, and the checksum over all that
+    /// came before and the batch itself. O(bytes).
+    pub fn follows(&self, position: Position) -> bool {
+        position.lsn.next() == Some(self.first)
+            && position.epoch <= self.epoch
+            && BatchHeader::chain_over(position.checksum, self.first, self.epoch, self.body) == self.checksum
+    }
+
+    /// Its records, in order.
+    pub fn records(&self) -> impl Iterator<Item = Record<'a>> + use<'a> {
+        let (body, mut framed) = (self.body, FramedRecords::default());
+        (self.first.get()..self.first.get() + u64::from(self.count)).map_while(move |lsn| {
+            let (kind, payload) = framed.next(body).ok()??;
+            Some(Record { lsn: Lsn::new(lsn), kind, payload })
+        })
+    }
+
+    /// A batch that can be appended. O(bytes).
+    pub fn to_batch(&self) -> Batch {
+        Batch { epoch: self.epoch, count: self.count, body: self.body.to_vec() }
     }
 }
 

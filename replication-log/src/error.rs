@@ -113,6 +113,36 @@ pub enum AppendError {
     Poisoned(#[from] Poison),
 }
 
+/// Why a batch of another log was not appended to its copy. Unless the log is poisoned, it is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendCopyError {
+    /// The sender's epoch has to be [promised](crate::Log::promise_epoch) first, so that nothing of an older one
+    /// is accepted any more once the copy is acknowledged.
+    #[error("the sender's epoch {reign} is not promised yet, only {promised} is; nothing was written")]
+    NotPromised {
+        /// The epoch the log stands at.
+        promised: Epoch,
+        /// The epoch of the sender.
+        reign: Epoch,
+    },
+    /// Epochs never decrease along a log, and nobody has records of a later epoch than his own.
+    #[error(
+        "a batch of epoch {got} cannot come behind one of epoch {last} from a sender of epoch {reign}; nothing was written"
+    )]
+    OutOfOrder {
+        /// The epoch of the last record.
+        last: Epoch,
+        /// The epoch of the sender.
+        reign: Epoch,
+        /// The epoch of the batch.
+        got: Epoch,
+    },
+    /// For the reasons any batch can be refused.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
 /// Why a sync made nothing durable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

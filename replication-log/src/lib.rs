@@ -29,11 +29,11 @@ pub mod ship;
 pub mod snapshot;
 pub mod storage;
 
-pub use batch::Batch;
+pub use batch::{Batch, LoggedBatch};
 pub use bytes::Malformed;
 pub use error::{
-    AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy, PositionError,
-    PromiseError, ReadError, ReleaseError, SyncError, TruncateAfterError, TruncateError,
+    AppendCopyError, AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy,
+    PositionError, PromiseError, ReadError, ReleaseError, SyncError, TruncateAfterError, TruncateError,
 };
 #[cfg(feature = "std")]
 pub use handle::LogHandle;
@@ -41,7 +41,7 @@ pub use log::{BatchWriter, Log, PendingSegment, PendingSync, Position};
 pub use lsn::{Epoch, Lsn, SegmentId};
 pub use options::{FsyncPolicy, LogOptions};
 pub use read_only::{ReadOnlyLog, SegmentSummary};
-pub use reader::{Reader, Records};
+pub use reader::{Batches, Reader, Records};
 pub use record::{OwnedRecord, Record, RecordKind};
 pub use recover::{Cut, RecoveryReport, Truncation};
 pub use repair::{RepairReport, repair, repair_sealed};

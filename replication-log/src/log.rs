@@ -22,8 +22,8 @@ use prepare::Ahead;
 use stage::Stage;
 
 use crate::{
-    AppendError, Batch, CloseError, Epoch, LogOptions, Lsn, OpenError, Poison, PoisonedBy, PromiseError,
-    ReadError, Reader, RecoveryReport, SegmentId, SyncError, TruncateError, recover,
+    AppendError, Batch, Batches, CloseError, Epoch, LogOptions, Lsn, OpenError, Poison, PoisonedBy,
+    PromiseError, ReadError, Reader, RecoveryReport, SegmentId, SyncError, TruncateError, recover,
     seal::{Sealer, Sealing},
     segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name, spare_file_name},
     segments::{Segment, Segments},
@@ -169,6 +169,12 @@ impl<S: Storage> Log<S> {
     /// anyone.
     pub fn read_written_from(&self, lsn: Lsn) -> Result<Reader<'_, S>, ReadError> {
         Reader::new(&self.storage, &self.segments, self.sealing(), lsn, self.written)
+    }
+
+    /// Reads the durable batches from the one that holds `lsn` on, across segments; otherwise like
+    /// [`read_from`](Log::read_from).
+    pub fn read_batches_from(&self, lsn: Lsn) -> Result<Batches<'_, S>, ReadError> {
+        self.read_from(lsn).map(Batches::new)
     }
 
     /// The last record appended, be it in memory only.

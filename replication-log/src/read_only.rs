@@ -160,6 +160,7 @@ fn nothing() -> Segments {
         epoch: Epoch::ZERO,
         durable: Lsn::ZERO,
         chain: 0,
+        reign: Epoch::ZERO,
     };
     Segments::new(Segment::new(&header))
 }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use crate::{
-    Corruption, Damage, Lsn, OwnedRecord, ReadError, Record,
+    Corruption, Damage, LoggedBatch, Lsn, OwnedRecord, ReadError, Record,
     seal::{Sealing, Unsealer},
     segment::{FramedRecords, Step, Walk, file_name},
     segments::{Segment, Segments},
@@ -126,6 +126,13 @@ impl<'a, S: Storage> Reader<'a, S> {
         }
     }
 
+    /// The batch that was loaded last, if it has records.
+    fn batch(&self, first: Lsn, count: u32) -> Option<LoggedBatch<'_>> {
+        let walk = self.walk.as_ref()?;
+        let place = walk.place();
+        Some(LoggedBatch::from_log(first, place.reign, count, place.chain, walk.body()))
+    }
+
     /// The next record of the loaded batch.
     fn take(&mut self) -> Result<Record<'_>, ReadError> {
         let (lsn, walk) = (self.next, self.walk.as_ref());
@@ -139,6 +146,36 @@ impl<'a, S: Storage> Reader<'a, S> {
         let segment = self.segments.get(self.segment).unwrap_or(self.segments.active());
         let offset = walk.map_or(0, |walk| walk.place().offset);
         Err(damage(segment, offset, lsn, self.limit).into())
+    }
+}
+
+/// Lends the batches of a log one after the other, across segments, up to the watermark it was made with: what is
+/// shipped to a copy of the log.
+///
+/// It verifies every batch again while it reads and holds one in memory.
+pub struct Batches<'a, S: Storage> {
+    reader: Reader<'a, S>,
+}
+
+impl<'a, S: Storage> Batches<'a, S> {
+    pub(crate) fn new(reader: Reader<'a, S>) -> Self {
+        Self { reader }
+    }
+
+    /// The next batch, or `None` at the watermark. After an error it returns that error again.
+    pub fn next_batch(&mut self) -> Result<Option<LoggedBatch<'_>>, ReadError> {
+        let reader = &mut self.reader;
+        loop {
+            if reader.next.max(reader.from) > reader.limit || !reader.next_batch()? {
+                return Ok(None);
+            }
+            let (first, count) = (reader.next, reader.left);
+            let Some(next) = first.advance(u64::from(count)) else { return Ok(None) };
+            (reader.next, reader.left) = (next, 0);
+            if next > reader.from.max(first) {
+                return Ok(reader.batch(first, count));
+            }
+        }
     }
 }
 

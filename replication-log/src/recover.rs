@@ -158,6 +158,7 @@ fn create<S: Storage>(storage: S, options: LogOptions) -> Result<Recovered<S>, O
         epoch,
         durable: lsn,
         chain: checksum,
+        reign: epoch,
     };
     let preallocate = options.preallocate_bytes.min(options.segment_bytes);
     let (file, zeroed) = create_segment(&storage, &header, preallocate).map_err(CreateError::into_inner)?;

@@ -3,7 +3,7 @@
 use alloc::{collections::VecDeque, vec, vec::Vec};
 
 use crate::{
-    Lsn, SegmentId,
+    Epoch, Lsn, SegmentId,
     segment::{HEADER_BYTES, Place, SegmentHeader},
     storage::chunk_of,
 };
@@ -29,6 +29,7 @@ impl Segment {
             offset: HEADER_BYTES as u64,
             next: header.first,
             epoch: header.epoch,
+            reign: header.reign,
             chain: header.chain,
         };
         Self { id: header.segment, identity: header.identity(), index: vec![start], end: start }
@@ -43,7 +44,12 @@ impl Segment {
 
     /// The first record that belongs here, whether it has been written yet or not.
     pub(crate) fn first(&self) -> Lsn {
-        self.index.first().map_or(self.end.next, |place| place.next)
+        self.start().next
+    }
+
+    /// The place before the first batch.
+    fn start(&self) -> Place {
+        self.index.first().copied().unwrap_or(self.end)
     }
 
     /// Where the next batch goes.
@@ -127,6 +133,16 @@ impl Segments {
 
     pub(crate) fn len(&self) -> usize {
         self.sealed.len() + 1
+    }
+
+    /// The last place of an index up to which nothing is of a later epoch than this, and its segment.
+    pub(crate) fn seek_epoch(&self, epoch: Epoch) -> Option<(&Segment, Place)> {
+        let behind = self.sealed.partition_point(|segment| segment.start().reign <= epoch);
+        let is_active = behind == self.sealed.len() && self.active.start().reign <= epoch;
+        let index = if is_active { behind } else { behind.checked_sub(1)? };
+        let segment = self.get(index)?;
+        let places = segment.index.partition_point(|place| place.reign <= epoch);
+        Some((segment, segment.index.get(places.checked_sub(1)?).copied()?))
     }
 
     /// The index of the segment that holds `lsn`, or would.

@@ -44,6 +44,22 @@ fn a_log_of_version_1_can_be_read() {
     assert_eq!(payloads, [(1, b"milk".to_vec()), (2, Vec::new()), (255, vec![b'x'; 200])]);
 }
 
+/// A log that has promised epoch 5 and then took over a batch of epoch 3, in its second segment.
+#[test]
+fn the_bytes_of_a_copied_batch_and_of_the_header_behind_it() {
+    let disk = FaultStorage::new();
+    let options = LogOptions::new(0x0123_4567_89ab_cdef).preallocate_bytes(0).segment_bytes(512);
+    let (mut log, _) = Log::open(disk.clone(), options).expect("new");
+    log.promise_epoch(Epoch::new(5)).expect("healthy");
+    let copied = |payload: &[u8]| Batch::of(Epoch::new(3), RecordKind(1), payload).expect("small");
+    log.append_copy(Epoch::new(5), &copied(b"milk")).expect("goes on");
+    log.append_copy(Epoch::new(5), &copied(&[b'x'; 300])).expect("goes on");
+    log.flush().expect("healthy");
+    let first = disk.bytes(NAME).expect("there");
+    let second = disk.bytes("0000000000000002.log").expect("there");
+    assert_eq!([&first[160..], &second[..140]].concat(), common::hex(include_str!("golden/copied_v1.hex")));
+}
+
 fn golden_bytes() -> Vec<u8> {
     common::hex(include_str!("golden/segment_v1.hex"))
 }

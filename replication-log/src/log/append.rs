@@ -5,7 +5,11 @@ use core::ops::RangeInclusive;
 use super::{
     AppendError, Batch, BatchHeader, BatchKind, Epoch, Log, Lsn, Place, Poison, PoisonedBy, Storage,
 };
-use crate::{BatchError, RecordKind, batch::check_push};
+use crate::{
+    AppendCopyError, BatchError, RecordKind,
+    batch::check_push,
+    segment::{COPIED_EPOCH_BYTES, HEADER_BYTES},
+};
 
 impl<S: Storage> Log<S> {
     /// Appends `batch` behind everything else: all of it or, after a crash, none of it.
@@ -22,6 +26,49 @@ impl<S: Storage> Log<S> {
         self.stage.open();
         self.stage.extend(batch.body());
         self.commit(batch.epoch(), batch.count())
+    }
+
+    /// Appends a batch that another log has, as part of a copy of that log: under the epoch it was written
+    /// under, which may be older than what was promised since. See [`append`](Log::append) for the rest.
+    ///
+    /// `reign` is the epoch of whoever sends the batch, and is what fences: it must be the one this log
+    /// has promised. A follower that comes back in epoch 5 promises it, and is then sent what it
+    /// missed of epochs 3 and 4 by the leader of epoch 5; the leader of epoch 4 is refused.
+    ///
+    /// The caller has checked that the batch goes on where this log ends
+    /// ([`LoggedBatch::follows`](crate::LoggedBatch::follows)).
+    ///
+    /// ```
+    /// use replication_log::{Batch, Epoch, Log, LogOptions, RecordKind, storage::MemoryStorage};
+    ///
+    /// let (mut log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
+    /// log.promise_epoch(Epoch::new(5))?;
+    /// let old = Batch::of(Epoch::new(3), RecordKind(1), b"milk")?;
+    /// assert!(log.append(&old).is_err(), "nobody may write under epoch 3 any more");
+    /// assert!(log.append_copy(Epoch::new(4), &old).is_err());
+    /// log.append_copy(Epoch::new(5), &old)?;
+    /// assert_eq!((log.epoch(), log.last_position().epoch), (Epoch::new(5), Epoch::new(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn append_copy(
+        &mut self,
+        reign: Epoch,
+        batch: &Batch,
+    ) -> Result<RangeInclusive<Lsn>, AppendCopyError> {
+        self.admit(reign)?;
+        let (promised, last, got) = (self.epoch(), self.segments.end().reign, batch.epoch());
+        if reign > promised {
+            return Err(AppendCopyError::NotPromised { promised, reign });
+        }
+        if got > reign || got < last {
+            return Err(AppendCopyError::OutOfOrder { last, reign, got });
+        }
+        self.stage.open();
+        if got < promised {
+            self.stage.extend(&got.get().to_le_bytes());
+        }
+        self.stage.extend(batch.body());
+        Ok(self.commit(got, batch.count())?)
     }
 
     /// Appends a batch of one record; see [`append`](Log::append).
@@ -62,8 +109,9 @@ impl<S: Storage> Log<S> {
 
     /// Numbers the open batch, or forgets it and says why.
     fn commit(&mut self, epoch: Epoch, count: u32) -> Result<RangeInclusive<Lsn>, AppendError> {
-        let lsns = self.number(count).inspect_err(|_| self.stage.abandon())?;
-        self.seal_batch(BatchKind::Records, epoch, count)?;
+        let kind = if epoch < self.epoch() { BatchKind::Copied } else { BatchKind::Records };
+        let lsns = self.number(count, kind).inspect_err(|_| self.stage.abandon())?;
+        self.seal_batch(kind, epoch, count)?;
         if self.stage.staged().len() >= self.options.staging_bytes && !self.in_flight {
             self.write_staged()?;
         }
@@ -71,13 +119,20 @@ impl<S: Storage> Log<S> {
     }
 
     /// The numbers of the open batch's records, once there is room for it.
-    fn number(&mut self, count: u32) -> Result<RangeInclusive<Lsn>, AppendError> {
+    fn number(&mut self, count: u32, kind: BatchKind) -> Result<RangeInclusive<Lsn>, AppendError> {
         let before_last = u64::from(count).checked_sub(1).ok_or(AppendError::Empty)?;
         let first = self.segments.end().next;
         // One number stays free behind the last record, so that every place in the log has a next one.
         let last = first.advance(before_last).ok_or(AppendError::Exhausted)?;
         last.next().ok_or(AppendError::Exhausted)?;
-        self.make_room(self.stage.open_bytes() + self.sealer.overhead_bytes())?;
+        let bytes = self.stage.open_bytes() + self.sealer.overhead_bytes();
+        // What fills a segment here must fit into one of that size where it may have to be copied to.
+        let copied = if kind == BatchKind::Copied { bytes } else { bytes + COPIED_EPOCH_BYTES };
+        let (copied, limit) = (copied as u64, self.options.segment_bytes - HEADER_BYTES as u64);
+        if copied > limit {
+            return Err(AppendError::TooLarge { bytes: copied, limit });
+        }
+        self.make_room(bytes)?;
         Ok(first..=last)
     }
 
@@ -87,15 +142,19 @@ impl<S: Storage> Log<S> {
         self.seal_batch(kind, epoch, 0)
     }
 
-    /// Seals the open batch's body and writes its header, which makes it the end of the log.
+    /// Seals the open batch's body and writes its header, which makes it the end of the log. `epoch` is that of
+    /// its records, with which the body of a copied batch begins.
     #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than MAX_BATCH_BYTES")]
     fn seal_batch(&mut self, kind: BatchKind, epoch: Epoch, count: u32) -> Result<(), Poison> {
         let (end, identity) = (self.segments.end(), self.segments.active().identity);
         let body = self.stage.open_body();
-        let chain = match kind {
-            BatchKind::Records => BatchHeader::chain_over(end.chain, end.next, epoch, body),
-            BatchKind::Promise | BatchKind::Close | BatchKind::Unknown(_) => end.chain,
+        let chain_over = |records| BatchHeader::chain_over(end.chain, end.next, epoch, records);
+        let (reign, chain) = match kind {
+            BatchKind::Records => (epoch, chain_over(body)),
+            BatchKind::Copied => (epoch, chain_over(&body[COPIED_EPOCH_BYTES..])),
+            BatchKind::Promise | BatchKind::Close | BatchKind::Unknown(_) => (end.reign, end.chain),
         };
+        let epoch = epoch.max(end.epoch);
         let mut header = BatchHeader {
             kind,
             flags: 0,
@@ -116,7 +175,8 @@ impl<S: Storage> Log<S> {
         }
         let offset = end.offset + self.stage.open_bytes() as u64;
         self.stage.seal(&header.encode(identity, end.offset));
-        self.segments.extend(Place { offset, next: header.next().unwrap_or(end.next), epoch, chain });
+        let next = header.next().unwrap_or(end.next);
+        self.segments.extend(Place { offset, next, epoch, reign, chain });
         self.zeroed = self.zeroed.max(offset);
         self.closed = kind == BatchKind::Close;
         Ok(())

@@ -1,10 +1,18 @@
 //! Places between two batches, which every copy of the log can name and compare.
 
+use alloc::vec::Vec;
+
 use super::{
-    Log, Lsn, Storage,
+    Arc, Log, Lsn, ReadError, Storage,
     boundary::{Boundary, Unread},
+    file_name,
 };
-use crate::{Epoch, PositionError};
+use crate::{
+    Epoch, PositionError,
+    reader::damage,
+    seal::Unsealer,
+    segment::{Step, Walk},
+};
 
 /// A place between two batches: what a log is up to and including one record.
 ///
@@ -28,8 +36,7 @@ use crate::{Epoch, PositionError};
 pub struct Position {
     /// The last record before it; [`Lsn::ZERO`] at the beginning of a log.
     pub lsn: Lsn,
-    /// The epoch of that record's batch. Where that batch is no longer in the log, what the log
-    /// states there: the epoch of the batch or of a later promise.
+    /// The epoch under which that record was written.
     pub epoch: Epoch,
     /// The running checksum over every batch up to that record.
     pub checksum: u32,
@@ -54,9 +61,68 @@ impl<S: Storage> Log<S> {
             return Err(PositionError::Truncated { asked: lsn, oldest });
         }
         match self.boundary(lsn)? {
-            Boundary::At(_, place) => Ok(Position { lsn, epoch: place.epoch, checksum: place.chain }),
+            Boundary::At(_, place) => Ok(Position { lsn, epoch: place.reign, checksum: place.chain }),
             Boundary::Inside { last, .. } => Err(PositionError::InsideBatch { asked: lsn, last }),
         }
+    }
+
+    /// Where the log ends, be it in memory only: what the next batch has to follow. O(1).
+    pub fn last_position(&self) -> Position {
+        let end = self.segments.end();
+        Position { lsn: self.last(), epoch: end.reign, checksum: end.chain }
+    }
+
+    /// Where the durable records end that were written under `epoch` and older ones; `None` if the oldest record
+    /// is of a newer one.
+    ///
+    /// Two logs that hold records of one epoch hold the same ones, as far as both go, because an epoch has one
+    /// leader. So where they part is found from their ends of epochs, without comparing records:
+    /// [`ship`](crate::ship). O(log segments) to find the place, then O(bytes) between two
+    /// entries of the segment's index.
+    ///
+    /// ```
+    /// use replication_log::{Batch, Epoch, Log, LogOptions, Lsn, RecordKind, storage::MemoryStorage};
+    ///
+    /// let (mut log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
+    /// for (epoch, item) in [(1, "milk"), (1, "bread"), (4, "wine")] {
+    ///     log.append_record(Epoch::new(epoch), RecordKind(1), item.as_bytes())?;
+    /// }
+    /// log.sync()?;
+    /// let end = |epoch| log.end_of_epoch(Epoch::new(epoch)).map(|end| end.map(|end| end.lsn.get()));
+    /// assert_eq!((end(0)?, end(1)?, end(3)?, end(4)?), (Some(0), Some(2), Some(2), Some(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn end_of_epoch(&self, epoch: Epoch) -> Result<Option<Position>, ReadError> {
+        let Some((segment, place)) = self.segments.seek_epoch(epoch) else { return Ok(None) };
+        let file = Arc::new(self.storage.open(&file_name(segment.id))?);
+        let walk = Walk::new(file, segment.identity, place, segment.end().offset);
+        let mut walk = walk.unseal_with(Unsealer::new(self.sealing().clone()));
+        loop {
+            let before = walk.place();
+            let ends = before.offset == segment.end().offset || before.next > self.durable;
+            let step = if ends { Step::Hole } else { walk.step()? };
+            let goes_on = matches!(step, Step::Batch(_)) && walk.place().reign <= epoch;
+            if !ends && !matches!(step, Step::Batch(_)) {
+                return Err(damage(segment, before.offset, before.next, self.durable).into());
+            }
+            if !goes_on {
+                let lsn = before.next.previous().unwrap_or(Lsn::ZERO);
+                return Ok(Some(Position { lsn, epoch: before.reign, checksum: before.chain }));
+            }
+        }
+    }
+
+    /// Where the durable records of each epoch end, newest first, down to where the log begins, and at most `max`
+    /// of them. O(`max`) times [`end_of_epoch`](Log::end_of_epoch).
+    pub fn epoch_ends(&self, max: usize) -> Result<Vec<Position>, ReadError> {
+        let mut ends = Vec::new();
+        let mut newest = Some(Epoch::new(u64::MAX));
+        while let Some(epoch) = newest.filter(|_| ends.len() < max) {
+            let Some(end) = self.end_of_epoch(epoch)? else { break };
+            ends.push(end);
+            newest = end.epoch.get().checked_sub(1).map(Epoch::new);
+        }
+        Ok(ends)
     }
 }
 

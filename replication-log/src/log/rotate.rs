@@ -84,6 +84,7 @@ impl<S: Storage> Log<S> {
             segment,
             first: end.next,
             epoch: end.epoch,
+            reign: end.reign,
             durable: self.durable,
             chain: end.chain,
         };

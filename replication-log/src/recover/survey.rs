@@ -7,8 +7,8 @@ use crate::{
     Corruption, Cut, Damage, Lsn, OpenError, SegmentId,
     seal::{Sealing, Unsealer},
     segment::{
-        BatchKind, Behind, FORMAT_VERSION, FramedRecords, HEADER_BYTES, HeaderError, Place, SegmentHeader,
-        Step, Walk, file_name, find_headers, is_left_over_file_name, parse_file_name,
+        BatchKind, Behind, FORMAT_VERSION, HEADER_BYTES, HeaderError, Place, SegmentHeader, Step, Walk,
+        file_name, find_headers, holds_records, is_left_over_file_name, parse_file_name,
     },
     segments::{Segment, Segments},
     storage::{Storage, StorageError, StorageFile},
@@ -163,7 +163,7 @@ impl<S: Storage> Scan<'_, S> {
             if header.first > end.next {
                 return Ok(Some(Stop::Gap));
             }
-            if header.chain != end.chain || header.epoch < end.epoch {
+            if header.chain != end.chain || header.reign != end.reign || header.epoch < end.epoch {
                 return Ok(Some(Stop::Bad(segment, Damage::Misplaced)));
             }
         }
@@ -295,7 +295,9 @@ impl<S: Storage> Scan<'_, S> {
                 return Ok(None);
             };
             let proven = match batch.kind {
-                BatchKind::Records => batch.next().is_some_and(|next| next.previous() <= Some(self.stated)),
+                BatchKind::Records | BatchKind::Copied => {
+                    batch.next().is_some_and(|next| next.previous() <= Some(self.stated))
+                }
                 BatchKind::Promise | BatchKind::Unknown(_) => batch.first <= self.stated,
                 // It says nothing that was not durable before it was written.
                 BatchKind::Close => true,
@@ -311,10 +313,4 @@ fn read_header<F: StorageFile>(file: &F) -> Result<Result<SegmentHeader, HeaderE
     let mut bytes = [0; HEADER_BYTES];
     let count = file.read_at(0, &mut bytes)?;
     Ok(if count < HEADER_BYTES { Err(HeaderError::Damaged) } else { SegmentHeader::decode(&bytes) })
-}
-
-/// Whether a batch's body is exactly as many records as its header says.
-fn holds_records(body: &[u8], count: u32) -> bool {
-    let mut records = FramedRecords::default();
-    (0..count).all(|_| matches!(records.next(body), Ok(Some(_)))) && matches!(records.next(body), Ok(None))
 }

@@ -218,7 +218,7 @@ impl Sealer {
         offset: u64,
         body: &[u8],
     ) -> Result<Option<&[u8]>, StorageError> {
-        if header.kind != BatchKind::Records {
+        if !matches!(header.kind, BatchKind::Records | BatchKind::Copied) {
             return Ok(None);
         }
         let number = self.batches;

@@ -10,6 +10,10 @@ use crate::{
 /// The size of a batch header.
 pub(crate) const BATCH_HEADER_BYTES: usize = 40;
 
+/// The size of the epoch that a copied batch's body begins with. The limit on batches counts the header, so there is
+/// room for it.
+pub(crate) const COPIED_EPOCH_BYTES: usize = 8;
+
 /// The longest body there can be.
 const MAX_SEALED_BYTES: usize = MAX_BATCH_BYTES + MAX_OVERHEAD_BYTES;
 
@@ -29,6 +33,7 @@ pub(crate) struct BatchHeader {
     pub(crate) count: u32,
     /// The first of the records, or where there are none the record that will come next.
     pub(crate) first: Lsn,
+    /// The highest epoch promised or accepted with it: that of the records, unless they are copied.
     pub(crate) epoch: Epoch,
     /// The highest record known to be durable when the batch was written.
     pub(crate) durable: Lsn,
@@ -39,8 +44,11 @@ pub(crate) struct BatchHeader {
 /// What a batch is for. Zero is no kind, so zero bytes are never a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BatchKind {
-    /// It holds records.
+    /// It holds records, written under the epoch of the header.
     Records,
+    /// It holds records that were written under an older epoch than the header's, which the log had promised by the
+    /// time it took them over from another one. The body begins with that epoch.
+    Copied,
     /// It holds none: it raises the epoch.
     Promise,
     /// It holds none: the log was closed, and everything before it was durable.
@@ -76,7 +84,14 @@ impl BatchHeader {
             BatchKind::Records if flags == 0 => {
                 count > 0 && length >= 2 * count && length as usize <= MAX_BATCH_BYTES
             }
-            BatchKind::Records => count > 0 && length > 0 && length as usize <= MAX_SEALED_BYTES,
+            BatchKind::Copied if flags == 0 => {
+                count > 0
+                    && length >= COPIED_EPOCH_BYTES as u32 + 2 * count
+                    && length as usize <= MAX_BATCH_BYTES
+            }
+            BatchKind::Records | BatchKind::Copied => {
+                count > 0 && length > 0 && length as usize <= MAX_SEALED_BYTES
+            }
             BatchKind::Promise | BatchKind::Close => count == 0 && length == 0,
             BatchKind::Unknown(_) => length as usize <= MAX_SEALED_BYTES,
         };
@@ -102,6 +117,16 @@ impl BatchHeader {
         self.first.advance(u64::from(self.count))
     }
 
+    /// The epoch under which the records were written, and where they begin in the batch's body; `None` when the
+    /// body does not begin with an epoch that is older than the header's.
+    pub(crate) fn origin(&self, body: &[u8]) -> Option<(Epoch, usize)> {
+        if self.kind != BatchKind::Copied {
+            return Some((self.epoch, 0));
+        }
+        let epoch = Epoch::new(u64::from_le_bytes(*body.first_chunk::<COPIED_EPOCH_BYTES>()?));
+        (epoch < self.epoch).then_some((epoch, COPIED_EPOCH_BYTES))
+    }
+
     /// The running checksum after a batch of this place, epoch and body.
     ///
     /// It covers what was appended and not how it is stored, so two logs with the same batches
@@ -122,6 +147,7 @@ impl BatchKind {
             (2, _) => Some((Self::Promise, 0)),
             (3, _) => Some((Self::Close, 0)),
             (byte, flags) if byte == 1 | flags => Some((Self::Records, flags)),
+            (byte, flags) if byte == 4 | flags => Some((Self::Copied, flags)),
             (unknown, _) => Some((Self::Unknown(unknown), 0)),
         }
     }
@@ -131,6 +157,7 @@ impl BatchKind {
             Self::Records => 1,
             Self::Promise => 2,
             Self::Close => 3,
+            Self::Copied => 4,
             Self::Unknown(byte) => byte,
         }
     }

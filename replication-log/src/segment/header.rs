@@ -27,6 +27,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) durable: Lsn,
     /// The running checksum before the first record.
     pub(crate) chain: u32,
+    /// The epoch under which the record before the first one was written.
+    pub(crate) reign: Epoch,
 }
 
 /// Why the first bytes of a file are no segment header.
@@ -54,6 +56,7 @@ impl SegmentHeader {
         bytes[48..56].copy_from_slice(&self.epoch.get().to_le_bytes());
         bytes[56..64].copy_from_slice(&self.durable.get().to_le_bytes());
         bytes[64..68].copy_from_slice(&self.chain.to_le_bytes());
+        bytes[68..76].copy_from_slice(&self.reign.get().to_le_bytes());
         let checksum = checksum::extend(0, &bytes[..CHECKSUM_OFFSET]);
         bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -77,6 +80,7 @@ impl SegmentHeader {
             epoch: Epoch::new(read_le!(u64, bytes, 48)),
             durable: Lsn::new(read_le!(u64, bytes, 56)),
             chain: read_le!(u32, bytes, 64),
+            reign: Epoch::new(read_le!(u64, bytes, 68)),
         };
         let canonical = *bytes == header.encode();
         if intact && canonical { Ok(header) } else { Err(HeaderError::Damaged) }

@@ -6,9 +6,9 @@ mod header;
 mod record;
 mod walk;
 
-pub(crate) use batch_header::{BATCH_HEADER_BYTES, BatchHeader, BatchKind};
+pub(crate) use batch_header::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, COPIED_EPOCH_BYTES};
 pub(crate) use header::{FORMAT_VERSION, HEADER_BYTES, HeaderError, SegmentHeader, identity_of};
-pub(crate) use record::{FramedRecords, frame_record, framed_bytes};
+pub(crate) use record::{FramedRecords, frame_record, framed_bytes, holds_records};
 pub(crate) use walk::{Behind, Place, Step, Walk, find_headers};
 
 use alloc::{format, string::String};

@@ -58,6 +58,12 @@ impl FramedRecords {
     }
 }
 
+/// Whether a batch's body is exactly so many records. O(records).
+pub(crate) fn holds_records(body: &[u8], count: u32) -> bool {
+    let mut records = FramedRecords::default();
+    (0..count).all(|_| matches!(records.next(body), Ok(Some(_)))) && matches!(records.next(body), Ok(None))
+}
+
 /// The bytes are not a record as this crate writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotARecord;

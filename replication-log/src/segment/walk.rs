@@ -19,7 +19,10 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
     /// The record that comes next.
     pub(crate) next: Lsn,
+    /// The highest epoch promised or accepted so far.
     pub(crate) epoch: Epoch,
+    /// The epoch under which the record before it was written.
+    pub(crate) reign: Epoch,
     /// The running checksum so far.
     pub(crate) chain: u32,
 }
@@ -39,6 +42,8 @@ pub(crate) struct Walk<F> {
     unsealer: Unsealer,
     /// Whether the records of the batch returned last are the unsealer's.
     sealed: bool,
+    /// Where the records begin in that batch's body.
+    records: usize,
 }
 
 /// What a walk finds.
@@ -55,7 +60,8 @@ pub(crate) enum Step {
 impl<F: StorageFile> Walk<F> {
     pub(crate) fn new(file: Arc<F>, identity: u64, place: Place, end: u64) -> Self {
         let (buffer, unsealer) = (Vec::new(), Unsealer::default());
-        Self { file, identity, end, place, buffer, buffer_offset: 0, body: 0..0, unsealer, sealed: false }
+        let (sealed, records) = (false, 0);
+        Self { file, identity, end, place, buffer, buffer_offset: 0, body: 0..0, unsealer, sealed, records }
     }
 
     /// Lets it read what is encrypted.
@@ -67,7 +73,7 @@ impl<F: StorageFile> Walk<F> {
     /// Lets the walk go on up to `end`, and forgets what it has read ahead.
     #[cfg(feature = "std")]
     pub(crate) fn extend_to(&mut self, end: u64) {
-        (self.end, self.body) = (end, 0..0);
+        (self.end, self.body, self.sealed, self.records) = (end, 0..0, false, 0);
         self.buffer.clear();
     }
 
@@ -78,10 +84,16 @@ impl<F: StorageFile> Walk<F> {
 
     /// The records of the batch returned last.
     pub(crate) fn body(&self) -> &[u8] {
+        &self.whole_body()[self.records..]
+    }
+
+    /// What the log that wrote the batch returned last gave to the sealer.
+    fn whole_body(&self) -> &[u8] {
         if self.sealed { self.unsealer.plain() } else { &self.buffer[self.body.clone()] }
     }
 
     pub(crate) fn step(&mut self) -> Result<Step, StorageError> {
+        self.records = 0;
         let Some(header) = self.read_header()? else {
             return Ok(Step::Hole);
         };
@@ -106,17 +118,23 @@ impl<F: StorageFile> Walk<F> {
                 Err(NotUnsealed::Unreadable(reason)) => return Ok(Step::Unreadable(reason)),
             }
         }
-        let chain = match header.kind {
-            BatchKind::Records => {
-                BatchHeader::chain_over(self.place.chain, header.first, header.epoch, self.body())
+        let (reign, chain) = match header.kind {
+            BatchKind::Records | BatchKind::Copied => {
+                let Some((epoch, records)) = header.origin(self.whole_body()) else {
+                    return Ok(Step::Hole);
+                };
+                self.records = records;
+                (epoch, BatchHeader::chain_over(self.place.chain, header.first, epoch, self.body()))
             }
-            BatchKind::Promise | BatchKind::Close | BatchKind::Unknown(_) => self.place.chain,
+            BatchKind::Promise | BatchKind::Close | BatchKind::Unknown(_) => {
+                (self.place.reign, self.place.chain)
+            }
         };
         if chain != header.chain {
             return Ok(Step::Hole);
         }
-        self.place =
-            Place { offset: body_offset + u64::from(header.length), next, epoch: header.epoch, chain };
+        let offset = body_offset + u64::from(header.length);
+        self.place = Place { offset, next, epoch: header.epoch, reign, chain };
         Ok(Step::Batch(header))
     }
 
@@ -235,7 +253,7 @@ mod tests {
         let (identity, end) = (7, 4 * BATCH_HEADER_BYTES as u64);
         let file = Arc::new(MemoryStorage::new().create("segment").expect("new"));
         file.set_len(end).expect("memory");
-        let place = Place { offset: 0, next: Lsn::FIRST, epoch: Epoch::ZERO, chain: 0 };
+        let place = Place { offset: 0, next: Lsn::FIRST, epoch: Epoch::ZERO, reign: Epoch::ZERO, chain: 0 };
         let mut walk = Walk::new(Arc::clone(&file), identity, place, end);
         assert_eq!(walk.step(), Ok(Step::Hole));
         let header = BatchHeader {
