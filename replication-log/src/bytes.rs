@@ -154,14 +154,24 @@ impl<'a> Input<'a> {
 
     pub(crate) fn blob(&mut self, limit: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
         let count = self.count(limit, what)?;
-        let (blob, rest) = self.rest.split_at_checked(count).ok_or(Malformed::Short)?;
-        self.rest = rest;
-        Ok(blob)
+        self.take(count)
     }
 
     pub(crate) fn text(&mut self, limit: usize, what: &'static str) -> Result<String, Malformed> {
         let blob = self.blob(limit, what)?;
         core::str::from_utf8(blob).map(Into::into).map_err(|_| Malformed::Text)
+    }
+
+    /// So many bytes.
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(Malformed::Short)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// How many bytes are left.
+    pub(crate) const fn len(&self) -> usize {
+        self.rest.len()
     }
 
     /// Everything that is left.

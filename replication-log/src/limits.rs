@@ -67,3 +67,16 @@ pub const MAX_ROW_KEY_BYTES: usize = 1 << 10;
 
 /// The largest value of a row.
 pub const MAX_ROW_VALUE_BYTES: usize = 16 << 20;
+
+/// The longest name of a node that ships or follows a log.
+pub const MAX_NODE_NAME_BYTES: usize = 255;
+
+/// The most ends of epochs a follower tells its leader of. One that was away for more elections than this is sent a
+/// snapshot if none of its newest epochs is known to the leader.
+pub const MAX_EPOCH_ENDS: usize = 64;
+
+/// The most batches one frame carries; together they are as large as one batch may be, at most.
+pub const MAX_FRAME_BATCHES: usize = 4096;
+
+/// The longest frame: the largest batch, or the largest part of a snapshot, and what is said of it.
+pub const MAX_FRAME_BYTES: usize = MAX_BATCH_BYTES + (1 << 20);

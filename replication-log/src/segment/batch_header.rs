@@ -12,7 +12,9 @@ pub(crate) const BATCH_HEADER_BYTES: usize = 40;
 
 /// The size of the epoch that a copied batch's body begins with. The limit on batches counts the header, so there is
 /// room for it.
-pub(crate) const COPIED_EPOCH_BYTES: usize = 8;
+pub(crate) const COPIED_EPOCH_BYTES: usize = COPIED_EPOCH_BYTES_STATED as usize;
+
+const COPIED_EPOCH_BYTES_STATED: u32 = 8;
 
 /// The longest body there can be.
 const MAX_SEALED_BYTES: usize = MAX_BATCH_BYTES + MAX_OVERHEAD_BYTES;
@@ -86,7 +88,7 @@ impl BatchHeader {
             }
             BatchKind::Copied if flags == 0 => {
                 count > 0
-                    && length >= COPIED_EPOCH_BYTES as u32 + 2 * count
+                    && length >= COPIED_EPOCH_BYTES_STATED + 2 * count
                     && length as usize <= MAX_BATCH_BYTES
             }
             BatchKind::Records | BatchKind::Copied => {

@@ -138,6 +138,17 @@ impl Transaction {
         Ok(transaction)
     }
 
+    /// Whether there is nothing to apply: a filter left nothing, or its records are of other kinds.
+    pub fn tells_nothing(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Covers what the next transaction covers, too, which has nothing to tell either.
+    pub(crate) fn cover_with(&mut self, next: &Self) {
+        self.last = next.last;
+        self.skipped += next.skipped;
+    }
+
     /// The first record it covers.
     pub const fn first(&self) -> Lsn {
         self.first
