@@ -143,6 +143,12 @@ pub enum AppendCopyError {
     Append(#[from] AppendError),
 }
 
+impl From<Poison> for AppendCopyError {
+    fn from(poison: Poison) -> Self {
+        AppendError::from(poison).into()
+    }
+}
+
 /// Why a sync made nothing durable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -455,3 +455,48 @@ fn a_tail_of_what_is_committed_waits_for_both_marks() {
     let refused = handle.truncate_after(Lsn::new(2), Lsn::ZERO);
     assert!(matches!(refused, Err(SubmitError::Refused(TruncateAfterError::BelowFloor { .. }))));
 }
+
+/// What a copy of the log is sent: the batches, whole and once, whatever segments they are in and however records were
+/// read in between.
+#[test]
+fn a_tail_lends_batches_as_they_were_appended() {
+    let (_, handle) = shared(FsyncPolicy::Group);
+    let mut tail = handle.tail(Lsn::FIRST).expect("open");
+    assert!(tail.try_next_batch().expect("open").is_none());
+    for label in 0..30 {
+        let _ = handle.append(&batch(label / 10, label, &[100, 7, 30])).expect("fits");
+        if label == 15 {
+            handle.promise_epoch(Epoch::new(1)).expect("healthy");
+        }
+    }
+    handle.sync().expect("healthy");
+    for label in 0..30 {
+        if label == 7 {
+            assert_eq!(tail.try_next().expect("open").expect("durable").lsn, Lsn::new(22));
+        }
+        let lent = tail.try_next_batch().expect("open").expect("durable");
+        assert_eq!((lent.first(), lent.last()), (Lsn::new(3 * label + 1), Lsn::new(3 * label + 3)));
+        assert_eq!(
+            (lent.epoch(), lent.to_batch()),
+            (Epoch::new(label / 10), batch(label / 10, label, &[100, 7, 30]))
+        );
+        if label == 29 {
+            assert_eq!(Some(lent.end()), handle.last_position());
+        }
+    }
+    assert!(tail.try_next_batch().expect("open").is_none());
+}
+
+/// A mark inside a batch: records up to it may be seen, the batch only as a whole.
+#[test]
+fn a_batch_is_lent_when_all_of_it_is_committed() {
+    let (_, handle) = shared(FsyncPolicy::Group);
+    let _ = handle.append(&batch(0, 1, &[5, 5])).expect("fits");
+    handle.sync().expect("healthy");
+    let mut tail = handle.tail_committed(Lsn::FIRST).expect("open");
+    handle.commit(Lsn::new(1));
+    assert!(tail.try_next_batch().expect("open").is_none());
+    assert_eq!(tail.try_next().expect("open").map(|record| record.lsn), Some(Lsn::new(1)));
+    handle.commit(Lsn::new(2));
+    assert_eq!(tail.try_next_batch().expect("open").map(|batch| batch.first()), Some(Lsn::new(1)));
+}

@@ -15,6 +15,7 @@
 //!   durable watermark, and once with the failure that ended it.
 #![allow(clippy::disallowed_methods, reason = "this is the edge that owns a thread")]
 
+mod copies;
 mod error;
 mod flusher;
 mod future;
@@ -34,8 +35,8 @@ use shared::{Awaited, Life, Shared};
 pub use tail::Tail;
 
 use crate::{
-    Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, PositionError, PromiseError, ReadError,
-    SyncError, TruncateAfterError, TruncateError, Truncation, segment::BATCH_HEADER_BYTES,
+    Batch, CloseError, Epoch, FsyncPolicy, Log, Lsn, OwnedRecord, Poison, PositionError, PromiseError,
+    ReadError, SyncError, TruncateAfterError, TruncateError, Truncation, segment::BATCH_HEADER_BYTES,
     snapshot::SnapshotIdentity, storage::Storage,
 };
 
@@ -141,6 +142,17 @@ where
     }
 
     fn submit(&self, batch: &Batch, attended: bool) -> Result<Ticket, SubmitError> {
+        self.submit_by(batch, batch.epoch(), attended, |log| log.append(batch))
+    }
+
+    /// Appends `batch` by `append`, in the name of whoever was granted `epoch`.
+    fn submit_by<E: From<Poison> + std::error::Error>(
+        &self,
+        batch: &Batch,
+        epoch: Epoch,
+        attended: bool,
+        append: impl FnOnce(&mut Log<S>) -> Result<RangeInclusive<Lsn>, E>,
+    ) -> Result<Ticket, SubmitError<E>> {
         let shared = self.shared();
         let bytes = batch.encoded_bytes();
         let always = shared.policy == FsyncPolicy::Always;
@@ -150,7 +162,7 @@ where
         });
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
         let durable = log.durable();
-        let outcome = log.append(batch);
+        let outcome = append(log);
         let truncations = log.truncations();
         let synced = if always && outcome.is_ok() { log.sync().map(drop) } else { Ok(()) };
         // It can have made others durable on the way to a new segment, or have poisoned the log.
@@ -167,8 +179,8 @@ where
         }
         match synced {
             Ok(()) | Err(SyncError::UnderWay) => {
-                let (first, last) = outcome?.into_inner();
-                Ok(Ticket { first, last, epoch: batch.epoch(), truncations })
+                let (first, last) = outcome.map_err(SubmitError::Refused)?.into_inner();
+                Ok(Ticket { first, last, epoch, truncations })
             }
             Err(SyncError::Poisoned(poison)) => Err(SubmitError::Refused(poison.into())),
         }

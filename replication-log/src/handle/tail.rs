@@ -12,7 +12,7 @@ use super::{
     shared::{Life, Shared, State},
 };
 use crate::{
-    Corruption, Damage, Log, Lsn, Record, SegmentId,
+    Corruption, Damage, Log, LoggedBatch, Lsn, Record, SegmentId,
     seal::{Sealing, Unsealer},
     segment::{FramedRecords, Place, Step, Walk, file_name},
     storage::{Storage, StorageFile},
@@ -68,6 +68,8 @@ struct Reading<F> {
     end: u64,
     walk: Walk<F>,
     records: FramedRecords,
+    /// The first record of the batch, and how many it has.
+    batch: (Lsn, u32),
     /// The record that is taken off the batch next.
     first: Lsn,
     /// How many of its records are left.
@@ -140,6 +142,32 @@ impl<S: Storage> Tail<S> {
     /// [`Storage`](TailError::Storage) it tries again where it was; all others come again.
     pub fn try_next(&mut self) -> Result<Option<Record<'_>>, TailError> {
         if self.advance()? { self.take().map(Some) } else { Ok(None) }
+    }
+
+    /// The next batch, whole: what a copy of the log is sent. `None` when all that is durable was yielded. Of a batch
+    /// of which records were yielded one by one, all are lent again.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_next`](Tail::try_next).
+    pub fn try_next_batch(&mut self) -> Result<Option<LoggedBatch<'_>>, TailError> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        let (lsn, limit) = (self.next, self.limit);
+        let Some(reading) = &mut self.reading else { return Err(TailError::Closed) };
+        let (first, count) = reading.batch;
+        let Some(next) = first.advance(u64::from(count)) else {
+            return Err(reading.damage(lsn, limit).into());
+        };
+        // A mark may have been set inside a batch; the batch is lent when all of it may be seen.
+        if next.previous() > Some(limit) {
+            return Ok(None);
+        }
+        reading.left = 0;
+        self.next = next;
+        let place = reading.walk.place();
+        Ok(Some(LoggedBatch::from_log(first, place.reign, count, place.chain, reading.walk.body())))
     }
 
     /// Like [`try_next`](Tail::try_next), and waits for a record to become durable.
@@ -330,14 +358,15 @@ fn check_kept<S: Storage>(log: &Log<S>, asked: Lsn) -> Result<(), TailError> {
 impl<F: StorageFile> Reading<F> {
     fn new(segment: SegmentId, end: u64, walk: Walk<F>) -> Self {
         let first = walk.place().next;
-        Self { segment, end, walk, records: FramedRecords::default(), first, left: 0 }
+        Self { segment, end, walk, records: FramedRecords::default(), batch: (first, 0), first, left: 0 }
     }
 
     /// Reads the next batch; false where there is none.
     fn read(&mut self) -> Result<bool, crate::storage::StorageError> {
         let Step::Batch(header) = self.walk.step()? else { return Ok(false) };
         self.records = FramedRecords::default();
-        (self.first, self.left) = (header.first, header.count);
+        self.batch = (header.first, header.count);
+        (self.first, self.left) = self.batch;
         Ok(true)
     }
 

@@ -121,7 +121,7 @@ impl Sender {
         options: SenderOptions,
         now: Duration,
         hello: &Hello,
-        log: &impl History,
+        log: &(impl History + ?Sized),
         snapshot: Option<SnapshotOffer>,
     ) -> Result<Self, AnswerError> {
         let version = PROTOCOL_VERSIONS.common(hello.versions);
@@ -390,7 +390,10 @@ impl Sender {
 }
 
 /// Behind which position a copy goes on; `None` when the log no longer has what comes after it.
-fn behind_common(theirs: &[Position], log: &impl History) -> Result<Option<Position>, AnswerError> {
+fn behind_common(
+    theirs: &[Position],
+    log: &(impl History + ?Sized),
+) -> Result<Option<Position>, AnswerError> {
     let ours = log.epoch_ends()?;
     let Some(common) = common_position(&ours, theirs).filter(|common| common.lsn >= before_oldest(log))
     else {
@@ -401,6 +404,6 @@ fn behind_common(theirs: &[Position], log: &impl History) -> Result<Option<Posit
     Ok(log.position(common.lsn).ok().filter(|position| position.checksum == common.checksum))
 }
 
-fn before_oldest(log: &impl History) -> Lsn {
+fn before_oldest(log: &(impl History + ?Sized)) -> Lsn {
     log.oldest().previous().unwrap_or(Lsn::ZERO)
 }
