@@ -67,3 +67,24 @@ pub const MAX_ROW_KEY_BYTES: usize = 1 << 10;
 
 /// The largest value of a row.
 pub const MAX_ROW_VALUE_BYTES: usize = 16 << 20;
+
+/// The most slots a leader keeps records for.
+pub const MAX_SLOTS: usize = 1024;
+
+/// The longest name of a slot, and of a class of slots.
+pub const MAX_SLOT_NAME_BYTES: usize = 63;
+
+/// The most events of slots that wait to be fetched. The oldest go first, and are counted.
+pub const MAX_SLOT_EVENTS: usize = 4 * MAX_SLOTS;
+
+/// The most followers whose lag is measured.
+pub const MAX_LAG_FOLLOWERS: usize = 1024;
+
+/// The fewest notes a history of the log may be told to keep.
+pub const MIN_LAG_NOTES: usize = 512;
+
+/// The most notes a history of the log may be told to keep.
+pub const MAX_LAG_NOTES: usize = 1 << 20;
+
+/// The most rules alarms over lag are raised by.
+pub const MAX_LAG_RULES: usize = 64;

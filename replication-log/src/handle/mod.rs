@@ -333,6 +333,12 @@ where
         self.shared().lock().log.as_ref().map(Log::written)
     }
 
+    /// How many bytes the segments take up from the one on that holds record `lsn`; `None` once the log is
+    /// closed. See [`Log::bytes_from`].
+    pub fn bytes_from(&self, lsn: Lsn) -> Option<u64> {
+        self.shared().lock().log.as_ref().map(|log| log.bytes_from(lsn))
+    }
+
     /// Ends the flusher and closes the log with a mark; see [`Log::close`]. Other clones get
     /// `Closed` from then on, also those that wait. Returns `None` when another clone has closed
     /// it.
