@@ -107,9 +107,10 @@ impl Slots {
     }
 
     fn positions(&self, lost: &[String]) -> Vec<(String, Lsn)> {
-        let held = self.slots.iter().filter(|(name, slot)| {
-            slot.state != SlotState::Lost && lost.binary_search(name).is_err()
-        });
+        let held = self
+            .slots
+            .iter()
+            .filter(|(name, slot)| slot.state != SlotState::Lost && lost.binary_search(name).is_err());
         held.map(|(name, slot)| (name.clone(), slot.confirmed)).collect()
     }
 }

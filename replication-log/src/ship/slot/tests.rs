@@ -47,7 +47,10 @@ fn a_slot_is_created_within_bounds_only() {
     let extent = extent(10, 20);
     assert_eq!(slots.create("", "", Lsn::new(15), extent, START), Err(CreateSlotError::Name { limit: 63 }));
     let long = "x".repeat(MAX_SLOT_NAME_BYTES + 1);
-    assert_eq!(slots.create("a", &long, Lsn::new(15), extent, START), Err(CreateSlotError::Name { limit: 63 }));
+    assert_eq!(
+        slots.create("a", &long, Lsn::new(15), extent, START),
+        Err(CreateSlotError::Name { limit: 63 })
+    );
     let gone = OutsideLog::Gone { needed: Lsn::new(9), oldest: Lsn::new(10) };
     assert_eq!(slots.create("a", "", Lsn::new(8), extent, START), Err(gone.into()));
     let ahead = OutsideLog::Ahead { asked: Lsn::new(21), durable: Lsn::new(20) };
