@@ -19,6 +19,7 @@ mod error;
 mod flusher;
 mod future;
 mod shared;
+mod slots;
 mod tail;
 
 use std::{
@@ -331,12 +332,6 @@ where
     /// The last record handed to the storage; `None` once the log is closed.
     pub fn written(&self) -> Option<Lsn> {
         self.shared().lock().log.as_ref().map(Log::written)
-    }
-
-    /// How many bytes the segments take up from the one on that holds record `lsn`; `None` once the log is
-    /// closed. See [`Log::bytes_from`].
-    pub fn bytes_from(&self, lsn: Lsn) -> Option<u64> {
-        self.shared().lock().log.as_ref().map(|log| log.bytes_from(lsn))
     }
 
     /// Ends the flusher and closes the log with a mark; see [`Log::close`]. Other clones get

@@ -2,7 +2,7 @@
 
 use replication_log::{
     Log, LogOptions, Lsn,
-    ship::slot::{AttachError, Extent, OutsideLog, ResetError, SlotLimits, SlotState},
+    ship::slot::{AttachError, Extent, OutsideLog, ResetError, Slot, SlotLimits, SlotState},
     snapshot::Snapshots,
     storage::MemoryStorage,
 };
@@ -80,7 +80,7 @@ fn ages_and_idle_times_count_from_a_restart() {
     // The next process counts its time from somewhere else.
     let mut leader = Leader::on(&disk, limits, seconds(7));
     leader.slots.assess(seconds(67), &leader.log);
-    assert_eq!(leader.slots.get("slow").map(|slot| slot.age()), Some(seconds(60)));
+    assert_eq!(leader.slots.get("slow").map(Slot::age), Some(seconds(60)));
     assert_eq!(leader.state("slow"), SlotState::Reserved);
     leader.slots.assess(seconds(68), &leader.log);
     assert_eq!(leader.state("slow"), SlotState::Unreserved);

@@ -1,6 +1,8 @@
 //! How many bytes a log keeps from one record on, compared with what the disk says.
 
-use replication_log::{Log, LogOptions, Lsn, ReadOnlyLog, storage::FaultStorage};
+use replication_log::{
+    FsyncPolicy, Log, LogHandle, LogOptions, Lsn, ReadOnlyLog, ship::slot::Extent, storage::FaultStorage,
+};
 
 use crate::common::{append, options, sync};
 
@@ -66,15 +68,13 @@ fn it_is_what_the_files_add_up_to_whatever_happened_to_the_log() {
 }
 
 #[test]
-#[cfg(feature = "std")]
 fn a_handle_knows_it_until_the_log_is_closed() {
-    use replication_log::{FsyncPolicy, LogHandle};
-
     let disk = FaultStorage::new();
     let handle =
         LogHandle::start(Log::open(disk, options()).expect("new").0, FsyncPolicy::Group).expect("a thread");
     let other = handle.clone();
     assert_eq!(handle.bytes_from(Lsn::FIRST), Some(1024));
+    assert_eq!(handle.extent(), Some(Extent { oldest: Lsn::FIRST, durable: Lsn::ZERO }));
     handle.close().expect("healthy");
-    assert_eq!(other.bytes_from(Lsn::FIRST), None);
+    assert_eq!((other.bytes_from(Lsn::FIRST), other.extent()), (None, None));
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use replication_log::{
     Log, Lsn,
-    ship::slot::{Extent, SlotFile, SlotLimits, SlotState, Slots},
+    ship::slot::{Extent, Slot, SlotFile, SlotLimits, SlotState, Slots},
     storage::{FaultStorage, Survivors},
 };
 
@@ -102,7 +102,7 @@ fn workload(disk: &FaultStorage, witness: &mut Witness) -> Option<()> {
         run.confirm("live", run.log.durable().previous().expect("not the first"));
         run.truncate()?;
     }
-    assert_eq!(run.slots.get("dead").map(|slot| slot.state()), Some(SlotState::Lost));
+    assert_eq!(run.slots.get("dead").map(Slot::state), Some(SlotState::Lost));
     run.slots.drop_slot("gone").expect("nobody is there");
     run.truncate()?;
     let durable = run.log.durable();
@@ -133,12 +133,12 @@ fn check(disk: &FaultStorage, witness: &Witness, whole: &Witness, context: &str)
     let file = SlotFile::open(disk.clone()).expect("healthy");
     let slots = file.load(&log, limits(), NOW).unwrap_or_else(|error| panic!("{context}: {error}"));
 
-    let content = disk.bytes(FILE);
+    let found = disk.bytes(FILE);
     let before = witness.contents.last().unwrap_or(&None);
     let being_written = whole.contents.get(witness.contents.len());
-    assert!(content == *before || Some(&content) == being_written, "{context}: neither before nor after");
-    let Some(content) = content else { return };
-    let read = Slots::decode(&content, log.id(), limits(), NOW).expect("loaded already");
+    assert!(found == *before || Some(&found) == being_written, "{context}: neither before nor after");
+    let Some(found) = found else { return };
+    let read = Slots::decode(&found, log.id(), limits(), NOW).expect("loaded already");
     for (name, slot) in slots.iter() {
         let as_read = read.get(name).expect("the same slots");
         assert!(slot.confirmed() <= witness.confirmed[name], "{context}: {name} is ahead of itself");
@@ -198,7 +198,7 @@ fn dropping_by_what_is_only_in_memory_would_lose_a_slot_in_a_crash() {
     let (log, _) = open(&disk).expect("intact");
     let file = SlotFile::open(disk).expect("healthy");
     let slots = file.load(&log, limits(), NOW).expect("intact");
-    assert_eq!(slots.get("live").map(|slot| slot.state()), Some(SlotState::Lost), "though it had everything");
+    assert_eq!(slots.get("live").map(Slot::state), Some(SlotState::Lost), "though it had everything");
 }
 
 #[test]
@@ -212,6 +212,6 @@ fn a_log_that_lost_its_end_takes_what_was_confirmed_there_back() {
     let (log, _) = open(&disk).expect("intact");
     let file = SlotFile::open(disk).expect("healthy");
     let mut slots = file.load(&log, limits(), NOW).expect("intact");
-    assert_eq!(slots.get("live").map(|slot| slot.confirmed()), Some(Lsn::new(3)));
+    assert_eq!(slots.get("live").map(Slot::confirmed), Some(Lsn::new(3)));
     assert!(slots.poll_event().is_some(), "and that is no secret");
 }

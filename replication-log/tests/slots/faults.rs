@@ -2,7 +2,7 @@
 
 use replication_log::{
     Lsn,
-    ship::slot::{SlotLimits, SlotState, TruncateSlotsError},
+    ship::slot::{Extent, Slot, SlotLimits, SlotState, TruncateSlotsError},
     storage::{FaultStorage, StorageErrorKind, Survivors},
 };
 
@@ -32,7 +32,7 @@ fn nothing_is_dropped_on_the_strength_of_slots_that_could_not_be_written() {
     drop(leader);
     disk.crash(Survivors::NOTHING);
     let leader = Leader::on(&disk, SlotLimits::none(), seconds(0));
-    assert_eq!(leader.slots.get("live").map(|slot| slot.confirmed()), Some(Lsn::new(20)));
+    assert_eq!(leader.slots.get("live").map(Slot::confirmed), Some(Lsn::new(20)));
     assert_eq!(leader.state("live"), SlotState::Reserved);
 }
 
@@ -67,6 +67,22 @@ fn after_an_error_both_versions_of_the_slots_count_until_one_is_certain() {
         assert_eq!(leader.slots.retain_from(), Some(Lsn::new(21)));
         assert_eq!(disk.bytes(FILE), Some(leader.slots.encode()));
     }
+}
+
+#[test]
+fn a_version_of_the_slots_that_may_have_been_written_counts_too() {
+    let mut leader = leader();
+    leader.file.save(&mut leader.slots).expect("healthy");
+    // Back to record 3, by slots of which nobody knows whether their name is durable, and forth again.
+    leader.slots.reset("live", Lsn::new(3), Extent::of(&leader.log), seconds(0)).expect("it is there");
+    leader.disk.stop_after(4);
+    leader.file.save(&mut leader.slots).expect_err("the directory was not synced");
+    leader.disk.resume();
+    leader.confirm("live", Lsn::new(20));
+    assert_eq!(leader.slots.retain_from(), Some(Lsn::new(4)), "which a crash may bring back");
+    leader.disk.crash(Survivors::EVERYTHING);
+    let leader = Leader::on(&leader.disk, SlotLimits::none(), seconds(0));
+    assert_eq!(leader.slots.get("live").map(Slot::confirmed), Some(Lsn::new(3)));
 }
 
 #[test]

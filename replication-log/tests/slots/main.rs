@@ -11,4 +11,5 @@ mod faults;
 mod format;
 mod lag;
 mod load;
+mod shared;
 mod tools;

@@ -16,9 +16,9 @@ impl Slots {
     pub fn assess<S: Storage>(&mut self, now: Duration, log: &Log<S>) {
         let extent = Extent::of(log);
         self.history.note(extent.durable, 0, now);
-        let names: Vec<String> = self.slots.keys().cloned().collect();
+        let names: Vec<String> = self.by_name.keys().cloned().collect();
         for name in names {
-            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            let Some(slot) = self.by_name.get_mut(&name) else { continue };
             let needed = needed_behind(slot.confirmed);
             let owed = slot.confirmed < extent.durable && slot.state != SlotState::Lost;
             slot.kept_bytes = if owed { log.bytes_from(needed) } else { 0 };
@@ -38,19 +38,19 @@ impl Slots {
     /// this instead of by [`truncate`](Slots::truncate) finds the first among the second at the next
     /// [`assess`](Slots::assess). O(slots).
     pub fn retain_from(&self) -> Option<Lsn> {
-        let claims = |name: &String| self.slots.get(name).is_none_or(Slot::has_claim);
+        let claims = |name: &String| self.by_name.get(name).is_none_or(Slot::has_claim);
         let durable = self.on_disk.iter().filter(|(name, _)| claims(name)).map(|(_, &lsn)| lsn);
         durable.map(needed_behind).chain(self.claimed()).min()
     }
 
     /// What would have to be kept if what is in memory were saved.
     pub(super) fn claimed(&self) -> Option<Lsn> {
-        let claims = self.slots.values().filter(|slot| slot.has_claim());
+        let claims = self.by_name.values().filter(|slot| slot.has_claim());
         claims.map(|slot| needed_behind(slot.confirmed)).min()
     }
 
     fn oldest_confirmed(&self) -> Option<Lsn> {
-        let kept = self.slots.values().filter(|slot| slot.state != SlotState::Lost);
+        let kept = self.by_name.values().filter(|slot| slot.state != SlotState::Lost);
         kept.map(|slot| slot.confirmed).min()
     }
 }

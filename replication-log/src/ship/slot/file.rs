@@ -108,7 +108,7 @@ impl Slots {
 
     fn positions(&self, lost: &[String]) -> Vec<(String, Lsn)> {
         let held = self
-            .slots
+            .by_name
             .iter()
             .filter(|(name, slot)| slot.state != SlotState::Lost && lost.binary_search(name).is_err());
         held.map(|(name, slot)| (name.clone(), slot.confirmed)).collect()

@@ -36,8 +36,8 @@ impl Slots {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         bytes.extend_from_slice(&self.log_id.to_le_bytes());
-        put_count(&mut bytes, self.slots.len());
-        for (name, slot) in &self.slots {
+        put_count(&mut bytes, self.by_name.len());
+        for (name, slot) in &self.by_name {
             let is_lost = slot.state == SlotState::Lost || lost.binary_search(name).is_ok();
             put_blob(&mut bytes, name.as_bytes());
             put_blob(&mut bytes, slot.class.as_bytes());
@@ -79,10 +79,10 @@ impl Slots {
         let mut slots = Self::new(log_id, rules, now);
         for _ in 0..input.count(MAX_SLOTS, "slots")? {
             let (name, slot) = take_slot(&mut input, now)?;
-            if slots.slots.last_key_value().is_some_and(|(last, _)| *last >= name) {
+            if slots.by_name.last_key_value().is_some_and(|(last, _)| *last >= name) {
                 return Err(Malformed::Shape("the slots are not in ascending order of their names").into());
             }
-            slots.slots.insert(name, slot);
+            slots.by_name.insert(name, slot);
         }
         input.end()?;
         Ok(slots)

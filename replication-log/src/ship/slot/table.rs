@@ -44,6 +44,12 @@ impl Extent {
     }
 }
 
+impl<S: Storage> From<&Log<S>> for Extent {
+    fn from(log: &Log<S>) -> Self {
+        Self::of(log)
+    }
+}
+
 /// The record that whoever has everything up to `lsn` needs next.
 pub(super) fn needed_behind(lsn: Lsn) -> Lsn {
     lsn.next().unwrap_or(lsn)
@@ -132,7 +138,7 @@ impl Slot {
 pub struct Slots {
     pub(super) log_id: u64,
     pub(super) rules: SlotRules,
-    pub(super) slots: BTreeMap<String, Slot>,
+    pub(super) by_name: BTreeMap<String, Slot>,
     /// The lowest position that the file may give each slot that it may have and that is not lost.
     pub(super) on_disk: BTreeMap<String, Lsn>,
     /// What the file has, if that is certain.
@@ -149,7 +155,7 @@ impl Slots {
         Self {
             log_id,
             rules: rules.into(),
-            slots: BTreeMap::new(),
+            by_name: BTreeMap::new(),
             on_disk: BTreeMap::new(),
             saved: None,
             history: History::new(History::DEFAULT_NOTES, Lsn::ZERO, now),
@@ -172,21 +178,21 @@ impl Slots {
         if name.is_empty() || name.len().max(class.len()) > MAX_SLOT_NAME_BYTES {
             return Err(CreateSlotError::Name { limit: MAX_SLOT_NAME_BYTES });
         }
-        if self.slots.contains_key(name) {
+        if self.by_name.contains_key(name) {
             return Err(CreateSlotError::Exists);
         }
-        if self.slots.len() >= MAX_SLOTS {
+        if self.by_name.len() >= MAX_SLOTS {
             return Err(CreateSlotError::TooMany { limit: MAX_SLOTS });
         }
         extent.check(confirmed)?;
-        self.slots.insert(name.into(), Slot::new(class.into(), confirmed, SlotState::Reserved, now));
+        self.by_name.insert(name.into(), Slot::new(class.into(), confirmed, SlotState::Reserved, now));
         Ok(())
     }
 
     /// Notes that the slot's follower has flushed everything up to `lsn` and will never ask for it again; the
     /// last durable record of the log is `durable`. Returns whether that was news: it never goes back.
     pub fn confirm(&mut self, name: &str, lsn: Lsn, durable: Lsn) -> Result<bool, ConfirmError> {
-        let slot = self.slots.get_mut(name).ok_or(ConfirmError::Unknown)?;
+        let slot = self.by_name.get_mut(name).ok_or(ConfirmError::Unknown)?;
         if slot.state == SlotState::Lost {
             return Err(ConfirmError::Lost);
         }
@@ -200,7 +206,7 @@ impl Slots {
 
     /// Notes that a follower is there, and returns from where on it is to be sent: behind this record.
     pub fn attach(&mut self, name: &str, now: Duration) -> Result<Lsn, AttachError> {
-        let slot = self.slots.get_mut(name).ok_or(AttachError::Unknown)?;
+        let slot = self.by_name.get_mut(name).ok_or(AttachError::Unknown)?;
         if slot.state == SlotState::Lost {
             return Err(AttachError::Lost);
         }
@@ -213,18 +219,18 @@ impl Slots {
 
     /// Notes that the follower went away at `now`, whether it said so or not. Returns whether one was there.
     pub fn detach(&mut self, name: &str, now: Duration) -> bool {
-        let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.attached) else { return false };
+        let Some(slot) = self.by_name.get_mut(name).filter(|slot| slot.attached) else { return false };
         (slot.attached, slot.last_active) = (false, slot.last_active.max(now));
         true
     }
 
     /// Gives up a slot that nobody is attached to. What it held may go once that is saved.
     pub fn drop_slot(&mut self, name: &str) -> Result<(), DropSlotError> {
-        let slot = self.slots.get(name).ok_or(DropSlotError::Unknown)?;
+        let slot = self.by_name.get(name).ok_or(DropSlotError::Unknown)?;
         if slot.attached {
             return Err(DropSlotError::InUse { state: slot.state });
         }
-        self.slots.remove(name);
+        self.by_name.remove(name);
         Ok(())
     }
 
@@ -237,7 +243,7 @@ impl Slots {
         extent: Extent,
         now: Duration,
     ) -> Result<(), ResetError> {
-        let slot = self.slots.get_mut(name).ok_or(ResetError::Unknown)?;
+        let slot = self.by_name.get_mut(name).ok_or(ResetError::Unknown)?;
         extent.check(confirmed)?;
         slot.confirmed = confirmed;
         slot.last_active = slot.last_active.max(now);
@@ -250,28 +256,30 @@ impl Slots {
     pub fn cut(&mut self, lsn: Lsn) {
         self.history.cut(lsn);
         let mut rewound = Vec::new();
-        for (name, slot) in &mut self.slots {
+        for (name, slot) in &mut self.by_name {
             if slot.confirmed > lsn {
                 rewound.push(SlotEvent::Rewound { slot: name.clone(), from: slot.confirmed, to: lsn });
                 slot.confirmed = lsn;
             }
         }
-        rewound.into_iter().for_each(|event| self.tell(event));
+        for event in rewound {
+            self.tell(event);
+        }
     }
 
     /// The slot of this name.
     pub fn get(&self, name: &str) -> Option<&Slot> {
-        self.slots.get(name)
+        self.by_name.get(name)
     }
 
     /// All slots, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Slot)> {
-        self.slots.iter().map(|(name, slot)| (name.as_str(), slot))
+        self.by_name.iter().map(|(name, slot)| (name.as_str(), slot))
     }
 
     /// The limits of a slot; `None` when there is no such slot.
     pub fn limits(&self, name: &str) -> Option<SlotLimits> {
-        self.slots.get(name).map(|slot| self.rules.of(&slot.class))
+        self.by_name.get(name).map(|slot| self.rules.of(&slot.class))
     }
 
     /// The oldest event that was not fetched yet.
@@ -285,7 +293,7 @@ impl Slots {
     }
 
     pub(super) fn set_state(&mut self, name: &str, to: SlotState, why: Why) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
+        let Some(slot) = self.by_name.get_mut(name) else { return };
         let from = core::mem::replace(&mut slot.state, to);
         slot.why = why;
         if from != to {

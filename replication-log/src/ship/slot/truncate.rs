@@ -47,7 +47,7 @@ impl Slots {
         let lost = self.losing(oldest);
         let saved = file.save_as(self, &lost).map_err(TruncateSlotsError::Save)?;
         for name in &lost {
-            let needed = self.slots.get(name).map_or(oldest, |slot| needed_behind(slot.confirmed));
+            let needed = self.by_name.get(name).map_or(oldest, |slot| needed_behind(slot.confirmed));
             self.set_state(name, SlotState::Lost, Why::Gone { needed, oldest });
         }
         let durable = self.retain_from().map_or(floor, |retained| retained.min(floor));
@@ -57,7 +57,7 @@ impl Slots {
 
     /// The slots that need records below `oldest` and are not lost yet.
     fn losing(&self, oldest: Lsn) -> Vec<String> {
-        let losing = self.slots.iter().filter(|(_, slot)| {
+        let losing = self.by_name.iter().filter(|(_, slot)| {
             slot.state == SlotState::Unreserved && needed_behind(slot.confirmed) < oldest
         });
         losing.map(|(name, _)| name.clone()).collect()
