@@ -11,5 +11,6 @@ mod faults;
 mod format;
 mod lag;
 mod load;
+mod model;
 mod shared;
 mod tools;

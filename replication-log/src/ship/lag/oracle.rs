@@ -56,11 +56,12 @@ proptest! {
             prop_assert!(history.runs() <= MIN_LAG_NOTES);
         }
         let (newest, _, now) = naive.newest();
+        let age = |since| now.checked_sub(since).expect("noted before");
         let share = u128::from(history.share());
         for lsn in (forgotten.get()..=newest.get()).map(Lsn::new) {
             let (shown, truth) = (history.waiting_since(lsn), naive.waiting_since(lsn));
             prop_assert_eq!(shown.is_some(), truth.is_some());
-            let [shown, truth] = [shown, truth].map(|since| (now - since.unwrap_or(now)).as_nanos());
+            let [shown, truth] = [shown, truth].map(|since| age(since.unwrap_or(now)).as_nanos());
             prop_assert!(truth <= shown && (shown - truth) * share <= truth, "{lsn}: {shown} for {truth} ns");
 
             let (shown, truth) = (history.bytes_behind(lsn), naive.bytes_behind(lsn));
@@ -79,7 +80,9 @@ proptest! {
             (lsn, bytes, now) = (lsn + records, bytes + more, now + Duration::from_nanos(nanos));
             history.note(Lsn::new(lsn), bytes, now);
             let asked = Lsn::new(asked);
-            let waiting = history.waiting_since(asked).map_or(Duration::ZERO, |since| now - since);
+            let waiting = history.waiting_since(asked).map_or(Duration::ZERO, |since| {
+                now.checked_sub(since).expect("noted before")
+            });
             let says = (waiting, history.bytes_behind(asked), history.entries_behind(asked));
             prop_assert!(says.0 >= said.0 && says.1 >= said.1 && says.2 >= said.2, "{said:?}, then {says:?}");
             said = says;

@@ -236,7 +236,11 @@ fn stamped(mut body: Vec<u8>) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_and_nothing_else(slots in any_slots(), at in any::<prop::sample::Index>(), to in any::<u8>()) {
+    fn what_is_written_is_read_and_nothing_else(
+        slots in any_slots(),
+        at in any::<prop::sample::Index>(),
+        to in any::<u8>(),
+    ) {
         let bytes = slots.encode();
         prop_assert_eq!(decode(&bytes).expect("written here").by_name, slots.by_name);
 
