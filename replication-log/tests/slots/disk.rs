@@ -159,6 +159,20 @@ fn an_idle_follower_that_needs_nothing_loses_nothing_on_an_idle_leader() {
 }
 
 #[test]
+fn a_slot_beyond_its_limits_is_not_lost_by_a_truncation_of_what_it_has() {
+    let mut leader = Leader::new(SlotLimits::none().idle(seconds(60)));
+    for _ in 0..10 {
+        leader.write(1500);
+    }
+    leader.create("away", "", seconds(0));
+    leader.write(1500);
+    let report =
+        leader.slots.truncate(seconds(61), &mut leader.log, &leader.file, Lsn::new(8)).expect("healthy");
+    assert_eq!((report.oldest, report.lost), (Lsn::new(7), Vec::<String>::new()));
+    assert_eq!(leader.state("away"), SlotState::Unreserved);
+}
+
+#[test]
 fn a_class_has_limits_of_its_own() {
     let rules = SlotRules::new(SlotLimits::none().bytes(LIMIT))
         .class("analytics", SlotLimits::none().bytes(2 * SEGMENT_BYTES));

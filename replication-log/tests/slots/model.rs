@@ -101,7 +101,11 @@ fn play(leader: &mut Leader, model: &mut Model, step: &Step) {
     let durable = leader.log.durable();
     let extent = Extent::of(&leader.log);
     match *step {
-        Step::Write(records) => (0..records).for_each(|_| drop(leader.write(1500))),
+        Step::Write(records) => {
+            for _ in 0..records {
+                leader.write(1500);
+            }
+        }
         Step::Confirm(slot, quarters) => {
             let name = NAMES[slot];
             let Some(Some(claim)) = model.memory.get_mut(name) else { return };
