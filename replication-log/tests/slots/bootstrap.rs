@@ -2,9 +2,9 @@
 
 use replication_log::{
     Log, LogOptions, Lsn,
-    ship::slot::{AttachError, Extent, OutsideLog, ResetError, Slot, SlotLimits, SlotState},
+    ship::slot::{AttachError, Extent, OutsideLog, ResetError, Slot, SlotFile, SlotLimits, SlotState},
     snapshot::Snapshots,
-    storage::MemoryStorage,
+    storage::{FileStorage, MemoryStorage},
 };
 
 use crate::{
@@ -84,4 +84,30 @@ fn ages_and_idle_times_count_from_a_restart() {
     assert_eq!(leader.state("slow"), SlotState::Reserved);
     leader.slots.assess(seconds(68), &leader.log);
     assert_eq!(leader.state("slow"), SlotState::Unreserved);
+}
+
+#[test]
+fn slots_live_beside_their_log_in_a_real_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let open = || {
+        let storage = FileStorage::open(directory.path()).expect("nobody else has it");
+        let options = LogOptions::new(0x5eed).segment_bytes(SEGMENT_BYTES).preallocate_bytes(SEGMENT_BYTES);
+        let (log, _) = Log::open(storage.clone(), options).expect("intact");
+        let file = SlotFile::open(storage).expect("healthy");
+        let slots = file.load(&log, SlotLimits::none(), seconds(0)).expect("intact");
+        (log, file, slots)
+    };
+    let (mut log, file, mut slots) = open();
+    slots.create("b", "", Lsn::ZERO, Extent::of(&log), seconds(0)).expect("room");
+    for label in 0..10 {
+        log.append(&common::batch(0, label, &[1500])).expect("fits");
+    }
+    let durable = log.sync().expect("healthy");
+    slots.confirm("b", Lsn::new(6), durable).expect("durable");
+    let report = slots.truncate(seconds(0), &mut log, &file, durable).expect("healthy");
+    assert_eq!((report.saved, report.oldest), (true, Lsn::new(7)));
+    drop((log, file, slots));
+
+    let (log, _, slots) = open();
+    assert_eq!((log.oldest(), slots.get("b").map(Slot::confirmed)), (Lsn::new(7), Some(Lsn::new(6))));
 }

@@ -16,15 +16,20 @@ impl Slots {
     pub fn assess<S: Storage>(&mut self, now: Duration, log: &Log<S>) {
         let extent = Extent::of(log);
         self.history.note(extent.durable, 0, now);
-        let names: Vec<String> = self.by_name.keys().cloned().collect();
-        for name in names {
-            let Some(slot) = self.by_name.get_mut(&name) else { continue };
+        let mut changed = Vec::new();
+        for (name, slot) in &mut self.by_name {
             let needed = needed_behind(slot.confirmed);
             let owed = slot.confirmed < extent.durable && slot.state != SlotState::Lost;
             slot.kept_bytes = if owed { log.bytes_from(needed) } else { 0 };
             let since = self.history.waiting_since(slot.confirmed).filter(|_| owed);
             slot.age = since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
             let (state, why) = judge(slot, self.rules.of(&slot.class), needed, extent.oldest, now);
+            slot.why = why;
+            if state != slot.state {
+                changed.push((name.clone(), state, why));
+            }
+        }
+        for (name, state, why) in changed {
             self.set_state(&name, state, why);
         }
         self.history.forget(self.oldest_confirmed().unwrap_or(extent.durable));
