@@ -68,8 +68,8 @@ pub const MAX_ROW_KEY_BYTES: usize = 1 << 10;
 /// The largest value of a row.
 pub const MAX_ROW_VALUE_BYTES: usize = 16 << 20;
 
-/// The longest name of a node that ships or follows a log.
-pub const MAX_NODE_NAME_BYTES: usize = 255;
+/// The longest name of a node that ships or follows a log: that of its slot.
+pub const MAX_NODE_NAME_BYTES: usize = MAX_SLOT_NAME_BYTES;
 
 /// The most ends of epochs a follower tells its leader of. One that was away for more elections than this is sent a
 /// snapshot if none of its newest epochs is known to the leader.
@@ -80,3 +80,24 @@ pub const MAX_FRAME_BATCHES: usize = 4096;
 
 /// The longest frame: the largest batch, or the largest part of a snapshot, and what is said of it.
 pub const MAX_FRAME_BYTES: usize = MAX_BATCH_BYTES + (1 << 20);
+
+/// The most slots a leader keeps records for.
+pub const MAX_SLOTS: usize = 1024;
+
+/// The longest name of a slot, and of a class of slots.
+pub const MAX_SLOT_NAME_BYTES: usize = 63;
+
+/// The most events of slots that wait to be fetched. The oldest go first, and are counted.
+pub const MAX_SLOT_EVENTS: usize = 4 * MAX_SLOTS;
+
+/// The most followers whose lag is measured.
+pub const MAX_LAG_FOLLOWERS: usize = 1024;
+
+/// The fewest notes a history of the log may be told to keep.
+pub const MIN_LAG_NOTES: usize = 512;
+
+/// The most notes a history of the log may be told to keep.
+pub const MAX_LAG_NOTES: usize = 1 << 20;
+
+/// The most rules alarms over lag are raised by.
+pub const MAX_LAG_RULES: usize = 64;

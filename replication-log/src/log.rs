@@ -197,6 +197,40 @@ impl<S: Storage> Log<S> {
         self.segments.oldest()
     }
 
+    /// How many bytes the segments take up from the one on that holds record `lsn`, or would. O(log
+    /// segments).
+    ///
+    /// Whole files, with the zeros written ahead of the records: whoever keeps record `lsn` keeps them all,
+    /// because only whole segments can be [dropped](Log::truncate_before). The active segment is always one
+    /// of them. Below the oldest record it is the whole log. Segments prepared or kept to be used again hold
+    /// nothing and do not count.
+    ///
+    /// ```
+    /// use replication_log::{Epoch, Log, LogOptions, Lsn, RecordKind, storage::MemoryStorage};
+    ///
+    /// let options = LogOptions::new(0x5eed).segment_bytes(1024).preallocate_bytes(1024);
+    /// let (mut log, _) = Log::open(MemoryStorage::new(), options)?;
+    /// for _ in 0..3 {
+    ///     log.append_record(Epoch::ZERO, RecordKind(1), &[b'x'; 600])?; // one fits into a segment
+    /// }
+    /// assert_eq!(log.bytes_from(Lsn::FIRST), 3 * 1024);
+    /// assert_eq!(log.bytes_from(log.last()), 1024);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bytes_from(&self, lsn: Lsn) -> u64 {
+        self.segments.sealed_bytes_from(lsn).saturating_add(self.file_bytes())
+    }
+
+    /// The oldest record that [`truncate_before`](Log::truncate_before) this one would leave.
+    pub(crate) fn oldest_from(&self, lsn: Lsn) -> Lsn {
+        self.segments.oldest_from(lsn)
+    }
+
+    /// The bytes of the active segment's file, those that are still staged included.
+    fn file_bytes(&self) -> u64 {
+        self.zeroed.max(self.segments.end().offset)
+    }
+
     /// The highest epoch promised or accepted; older batches are refused.
     pub fn epoch(&self) -> Epoch {
         self.segments.end().epoch

@@ -20,6 +20,8 @@ pub(crate) struct Segment {
     /// empty.
     index: Vec<Place>,
     end: Place,
+    /// The bytes of all files of this log before this one's, dropped ones included, since it was opened.
+    bytes_before: u64,
 }
 
 impl Segment {
@@ -32,7 +34,13 @@ impl Segment {
             reign: header.reign,
             chain: header.chain,
         };
-        Self { id: header.segment, identity: header.identity(), index: vec![start], end: start }
+        Self {
+            id: header.segment,
+            identity: header.identity(),
+            index: vec![start],
+            end: start,
+            bytes_before: 0,
+        }
     }
 
     /// Takes the memory for the index of a segment that will grow to `bytes`, so that appending does
@@ -93,8 +101,9 @@ impl Segments {
         Self { sealed: VecDeque::new(), active }
     }
 
-    /// Seals the active segment and makes `segment` the active one.
-    pub(crate) fn push(&mut self, segment: Segment) {
+    /// Seals the active segment, whose file has so many bytes, and makes `segment` the active one.
+    pub(crate) fn push(&mut self, mut segment: Segment, sealed_bytes: u64) {
+        segment.bytes_before = self.active.bytes_before.saturating_add(sealed_bytes);
         self.sealed.push_back(core::mem::replace(&mut self.active, segment));
     }
 
@@ -155,6 +164,18 @@ impl Segments {
 
     pub(crate) fn oldest(&self) -> Lsn {
         self.sealed.front().unwrap_or(&self.active).first()
+    }
+
+    /// The oldest record that dropping everything droppable below `lsn` would leave.
+    pub(crate) fn oldest_from(&self, lsn: Lsn) -> Lsn {
+        self.get(self.find(lsn)).unwrap_or(&self.active).first()
+    }
+
+    /// The bytes of the sealed files from the one that holds `lsn` on; none when the active one holds it.
+    /// O(log segments).
+    pub(crate) fn sealed_bytes_from(&self, lsn: Lsn) -> u64 {
+        let before = self.get(self.find(lsn)).map_or(0, |segment| segment.bytes_before);
+        self.active.bytes_before.saturating_sub(before)
     }
 
     /// The oldest segment, if it is sealed and holds only records below `lsn`.

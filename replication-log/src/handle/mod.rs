@@ -20,6 +20,7 @@ mod error;
 mod flusher;
 mod future;
 mod shared;
+mod slots;
 mod tail;
 
 use std::{

@@ -91,9 +91,10 @@ impl<S: Storage> Log<S> {
         let blank = self.blank_segment(segment)?;
         match name_segment(&*self.storage, &blank.file, &header) {
             Ok(()) => {
+                let segment = Segment::new(&header).reserve(self.options.segment_bytes);
+                self.segments.push(segment, self.file_bytes());
                 self.file = Arc::new(blank.file);
                 self.zeroed = blank.zeroed.max(HEADER_BYTES as u64);
-                self.segments.push(Segment::new(&header).reserve(self.options.segment_bytes));
                 Ok(())
             }
             Err(CreateError::Unborn(error)) => Err(NoRoom::Storage(error)),

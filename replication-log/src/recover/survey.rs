@@ -190,7 +190,7 @@ impl<S: Storage> Scan<'_, S> {
             self.closed = batch.kind == BatchKind::Close;
         }
         if let Some(found) = &mut self.found {
-            found.segments.push(segment);
+            found.segments.push(segment, found.length);
             (found.file, found.length) = (file, length);
         } else {
             let segments = Segments::new(segment);

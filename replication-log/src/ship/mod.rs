@@ -20,11 +20,15 @@
 //! | [`sender`] | what is a follower sent, and when? |
 //! | [`receiver`] | what is appended, asked for again, refused? |
 //! | [`wire`] | what do the two say, in bytes? |
+//! | [`slot`] | what of its log does a leader keep, for whom, and until when? |
+//! | [`lag`] | how far behind is a follower, in bytes, records and time, and who should know? |
 
 pub mod history;
+pub mod lag;
 pub mod marks;
 pub mod receiver;
 pub mod sender;
+pub mod slot;
 pub mod wire;
 
 pub use history::{History, common_position};
