@@ -1,17 +1,17 @@
 //! The commits of a leader against a model that keeps every fact as it is and finds everything anew after each.
 
-use alloc::{collections::BTreeMap, collections::BTreeSet, vec, vec::Vec};
+mod model;
+
+use alloc::{vec, vec::Vec};
 use core::time::Duration;
 
 use proptest::prelude::*;
 
+use self::model::Model;
 use super::*;
 use crate::{
     Epoch, Lsn,
-    ship::{
-        AckPolicy, Marks, Stage,
-        policy::{Among, Need},
-    },
+    ship::{AckPolicy, Marks, Stage, policy::Among},
 };
 
 /// No record of these worlds has a higher number.
@@ -35,174 +35,6 @@ enum Step {
     Cut(u64),
 }
 
-/// A commit that waits: when it came, its record and its deadline.
-type Waiter = (u64, u64, Option<u64>);
-
-/// Everything in plain sight, each mark found by trying every record.
-struct Model {
-    options: CommitOptions<char>,
-    followers: BTreeMap<char, (Role, Link, [u64; 4])>,
-    first: Option<u64>,
-    durable: u64,
-    committed: u64,
-    acknowledged: u64,
-    degraded_since: Option<u64>,
-    goal: Option<u64>,
-    waits_since: BTreeMap<u64, u64>,
-    degraded: BTreeSet<u64>,
-    waiting: Vec<Waiter>,
-    came: u64,
-    outcomes: Vec<(u64, CommitOutcome)>,
-}
-
-impl Model {
-    fn has(&self, name: char, stage: Stage, lsn: u64, live_only: bool) -> bool {
-        self.followers.get(&name).is_some_and(|(role, link, marks)| {
-            let there = !live_only || *link == Link::Streaming;
-            *role == Role::Candidate && there && marks[stage as usize] >= lsn
-        })
-    }
-
-    fn asked(&self) -> Vec<char> {
-        match self.options.policy.of() {
-            Among::Everybody => {
-                let candidates = self.followers.iter().filter(|(_, (role, ..))| *role == Role::Candidate);
-                candidates.map(|(name, _)| *name).collect()
-            }
-            Among::Listed(names) => names.clone(),
-        }
-    }
-
-    fn live(&self) -> Vec<char> {
-        self.asked().into_iter().filter(|name| self.has(*name, Stage::Received, 0, true)).collect()
-    }
-
-    /// The policy, word by word.
-    fn is_met(&self, stage: Stage, lsn: u64, live_only: bool) -> bool {
-        let having = |names: Vec<char>| {
-            names.into_iter().filter(|name| self.has(*name, stage, lsn, live_only)).count()
-        };
-        match self.options.policy.need() {
-            Need::Nobody => true,
-            Need::Any(count) => having(self.asked()) >= count as usize,
-            Need::All => !self.asked().is_empty() && having(self.asked()) == self.asked().len(),
-            Need::First(count) => {
-                let head: Vec<char> = self.live().into_iter().take(count as usize).collect();
-                head.len() == count as usize && having(head) == count as usize
-            }
-        }
-    }
-
-    fn is_short(&self) -> bool {
-        let needed = match self.options.policy.need() {
-            Need::Nobody => 0,
-            Need::Any(count) | Need::First(count) => count as usize,
-            Need::All => self.asked().len().max(1),
-        };
-        self.live().len() < needed
-    }
-
-    fn reaches(&self, stage: Stage, live_only: bool) -> u64 {
-        (0..=LAST).rev().find(|lsn| self.is_met(stage, *lsn, live_only)).unwrap_or(0)
-    }
-
-    fn conclude(&mut self) {
-        let Some(first) = self.first else { return };
-        if self.degraded_since.is_some() {
-            if self.is_short() {
-                self.goal = None;
-            } else {
-                let goal = *self.goal.get_or_insert(self.durable);
-                if self.reaches(self.options.stage, true) >= goal {
-                    (self.degraded_since, self.goal) = (None, None);
-                }
-            }
-        }
-        let degraded = self.degraded_since.is_some();
-        for lsn in first..=self.durable {
-            if degraded || self.is_met(self.options.stage.min(Stage::Flushed), lsn, false) {
-                self.committed = self.committed.max(lsn);
-            }
-        }
-        let before = self.acknowledged;
-        for lsn in first..=self.committed {
-            if degraded || self.is_met(self.options.stage, lsn, false) {
-                self.acknowledged = self.acknowledged.max(lsn);
-            }
-        }
-        if degraded {
-            self.degraded.extend(before + 1..=self.acknowledged);
-        }
-        self.waits_since.retain(|lsn, _| *lsn > self.acknowledged);
-        self.release();
-        if self.options.when_short == WhenShort::FailFast && self.is_short() {
-            self.give_up_after(self.acknowledged, GaveUp::FailFast);
-        }
-    }
-
-    fn end(&mut self, ends: impl Fn(&Waiter) -> bool, outcome: impl Fn(&Self, u64) -> CommitOutcome) {
-        let ended = self.waiting.extract_if(.., |waiter| ends(waiter)).collect::<Vec<_>>();
-        for (came, lsn, _) in ended {
-            let outcome = outcome(self, lsn);
-            self.outcomes.push((came, outcome));
-        }
-    }
-
-    fn release(&mut self) {
-        self.waiting.sort_unstable_by_key(|(came, lsn, _)| (*lsn, *came));
-        let through = self.acknowledged;
-        self.end(
-            |waiter| waiter.1 <= through,
-            |model, lsn| CommitOutcome::Committed {
-                lsn: Lsn::new(lsn),
-                degraded: model.degraded.contains(&lsn),
-            },
-        );
-    }
-
-    fn not_replicated(&mut self, ends: impl Fn(&Waiter) -> bool, reason: GaveUp) {
-        self.end(ends, |model, lsn| CommitOutcome::NotReplicated {
-            lsn: Lsn::new(lsn),
-            durable_local: lsn <= model.durable,
-            reason,
-        });
-    }
-
-    fn give_up_after(&mut self, lsn: u64, reason: GaveUp) {
-        self.waiting.sort_unstable_by_key(|(came, lsn, _)| (*lsn, *came));
-        self.not_replicated(|waiter| waiter.1 > lsn, reason);
-    }
-
-    fn tick(&mut self, now: u64) {
-        let mut degrades = None;
-        if let WhenShort::DegradeToAsync { after } = self.options.when_short
-            && self.first.is_some()
-            && self.degraded_since.is_none()
-            && self.options.policy.need() != Need::Nobody
-        {
-            degrades = self.waits_since.values().min().map(|since| since + after.as_secs());
-        }
-        self.waiting.sort_unstable_by_key(|(came, lsn, deadline)| (*deadline, *lsn, *came));
-        let due = |before: u64| move |waiter: &Waiter| waiter.2.is_some_and(|deadline| deadline < before);
-        if let Some(at) = degrades
-            && at <= now
-        {
-            self.not_replicated(due(at), GaveUp::Deadline);
-            self.degraded_since = Some(now);
-            self.conclude();
-            self.waiting.sort_unstable_by_key(|(came, lsn, deadline)| (*deadline, *lsn, *came));
-        }
-        self.not_replicated(due(now + 1), GaveUp::Deadline);
-    }
-
-    fn follower(&mut self, name: char, change: impl FnOnce(&mut Link, &mut [u64; 4])) -> bool {
-        let Some((_, link, marks)) = self.followers.get_mut(&name) else { return false };
-        change(link, marks);
-        self.conclude();
-        true
-    }
-}
-
 fn numbers(marks: &Marks) -> [u64; 4] {
     Stage::ALL.map(|stage| marks.at(stage).get())
 }
@@ -218,21 +50,7 @@ struct Both {
 
 impl Both {
     fn new(options: CommitOptions<char>) -> Self {
-        let model = Model {
-            options: options.clone(),
-            followers: BTreeMap::new(),
-            first: None,
-            durable: 0,
-            committed: 0,
-            acknowledged: 0,
-            degraded_since: None,
-            goal: None,
-            waits_since: BTreeMap::new(),
-            degraded: BTreeSet::new(),
-            waiting: Vec::new(),
-            came: 0,
-            outcomes: Vec::new(),
-        };
+        let model = Model::new(options.clone());
         Self { commits: Commits::new(options), model, now: 0, epoch: 0, tickets: Vec::new() }
     }
 
@@ -286,6 +104,15 @@ impl Both {
                 let expected = connected.then_some(before != (model.committed, model.acknowledged));
                 prop_assert_eq!(commits.report(name, &marks).ok(), expected);
             }
+            step => self.leads(step)?,
+        }
+        self.compare()
+    }
+
+    /// What happens at the leader.
+    fn leads(&mut self, step: Step) -> Result<(), TestCaseError> {
+        let (commits, model) = (&mut self.commits, &mut self.model);
+        match step {
             Step::Durable(lsn) => {
                 commits.durable(Lsn::new(lsn), Duration::from_secs(self.now));
                 if model.first.is_some() {
@@ -345,13 +172,13 @@ impl Both {
                 (model.committed, model.acknowledged) =
                     (model.committed.min(lsn), model.acknowledged.min(lsn));
                 model.degraded.retain(|known| *known <= lsn);
-                model.waits_since.retain(|known, _| *known <= lsn);
                 for (_, _, marks) in model.followers.values_mut() {
                     *marks = marks.map(|mark| mark.min(lsn));
                 }
             }
+            step => unreachable!("{step:?} happens at a follower"),
         }
-        self.compare()
+        Ok(())
     }
 
     fn begin(&mut self, first: u64) {

@@ -55,7 +55,6 @@ impl<N: Ord + Copy> Commits<N> {
         self.acknowledged = self.acknowledged.min(lsn);
         self.reigns.cut(lsn);
         self.degraded.cut(lsn);
-        self.backlog.cut(lsn);
         self.followers.cut(lsn);
         self.recount();
     }

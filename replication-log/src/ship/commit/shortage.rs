@@ -41,17 +41,6 @@ impl Backlog {
         }
     }
 
-    /// What is behind `to` is not there any longer.
-    pub(super) fn cut(&mut self, to: Lsn) {
-        let mut first = Lsn::ZERO;
-        self.since.retain_mut(|(last, _)| {
-            let begins_before = first < to;
-            first = *last;
-            *last = (*last).min(to);
-            begins_before
-        });
-    }
-
     pub(super) fn oldest(&self) -> Option<Duration> {
         self.since.front().map(|(_, since)| *since)
     }
@@ -80,18 +69,6 @@ mod tests {
         backlog.pass(Lsn::new(MAX_BACKLOG_MARKS as u64 - 1));
         assert_eq!(backlog.oldest(), Some(at(many)), "younger than it is, never older");
         backlog.pass(Lsn::new(many));
-        assert_eq!(backlog.oldest(), None);
-    }
-
-    #[test]
-    fn a_cut_leaves_what_stands_before_it() {
-        let mut backlog = Backlog::default();
-        backlog.push(Lsn::new(3), at(1));
-        backlog.push(Lsn::new(6), at(2));
-        backlog.push(Lsn::new(9), at(3));
-        backlog.cut(Lsn::new(5));
-        assert_eq!(backlog.since, [(Lsn::new(3), at(1)), (Lsn::new(5), at(2))]);
-        backlog.cut(Lsn::ZERO);
         assert_eq!(backlog.oldest(), None);
     }
 }
