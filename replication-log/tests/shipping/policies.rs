@@ -305,7 +305,9 @@ proptest! {
     /// most has everything that anybody read.
     #[test]
     fn case_36_no_failover_takes_back_what_somebody_read(
-        policy in prop::sample::select(&["ANY 1 (*)", "ANY 2 (*)", "ALL (*)", "FIRST 1 (a, b)", "FIRST 2 (c, a, b)"][..]),
+        policy in prop::sample::select(
+            &["ANY 1 (*)", "ANY 2 (*)", "ALL (*)", "FIRST 1 (a, b)", "FIRST 2 (c, a, b)"][..]
+        ),
         local in 0..9_u64,
         reports in prop::collection::vec((prop::sample::select(&['a', 'b', 'c'][..]), 0..9_u64, any::<bool>()), 0..20),
     ) {

@@ -86,6 +86,20 @@ pub enum ParsePolicyError {
     },
 }
 
+impl ParsePolicyError {
+    /// Where in the text, in bytes.
+    pub const fn at(&self) -> usize {
+        match self {
+            Self::Unexpected { at, .. }
+            | Self::End { at, .. }
+            | Self::Keyword { at, .. }
+            | Self::OpenQuote { at }
+            | Self::NumberTooLarge { at }
+            | Self::Policy { at, .. } => *at,
+        }
+    }
+}
+
 /// Why a policy's names do not stand for followers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

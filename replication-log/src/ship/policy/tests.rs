@@ -151,8 +151,9 @@ proptest! {
 
     #[test]
     fn any_text_is_a_policy_or_is_refused(text in prop_oneof![".*", "(?i)((any|first|all|[0-9]|[ab\"*(), é]){0,12})"]) {
-        if let Ok(policy) = read(&text) {
-            prop_assert_eq!(read(&policy.to_string()), Ok(policy));
+        match read(&text) {
+            Ok(policy) => prop_assert_eq!(read(&policy.to_string()), Ok(policy)),
+            Err(error) => prop_assert!(text.get(error.at()..).is_some(), "{} is no place in the text", error.at()),
         }
     }
 }
