@@ -2,6 +2,30 @@
 //!
 //! The semantics are those of `PostgreSQL`'s `synchronous_standby_names`, and so is the text that
 //! [`AckPolicy`] is read from; see there for what is added and what differs.
+//!
+//! What an acknowledged commit is worth, and what it costs besides the leader's own fsync, with the default
+//! stage [`Flushed`](super::Stage::Flushed):
+//!
+//! | policy | survives | may be lost with | a commit waits for | stops while |
+//! |---|---|---|---|---|
+//! | asynchronous | a crash of the leader's process or machine | the leader's disk, or a failover | nobody | never |
+//! | `ANY 1 (*)` | the leader's disk | two disks, the leader's and one other | the fastest follower | all are gone |
+//! | `ANY k (..)` | any *k* disks | *k* + 1 of them | the *k*-th fastest of the list | fewer than *k* are there |
+//! | `FIRST k (..)` | any *k* disks | *k* + 1 of them | the slowest of the first *k* | fewer than *k* are there |
+//! | `ALL (*)` | all disks but one | all of them | the slowest of all | one is gone |
+//!
+//! That a record survives means that some disk has it; to find the one after a failover is an election's business.
+//! With FIRST the head of the list has it as long as it stays connected, with ANY the followers have to be asked.
+//!
+//! | stage | what a follower's word survives | round trips | fsyncs at followers |
+//! |---|---|---|---|
+//! | `Received` | nothing there | 1 | 0 |
+//! | `Written` | the follower's process | 1 | 0 |
+//! | `Flushed` | the follower's power | 1 | 1 |
+//! | `Applied` | as before, and reads there see it | 2 | 1 |
+//!
+//! Fsyncs are shared by all records of a batch. While [degraded](super::commit::WhenShort), every policy is worth
+//! what the asynchronous one is, and says so.
 
 mod error;
 mod jury;
@@ -28,7 +52,7 @@ use crate::limits::MAX_FOLLOWERS;
 /// *FIRST* looks only at followers that are connected and have caught up: while `a` and `b` are, only they
 /// decide, and that `c` has a record proves nothing. When `b` goes, `c` takes over; when `b` is back and has
 /// caught up, it takes its place again. With fewer than asked for, nothing is committed. So one knows who
-/// has everything: the head of the list.
+/// has everything: the head of the list, as long as it stays.
 ///
 /// *ANY* and *ALL* look at what is known of each follower, connected or not: that a record is on its
 /// disk does not stop being so when the line breaks. (`PostgreSQL` counts only who is connected.)
