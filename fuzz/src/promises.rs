@@ -6,6 +6,11 @@ type Promise = fn(&[u8]);
 
 /// One program tries all of them in turn: to link one for each takes longer than to run it for some seconds.
 const PROMISES: &[(&str, Promise)] = &[
+    ("ack_policy", |bytes| {
+        if let Ok(text) = str::from_utf8(bytes) {
+            crate::a_text_is_an_acknowledgement_policy_or_is_refused(text);
+        }
+    }),
     ("conflict_store_decode", |bytes| {
         crate::a_document_decodes_only_from_its_canonical_bytes(bytes);
         crate::a_snapshot_imports_only_as_what_it_exports(bytes);

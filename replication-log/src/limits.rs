@@ -101,3 +101,24 @@ pub const MAX_LAG_NOTES: usize = 1 << 20;
 
 /// The most rules alarms over lag are raised by.
 pub const MAX_LAG_RULES: usize = 64;
+
+/// The most followers a leader knows, and the most a policy lists.
+pub const MAX_FOLLOWERS: usize = 1024;
+
+/// The most commits that wait, or whose outcome nobody has asked for yet.
+pub const MAX_WAITING_COMMITS: usize = 64 << 10;
+
+/// How many runs of records committed without their policy a leader tells apart. With more, the two oldest
+/// become one: records between them are then said to be such although they were not, never the other way round.
+pub const MAX_DEGRADED_RANGES: usize = 1024;
+
+/// How many moments a leader remembers at which records began to wait. With more, the newest of them are
+/// taken for younger than they are, so that nothing degrades too early.
+pub const MAX_BACKLOG_MARKS: usize = 1024;
+
+/// How many of its reigns a leader remembers, to say what became of their records.
+pub const MAX_REMEMBERED_REIGNS: usize = 64;
+
+/// How many events of a leader's commits may wait for being asked for. With more, the oldest are dropped
+/// and counted.
+pub const MAX_COMMIT_EVENTS: usize = 1024;

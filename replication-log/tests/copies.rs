@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{batch, image, open, options, records};
+use common::{batch, image, open, records};
 use proptest::prelude::*;
 use replication_log::{
-    AppendCopyError, AppendError, Batch, Epoch, Log, Lsn, OpenError, Position, RecordKind,
+    AppendCopyError, AppendError, Batch, Epoch, Log, Lsn, OpenError, Position,
     storage::{FaultStorage, Storage},
 };
 
@@ -155,7 +155,11 @@ fn a_copied_batch_is_as_well_protected_as_any() {
 #[cfg(all(feature = "lz4", feature = "encryption"))]
 #[test]
 fn copies_are_sealed_like_everything_else_and_agree_all_the_same() {
-    use replication_log::seal::{SealKey, Sealing};
+    use common::options;
+    use replication_log::{
+        RecordKind,
+        seal::{SealKey, Sealing},
+    };
     let mut log = three_epochs();
     log.append(&batch(4, 9, &[3000])).expect_err("larger than a segment");
     log.append(&Batch::of(Epoch::new(4), RecordKind(1), &[b'x'; 1500]).expect("small")).expect("fits");

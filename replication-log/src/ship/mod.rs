@@ -19,19 +19,25 @@
 //! | [`history`] | where do two logs part? |
 //! | [`sender`] | what is a follower sent, and when? |
 //! | [`receiver`] | what is appended, asked for again, refused? |
-//! | [`wire`] | what do the two say, in bytes? |
+//! | [`policy`] | whose acknowledgements commit a record? |
+//! | [`commit`] | what is committed, who is told, and what if followers are missing? |
 //! | [`slot`] | what of its log does a leader keep, for whom, and until when? |
 //! | [`lag`] | how far behind is a follower, in bytes, records and time, and who should know? |
+//! | [`wire`] | what do the two say, in bytes? |
 
+pub mod commit;
 pub mod history;
 pub mod lag;
 pub mod marks;
+pub mod policy;
 pub mod receiver;
 pub mod sender;
 pub mod slot;
 pub mod wire;
 
+pub use commit::Commits;
 pub use history::{History, common_position};
 pub use marks::{Marks, Stage};
+pub use policy::AckPolicy;
 pub use receiver::{Begin, ReceiveError, Receiver, ReceiverOptions, Step, Wants};
 pub use sender::{AnswerError, SendError, Sender, SenderEvent, SenderOptions, SnapshotOffer, Want};

@@ -1,0 +1,3 @@
+//! Shipping a log to followers: what a leader and its followers owe each other.
+
+mod policies;
