@@ -11,5 +11,6 @@ pub mod planning;
 pub mod quorums;
 pub mod reconciling;
 pub mod sessions;
+pub mod shipping;
 pub mod syncing;
 pub mod workloads;

@@ -101,6 +101,27 @@ fn a_leader_that_does_not_mind_its_epoch_is_refused_by_the_follower() {
     assert!(sender.is_over());
 }
 
+/// A follower that has promised a later epoch to somebody, for an election, takes nothing more of the leader it has,
+/// whose frames still arrive.
+#[test]
+fn a_promise_ends_the_conversation_with_the_leader_of_before() {
+    let mut leader = Leader::new("a", 1);
+    leader.write("milk");
+    let mut follower = Follower::new("b");
+    let mut sender = follow(&leader, &mut follower);
+    leader.write("too late");
+    let frame = leader.feed(&mut sender, core::time::Duration::ZERO).swap_remove(0);
+    follower.log.promise_epoch(Epoch::new(2)).expect("later");
+    follower.receiver.promised(Epoch::new(2));
+    let fenced = Refusal::Fenced { have: Epoch::new(2), got: Epoch::new(1) };
+    assert_eq!(follower.receiver.handle(&frame), Err(ReceiveError::Refused(fenced.clone())));
+    let refusal = follower.receiver.poll().expect("the leader is told");
+    let event = sender.handle(core::time::Duration::ZERO, &refusal);
+    assert_eq!(event, Ok(SenderEvent::Refused(fenced)));
+    assert_eq!(follower.texts(), ["milk"]);
+    assert_eq!(follower.receiver.handle(&frame), Ok(replication_log::ship::Step::Nothing), "it is over");
+}
+
 /// Case 28: two nodes lead under one epoch, by mistake. The follower stays with the first.
 #[test]
 fn two_leaders_of_one_epoch_are_told_apart() {

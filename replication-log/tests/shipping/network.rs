@@ -409,3 +409,44 @@ fn silence_is_broken_in_time() {
     }
     assert_eq!(follower.texts(), ["milk"]);
 }
+
+/// A frame is lost and the next one arrives: the follower asks for what is missing, once, and has it without waiting for
+/// anybody's patience to end.
+#[test]
+fn a_gap_is_filled_at_once() {
+    let mut leader = Leader::new("a", 1);
+    let mut follower = crate::nodes::Follower::new("b");
+    let mut sender = crate::nodes::follow(&leader, &mut follower);
+    leader.write("lost");
+    assert_eq!(leader.feed(&mut sender, Duration::ZERO).len(), 1);
+    let later: Vec<_> = ["behind a gap", "behind it as well"]
+        .into_iter()
+        .flat_map(|text| {
+            leader.write(text);
+            leader.feed(&mut sender, Duration::ZERO)
+        })
+        .collect();
+    let reports: Vec<_> = later.iter().flat_map(|frame| follower.take(frame)).collect();
+    assert_eq!((follower.texts().len(), reports.len()), (0, 1), "it asks once");
+    assert_eq!(sender.handle(Duration::ZERO, &reports[0]), Ok(SenderEvent::Nothing));
+    for frame in leader.feed(&mut sender, Duration::ZERO) {
+        follower.take(&frame);
+    }
+    assert_eq!(follower.texts(), ["lost", "behind a gap", "behind it as well"]);
+}
+
+/// Nobody has what was never sent: such a report is of another conversation, or a lie, and commits nothing.
+#[test]
+fn a_report_beyond_what_was_sent_is_refused() {
+    use replication_log::ship::{Marks, SendError, wire::Report};
+    let mut leader = Leader::new("a", 1);
+    leader.write("milk");
+    let mut follower = crate::nodes::Follower::new("b");
+    let mut sender = crate::nodes::follow(&leader, &mut follower);
+    let before = sender.marks();
+    let marks = Marks::all(Lsn::new(2));
+    let report = Report { stream: 1, marks, again: false, window: 1 << 20 }.encode();
+    let ahead = SendError::Ahead { got: Lsn::new(2), sent: Lsn::new(1) };
+    assert_eq!(sender.handle(Duration::ZERO, &report), Err(ahead));
+    assert_eq!(sender.marks(), before);
+}

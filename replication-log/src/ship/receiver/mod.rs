@@ -207,6 +207,12 @@ impl Receiver {
         }
     }
 
+    /// The host has promised an epoch, to a candidate for example: whoever leads under an older one is not followed
+    /// any longer, also on the connection that it has.
+    pub fn promised(&mut self, epoch: Epoch) {
+        self.promised = self.promised.max(epoch);
+    }
+
     /// Nothing up to `lsn` may be cut: it is applied, or known to be committed.
     pub fn keep(&mut self, lsn: Lsn) {
         self.floor = self.floor.max(lsn);

@@ -1,0 +1,52 @@
+//! The end that has the log.
+
+use std::time::Instant;
+
+use replication_log::ship::wire::ToLeader;
+use replication_log::ship::{Sender, SenderOptions, Stage, Want};
+use replication_log::storage::FileStorage;
+use replication_log::{LogHandle, Lsn};
+use tokio::net::TcpStream;
+
+use super::EPOCH;
+use super::frames::{Frames, send};
+
+/// Ships the log until the follower has flushed record `last`, and returns how many frames with records that took.
+pub(super) async fn lead(socket: TcpStream, log: LogHandle<FileStorage>, last: Lsn) -> u64 {
+    socket.set_nodelay(true).expect("a socket");
+    let (reading, mut writing) = socket.into_split();
+    let (mut frames, clock) = (Frames::new(reading), Instant::now());
+
+    let hello = frames.next().await.expect("a follower");
+    let Ok(ToLeader::Hello(hello)) = ToLeader::decode(frames.bytes(hello)) else { panic!("no first word") };
+    let options = SenderOptions::new("leader", EPOCH);
+    let answer = log.with_history(|history| Sender::answer(options, clock.elapsed(), &hello, history, None));
+    let mut sender = answer.expect("open").expect("followed");
+    let mut tail = log.tail(Lsn::FIRST).expect("open");
+    let mut sent = 0;
+
+    while sender.marks().at(Stage::Flushed) < last {
+        let end = log.durable().expect("open");
+        sender.progress(end, end);
+        while let Want::Batches { .. } = sender.wants() {
+            let Some(batch) = tail.try_next_batch().expect("readable") else { break };
+            sender.push(clock.elapsed(), &batch).expect("next");
+        }
+        let mut quiet = true;
+        while let Some(frame) = sender.poll(clock.elapsed()) {
+            send(&mut writing, &frame).await.expect("connected");
+            (sent, quiet) = (sent + 1, false);
+        }
+        // The tail is looked at again when it has more, and the follower is heard when it says something.
+        tokio::select! {
+            biased;
+            frame = frames.next() => {
+                let frame = frame.expect("connected");
+                sender.handle(clock.elapsed(), frames.bytes(frame)).expect("sound");
+            }
+            () = tail.ready(), if quiet && matches!(sender.wants(), Want::Batches { .. } | Want::Nothing) => {}
+            () = std::future::ready(()), if !quiet => {}
+        }
+    }
+    sent
+}
