@@ -28,7 +28,12 @@ pub(super) async fn lead(socket: TcpStream, log: LogHandle<FileStorage>, last: L
     while sender.marks().at(Stage::Flushed) < last {
         let end = log.durable().expect("open");
         sender.progress(end, end);
-        while let Want::Batches { .. } = sender.wants() {
+        while let Want::Batches { after } = sender.wants() {
+            // What was lost is wanted again.
+            let wanted = after.next().expect("a number");
+            if tail.position() != wanted {
+                tail = log.tail(wanted).expect("kept");
+            }
             let Some(batch) = tail.try_next_batch().expect("readable") else { break };
             sender.push(clock.elapsed(), &batch).expect("next");
         }
@@ -37,14 +42,15 @@ pub(super) async fn lead(socket: TcpStream, log: LogHandle<FileStorage>, last: L
             send(&mut writing, &frame).await.expect("connected");
             (sent, quiet) = (sent + 1, false);
         }
-        // The tail is looked at again when it has more, and the follower is heard when it says something.
+        // With the window full there is nothing to do but to listen: a tail that has more would be ready at once.
+        let more_is_welcome = sender.is_caught_up() || sender.wants() != Want::Nothing;
         tokio::select! {
             biased;
             frame = frames.next() => {
                 let frame = frame.expect("connected");
                 sender.handle(clock.elapsed(), frames.bytes(frame)).expect("sound");
             }
-            () = tail.ready(), if quiet && matches!(sender.wants(), Want::Batches { .. } | Want::Nothing) => {}
+            () = tail.ready(), if quiet && more_is_welcome => {}
             () = std::future::ready(()), if !quiet => {}
         }
     }
