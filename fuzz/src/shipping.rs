@@ -65,7 +65,7 @@ impl Line {
         if let Ok(Step::Append { reign, batches }) = self.receiver.handle(frame) {
             for batch in batches {
                 assert!(batch.follows(self.copy.last_position()), "what is appended follows what is there");
-                self.copy.append_copy(reign, &batch.to_batch()).expect("checked");
+                self.copy.append_copy(reign, &batch).expect("checked");
             }
             let durable = self.copy.sync().expect("memory");
             self.receiver.mark(Stage::Flushed, durable);

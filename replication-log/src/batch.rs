@@ -103,7 +103,7 @@ impl Batch {
 /// let mut batches = log.read_batches_from(Lsn::FIRST)?;
 /// while let Some(batch) = batches.next_batch()? {
 ///     assert!(batch.follows(copy.last_position()));
-///     copy.append_copy(Epoch::new(1), &batch.to_batch())?;
+///     copy.append_copy(Epoch::new(1), &batch)?;
 /// }
 /// assert_eq!(copy.checksum(), log.checksum());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -201,7 +201,16 @@ impl<'a> LoggedBatch<'a> {
         })
     }
 
-    /// A batch that can be appended. O(bytes).
+    pub(crate) const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The bytes the batch takes in a segment, framing included.
+    pub const fn encoded_bytes(&self) -> usize {
+        BATCH_HEADER_BYTES + self.body.len()
+    }
+
+    /// The same records as a batch of their own. O(bytes).
     pub fn to_batch(&self) -> Batch {
         Batch { epoch: self.epoch, count: self.count, body: self.body.to_vec() }
     }

@@ -1,7 +1,7 @@
 //! What can go wrong, one enum per operation. Each message says what happened and what it did to
 //! the log.
 
-use crate::{Epoch, Lsn, SegmentId, storage::StorageError};
+use crate::{Epoch, Lsn, Position, SegmentId, storage::StorageError};
 
 /// Why a record did not go into a batch. The batch is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +125,21 @@ pub enum AppendCopyError {
         promised: Epoch,
         /// The epoch of the sender.
         reign: Epoch,
+    },
+    /// The batch is not the one that comes next: something before it is missing, or it is there already.
+    #[error("record {wanted} comes next and the batch begins with {got}; nothing was written")]
+    NotNext {
+        /// The record that comes next.
+        wanted: Lsn,
+        /// The first record of the batch.
+        got: Lsn,
+    },
+    /// The running checksum of the batch is not what it would be here: it was damaged on the way, or the two logs parted
+    /// before it.
+    #[error("the batch does not follow what this log has up to record {}; nothing was written", .end.lsn)]
+    Parted {
+        /// Where this log ends.
+        end: Position,
     },
     /// Epochs never decrease along a log, and nobody has records of a later epoch than his own.
     #[error(

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{batch, image, open, records};
+use common::{append_copy, batch, image, open, records};
 use proptest::prelude::*;
 use replication_log::{
-    AppendCopyError, AppendError, Batch, Epoch, Log, Lsn, OpenError, Position,
+    AppendCopyError, AppendError, Epoch, Log, Lsn, OpenError, Position,
     storage::{FaultStorage, Storage},
 };
 
@@ -17,7 +17,7 @@ fn catch_up<S: Storage>(log: &Log<S>, copy: &mut Log<FaultStorage>, reign: u64) 
     let mut batches = log.read_batches_from(missing).expect("kept");
     while let Some(batch) = batches.next_batch().expect("readable") {
         assert!(batch.follows(copy.last_position()));
-        copy.append_copy(Epoch::new(reign), &batch.to_batch()).expect("goes on");
+        copy.append_copy(Epoch::new(reign), &batch).expect("goes on");
         assert_eq!(copy.last_position(), batch.end());
     }
     copy.sync().expect("healthy");
@@ -60,7 +60,7 @@ fn the_sender_is_fenced_by_its_own_epoch_and_not_by_that_of_the_batch() {
     let (mut copy, _) = open(&FaultStorage::new()).expect("new");
     copy.promise_epoch(Epoch::new(5)).expect("healthy");
     let of = |epoch| batch(epoch, epoch, &[10]);
-    let copied = |copy: &mut Log<FaultStorage>, reign, epoch| copy.append_copy(Epoch::new(reign), &of(epoch));
+    let copied = |copy: &mut Log<FaultStorage>, reign, epoch| append_copy(copy, reign, &of(epoch));
     let epochs = |last, reign, got| {
         let [last, reign, got] = [last, reign, got].map(Epoch::new);
         Err(AppendCopyError::OutOfOrder { last, reign, got })
@@ -77,7 +77,6 @@ fn the_sender_is_fenced_by_its_own_epoch_and_not_by_that_of_the_batch() {
     assert_eq!(copied(&mut copy, 5, 3), Ok(Lsn::new(2)..=Lsn::new(2)));
     assert_eq!(copied(&mut copy, 5, 5), Ok(Lsn::new(3)..=Lsn::new(3)));
     assert_eq!(copied(&mut copy, 5, 3), epochs(5, 5, 3), "nor after the catching up");
-    assert_eq!(copy.append_copy(Epoch::new(5), &Batch::new(Epoch::new(5))), Err(AppendError::Empty.into()));
     assert_eq!(copy.last(), Lsn::new(3), "what was refused left nothing behind");
 }
 
@@ -102,6 +101,25 @@ fn a_batch_follows_one_position_only() {
         at += 1;
     }
     assert_eq!(at, 4);
+}
+
+/// The log itself refuses what does not follow, so that no mistake of its host makes it anything but a copy.
+#[test]
+fn what_does_not_follow_is_refused_by_the_log_itself() {
+    let log = three_epochs();
+    let (mut copy, _) = open(&FaultStorage::new()).expect("new");
+    copy.promise_epoch(Epoch::new(4)).expect("healthy");
+    let mut batches = log.read_batches_from(Lsn::new(3)).expect("kept");
+    let second = batches.next_batch().expect("readable").expect("durable");
+    let (wanted, got) = (Lsn::new(1), Lsn::new(3));
+    assert_eq!(copy.append_copy(Epoch::new(4), &second), Err(AppendCopyError::NotNext { wanted, got }));
+
+    // Records of the same numbers and epoch, and another content.
+    append_copy(&mut copy, 4, &batch(1, 7, &[30, 5])).expect("goes on");
+    let end = copy.last_position();
+    assert_eq!(copy.append_copy(Epoch::new(4), &second), Err(AppendCopyError::Parted { end }));
+    assert_eq!((copy.last_position(), copy.last()), (end, Lsn::new(2)), "nothing is left of it");
+    append_copy(&mut copy, 4, &batch(1, 8, &[3])).expect("it can be used further");
 }
 
 /// Reading begins with the batch that holds the record asked for, and ends with what is durable.
@@ -132,7 +150,7 @@ fn a_copied_batch_is_as_well_protected_as_any() {
     let disk = FaultStorage::new();
     let (mut copy, _) = open(&disk).expect("new");
     copy.promise_epoch(Epoch::new(5)).expect("healthy");
-    copy.append_copy(Epoch::new(5), &batch(3, 1, &[30])).expect("goes on");
+    append_copy(&mut copy, 5, &batch(3, 1, &[30])).expect("goes on");
     copy.close().expect("healthy");
     let name = "0000000000000001.log";
     let before = image(&disk);
@@ -157,7 +175,7 @@ fn a_copied_batch_is_as_well_protected_as_any() {
 fn copies_are_sealed_like_everything_else_and_agree_all_the_same() {
     use common::options;
     use replication_log::{
-        RecordKind,
+        Batch, RecordKind,
         seal::{SealKey, Sealing},
     };
     let mut log = three_epochs();

@@ -52,8 +52,8 @@ fn the_bytes_of_a_copied_batch_and_of_the_header_behind_it() {
     let (mut log, _) = Log::open(disk.clone(), options).expect("new");
     log.promise_epoch(Epoch::new(5)).expect("healthy");
     let copied = |payload: &[u8]| Batch::of(Epoch::new(3), RecordKind(1), payload).expect("small");
-    log.append_copy(Epoch::new(5), &copied(b"milk")).expect("goes on");
-    log.append_copy(Epoch::new(5), &copied(&[b'x'; 300])).expect("goes on");
+    common::append_copy(&mut log, 5, &copied(b"milk")).expect("goes on");
+    common::append_copy(&mut log, 5, &copied(&[b'x'; 300])).expect("goes on");
     log.flush().expect("healthy");
     let first = disk.bytes(NAME).expect("there");
     let second = disk.bytes("0000000000000002.log").expect("there");

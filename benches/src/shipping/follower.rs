@@ -43,14 +43,14 @@ pub(super) async fn follow(
             }
             frame = frames.next() => {
                 let Some(frame) = frame else { return };
-                match receiver.handle(frames.bytes(frame)).expect("sound") {
+                match receiver.handle(frame).expect("sound") {
                     Step::Begin(begin) => {
                         log.promise_epoch(begin.promise).expect("later");
                         receiver.begun();
                     }
                     Step::Append { reign, batches } => {
                         for batch in &batches {
-                            let _ = log.append_copy(reign, &batch.to_batch()).expect("it follows");
+                            let _ = log.append_copy(reign, batch).expect("it follows");
                         }
                     }
                     _ => {}

@@ -5,6 +5,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use replication_log::limits::MAX_FRAME_BYTES;
 
+const LENGTH_BYTES: usize = 4;
+
 /// Sends a frame.
 pub(super) async fn send(socket: &mut OwnedWriteHalf, frame: &[u8]) -> std::io::Result<()> {
     let length = u32::try_from(frame.len()).expect("frames are bounded");
@@ -15,43 +17,42 @@ pub(super) async fn send(socket: &mut OwnedWriteHalf, frame: &[u8]) -> std::io::
 /// Receives frames, into memory that is used again.
 pub(super) struct Frames {
     socket: OwnedReadHalf,
+    /// The length of the frame that arrives, and what has arrived of it.
     bytes: Vec<u8>,
-    /// What of `bytes` was received and not taken yet.
-    taken: usize,
+    is_whole: bool,
 }
 
 impl Frames {
     pub(super) fn new(socket: OwnedReadHalf) -> Self {
-        Self { socket, bytes: Vec::with_capacity(1 << 20), taken: 0 }
+        Self { socket, bytes: Vec::new(), is_whole: false }
     }
 
-    /// Waits for the next frame, and returns its place; `None` when the other end is gone. Nothing is lost when it is
-    /// given up.
-    pub(super) async fn next(&mut self) -> Option<std::ops::Range<usize>> {
+    /// Waits for the next frame; `None` when the other end is gone. Nothing is lost when it is given up.
+    pub(super) async fn next(&mut self) -> Option<&[u8]> {
+        if self.is_whole {
+            self.bytes.clear();
+            self.is_whole = false;
+        }
         loop {
-            if let Some(frame) = self.whole() {
-                self.taken = frame.end;
-                return Some(frame);
+            let wanted = self.wanted();
+            if self.bytes.len() == wanted {
+                self.is_whole = true;
+                return Some(&self.bytes[LENGTH_BYTES..]);
             }
-            if self.taken > 0 {
-                self.bytes.drain(..self.taken);
-                self.taken = 0;
-            }
-            if self.socket.read_buf(&mut self.bytes).await.ok()? == 0 {
+            let missing = (wanted - self.bytes.len()) as u64;
+            self.bytes.reserve(wanted - self.bytes.len());
+            if (&mut self.socket).take(missing).read_buf(&mut self.bytes).await.ok()? == 0 {
                 return None;
             }
         }
     }
 
-    pub(super) fn bytes(&self, frame: std::ops::Range<usize>) -> &[u8] {
-        &self.bytes[frame]
-    }
-
-    fn whole(&self) -> Option<std::ops::Range<usize>> {
-        let length =
-            self.bytes[self.taken..].first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize)?;
+    /// How many bytes there are once the length, and then the frame, is here.
+    fn wanted(&self) -> usize {
+        let Some(length) = self.bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize) else {
+            return LENGTH_BYTES;
+        };
         assert!(length <= MAX_FRAME_BYTES, "a frame of {length} bytes");
-        let start = self.taken + 4;
-        (self.bytes.len() >= start + length).then(|| start..start + length)
+        LENGTH_BYTES + length
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn lead(socket: TcpStream, log: LogHandle<FileStorage>, last: L
     let (mut frames, clock) = (Frames::new(reading), Instant::now());
 
     let hello = frames.next().await.expect("a follower");
-    let Ok(ToLeader::Hello(hello)) = ToLeader::decode(frames.bytes(hello)) else { panic!("no first word") };
+    let Ok(ToLeader::Hello(hello)) = ToLeader::decode(hello) else { panic!("no first word") };
     let options = SenderOptions::new("leader", EPOCH);
     let answer = log.with_history(|history| Sender::answer(options, clock.elapsed(), &hello, history, None));
     let mut sender = answer.expect("open").expect("followed");
@@ -48,7 +48,7 @@ pub(super) async fn lead(socket: TcpStream, log: LogHandle<FileStorage>, last: L
             biased;
             frame = frames.next() => {
                 let frame = frame.expect("connected");
-                sender.handle(clock.elapsed(), frames.bytes(frame)).expect("sound");
+                sender.handle(clock.elapsed(), frame).expect("sound");
             }
             () = tail.ready(), if quiet && more_is_welcome => {}
             () = std::future::ready(()), if !quiet => {}

@@ -1,7 +1,7 @@
 //! A shared log as the copy of another one, and as the original of one.
 
 use super::{LogHandle, SubmitError, Ticket};
-use crate::{AppendCopyError, Batch, Epoch, Log, Position, ship::History, storage::Storage};
+use crate::{AppendCopyError, Epoch, Log, LoggedBatch, Position, ship::History, storage::Storage};
 
 impl<S> LogHandle<S>
 where
@@ -24,14 +24,18 @@ where
     /// copy.promise_epoch(Epoch::new(1))?;
     /// let mut tail = original.tail(Lsn::FIRST)?;
     /// while let Some(batch) = tail.try_next_batch()? {
-    ///     let ticket = copy.append_copy(Epoch::new(1), &batch.to_batch())?;
+    ///     let ticket = copy.append_copy(Epoch::new(1), &batch)?;
     ///     copy.wait_durable(ticket)?;
     /// }
     /// assert_eq!(copy.last_position(), original.last_position());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn append_copy(&self, reign: Epoch, batch: &Batch) -> Result<Ticket, SubmitError<AppendCopyError>> {
-        self.submit_by(batch, reign, false, |log| log.append_copy(reign, batch))
+    pub fn append_copy(
+        &self,
+        reign: Epoch,
+        batch: &LoggedBatch<'_>,
+    ) -> Result<Ticket, SubmitError<AppendCopyError>> {
+        self.submit_by(batch.encoded_bytes(), reign, false, |log| log.append_copy(reign, batch))
     }
 
     /// Where the log ends, durable or not; `None` once it is closed. See [`Log::last_position`].

@@ -143,19 +143,18 @@ where
     }
 
     fn submit(&self, batch: &Batch, attended: bool) -> Result<Ticket, SubmitError> {
-        self.submit_by(batch, batch.epoch(), attended, |log| log.append(batch))
+        self.submit_by(batch.encoded_bytes(), batch.epoch(), attended, |log| log.append(batch))
     }
 
-    /// Appends `batch` by `append`, in the name of whoever was granted `epoch`.
+    /// Appends a batch of so many bytes by `append`, in the name of whoever was granted `epoch`.
     fn submit_by<E: From<Poison> + std::error::Error>(
         &self,
-        batch: &Batch,
+        bytes: usize,
         epoch: Epoch,
         attended: bool,
         append: impl FnOnce(&mut Log<S>) -> Result<RangeInclusive<Lsn>, E>,
     ) -> Result<Ticket, SubmitError<E>> {
         let shared = self.shared();
-        let bytes = batch.encoded_bytes();
         let always = shared.policy == FsyncPolicy::Always;
         let mut state = shared.wait_while(|state| {
             let waits = |log: &Log<S>| state.sync_under_way && always || log.has_to_wait(bytes);

@@ -6,7 +6,7 @@ use super::{
     AppendError, Batch, BatchHeader, BatchKind, Epoch, Log, Lsn, Place, Poison, PoisonedBy, Storage,
 };
 use crate::{
-    AppendCopyError, BatchError, RecordKind,
+    AppendCopyError, BatchError, LoggedBatch, RecordKind,
     batch::check_push,
     segment::{COPIED_EPOCH_BYTES, HEADER_BYTES},
 };
@@ -35,27 +35,37 @@ impl<S: Storage> Log<S> {
     /// has promised. A follower that comes back in epoch 5 promises it, and is then sent what it
     /// missed of epochs 3 and 4 by the leader of epoch 5; the leader of epoch 4 is refused.
     ///
-    /// The caller has checked that the batch goes on where this log ends
-    /// ([`LoggedBatch::follows`](crate::LoggedBatch::follows)).
+    /// Only what goes on where this log ends is taken: by its number, its epoch, and the running checksum over all that
+    /// came before and the batch itself. So whatever is done with it, a copy is a copy. O(bytes).
     ///
     /// ```
     /// use replication_log::{Batch, Epoch, Log, LogOptions, RecordKind, storage::MemoryStorage};
     ///
     /// let (mut log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
-    /// log.promise_epoch(Epoch::new(5))?;
-    /// let old = Batch::of(Epoch::new(3), RecordKind(1), b"milk")?;
-    /// assert!(log.append(&old).is_err(), "nobody may write under epoch 3 any more");
-    /// assert!(log.append_copy(Epoch::new(4), &old).is_err());
-    /// log.append_copy(Epoch::new(5), &old)?;
-    /// assert_eq!((log.epoch(), log.last_position().epoch), (Epoch::new(5), Epoch::new(3)));
+    /// let milk = Batch::of(Epoch::new(3), RecordKind(1), b"milk")?;
+    /// log.append(&milk)?;
+    /// log.sync()?;
+    ///
+    /// let (mut copy, _) = Log::open(MemoryStorage::new(), LogOptions::new(0xcafe))?;
+    /// copy.promise_epoch(Epoch::new(5))?;
+    /// assert!(copy.append(&milk).is_err(), "nobody may write under epoch 3 any more");
+    /// let mut batches = log.read_batches_from(copy.last())?;
+    /// let batch = batches.next_batch()?.expect("one");
+    /// assert!(copy.append_copy(Epoch::new(4), &batch).is_err(), "nor send under epoch 4");
+    /// copy.append_copy(Epoch::new(5), &batch)?;
+    /// assert_eq!((copy.epoch(), copy.last_position()), (Epoch::new(5), log.last_position()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn append_copy(
         &mut self,
         reign: Epoch,
-        batch: &Batch,
+        batch: &LoggedBatch<'_>,
     ) -> Result<RangeInclusive<Lsn>, AppendCopyError> {
         self.admit(reign)?;
+        let (wanted, first) = (self.segments.end().next, batch.first());
+        if first != wanted {
+            return Err(AppendCopyError::NotNext { wanted, got: first });
+        }
         let (promised, last, got) = (self.epoch(), self.segments.end().reign, batch.epoch());
         if reign > promised {
             return Err(AppendCopyError::NotPromised { promised, reign });
@@ -63,12 +73,16 @@ impl<S: Storage> Log<S> {
         if got > reign || got < last {
             return Err(AppendCopyError::OutOfOrder { last, reign, got });
         }
+        let chain = BatchHeader::chain_over(self.segments.end().chain, first, got, batch.body());
+        if chain != batch.checksum() {
+            return Err(AppendCopyError::Parted { end: self.last_position() });
+        }
         self.stage.open();
         if got < promised {
             self.stage.extend(&got.get().to_le_bytes());
         }
         self.stage.extend(batch.body());
-        Ok(self.commit(got, batch.count())?)
+        Ok(self.commit_with(got, batch.count(), Some(chain))?)
     }
 
     /// Appends a batch of one record; see [`append`](Log::append).
@@ -109,9 +123,19 @@ impl<S: Storage> Log<S> {
 
     /// Numbers the open batch, or forgets it and says why.
     fn commit(&mut self, epoch: Epoch, count: u32) -> Result<RangeInclusive<Lsn>, AppendError> {
+        self.commit_with(epoch, count, None)
+    }
+
+    /// The same for a batch behind which the running checksum is known.
+    fn commit_with(
+        &mut self,
+        epoch: Epoch,
+        count: u32,
+        chain: Option<u32>,
+    ) -> Result<RangeInclusive<Lsn>, AppendError> {
         let kind = if epoch < self.epoch() { BatchKind::Copied } else { BatchKind::Records };
         let lsns = self.number(count, kind).inspect_err(|_| self.stage.abandon())?;
-        self.seal_batch(kind, epoch, count)?;
+        self.seal_batch(kind, epoch, count, chain)?;
         if self.stage.staged().len() >= self.options.staging_bytes && !self.in_flight {
             self.write_staged()?;
         }
@@ -139,16 +163,23 @@ impl<S: Storage> Log<S> {
     /// Stages a batch without records. The caller has made room.
     pub(super) fn stage_mark(&mut self, kind: BatchKind, epoch: Epoch) -> Result<(), Poison> {
         self.stage.open();
-        self.seal_batch(kind, epoch, 0)
+        self.seal_batch(kind, epoch, 0, None)
     }
 
     /// Seals the open batch's body and writes its header, which makes it the end of the log. `epoch` is that of
     /// its records, with which the body of a copied batch begins.
     #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than MAX_BATCH_BYTES")]
-    fn seal_batch(&mut self, kind: BatchKind, epoch: Epoch, count: u32) -> Result<(), Poison> {
+    fn seal_batch(
+        &mut self,
+        kind: BatchKind,
+        epoch: Epoch,
+        count: u32,
+        chain: Option<u32>,
+    ) -> Result<(), Poison> {
         let (end, identity) = (self.segments.end(), self.segments.active().identity);
         let body = self.stage.open_body();
-        let chain_over = |records| BatchHeader::chain_over(end.chain, end.next, epoch, records);
+        let chain_over =
+            |records| chain.unwrap_or_else(|| BatchHeader::chain_over(end.chain, end.next, epoch, records));
         let (reign, chain) = match kind {
             BatchKind::Records => (epoch, chain_over(body)),
             BatchKind::Copied => (epoch, chain_over(&body[COPIED_EPOCH_BYTES..])),

@@ -6,8 +6,11 @@
 pub(crate) mod gate;
 pub(crate) mod watched;
 
+use std::ops::RangeInclusive;
+
 use replication_log::{
-    Batch, Epoch, Log, LogOptions, Lsn, OpenError, OwnedRecord, RecordKind, RecoveryReport,
+    AppendCopyError, Batch, Epoch, Log, LogOptions, Lsn, OpenError, OwnedRecord, Position, RecordKind,
+    RecoveryReport,
     storage::{FaultStorage, Keep, Storage, Survivors},
 };
 
@@ -111,6 +114,23 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits = text.lines().collect::<String>();
     let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
     pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect()
+}
+
+/// Appends a batch as another log would lend it that has all that `copy` has, and the batch behind it.
+pub(crate) fn append_copy<S: Storage>(
+    copy: &mut Log<S>,
+    reign: u64,
+    batch: &Batch,
+) -> Result<RangeInclusive<Lsn>, AppendCopyError> {
+    // Of an older epoch than any, so that the batch can be of every one.
+    let start = Position { epoch: Epoch::ZERO, ..copy.last_position() };
+    let (mut original, _) =
+        Log::open(FaultStorage::new(), LogOptions::new(7).starts_after(start)).expect("new");
+    original.append(batch).expect("fits");
+    original.sync().expect("healthy");
+    let mut batches = original.read_batches_from(original.last()).expect("kept");
+    let lent = batches.next_batch().expect("readable").expect("durable");
+    copy.append_copy(Epoch::new(reign), &lent)
 }
 
 /// Appends a batch no other batch of the workload is like; `None` when the machine has stopped.

@@ -208,7 +208,7 @@ impl World {
             }
             Ok(Step::Append { reign, batches }) => {
                 for batch in batches {
-                    node.log.append_copy(reign, &batch.to_batch()).expect("the receiver has checked it");
+                    node.log.append_copy(reign, &batch).expect("the receiver has checked it");
                     assert_eq!(node.log.last_position(), batch.end());
                 }
             }

@@ -189,7 +189,7 @@ impl Follower {
             }
             Ok(Step::Append { reign, batches }) => {
                 for batch in batches {
-                    self.log.append_copy(reign, &batch.to_batch()).expect("the receiver has checked it");
+                    self.log.append_copy(reign, &batch).expect("the receiver has checked it");
                     assert_eq!(self.log.last_position(), batch.end());
                 }
                 self.sync();

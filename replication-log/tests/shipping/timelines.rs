@@ -179,7 +179,7 @@ impl Follower {
             }
             Step::Append { reign, batches } => {
                 for batch in &batches {
-                    self.log.append_copy(reign, &batch.to_batch()).expect("checked");
+                    self.log.append_copy(reign, batch).expect("checked");
                 }
                 let durable = self.log.sync().expect("healthy");
                 diary.push(format!("the disk of {name} has it"));

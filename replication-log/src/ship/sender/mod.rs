@@ -61,7 +61,7 @@ use crate::{LoggedBatch, Lsn, Position, entry::logical::FORMAT_VERSIONS};
 /// let frame = sender.poll(now).expect("batches");
 /// let Step::Append { reign, batches } = receiver.handle(&frame)? else { panic!("something to append") };
 /// for batch in &batches {
-///     copy.append_copy(reign, &batch.to_batch())?;
+///     copy.append_copy(reign, batch)?;
 /// }
 /// assert_eq!(copy.checksum(), log.checksum());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -165,7 +165,7 @@ impl Sender {
             name: hello.name.clone(),
             stream,
             state,
-            outgoing: Outgoing::new(&hello.wants, sent),
+            outgoing: Outgoing::new(stream, &hello.wants, sent),
             window: Window::new(hello.window),
             sent,
             marks: Marks::default(),

@@ -30,9 +30,9 @@ pub(super) enum Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(wants: &Stream, last: Lsn) -> Self {
+    pub(super) fn new(stream: u64, wants: &Stream, last: Lsn) -> Self {
         match wants {
-            Stream::Copy { .. } => Self::Copy { frame: BatchesFrame::default(), last },
+            Stream::Copy { .. } => Self::Copy { frame: BatchesFrame::new(stream), last },
             Stream::Logical { filter, .. } => Self::Logical {
                 filter: filter.clone(),
                 assembly: Transactions::new(),
@@ -119,7 +119,7 @@ impl Outgoing {
             return Ok(None);
         }
         match self {
-            Self::Copy { frame, last } => Ok(Some((*last, frame.take(stream, epoch, commit, end)))),
+            Self::Copy { frame, last } => Ok(Some((*last, frame.take(epoch, commit, end)))),
             Self::Logical { ready, bytes, last, .. } => {
                 *bytes = 0;
                 let transactions = core::mem::take(ready);
@@ -132,7 +132,10 @@ impl Outgoing {
     /// Begins anew behind a record that the follower has.
     pub(super) fn restart(&mut self, after: Lsn) {
         match self {
-            Self::Copy { frame, last } => (*frame, *last) = (BatchesFrame::default(), after),
+            Self::Copy { frame, last } => {
+                frame.clear();
+                *last = after;
+            }
             Self::Logical { assembly, ready, bytes, last, .. } => {
                 (*assembly, *bytes, *last) = (Transactions::new(), 0, after);
                 ready.clear();
