@@ -67,15 +67,10 @@ fn forge_pages(storage: &MemoryStorage, edits: &[u8]) {
         file[page * PAGE_BYTES + at] = edit[3];
     }
     for page in file.chunks_exact_mut(PAGE_BYTES).skip(1) {
-        let checksum = crc32c(&page[4..]);
+        let checksum = crate::tamper::crc32c(&page[4..]);
         page[..4].copy_from_slice(&checksum.to_le_bytes());
     }
     storage.set_bytes(NAME, file);
-}
-
-fn crc32c(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
-    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
 }
 
 fn change_every_row(table: &mut Table) {

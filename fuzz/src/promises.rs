@@ -38,6 +38,7 @@ const PROMISES: &[(&str, Promise)] = &[
     ("replication_log_entries", crate::an_entry_decodes_only_from_its_one_encoding),
     ("replication_log_open", crate::a_damaged_log_opens_the_same_way_twice),
     ("replication_log_pages", crate::a_forged_table_never_goes_further_than_an_error),
+    ("replication_log_wire", crate::what_comes_on_the_wire_is_a_batch_that_follows_or_nothing),
     ("sketch_decode", crate::cells_give_away_no_more_than_they_are),
 ];
 

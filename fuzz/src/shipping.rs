@@ -43,7 +43,8 @@ pub fn what_comes_on_the_wire_is_a_batch_that_follows_or_nothing(bytes: &[u8]) {
 
 impl Line {
     fn connected() -> Self {
-        let log = |id| Log::open(MemoryStorage::new(), LogOptions::new(id).preallocate_bytes(0)).expect("new").0;
+        let log =
+            |id| Log::open(MemoryStorage::new(), LogOptions::new(id).preallocate_bytes(0)).expect("new").0;
         let (mut original, mut copy) = (log(1), log(2));
         original.append(&Batch::of(Epoch::new(1), RecordKind(1), b"before").expect("small")).expect("fits");
         original.promise_epoch(EPOCH).expect("granted");
@@ -114,7 +115,10 @@ impl Line {
 
     fn check(&self) {
         assert_eq!(self.copy.last_position(), self.receiver.end());
-        assert!(self.sender.marks().at(Stage::Received) <= self.original.last(), "nobody has what was never sent");
+        assert!(
+            self.sender.marks().at(Stage::Received) <= self.original.last(),
+            "nobody has what was never sent"
+        );
     }
 }
 

@@ -43,3 +43,9 @@ impl<'a> Tampering<'a> {
         }
     }
 }
+
+/// CRC32C bit by bit, from its definition.
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}
