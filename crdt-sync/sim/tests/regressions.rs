@@ -19,7 +19,7 @@ enum Faults {
     None,
 }
 
-const REGRESSIONS: [Regression; 16] = [
+const REGRESSIONS: [Regression; 17] = [
     Regression {
         once: "a greeting that was overtaken counted as an offence",
         size: Size::Quick,
@@ -115,6 +115,12 @@ const REGRESSIONS: [Regression; 16] = [
         size: Size::Full,
         faults: Faults::All,
         seeds: &[2753],
+    },
+    Regression {
+        once: "a replay was refused as long as the run lasted, because two clocks were wrong by more than a minute",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[4500],
     },
 ];
 
