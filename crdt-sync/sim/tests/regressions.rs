@@ -149,6 +149,17 @@ fn what_a_retired_node_kept_no_longer_is_reported() {
     }
 }
 
+/// The clock of the node in a retired one's place was set back by more than a minute, and the operator asked it in vain
+/// for as long as the run lasted.
+#[test]
+fn a_clock_that_keeps_a_replay_from_being_made_is_set_right() {
+    let mut scenario = Scenario::new(Size::Quick).with_extras(Extra::Retirement);
+    scenario.faults = [Fault::ClockSetForward, Fault::ClockSetBack].into();
+    if let Err(failure) = Schedule::new(31, scenario).run() {
+        panic!("{failure}");
+    }
+}
+
 /// One side of a fork got the other's history from a third. They went on asking where the two part.
 #[test]
 fn a_fork_that_is_no_more_is_forgotten() {
