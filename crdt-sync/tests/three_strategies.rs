@@ -18,7 +18,7 @@ use crdt_core::{Limits, OrSet, ReplicaId, Writer, codec};
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::{
     Action, Bytes, Cell, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId,
-    Output, Reply, Request, RequestId, Strategy, Write,
+    Output, Reply, Request, RequestId, Strategy, Write, WriteError,
 };
 
 const ANN: usize = 0;
@@ -170,6 +170,48 @@ fn a_write_on_top_of_what_was_seen_is_never_lost_to_a_fast_clock() {
     assert_eq!(two.register(ANN, &title).0, "Bonjour");
 }
 
+/// A clock that is more than a minute ahead drags no other along: Bob, whose clock is right, cannot write over what
+/// Ann wrote with hers, and is told so. That ends when his clock comes within the minute, not only when it gets to
+/// where hers was.
+#[test]
+fn what_was_written_too_far_ahead_can_be_written_over_as_soon_as_it_is_not_any_more() {
+    let collection = Collection::registers("titles");
+    let title = title_in(&collection);
+    let mut two = Two::new(&collection);
+    two.ahead[ANN] = 90_000;
+    two.set(ANN, &title, "Hello");
+    let (_, seen) = two.register(ANN, &title);
+    two.meet();
+    let refused = two.request(BOB, &title, Action::Set(Some("Bonjour".into())));
+    assert!(matches!(refused[..], [Reply::Refused(WriteError::StampBehind { index: 0 })]), "{refused:?}");
+    two.millis += 30_000;
+    two.set(BOB, &title, "Bonjour");
+    assert!(two.millis < seen, "by the wall, Bob still writes before Ann: {} against {seen}", two.millis);
+    two.meet();
+    assert_eq!(two.register(ANN, &title).0, "Bonjour");
+}
+
+/// The same of documents: what Bob writes in place of what he is shown is not lost to what lay below it.
+#[test]
+fn a_document_written_over_within_the_minute_is_what_readers_see() {
+    let collection = Collection::documents("titles", Strategy::LastWriterWins);
+    let title = title_in(&collection);
+    let mut two = Two::new(&collection);
+    two.ahead[ANN] = 90_000;
+    two.put(ANN, &title, "Hello");
+    two.write(ANN, &title, Action::Insert("Bonjour".into()));
+    two.meet();
+    assert_eq!(
+        (two.leaves(&title), two.shown(&title).as_str()),
+        (2, "Bonjour"),
+        "two first versions, the later one"
+    );
+    two.millis += 30_000;
+    two.put(BOB, &title, "Salut");
+    two.meet();
+    assert_eq!((two.leaves(&title), two.shown(&title).as_str()), (2, "Salut"));
+}
+
 /// Where no clock may decide, none need: versions know what they were written on, so that a later write and a write
 /// at the same time can be told apart.
 #[test]
@@ -289,10 +331,14 @@ impl Two {
     }
 
     fn write(&mut self, node: usize, item: &ItemKey, action: Action) {
+        let replies = self.request(node, item, action);
+        assert!(matches!(replies[..], [Reply::Written(_)]), "{replies:?}");
+    }
+
+    fn request(&mut self, node: usize, item: &ItemKey, action: Action) -> Vec<Reply> {
         let write = Write { collection: item.collection, key: item.key.clone(), action };
         let request = Request::Write(vec![write]);
-        let replies = self.tell(node, Input::Request { id: RequestId(1), request }).replies;
-        assert!(matches!(replies[..], [Reply::Written(_)]), "{replies:?}");
+        self.tell(node, Input::Request { id: RequestId(1), request }).replies
     }
 
     fn put(&mut self, node: usize, item: &ItemKey, text: &str) {

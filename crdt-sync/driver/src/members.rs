@@ -99,6 +99,9 @@ impl Node {
     /// its own to the same keys until then. Replay when the members are in touch, because what one of them has of the
     /// old node and did not pass on yet counts twice in counters.
     ///
+    /// Fails with the [`WriteError`](crdt_sync::WriteError) of the first write that is refused. With `StampBehind` or
+    /// `Clock` this node's clock is wrong, or that of whoever wrote what it holds was: set it right, and call again.
+    ///
     /// In a leaderless cluster there is nothing to make again, and it fails with [`NodeError::OtherTopology`].
     ///
     /// ```

@@ -1,5 +1,6 @@
 //! One run: random clients in a hostile world, then peace, then the reckoning.
 
+mod clocks;
 mod ends;
 mod reckoning;
 mod retiring;
@@ -369,8 +370,11 @@ impl<'p> Simulation<'p> {
                 let detail = "it was acknowledged before it was written".into();
                 Err(Violation::LostWrite { node, request, detail })
             }
-            (Some(Due::Write { .. }), Reply::Refused(_) | Reply::Overloaded) => {
+            (Some(Due::Write { .. }), reply @ (Reply::Refused(_) | Reply::Overloaded)) => {
                 self.course.report.refused += 1;
+                if let Reply::Refused(error) = reply {
+                    self.retirements.note_refusal(error);
+                }
                 Ok(())
             }
             (Some(Due::Read { item, begun, mut promised }), Reply::Value(cell)) => {

@@ -19,7 +19,7 @@ enum Faults {
     None,
 }
 
-const REGRESSIONS: [Regression; 16] = [
+const REGRESSIONS: [Regression; 17] = [
     Regression {
         once: "a greeting that was overtaken counted as an offence",
         size: Size::Quick,
@@ -116,6 +116,12 @@ const REGRESSIONS: [Regression; 16] = [
         faults: Faults::All,
         seeds: &[2753],
     },
+    Regression {
+        once: "a replay was refused as long as the run lasted, because two clocks were wrong by more than a minute",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[4500],
+    },
 ];
 
 #[test]
@@ -139,6 +145,17 @@ fn what_was_broken_once_holds() {
 fn what_a_retired_node_kept_no_longer_is_reported() {
     let scenario = Scenario { shape: None, ..Scenario::new(Size::Quick).with_extras(Extra::Retirement) };
     if let Err(failure) = Schedule::new(202, scenario).run() {
+        panic!("{failure}");
+    }
+}
+
+/// The clock of the node in a retired one's place was set back by more than a minute, and the operator asked it in vain
+/// for as long as the run lasted.
+#[test]
+fn a_clock_that_keeps_a_replay_from_being_made_is_set_right() {
+    let mut scenario = Scenario::new(Size::Quick).with_extras(Extra::Retirement);
+    scenario.faults = [Fault::ClockSetForward, Fault::ClockSetBack].into();
+    if let Err(failure) = Schedule::new(31, scenario).run() {
         panic!("{failure}");
     }
 }

@@ -14,9 +14,14 @@
 //! old node saw; a register, or a document whose last writer wins, is written only if it was not written later
 //! elsewhere; any other document is written on top of the version it was written on, or beside what took its place.
 //!
-//! One thing is left to the operator: a member that hears of the retirement late may still have more of the old node's
-//! entries than the one the new node caught up with. These are valid, and arrive; what was replayed of them by then
-//! counts twice in counters. So replay when the members are in touch, or have the late one retired, too.
+//! Two things are left to the operator. First, a member that hears of the retirement late may still have more of the
+//! old node's entries than the one the new node caught up with. These are valid, and arrive; what was replayed of them
+//! by then counts twice in counters. So replay when the members are in touch, or have the late one retired, too.
+//!
+//! Second, writes are refused, like any others, if the clock of the new node is too far behind that of whoever wrote
+//! what it holds ([`StampBehind`](crate::WriteError::StampBehind)) or was set back too far
+//! ([`Clock`](crate::WriteError::Clock)). Nothing of their command took effect then. Plan anew when that clock is
+//! right.
 //!
 //! Where an identity was forked, the same entries may go by two names, and two entries by one: one of the nodes knows
 //! of the fork and the other does not, or neither does. So entries are told apart by their chain values, as far back as

@@ -10,7 +10,7 @@ use core::mem;
 
 use conflict_store::{Document, PutError, VersionId};
 use crdt_core::dotted::{DotSet, DotStore};
-use crdt_core::{ClockError, Dot, Hlc, Stamp, Writer, codec};
+use crdt_core::{ClockError, Dot, Hlc, HlcClock, Stamp, Writer, codec};
 use replication_log::Lsn;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -174,7 +174,9 @@ pub enum WriteError {
     /// The clock of this node is further ahead or behind than can be right.
     #[error("{0}; nothing was written")]
     Clock(#[from] ClockError),
-    /// The register holds a later stamp than this node may give out.
+    /// The register holds a later stamp than this node may give out: one further ahead of its clock than
+    /// [`Timing::max_drift`](crate::Timing::max_drift). One of the two clocks is wrong; when it is this node's, the
+    /// write can be made as soon as that is set right.
     #[error(
         "write {index}: the register was written by a clock that is ahead of this node's; nothing was written"
     )]
@@ -202,6 +204,8 @@ pub enum WriteError {
 /// The writes of one command, carried out on copies.
 struct Draft<'r> {
     replica: &'r Replica,
+    clock: HlcClock,
+    wall: WallTime,
     cells: BTreeMap<(u16, ItemKey), Cell>,
     runs: BTreeMap<u16, Vec<Bytes>>,
     entries: usize,
@@ -219,9 +223,10 @@ impl Replica {
         if writes.len() > limits.max_writes {
             return Err(WriteError::TooLarge { writes: writes.len(), bytes: 0 });
         }
-        let mut clock = self.clock.clone();
         let mut draft = Draft {
             replica: self,
+            clock: self.clock.clone(),
+            wall,
             cells: BTreeMap::new(),
             runs: BTreeMap::new(),
             entries: 0,
@@ -229,9 +234,9 @@ impl Replica {
             versions: Vec::new(),
         };
         for (index, write) in writes.iter().enumerate() {
-            draft.carry_out(index, write, clock.now(wall)?)?;
+            draft.carry_out(index, write)?;
         }
-        let Draft { cells, runs, versions, .. } = draft;
+        let Draft { cells, runs, versions, clock, .. } = draft;
         self.issued = clock.last();
         self.clock = clock;
         Ok(self.commit(cells, runs, versions))
@@ -282,7 +287,7 @@ impl Replica {
 }
 
 impl Draft<'_> {
-    fn carry_out(&mut self, index: usize, write: &Write, time: Hlc) -> Result<(), WriteError> {
+    fn carry_out(&mut self, index: usize, write: &Write) -> Result<(), WriteError> {
         let collection = write.collection;
         let declared =
             self.replica.registry.get(collection).ok_or(WriteError::UnknownCollection { collection })?;
@@ -299,6 +304,11 @@ impl Draft<'_> {
         let cell = cells
             .entry(slot)
             .or_insert_with_key(|(_, key)| self.replica.partition(number).cell_or_vacant(key, declared.kind));
+        // What was too far ahead when it arrived need not be any more: the wall clock went on, or was set right.
+        if let Some(stamp) = cell.latest_stamp() {
+            self.clock.observe(stamp, self.wall);
+        }
+        let time = self.clock.now(self.wall)?;
         let delta = self.change(index, declared, cell, write, Stamp { time, replica: dot.replica }, dot)?;
         // As a replay of the entry would.
         cell.stem(self.replica.config.limits.max_revisions);

@@ -256,7 +256,7 @@ impl Replica {
             }
             JournalRecord::Entries(run) => self.replay_run(&run, lsn, wall),
             JournalRecord::Excerpt(excerpt) => self.replay_excerpt(&excerpt, lsn, wall),
-            JournalRecord::StateMerge(merged) => self.replay_state(&merged, lsn),
+            JournalRecord::StateMerge(merged) => self.replay_state(&merged, lsn, wall),
             JournalRecord::FrontierRaised { partition, standing } => {
                 self.checked(partition, lsn)?;
                 self.partition_mut(partition).raise(&standing);
@@ -397,8 +397,11 @@ impl Replica {
         }
     }
 
-    fn replay_state(&mut self, merged: &MergedState, lsn: Lsn) -> Result<(), RecoverError> {
+    fn replay_state(&mut self, merged: &MergedState, lsn: Lsn, wall: WallTime) -> Result<(), RecoverError> {
         let told = self.read_stored(merged, lsn)?;
+        if let Some(stamp) = told.cell.latest_stamp() {
+            self.clock.observe(stamp, wall);
+        }
         let _ = self.partition_mut(merged.partition).join_told(&told, lsn);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use crdt_core::{GCounter, ReplicaId};
 use crdt_sync::{
     Action, Bytes, Cell, Engine, ItemKey, Kind, Membership, NodeId, Position, Reply, Request, RequestId,
-    Status, Write,
+    Status, Write, WriteError,
 };
 
 use super::ends::Ends;
@@ -28,6 +28,8 @@ pub(super) struct Retirements {
     /// What the last looks at the disks of retired nodes showed.
     looks: Vec<Look>,
     ends: Ends,
+    /// Why the last command was refused that was.
+    refused: Option<WriteError>,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,11 @@ impl Retirements {
     pub(super) fn lose_disk(&mut self, node: usize) {
         self.retired.values_mut().for_each(|witness| *witness = witness.filter(|at| *at != node));
         self.ends.forget(node);
+    }
+
+    /// A command was refused.
+    pub(super) fn note_refusal(&mut self, error: WriteError) {
+        self.refused = Some(error);
     }
 }
 
@@ -308,7 +315,13 @@ impl Simulation<'_> {
         let made_again = plan.writes.len() as u64;
         let mut writes = plan.writes;
         writes.extend(self.note_of(&old));
-        let Some(request) = self.write(node, &writes, None)? else { return Ok(Stage::CameBack { old }) };
+        self.retirements.refused = None;
+        let Some(request) = self.write(node, &writes, None)? else {
+            if let Some(error) = self.retirements.refused.take() {
+                self.mind_clock(node, &writes, &error);
+            }
+            return Ok(Stage::CameBack { old });
+        };
         self.model.is_made_again_by(request);
         if let Some(fresh) = self.course.world.engine(node) {
             let reported: BTreeSet<ItemKey> = plan.reported.into_iter().map(|(item, _)| item).collect();

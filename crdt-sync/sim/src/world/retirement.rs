@@ -116,6 +116,17 @@ impl World {
         self.put(Duration::ZERO, Happening::Start { node: number });
     }
 
+    /// Sets the wall clock of a node right, or as far ahead as it takes to write over what has this stamp.
+    pub(crate) fn set_clock_right(&mut self, number: usize, stamp_millis: u64) {
+        let drift = u64::try_from(self.setup.timing.max_drift.as_millis()).unwrap_or(u64::MAX);
+        let node = &mut self.nodes[number];
+        node.skew = 0;
+        let early = stamp_millis.saturating_sub(drift).saturating_sub(node.now(self.time).wall.as_millis());
+        node.skew = i64::try_from(early).unwrap_or(i64::MAX);
+        let skew = node.skew;
+        self.note(format_args!("the operator sets the clock of {number}, which is wrong by {skew} ms now"));
+    }
+
     /// A node that took the place of a retired one has made its writes again.
     pub(crate) fn settle_in(&mut self, number: usize) {
         self.nodes[number].rejoining = false;

@@ -259,6 +259,15 @@ fn a_stamp_that_arrives_by_session_moves_the_clock_like_one_that_arrives_by_entr
     cluster.connect(0, 1);
     cluster.settle();
     assert!(cluster.finished_sessions() > 0);
+    let stamp_of = |cluster: &Cluster, key: &str| match cluster.peek(0, &item(3, key)) {
+        Some(Cell::Register(register)) => register.stamp().map(|stamp| stamp.time),
+        other => panic!("no register: {other:?}"),
+    };
+    let arrived = stamp_of(&cluster, "title");
+    // Also after a restart, and whatever is written next.
+    cluster.restart(0);
+    cluster.write(0, alloc::vec![write(3, "another", Action::Set(Some("later".into())))]);
+    assert!(stamp_of(&cluster, "another") > arrived);
     let reply = cluster.write(0, title("later"));
     assert!(matches!(reply, Reply::Written(_)), "{reply:?}");
 }
