@@ -19,7 +19,7 @@ enum Faults {
     None,
 }
 
-const REGRESSIONS: [Regression; 16] = [
+const REGRESSIONS: [Regression; 17] = [
     Regression {
         once: "a greeting that was overtaken counted as an offence",
         size: Size::Quick,
@@ -115,6 +115,12 @@ const REGRESSIONS: [Regression; 16] = [
         size: Size::Full,
         faults: Faults::All,
         seeds: &[2753],
+    },
+    Regression {
+        once: "a version that a command found and named was asked for, though the disk was lost that alone had it",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[4533],
     },
 ];
 
