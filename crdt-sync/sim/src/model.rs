@@ -7,6 +7,7 @@
 //! register holds its latest write, a document all its versions.
 
 mod command;
+mod named;
 mod retired;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,8 +145,6 @@ impl Model {
         let losses: Vec<_> = losses.iter().filter_map(place).collect();
         for command in &mut self.commands {
             command.orphaned |= command.node == node;
-            // What a command without entries named was made by others; that it is here was this disk's to keep.
-            command.smudged |= command.node == node && command.entry_count() == 0;
             command.at_risk |= losses.iter().any(|(above, head)| command.is_among(*above, *head, lineage));
         }
     }
@@ -230,18 +229,6 @@ impl Model {
             command.fate != Fate::Gone && !command.smudged && !self.is_second(command)
         });
         lasting.map(|(command, fact)| (command, &command.facts[fact].1))
-    }
-
-    /// The versions of a document that answers to commands named, unless those are gone.
-    pub(crate) fn named_at<'m>(
-        &'m self,
-        item: &'m ItemKey,
-    ) -> impl Iterator<Item = (&'m Command, VersionId)> {
-        let named = self.named.get(item).into_iter().flatten();
-        let named = named.map(|&(command, version)| (&self.commands[command], version));
-        named.filter(|(command, version)| {
-            command.fate != Fate::Gone && !command.smudged && self.is_owed(command, item, *version)
-        })
     }
 
     /// All keys that were ever written to.

@@ -19,7 +19,7 @@ enum Faults {
     None,
 }
 
-const REGRESSIONS: [Regression; 17] = [
+const REGRESSIONS: [Regression; 18] = [
     Regression {
         once: "a greeting that was overtaken counted as an offence",
         size: Size::Quick,
@@ -121,6 +121,12 @@ const REGRESSIONS: [Regression; 17] = [
         size: Size::Full,
         faults: Faults::All,
         seeds: &[4500],
+    },
+    Regression {
+        once: "a version that a command found and named was asked for, though the disk was lost that alone had it",
+        size: Size::Full,
+        faults: Faults::All,
+        seeds: &[4533],
     },
 ];
 

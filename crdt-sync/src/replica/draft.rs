@@ -41,7 +41,8 @@ pub struct Write {
 #[non_exhaustive]
 pub enum Action {
     /// Document: a first version, with no parent. Importing the same body twice, or on two nodes, makes one
-    /// version, and importing it again after it was overwritten changes nothing.
+    /// version, and importing it again after it was overwritten changes nothing. Where it is there already no entry
+    /// is written: it is as durable, and spread as far, as the entry that wrote it.
     Insert(Bytes),
     /// Document: a version on top of the winner, or a first one.
     Put(Bytes),
@@ -97,7 +98,8 @@ impl Action {
 pub struct Written {
     /// The record that makes the writes durable, or the one that made them unnecessary.
     pub lsn: Lsn,
-    /// The document versions written, deletions included, in the order of the writes; other kinds write none.
+    /// The document versions written, deletions included, or found where there was nothing to write, in the order of
+    /// the writes; other kinds write none.
     pub versions: Vec<VersionId>,
 }
 

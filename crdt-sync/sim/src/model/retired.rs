@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId};
 use crdt_sync::{Bytes, Cell, ItemKey, RequestId};
 
@@ -88,21 +87,6 @@ impl Model {
         Ok(())
     }
 
-    /// Whether the answer to a command names a version that must be there for its sake. A command without entries
-    /// found the version there, which another one had made. When its node is retired that is promised as far as what
-    /// the other one did is: a last look reported it, or it is lost with a disk, and then nobody is left to be asked.
-    pub(super) fn is_owed(&self, command: &Command, item: &ItemKey, version: VersionId) -> bool {
-        if command.last_look.is_none() || command.entry_count() > 0 {
-            return true;
-        }
-        let made_it = |fact: &Fact| match fact {
-            Fact::Versions(versions) => versions.iter().any(|(id, _)| *id == version),
-            _ => false,
-        };
-        let mut makers = self.all_facts_of(item).filter(|(_, fact)| made_it(fact)).peekable();
-        makers.peek().is_none() || makers.any(|(maker, _)| maker.fate != Fate::Gone && !maker.smudged)
-    }
-
     /// Whether a state shows something of what lies beyond the ends of retired nodes, or may have lost something to it.
     pub(crate) fn has_leaked(&self, item: &ItemKey, cell: Option<&Cell>, lineage: &Lineage) -> bool {
         let live = live_dots(cell, lineage);
@@ -164,7 +148,11 @@ impl Model {
         removed.flatten().cloned().collect()
     }
 
-    fn all_facts_of<'m>(&'m self, item: &ItemKey) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
+    /// What all commands did to a key, whatever became of them.
+    pub(super) fn all_facts_of<'m>(
+        &'m self,
+        item: &ItemKey,
+    ) -> impl Iterator<Item = (&'m Command, &'m Fact)> {
         let places = self.by_item.get(item).into_iter().flatten();
         places.map(|&(command, fact)| (&self.commands[command], &self.commands[command].facts[fact].1))
     }
