@@ -1,8 +1,8 @@
 //! A log on its way to a follower over a real socket, beside the same log that goes nowhere.
 //!
-//! Both ends are what an application would write around `replication_log::ship`: a task with a socket, a log handle, and
-//! a sender or a receiver.
-#![allow(clippy::disallowed_methods, reason = "sockets, threads and a stopwatch")]
+//! Both ends are what an application would write around `replication_log::ship`: a task with a socket, a log handle,
+//! and a sender or a receiver.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "sockets, threads and a stopwatch")]
 
 mod follower;
 mod frames;
@@ -42,6 +42,10 @@ pub struct Seen {
 }
 
 /// Everything is appended and durable here.
+///
+/// # Panics
+///
+/// When the disk fails.
 pub fn bare(root: &Path, load: Load) -> Seen {
     let folder = tempfile::tempdir_in(root).expect("a folder");
     let log = open(folder.path(), 0x5eed, load.policy);
@@ -52,6 +56,10 @@ pub fn bare(root: &Path, load: Load) -> Seen {
 }
 
 /// Everything is appended and durable here and at a follower, which is told over loopback, and has said so.
+///
+/// # Panics
+///
+/// When a disk or the loopback interface fails, or the follower's log is not what was written.
 pub fn shipped(root: &Path, load: Load) -> Seen {
     let folders = [(); 2].map(|()| tempfile::tempdir_in(root).expect("a folder"));
     let leader = open(folders[0].path(), 0x5eed, load.policy);

@@ -84,18 +84,25 @@ mod tests {
         ends
     }
 
+    /// Who leads, how much it writes, and whom it reaches with how much of what it has.
+    fn reign() -> impl Strategy<Value = (usize, u64, Vec<(usize, usize)>)> {
+        (0..4_usize, 0..4_u64, prop::collection::vec((0..4_usize, 0..9_usize), 0..4))
+    }
+
+    fn common_of(one: &[u64], other: &[u64]) -> usize {
+        one.iter().zip(other).take_while(|(one, other)| one == other).count()
+    }
+
     proptest! {
         /// Leaders come and go; each begins with the log of some node, writes, and reaches some nodes with a beginning
         /// of what it has. Then any two logs part where the first record is that differs.
         #[test]
-        fn the_common_position_is_where_the_first_difference_is(
-            reigns in prop::collection::vec((0..4_usize, 0..4_u64, prop::collection::vec((0..4_usize, 0..9_usize), 0..4)), 0..12),
-        ) {
+        fn the_common_position_is_where_the_first_difference_is(reigns in prop::collection::vec(reign(), 0..12)) {
             let mut logs: [Vec<u64>; 4] = Default::default();
             for (epoch, (leader, writes, reached)) in (1..).zip(reigns) {
                 logs[leader].extend((0..writes).map(|_| epoch));
                 for (follower, upto) in reached {
-                    let common = logs[leader].iter().zip(&logs[follower]).take_while(|(one, other)| one == other).count();
+                    let common = common_of(&logs[leader], &logs[follower]);
                     // Whoever is sent something cuts what the leader does not have, and is sent what follows.
                     if upto > common {
                         let sent = logs[leader].iter().take(upto).copied().collect();
@@ -105,7 +112,7 @@ mod tests {
             }
             for one in &logs {
                 for other in &logs {
-                    let common = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+                    let common = common_of(one, other);
                     let found = common_position(&ends_of(one), &ends_of(other)).expect("both begin at the origin");
                     prop_assert_eq!(found.lsn, Lsn::new(common as u64), "{:?} and {:?}", one, other);
                 }

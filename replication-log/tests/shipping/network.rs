@@ -410,8 +410,8 @@ fn silence_is_broken_in_time() {
     assert_eq!(follower.texts(), ["milk"]);
 }
 
-/// A frame is lost and the next one arrives: the follower asks for what is missing, once, and has it without waiting for
-/// anybody's patience to end.
+/// A frame is lost and the next one arrives: the follower asks for what is missing, once, and has it without waiting
+/// for the end of anybody's patience.
 #[test]
 fn a_gap_is_filled_at_once() {
     let mut leader = Leader::new("a", 1);

@@ -29,6 +29,9 @@ const NOW: Duration = Duration::ZERO;
 /// Who did what, in the order in which it happened.
 type Diary = Vec<String>;
 
+/// Fsyncs, and frames to it and from it.
+type FollowerCosts = (usize, (usize, usize));
+
 struct Cluster {
     log: Log<Watched>,
     commits: Commits<char>,
@@ -64,12 +67,16 @@ impl Cluster {
         let mut options = CommitOptions::new(policy);
         options.stage = stage;
         let mut commits = Commits::new(options);
-        names.iter().for_each(|name| commits.add(*name, Role::Candidate).expect("fresh"));
+        for name in names {
+            commits.add(*name, Role::Candidate).expect("fresh");
+        }
         commits.begin_reign(EPOCH, Lsn::FIRST).expect("the first");
         let (log, syncs) = counted_log();
         let (senders, followers, diary) = Default::default();
         let mut cluster = Self { log, commits, senders, followers, syncs, diary };
-        names.iter().for_each(|name| cluster.connect(*name));
+        for name in names {
+            cluster.connect(*name);
+        }
         cluster.settle();
         cluster.diary.clear();
         for follower in cluster.followers.values_mut() {
@@ -162,7 +169,7 @@ impl Cluster {
     }
 
     /// Fsyncs of the leader and of each follower, and frames to and from each.
-    fn costs(&self) -> (usize, Vec<(usize, (usize, usize))>) {
+    fn costs(&self) -> (usize, Vec<FollowerCosts>) {
         let count = |syncs: &AtomicUsize| syncs.load(Ordering::Relaxed);
         let followers = self.followers.values().map(|follower| (count(&follower.syncs), follower.frames));
         (count(&self.syncs), followers.collect())

@@ -15,9 +15,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step<'f> {
-    /// Nothing, but to look at [`committed`](Receiver::committed).
+    /// Nothing, but to look at [`committed`](crate::ship::Receiver::committed).
     Nothing,
-    /// The leader has answered. To be answered with [`begun`](Receiver::begun).
+    /// The leader has answered. To be answered with [`begun`](crate::ship::Receiver::begun).
     Begin(Begin),
     /// Append these batches, in this order ([`Log::append_copy`](crate::Log::append_copy)).
     Append {
@@ -33,7 +33,7 @@ pub enum Step<'f> {
         /// The state's bytes that come next.
         part: &'f [u8],
         /// Whether they are the last. Then finish the snapshot, let the log begin behind it, load it, and say
-        /// that it is [`installed`](Receiver::installed).
+        /// that it is [`installed`](crate::ship::Receiver::installed).
         is_last: bool,
     },
     /// The leader does not go on. What is here stays as it is.

@@ -24,12 +24,12 @@ pub struct SnapshotOffer {
 pub enum Want {
     /// Nothing: the follower has everything, or is still busy with what is on its way.
     Nothing,
-    /// The batch that follows this record, with [`Sender::push`].
+    /// The batch that follows this record, with [`Sender::push`](crate::ship::Sender::push).
     Batches {
         /// The record.
         after: Lsn,
     },
-    /// What follows so many bytes of the snapshot's state, with [`Sender::push_snapshot`].
+    /// What follows so many bytes of the snapshot's state, with [`Sender::push_snapshot`](crate::ship::Sender::push_snapshot).
     Snapshot {
         /// Which snapshot.
         identity: SnapshotIdentity,

@@ -76,7 +76,7 @@ pub enum Refusal {
     #[error("the leader has as many followers as it takes; retry later")]
     Overloaded,
     /// What was sent cannot be read, or not here.
-    #[error("what was sent makes no sense: {}", if *.damaged { "it arrived damaged" } else { "the sender is at fault" })]
+    #[error("what was sent makes no sense; damaged on the way: {damaged}")]
     Senseless {
         /// Whether it is the way that is at fault.
         damaged: bool,
