@@ -24,6 +24,7 @@ pub mod entry;
 pub mod handle;
 pub mod limits;
 pub mod page;
+pub mod restore;
 pub mod seal;
 pub mod ship;
 pub mod snapshot;
