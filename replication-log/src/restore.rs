@@ -1,8 +1,8 @@
 //! The past, restored: a new directory with the newest snapshot before a chosen point, and the log up to there.
 //!
-//! A log and its snapshots are a backup that goes to every point in between: a copy of the directory, a follower that is
-//! told to keep its segments, or the directory itself after somebody deleted the wrong rows. What is restored is a log of its
-//! own, with another id, that ends where it was told to; the original is only read.
+//! A log and its snapshots are a backup that goes to every point in between: a copy of the directory, a follower
+//! that is told to keep its segments, or the directory itself after somebody deleted the wrong rows. What is
+//! restored is a log of its own, with another id, that ends where it was told to; the original is only read.
 //!
 //! ```
 //! use replication_log::{
@@ -162,8 +162,8 @@ fn last_record<S: Storage>(log: &Log<S>, until: Until<'_>) -> Result<Lsn, Restor
     Ok(log.durable())
 }
 
-/// The newest snapshot at or before a record, from which the log goes on; `None` when everything from the first record on
-/// is in the log.
+/// The newest snapshot at or before a record, from which the log goes on; `None` when everything from the first
+/// record on is in the log.
 fn beginning<S: Storage>(
     log: &Log<S>,
     snapshots: &Snapshots<S>,

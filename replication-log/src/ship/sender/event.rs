@@ -29,7 +29,8 @@ pub enum Want {
         /// The record.
         after: Lsn,
     },
-    /// What follows so many bytes of the snapshot's state, with [`Sender::push_snapshot`](crate::ship::Sender::push_snapshot).
+    /// What follows so many bytes of the snapshot's state, with
+    /// [`Sender::push_snapshot`](crate::ship::Sender::push_snapshot).
     Snapshot {
         /// Which snapshot.
         identity: SnapshotIdentity,
