@@ -207,6 +207,18 @@ fn a_reader_goes_on_between_two_transactions_of_one_batch() {
     assert_eq!(firsts, [6, 7, 8, 9]);
 }
 
+/// A reader has only what was committed; a leader that lacks some of it is not one to be followed.
+#[test]
+fn a_leader_that_lacks_what_a_reader_has_applied_is_not_followed() {
+    let leader = shop();
+    let options = ReceiverOptions::new("reader").logical(Filter::everything());
+    let ahead = Position { lsn: Lsn::new(4), ..Position::ORIGIN };
+    let mut receiver = Receiver::new(options, leader.epoch, ahead);
+    let hello = receiver.hello(1, Vec::new());
+    let diverged = Refusal::Diverged { common: Lsn::new(3), floor: Lsn::new(4) };
+    assert_eq!(leader.answer(&hello).err(), Some(diverged));
+}
+
 /// Case 44: a reader that does not know the leader's version of the entries is refused, with that version.
 #[test]
 fn a_reader_of_an_older_entry_format_is_refused() {

@@ -141,6 +141,11 @@ impl Sender {
             Stream::Logical { formats, after, .. } => {
                 let refusal = Refusal::EntryFormat { formats: FORMAT_VERSIONS };
                 FORMAT_VERSIONS.common(*formats).map_err(|_| refusal)?;
+                let end = log.epoch_ends()?.first().map_or(Lsn::ZERO, |end| end.lsn);
+                if *after > end {
+                    // It was sent what is committed, and this log does not have it.
+                    return Err(Refusal::Diverged { common: end, floor: *after }.into());
+                }
                 Some(Position { lsn: *after, ..Position::ORIGIN }).filter(|_| *after >= before_oldest(log))
             }
         };
