@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use replication_log::{
     Epoch, Log, Lsn, OwnedRecord,
-    ship::{Receiver, ReceiverOptions, Sender, SenderEvent, Stage, Step, wire::ToLeader},
+    ship::{
+        AckPolicy, Commits, Receiver, ReceiverOptions, Sender, SenderEvent, Stage, Step,
+        commit::{CommitOptions, Role},
+        wire::ToLeader,
+    },
     storage::{FaultStorage, Keep, Survivors},
 };
 
@@ -81,7 +85,9 @@ struct World {
     senders: BTreeMap<usize, Sender>,
     streams: u64,
     labels: u64,
-    /// The log as the majority has it: what an acknowledgement has promised.
+    /// What the leader's followers have acknowledged: one of the two others is asked for.
+    commits: Commits<usize>,
+    /// The beginning of the log that clients were promised.
     promised: Vec<OwnedRecord>,
 }
 
@@ -103,6 +109,7 @@ impl World {
     fn new() -> Self {
         let nodes = core::array::from_fn(|number| Node::open(number, FaultStorage::new()));
         let (way, senders, promised) = Default::default();
+        let commits = Commits::new(CommitOptions::new(AckPolicy::semi_sync()));
         let mut world = Self {
             now: Duration::ZERO,
             epoch: 0,
@@ -112,6 +119,7 @@ impl World {
             senders,
             streams: 0,
             labels: 0,
+            commits,
             promised,
         };
         world.elect();
@@ -170,26 +178,32 @@ impl World {
             let options =
                 replication_log::ship::SenderOptions::new(NAMES[self.leader], Epoch::new(self.epoch));
             if let Ok(sender) = Sender::answer(options.frame_bytes(200), self.now, &hello, &node.log, None) {
-                self.senders.insert(from, sender);
+                if self.senders.insert(from, sender).is_some() {
+                    self.commits.gone(from).expect("known");
+                }
             }
             return;
         }
         let Some(sender) = self.senders.get_mut(&from) else { return };
-        if let Ok(SenderEvent::Ready(_) | SenderEvent::Advanced(_)) = sender.handle(self.now, frame) {
-            self.promise();
+        match sender.handle(self.now, frame) {
+            Ok(SenderEvent::Ready(marks)) => {
+                self.commits.connected(from, marks).expect("known");
+                self.commits.streaming(from).expect("connected");
+            }
+            Ok(SenderEvent::Advanced(marks)) => {
+                self.commits.report(from, &marks).expect("connected");
+            }
+            _ => {}
         }
+        self.promise();
     }
 
-    /// What two of three have durably, of this reign, is acknowledged.
+    /// What is acknowledged a client may rely on from now on.
     fn promise(&mut self) {
-        let log = &self.nodes[self.leader].log;
-        let flushed = self.senders.values().map(|sender| sender.marks().at(Stage::Flushed)).max();
-        let commit = flushed.unwrap_or(Lsn::ZERO).min(log.durable());
-        let of_this_reign =
-            log.position(commit).is_ok_and(|position| position.epoch == Epoch::new(self.epoch));
-        if of_this_reign && commit.get() > self.promised.len() as u64 {
-            self.promised =
-                common::records(log).into_iter().take_while(|record| record.lsn <= commit).collect();
+        let acknowledged = self.commits.acknowledged();
+        if acknowledged.get() > self.promised.len() as u64 {
+            let records = common::records(&self.nodes[self.leader].log).into_iter();
+            self.promised = records.take_while(|record| record.lsn <= acknowledged).collect();
         }
     }
 
@@ -239,6 +253,7 @@ impl World {
         let durable = node.log.sync().expect("healthy");
         node.receiver.mark(Stage::Flushed, durable);
         if number == self.leader {
+            self.commits.durable(durable, self.now);
             self.promise();
         } else {
             self.report(number);
@@ -249,7 +264,9 @@ impl World {
         let disk = self.nodes[number].disk.clone();
         disk.crash(Survivors { sectors: Keep::Random(survivors), entries: Keep::Random(!survivors) });
         self.nodes[number] = Node::open(number, disk);
-        self.senders.remove(&number);
+        if self.senders.remove(&number).is_some() {
+            self.commits.gone(number).expect("known");
+        }
         if number == self.leader {
             self.elect();
         }
@@ -275,6 +292,12 @@ impl World {
         }
         self.senders.clear();
         self.way.clear();
+        self.commits = Commits::new(CommitOptions::new(AckPolicy::semi_sync()));
+        for follower in (0..NODES).filter(|number| *number != self.leader) {
+            self.commits.add(follower, Role::Candidate).expect("fresh");
+        }
+        let first = self.nodes[self.leader].log.last().next().expect("a number");
+        self.commits.begin_reign(Epoch::new(self.epoch), first).expect("the first");
         // A record of its own reign, so that what came before it is committed with it.
         self.write(1);
         self.sync(self.leader);
