@@ -166,6 +166,16 @@ fn a_clock_that_keeps_a_replay_from_being_made_is_set_right() {
     }
 }
 
+/// A session that was given up brought a key to a node before its entry. When the entry had come, and changed nothing,
+/// the node named less to its clients than it showed them, and another answered them with an older value.
+#[test]
+fn a_client_that_was_shown_what_came_ahead_of_its_entry_is_shown_no_older_value() {
+    let scenario = Scenario::new(Size::Quick).with_extras(Extras::Just(Extra::ALL.into()));
+    if let Err(failure) = Schedule::new(1927, scenario).run() {
+        panic!("{failure}");
+    }
+}
+
 /// One side of a fork got the other's history from a third. They went on asking where the two part.
 #[test]
 fn a_fork_that_is_no_more_is_forgotten() {

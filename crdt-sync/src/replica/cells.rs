@@ -39,8 +39,8 @@ impl ItemKey {
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) cell: Cell,
-    /// The record that changed it last: a reader may see it once that is durable, and what a session is shown of it
-    /// rests on what was applied up to there.
+    /// The record that changed it last, or that has the last entry of what it showed ahead of the frontier: a reader
+    /// may see it once that is durable, and what a session is shown of it rests on what was applied up to there.
     pub(crate) lsn: Lsn,
     pub(crate) digest: u128,
     pub(super) hash: KeyHash,
@@ -130,6 +130,14 @@ impl Cells {
                 }
                 changed
             }
+        }
+    }
+
+    /// What is held under a key rests on this record, too, although the record left it as it was.
+    pub(crate) fn rest_on(&mut self, key: &ItemKey, lsn: Lsn) {
+        self.keep_image(key);
+        if let Entry::Occupied(mut place) = self.by_key.entry(key) {
+            self.mirrors.rest_on(key, place.get_mut(), lsn);
         }
     }
 

@@ -76,12 +76,18 @@ impl Mirrors {
         self.sketch.note(held.hash, Some(held.digest), Some(digest));
         let unseen_by = self.by_hash.renew(held.hash, key, digest).map(|item| item.unseen_by);
         self.note(key, held, unseen_by);
+        held.digest = digest;
+        self.rest_on(key, held, lsn);
+        self.note_change(key);
+    }
+
+    /// What is held under a key rests on this record from here on.
+    pub(super) fn rest_on(&mut self, key: &ItemKey, held: &mut Held, lsn: Lsn) {
         self.undelete(key, held.lsn);
         if held.cell.is_deleted() {
             self.deleted.insert((lsn, key.clone()));
         }
-        (held.lsn, held.digest) = (lsn, digest);
-        self.note_change(key);
+        held.lsn = lsn;
     }
 
     /// Nothing is held any more under a key.

@@ -89,12 +89,27 @@ impl Partition {
         };
         let delta_context = spoken_of.as_ref().unwrap_or(delta_context);
         let (context, max_revisions) = (&self.context, self.max_revisions);
-        let _ = self.cells.change(&key, kind, lsn, |cell| {
+        let change = self.cells.change(&key, kind, lsn, |cell| {
             let change = cell.join(context, delta, delta_context);
             cell.stem(max_revisions);
             change
         });
+        if !change.is_changed() {
+            self.catch_up(&key, lsn);
+        }
         let _ = self.context.merge(delta_context);
+    }
+
+    /// An entry of this record left the cell under its key as it was, perhaps because a merged state had brought the
+    /// entry's effect before. Until now the cell rested on that merge and on the bounds of what is ahead; once the
+    /// frontier has reached the bounds it must rest on the entries, or what was applied up to the merge would pass for
+    /// all it shows. Whether it may be so is asked before the frontier moves. It depends on what log and checkpoint
+    /// keep, so that a node that was restarted says the same.
+    fn catch_up(&mut self, key: &ItemKey, lsn: Lsn) {
+        let held = self.cells.get(key);
+        if held.is_some_and(|held| self.ahead.shown_by(held.lsn, &self.histories)) {
+            self.cells.rest_on(key, lsn);
+        }
     }
 
     /// Remembers an entry so that it can be handed on. A branch goes on with the chain of its root.

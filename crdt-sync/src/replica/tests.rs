@@ -373,6 +373,13 @@ fn what_is_shown_ahead_of_the_frontier_does_not_pass_for_forgotten() {
     holder.write_log();
     assert!(holder.replica.partition(0).cells.get(&note).is_some());
     holder.assert_log_tells_the_truth();
+
+    // Nor when the entry arrives in the middle of the session: what the other side had applied says nothing of it.
+    holder.catch_up_with(&writer);
+    holder.replica.apply_part(0, &part, &standing, coverage, WALL).unwrap();
+    holder.write_log();
+    assert!(holder.replica.partition(0).cells.get(&note).is_some());
+    holder.assert_log_tells_the_truth();
 }
 
 #[test]

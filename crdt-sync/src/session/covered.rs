@@ -73,7 +73,7 @@ impl Causal {
     /// The state follows from what was applied up to the record that changed it last. A counter is made by the origins
     /// it counts, a register by the one whose write it shows, or its branches. Nothing at all may be what any origin
     /// removed.
-    pub(super) fn show(&mut self, partition: &Partition, item: &ItemKey) {
+    pub(crate) fn show(&mut self, partition: &Partition, item: &ItemKey) {
         match partition.cells.get(item) {
             Some(held) => self.show_cell(partition, &held.cell, held.lsn),
             None => self.show_all(partition),

@@ -11,7 +11,8 @@ use super::support::{Logged, WALL, Whole, collections};
 use crate::entry::{Chain, Position};
 use crate::membership::{Member, Membership};
 use crate::node::NodeId;
-use crate::replica::{Action, JournalRecord, Replica, Write};
+use crate::replica::{Action, ItemKey, JournalRecord, Replica, Write};
+use crate::session::Causal;
 use crate::wire::{Branch, Ceiling, Cut, KnownForks};
 
 const ROOT: ReplicaId = ReplicaId::from_u128(0xa);
@@ -93,5 +94,62 @@ fn a_version_that_returns_after_it_was_dropped_is_the_same_everywhere_after_two_
         one.merge_states_of(&other, true);
         other.merge_states_of(&one, true);
         assert_eq!(roots(&one) == roots(&other), agree);
+    }
+}
+
+/// A session that was given up brought what its entry brings again and changes nothing of. Whoever reads it depends on
+/// that entry at any time: before it is there because of the bound, from then on because the cell rests on it.
+#[test]
+fn a_session_names_the_entry_of_what_came_ahead_of_it_before_and_after_it_arrived() {
+    let actions =
+        [Action::Put("body".into()), Action::Add("milk".into()), Action::Increment(1), Action::Set(None)];
+    for (collection, action) in collections().iter().zip(actions) {
+        let [mut writer, mut reader] = [Logged::new(1), Logged::new(2)];
+        let item = ItemKey { collection: collection.id(), key: "key".into() };
+        writer.act(&Write { collection: item.collection, key: item.key.clone(), action });
+        let number = writer.replica.partition_of(item.collection, &item.key);
+        let assert_named = |reader: &Logged| {
+            let restarted = [Some(reader.replayed()), reader.reopened().map(Result::unwrap)];
+            for replica in restarted.iter().flatten().chain([&reader.replica]) {
+                let mut token = Causal::default();
+                token.show(replica.partition(number), &item);
+                assert_eq!(token.of(number).collect::<Vec<_>>(), [(writer.replica.id, 1)], "{item:?}");
+            }
+        };
+        let checkpoint = |reader: &mut Logged| {
+            reader.begin();
+            while !reader.piece(100) {}
+        };
+        reader.merge_states_of(&writer, false);
+        assert_named(&reader);
+        checkpoint(&mut reader);
+        assert_named(&reader);
+        reader.catch_up_with(&writer);
+        assert_eq!(reader.replica.partition(number).histories.head(writer.replica.id).sequence, 1);
+        assert_named(&reader);
+        checkpoint(&mut reader);
+        assert_named(&reader);
+    }
+}
+
+/// The same for a deletion: it is as old as its entry, and found under no other age.
+#[test]
+fn a_deletion_that_came_ahead_of_its_entry_is_as_old_as_the_entry() {
+    let [mut writer, mut reader] = [Logged::new(1), Logged::new(2)];
+    let item = ItemKey { collection: collections()[0].id(), key: "key".into() };
+    for action in [Action::Put("body".into()), Action::Delete] {
+        writer.act(&Write { collection: item.collection, key: item.key.clone(), action });
+    }
+    let number = writer.replica.partition_of(item.collection, &item.key);
+    reader.merge_states_of(&writer, false);
+    let before = reader.replica.journal.last();
+    reader.catch_up_with(&writer);
+    for replica in [&mut reader.replayed(), &mut reader.replica] {
+        let after = replica.journal.last();
+        let cells = &mut replica.partition_mut(number).cells;
+        assert_eq!(cells.deleted_until(before, 9), []);
+        assert_eq!(cells.deleted_until(after, 9), core::slice::from_ref(&item));
+        cells.forget(&item, after);
+        assert!(!cells.has_deleted());
     }
 }
