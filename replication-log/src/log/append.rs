@@ -151,10 +151,10 @@ impl<S: Storage> Log<S> {
         last.next().ok_or(AppendError::Exhausted)?;
         let bytes = self.stage.open_bytes() + self.sealer.overhead_bytes();
         // What fills a segment here must fit into one of that size where it may have to be copied to.
-        let copied = if kind == BatchKind::Copied { bytes } else { bytes + COPIED_EPOCH_BYTES };
-        let (copied, limit) = (copied as u64, self.options.segment_bytes - HEADER_BYTES as u64);
-        if copied > limit {
-            return Err(AppendError::TooLarge { bytes: copied, limit });
+        let spare = if kind == BatchKind::Copied { 0 } else { COPIED_EPOCH_BYTES };
+        let limit = self.options.segment_bytes - (HEADER_BYTES + spare) as u64;
+        if bytes as u64 > limit {
+            return Err(AppendError::TooLarge { bytes: bytes as u64, limit });
         }
         self.make_room(bytes)?;
         Ok(first..=last)

@@ -177,10 +177,11 @@ impl World {
             let node = &self.nodes[self.leader];
             let options =
                 replication_log::ship::SenderOptions::new(NAMES[self.leader], Epoch::new(self.epoch));
-            if let Ok(sender) = Sender::answer(options.frame_bytes(200), self.now, &hello, &node.log, None) {
-                if self.senders.insert(from, sender).is_some() {
-                    self.commits.gone(from).expect("known");
-                }
+            let answer = Sender::answer(options.frame_bytes(200), self.now, &hello, &node.log, None);
+            if let Ok(sender) = answer
+                && self.senders.insert(from, sender).is_some()
+            {
+                self.commits.gone(from).expect("known");
             }
             return;
         }
