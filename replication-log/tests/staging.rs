@@ -239,7 +239,7 @@ fn a_batch_that_cannot_be_committed_leaves_no_trace() {
     assert_eq!(open.commit(), Err(AppendError::Empty));
     let mut open = log.begin_batch(Epoch::new(2)).expect("not older");
     open.push(KIND, &vec![0; 65 << 10]).expect("a batch may be larger than a segment");
-    let (bytes, limit) = (40 + 4 + (65 << 10), (64 << 10) - 80);
+    let (bytes, limit) = (40 + 4 + (65 << 10), (64 << 10) - 80 - 8);
     assert_eq!(open.commit(), Err(AppendError::TooLarge { bytes, limit }));
     let bytes = MAX_RECORD_BYTES + 1;
     let too_large = BatchError::RecordTooLarge { bytes, limit: MAX_RECORD_BYTES };
