@@ -81,8 +81,10 @@ impl World {
         let number = node.replica.partition_of(item.collection, &item.key);
         let before = versions(node.cell(&item));
         let known = model.entry(item.clone()).or_default();
+        let head = |node: &Logged| node.replica.partition(number).histories.head(node.replica.id).sequence;
+        let written = head(node);
         let Some((told, removal)) = node.tell_all(write) else { return };
-        let sequence = node.replica.partition(number).histories.head(node.replica.id).sequence;
+        let sequence = head(node);
         let mut news = Known::default();
         let (id, issued) = (node.replica.id, node.replica.stamps().0);
         let own = Dot::new(id, sequence);
@@ -119,8 +121,9 @@ impl World {
             }
         }
         known.learn(&news);
-        if !told.removed.iter().any(|dot| Some(*dot) == own) && news.added.is_empty() {
-            // Nothing changed; what is told is what is held.
+        let names_itself = told.removed.iter().any(|dot| Some(*dot) == own);
+        if !(names_itself && sequence > written) && news.added.is_empty() {
+            // Nothing was removed, perhaps because an earlier removal has done it; what is told is what is held.
             news = Known { added: known.live(), covered: news.covered, ..known.clone() };
         }
         let is_of_it = |dot: &&Dot| {
