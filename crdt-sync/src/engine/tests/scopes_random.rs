@@ -144,7 +144,8 @@ proptest! {
             for collection in [lists(), collections()[2].id()] {
                 let held = cluster.engines[node].scan(collection, Bytes::default());
                 let part = whole.scan(collection, Bytes::default()).filter(|(key, _)| scope.contains(collection, key));
-                prop_assert!(held.eq(part));
+                let (held, part): (Vec<_>, Vec<_>) = (held.collect(), part.collect());
+                prop_assert_eq!(held, part, "at {}", node);
             }
         }
         let is_wrong = |event: &Event| matches!(event, Event::Violation { .. } | Event::ForkedReplica { .. });
