@@ -15,6 +15,9 @@ pub trait History {
 
     /// The oldest record it holds.
     fn oldest(&self) -> Lsn;
+
+    /// The last record that is durable.
+    fn durable(&self) -> Lsn;
 }
 
 impl<S: Storage> History for Log<S> {
@@ -29,6 +32,10 @@ impl<S: Storage> History for Log<S> {
 
     fn oldest(&self) -> Lsn {
         Self::oldest(self)
+    }
+
+    fn durable(&self) -> Lsn {
+        Self::durable(self)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use replication_log::{
     Lsn,
-    ship::{SenderEvent, wire::Refusal},
+    ship::{ReceiverOptions, SenderEvent, wire::Refusal},
     snapshot::Snapshots,
+    storage::FaultStorage,
 };
 
 use crate::nodes::{Follower, Leader, connect, follow, settle, texts};
@@ -93,6 +94,27 @@ fn a_snapshot_that_was_interrupted_is_sent_again() {
         (follower.state.as_slice(), follower.log.checksum()),
         (state.as_bytes(), leader.log.checksum())
     );
+}
+
+/// However large it is: no more of a snapshot is under way than the follower takes, and one part.
+#[test]
+fn no_more_of_a_snapshot_is_under_way_than_the_follower_takes() {
+    let (leader, state) = truncated();
+    let options = ReceiverOptions::new("b").window(1000);
+    let mut follower = Follower::of(options, FaultStorage::new());
+    let mut sender = connect(&leader, &mut follower).expect("followed");
+    let now = core::time::Duration::ZERO;
+    let mut frames = leader.feed(&mut sender, now);
+    let mut most = 0;
+    while let Some(frame) = (!frames.is_empty()).then(|| frames.remove(0)) {
+        for answer in follower.take(&frame) {
+            sender.handle(now, &answer).expect("sound");
+        }
+        frames.extend(leader.feed(&mut sender, now));
+        most = most.max(frames.len());
+    }
+    assert_eq!(follower.state, state.as_bytes());
+    assert!(state.len() > 3000 && most <= 11, "{most} parts of 100 bytes were under way");
 }
 
 /// A snapshot of no bytes has arrived when it is offered.

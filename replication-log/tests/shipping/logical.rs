@@ -9,6 +9,7 @@ use replication_log::{
         FormatVersions, LogicalApplier, LogicalEntry, MemoryTarget, Outcome, Predicate, ReplicaIdentity, Row,
         Rule, Schema, SchemaChange, SchemaId, SchemaRegistry, Target, Transaction,
     },
+    limits::MAX_FRAME_BATCHES,
     ship::{
         Receiver, ReceiverOptions, SendError, Sender, Stage, Step,
         wire::{Hello, Refusal, Stream, ToLeader},
@@ -205,6 +206,25 @@ fn a_reader_goes_on_between_two_transactions_of_one_batch() {
     };
     let firsts: Vec<_> = transactions.iter().map(|transaction| transaction.first().get()).collect();
     assert_eq!(firsts, [6, 7, 8, 9]);
+}
+
+/// A batch can end more transactions than a frame carries; they come in several frames.
+#[test]
+fn a_batch_of_very_many_transactions_takes_several_frames() {
+    let many = MAX_FRAME_BATCHES as u64 + 10;
+    let mut leader = Leader::with_segments("a", 1, crate::common::options().segment_bytes(4 << 20));
+    write(&mut leader, &[SchemaChange { collection: GOODS, schema: v1() }.into()]);
+    let mut batch = Batch::new(leader.epoch);
+    for number in 0..many {
+        let put = Change::Upsert(row("milk", 99));
+        Transaction::write(&[goods(&number.to_string(), Before::Absent, put)], &mut batch).expect("fits");
+    }
+    leader.commit = *leader.log.append(&batch).expect("fits").end();
+    leader.log.sync().expect("healthy");
+    let mut reader = Reader::new(v1(), Filter::everything());
+    reader.follow(&leader);
+    assert_eq!(reader.receiver.end().lsn, leader.commit);
+    assert_eq!(reader.rows().len() as u64, many);
 }
 
 /// A reader has only what was committed; a leader that lacks some of it is not one to be followed.

@@ -141,10 +141,9 @@ impl Sender {
             Stream::Logical { formats, after, .. } => {
                 let refusal = Refusal::EntryFormat { formats: FORMAT_VERSIONS };
                 FORMAT_VERSIONS.common(*formats).map_err(|_| refusal)?;
-                let end = log.epoch_ends()?.first().map_or(Lsn::ZERO, |end| end.lsn);
-                if *after > end {
+                if *after > log.durable() {
                     // It was sent what is committed, and this log does not have it.
-                    return Err(Refusal::Diverged { common: end, floor: *after }.into());
+                    return Err(Refusal::Diverged { common: log.durable(), floor: *after }.into());
                 }
                 Some(Position { lsn: *after, ..Position::ORIGIN }).filter(|_| *after >= before_oldest(log))
             }
@@ -152,15 +151,12 @@ impl Sender {
         let offer = || snapshot.map(|SnapshotOffer { identity, bytes }| Start::Snapshot { identity, bytes });
         let start = start.map(Start::After).or_else(offer);
         let start = start.ok_or(Refusal::NothingToBeginWith { oldest: log.oldest() })?;
-        let sent = match start {
-            Start::After(position) => position.lsn,
-            Start::Snapshot { identity, .. } => identity.position.lsn,
-        };
-        let state = match start {
-            Start::After(_) => State::Welcomed,
+        let (sent, state) = match start {
+            Start::After(position) => (position.lsn, State::Welcomed),
             Start::Snapshot { identity, bytes } => {
                 let offer = SnapshotOffer { identity, bytes };
-                State::Snapshot(Transfer { offer, sent: 0, arrived: 0, ready: false })
+                let transfer = Transfer { offer, sent: 0, arrived: 0, ready: false };
+                (identity.position.lsn, State::Snapshot(transfer))
             }
         };
         let (stream, leader, epoch) = (hello.stream, options.leader.clone(), options.epoch);
@@ -266,8 +262,11 @@ impl Sender {
             return None;
         }
         if !self.outgoing.is_empty() {
-            // Of a logical stream that cannot be encoded nothing is sent; `push` says so.
-            self.close_frame(now).ok();
+            if self.close_frame(now).is_err() {
+                // What was read from the log and cannot be written again leaves a gap, so the stream ends.
+                self.frames.push_back(Refusal::Senseless { damaged: false }.encode(self.stream));
+                self.state = State::Over;
+            }
             return self.frames.pop_front();
         }
         if !self.window.is_idle() && now >= self.moved + self.options.resend {
@@ -322,8 +321,8 @@ impl Sender {
         if let State::Snapshot(_) = self.state {
             return Ok(SenderEvent::Nothing);
         }
-        let progress = self.window.arrived(received.get(), report.window);
-        if progress {
+        self.window.opens(report.window);
+        if self.window.arrived(received.get()) {
             self.moved = now;
         }
         let advanced = self.marks.join(&report.marks);
@@ -343,7 +342,7 @@ impl Sender {
         if report.received > transfer.sent {
             return SenderEvent::Nothing;
         }
-        if self.window.arrived(report.received, u32::MAX) {
+        if self.window.arrived(report.received) {
             self.moved = now;
         }
         transfer.arrived = transfer.arrived.max(report.received);

@@ -121,10 +121,13 @@ impl Outgoing {
         match self {
             Self::Copy { frame, last } => Ok(Some((*last, frame.take(epoch, commit, end)))),
             Self::Logical { ready, bytes, last, .. } => {
+                // One batch can end more transactions than a frame carries; the others are left for the next one.
+                let left = ready.split_off(ready.len().min(MAX_FRAME_BATCHES));
+                let transactions = core::mem::replace(ready, left);
                 *bytes = 0;
-                let transactions = core::mem::take(ready);
+                let through = transactions.last().map_or(*last, Transaction::last);
                 let frame = wire::Transactions { stream, epoch, commit, end, transactions }.encode()?;
-                Ok(Some((*last, frame)))
+                Ok(Some((through, frame)))
             }
         }
     }

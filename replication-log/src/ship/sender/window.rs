@@ -33,9 +33,13 @@ impl Window {
         self.bytes += bytes;
     }
 
-    /// The follower has everything up to `end` and takes so many bytes more. Returns whether that is progress.
-    pub(super) fn arrived(&mut self, end: u64, open: u32) -> bool {
-        self.open = open as usize;
+    /// The follower takes so many bytes beyond what it has said to have.
+    pub(super) fn opens(&mut self, bytes: u32) {
+        self.open = bytes as usize;
+    }
+
+    /// The follower has everything up to `end`. Returns whether that is progress.
+    pub(super) fn arrived(&mut self, end: u64) -> bool {
         let arrived = self.on_the_way.iter().take_while(|(last, _)| *last <= end).count();
         self.bytes -= self.on_the_way.drain(..arrived).map(|(_, bytes)| bytes).sum::<usize>();
         arrived > 0
