@@ -61,15 +61,14 @@ impl<S: Storage> Log<S> {
             return Err(PositionError::Truncated { asked: lsn, oldest });
         }
         match self.boundary(lsn)? {
-            Boundary::At(_, place) => Ok(Position { lsn, epoch: place.reign, checksum: place.chain }),
+            Boundary::At(_, place) => Ok(place.position()),
             Boundary::Inside { last, .. } => Err(PositionError::InsideBatch { asked: lsn, last }),
         }
     }
 
     /// Where the log ends, be it in memory only: what the next batch has to follow. O(1).
     pub fn last_position(&self) -> Position {
-        let end = self.segments.end();
-        Position { lsn: self.last(), epoch: end.reign, checksum: end.chain }
+        self.segments.end().position()
     }
 
     /// Where the durable records end that were written under `epoch` and older ones; `None` if the oldest record
@@ -97,19 +96,17 @@ impl<S: Storage> Log<S> {
         let file = Arc::new(self.storage.open(&file_name(segment.id))?);
         let walk = Walk::new(file, segment.identity, place, segment.end().offset);
         let mut walk = walk.unseal_with(Unsealer::new(self.sealing().clone()));
-        loop {
-            let before = walk.place();
-            let ends = before.offset == segment.end().offset || before.next > self.durable;
-            let step = if ends { Step::Hole } else { walk.step()? };
-            let goes_on = matches!(step, Step::Batch(_)) && walk.place().reign <= epoch;
-            if !ends && !matches!(step, Step::Batch(_)) {
-                return Err(damage(segment, before.offset, before.next, self.durable).into());
+        let mut last = walk.place();
+        while last.offset < segment.end().offset && last.next <= self.durable {
+            let Step::Batch(_) = walk.step()? else {
+                return Err(damage(segment, last.offset, last.next, self.durable).into());
+            };
+            if walk.place().reign > epoch {
+                break;
             }
-            if !goes_on {
-                let lsn = before.next.previous().unwrap_or(Lsn::ZERO);
-                return Ok(Some(Position { lsn, epoch: before.reign, checksum: before.chain }));
-            }
+            last = walk.place();
         }
+        Ok(Some(last.position()))
     }
 
     /// Where the durable records of each epoch end, newest first, down to where the log begins, and at most `max`

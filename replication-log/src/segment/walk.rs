@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::{BATCH_HEADER_BYTES, BatchHeader, BatchKind};
 use crate::{
-    Epoch, Lsn,
+    Epoch, Lsn, Position,
     seal::{NotUnsealed, Unreadable, Unsealer},
     storage::{StorageError, StorageFile, chunk_of},
 };
@@ -25,6 +25,14 @@ pub(crate) struct Place {
     pub(crate) reign: Epoch,
     /// The running checksum so far.
     pub(crate) chain: u32,
+}
+
+impl Place {
+    /// The same place as every copy of the log can name it.
+    pub(crate) fn position(&self) -> Position {
+        let lsn = self.next.previous().unwrap_or(Lsn::ZERO);
+        Position { lsn, epoch: self.reign, checksum: self.chain }
+    }
 }
 
 /// Reads a segment's batches in order and verifies each against the one before.

@@ -192,9 +192,7 @@ impl Receiver {
         self.floor = identity.position.lsn;
         self.unwritten.clear();
         self.state = State::Following;
-        let stream = self.stream;
-        let report = SnapshotReport { stream, received: bytes, again: false, installed: true };
-        self.frames.push_back(report.encode());
+        self.report_snapshot(bytes, false, true);
         self.news = true;
     }
 
@@ -407,8 +405,7 @@ impl Receiver {
             State::Snapshot { identity, bytes, received }
         };
         if !is_last {
-            let report = SnapshotReport { stream: self.stream, received, again: false, installed: false };
-            self.frames.push_back(report.encode());
+            self.report_snapshot(received, false, false);
         }
         Ok(Step::Snapshot { part: part.bytes, is_last })
     }
@@ -417,8 +414,7 @@ impl Receiver {
     fn check_reign(&mut self, epoch: Epoch) -> Result<(), ReceiveError> {
         let followed = self.leader.as_ref().map_or(Epoch::ZERO, |(followed, _)| *followed);
         if epoch != followed || epoch < self.promised {
-            self.refuse(&Refusal::Fenced { have: self.promised, got: epoch });
-            return Err(ReceiveError::Refused(Refusal::Fenced { have: self.promised, got: epoch }));
+            return self.part(Refusal::Fenced { have: self.promised, got: epoch });
         }
         Ok(())
     }
@@ -455,14 +451,16 @@ impl Receiver {
         if self.asked_behind.replace(behind) == Some(behind) {
             return;
         }
-        match self.state {
-            State::Following => (self.news, self.again) = (true, true),
-            State::Snapshot { received, .. } => {
-                let report = SnapshotReport { stream: self.stream, received, again: true, installed: false };
-                self.frames.push_back(report.encode());
-            }
-            _ => {}
+        if self.state == State::Following {
+            (self.news, self.again) = (true, true);
+        } else {
+            self.report_snapshot(behind, true, false);
         }
+    }
+
+    fn report_snapshot(&mut self, received: u64, again: bool, installed: bool) {
+        let report = SnapshotReport { stream: self.stream, received, again, installed };
+        self.frames.push_back(report.encode());
     }
 
     fn refuse(&mut self, refusal: &Refusal) {
@@ -470,7 +468,7 @@ impl Receiver {
         self.state = State::Apart;
     }
 
-    fn part<'f>(&mut self, refusal: Refusal) -> Result<Step<'f>, ReceiveError> {
+    fn part<T>(&mut self, refusal: Refusal) -> Result<T, ReceiveError> {
         self.refuse(&refusal);
         Err(ReceiveError::Refused(refusal))
     }
