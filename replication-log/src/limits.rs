@@ -75,7 +75,7 @@ pub const MAX_NODE_NAME_BYTES: usize = MAX_SLOT_NAME_BYTES;
 /// snapshot if none of its newest epochs is known to the leader.
 pub const MAX_EPOCH_ENDS: usize = 64;
 
-/// The most batches one frame carries; together they are as large as one batch may be, at most.
+/// The most batches, or transactions, one frame carries; together they are as large as one batch may be, at most.
 pub const MAX_FRAME_BATCHES: usize = 4096;
 
 /// The longest frame: the largest batch, or the largest part of a snapshot, and what is said of it.
