@@ -44,8 +44,23 @@ impl Bits {
 
     /// Whether it is in its one form, with no number at or above the limit.
     pub(super) fn is_canonical(&self, limit: usize) -> bool {
-        let Some(last) = self.0.last() else { return false };
-        let highest = (self.0.len() - 1) * 8 + 7 - last.leading_zeros() as usize;
-        *last != 0 && highest < limit
+        let Some(highest) = self.0.last().and_then(|last| last.checked_ilog2()) else { return false };
+        (self.0.len() - 1) * 8 + (highest as usize) < limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_one_form_and_no_number_beyond_its_limit() {
+        let mut bits = Bits::default();
+        assert!(bits.insert(3) && bits.insert(9) && !bits.insert(9));
+        assert!(bits.is_canonical(10));
+        assert!(!bits.is_canonical(9));
+        for not_its_form in [alloc::vec![], alloc::vec![0], alloc::vec![8, 2, 0]] {
+            assert!(!Bits(not_its_form.clone()).is_canonical(100), "{not_its_form:?}");
+        }
     }
 }
