@@ -30,6 +30,7 @@ mod replica;
 mod rules;
 mod scope;
 mod session;
+pub mod single_leader;
 pub mod sketch;
 pub mod time;
 pub mod wire;
@@ -40,8 +41,8 @@ pub use cell::{Cell, CellError};
 pub use checkpoint::{CheckpointError, CheckpointPiece, RestoreError, node_of_checkpoint};
 pub use collection::{Collection, CollectionId, Kind, Strategy};
 pub use engine::{
-    Activity, Engine, Event, Input, LinkId, Memory, Output, PartitionStatus, PeerError, PeerStatus, Reply,
-    Request, RequestId, SessionReport, Status,
+    Activity, Engine, Event, Input, LinkId, LogNews, LogStanding, LogTask, Memory, Output, PartitionStatus,
+    PeerError, PeerStatus, Reply, Request, RequestId, SessionReport, Status,
 };
 pub use entry::{Chain, Delta, Entry, Position};
 pub use limits::{Limits, Timing, TimingError};

@@ -214,6 +214,46 @@ impl<'a> LoggedBatch<'a> {
     pub fn to_batch(&self) -> Batch {
         Batch { epoch: self.epoch, count: self.count, body: self.body.to_vec() }
     }
+
+    /// The batch with its place, to be kept. O(bytes).
+    pub fn to_copy(&self) -> BatchCopy {
+        let Self { first, epoch, count, checksum, body } = *self;
+        BatchCopy { first, epoch, count, checksum, body: body.to_vec() }
+    }
+}
+
+/// A [`LoggedBatch`] that is nobody's: what a host carries from a log to a [`Sender`](crate::ship::Sender), or from a
+/// [`Receiver`](crate::ship::Receiver) to a log, where the two are not at hand at the same time.
+///
+/// ```
+/// use replication_log::{Batch, Epoch, Log, LogOptions, Lsn, RecordKind, storage::MemoryStorage};
+///
+/// let (mut log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
+/// log.append(&Batch::of(Epoch::new(1), RecordKind(1), b"milk")?)?;
+/// log.sync()?;
+/// let batch = log.read_batches_from(Lsn::FIRST)?.next_batch()?.expect("one").to_copy();
+///
+/// let (mut copy, _) = Log::open(MemoryStorage::new(), LogOptions::new(0xcafe))?;
+/// copy.promise_epoch(Epoch::new(1))?;
+/// copy.append_copy(Epoch::new(1), &batch.lend())?;
+/// assert_eq!(copy.checksum(), log.checksum());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchCopy {
+    first: Lsn,
+    epoch: Epoch,
+    count: u32,
+    checksum: u32,
+    body: Vec<u8>,
+}
+
+impl BatchCopy {
+    /// The batch as logs, senders and receivers take it.
+    pub fn lend(&self) -> LoggedBatch<'_> {
+        let Self { first, epoch, count, checksum, ref body } = *self;
+        LoggedBatch { first, epoch, count, checksum, body }
+    }
 }
 
 /// Whether one more record may join a batch that has `count` of them in `bytes`, framing included.

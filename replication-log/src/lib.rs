@@ -30,7 +30,7 @@ pub mod ship;
 pub mod snapshot;
 pub mod storage;
 
-pub use batch::{Batch, LoggedBatch};
+pub use batch::{Batch, BatchCopy, LoggedBatch};
 pub use bytes::Malformed;
 pub use error::{
     AppendCopyError, AppendError, BatchError, CloseError, Corruption, Damage, OpenError, Poison, PoisonedBy,

@@ -77,7 +77,7 @@ impl Writer {
         for partition in &mut replica.partitions {
             partition.cells.begin_images();
         }
-        let lsn = replica.journal.last();
+        let lsn = replica.applied();
         let (issued, clock) = replica.stamps();
         let head = Head { lsn: lsn.get(), records: replica.records_of_head(), issued, clock };
         let hints = framed(replica.records_of_hints()).into_iter();

@@ -42,6 +42,8 @@ pub(super) fn answer(id: RequestId, request: Request, waits: &mut Waits, context
         | Request::QuorumRead { .. }
         | Request::AwaitHints { .. }
         | Request::DeclareDead { .. }
+        | Request::Commit { .. }
+        | Request::Fate { .. }
         | Request::ChangeRing(_) => {
             context.outbox.reply(id, Reply::OtherTopology, Lsn::ZERO);
         }
@@ -69,14 +71,14 @@ pub(crate) fn read(replica: &Replica, item: &ItemKey) -> (Reply, Lsn) {
     let partition = replica.partition_of(item.collection, &item.key);
     let held = replica.partition(partition).cells.get(item);
     // A key that is not held may have been removed by a record that is not durable yet.
-    let lsn = held.map_or_else(|| replica.journal.last(), |held| held.lsn);
+    let lsn = held.map_or_else(|| replica.applied(), |held| held.lsn);
     (Reply::Value(held.map(|held| held.cell.clone())), lsn)
 }
 
 /// A document as its collection's rule shows it, and the record that must be durable before anybody is told.
 pub(crate) fn show(replica: &Replica, item: &ItemKey) -> (Reply, Lsn) {
     match replica.show(item) {
-        Ok((reading, lsn)) => (Reply::Shown(reading), lsn.unwrap_or_else(|| replica.journal.last())),
+        Ok((reading, lsn)) => (Reply::Shown(reading), lsn.unwrap_or_else(|| replica.applied())),
         Err(error) => (Reply::NotShown(error), Lsn::ZERO),
     }
 }
@@ -90,7 +92,7 @@ pub(crate) fn scan(replica: &Replica, collection: CollectionId, from: &Bytes, li
     }
     found.sort_unstable_by_key(|(key, _)| *key);
     let found = found.into_iter().take(limit).map(|(key, cell)| (key.clone(), cell.clone()));
-    (Reply::Cells(found.collect()), replica.journal.last())
+    (Reply::Cells(found.collect()), replica.applied())
 }
 
 /// Writes, and says after which record that may be told.

@@ -36,6 +36,11 @@ impl Settling {
     /// After every input: tells of what changed, and ends what is due.
     pub(crate) fn look(&mut self, context: &mut Context<'_>) {
         self.tell(context);
+        if !context.replica.is_drafting() {
+            // Whoever leads settles.
+            self.due.clear();
+            self.by_item.clear();
+        }
         let due = self.take_due(context.now.instant);
         if due.is_empty() {
             return;

@@ -6,6 +6,8 @@ use conflict_store::SettleError;
 use crdt_core::{ReplicaId, Stamp};
 use thiserror::Error;
 
+use replication_log::Epoch;
+
 use super::LinkId;
 use crate::authorize::Author;
 use crate::collection::CollectionId;
@@ -13,7 +15,7 @@ use crate::membership::MembershipError;
 use crate::merkle;
 use crate::node::NodeId;
 use crate::placement::LearnError;
-use crate::replica::{ItemKey, RunError};
+use crate::replica::{ItemKey, RecoverError, RunError};
 use crate::wire::{Farewell, WireError};
 
 /// Something that happened inside the engine.
@@ -50,6 +52,34 @@ pub enum Event {
         link: LinkId,
         /// What was wrong.
         error: PeerError,
+    },
+    /// A node leads from now on, or is heard to.
+    Leads {
+        /// Who.
+        node: NodeId,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+    /// What a commit of this leader is worth has changed.
+    Commit(replication_log::ship::commit::Event<NodeId>),
+    /// A peer does not serve this node, or not any longer; it is asked again later.
+    NotServed {
+        /// Who.
+        peer: NodeId,
+        /// What it says.
+        refusal: String,
+    },
+    /// This node, or a follower of it, does not follow whoever sent it something.
+    NotFollowed {
+        /// The other.
+        peer: NodeId,
+        /// Why.
+        refusal: String,
+    },
+    /// A committed record of the log cannot be applied: this node shows what it has, and goes no further.
+    LogUnusable {
+        /// Why.
+        error: RecoverError,
     },
     /// A Merkle session began.
     SessionStarted {

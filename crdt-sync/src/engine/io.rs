@@ -4,9 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use conflict_store::Reading;
-use replication_log::Lsn;
+use replication_log::ship::commit::Fate;
+use replication_log::{Epoch, Lsn};
 
 use super::Event;
+use super::shared_log::{LogNews, LogTask};
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
@@ -18,6 +20,7 @@ use crate::placement::Change;
 use crate::replica::{ItemKey, Write, WriteError, Written};
 use crate::rules::ShowError;
 use crate::session::{Missing, TokenError};
+use crate::single_leader::CommitReply;
 use crate::time::Instant;
 use crate::wire::Farewell;
 
@@ -71,6 +74,8 @@ pub enum Input {
         /// The last durable record.
         lsn: Lsn,
     },
+    /// Something became of what was asked of a log that nodes share.
+    Log(LogNews),
     /// An append or an fsync failed. The engine is over: what waited for the disk is answered as unknown and
     /// nothing more leaves. Opening the log again rebuilds the state.
     LogFailed,
@@ -149,6 +154,21 @@ pub enum Request {
         /// Whom.
         nodes: Vec<NodeId>,
     },
+    /// Writes that take effect together, in a cluster with one leader; answered when they are committed, or at the
+    /// deadline with how far they got. A [`Write`](Self::Write) is the same without a deadline.
+    Commit {
+        /// What to write.
+        writes: Vec<Write>,
+        /// When to give up waiting for followers.
+        deadline: Instant,
+    },
+    /// What became of a record that this node wrote when it led, in a cluster with one leader.
+    Fate {
+        /// The epoch under which it was written.
+        epoch: Epoch,
+        /// The record.
+        lsn: Lsn,
+    },
     /// Another request, within a [session](crate::SessionToken) of the client. A read or a scan is answered once this
     /// node has applied what the session depends on, in the partition of the key or in all; a write at once.
     InSession {
@@ -216,6 +236,18 @@ pub enum Reply {
     Ring(RingReply),
     /// What became of what was kept for other nodes.
     Hints(HintsReply),
+    /// The answer of a cluster with one leader to writes.
+    Commit(CommitReply),
+    /// What became of a record.
+    Fate(Fate),
+    /// The token names a record that was lost when another node began to lead without it, and was never committed: what
+    /// the session wrote then is gone.
+    Lost {
+        /// The epoch under which it was written.
+        epoch: Epoch,
+        /// The record.
+        lsn: Lsn,
+    },
     /// The token of a request in a session was refused; nothing was done.
     TokenRefused(TokenError),
     /// The key lies outside the scope of this partial replica, or part of the collection does and the scan is one of a
@@ -235,6 +267,9 @@ pub enum Output {
         /// The records.
         records: Vec<Vec<u8>>,
     },
+    /// Do something with a log that nodes share; in a cluster with one leader only, and there instead of
+    /// [`Append`](Self::Append).
+    Log(LogTask),
     /// Send a frame. Everything it tells is durable already.
     Send {
         /// On which connection.

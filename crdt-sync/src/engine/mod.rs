@@ -25,6 +25,7 @@ mod lineage;
 mod links;
 mod memory;
 mod outbox;
+mod shared_log;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;
 pub use memory::Memory;
 pub(crate) use outbox::Outbox;
+pub use shared_log::{LogNews, LogStanding, LogTask};
 pub use status::{PartitionStatus, PeerStatus, Status};
 pub(crate) use topology::Topology;
 
@@ -59,9 +61,10 @@ use crate::metrics::{Metrics, PartitionMetrics, PeerMetrics};
 use crate::multi_leader::MultiLeader;
 use crate::node::NodeId;
 use crate::placement::Progress;
-use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Replication};
+use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Replication, Staged};
 use crate::rules::ShowError;
 use crate::session::{self, Waits};
+use crate::single_leader::SingleLeader;
 use crate::time::{Instant, Now};
 use crate::wire::Farewell;
 
@@ -105,6 +108,11 @@ impl Engine {
     /// [`open`](Self::open) when the log may have lost its end: a restored backup, or an unclean stop under a policy
     /// that does not wait for the disk.
     pub fn distrust_past(&mut self, now: Now) {
+        if self.replica.shares_log() {
+            // What is missing may be with those that follow, who would be contradicted under the same epoch.
+            self.replica.trusts_log = false;
+            return;
+        }
         let old = self.replica.id;
         let new = self.replica.renew_identity();
         self.outbox.event(Event::IdentityRenewed { old, new });
@@ -143,8 +151,10 @@ impl Engine {
                 context.outbox.release(lsn);
                 self.topology.durable(&mut context);
             }
+            Input::Log(news) => self.topology.log(news, &mut context),
             Input::LogFailed => {
                 self.ended = true;
+                self.topology.log_failed(&mut context);
                 self.abandon_checkpoint();
                 self.outbox.fail();
                 self.waits.fail(&mut self.outbox);
@@ -239,6 +249,7 @@ impl Engine {
             evicted: self.replica.members.is_evicted(),
             stable,
             held_back_by,
+            leadership: self.topology.leadership(&self.replica),
         }
     }
 
@@ -327,8 +338,13 @@ impl Engine {
     fn settle(&mut self, now: Now) {
         self.settling.look(&mut Context { now, replica: &mut self.replica, outbox: &mut self.outbox });
         let now = now.instant;
-        if let Some((first, records)) = self.replica.journal.take() {
-            self.outbox.push(Output::Append { first, records });
+        if let Some(staged) = self.replica.journal.take() {
+            let Staged { epoch, first, records } = staged;
+            self.outbox.push(if self.replica.shares_log() {
+                Output::Log(LogTask::Append { epoch, first, records })
+            } else {
+                Output::Append { first, records }
+            });
         }
         let heartbeat = self.topology.next_timer();
         let deadlines = [self.outbox.next_deadline(), self.waits.next_deadline(), self.settling.next()];
@@ -345,5 +361,6 @@ fn topology_of(now: Instant, replica: &mut Replica) -> Box<dyn Topology> {
     match replica.config.replication.clone() {
         Replication::MultiLeader => Box::new(MultiLeader::new(now, replica)),
         Replication::Leaderless(config) => Box::new(Leaderless::new(now, &config, replica)),
+        Replication::SingleLeader(config) => Box::new(SingleLeader::new(now, *config, replica)),
     }
 }

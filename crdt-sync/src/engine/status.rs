@@ -11,6 +11,7 @@ use crate::membership::{HoldsBack, Membership};
 use crate::merkle::Root;
 use crate::node::NodeId;
 use crate::replica::Partition;
+use crate::single_leader::Leadership;
 
 /// Where a node stands, for people and for tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Status {
     pub stable: Vec<Vec<(ReplicaId, u64)>>,
     /// The members that this waits for: which of them to retire, if any, is the operator's to decide.
     pub held_back_by: Vec<HoldsBack>,
+    /// In a cluster with one leader: who that is, and how far everybody is.
+    pub leadership: Option<Leadership>,
 }
 
 /// A connected peer.

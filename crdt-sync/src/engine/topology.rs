@@ -5,13 +5,14 @@ use core::fmt;
 
 use crdt_core::ReplicaId;
 
-use super::{Activity, Context, LinkId, PeerError, PeerStatus, Request, RequestId};
+use super::{Activity, Context, LinkId, LogNews, PeerError, PeerStatus, Request, RequestId};
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;
 use crate::placement::Progress;
 use crate::replica::Replica;
 use crate::scope::Scope;
+use crate::single_leader::Leadership;
 use crate::time::Instant;
 use crate::wire::Message;
 
@@ -69,6 +70,22 @@ pub(crate) trait Topology: fmt::Debug + Send + Sync {
 
     /// How far a change of the ring is.
     fn ring_progress(&self) -> Option<Progress> {
+        None
+    }
+
+    /// Something became of the log that nodes share.
+    fn log(&mut self, news: LogNews, context: &mut Context<'_>) {
+        let _ = (news, context);
+    }
+
+    /// The log failed: whoever waits for it is told that nobody can know.
+    fn log_failed(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// Who leads, and how far everybody is; `None` where everybody does, or nobody.
+    fn leadership(&self, replica: &Replica) -> Option<Leadership> {
+        let _ = replica;
         None
     }
 

@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use crate::engine::{Event, Input, Output, PeerError, Reply, Request, SessionReport};
+use crate::engine::{Event, Input, LogTask, Output, PeerError, Reply, Request, SessionReport};
 use crate::wire::{Farewell, Message};
 
 /// What an engine counted since it was opened. Nothing here ever goes down.
@@ -130,7 +130,7 @@ impl Counters {
     pub(crate) fn count_output(&mut self, output: &Output) {
         match output {
             Output::Send { frame, .. } => self.sent.add(frame),
-            Output::Append { records, .. } => {
+            Output::Append { records, .. } | Output::Log(LogTask::Append { records, .. }) => {
                 self.appends += 1;
                 self.appended_records += records.len() as u64;
                 self.appended_bytes += records.iter().map(|record| record.len() as u64).sum::<u64>();
@@ -150,13 +150,16 @@ impl Counters {
 
     fn count_request(&mut self, request: &Request) {
         match request {
-            Request::Write(_) | Request::QuorumWrite { .. } => self.write_requests += 1,
+            Request::Write(_) | Request::QuorumWrite { .. } | Request::Commit { .. } => {
+                self.write_requests += 1;
+            }
             Request::Read { .. }
             | Request::Show { .. }
             | Request::Scan { .. }
             | Request::QuorumRead { .. } => self.read_requests += 1,
             // An administrator's.
             Request::Retire { .. }
+            | Request::Fate { .. }
             | Request::AwaitHints { .. }
             | Request::ChangeRing(_)
             | Request::DeclareDead { .. } => {}

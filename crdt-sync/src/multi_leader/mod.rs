@@ -129,7 +129,9 @@ impl Topology for MultiLeader {
             Message::Members(members) => self.on_members(peer, &members, context),
             Message::Rows(rows) => self.on_rows(peer, rows, context),
             Message::Fork(fork) => self.on_fork(peer, fork, context),
-            Message::Quorum(_) => Err(PeerError::Unexpected { what: "a message of a leaderless cluster" }),
+            Message::Quorum(_) | Message::Ship(_) => {
+                Err(PeerError::Unexpected { what: "a message of another topology" })
+            }
             Message::Greeting(_) | Message::Farewell(_) => Ok(()),
         }
     }

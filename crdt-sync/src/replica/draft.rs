@@ -241,7 +241,11 @@ impl Replica {
         let Draft { cells, runs, versions, clock, .. } = draft;
         self.issued = clock.last();
         self.clock = clock;
-        Ok(self.commit(cells, runs, versions))
+        Ok(if self.shares_log() {
+            self.draft(cells, runs, versions)
+        } else {
+            self.commit(cells, runs, versions)
+        })
     }
 
     /// What others would refuse is not written: nothing after it would be taken either.
@@ -305,7 +309,7 @@ impl Draft<'_> {
         let mut cells = mem::take(&mut self.cells);
         let cell = cells
             .entry(slot)
-            .or_insert_with_key(|(_, key)| self.replica.partition(number).cell_or_vacant(key, declared.kind));
+            .or_insert_with_key(|(_, key)| self.replica.cell_to_change(number, key, declared.kind));
         // What was too far ahead when it arrived need not be any more: the wall clock went on, or was set right.
         if let Some(stamp) = cell.latest_stamp() {
             self.clock.observe(stamp, self.wall);
@@ -415,7 +419,7 @@ impl Draft<'_> {
     /// The dot of the next entry in a partition.
     fn next_dot(&self, number: u16) -> Result<Dot, WriteError> {
         let drafted = self.runs.get(&number).map_or(0, Vec::len) as u64;
-        let head = self.replica.partition(number).histories.head(self.replica.id).sequence;
+        let head = self.replica.head_to_follow(number).sequence;
         let next = head.checked_add(drafted).and_then(|last| last.checked_add(1));
         next.and_then(|next| Dot::new(self.replica.id, next)).ok_or(WriteError::SequenceExhausted)
     }

@@ -3,11 +3,12 @@
 use alloc::vec::Vec;
 
 use crdt_core::{ReplicaId, codec};
-use replication_log::Lsn;
+use replication_log::{Epoch, Lsn};
 use serde::{Deserialize, Serialize};
 
 use super::ItemKey;
 use super::hints::{HeldHint, KeptHint, SettledHint};
+use super::pending::{Reign, SharedFounding};
 use super::split::Split;
 use super::unfilled::Spans;
 use crate::bytes::Bytes;
@@ -107,6 +108,12 @@ pub(crate) enum JournalRecord {
         /// The partition.
         partition: u16,
     },
+    /// The first record of a log that a cluster shares.
+    SharedFounded(SharedFounding),
+    /// From here on a node leads.
+    Reign(Reign),
+    /// Everything up to this record is committed.
+    Committed(u64),
 }
 
 /// What must be the same whenever the log is opened.
@@ -124,19 +131,47 @@ pub(crate) struct Founding {
 pub(crate) struct Journal {
     last: Lsn,
     staged: Vec<Vec<u8>>,
+    /// Under which records are written to a log that nodes share.
+    epoch: Epoch,
+}
+
+/// Records that enter the log as one batch.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(crate) epoch: Epoch,
+    /// The number of the first record.
+    pub(crate) first: Lsn,
+    pub(crate) records: Vec<Vec<u8>>,
 }
 
 impl Journal {
     /// A journal whose next record gets the number after `last`.
     pub(crate) fn after(last: Lsn) -> Self {
-        Self { last, staged: Vec::new() }
+        Self { last, staged: Vec::new(), epoch: Epoch::ZERO }
     }
 
     /// Stages a record and returns its number.
     pub(crate) fn append(&mut self, record: &JournalRecord) -> Lsn {
-        self.staged.push(codec::encode_payload(record));
+        self.append_measured(record).0
+    }
+
+    /// The same, and how many bytes the record has.
+    pub(crate) fn append_measured(&mut self, record: &JournalRecord) -> (Lsn, usize) {
+        let encoded = codec::encode_payload(record);
+        let bytes = encoded.len();
+        self.staged.push(encoded);
         self.last = self.upcoming();
-        self.last
+        (self.last, bytes)
+    }
+
+    /// From here on records are written under this epoch.
+    pub(crate) fn write_under(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+    }
+
+    /// The log is what another node sent, up to this record.
+    pub(crate) fn follow(&mut self, last: Lsn) {
+        self.last = last;
     }
 
     /// Stages a record of entries, and hands them back.
@@ -162,10 +197,10 @@ impl Journal {
         Lsn::new(self.last.get() + 1)
     }
 
-    /// Takes what was staged: the number of the first record, and the records.
-    pub(crate) fn take(&mut self) -> Option<(Lsn, Vec<Vec<u8>>)> {
-        let staged = core::mem::take(&mut self.staged);
-        let first = Lsn::new(self.last.get() + 1 - staged.len() as u64);
-        (!staged.is_empty()).then_some((first, staged))
+    /// Takes what was staged.
+    pub(crate) fn take(&mut self) -> Option<Staged> {
+        let records = core::mem::take(&mut self.staged);
+        let first = Lsn::new(self.last.get() + 1 - records.len() as u64);
+        (!records.is_empty()).then_some(Staged { epoch: self.epoch, first, records })
     }
 }

@@ -13,6 +13,7 @@ use replication_log::Lsn;
 
 use super::JournalRecord;
 use super::hints::{HeldHint, KeptHint, SettledHint};
+use super::pending::{Reign, SharedFounding};
 use super::told_tests::{Logged, WALL, collections, config};
 use super::{ItemKey, Replica, STORED};
 use crate::node::NodeId;
@@ -47,6 +48,13 @@ fn samples() -> Vec<JournalRecord> {
         JournalRecord::TimeNoted(vec![(3, oldest), (300, newest)]),
         JournalRecord::Unfilled(vec![(0, 1), (3, 300)]),
         JournalRecord::Filled { partition: 1 },
+        JournalRecord::SharedFounded(SharedFounding {
+            cluster_check: [0xcc; 8],
+            partitions: 1,
+            collections: vec![collections()[1].id()],
+        }),
+        JournalRecord::Reign(Reign { epoch: 3, leader: owner, writer: origin, first: 300 }),
+        JournalRecord::Committed(300),
     ]
 }
 

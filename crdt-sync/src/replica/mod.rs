@@ -28,6 +28,7 @@ mod members;
 mod mirrors;
 mod mutation;
 mod partition;
+mod pending;
 #[cfg(test)]
 mod photograph_tests;
 mod removal;
@@ -66,10 +67,12 @@ pub(crate) use fork::Divided;
 pub(crate) use hints::HeldHint;
 use hints::Hints;
 pub(crate) use hints::{HintError, SyncPoint};
-pub(crate) use journal::{Journal, JournalRecord};
+pub(crate) use journal::{Journal, JournalRecord, Staged};
 use layout::NotedLayout;
 pub(crate) use mutation::Mutation;
 pub(crate) use partition::{MergeOutcome, Partition};
+use pending::Pending;
+pub(crate) use pending::Reign;
 pub(crate) use replay::STORED;
 pub use replay::{RecoverError, node_of_log};
 pub use run_error::{RunError, RunOutcome};
@@ -87,6 +90,7 @@ use crate::merkle::{TreeError, TreeKey};
 use crate::node::{ClusterKey, NodeId};
 use crate::rules::Rules;
 use crate::scope::Scope;
+use crate::single_leader::SingleLeaderConfig;
 use crate::time::WallTime;
 
 /// How the nodes of a cluster replicate.
@@ -98,6 +102,8 @@ pub enum Replication {
     MultiLeader,
     /// Every key lives on N nodes, a write waits for W of them and a read for R.
     Leaderless(Box<LeaderlessConfig>),
+    /// One node takes writes, and the others follow its log.
+    SingleLeader(Box<SingleLeaderConfig>),
 }
 
 /// What a replica is told at birth.
@@ -206,6 +212,10 @@ pub(crate) struct Replica {
     noted_layout: NotedLayout,
     /// Partitions of which something may be missing that this node acknowledged.
     unfilled: BTreeSet<u16>,
+    /// Where the log is shared.
+    pending: Option<Pending>,
+    /// Whether this node knows that its log has everything that it ever said was in it.
+    pub(crate) trusts_log: bool,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -231,6 +241,8 @@ impl Replica {
             time_notes: TimeNotes::default(),
             noted_layout: NotedLayout::default(),
             unfilled: BTreeSet::new(),
+            pending: matches!(config.replication, Replication::SingleLeader(_)).then(Pending::default),
+            trusts_log: true,
             config,
             registry,
             partitions,

@@ -10,7 +10,8 @@ use thiserror::Error;
 
 use super::deletions::TimeNotes;
 use super::journal::{Founding, JournalRecord};
-use super::{Config, Partition, Replica};
+use super::pending::SharedFounding;
+use super::{Config, Partition, Replica, Replication};
 use crate::bytes::Bytes;
 use crate::cell::{self, CellError};
 use crate::checkpoint::{self, RestoreError};
@@ -72,6 +73,12 @@ pub enum RecoverError {
     /// The log was written by a node that holds another part of the data.
     #[error("the log was written with another scope than the one configured; nothing was changed")]
     OtherScope,
+    /// The log is that of a node of another topology.
+    #[error("the log was written in a cluster of another topology; nothing was changed")]
+    OtherReplication,
+    /// A node of a cluster that shares a log holds all of it.
+    #[error("a node that follows a leader holds everything; its scope cannot be a part of it")]
+    PartOfSharedLog,
     /// The first record does not say what the log belongs to.
     #[error("the log does not start with the founding of a node")]
     NotFounded,
@@ -129,7 +136,8 @@ impl Replica {
     ) -> Result<Self, RecoverError> {
         let mut replica = Self::empty(config)?;
         replica.replay_after(Lsn::ZERO, records, wall)?;
-        if replica.journal.last() == Lsn::ZERO {
+        // A log that is shared is founded by one node, and sent to the others.
+        if replica.journal.last() == Lsn::ZERO && !replica.shares_log() {
             replica.found();
         }
         Ok(replica)
@@ -144,6 +152,7 @@ impl Replica {
         wall: WallTime,
     ) -> Result<Self, RecoverError> {
         let (mut replica, base) = checkpoint::load(config, checkpoint, wall)?;
+        replica.restore_applied(base);
         replica.replay_after(base, records, wall)?;
         Ok(replica)
     }
@@ -156,6 +165,9 @@ impl Replica {
         config.timing.check()?;
         if config.partitions == 0 {
             return Err(RecoverError::NoPartitions);
+        }
+        if matches!(config.replication, Replication::SingleLeader(_)) && !config.scope.is_everything() {
+            return Err(RecoverError::PartOfSharedLog);
         }
         Ok(Self::unfounded(config, registry)?)
     }
@@ -178,9 +190,14 @@ impl Replica {
             }
             let record = codec::decode_payload(bytes.as_ref(), &STORED)
                 .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
-            self.replay(record, lsn, last == Lsn::ZERO, wall)?;
+            if self.shares_log() {
+                self.take_record(lsn, record, bytes.as_ref().len());
+            } else {
+                self.replay(record, lsn, last == Lsn::ZERO, wall)?;
+            }
             last = lsn;
         }
+        self.apply_through(self.noted_commit(), wall)?;
         match seen {
             Some(seen) if seen < base => Err(RecoverError::LogTooShort { checkpoint: base, last: seen }),
             _ => {
@@ -194,6 +211,9 @@ impl Replica {
     /// The records that make, on an empty replica, what a checkpoint tells nowhere else: everything but partitions,
     /// hints and clocks. The first is the founding, and every one holds for whatever comes after it.
     pub(crate) fn records_of_head(&self) -> Vec<JournalRecord> {
+        if self.shares_log() {
+            return self.records_of_shared_head();
+        }
         let mut records = Vec::from([JournalRecord::Founded(self.founding())]);
         let own = self.partitions.first().into_iter().flat_map(|first| first.histories.own_of_partial());
         records.extend(own.filter(|id| *id != self.id).map(JournalRecord::Identity));
@@ -247,9 +267,22 @@ impl Replica {
         wall: WallTime,
     ) -> Result<(), RecoverError> {
         match record {
-            JournalRecord::Founded(founding) if first => self.check_founding(&founding),
+            JournalRecord::Founded(founding) if first && !self.shares_log() => self.check_founding(&founding),
+            JournalRecord::SharedFounded(founding) if first && self.shares_log() => {
+                self.check_shared_founding(&founding)
+            }
+            JournalRecord::Founded(_) | JournalRecord::SharedFounded(_) if first => {
+                Err(RecoverError::OtherReplication)
+            }
             _ if first => Err(RecoverError::NotFounded),
-            JournalRecord::Founded(_) => Err(RecoverError::OutOfOrder { lsn }),
+            JournalRecord::Founded(_) | JournalRecord::SharedFounded(_) => {
+                Err(RecoverError::OutOfOrder { lsn })
+            }
+            JournalRecord::Reign(reign) => {
+                self.replay_reign(reign);
+                Ok(())
+            }
+            JournalRecord::Committed(_) => Ok(()),
             JournalRecord::Identity(id) => {
                 self.write_under(id, lsn);
                 Ok(())
@@ -329,19 +362,27 @@ impl Replica {
     }
 
     fn check_founding(&self, logged: &Founding) -> Result<(), RecoverError> {
-        let configured = self.founding();
-        if logged.node != configured.node {
-            Err(RecoverError::OtherNode)
-        } else if logged.cluster_check != configured.cluster_check {
+        if logged.node != self.config.node {
+            return Err(RecoverError::OtherNode);
+        }
+        let Founding { cluster_check, partitions, .. } = *logged;
+        self.check_shared_founding(&SharedFounding {
+            cluster_check,
+            partitions,
+            collections: logged.collections.clone(),
+        })?;
+        if logged.scope == self.config.scope { Ok(()) } else { Err(RecoverError::OtherScope) }
+    }
+
+    fn check_shared_founding(&self, logged: &SharedFounding) -> Result<(), RecoverError> {
+        let (logged_in, configured) = (logged.partitions, self.config.partitions);
+        if logged.cluster_check != self.config.cluster.check() {
             Err(RecoverError::OtherCluster)
-        } else if logged.partitions != configured.partitions {
-            let (logged, configured) = (logged.partitions, configured.partitions);
-            Err(RecoverError::OtherPartitions { logged, configured })
+        } else if logged_in != configured {
+            Err(RecoverError::OtherPartitions { logged: logged_in, configured })
         } else if logged.collections.iter().any(|id| self.registry.get(*id).is_none()) {
             // Collections may have been added since; one that is gone, or changed, is not known any more.
             Err(RecoverError::OtherCollections)
-        } else if logged.scope != configured.scope {
-            Err(RecoverError::OtherScope)
         } else {
             Ok(())
         }
@@ -377,7 +418,8 @@ impl Replica {
             self.replay_entry((run.partition, run.origin), sequence, bytes, lsn, wall)?;
             self.partition_mut(run.partition).remember(run.origin, bytes.clone(), lsn);
         }
-        let max_retained = self.config.limits.max_retained;
+        // Where the log is shared it is what is sent on.
+        let max_retained = if self.shares_log() { 0 } else { self.config.limits.max_retained };
         self.partition_mut(run.partition).histories.shrink_to(max_retained, lsn);
         if self.partition(run.partition).histories.head(run.origin).chain == run.chain {
             Ok(())
@@ -389,7 +431,8 @@ impl Replica {
     /// A stamp this node gave out is never given out again, wherever the wall clock stands now; one of
     /// another node counts only within the bound, as it did when it arrived.
     pub(super) fn restore_clock(&mut self, origin: ReplicaId, stamp: Hlc, wall: WallTime) {
-        if origin == self.id {
+        // A log that is shared has one writer at a time, whose stamps go on where those of the one before ended.
+        if origin == self.id || self.shares_log() {
             self.issued = self.issued.max(stamp);
             self.clock = HlcClock::resume(self.clock.last().max(stamp), self.config.timing.max_drift);
         } else {

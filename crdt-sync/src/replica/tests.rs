@@ -46,7 +46,7 @@ impl Logged {
     }
 
     fn write_log(&mut self) {
-        if let Some((first, records)) = self.replica.journal.take() {
+        if let Some(Staged { first, records, .. }) = self.replica.journal.take() {
             self.log.extend((first.get()..).map(Lsn::new).zip(records));
         }
     }

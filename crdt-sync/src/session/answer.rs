@@ -49,6 +49,8 @@ pub(crate) fn answer(
         | Request::QuorumRead { .. }
         | Request::AwaitHints { .. }
         | Request::ChangeRing(_)
+        | Request::Commit { .. }
+        | Request::Fate { .. }
         | Request::DeclareDead { .. } => Err(TokenError::Nested),
     });
     refuse_if(answered, id, context);

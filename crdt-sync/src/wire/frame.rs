@@ -70,6 +70,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Fork(body) => with_head(8, body),
         Message::Excerpt(body) => with_head(9, body),
         Message::Quorum(body) => with_head(10, body),
+        Message::Ship(body) => with_head(11, body),
     }
 }
 
@@ -98,6 +99,7 @@ pub fn decode(frame: &[u8], limits: &Limits) -> Result<Message, WireError> {
         8 => body_of(body, limits).map(Message::Fork),
         9 => body_of(body, limits).map(Message::Excerpt),
         10 => body_of(body, limits).map(Message::Quorum),
+        11 => body_of(body, limits).map(Message::Ship),
         tag => Err(WireError::UnknownMessage { tag }),
     }
 }

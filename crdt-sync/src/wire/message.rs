@@ -36,6 +36,8 @@ pub enum Message {
     Excerpt(super::Excerpt),
     /// A word among nodes of a leaderless cluster.
     Quorum(super::Quorum),
+    /// A word among nodes of a cluster with one leader.
+    Ship(super::Ship),
 }
 
 /// Who speaks, and what must agree before anything else is said.

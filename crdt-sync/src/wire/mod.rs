@@ -12,6 +12,7 @@ mod message;
 mod quorum;
 #[cfg(test)]
 mod quorum_samples;
+mod ship;
 #[cfg(test)]
 mod tests;
 
@@ -27,3 +28,4 @@ pub use quorum::{
     CarriedOut, Died, Fetch, Filling, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Removal,
     Tombstones, Unminted,
 };
+pub use ship::{Ship, ShipStanding};

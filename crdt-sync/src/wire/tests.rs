@@ -122,6 +122,15 @@ fn samples() -> Vec<Message> {
     samples.push(Message::Excerpt(Excerpt { partition: 0, origin: origin(), after, pieces, chain }));
     samples.push(Message::Session(Session { partition: 0, id: 3, step: SessionStep::Ask }));
     samples.extend(quorum_samples::quorum_samples(origin()));
+    let node = NodeId::from_u128(7);
+    samples.extend(
+        [
+            Ship::Standing(ShipStanding { leader: Some((3, node)), applied: 300 }),
+            Ship::ToLeader("frame".into()),
+            Ship::ToFollower("frame".into()),
+        ]
+        .map(Message::Ship),
+    );
     samples
 }
 

@@ -39,6 +39,67 @@ impl<S: Storage> History for Log<S> {
     }
 }
 
+/// What a log said of itself to answer one follower, for a [`Sender`](super::Sender) that is made where the log is not
+/// at hand: its ends of epochs, and the place where the two part.
+///
+/// ```
+/// use replication_log::{
+///     Epoch, Log, LogOptions, RecordKind, storage::MemoryStorage,
+///     ship::{Receiver, ReceiverOptions, Sender, SenderOptions, HistoryView, wire::{Stream, ToLeader}},
+/// };
+///
+/// let (mut log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
+/// log.append_record(Epoch::new(1), RecordKind(1), b"milk")?;
+/// log.sync()?;
+/// let (copy, _) = Log::open(MemoryStorage::new(), LogOptions::new(0xcafe))?;
+/// let mut receiver = Receiver::new(ReceiverOptions::new("b"), copy.epoch(), copy.last_position());
+/// let ToLeader::Hello(hello) = ToLeader::decode(&receiver.hello(1, copy.epoch_ends(8)?))? else { panic!() };
+///
+/// let Stream::Copy { ends, .. } = &hello.wants else { panic!("a copy is wanted") };
+/// let view = HistoryView::read(&log, ends)?;
+/// let options = SenderOptions::new("a", Epoch::new(1));
+/// assert!(Sender::answer(options, core::time::Duration::ZERO, &hello, &view, None).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryView {
+    ends: Vec<Position>,
+    oldest: Lsn,
+    durable: Lsn,
+    /// Where the two part, as this log has it, unless it has no such place.
+    common: Option<Position>,
+}
+
+impl HistoryView {
+    /// Reads what has to be known to answer a follower whose epochs end at `theirs`; nothing for one that wants a
+    /// logical stream. O(epochs of the log) and one look into it.
+    pub fn read(log: &(impl History + ?Sized), theirs: &[Position]) -> Result<Self, ReadError> {
+        let (ends, oldest, durable) = (log.epoch_ends()?, log.oldest(), log.durable());
+        let common = common_position(&ends, theirs).and_then(|common| log.position(common.lsn).ok());
+        Ok(Self { ends, oldest, durable, common })
+    }
+}
+
+impl History for HistoryView {
+    fn epoch_ends(&self) -> Result<Vec<Position>, ReadError> {
+        Ok(self.ends.clone())
+    }
+
+    /// Of the place where the two logs part; others are not known, like those that are not durable.
+    fn position(&self, lsn: Lsn) -> Result<Position, PositionError> {
+        let unknown = PositionError::NotDurable { asked: lsn, durable: self.durable };
+        self.common.filter(|common| common.lsn == lsn).ok_or(unknown)
+    }
+
+    fn oldest(&self) -> Lsn {
+        self.oldest
+    }
+
+    fn durable(&self) -> Lsn {
+        self.durable
+    }
+}
+
 /// The last position that two logs have in common, by where the epochs of each end, newest first; `None` when they
 /// do not say. O(ends).
 ///

@@ -36,7 +36,7 @@ pub mod slot;
 pub mod wire;
 
 pub use commit::Commits;
-pub use history::{History, common_position};
+pub use history::{History, HistoryView, common_position};
 pub use marks::{Marks, Stage};
 pub use policy::AckPolicy;
 pub use receiver::{Begin, ReceiveError, Receiver, ReceiverOptions, Step, Wants};

@@ -11,7 +11,7 @@ use crate::cell::Cell;
 use crate::checkpoint::{CheckpointPiece, Writer};
 use crate::collection::{Collection, Strategy};
 use crate::node::{ClusterKey, NodeId};
-use crate::replica::{Config, Coverage, ItemKey, JournalRecord, RecoverError, Replica, Write};
+use crate::replica::{Config, Coverage, ItemKey, JournalRecord, RecoverError, Replica, Staged, Write};
 use crate::time::WallTime;
 use crate::wire::{ItemState, Run, Standing, StatesPart};
 
@@ -66,7 +66,7 @@ impl Logged {
     }
 
     pub(super) fn write_log(&mut self) {
-        if let Some((first, records)) = self.replica.journal.take() {
+        if let Some(Staged { first, records, .. }) = self.replica.journal.take() {
             self.log.extend((first.get()..).map(Lsn::new).zip(records));
         }
     }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use replication_log::Lsn;
 
-use super::{Action, Config, ItemKey, Replica, RunError, Write};
+use super::{Action, Config, ItemKey, Replica, RunError, Staged, Write};
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::{Collection, Kind, Strategy as Rule};
@@ -66,7 +66,7 @@ impl Logged {
 
     /// Takes what was staged into the log; returns how many records that were.
     pub(super) fn write_log(&mut self) -> usize {
-        let Some((first, records)) = self.replica.journal.take() else { return 0 };
+        let Some(Staged { first, records, .. }) = self.replica.journal.take() else { return 0 };
         let count = records.len();
         self.log.extend((first.get()..).map(Lsn::new).zip(records));
         count

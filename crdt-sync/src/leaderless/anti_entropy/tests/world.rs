@@ -15,7 +15,7 @@ use crate::engine::{Event, Outbox, Output};
 use crate::merkle;
 use crate::node::ClusterKey;
 use crate::reconcile::bytes_of;
-use crate::replica::{Action, Config, ItemKey, Write};
+use crate::replica::{Action, Config, ItemKey, Staged, Write};
 use crate::time::{Now, WallTime};
 use crate::wire::{Message, StatesPart};
 
@@ -162,7 +162,7 @@ impl World {
         let node = &mut self.nodes[number];
         let mut context = Context { now, replica: &mut node.replica, outbox: &mut node.outbox };
         let result = f(&mut node.anti, &mut context);
-        if let Some((first, records)) = node.replica.journal.take() {
+        if let Some(Staged { first, records, .. }) = node.replica.journal.take() {
             node.log.extend((first.get()..).map(Lsn::new).zip(records));
             node.outbox.release(node.replica.journal.last());
         }

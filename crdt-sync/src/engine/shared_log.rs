@@ -1,0 +1,98 @@
+//! A log that is a copy of the leader's: what the engine asks of it, and what it is told.
+//!
+//! Where nodes replicate one by one, their logs are their own, and [`Output::Append`](super::Output::Append) is all
+//! that is asked of one. Where one node leads, followers keep copies of its log, so that its host must also be able to
+//! read it, to cut it, and to promise epochs.
+
+use alloc::vec::Vec;
+
+use replication_log::ship::{Begin, HistoryView, SnapshotOffer};
+use replication_log::{BatchCopy, Epoch, Lsn, Position};
+
+/// Something to be done with a log that nodes share, in this order with everything else.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum LogTask {
+    /// Append these records under an epoch as one atomic batch and make them durable; then say
+    /// [`Input::Durable`](super::Input::Durable). The first record gets this number. An epoch that is newer than what
+    /// was promised is promised with it.
+    Append {
+        /// The epoch.
+        epoch: Epoch,
+        /// The number of the first record.
+        first: Lsn,
+        /// The records.
+        records: Vec<Vec<u8>>,
+    },
+    /// Append these batches of another node's log ([`Log::append_copy`](replication_log::Log::append_copy)) and make
+    /// them durable; then say [`Input::Durable`](super::Input::Durable).
+    Copy {
+        /// The epoch under which whoever sends them leads.
+        reign: Epoch,
+        /// The batches.
+        batches: Vec<BatchCopy>,
+    },
+    /// Say where the log stands: [`LogNews::Stands`]. Asked for when everything in it is durable.
+    Stand,
+    /// Promise the epoch and cut the log, durably and before anything else, and keep what was cut off for whoever wants
+    /// to look at it; then say [`LogNews::Begun`].
+    Begin(Begin),
+    /// Find out where the log and one whose epochs end like this part: [`LogNews::Seen`].
+    See {
+        /// Which answer belongs to it.
+        task: u64,
+        /// Where the epochs of the other end.
+        ends: Vec<Position>,
+    },
+    /// Read durable batches behind a record, as many as have so many bytes together, or one: [`LogNews::Read`].
+    Read {
+        /// Which answer belongs to it.
+        task: u64,
+        /// The record before.
+        after: Lsn,
+        /// The bytes.
+        bytes: usize,
+    },
+}
+
+/// What became of a [`LogTask`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum LogNews {
+    /// Where the log stands.
+    Stands(LogStanding),
+    /// What was asked for to begin with is done, and durable.
+    Begun,
+    /// Where the log and another one part.
+    Seen {
+        /// Which task this answers.
+        task: u64,
+        /// What the log says of itself.
+        view: HistoryView,
+        /// The newest snapshot, for one that lacks what the log does not have any more.
+        snapshot: Option<SnapshotOffer>,
+    },
+    /// What was read.
+    Read {
+        /// Which task this answers.
+        task: u64,
+        /// The batches, in order; none when they are not in the log any more, or cannot be read now.
+        batches: Vec<BatchCopy>,
+    },
+    /// The log could not be read; what was asked for is asked for again.
+    Failed {
+        /// Which task this answers.
+        task: u64,
+    },
+}
+
+/// Where a log stands, all of it durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogStanding {
+    /// The newest epoch that was promised.
+    pub promised: Epoch,
+    /// Behind its last record.
+    pub end: Position,
+    /// Where its epochs end, newest first ([`Log::epoch_ends`](replication_log::Log::epoch_ends)).
+    pub ends: Vec<Position>,
+}

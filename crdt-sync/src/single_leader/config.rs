@@ -1,0 +1,77 @@
+//! What a node of a cluster with one leader is told at birth.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use replication_log::ship::commit::{CommitOptions, Role};
+
+use crate::node::NodeId;
+
+/// How a node takes part in a cluster with one leader.
+///
+/// ```
+/// use crdt_sync::NodeId;
+/// use crdt_sync::single_leader::SingleLeaderConfig;
+/// use replication_log::ship::AckPolicy;
+/// use replication_log::ship::commit::CommitOptions;
+///
+/// let [a, b, c] = [1, 2, 3].map(NodeId::from_u128);
+/// let config = SingleLeaderConfig::new(a, [b, c])
+///     .with_commits(CommitOptions::new(AckPolicy::semi_sync()));
+/// assert_eq!(config.followers.len(), 2);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SingleLeaderConfig {
+    /// The node that founds the log and leads first; the same on every node.
+    pub first_leader: NodeId,
+    /// Who may count when a record is committed. Others may follow and never count.
+    pub followers: BTreeMap<NodeId, Role>,
+    /// What a commit waits for.
+    pub commits: CommitOptions<NodeId>,
+    /// Whom this node follows; the leader itself where nobody is named. A node in between spares the leader the
+    /// distance, and what it tells arrives one step later.
+    pub upstream: Option<NodeId>,
+    /// Bytes of records in the log that are not committed. A write beyond it is refused.
+    pub max_uncommitted: usize,
+    /// How many bytes of records a follower takes before it has written them.
+    pub window: u32,
+    /// About so many bytes of records are in one frame.
+    pub frame_bytes: usize,
+    /// After this long a conversation that comes to nothing begins anew.
+    pub patience: Duration,
+}
+
+impl SingleLeaderConfig {
+    /// A cluster that this node leads first, with followers that may all count. Commits wait for nobody else.
+    pub fn new(first_leader: NodeId, followers: impl IntoIterator<Item = NodeId>) -> Self {
+        let candidates = followers.into_iter().map(|node| (node, Role::Candidate));
+        Self {
+            first_leader,
+            followers: candidates.collect(),
+            commits: CommitOptions::new(replication_log::ship::AckPolicy::asynchronous()),
+            upstream: None,
+            max_uncommitted: 64 << 20,
+            window: 8 << 20,
+            frame_bytes: 256 << 10,
+            patience: Duration::from_secs(2),
+        }
+    }
+
+    /// The same with other rules for commits.
+    pub fn with_commits(mut self, commits: CommitOptions<NodeId>) -> Self {
+        self.commits = commits;
+        self
+    }
+
+    /// The same for a node that follows this one instead of the leader.
+    pub fn with_upstream(mut self, upstream: NodeId) -> Self {
+        self.upstream = Some(upstream);
+        self
+    }
+
+    /// The same with a follower that never counts: for analytics, say.
+    pub fn with_observer(mut self, node: NodeId) -> Self {
+        self.followers.insert(node, Role::Observer);
+        self
+    }
+}

@@ -1,0 +1,202 @@
+//! A node that follows: whose log it is sent, and what becomes of it.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use crdt_core::codec;
+use replication_log::ship::{ReceiveError, Receiver, ReceiverOptions, Stage, Step};
+use replication_log::{Epoch, LoggedBatch, Lsn};
+
+use super::SingleLeaderConfig;
+use crate::engine::{Context, Event, LinkId, LogStanding, LogTask, Output, PeerError};
+use crate::node::NodeId;
+use crate::replica::{JournalRecord, STORED};
+use crate::time::Instant;
+use crate::wire::{Message, Ship};
+
+/// What a node has of another one's log, and how the two speak.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    receiver: Option<Receiver>,
+    conversation: Option<Conversation>,
+    /// The log was asked where it stands.
+    asked: bool,
+    /// Up to where the log is being cut.
+    cutting: Option<Lsn>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Conversation {
+    node: NodeId,
+    link: LinkId,
+    /// When it was heard of last.
+    heard: Instant,
+}
+
+impl Following {
+    /// Whose log this node is sent, if it is.
+    pub(super) fn source(&self) -> Option<NodeId> {
+        let is_sent = self.receiver.as_ref().is_some_and(Receiver::is_following);
+        self.conversation.filter(|_| is_sent).map(|conversation| conversation.node)
+    }
+
+    /// The last record that is here and known to be committed.
+    pub(super) fn committed(&self) -> Lsn {
+        self.receiver.as_ref().map_or(Lsn::ZERO, Receiver::committed)
+    }
+
+    /// The log is to be asked where it stands, unless it is.
+    pub(super) fn ask(&mut self, context: &mut Context<'_>) {
+        // What is not durable yet is not told of, and not cut.
+        if !self.asked && context.outbox.durable() == context.replica.journal.last() {
+            self.asked = true;
+            context.outbox.push(Output::Log(LogTask::Stand));
+        }
+    }
+
+    pub(super) fn answered(&mut self) {
+        self.asked = false;
+    }
+
+    /// Begins to speak with whom it is to follow, if that is not so already: first the log has to be asked.
+    pub(super) fn seek(&mut self, source: Option<(NodeId, LinkId)>, context: &mut Context<'_>) {
+        let speaks = self.conversation.map(|now| (now.node, now.link));
+        if speaks == source {
+            return;
+        }
+        self.part();
+        if source.is_some() && self.cutting.is_none() {
+            self.ask(context);
+        }
+    }
+
+    /// The log stands here: says so to whom it is to follow.
+    pub(super) fn hello(
+        &mut self,
+        (node, link): (NodeId, LinkId),
+        standing: LogStanding,
+        config: &SingleLeaderConfig,
+        context: &mut Context<'_>,
+    ) {
+        if standing.end.lsn != context.replica.journal.last() {
+            // Something came in between. The next heartbeat asks again.
+            return;
+        }
+        let name = context.replica.config.node.to_string();
+        let options = ReceiverOptions::new(name).window(config.window);
+        let receiver =
+            self.receiver.get_or_insert_with(|| Receiver::new(options, standing.promised, standing.end));
+        receiver.promised(standing.promised);
+        receiver.keep(context.replica.applied());
+        receiver.mark(Stage::Applied, context.replica.applied());
+        let frame = receiver.hello(context.replica.draw_number(), standing.ends);
+        self.conversation = Some(Conversation { node, link, heard: context.now.instant });
+        context.outbox.send(link, &Message::Ship(Ship::ToLeader(frame.into())), Lsn::ZERO);
+    }
+
+    /// A frame came from somebody who may be the one that is followed.
+    pub(super) fn frame(
+        &mut self,
+        node: NodeId,
+        frame: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        let Some(conversation) = self.conversation.as_mut().filter(|now| now.node == node) else {
+            return Ok(());
+        };
+        conversation.heard = context.now.instant;
+        let Some(receiver) = &mut self.receiver else { return Ok(()) };
+        match receiver.handle(frame) {
+            Ok(Step::Begin(begin)) if begin.snapshot.is_some() => {
+                let refusal = "what comes next is no longer in its log".to_string();
+                context.outbox.event(Event::NotServed { peer: node, refusal });
+                receiver.apart();
+            }
+            Ok(Step::Begin(begin)) => {
+                self.cutting = Some(begin.cut.map_or(context.replica.journal.last(), |cut| cut.lsn));
+                context.outbox.push(Output::Log(LogTask::Begin(begin)));
+            }
+            Ok(Step::Append { reign, batches }) => {
+                if let Err(error) = take(reign, &batches, context) {
+                    // The receiver takes them for appended.
+                    self.receiver = None;
+                    self.conversation = None;
+                    return Err(error);
+                }
+            }
+            Ok(Step::Refused(refusal)) => {
+                context.outbox.event(Event::NotServed { peer: node, refusal: refusal.to_string() });
+            }
+            Ok(_) | Err(ReceiveError::Frame(_)) => {}
+            Err(error @ (ReceiveError::Refused(_) | ReceiveError::Parted { .. })) => {
+                context.outbox.event(Event::NotFollowed { peer: node, refusal: error.to_string() });
+                receiver.apart();
+            }
+            Err(_) => return Err(PeerError::Unexpected { what: "a word of a leader out of turn" }),
+        }
+        self.report(context);
+        Ok(())
+    }
+
+    /// What was asked for to begin with is done.
+    pub(super) fn begun(&mut self, context: &mut Context<'_>) {
+        let Some(end) = self.cutting.take() else { return };
+        context.replica.cut_pending(end);
+        if let Some(receiver) = &mut self.receiver {
+            receiver.begun();
+        }
+        self.report(context);
+    }
+
+    /// More is durable, or applied: whom it follows is told.
+    pub(super) fn report(&mut self, context: &mut Context<'_>) {
+        let Some(receiver) = &mut self.receiver else { return };
+        receiver.mark(Stage::Flushed, context.outbox.durable());
+        receiver.mark(Stage::Applied, context.replica.applied());
+        receiver.keep(context.replica.applied());
+        let Some(Conversation { link, .. }) = self.conversation else { return };
+        while let Some(frame) = receiver.poll() {
+            context.outbox.send(link, &Message::Ship(Ship::ToLeader(frame.into())), Lsn::ZERO);
+        }
+    }
+
+    /// Ends a conversation in which nothing was heard for too long.
+    pub(super) fn lose_patience(&mut self, config: &SingleLeaderConfig, now: Instant) {
+        let silent = |conversation: Conversation| now.since(conversation.heard) >= config.patience;
+        if self.conversation.is_some_and(silent) {
+            self.part();
+        }
+    }
+
+    pub(super) fn lost(&mut self, node: NodeId) {
+        if self.conversation.is_some_and(|now| now.node == node) {
+            self.part();
+        }
+    }
+
+    /// Nobody is followed from now on.
+    pub(super) fn part(&mut self) {
+        self.conversation = None;
+        if let Some(receiver) = &mut self.receiver {
+            receiver.apart();
+        }
+    }
+}
+
+/// Takes batches into the log, and their records to be applied when they are committed. Nothing is taken of what
+/// cannot be read.
+fn take(reign: Epoch, batches: &[LoggedBatch<'_>], context: &mut Context<'_>) -> Result<(), PeerError> {
+    let mut records = Vec::new();
+    for record in batches.iter().flat_map(LoggedBatch::records) {
+        let read: JournalRecord = codec::decode_payload(record.payload, &STORED)
+            .map_err(|cause| PeerError::Wire(crate::wire::WireError::Malformed(cause)))?;
+        records.push((record.lsn, read, record.payload.len()));
+    }
+    for (lsn, record, bytes) in records {
+        context.replica.take_record(lsn, record, bytes);
+        context.replica.journal.follow(lsn);
+    }
+    let batches = batches.iter().map(LoggedBatch::to_copy).collect();
+    context.outbox.push(Output::Log(LogTask::Copy { reign, batches }));
+    Ok(())
+}

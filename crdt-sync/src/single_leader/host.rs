@@ -1,0 +1,139 @@
+//! A log that does what an engine asks of it, for hosts that own one.
+
+use alloc::vec::Vec;
+
+use replication_log::ship::HistoryView;
+use replication_log::storage::Storage;
+use replication_log::{
+    AppendCopyError, AppendError, Batch, BatchCopy, BatchError, Log, Lsn, Position, PromiseError, ReadError,
+    RecordKind, TruncateAfterError,
+};
+use thiserror::Error;
+
+use crate::engine::{LogNews, LogStanding, LogTask};
+
+/// The records of engines in a log.
+pub const ENGINE_RECORD: RecordKind = RecordKind(1);
+
+/// What came of a task.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Carried {
+    /// What to tell the engine, with [`Input::Log`](crate::Input::Log).
+    pub news: Option<LogNews>,
+    /// What was cut off the log, in order: what a leader had written and nobody else has. To be put away for whoever
+    /// wants to look at it.
+    pub cut_off: Vec<BatchCopy>,
+}
+
+/// Why a log did not do what was asked. The engine is to be told that [the log failed](crate::Input::LogFailed).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// The log does not take the records.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// They are no batch of a log.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The log does not take the copies.
+    #[error(transparent)]
+    Copy(#[from] AppendCopyError),
+    /// The log does not promise the epoch.
+    #[error(transparent)]
+    Promise(#[from] PromiseError),
+    /// The log cannot be cut there.
+    #[error(transparent)]
+    Cut(#[from] TruncateAfterError),
+    /// What would be cut off cannot be read, to be kept.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log gives the records another number than the engine.
+    #[error("the log goes on with record {got}, the engine with {wanted}")]
+    OutOfStep {
+        /// The engine's.
+        wanted: Lsn,
+        /// The log's.
+        got: Lsn,
+    },
+}
+
+/// Does what an engine asked of the log it shares. What is appended is durable once the log is synced, of which the
+/// engine has to be told as of any other log.
+///
+/// ```
+/// use crdt_sync::single_leader::host::carry_out;
+/// use crdt_sync::{LogNews, LogTask};
+/// use replication_log::{Epoch, Log, LogOptions, Lsn, storage::MemoryStorage};
+///
+/// let (mut log, _) = Log::open(MemoryStorage::new(), LogOptions::new(0x5eed))?;
+/// let append = LogTask::Append { epoch: Epoch::new(1), first: Lsn::FIRST, records: vec![b"milk".to_vec()] };
+/// assert_eq!(carry_out(&mut log, append)?.news, None);
+/// log.sync()?;
+/// let Some(LogNews::Stands(standing)) = carry_out(&mut log, LogTask::Stand)?.news else { panic!() };
+/// assert_eq!((standing.promised, standing.end.lsn), (Epoch::new(1), Lsn::FIRST));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn carry_out<S: Storage>(log: &mut Log<S>, task: LogTask) -> Result<Carried, TaskError> {
+    let mut carried = Carried::default();
+    match task {
+        LogTask::Append { epoch, first, records } => {
+            let mut batch = Batch::new(epoch);
+            for record in &records {
+                batch.push(ENGINE_RECORD, record)?;
+            }
+            let got = *log.append(&batch)?.start();
+            if got != first {
+                return Err(TaskError::OutOfStep { wanted: first, got });
+            }
+        }
+        LogTask::Copy { reign, batches } => {
+            for batch in &batches {
+                log.append_copy(reign, &batch.lend())?;
+            }
+        }
+        LogTask::Stand => {
+            carried.news = Some(LogNews::Stands(LogStanding {
+                promised: log.epoch(),
+                end: log.last_position(),
+                ends: log.epoch_ends(replication_log::limits::MAX_EPOCH_ENDS)?,
+            }));
+        }
+        LogTask::Begin(begin) => {
+            log.promise_epoch(begin.promise)?;
+            if let Some(Position { lsn, .. }) = begin.cut {
+                carried.cut_off = batches_behind(log, lsn, usize::MAX)?;
+                // What is applied the engine does not ask to have cut.
+                log.truncate_after(lsn, Lsn::ZERO)?;
+            }
+            carried.news = Some(LogNews::Begun);
+        }
+        LogTask::See { task, ends } => {
+            carried.news = Some(match HistoryView::read(log, &ends) {
+                Ok(view) => LogNews::Seen { task, view, snapshot: None },
+                Err(_) => LogNews::Failed { task },
+            });
+        }
+        LogTask::Read { task, after, bytes } => {
+            carried.news = Some(match batches_behind(log, after, bytes) {
+                Ok(batches) => LogNews::Read { task, batches },
+                Err(_) => LogNews::Failed { task },
+            });
+        }
+    }
+    Ok(carried)
+}
+
+/// The durable batches behind a record: as many as have so many bytes together, and at least one if there is one.
+fn batches_behind<S: Storage>(log: &Log<S>, after: Lsn, bytes: usize) -> Result<Vec<BatchCopy>, ReadError> {
+    let (mut batches, mut read) = (Vec::new(), 0_usize);
+    let Some(first) = after.next().filter(|first| *first <= log.durable()) else { return Ok(batches) };
+    let mut reader = log.read_batches_from(first)?;
+    while read < bytes.max(1)
+        && let Some(batch) = reader.next_batch()?
+    {
+        read = read.saturating_add(batch.encoded_bytes());
+        batches.push(batch.to_copy());
+    }
+    Ok(batches)
+}

@@ -1,0 +1,382 @@
+//! Single leader: one node takes writes, and the others follow its log.
+//!
+//! The log of every node is a copy of one log, batch by batch, and its cells are what the committed records of it make,
+//! applied by the same replay everywhere. The leader writes, and has a [sender](replication_log::ship::Sender) for
+//! each follower; what they have acknowledged decides by the policy what is committed
+//! ([`Commits`](replication_log::ship::Commits)). A follower takes what its [receiver](replication_log::ship::Receiver)
+//! says follows, and applies what it hears to be committed. It refuses writes and says who leads.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `config` | [`SingleLeaderConfig`] |
+//! | `leading` | what is written, committed, and told to clients |
+//! | `serving` | what those who follow are sent |
+//! | `following` | whose log this node is sent, and what becomes of it |
+//! | `sessions` | reads that wait for what their session depends on |
+//! | `requests` | what clients ask for |
+//! | `reply` | what they are told, and how far everybody is |
+//! | [`host`] | a log that does what the engine asks of it |
+
+mod config;
+mod following;
+pub mod host;
+mod leading;
+mod reply;
+mod requests;
+mod serving;
+mod sessions;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crdt_core::ReplicaId;
+use replication_log::{Epoch, Lsn};
+
+pub use config::SingleLeaderConfig;
+pub use reply::{CommitReply, Leadership};
+
+use crate::engine::{
+    Activity, Context, Event, LinkId, LogNews, LogStanding, PeerError, PeerStatus, Request, RequestId,
+    Topology,
+};
+use crate::membership::HoldsBack;
+use crate::metrics::Lag;
+use crate::node::NodeId;
+use crate::replica::{Reign, Replica};
+use crate::scope::Scope;
+use crate::time::Instant;
+use crate::wire::{Message, Ship, ShipStanding};
+use following::Following;
+use leading::Leading;
+use serving::{Followed, Serving, Title};
+use sessions::Reads;
+
+/// The state of the topology.
+#[derive(Debug)]
+pub(crate) struct SingleLeader {
+    config: SingleLeaderConfig,
+    me: NodeId,
+    peers: BTreeMap<NodeId, LinkId>,
+    /// Who leads, as far as this node has heard.
+    known: Option<(Epoch, NodeId)>,
+    /// Where this node leads.
+    leading: Option<Leading>,
+    following: Following,
+    serving: Serving,
+    reads: Reads,
+    /// Whether this node has looked into its log to see whether it leads.
+    settled: bool,
+    /// The log contradicts itself: this node stays where it is.
+    stuck: bool,
+    next_heartbeat: Instant,
+}
+
+impl SingleLeader {
+    pub(crate) fn new(now: Instant, config: SingleLeaderConfig, replica: &Replica) -> Self {
+        Self {
+            config,
+            me: replica.config.node,
+            peers: BTreeMap::new(),
+            known: None,
+            leading: None,
+            following: Following::default(),
+            serving: Serving::default(),
+            reads: Reads::default(),
+            settled: false,
+            stuck: false,
+            // The first look into the log is at once.
+            next_heartbeat: now,
+        }
+    }
+
+    /// Everything that may follow from what just came in.
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        if self.stuck {
+            return;
+        }
+        self.apply(context);
+        if let Some(leading) = &mut self.leading {
+            leading.tell(context);
+        } else {
+            self.following.report(context);
+        }
+        self.reads.wake(context);
+        let committed = self.leading.as_ref().map_or_else(|| context.replica.applied(), Leading::committed);
+        self.serving.go_on(committed, &self.config, context);
+        if let Some(leading) = &mut self.leading {
+            leading.note_caught_up(|node| self.serving.is_caught_up(node));
+            leading.tell(context);
+        }
+    }
+
+    /// Applies what is committed.
+    fn apply(&mut self, context: &mut Context<'_>) {
+        let through = match &self.leading {
+            Some(leading) => leading.visible(),
+            None => self.following.committed(),
+        };
+        let through = through.min(context.outbox.durable());
+        if let Err(error) = context.replica.apply_through(through, context.now.wall) {
+            self.stuck = true;
+            context.outbox.event(Event::LogUnusable { error });
+        }
+    }
+
+    /// The log stands here: this node leads if it is to, or follows.
+    fn stands(&mut self, standing: LogStanding, context: &mut Context<'_>) {
+        self.following.answered();
+        if !core::mem::replace(&mut self.settled, true)
+            && let Some(epoch) = self.leads_under(&standing, context.replica)
+        {
+            return self.lead(epoch, &standing, context);
+        }
+        if let Some(source) = self.source().filter(|_| self.leading.is_none()) {
+            self.following.hello(source, standing, &self.config, context);
+        }
+    }
+
+    /// Under which epoch this node leads after it was opened, if it does.
+    fn leads_under(&self, standing: &LogStanding, replica: &Replica) -> Option<Epoch> {
+        match replica.reigns().next_back() {
+            None => (self.config.first_leader == self.me && standing.promised <= Epoch::new(1))
+                .then_some(Epoch::new(1)),
+            // Whoever promised a later epoch does not lead any longer.
+            Some(last) if last.leader == self.me && standing.promised.get() == last.epoch => {
+                Some(Epoch::new(last.epoch + u64::from(!replica.trusts_log)))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn lead(&mut self, epoch: Epoch, standing: &LogStanding, context: &mut Context<'_>) {
+        if standing.end.lsn == Lsn::ZERO {
+            context.replica.found_shared();
+        }
+        let last = context.replica.reigns().next_back();
+        let reign = match last.filter(|last| last.epoch == epoch.get() && last.leader == self.me) {
+            Some(reign) => {
+                context.replica.go_on_reigning(reign);
+                reign
+            }
+            None => context.replica.begin_reign(epoch),
+        };
+        self.following.part();
+        self.known = Some((epoch, self.me));
+        let mut leading = Leading::begin(reign, &self.config, self.me);
+        leading.durable(context);
+        self.leading = Some(leading);
+        context.outbox.event(Event::Leads { node: self.me, epoch });
+        self.tell_everybody(context);
+        self.go_on(context);
+    }
+
+    /// Whom this node is to follow, if there is a way.
+    fn source(&self) -> Option<(NodeId, LinkId)> {
+        let node = self.config.upstream.or(self.known.map(|(_, leader)| leader))?;
+        self.peers.get(&node).map(|link| (node, *link))
+    }
+
+    /// Whose log it is that others are sent from here.
+    fn title(&self) -> Option<Title> {
+        let serves = self.leading.is_some() || self.following.source().is_some();
+        self.known.filter(|_| serves).map(|(epoch, leader)| Title { leader, epoch })
+    }
+
+    fn tell_everybody(&self, context: &mut Context<'_>) {
+        for link in self.peers.values() {
+            self.tell(*link, context);
+        }
+    }
+
+    fn tell(&self, link: LinkId, context: &mut Context<'_>) {
+        let leader = self.known.map(|(epoch, node)| (epoch.get(), node));
+        let standing = ShipStanding { leader, applied: context.replica.applied().get() };
+        // Who leads is told when that is durable.
+        let after = if self.leading.is_some() { context.replica.reign_lsn() } else { Lsn::ZERO };
+        context.outbox.send(link, &Message::Ship(Ship::Standing(standing)), after);
+    }
+
+    /// Somebody says who leads.
+    fn on_standing(&mut self, standing: ShipStanding, context: &mut Context<'_>) {
+        let Some((epoch, leader)) = standing.leader.map(|(epoch, node)| (Epoch::new(epoch), node)) else {
+            return;
+        };
+        if self.known.is_some_and(|(known, _)| epoch <= known) {
+            return;
+        }
+        self.known = Some((epoch, leader));
+        context.outbox.event(Event::Leads { node: leader, epoch });
+        self.serving.end();
+        self.following.seek(self.source().filter(|_| self.settled && self.leading.is_none()), context);
+    }
+}
+
+impl Topology for SingleLeader {
+    fn peer_up(&mut self, node: NodeId, link: LinkId, _: Scope, context: &mut Context<'_>) {
+        self.peers.insert(node, link);
+        context.outbox.event(Event::PeerUp { node });
+        self.tell(link, context);
+        if self.settled && self.leading.is_none() {
+            self.following.seek(self.source(), context);
+        }
+    }
+
+    fn peer_down(&mut self, node: NodeId, context: &mut Context<'_>) {
+        if self.peers.remove(&node).is_none() {
+            return;
+        }
+        context.outbox.event(Event::PeerDown { node });
+        self.serving.lost(node);
+        self.following.lost(node);
+        if let Some(leading) = &mut self.leading {
+            leading.gone(node);
+        }
+        self.go_on(context);
+    }
+
+    fn message(
+        &mut self,
+        peer: NodeId,
+        message: Message,
+        context: &mut Context<'_>,
+    ) -> Result<(), PeerError> {
+        match message {
+            Message::Ship(Ship::Standing(standing)) => self.on_standing(standing, context),
+            Message::Ship(Ship::ToFollower(frame)) => {
+                if self.leading.is_none() && !self.stuck {
+                    self.following.frame(peer, &frame, context)?;
+                }
+            }
+            Message::Ship(Ship::ToLeader(frame)) => {
+                let Some(link) = self.peers.get(&peer).copied() else { return Ok(()) };
+                let followed = self.serving.frame((peer, link), &frame, context)?;
+                match (&mut self.leading, followed) {
+                    (Some(leading), Followed::Connected(marks)) => leading.connected(peer, marks),
+                    (Some(leading), Followed::Reported(marks)) => leading.reported(peer, &marks),
+                    _ => {}
+                }
+            }
+            Message::Greeting(_) | Message::Farewell(_) => return Ok(()),
+            _ => return Err(PeerError::Unexpected { what: "a message of another topology" }),
+        }
+        self.go_on(context);
+        Ok(())
+    }
+
+    fn request(&mut self, id: RequestId, request: Request, context: &mut Context<'_>) -> Option<Request> {
+        let left = self.on_request(id, request, context);
+        self.go_on(context);
+        left
+    }
+
+    fn durable(&mut self, context: &mut Context<'_>) {
+        if let Some(leading) = &mut self.leading {
+            leading.durable(context);
+        }
+        self.go_on(context);
+    }
+
+    fn log(&mut self, news: LogNews, context: &mut Context<'_>) {
+        match news {
+            LogNews::Stands(standing) => self.stands(standing, context),
+            LogNews::Begun => self.following.begun(context),
+            LogNews::Seen { task, view, snapshot } => {
+                let title = self.title();
+                self.serving.seen(task, title, (&view, snapshot), &self.peers, &self.config, context);
+            }
+            LogNews::Read { task, batches } => self.serving.read(task, &batches, context),
+            LogNews::Failed { task } => self.serving.failed(task),
+        }
+        self.go_on(context);
+    }
+
+    fn log_failed(&mut self, context: &mut Context<'_>) {
+        if let Some(leading) = &mut self.leading {
+            leading.fail(context);
+        }
+        self.reads.fail(context);
+    }
+
+    fn timer(&mut self, context: &mut Context<'_>) -> bool {
+        if let Some(leading) = &mut self.leading {
+            leading.tick(context.now.instant);
+        }
+        self.reads.expire(context);
+        let due = context.now.instant >= self.next_heartbeat;
+        if due {
+            self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
+            self.tell_everybody(context);
+            self.following.lose_patience(&self.config, context.now.instant);
+            if !self.settled {
+                self.following.ask(context);
+            } else if self.leading.is_none() {
+                self.following.seek(self.source(), context);
+            }
+        }
+        self.go_on(context);
+        due
+    }
+
+    fn next_timer(&self) -> Instant {
+        let shipping = [self.serving.next_deadline(), self.leading.as_ref().and_then(Leading::next_deadline)];
+        let shipping = shipping.into_iter().flatten().map(|after| Instant::from_micros(0) + after);
+        shipping.chain(self.reads.next_deadline()).fold(self.next_heartbeat, Instant::min)
+    }
+
+    fn evicted(&mut self, _: &mut Context<'_>) {}
+
+    fn peers(&self, replica: &Replica) -> Vec<PeerStatus> {
+        let in_sync = |node: &NodeId| match &self.leading {
+            Some(leading) => leading.has_everything(*node, replica.journal.last()),
+            None => self.following.source() == Some(*node) && replica.applied() == replica.journal.last(),
+        };
+        self.peers.keys().map(|node| PeerStatus { node: *node, in_sync: in_sync(node) }).collect()
+    }
+
+    fn lags(&self, _: &Replica) -> Vec<(NodeId, Vec<Option<Lag>>)> {
+        self.peers.keys().map(|node| (*node, Vec::new())).collect()
+    }
+
+    fn stability(&self, replica: &Replica) -> (Vec<HoldsBack>, Vec<Vec<(ReplicaId, u64)>>) {
+        (Vec::new(), replica.partitions.iter().map(|_| Vec::new()).collect())
+    }
+
+    fn sessions(&self) -> usize {
+        0
+    }
+
+    fn largest_partial_state(&self) -> usize {
+        0
+    }
+
+    fn add_activity(&self, _: Option<NodeId>, _: &mut Activity) {}
+
+    fn leadership(&self, replica: &Replica) -> Option<Leadership> {
+        let (epoch, leader) = self.known.unzip();
+        Some(Leadership {
+            leader,
+            epoch: epoch.unwrap_or(Epoch::ZERO),
+            applied: replica.applied(),
+            committed: self.leading.as_ref().map_or_else(|| self.following.committed(), Leading::committed),
+            follows: self.following.source().filter(|_| self.leading.is_none()),
+            mode: self.leading.as_ref().map(Leading::mode),
+            followers: self.leading.iter().flat_map(Leading::followers).collect(),
+        })
+    }
+
+    #[cfg(feature = "_planted_bugs")]
+    fn plant(&mut self, _: crate::PlantedBug) {}
+
+    #[cfg(feature = "_planted_bugs")]
+    fn has_bug(&self, _: crate::PlantedBug) -> bool {
+        false
+    }
+}
+
+/// The local clock as spans since its origin, which is what the log's crate counts in.
+fn elapsed(now: Instant) -> Duration {
+    now.since(Instant::from_micros(0))
+}

@@ -1,0 +1,72 @@
+//! What clients and operators of a cluster with one leader are told.
+
+use alloc::vec::Vec;
+
+use replication_log::ship::commit::{AdmitError, Follower, GaveUp, Mode};
+use replication_log::{Epoch, Lsn};
+
+use crate::node::NodeId;
+use crate::replica::Written;
+
+/// What became of writes in a cluster with one leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommitReply {
+    /// They are committed, and readers of this node see them.
+    Committed {
+        /// What they became.
+        written: Written,
+        /// The epoch under which they are in the log.
+        epoch: Epoch,
+        /// Whether only the leader's disk vouches for them, because followers were missing for too long.
+        degraded: bool,
+    },
+    /// They are in the log and nobody waits any longer for followers to have them. They may yet be committed, or be
+    /// lost when another node leads: to write them anew may write them twice. [`Request::Fate`](crate::Request::Fate)
+    /// tells later.
+    NotReplicated {
+        /// What they became.
+        written: Written,
+        /// The epoch under which they are in the log.
+        epoch: Epoch,
+        /// Whether they are on the leader's disk.
+        durable_local: bool,
+        /// Why nobody waits.
+        reason: GaveUp,
+    },
+    /// They were refused before anything was written.
+    NotAdmitted(AdmitError),
+    /// So much waits to be committed that no more is taken; nothing was written.
+    TooMuchUncommitted {
+        /// Bytes of records that wait.
+        bytes: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// This node does not lead; nothing was written.
+    NotLeader {
+        /// Who does, as far as this node knows.
+        leader: Option<NodeId>,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+}
+
+/// Where a node of a cluster with one leader stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// Who leads, as far as this node knows.
+    pub leader: Option<NodeId>,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// The last record that readers of this node see.
+    pub applied: Lsn,
+    /// The last record that this node knows to be committed.
+    pub committed: Lsn,
+    /// Whose log this node is sent, if it is now.
+    pub follows: Option<NodeId>,
+    /// Where this node leads: whether its policy holds.
+    pub mode: Option<Mode>,
+    /// Where this node leads: how far each follower is, ascending.
+    pub followers: Vec<(NodeId, Follower)>,
+}

@@ -1,0 +1,210 @@
+//! Those who follow this node: what each is sent.
+//!
+//! A node that follows another one can be followed itself: it sends on what it has, under its leader's name.
+
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use replication_log::ship::wire::{Hello, Stream, ToLeader};
+use replication_log::ship::{
+    AnswerError, HistoryView, Marks, Sender, SenderEvent, SenderOptions, SnapshotOffer, Want,
+};
+use replication_log::{BatchCopy, Epoch, Lsn};
+
+use super::{SingleLeaderConfig, elapsed};
+use crate::bytes::Bytes;
+use crate::engine::{Context, Event, LinkId, LogTask, Output, PeerError};
+use crate::node::NodeId;
+use crate::wire::{Message, Ship};
+
+/// All who follow this node.
+#[derive(Debug, Default)]
+pub(super) struct Serving {
+    conversations: BTreeMap<NodeId, Conversation>,
+    /// First words that the log is read for.
+    asked: BTreeMap<u64, (NodeId, Hello)>,
+    /// Whom the log is read for.
+    reading: BTreeMap<u64, NodeId>,
+    next_task: u64,
+}
+
+#[derive(Debug)]
+struct Conversation {
+    link: LinkId,
+    sender: Sender,
+    /// What is being read for it.
+    reads: Option<u64>,
+}
+
+/// What a follower's word means for whoever counts.
+#[derive(Debug)]
+pub(super) enum Followed {
+    Connected(Marks),
+    Reported(Marks),
+    Nothing,
+}
+
+/// Whose log it is, and under which epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Title {
+    pub(super) leader: NodeId,
+    pub(super) epoch: Epoch,
+}
+
+impl Serving {
+    /// A frame came from somebody who follows, or wants to.
+    pub(super) fn frame(
+        &mut self,
+        (node, link): (NodeId, LinkId),
+        frame: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<Followed, PeerError> {
+        if let Ok(ToLeader::Hello(hello)) = ToLeader::decode(frame) {
+            self.conversations.remove(&node);
+            let ends = match &hello.wants {
+                Stream::Copy { ends, .. } => ends.clone(),
+                // Nobody here asks for one; what it would be sent is not cells.
+                Stream::Logical { .. } => return Err(PeerError::Unexpected { what: "a logical stream" }),
+            };
+            let task = self.next_task();
+            self.asked.retain(|_, (asked, _)| *asked != node);
+            self.asked.insert(task, (node, hello));
+            context.outbox.push(Output::Log(LogTask::See { task, ends }));
+            return Ok(Followed::Nothing);
+        }
+        let now = elapsed(context.now.instant);
+        let Some(conversation) = self.conversations.get_mut(&node).filter(|known| known.link == link) else {
+            return Ok(Followed::Nothing);
+        };
+        let event = conversation
+            .sender
+            .handle(now, frame)
+            .map_err(|_| PeerError::Unexpected { what: "a follower's word that means nothing" })?;
+        Ok(match event {
+            SenderEvent::Ready(marks) | SenderEvent::Installed(marks) => Followed::Connected(marks),
+            SenderEvent::Advanced(marks) => Followed::Reported(marks),
+            SenderEvent::Refused(refusal) => {
+                self.conversations.remove(&node);
+                context.outbox.event(Event::NotFollowed { peer: node, refusal: refusal.to_string() });
+                Followed::Nothing
+            }
+            _ => Followed::Nothing,
+        })
+    }
+
+    /// The log was read for a follower's first word: it is answered.
+    pub(super) fn seen(
+        &mut self,
+        task: u64,
+        title: Option<Title>,
+        (view, snapshot): (&HistoryView, Option<SnapshotOffer>),
+        links: &BTreeMap<NodeId, LinkId>,
+        config: &SingleLeaderConfig,
+        context: &mut Context<'_>,
+    ) {
+        let Some((node, hello)) = self.asked.remove(&task) else { return };
+        let (Some(link), Some(title)) = (links.get(&node), title) else { return };
+        let options = SenderOptions::new(title.leader.to_string(), title.epoch)
+            .heartbeat(context.replica.config.timing.heartbeat)
+            .resend(context.replica.config.timing.resend_after)
+            .frame_bytes(config.frame_bytes.min(context.replica.config.limits.max_frame / 2));
+        match Sender::answer(options, elapsed(context.now.instant), &hello, view, snapshot) {
+            Ok(sender) => {
+                self.conversations.insert(node, Conversation { link: *link, sender, reads: None });
+            }
+            Err(AnswerError::Refused(refusal)) => {
+                let frame = Bytes::from(refusal.encode(hello.stream));
+                context.outbox.send(*link, &Message::Ship(Ship::ToFollower(frame)), Lsn::ZERO);
+                context.outbox.event(Event::NotServed { peer: node, refusal: refusal.to_string() });
+            }
+            // The log could not be read. The follower asks again.
+            Err(_) => {}
+        }
+    }
+
+    /// Batches were read: whoever wants them is sent them.
+    pub(super) fn read(&mut self, task: u64, batches: &[BatchCopy], context: &Context<'_>) {
+        let Some(node) = self.reading.remove(&task) else { return };
+        let Some(conversation) = self.conversations.get_mut(&node).filter(|known| known.reads == Some(task))
+        else {
+            return;
+        };
+        conversation.reads = None;
+        let now = elapsed(context.now.instant);
+        for batch in batches {
+            let batch = batch.lend();
+            let follows = |after: Lsn| after.next() == Some(batch.first());
+            if !matches!(conversation.sender.wants(), Want::Batches { after } if follows(after)) {
+                break;
+            }
+            if conversation.sender.push(now, &batch).is_err() {
+                // It cannot be sent whatever is read: the follower begins anew.
+                self.conversations.remove(&node);
+                return;
+            }
+        }
+    }
+
+    /// What was asked of the log did not come: it is asked again.
+    pub(super) fn failed(&mut self, task: u64) {
+        // Whoever asked first will ask again.
+        self.asked.remove(&task);
+        if let Some(node) = self.reading.remove(&task)
+            && let Some(conversation) = self.conversations.get_mut(&node)
+        {
+            conversation.reads = None;
+        }
+    }
+
+    pub(super) fn lost(&mut self, node: NodeId) {
+        self.conversations.remove(&node);
+        self.asked.retain(|_, (asked, _)| *asked != node);
+    }
+
+    /// Whoever followed this node must find somebody else, or ask anew.
+    pub(super) fn end(&mut self) {
+        self.conversations.clear();
+        self.asked.clear();
+    }
+
+    /// Sends everybody what there is, and asks the log for more.
+    pub(super) fn go_on(&mut self, committed: Lsn, config: &SingleLeaderConfig, context: &mut Context<'_>) {
+        let (now, durable) = (elapsed(context.now.instant), context.outbox.durable());
+        let nodes: Vec<NodeId> = self.conversations.keys().copied().collect();
+        for node in nodes {
+            let task = self.next_task;
+            let Some(conversation) = self.conversations.get_mut(&node) else { continue };
+            let Conversation { link, sender, reads } = conversation;
+            sender.progress(durable, committed);
+            while let Some(frame) = sender.poll(now) {
+                let message = Message::Ship(Ship::ToFollower(frame.into()));
+                context.outbox.send(*link, &message, Lsn::ZERO);
+            }
+            if let Want::Batches { after } = sender.wants()
+                && reads.is_none()
+            {
+                *reads = Some(task);
+                self.next_task += 1;
+                self.reading.insert(task, node);
+                let bytes = config.frame_bytes * 4;
+                context.outbox.push(Output::Log(LogTask::Read { task, after, bytes }));
+            }
+        }
+    }
+
+    /// Whether a follower is sent each record as it comes.
+    pub(super) fn is_caught_up(&self, node: NodeId) -> bool {
+        self.conversations.get(&node).is_some_and(|known| known.sender.is_caught_up())
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.conversations.values().filter_map(|known| known.sender.next_deadline()).min()
+    }
+
+    fn next_task(&mut self) -> u64 {
+        self.next_task += 1;
+        self.next_task - 1
+    }
+}

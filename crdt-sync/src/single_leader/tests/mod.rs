@@ -1,0 +1,272 @@
+//! Clusters with one leader in one thread: engines, real logs in memory, and wires that deliver in order unless told
+//! otherwise.
+
+mod basics;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use replication_log::ship::AckPolicy;
+use replication_log::ship::commit::{CommitOptions, WhenShort};
+use replication_log::storage::MemoryStorage;
+use replication_log::{BatchCopy, Log, LogOptions, Lsn};
+
+use super::host::carry_out;
+use super::{CommitReply, Leadership, SingleLeaderConfig};
+use crate::cell::Cell;
+use crate::collection::Collection;
+use crate::engine::{Engine, Event, Input, LinkId, Output, Reply, Request, RequestId};
+use crate::node::{ClusterKey, NodeId};
+use crate::replica::{Action, Config, ItemKey, Replication, Write};
+use crate::time::{Instant, Now, WallTime};
+
+const A: usize = 0;
+const B: usize = 1;
+const C: usize = 2;
+
+struct Node {
+    engine: Engine,
+    /// While it is up.
+    log: Option<Log<MemoryStorage>>,
+    storage: MemoryStorage,
+    config: SingleLeaderConfig,
+    /// Whether its disk makes nothing durable for now.
+    disk_stalls: bool,
+    cut_off: Vec<BatchCopy>,
+}
+
+struct Cluster {
+    nodes: Vec<Node>,
+    links: BTreeMap<LinkId, (usize, LinkId, usize)>,
+    frames: VecDeque<(LinkId, Vec<u8>)>,
+    replies: BTreeMap<u64, Reply>,
+    events: Vec<(usize, Event)>,
+    micros: u64,
+    next: u64,
+}
+
+fn id(node: usize) -> NodeId {
+    NodeId::from_u128(node as u128 + 1)
+}
+
+fn counters() -> Collection {
+    Collection::counters("counts")
+}
+
+fn item(key: &str) -> ItemKey {
+    ItemKey { collection: counters().id(), key: key.into() }
+}
+
+fn add(key: &str, amount: u64) -> Vec<Write> {
+    vec![Write { collection: counters().id(), key: key.into(), action: Action::Increment(amount) }]
+}
+
+fn settings(policy: &str) -> SingleLeaderConfig {
+    let policy = policy.parse::<AckPolicy<alloc::string::String>>().unwrap();
+    let policy = policy.with_names(|name| match name.as_str() {
+        "b" => Some(id(B)),
+        "c" => Some(id(C)),
+        _ => None,
+    });
+    SingleLeaderConfig::new(id(A), [id(B), id(C)]).with_commits(CommitOptions::new(policy.unwrap()))
+}
+
+impl Cluster {
+    fn new(configs: impl IntoIterator<Item = SingleLeaderConfig>) -> Self {
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            links: BTreeMap::new(),
+            frames: VecDeque::new(),
+            replies: BTreeMap::new(),
+            events: Vec::new(),
+            micros: 0,
+            next: 0,
+        };
+        for config in configs {
+            let at = cluster.nodes.len();
+            let storage = MemoryStorage::new();
+            let (engine, log) = cluster.open(at, &config, &storage);
+            let (disk_stalls, cut_off) = (false, Vec::new());
+            cluster.nodes.push(Node { engine, log: Some(log), storage, config, disk_stalls, cut_off });
+            cluster.handle(at, Input::Timer);
+        }
+        cluster
+    }
+
+    /// Three nodes, all connected, of which the first leads.
+    fn of_three(config: &SingleLeaderConfig) -> Self {
+        let mut cluster = Self::new([config.clone(), config.clone(), config.clone()]);
+        for (one, other) in [(A, B), (A, C), (B, C)] {
+            cluster.connect(one, other);
+        }
+        cluster.settle();
+        cluster
+    }
+
+    fn open(
+        &mut self,
+        at: usize,
+        settings: &SingleLeaderConfig,
+        storage: &MemoryStorage,
+    ) -> (Engine, Log<MemoryStorage>) {
+        self.next += 1;
+        let mut seed = [u8::try_from(at).unwrap(); 32];
+        seed[..8].copy_from_slice(&self.next.to_le_bytes());
+        let mut config =
+            Config::new(id(at), ClusterKey::from_bytes([9; 16]), seed).with_collections([counters()]);
+        config.leaf_bits = 8;
+        config.replication = Replication::SingleLeader(settings.clone().into());
+        let (log, _) = Log::open(storage.clone(), LogOptions::new(at as u64 + 1)).unwrap();
+        let records: Vec<_> = log.read_from(Lsn::FIRST).unwrap().into_iter().map(Result::unwrap).collect();
+        let records = records.into_iter().map(|record| (record.lsn, record.payload));
+        let engine = Engine::open(config, records, self.now()).unwrap();
+        (engine, log)
+    }
+
+    fn now(&self) -> Now {
+        let wall = WallTime::from_millis(1_700_000_000_000 + self.micros / 1_000);
+        Now { instant: Instant::from_micros(self.micros), wall }
+    }
+
+    fn in_time(&self, span: Duration) -> Instant {
+        self.now().instant + span
+    }
+
+    fn handle(&mut self, node: usize, input: Input) {
+        let now = self.now();
+        self.nodes[node].engine.handle(now, input);
+        self.drain(node);
+    }
+
+    fn drain(&mut self, at: usize) {
+        let mut inputs = VecDeque::new();
+        loop {
+            let node = &mut self.nodes[at];
+            while let Some(output) = node.engine.poll_output() {
+                match output {
+                    Output::Log(task) => {
+                        let carried = carry_out(node.log.as_mut().unwrap(), task).unwrap();
+                        inputs.extend(carried.news.map(Input::Log));
+                        node.cut_off.extend(carried.cut_off);
+                    }
+                    Output::Send { link, frame } => self.frames.push_back((link, frame)),
+                    Output::Reply { id, reply } => drop(self.replies.insert(id.0, reply)),
+                    Output::Close { link, .. } => {
+                        if let Some((_, far, _)) = self.links.remove(&link) {
+                            self.links.remove(&far);
+                        }
+                    }
+                    Output::Event(event) => self.events.push((at, event)),
+                    Output::SetTimer { .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            let log = node.log.as_mut().unwrap();
+            if !node.disk_stalls && log.durable() < log.last() {
+                let lsn = log.sync().unwrap();
+                inputs.push_back(Input::Durable { lsn });
+            }
+            let Some(input) = inputs.pop_front() else { return };
+            let now = self.now();
+            self.nodes[at].engine.handle(now, input);
+        }
+    }
+
+    fn connect(&mut self, one: usize, other: usize) {
+        let (near, far) = (LinkId(self.next), LinkId(self.next + 1));
+        self.next += 2;
+        self.links.insert(near, (other, far, one));
+        self.links.insert(far, (one, near, other));
+        self.handle(one, Input::LinkUp { link: near, dialed: true });
+        self.handle(other, Input::LinkUp { link: far, dialed: false });
+    }
+
+    fn disconnect(&mut self, one: usize, other: usize) {
+        let between = self.links.iter().find(|(_, end)| (end.2, end.0) == (one, other));
+        let Some((near, far)) = between.map(|(near, end)| (*near, end.1)) else { return };
+        for (node, link) in [(one, near), (other, far)] {
+            self.links.remove(&link);
+            self.handle(node, Input::LinkDown { link });
+        }
+    }
+
+    fn deliver(&mut self) {
+        while let Some((link, bytes)) = self.frames.pop_front() {
+            if let Some(&(node, link, _)) = self.links.get(&link) {
+                self.handle(node, Input::Frame { link, bytes });
+            }
+        }
+    }
+
+    /// Lets time pass in heartbeats, with everything delivered in between.
+    fn pass(&mut self, span: Duration) {
+        let until = self.micros + u64::try_from(span.as_micros()).unwrap();
+        self.deliver();
+        while self.micros < until {
+            self.micros = until.min(self.micros + 250_000);
+            for node in 0..self.nodes.len() {
+                self.handle(node, Input::Timer);
+            }
+            self.deliver();
+        }
+    }
+
+    fn settle(&mut self) {
+        self.pass(Duration::from_secs(5));
+    }
+
+    /// Asks without waiting for the answer.
+    fn ask(&mut self, node: usize, request: Request) -> u64 {
+        self.next += 1;
+        let id = RequestId(self.next);
+        self.handle(node, Input::Request { id, request });
+        id.0
+    }
+
+    fn answer(&mut self, asked: u64) -> Option<Reply> {
+        self.replies.remove(&asked)
+    }
+
+    fn write(&mut self, node: usize, writes: Vec<Write>) -> CommitReply {
+        let asked = self.ask(node, Request::Write(writes));
+        self.deliver();
+        match self.answer(asked).expect("everybody is there") {
+            Reply::Commit(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn count(&self, node: usize, key: &str) -> i128 {
+        match self.nodes[node].engine.peek(&item(key)) {
+            Some(Cell::Counter(counter)) => counter.value(),
+            _ => 0,
+        }
+    }
+
+    fn leadership(&self, node: usize) -> Leadership {
+        self.nodes[node].engine.status().leadership.unwrap()
+    }
+
+    /// The power fails: what is not durable is gone, and the node opens its disk again.
+    fn restart(&mut self, at: usize) {
+        let gone: Vec<LinkId> =
+            self.links.iter().filter(|(_, end)| end.2 == at).map(|(link, _)| *link).collect();
+        for link in gone {
+            let Some((other, far, _)) = self.links.remove(&link) else { continue };
+            self.links.remove(&far);
+            self.handle(other, Input::LinkDown { link: far });
+        }
+        self.nodes[at].log = None;
+        let (settings, storage) = (self.nodes[at].config.clone(), self.nodes[at].storage.clone());
+        let (engine, log) = self.open(at, &settings, &storage);
+        (self.nodes[at].engine, self.nodes[at].log) = (engine, Some(log));
+        self.handle(at, Input::Timer);
+    }
+
+    fn logs_are_equal(&self) -> bool {
+        let end = |node: &Node| node.log.as_ref().unwrap().last_position();
+        self.nodes.iter().all(|node| end(node) == end(&self.nodes[0]))
+    }
+}
