@@ -190,7 +190,10 @@ pub(crate) fn refusal(reply: Reply) -> NodeError {
         }
         Reply::NotShown(error) => error.into(),
         Reply::Ended => NodeError::Ended,
-        Reply::Written(_)
+        Reply::Commit(_)
+        | Reply::Fate(_)
+        | Reply::Lost { .. }
+        | Reply::Written(_)
         | Reply::Value(_)
         | Reply::Shown(_)
         | Reply::Cells(_)
