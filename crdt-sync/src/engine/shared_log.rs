@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use replication_log::ship::{Begin, HistoryView, SnapshotOffer};
+use replication_log::snapshot::SnapshotIdentity;
 use replication_log::{BatchCopy, Epoch, Lsn, Position};
 
 /// Something to be done with a log that nodes share, in this order with everything else.
@@ -53,6 +54,29 @@ pub enum LogTask {
         /// The bytes.
         bytes: usize,
     },
+    /// Read a part of a snapshot that was offered, of at most
+    /// [`MAX_SNAPSHOT_CHUNK_BYTES`](replication_log::limits::MAX_SNAPSHOT_CHUNK_BYTES): [`LogNews::SnapshotRead`].
+    ReadSnapshot {
+        /// Which answer belongs to it.
+        task: u64,
+        /// Which snapshot.
+        identity: SnapshotIdentity,
+        /// How many bytes of its state come before.
+        offset: u64,
+    },
+    /// Write down what follows of a snapshot that another node sends; what there is of another one, or of an earlier
+    /// attempt, can go when its first bytes come.
+    KeepSnapshot {
+        /// Which snapshot.
+        identity: SnapshotIdentity,
+        /// How many bytes of its state come before.
+        offset: u64,
+        /// The bytes.
+        part: Vec<u8>,
+    },
+    /// All of a snapshot is here: make it durable, let the log begin behind it under the epoch that is promised, and
+    /// open an engine [from it](crate::Engine::open_from). This one does nothing any more; its links are the new one's.
+    Install(SnapshotIdentity),
 }
 
 /// What became of a [`LogTask`].
@@ -78,6 +102,15 @@ pub enum LogNews {
         task: u64,
         /// The batches, in order; none when they are not in the log any more, or cannot be read now.
         batches: Vec<BatchCopy>,
+    },
+    /// A part of a snapshot was read.
+    SnapshotRead {
+        /// Which task this answers.
+        task: u64,
+        /// How many bytes come before.
+        offset: u64,
+        /// The part.
+        part: Vec<u8>,
     },
     /// The log could not be read; what was asked for is asked for again.
     Failed {

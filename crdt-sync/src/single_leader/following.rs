@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crdt_core::codec;
-use replication_log::ship::{ReceiveError, Receiver, ReceiverOptions, Stage, Step};
+use replication_log::ship::{ReceiveError, Receiver, ReceiverOptions, SnapshotOffer, Stage, Step};
 use replication_log::{Epoch, LoggedBatch, Lsn};
 
 use super::SingleLeaderConfig;
@@ -23,6 +23,16 @@ pub(super) struct Following {
     asked: bool,
     /// Up to where the log is being cut.
     cutting: Option<Lsn>,
+    /// The snapshot that arrives.
+    incoming: Option<Incoming>,
+    /// A snapshot is being installed, and another engine opened from it.
+    is_over: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Incoming {
+    offer: SnapshotOffer,
+    received: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +71,7 @@ impl Following {
     /// Begins to speak with whom it is to follow, if that is not so already: first the log has to be asked.
     pub(super) fn seek(&mut self, source: Option<(NodeId, LinkId)>, context: &mut Context<'_>) {
         let speaks = self.conversation.map(|now| (now.node, now.link));
-        if speaks == source {
+        if speaks == source || self.is_over {
             return;
         }
         self.part();
@@ -107,14 +117,14 @@ impl Following {
         conversation.heard = context.now.instant;
         let Some(receiver) = &mut self.receiver else { return Ok(()) };
         match receiver.handle(frame) {
-            Ok(Step::Begin(begin)) if begin.snapshot.is_some() => {
-                let refusal = "what comes next is no longer in its log".to_string();
-                context.outbox.event(Event::NotServed { peer: node, refusal });
-                receiver.apart();
-            }
             Ok(Step::Begin(begin)) => {
                 self.cutting = Some(begin.cut.map_or(context.replica.journal.last(), |cut| cut.lsn));
+                self.incoming = begin.snapshot.map(|offer| Incoming { offer, received: 0 });
                 context.outbox.push(Output::Log(LogTask::Begin(begin)));
+            }
+            Ok(Step::Snapshot { part, is_last }) => {
+                let part = part.to_vec();
+                self.keep(part, is_last, context);
             }
             Ok(Step::Append { reign, batches }) => {
                 if let Err(error) = take(reign, &batches, context) {
@@ -145,7 +155,23 @@ impl Following {
         if let Some(receiver) = &mut self.receiver {
             receiver.begun();
         }
+        if self.incoming.is_some_and(|incoming| incoming.offer.bytes == 0) {
+            self.keep(Vec::new(), true, context);
+        }
         self.report(context);
+    }
+
+    /// A part of a snapshot is here. With the last one this engine is over: another one is opened from the snapshot.
+    fn keep(&mut self, part: Vec<u8>, is_last: bool, context: &mut Context<'_>) {
+        let Some(Incoming { offer, received }) = &mut self.incoming else { return };
+        let (identity, offset) = (offer.identity, *received);
+        *received += part.len() as u64;
+        context.outbox.push(Output::Log(LogTask::KeepSnapshot { identity, offset, part }));
+        if is_last {
+            self.part();
+            self.is_over = true;
+            context.outbox.push(Output::Log(LogTask::Install(identity)));
+        }
     }
 
     /// More is durable, or applied: whom it follows is told.

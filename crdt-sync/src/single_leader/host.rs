@@ -1,14 +1,19 @@
 //! A log that does what an engine asks of it, for hosts that own one.
 
+mod photographs;
+
 use alloc::vec::Vec;
 
 use replication_log::ship::HistoryView;
-use replication_log::storage::Storage;
+use replication_log::snapshot::SnapshotIdentity;
+use replication_log::storage::{Storage, StorageError};
 use replication_log::{
     AppendCopyError, AppendError, Batch, BatchCopy, BatchError, Log, Lsn, Position, PromiseError, ReadError,
     RecordKind, TruncateAfterError,
 };
 use thiserror::Error;
+
+pub use photographs::Photographs;
 
 use crate::engine::{LogNews, LogStanding, LogTask};
 
@@ -24,6 +29,10 @@ pub struct Carried {
     /// What was cut off the log, in order: what a leader had written and nobody else has. To be put away for whoever
     /// wants to look at it.
     pub cut_off: Vec<BatchCopy>,
+    /// A snapshot is here, whole and durable. The log has to be replaced by one that
+    /// [starts behind it](replication_log::LogOptions::starts_after) and has promised the same epoch, and the engine by
+    /// one that is opened from it.
+    pub installs: Option<SnapshotIdentity>,
 }
 
 /// Why a log did not do what was asked. The engine is to be told that [the log failed](crate::Input::LogFailed).
@@ -48,6 +57,18 @@ pub enum TaskError {
     /// What would be cut off cannot be read, to be kept.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A snapshot arrives where none can be kept.
+    #[error("there is nowhere to keep a snapshot")]
+    NoSnapshots,
+    /// A snapshot cannot be kept.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The parts of a snapshot that arrived are not all of it.
+    #[error("the snapshot of record {} is not whole", identity.position.lsn)]
+    NotWhole {
+        /// Which.
+        identity: SnapshotIdentity,
+    },
     /// The log gives the records another number than the engine.
     #[error("the log goes on with record {got}, the engine with {wanted}")]
     OutOfStep {
@@ -75,6 +96,15 @@ pub enum TaskError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn carry_out<S: Storage>(log: &mut Log<S>, task: LogTask) -> Result<Carried, TaskError> {
+    carry_out_with(log, None::<&mut Photographs<&S>>, task)
+}
+
+/// The same for a log with snapshots beside it, so that followers can begin with one.
+pub fn carry_out_with<S: Storage, T: Storage + Clone>(
+    log: &mut Log<S>,
+    photographs: Option<&mut Photographs<T>>,
+    task: LogTask,
+) -> Result<Carried, TaskError> {
     let mut carried = Carried::default();
     match task {
         LogTask::Append { epoch, first, records } => {
@@ -110,7 +140,10 @@ pub fn carry_out<S: Storage>(log: &mut Log<S>, task: LogTask) -> Result<Carried,
         }
         LogTask::See { task, ends } => {
             carried.news = Some(match HistoryView::read(log, &ends) {
-                Ok(view) => LogNews::Seen { task, view, snapshot: None },
+                Ok(view) => {
+                    let snapshot = photographs.and_then(|photographs| photographs.offer());
+                    LogNews::Seen { task, view, snapshot }
+                }
                 Err(_) => LogNews::Failed { task },
             });
         }
@@ -119,6 +152,22 @@ pub fn carry_out<S: Storage>(log: &mut Log<S>, task: LogTask) -> Result<Carried,
                 Ok(batches) => LogNews::Read { task, batches },
                 Err(_) => LogNews::Failed { task },
             });
+        }
+        LogTask::ReadSnapshot { task, identity, offset } => {
+            let part = photographs.and_then(|photographs| photographs.read(identity, offset));
+            carried.news = Some(match part {
+                Some(part) => LogNews::SnapshotRead { task, offset, part },
+                None => LogNews::Failed { task },
+            });
+        }
+        LogTask::KeepSnapshot { identity, offset, part } => {
+            let photographs = photographs.ok_or(TaskError::NoSnapshots)?;
+            photographs.keep(identity, offset, &part)?;
+        }
+        LogTask::Install(identity) => {
+            let photographs = photographs.ok_or(TaskError::NoSnapshots)?;
+            photographs.finish(identity)?;
+            carried.installs = Some(identity);
         }
     }
     Ok(carried)

@@ -288,6 +288,9 @@ impl Topology for SingleLeader {
                 self.serving.seen(task, title, (&view, snapshot), &self.peers, &self.config, context);
             }
             LogNews::Read { task, batches } => self.serving.read(task, &batches, context),
+            LogNews::SnapshotRead { task, offset, part } => {
+                self.serving.snapshot_read(task, (offset, &part), context);
+            }
             LogNews::Failed { task } => self.serving.failed(task),
         }
         self.go_on(context);

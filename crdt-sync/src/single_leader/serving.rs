@@ -126,25 +126,33 @@ impl Serving {
 
     /// Batches were read: whoever wants them is sent them.
     pub(super) fn read(&mut self, task: u64, batches: &[BatchCopy], context: &Context<'_>) {
-        let Some(node) = self.reading.remove(&task) else { return };
-        let Some(conversation) = self.conversations.get_mut(&node).filter(|known| known.reads == Some(task))
-        else {
-            return;
-        };
-        conversation.reads = None;
         let now = elapsed(context.now.instant);
-        for batch in batches {
-            let batch = batch.lend();
+        let Some(Conversation { sender, .. }) = self.reader_of(task) else { return };
+        for batch in batches.iter().map(BatchCopy::lend) {
             let follows = |after: Lsn| after.next() == Some(batch.first());
-            if !matches!(conversation.sender.wants(), Want::Batches { after } if follows(after)) {
+            if !matches!(sender.wants(), Want::Batches { after } if follows(after)) {
                 break;
             }
-            if conversation.sender.push(now, &batch).is_err() {
-                // It cannot be sent whatever is read: the follower begins anew.
-                self.conversations.remove(&node);
-                return;
+            if sender.push(now, &batch).is_err() {
+                // It cannot be sent, whoever reads it. The follower loses patience and begins anew.
+                break;
             }
         }
+    }
+
+    /// A part of a snapshot was read: whoever wants it is sent it.
+    pub(super) fn snapshot_read(&mut self, task: u64, (offset, part): (u64, &[u8]), context: &Context<'_>) {
+        let Some(conversation) = self.reader_of(task) else { return };
+        // Another part may be wanted by now, and is asked for then.
+        let _ = conversation.sender.push_snapshot(elapsed(context.now.instant), offset, part);
+    }
+
+    /// Whom something was read for, if that is still wanted.
+    fn reader_of(&mut self, task: u64) -> Option<&mut Conversation> {
+        let node = self.reading.remove(&task)?;
+        let conversation = self.conversations.get_mut(&node).filter(|known| known.reads == Some(task))?;
+        conversation.reads = None;
+        Some(conversation)
     }
 
     /// What was asked of the log did not come: it is asked again.
@@ -182,15 +190,18 @@ impl Serving {
                 let message = Message::Ship(Ship::ToFollower(frame.into()));
                 context.outbox.send(*link, &message, Lsn::ZERO);
             }
-            if let Want::Batches { after } = sender.wants()
-                && reads.is_none()
-            {
-                *reads = Some(task);
-                self.next_task += 1;
-                self.reading.insert(task, node);
-                let bytes = config.frame_bytes * 4;
-                context.outbox.push(Output::Log(LogTask::Read { task, after, bytes }));
+            if reads.is_some() {
+                continue;
             }
+            let wanted = match sender.wants() {
+                Want::Nothing => continue,
+                Want::Batches { after } => LogTask::Read { task, after, bytes: config.frame_bytes * 4 },
+                Want::Snapshot { identity, offset } => LogTask::ReadSnapshot { task, identity, offset },
+            };
+            *reads = Some(task);
+            self.next_task += 1;
+            self.reading.insert(task, node);
+            context.outbox.push(Output::Log(wanted));
         }
     }
 

@@ -114,7 +114,7 @@ impl<S: Storage> Snapshots<S> {
 
     /// Begins a snapshot of the state after the durable record `lsn` of `log`, which must be the
     /// last of its batch: batches are atomic, also in a snapshot.
-    pub fn begin<L: Storage>(&self, log: &Log<L>, lsn: Lsn) -> Result<SnapshotWriter<'_, S>, BeginError> {
+    pub fn begin<L: Storage>(&self, log: &Log<L>, lsn: Lsn) -> Result<SnapshotWriter<&S>, BeginError> {
         let position = log.position(lsn)?;
         Ok(self.receive(SnapshotIdentity { log_id: log.id(), position })?)
     }
@@ -124,8 +124,16 @@ impl<S: Storage> Snapshots<S> {
     ///
     /// Fails with `AlreadyExists` while another snapshot of the same record is being written. A
     /// finished one is replaced in one step.
-    pub fn receive(&self, identity: SnapshotIdentity) -> Result<SnapshotWriter<'_, S>, StorageError> {
+    pub fn receive(&self, identity: SnapshotIdentity) -> Result<SnapshotWriter<&S>, StorageError> {
         SnapshotWriter::create(&self.storage, identity, self.chunk_bytes)
+    }
+
+    /// The same, into a writer that can be kept while other things are done.
+    pub fn receive_at_leisure(&self, identity: SnapshotIdentity) -> Result<SnapshotWriter<S>, StorageError>
+    where
+        S: Clone,
+    {
+        SnapshotWriter::create(self.storage.clone(), identity, self.chunk_bytes)
     }
 
     /// Opens the snapshot of record `lsn`. Reads its two ends; O(1).

@@ -14,8 +14,8 @@ use crate::storage::{Storage, StorageError, StorageFile, chunk_of};
 /// Nothing of it is to be seen until [`finish`](SnapshotWriter::finish); dropped before, or after
 /// an error, it leaves nothing behind. See the [module](super) for an example.
 #[derive(Debug)]
-pub struct SnapshotWriter<'a, S: Storage> {
-    storage: &'a S,
+pub struct SnapshotWriter<S: Storage> {
+    storage: S,
     file: S::File,
     header: Header,
     /// The checksum of the last chunk written.
@@ -31,9 +31,9 @@ pub struct SnapshotWriter<'a, S: Storage> {
     finished: bool,
 }
 
-impl<'a, S: Storage> SnapshotWriter<'a, S> {
+impl<S: Storage> SnapshotWriter<S> {
     pub(super) fn create(
-        storage: &'a S,
+        storage: S,
         identity: SnapshotIdentity,
         chunk_bytes: u32,
     ) -> Result<Self, StorageError> {
@@ -115,7 +115,7 @@ impl<'a, S: Storage> SnapshotWriter<'a, S> {
     }
 }
 
-impl<S: Storage> Drop for SnapshotWriter<'_, S> {
+impl<S: Storage> Drop for SnapshotWriter<S> {
     fn drop(&mut self) {
         if !self.finished {
             // If it cannot be removed now, the next opening does it.

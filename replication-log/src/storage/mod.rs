@@ -48,6 +48,34 @@ pub trait Storage {
     fn sync_directory(&self) -> Result<(), StorageError>;
 }
 
+impl<S: Storage> Storage for &S {
+    type File = S::File;
+
+    fn list(&self) -> Result<Vec<String>, StorageError> {
+        S::list(self)
+    }
+
+    fn create(&self, name: &str) -> Result<Self::File, StorageError> {
+        S::create(self, name)
+    }
+
+    fn open(&self, name: &str) -> Result<Self::File, StorageError> {
+        S::open(self, name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StorageError> {
+        S::remove(self, name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
+        S::rename(self, from, to)
+    }
+
+    fn sync_directory(&self) -> Result<(), StorageError> {
+        S::sync_directory(self)
+    }
+}
+
 /// An open file. All calls take `&self`, so that one thread can sync while another appends.
 #[expect(clippy::len_without_is_empty, reason = "a length in bytes, asked for once when a segment is opened")]
 pub trait StorageFile {

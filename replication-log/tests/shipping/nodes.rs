@@ -131,7 +131,7 @@ pub(crate) struct Follower {
     pub(crate) state: Vec<u8>,
     /// What its log had beyond its leader's.
     pub(crate) kept_aside: Vec<Vec<u8>>,
-    incoming: Option<(Position, SnapshotWriter<'static, MemoryStorage>)>,
+    incoming: Option<(Position, SnapshotWriter<MemoryStorage>)>,
     streams: u64,
 }
 
@@ -174,11 +174,8 @@ impl Follower {
                     assert_eq!(self.log.last_position(), common);
                 }
                 if let Some(offer) = begin.snapshot {
-                    // Leaked, because it borrows from where it is written to.
-                    let memory: &'static _ = Box::leak(Box::new(
-                        Snapshots::open(MemoryStorage::new()).expect("new").chunk_bytes(64),
-                    ));
-                    let writer = memory.receive(offer.identity).expect("memory");
+                    let snapshots = Snapshots::open(MemoryStorage::new()).expect("new").chunk_bytes(64);
+                    let writer = snapshots.receive_at_leisure(offer.identity).expect("memory");
                     self.incoming = Some((offer.identity.position, writer));
                     if offer.bytes == 0 {
                         self.receiver.begun();

@@ -2,6 +2,8 @@
 //! otherwise.
 
 mod basics;
+mod sessions;
+mod snapshots;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
@@ -10,12 +12,14 @@ use core::time::Duration;
 
 use replication_log::ship::AckPolicy;
 use replication_log::ship::commit::{CommitOptions, WhenShort};
+use replication_log::snapshot::{SnapshotIdentity, Snapshots};
 use replication_log::storage::MemoryStorage;
-use replication_log::{BatchCopy, Log, LogOptions, Lsn};
+use replication_log::{BatchCopy, Log, LogOptions, Lsn, Position};
 
-use super::host::carry_out;
+use super::host::{Photographs, carry_out_with};
 use super::{CommitReply, Leadership, SingleLeaderConfig};
 use crate::cell::Cell;
+use crate::checkpoint::CheckpointPiece;
 use crate::collection::Collection;
 use crate::engine::{Engine, Event, Input, LinkId, Output, Reply, Request, RequestId};
 use crate::node::{ClusterKey, NodeId};
@@ -31,6 +35,8 @@ struct Node {
     /// While it is up.
     log: Option<Log<MemoryStorage>>,
     storage: MemoryStorage,
+    photographs: Photographs<MemoryStorage>,
+    snapshots: Snapshots<MemoryStorage>,
     config: SingleLeaderConfig,
     /// Whether its disk makes nothing durable for now.
     disk_stalls: bool,
@@ -87,9 +93,18 @@ impl Cluster {
         for config in configs {
             let at = cluster.nodes.len();
             let storage = MemoryStorage::new();
-            let (engine, log) = cluster.open(at, &config, &storage);
-            let (disk_stalls, cut_off) = (false, Vec::new());
-            cluster.nodes.push(Node { engine, log: Some(log), storage, config, disk_stalls, cut_off });
+            let snapshots = Snapshots::open(MemoryStorage::new()).unwrap().chunk_bytes(256);
+            let (engine, log) = cluster.open(at, &config, &storage, (&snapshots, None));
+            cluster.nodes.push(Node {
+                engine,
+                log: Some(log),
+                storage,
+                photographs: Photographs::new(snapshots.clone()),
+                snapshots,
+                config,
+                disk_stalls: false,
+                cut_off: Vec::new(),
+            });
             cluster.handle(at, Input::Timer);
         }
         cluster
@@ -110,6 +125,7 @@ impl Cluster {
         at: usize,
         settings: &SingleLeaderConfig,
         storage: &MemoryStorage,
+        (snapshots, installs): (&Snapshots<MemoryStorage>, Option<SnapshotIdentity>),
     ) -> (Engine, Log<MemoryStorage>) {
         self.next += 1;
         let mut seed = [u8::try_from(at).unwrap(); 32];
@@ -118,11 +134,22 @@ impl Cluster {
             Config::new(id(at), ClusterKey::from_bytes([9; 16]), seed).with_collections([counters()]);
         config.leaf_bits = 8;
         config.replication = Replication::SingleLeader(settings.clone().into());
-        let (log, _) = Log::open(storage.clone(), LogOptions::new(at as u64 + 1)).unwrap();
-        let records: Vec<_> = log.read_from(Lsn::FIRST).unwrap().into_iter().map(Result::unwrap).collect();
+        let id = installs.map_or(at as u64 + 1, |identity| identity.log_id);
+        let starts_after = installs.map_or(Position::ORIGIN, |identity| identity.position);
+        let options = LogOptions::new(id).segment_bytes(2048).preallocate_bytes(0).starts_after(starts_after);
+        let (log, _) = Log::open(storage.clone(), options).unwrap();
+        let records: Vec<_> = log.read_from(log.oldest()).unwrap().into_iter().map(Result::unwrap).collect();
         let records = records.into_iter().map(|record| (record.lsn, record.payload));
-        let engine = Engine::open(config, records, self.now()).unwrap();
-        (engine, log)
+        let Some(newest) = snapshots.newest().unwrap() else {
+            return (Engine::open(config, records, self.now()).unwrap(), log);
+        };
+        let mut reader = snapshots.read(newest).unwrap();
+        reader.usable_with(&log).unwrap();
+        let mut state = Vec::new();
+        while let Some(chunk) = reader.next_chunk().unwrap() {
+            state.push(chunk.to_vec());
+        }
+        (Engine::open_from(config, state, records, self.now()).unwrap(), log)
     }
 
     fn now(&self) -> Now {
@@ -147,9 +174,13 @@ impl Cluster {
             while let Some(output) = node.engine.poll_output() {
                 match output {
                     Output::Log(task) => {
-                        let carried = carry_out(node.log.as_mut().unwrap(), task).unwrap();
+                        let (log, photographs) = (node.log.as_mut().unwrap(), &mut node.photographs);
+                        let carried = carry_out_with(log, Some(photographs), task).unwrap();
                         inputs.extend(carried.news.map(Input::Log));
                         node.cut_off.extend(carried.cut_off);
+                        if let Some(identity) = carried.installs {
+                            return self.install(at, identity);
+                        }
                     }
                     Output::Send { link, frame } => self.frames.push_back((link, frame)),
                     Output::Reply { id, reply } => drop(self.replies.insert(id.0, reply)),
@@ -249,6 +280,42 @@ impl Cluster {
         self.nodes[node].engine.status().leadership.unwrap()
     }
 
+    /// A node has a snapshot of its leader's and begins behind it. Its connections stay.
+    fn install(&mut self, at: usize, identity: SnapshotIdentity) {
+        let promised = self.nodes[at].log.as_ref().unwrap().epoch();
+        let (settings, snapshots) = (self.nodes[at].config.clone(), self.nodes[at].snapshots.clone());
+        self.nodes[at].storage = MemoryStorage::new();
+        let storage = self.nodes[at].storage.clone();
+        let (engine, mut log) = self.open(at, &settings, &storage, (&snapshots, Some(identity)));
+        log.promise_epoch(promised).unwrap();
+        (self.nodes[at].engine, self.nodes[at].log) = (engine, Some(log));
+        let links: Vec<(LinkId, usize, LinkId)> = self
+            .links
+            .iter()
+            .filter(|(_, end)| end.2 == at)
+            .map(|(link, end)| (*link, end.0, end.1))
+            .collect();
+        self.handle(at, Input::Timer);
+        for (near, other, far) in links {
+            self.links.remove(&near);
+            self.links.remove(&far);
+            self.handle(other, Input::LinkDown { link: far });
+            self.connect(at, other);
+        }
+    }
+
+    /// A node writes its state down and drops the log before it.
+    fn photograph(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        let (lsn, log) = (node.engine.begin_checkpoint(), node.log.as_mut().unwrap());
+        let mut writer = node.snapshots.begin(log, lsn).unwrap();
+        while let CheckpointPiece::Bytes(piece) = node.engine.next_piece(1 << 10).unwrap() {
+            writer.write(&piece).unwrap();
+        }
+        writer.finish().unwrap();
+        log.truncate_before(lsn.next().unwrap()).unwrap();
+    }
+
     /// The power fails: what is not durable is gone, and the node opens its disk again.
     fn restart(&mut self, at: usize) {
         let gone: Vec<LinkId> =
@@ -260,7 +327,8 @@ impl Cluster {
         }
         self.nodes[at].log = None;
         let (settings, storage) = (self.nodes[at].config.clone(), self.nodes[at].storage.clone());
-        let (engine, log) = self.open(at, &settings, &storage);
+        let snapshots = self.nodes[at].snapshots.clone();
+        let (engine, log) = self.open(at, &settings, &storage, (&snapshots, None));
         (self.nodes[at].engine, self.nodes[at].log) = (engine, Some(log));
         self.handle(at, Input::Timer);
     }

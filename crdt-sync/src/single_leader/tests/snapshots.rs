@@ -1,0 +1,87 @@
+//! Followers that lack what is not in the leader's log any more.
+
+use super::*;
+
+fn busy(cluster: &mut Cluster, writes: u64) {
+    for number in 0..writes {
+        cluster.write(A, add(&alloc::format!("key-{}", number % 7), 1));
+    }
+}
+
+fn total(cluster: &Cluster, node: usize) -> i128 {
+    (0..7).map(|number| cluster.count(node, &alloc::format!("key-{number}"))).sum()
+}
+
+#[test]
+fn a_new_follower_begins_with_a_snapshot_and_goes_on_with_the_log() {
+    let config = settings("ANY 1 (b)");
+    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
+    cluster.connect(A, B);
+    cluster.settle();
+    busy(&mut cluster, 60);
+    cluster.photograph(A);
+    assert!(cluster.nodes[A].log.as_ref().unwrap().oldest() > Lsn::FIRST);
+    busy(&mut cluster, 10);
+    cluster.connect(A, C);
+    cluster.settle();
+    assert_eq!(total(&cluster, C), 70);
+    assert_eq!(cluster.leadership(C).follows, Some(id(A)));
+    busy(&mut cluster, 5);
+    cluster.settle();
+    assert_eq!(total(&cluster, C), 75);
+    assert!(cluster.logs_are_equal());
+    // And it is the same after it is opened again.
+    cluster.restart(C);
+    cluster.connect(A, C);
+    cluster.settle();
+    assert_eq!(total(&cluster, C), 75);
+}
+
+#[test]
+fn a_follower_that_was_away_for_long_begins_anew_with_a_snapshot() {
+    let mut cluster = Cluster::of_three(&settings("ANY 1 (b)"));
+    busy(&mut cluster, 5);
+    cluster.settle();
+    cluster.disconnect(A, C);
+    cluster.disconnect(B, C);
+    busy(&mut cluster, 60);
+    cluster.photograph(A);
+    cluster.connect(A, C);
+    cluster.settle();
+    assert_eq!(total(&cluster, C), 65);
+    assert!(cluster.logs_are_equal());
+}
+
+#[test]
+fn a_leader_opened_from_its_own_snapshot_leads_on() {
+    let mut cluster = Cluster::of_three(&settings("ANY 1 (*)"));
+    busy(&mut cluster, 30);
+    cluster.photograph(A);
+    busy(&mut cluster, 10);
+    cluster.restart(A);
+    cluster.connect(A, B);
+    cluster.connect(A, C);
+    cluster.settle();
+    busy(&mut cluster, 1);
+    cluster.settle();
+    for node in [A, B, C] {
+        assert_eq!(total(&cluster, node), 41, "at {node}");
+    }
+    assert!(cluster.logs_are_equal());
+}
+
+#[test]
+fn without_a_snapshot_a_follower_is_told_that_nothing_is_left_to_begin_with() {
+    let config = settings("ANY 1 (b)");
+    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
+    cluster.connect(A, B);
+    cluster.settle();
+    busy(&mut cluster, 60);
+    cluster.photograph(A);
+    cluster.nodes[A].snapshots.remove_before(Lsn::new(u64::MAX)).unwrap();
+    cluster.connect(A, C);
+    cluster.settle();
+    let told = |(node, event): &(usize, Event)| *node == C && matches!(event, Event::NotServed { .. });
+    assert!(cluster.events.iter().any(told));
+    assert_eq!(total(&cluster, C), 0);
+}
