@@ -62,6 +62,8 @@ pub enum Event {
     },
     /// What a commit of this leader is worth has changed.
     Commit(replication_log::ship::commit::Event<NodeId>),
+    /// A follower of this leader has fallen too far behind, or no longer is.
+    Lag(replication_log::ship::lag::LagAlarm<NodeId>),
     /// A peer does not serve this node, or not any longer; it is asked again later.
     NotServed {
         /// Who.

@@ -110,6 +110,14 @@ impl Replica {
         self.pending.as_ref().map_or(0, |pending| pending.bytes)
     }
 
+    /// Bytes of the records behind one up to another that are not applied. O(records).
+    pub(crate) fn bytes_between(&self, after: Lsn, through: Lsn) -> usize {
+        let Some(pending) = &self.pending else { return 0 };
+        let from = pending.records.partition_point(|waiting| waiting.lsn <= after);
+        let records = pending.records.range(from..).take_while(|waiting| waiting.lsn <= through);
+        records.map(|waiting| waiting.bytes).sum()
+    }
+
     /// Whether what is written here is everybody's.
     pub(crate) fn is_drafting(&self) -> bool {
         self.pending.as_ref().is_none_or(|pending| pending.drafted.is_some())

@@ -3,7 +3,9 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
+use replication_log::ship::AckPolicy;
 use replication_log::ship::commit::{CommitOptions, Role};
+use replication_log::ship::lag::LagAlarms;
 
 use crate::node::NodeId;
 
@@ -20,7 +22,7 @@ use crate::node::NodeId;
 ///     .with_commits(CommitOptions::new(AckPolicy::semi_sync()));
 /// assert_eq!(config.followers.len(), 2);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SingleLeaderConfig {
     /// The node that founds the log and leads first; the same on every node.
     pub first_leader: NodeId,
@@ -37,6 +39,8 @@ pub struct SingleLeaderConfig {
     pub window: u32,
     /// About so many bytes of records are in one frame.
     pub frame_bytes: usize,
+    /// What the leader is to tell of as [`Event::Lag`](crate::Event::Lag).
+    pub alarms: LagAlarms<NodeId>,
     /// After this long a conversation that comes to nothing begins anew.
     pub patience: Duration,
 }
@@ -48,11 +52,12 @@ impl SingleLeaderConfig {
         Self {
             first_leader,
             followers: candidates.collect(),
-            commits: CommitOptions::new(replication_log::ship::AckPolicy::asynchronous()),
+            commits: CommitOptions::new(AckPolicy::asynchronous()),
             upstream: None,
             max_uncommitted: 64 << 20,
             window: 8 << 20,
             frame_bytes: 256 << 10,
+            alarms: LagAlarms::default(),
             patience: Duration::from_secs(2),
         }
     }
@@ -60,6 +65,12 @@ impl SingleLeaderConfig {
     /// The same with other rules for commits.
     pub fn with_commits(mut self, commits: CommitOptions<NodeId>) -> Self {
         self.commits = commits;
+        self
+    }
+
+    /// The same with a leader that tells of followers that fall behind.
+    pub fn with_alarms(mut self, alarms: LagAlarms<NodeId>) -> Self {
+        self.alarms = alarms;
         self
     }
 

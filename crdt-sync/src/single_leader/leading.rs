@@ -4,11 +4,12 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use replication_log::ship::commit::{CommitOutcome, Follower, Link, Mode, Role, Ticket};
+use replication_log::ship::commit::{CommitOutcome, Link, Mode, Role, Ticket};
 use replication_log::ship::{Commits, Marks, Stage};
 use replication_log::{Epoch, Lsn};
 
-use super::{CommitReply, Reign, SingleLeaderConfig, elapsed};
+use super::lag::Lags;
+use super::{CommitReply, FollowerStatus, Reign, SingleLeaderConfig, elapsed};
 use crate::bytes::Bytes;
 use crate::engine::{Context, Event, Reply, RequestId};
 use crate::node::NodeId;
@@ -22,6 +23,9 @@ pub(super) struct Leading {
     epoch: Epoch,
     commits: Commits<NodeId>,
     waiting: BTreeMap<Ticket, Waiting>,
+    lags: Lags,
+    /// The time of the last input.
+    now: Duration,
 }
 
 /// A client that waits for its writes to be committed.
@@ -34,7 +38,12 @@ struct Waiting {
 }
 
 impl Leading {
-    pub(super) fn begin(reign: Reign, config: &SingleLeaderConfig, me: NodeId) -> Self {
+    pub(super) fn begin(
+        reign: Reign,
+        config: &SingleLeaderConfig,
+        me: NodeId,
+        context: &Context<'_>,
+    ) -> Self {
         let mut commits = Commits::new(config.commits.clone());
         for (node, role) in config.followers.iter().filter(|(node, _)| **node != me) {
             // The bound is far beyond any cluster; who is beyond it does not count.
@@ -43,7 +52,9 @@ impl Leading {
         let epoch = Epoch::new(reign.epoch);
         // Of fresh commits no reign was begun, and nothing is committed.
         let _ = commits.begin_reign(epoch, Lsn::new(reign.first));
-        Self { epoch, commits, waiting: BTreeMap::new() }
+        let now = elapsed(context.now.instant);
+        let lags = Lags::new(config.alarms.clone(), context.outbox.durable(), now);
+        Self { epoch, commits, waiting: BTreeMap::new(), lags, now }
     }
 
     pub(super) fn committed(&self) -> Lsn {
@@ -104,7 +115,8 @@ impl Leading {
     }
 
     pub(super) fn durable(&mut self, context: &Context<'_>) {
-        self.commits.durable(context.outbox.durable(), elapsed(context.now.instant));
+        self.lags.durable(context, self.now);
+        self.commits.durable(context.outbox.durable(), self.now);
     }
 
     /// A follower is sent what it lacks. One that nobody named never counts.
@@ -113,11 +125,13 @@ impl Leading {
             let _ = self.commits.add(node, Role::Observer);
         }
         let _ = self.commits.connected(node, marks);
+        self.lags.connected(node, marks);
     }
 
     /// A follower has come so far.
     pub(super) fn reported(&mut self, node: NodeId, marks: &Marks) {
         let _ = self.commits.report(node, marks);
+        self.lags.reported(node, marks, self.now);
     }
 
     /// Takes note of who is sent each record as it comes, from now on.
@@ -144,16 +158,24 @@ impl Leading {
         let _ = self.commits.gone(node);
     }
 
-    pub(super) fn tick(&mut self, now: Instant) {
-        self.commits.tick(elapsed(now));
+    /// The time of an input, before anything else is told of it.
+    pub(super) fn it_is(&mut self, now: Instant) {
+        self.now = elapsed(now);
+    }
+
+    pub(super) fn tick(&mut self, context: &mut Context<'_>) {
+        self.commits.tick(self.now);
+        self.lags.check(context, self.now);
     }
 
     pub(super) fn fate(&self, epoch: Epoch, lsn: Lsn) -> replication_log::ship::commit::Fate {
         self.commits.fate(epoch, lsn)
     }
 
-    pub(super) fn followers(&self) -> impl Iterator<Item = (NodeId, Follower)> + '_ {
-        self.commits.followers()
+    pub(super) fn followers(&self) -> impl Iterator<Item = (NodeId, FollowerStatus)> + '_ {
+        self.commits
+            .followers()
+            .map(|(node, follower)| (node, FollowerStatus { follower, lag: self.lags.of(node, self.now) }))
     }
 
     /// Tells whoever need not wait any longer, once what is committed is applied.

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `config` | [`SingleLeaderConfig`] |
 //! | `leading` | what is written, committed, and told to clients |
+//! | `lag` | how far followers are behind |
 //! | `serving` | what those who follow are sent |
 //! | `following` | whose log this node is sent, and what becomes of it |
 //! | `sessions` | reads that wait for what their session depends on |
@@ -20,6 +21,7 @@
 mod config;
 mod following;
 pub mod host;
+mod lag;
 mod leading;
 mod reply;
 mod requests;
@@ -36,7 +38,7 @@ use crdt_core::ReplicaId;
 use replication_log::{Epoch, Lsn};
 
 pub use config::SingleLeaderConfig;
-pub use reply::{CommitReply, Leadership};
+pub use reply::{CommitReply, FollowerStatus, Leadership};
 
 use crate::engine::{
     Activity, Context, Event, LinkId, LogNews, LogStanding, PeerError, PeerStatus, Request, RequestId,
@@ -165,7 +167,7 @@ impl SingleLeader {
         };
         self.following.part();
         self.known = Some((epoch, self.me));
-        let mut leading = Leading::begin(reign, &self.config, self.me);
+        let mut leading = Leading::begin(reign, &self.config, self.me, context);
         leading.durable(context);
         self.leading = Some(leading);
         context.outbox.event(Event::Leads { node: self.me, epoch });
@@ -253,6 +255,9 @@ impl Topology for SingleLeader {
             Message::Ship(Ship::ToLeader(frame)) => {
                 let Some(link) = self.peers.get(&peer).copied() else { return Ok(()) };
                 let followed = self.serving.frame((peer, link), &frame, context)?;
+                if let Some(leading) = &mut self.leading {
+                    leading.it_is(context.now.instant);
+                }
                 match (&mut self.leading, followed) {
                     (Some(leading), Followed::Connected(marks)) => leading.connected(peer, marks),
                     (Some(leading), Followed::Reported(marks)) => leading.reported(peer, &marks),
@@ -274,6 +279,7 @@ impl Topology for SingleLeader {
 
     fn durable(&mut self, context: &mut Context<'_>) {
         if let Some(leading) = &mut self.leading {
+            leading.it_is(context.now.instant);
             leading.durable(context);
         }
         self.go_on(context);
@@ -305,7 +311,8 @@ impl Topology for SingleLeader {
 
     fn timer(&mut self, context: &mut Context<'_>) -> bool {
         if let Some(leading) = &mut self.leading {
-            leading.tick(context.now.instant);
+            leading.it_is(context.now.instant);
+            leading.tick(context);
         }
         self.reads.expire(context);
         let due = context.now.instant >= self.next_heartbeat;

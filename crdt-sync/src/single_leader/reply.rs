@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
+use replication_log::ship::Stage;
 use replication_log::ship::commit::{AdmitError, Follower, GaveUp, Mode};
+use replication_log::ship::lag::Lag;
 use replication_log::{Epoch, Lsn};
 
 use crate::node::NodeId;
@@ -68,5 +70,21 @@ pub struct Leadership {
     /// Where this node leads: whether its policy holds.
     pub mode: Option<Mode>,
     /// Where this node leads: how far each follower is, ascending.
-    pub followers: Vec<(NodeId, Follower)>,
+    pub followers: Vec<(NodeId, FollowerStatus)>,
+}
+
+/// How far a follower is, as its leader knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerStatus {
+    /// Whether it counts, how it is connected, and what it has acknowledged.
+    pub follower: Follower,
+    /// How far it is behind at each [`Stage`], from received to applied; nothing is known of one that was never there.
+    pub lag: Option<[Lag; 4]>,
+}
+
+impl FollowerStatus {
+    /// How far it is behind at a stage.
+    pub fn lag_at(&self, stage: Stage) -> Option<Lag> {
+        self.lag.map(|lag| lag[stage as usize])
+    }
 }

@@ -2,6 +2,7 @@
 //! otherwise.
 
 mod basics;
+mod lag;
 mod sessions;
 mod snapshots;
 

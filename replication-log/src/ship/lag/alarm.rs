@@ -125,6 +125,13 @@ pub enum AlarmChange {
     Gone,
 }
 
+/// Alarms by no rules.
+impl<N> Default for LagAlarms<N> {
+    fn default() -> Self {
+        Self { rules: Vec::new(), raised: BTreeSet::new() }
+    }
+}
+
 impl<N: Ord + Clone> LagAlarms<N> {
     /// Alarms by these rules, none raised.
     pub fn new(rules: impl IntoIterator<Item = LagRule>) -> Result<Self, RulesError> {
