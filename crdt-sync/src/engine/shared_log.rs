@@ -26,7 +26,8 @@ pub enum LogTask {
         records: Vec<Vec<u8>>,
     },
     /// Append these batches of another node's log ([`Log::append_copy`](replication_log::Log::append_copy)) and make
-    /// them durable; then say [`Input::Durable`](super::Input::Durable).
+    /// them durable; say [`LogNews::Written`] when the operating system has them, if that is known before, and then
+    /// [`Input::Durable`](super::Input::Durable).
     Copy {
         /// The epoch under which whoever sends them leads.
         reign: Epoch,
@@ -85,6 +86,11 @@ pub enum LogTask {
 pub enum LogNews {
     /// Where the log stands.
     Stands(LogStanding),
+    /// The operating system has everything up to this record, which need not be durable.
+    Written {
+        /// The record.
+        lsn: Lsn,
+    },
     /// What was asked for to begin with is done, and durable.
     Begun,
     /// Where the log and another one part.

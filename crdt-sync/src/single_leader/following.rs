@@ -15,10 +15,12 @@ use crate::time::Instant;
 use crate::wire::{Message, Ship};
 
 /// What a node has of another one's log, and how the two speak.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Following {
     receiver: Option<Receiver>,
     conversation: Option<Conversation>,
+    /// What the cluster's commits wait for.
+    reports_at: Stage,
     /// The log was asked where it stands.
     asked: bool,
     /// Up to where the log is being cut.
@@ -44,6 +46,19 @@ struct Conversation {
 }
 
 impl Following {
+    /// Nobody is followed yet, in a cluster whose commits wait for this.
+    pub(super) fn new(reports_at: Stage) -> Self {
+        Self {
+            receiver: None,
+            conversation: None,
+            reports_at,
+            asked: false,
+            cutting: None,
+            incoming: None,
+            is_over: false,
+        }
+    }
+
     /// Whose log this node is sent, if it is.
     pub(super) fn source(&self) -> Option<NodeId> {
         let is_sent = self.receiver.as_ref().is_some_and(Receiver::is_following);
@@ -174,6 +189,13 @@ impl Following {
         }
     }
 
+    /// The operating system has more of the log.
+    pub(super) fn written(&mut self, lsn: Lsn) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.mark(Stage::Written, lsn);
+        }
+    }
+
     /// More is durable, or applied: whom it follows is told.
     pub(super) fn report(&mut self, context: &mut Context<'_>) {
         let Some(receiver) = &mut self.receiver else { return };
@@ -181,6 +203,12 @@ impl Following {
         receiver.mark(Stage::Applied, context.replica.applied());
         receiver.keep(context.replica.applied());
         let Some(Conversation { link, .. }) = self.conversation else { return };
+        // Where commits wait for disks, one word says that it is here and on the disk: a report tells everything up to
+        // now, and the disk is not slow enough to say less before.
+        let waits_for_disk = context.outbox.durable() < context.replica.journal.last();
+        if waits_for_disk && self.reports_at >= Stage::Flushed {
+            return;
+        }
         while let Some(frame) = receiver.poll() {
             context.outbox.send(link, &Message::Ship(Ship::ToLeader(frame.into())), Lsn::ZERO);
         }

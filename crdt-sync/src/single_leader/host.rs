@@ -9,7 +9,7 @@ use replication_log::snapshot::SnapshotIdentity;
 use replication_log::storage::{Storage, StorageError};
 use replication_log::{
     AppendCopyError, AppendError, Batch, BatchCopy, BatchError, Log, Lsn, Position, PromiseError, ReadError,
-    RecordKind, TruncateAfterError,
+    RecordKind, SyncError, TruncateAfterError,
 };
 use thiserror::Error;
 
@@ -48,6 +48,9 @@ pub enum TaskError {
     /// The log does not take the copies.
     #[error(transparent)]
     Copy(#[from] AppendCopyError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Write(#[from] SyncError),
     /// The log does not promise the epoch.
     #[error(transparent)]
     Promise(#[from] PromiseError),
@@ -121,6 +124,7 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
             for batch in &batches {
                 log.append_copy(reign, &batch.lend())?;
             }
+            carried.news = Some(LogNews::Written { lsn: log.flush()? });
         }
         LogTask::Stand => {
             carried.news = Some(LogNews::Stands(LogStanding {

@@ -64,6 +64,8 @@ pub(crate) struct SingleLeader {
     peers: BTreeMap<NodeId, LinkId>,
     /// Who leads, as far as this node has heard.
     known: Option<(Epoch, NodeId)>,
+    /// How far each peer said that its readers see.
+    applied: BTreeMap<NodeId, Lsn>,
     /// Where this node leads.
     leading: Option<Leading>,
     following: Following,
@@ -78,13 +80,15 @@ pub(crate) struct SingleLeader {
 
 impl SingleLeader {
     pub(crate) fn new(now: Instant, config: SingleLeaderConfig, replica: &Replica) -> Self {
+        let following = Following::new(config.commits.stage);
         Self {
             config,
             me: replica.config.node,
             peers: BTreeMap::new(),
             known: None,
+            applied: BTreeMap::new(),
             leading: None,
-            following: Following::default(),
+            following,
             serving: Serving::default(),
             reads: Reads::default(),
             settled: false,
@@ -201,8 +205,9 @@ impl SingleLeader {
         context.outbox.send(link, &Message::Ship(Ship::Standing(standing)), after);
     }
 
-    /// Somebody says who leads.
-    fn on_standing(&mut self, standing: ShipStanding, context: &mut Context<'_>) {
+    /// A peer says who leads, and how far it is.
+    fn on_standing(&mut self, peer: NodeId, standing: ShipStanding, context: &mut Context<'_>) {
+        self.applied.insert(peer, Lsn::new(standing.applied));
         let Some((epoch, leader)) = standing.leader.map(|(epoch, node)| (Epoch::new(epoch), node)) else {
             return;
         };
@@ -231,6 +236,7 @@ impl Topology for SingleLeader {
             return;
         }
         context.outbox.event(Event::PeerDown { node });
+        self.applied.remove(&node);
         self.serving.lost(node);
         self.following.lost(node);
         if let Some(leading) = &mut self.leading {
@@ -246,7 +252,7 @@ impl Topology for SingleLeader {
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
         match message {
-            Message::Ship(Ship::Standing(standing)) => self.on_standing(standing, context),
+            Message::Ship(Ship::Standing(standing)) => self.on_standing(peer, standing, context),
             Message::Ship(Ship::ToFollower(frame)) => {
                 if self.leading.is_none() && !self.stuck {
                     self.following.frame(peer, &frame, context)?;
@@ -288,6 +294,7 @@ impl Topology for SingleLeader {
     fn log(&mut self, news: LogNews, context: &mut Context<'_>) {
         match news {
             LogNews::Stands(standing) => self.stands(standing, context),
+            LogNews::Written { lsn } => self.following.written(lsn),
             LogNews::Begun => self.following.begun(context),
             LogNews::Seen { task, view, snapshot } => {
                 let title = self.title();
@@ -372,6 +379,7 @@ impl Topology for SingleLeader {
             applied: replica.applied(),
             committed: self.leading.as_ref().map_or_else(|| self.following.committed(), Leading::committed),
             follows: self.following.source().filter(|_| self.leading.is_none()),
+            readers_at: self.applied.iter().map(|(node, lsn)| (*node, *lsn)).collect(),
             mode: self.leading.as_ref().map(Leading::mode),
             followers: self.leading.iter().flat_map(Leading::followers).collect(),
         })

@@ -67,6 +67,8 @@ pub struct Leadership {
     pub committed: Lsn,
     /// Whose log this node is sent, if it is now.
     pub follows: Option<NodeId>,
+    /// The last record that readers of each connected peer see, as it said last, ascending by peer.
+    pub readers_at: Vec<(NodeId, Lsn)>,
     /// Where this node leads: whether its policy holds.
     pub mode: Option<Mode>,
     /// Where this node leads: how far each follower is, ascending.

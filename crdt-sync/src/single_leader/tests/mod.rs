@@ -2,6 +2,7 @@
 //! otherwise.
 
 mod basics;
+mod costs;
 mod lag;
 mod sessions;
 mod snapshots;
