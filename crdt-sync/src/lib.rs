@@ -27,6 +27,7 @@ mod planted;
 pub mod range;
 mod reconcile;
 mod replica;
+pub mod routing;
 mod rules;
 mod scope;
 mod session;

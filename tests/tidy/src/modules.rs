@@ -23,7 +23,9 @@ const ANTI_ENTROPY: &str = "anti-entropy works without the engine: pass in what 
 
 const PLACEMENT: &str = "placement is decided without the engine: pass in what it needs";
 
-const EDGES: [Edges; 8] = [
+const ROUTING: &str = "routing is decided without the engine: tell it what it needs";
+
+const EDGES: [Edges; 9] = [
     Edges {
         module: "merkle",
         may_name: MayName::Only(&["merkle", "sketch", "limits"]),
@@ -36,6 +38,7 @@ const EDGES: [Edges; 8] = [
         may_name: MayName::Only(&["placement", "node", "time", "limits"]),
         because: PLACEMENT,
     },
+    Edges { module: "routing", may_name: MayName::Only(&["routing", "node", "time"]), because: ROUTING },
     Edges {
         module: "reconcile",
         may_name: MayName::AnythingBut(&["single_leader", "multi_leader", "leaderless"]),
