@@ -15,7 +15,8 @@ pub const MAX_EPOCHS: usize = 64;
 /// records: as of record 3, two logs that part at record 5 are one.
 ///
 /// A node that follows the leader of an epoch *and has cut from its log what that leader does not have* says how far
-/// it is in that epoch. Until then it says so in the older one.
+/// it is in that epoch. Until then it says so in the older one. To name the epoch in which record `lsn` itself was
+/// written is always right, too, and any node can compare that with its own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// Whose log.
@@ -87,15 +88,42 @@ impl fmt::Display for Loss {
 pub struct Lineage(BTreeMap<Epoch, Version>);
 
 impl Lineage {
-    /// The leader of `epoch` began with the log `began`, which is in an older epoch: where its
-    /// [`epoch_ends`](replication_log::Log::epoch_ends) had their newest end when it was elected. The first word on an
-    /// epoch counts; of more than [`MAX_EPOCHS`] the newest are kept. O(log epochs).
+    /// The leader of `epoch` began with the log `began`, which is in an older epoch: the last record that it had when
+    /// it was elected. The first word on an epoch counts; of more than [`MAX_EPOCHS`] the newest are kept.
+    /// O(log epochs).
     pub fn learn(&mut self, epoch: Epoch, began: Version) {
         if began.epoch < epoch {
             self.0.entry(epoch).or_insert(began);
         }
         if self.0.len() > MAX_EPOCHS {
             self.0.pop_first();
+        }
+    }
+
+    /// What a whole log tells: where its records of each epoch end, newest first, as
+    /// [`epoch_ends`](replication_log::Log::epoch_ends) lists them. O(ends · log epochs).
+    ///
+    /// This is how a node checks what it is asked to have: with the lineage of its own log,
+    /// [`holds`](Self::holds) of its own version.
+    ///
+    /// ```
+    /// use crdt_sync::routing::{Holds, Lineage, Version};
+    /// use replication_log::{Epoch, Lsn};
+    ///
+    /// let version = |epoch, lsn| Version::new(Epoch::new(epoch), Lsn::new(lsn));
+    /// let mut own = Lineage::default();
+    /// own.learn_log([version(4, 12), version(2, 9), version(1, 5)]);
+    /// assert_eq!(own.holds(version(4, 12), version(2, 9)), Holds::Yes);
+    /// // Nothing of epoch 3 is in this log, and record 6 of epoch 1 is not.
+    /// assert_eq!(own.holds(version(4, 12), version(3, 10)), Holds::Never);
+    /// assert_eq!(own.holds(version(4, 12), version(1, 6)), Holds::Never);
+    /// ```
+    pub fn learn_log(&mut self, ends: impl IntoIterator<Item = Version>) {
+        let mut ends = ends.into_iter().take(MAX_EPOCHS);
+        let Some(mut newer) = ends.next() else { return };
+        for older in ends {
+            self.learn(newer.epoch, older);
+            newer = older;
         }
     }
 

@@ -1,12 +1,13 @@
 //! Whom to ask in a cluster with one leader: writes go to it, reads to followers that lag behind it.
 //!
 //! A [`Router`] is held by whoever asks: an application with connections to several nodes, or a driver in front of
-//! them. It is told what is known of the nodes (the [`Fleet`]) and says for each read and write which node to send it to. A
-//! [`Session`] is what it remembers of one client, so that this client never sees time go back.
+//! them. It is told what is known of the nodes (the [`Fleet`]) and says for each read and write which node to send it
+//! to. A [`Session`] is what it remembers of one client, so that this client never sees time go back.
 //!
 //! ```
 //! use crdt_sync::NodeId;
-//! use crdt_sync::routing::{Answer, Audience, Fleet, ReadPattern, Reason, Regions, Router, Seen, Session, Tags, Version};
+//! use crdt_sync::routing::{Answer, Audience, Fleet, ReadPattern, Reason, Regions, Router};
+//! use crdt_sync::routing::{Seen, Session, Tags, Version};
 //! use crdt_sync::time::Instant;
 //! use replication_log::{Epoch, Lsn};
 //!
@@ -47,9 +48,9 @@
 //! | [`ReadPattern`] | the session never loses sight of | whom it asks | what it costs |
 //! |---|---|---|---|
 //! | `Any` | nothing | the nearest followers in turn | old answers |
-//! | `LeaderAfterOwnWrite` | its writes, for a window | after a write the leader, or a follower known to have it | load on the leader |
-//! | `Monotonic` | what it wrote and saw | one follower, chosen by a hash of the session | after a write it may wait; load moves with sessions |
-//! | `Versioned` | what it wrote and saw | the nearest followers in turn | after a write it may wait; nodes have to compare versions |
+//! | `LeaderAfterOwnWrite` | its writes, for a window | the leader, or who is known to have them | load on the leader |
+//! | `Monotonic` | what it wrote and saw | one follower, by a hash of the session | after a write it may wait |
+//! | `Versioned` | what it wrote and saw | the nearest followers in turn | as before; tokens travel with the client |
 //!
 //! Of equally near nodes a follower is asked before the leader. Nodes for analytics are asked only for reports
 //! ([`Audience::Analytics`]), and reports ask nobody else unless that is allowed.
@@ -72,9 +73,9 @@
 //! version. Then the router tells for every token whether it survived, before it asks anybody: [`NoRoute::Lost`] with
 //! the [`Loss`]. The session goes on once that was [accepted](Session::accept), and is then promised what is left.
 //!
-//! Where nobody said it, a router cannot tell. It asks all the same, with the token; the node finds out by its log
-//! whether it has that ([`History`](replication_log::ship::History)), and vouches for it in its answer, or refuses. The
-//! answer of a node that does neither is [`Seen::Unsure`], never silently taken for good.
+//! Where nobody said it, a router cannot tell. It asks all the same, with the token; the node finds out by its own log
+//! whether it has that ([`Lineage::learn_log`]), and vouches for it in its answer, or refuses. The answer of a node
+//! that does neither is [`Seen::Unsure`], never silently taken for good.
 //!
 //! A loss is one of the log as it is led now. Should the next leader be a node that still has the lost records, they
 //! are back, and what the last one wrote is lost in their place; sessions are told of that in the same way.
@@ -84,30 +85,30 @@
 //! | `tags` | [`Tags`], [`Regions`], [`Audience`]: what an operator and a caller say |
 //! | `lineage` | [`Version`], and which contain which: [`Lineage`] |
 //! | `fleet` | [`Fleet`], what is known of the nodes |
-//! | `session` | [`Session`], what a client rests on, and what an answer is worth to it |
+//! | `client` | [`Session`], what a client rests on, and what an answer is worth to it |
 //! | `pattern` | [`ReadPattern`], [`Route`], [`Answer`] |
 //! | `choice` | which of several nodes: nearness, and rendezvous hashing |
 //! | `router` | [`Router`], which puts them together |
 //!
-//! The guarantees are those of Terry et al., *Session Guarantees for Weakly Consistent Replicated Data* (1994). The module
-//! is `no_std` and knows nothing of the engine.
+//! The guarantees are those of Terry et al., *Session Guarantees for Weakly Consistent Replicated Data* (1994). The
+//! module is `no_std` and knows nothing of the engine.
 
 mod choice;
+mod client;
 mod error;
 mod fleet;
 mod lineage;
 mod pattern;
 mod router;
-mod session;
 mod tags;
 
 #[cfg(test)]
 mod tests;
 
+pub use client::{Seen, Session};
 pub use error::NoRoute;
 pub use fleet::{Fleet, Heard, Lag};
 pub use lineage::{Holds, Lineage, Loss, MAX_EPOCHS, Version};
 pub use pattern::{Answer, Freshness, ReadPattern, Reason, Route, WriteRoute};
 pub use router::Router;
-pub use session::{Seen, Session};
 pub use tags::{Audience, Regions, Tags};

@@ -47,8 +47,8 @@ pub struct Freshness {
 pub struct Route {
     /// Whom to ask.
     pub node: NodeId,
-    /// What the node must have before it answers. It waits for that until a deadline of the caller's, or refuses; if its
-    /// log went on without, it says so.
+    /// What the node must have before it answers. It waits for that until a deadline of the caller's, or refuses; if
+    /// its log went on without, it says so.
     pub at_least: Option<Version>,
     /// What the session was promised.
     pub pattern: ReadPattern,

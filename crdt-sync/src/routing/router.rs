@@ -5,11 +5,11 @@ use core::time::Duration;
 use replication_log::Epoch;
 
 use super::choice::{Candidate, Draw, nearest, nearest_that_has_it};
+use super::client::{Seen, Session};
 use super::error::NoRoute;
 use super::fleet::Fleet;
 use super::lineage::{Holds, Version};
 use super::pattern::{Answer, Freshness, ReadPattern, Reason, Route, WriteRoute};
-use super::session::{Seen, Session};
 use super::tags::{Audience, Regions, Tags};
 use crate::node::NodeId;
 use crate::time::Instant;

@@ -12,6 +12,40 @@ fn reign() -> impl Strategy<Value = (usize, usize, u64, bool)> {
 }
 
 proptest! {
+    /// A node that knows nothing but where the epochs of its own log end says the truth of whatever it is asked for.
+    #[test]
+    fn what_a_node_finds_in_its_own_log_is_true(
+        reigns in prop::collection::vec(reign(), 1..9),
+        own in any::<prop::sample::Index>(),
+    ) {
+        let (logs, _) = written_out(&reigns);
+        let log = &logs[own.index(logs.len())];
+        let mut ends: Vec<Version> = Vec::new();
+        for (lsn, &(epoch, _)) in (1..).zip(log) {
+            ends.retain(|end| end.epoch.get() != epoch as u64);
+            ends.insert(0, version(epoch as u64, lsn));
+        }
+        ends.push(version(0, 0));
+        let mut lineage = Lineage::default();
+        lineage.learn_log(ends.iter().copied());
+        for (need_epoch, need_log) in logs.iter().enumerate() {
+            for need in 1..=need_log.len() {
+                let has = log.starts_with(&need_log[..need]);
+                let (written_in, _) = need_log[need - 1];
+                for named in [need_epoch, written_in] {
+                    match lineage.holds(ends[0], version(named as u64, need as u64)) {
+                        Holds::Yes => prop_assert!(has),
+                        Holds::NotYet | Holds::Never => prop_assert!(!has),
+                        Holds::Unknown => {}
+                    }
+                }
+                // Named by the record's own epoch, whatever it has it knows to have.
+                let said = lineage.holds(ends[0], version(written_in as u64, need as u64));
+                prop_assert!(!has || said == Holds::Yes);
+            }
+        }
+    }
+
     #[test]
     fn what_is_said_of_two_versions_is_true_however_leaders_followed_each_other(
         reigns in prop::collection::vec(reign(), 1..9),

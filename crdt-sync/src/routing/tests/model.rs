@@ -115,9 +115,9 @@ impl Cluster {
     /// A loss that was told is one, and nothing is given up that is still there.
     pub(super) fn assert_true(&self, loss: Loss) {
         let log = &self.logs[usize::try_from(loss.kept.epoch.get()).unwrap()];
-        let lost = self.records(loss.lost);
-        assert!(!log.starts_with(lost), "a false alarm: {loss}");
-        let survivors: BTreeSet<u64> = lost.iter().filter(|&record| log.contains(record)).copied().collect();
+        let gone = self.records(loss.lost);
+        assert!(!log.starts_with(gone), "a false alarm: {loss}");
+        let survivors: BTreeSet<u64> = gone.iter().filter(|&record| log.contains(record)).copied().collect();
         let kept = self.records(loss.kept);
         assert!(
             survivors.iter().all(|record| kept.contains(record)),

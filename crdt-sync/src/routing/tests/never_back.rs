@@ -1,8 +1,8 @@
 //! No session goes back without being told, whatever happens in whatever order.
 //!
 //! Nodes lag, leave, come back with less, lead without knowing that they no longer do; leaders begin with less than was
-//! acknowledged and say so or not; what the router hears is late; acknowledgements and answers overtake each other; some
-//! nodes compare versions with their logs and some do not.
+//! acknowledged and say so or not; what the router hears is late; acknowledgements and answers overtake each other;
+//! some nodes compare versions with their logs and some do not.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -71,7 +71,9 @@ proptest! {
         checks in prop::array::uniform4(any::<bool>()),
     ) {
         let mut run = Run::new(checks);
-        steps.iter().for_each(|step| run.take(step));
+        for step in &steps {
+            run.take(step);
+        }
     }
 }
 
@@ -91,6 +93,7 @@ struct Run {
     clock: u64,
 }
 
+#[derive(Clone, Copy)]
 enum UnderWay {
     Ack { by: usize, record: u64, answer: Answer },
     Answer { route: Route, answer: Answer },
@@ -155,7 +158,7 @@ impl Run {
 
     fn write(&mut self, late: bool) {
         let Ok(route) = self.router.route_write(&self.session) else { return };
-        let by = self.number_of(route.node);
+        let by = number_of(route.node);
         let Some(record) = self.cluster.write(by, route.epoch) else {
             let (leader, epoch) = (self.cluster.led_by(by), self.cluster.version(by).epoch);
             self.router.fleet_mut().redirected(route.node, leader.map(node), epoch);
@@ -176,7 +179,7 @@ impl Run {
             let asked: &[u64] = route.at_least.map_or(&[], |need| self.cluster.records(need));
             assert!(self.own.iter().all(|record| asked.contains(record)), "{route:?} forgets an own write");
         }
-        let by = self.number_of(route.node);
+        let by = number_of(route.node);
         let mut answer = Answer::of(self.cluster.version(by));
         if let Some(need) = route.at_least.filter(|_| self.checks[by]) {
             match self.cluster.check(by, need) {
@@ -266,8 +269,8 @@ impl Run {
         let left = self.cluster.records(loss.kept);
         self.own.retain(|own| left.contains(own));
     }
+}
 
-    fn number_of(&self, id: NodeId) -> usize {
-        (0..NODES).find(|&number| node(number) == id).unwrap()
-    }
+fn number_of(id: NodeId) -> usize {
+    (0..NODES).find(|&number| node(number) == id).unwrap()
 }
