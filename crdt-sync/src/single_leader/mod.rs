@@ -27,8 +27,6 @@ mod reply;
 mod requests;
 mod serving;
 mod sessions;
-#[cfg(test)]
-mod tests;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -1,6 +1,12 @@
 //! One node writes, the others have what it wrote.
 
-use super::*;
+use std::time::Duration;
+
+use crdt_sync::single_leader::CommitReply;
+use crdt_sync::{Reply, Request};
+use replication_log::ship::commit::WhenShort;
+
+use crate::cluster::*;
 
 #[test]
 fn what_the_leader_writes_is_read_at_its_followers() {

@@ -1,9 +1,12 @@
 //! A follower falls behind under load, somebody is told, and it recovers.
 
+use std::time::Duration;
+
+use crdt_sync::Event;
 use replication_log::ship::Stage;
 use replication_log::ship::lag::{AlarmChange, LagAlarms, LagRule, Threshold};
 
-use super::*;
+use crate::cluster::*;
 
 fn lag_of(cluster: &Cluster, node: usize) -> replication_log::ship::lag::Lag {
     let leadership = cluster.leadership(A);

@@ -1,8 +1,9 @@
 //! What one commit costs in each mode: syncs, round trips, messages.
 
+use crdt_sync::{Input, Request};
 use replication_log::ship::Stage;
 
-use super::*;
+use crate::cluster::*;
 
 /// What happened until the client was answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,9 +31,9 @@ fn of_one_commit(policy: &str, stage: Stage) -> Cost {
         let (link, bytes) = cluster.frames.pop_front().expect("somebody goes on");
         let (node, link, from) = cluster.links[&link];
         if from == A {
-            out += 1
+            out += 1;
         } else {
-            back += 1
+            back += 1;
         }
         cluster.handle(node, Input::Frame { link, bytes });
     }

@@ -1,15 +1,18 @@
 //! Followers that lack what is not in the leader's log any more.
 
-use super::*;
+use crdt_sync::Event;
+use replication_log::Lsn;
+
+use crate::cluster::*;
 
 fn busy(cluster: &mut Cluster, writes: u64) {
     for number in 0..writes {
-        cluster.write(A, add(&alloc::format!("key-{}", number % 7), 1));
+        cluster.write(A, add(&format!("key-{}", number % 7), 1));
     }
 }
 
 fn total(cluster: &Cluster, node: usize) -> i128 {
-    (0..7).map(|number| cluster.count(node, &alloc::format!("key-{number}"))).sum()
+    (0..7).map(|number| cluster.count(node, &format!("key-{number}"))).sum()
 }
 
 #[test]

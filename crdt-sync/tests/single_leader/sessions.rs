@@ -1,7 +1,10 @@
 //! A client's session goes from node to node and never back in time.
 
-use super::*;
-use crate::bytes::Bytes;
+use std::time::Duration;
+
+use crdt_sync::{Bytes, Cell, Reply, Request};
+
+use crate::cluster::*;
 
 fn in_session(token: &Bytes, request: Request) -> Request {
     Request::InSession { token: token.clone(), request: request.into() }

@@ -1,78 +1,67 @@
 //! Clusters with one leader in one thread: engines, real logs in memory, and wires that deliver in order unless told
 //! otherwise.
 
-mod basics;
-mod costs;
-mod lag;
-mod sessions;
-mod snapshots;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
-use alloc::collections::{BTreeMap, VecDeque};
-use alloc::vec;
-use alloc::vec::Vec;
-use core::time::Duration;
-
+use crdt_sync::single_leader::host::{Photographs, carry_out_with};
+use crdt_sync::single_leader::{CommitReply, Leadership, SingleLeaderConfig};
+use crdt_sync::time::{Instant, Now, WallTime};
+use crdt_sync::{
+    Action, Cell, CheckpointPiece, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId,
+    NodeId, Output, Replication, Reply, Request, RequestId, Write,
+};
 use replication_log::ship::AckPolicy;
-use replication_log::ship::commit::{CommitOptions, WhenShort};
+use replication_log::ship::commit::CommitOptions;
 use replication_log::snapshot::{SnapshotIdentity, Snapshots};
 use replication_log::storage::MemoryStorage;
-use replication_log::{BatchCopy, Log, LogOptions, Lsn, Position};
+use replication_log::{BatchCopy, Log, LogOptions, Position};
 
-use super::host::{Photographs, carry_out_with};
-use super::{CommitReply, Leadership, SingleLeaderConfig};
-use crate::cell::Cell;
-use crate::checkpoint::CheckpointPiece;
-use crate::collection::Collection;
-use crate::engine::{Engine, Event, Input, LinkId, Output, Reply, Request, RequestId};
-use crate::node::{ClusterKey, NodeId};
-use crate::replica::{Action, Config, ItemKey, Replication, Write};
-use crate::time::{Instant, Now, WallTime};
+pub(crate) const A: usize = 0;
+pub(crate) const B: usize = 1;
+pub(crate) const C: usize = 2;
 
-const A: usize = 0;
-const B: usize = 1;
-const C: usize = 2;
-
-struct Node {
-    engine: Engine,
+pub(crate) struct Node {
+    pub(crate) engine: Engine,
     /// While it is up.
-    log: Option<Log<MemoryStorage>>,
-    storage: MemoryStorage,
-    photographs: Photographs<MemoryStorage>,
-    snapshots: Snapshots<MemoryStorage>,
-    config: SingleLeaderConfig,
+    pub(crate) log: Option<Log<MemoryStorage>>,
+    pub(crate) storage: MemoryStorage,
+    pub(crate) photographs: Photographs<MemoryStorage>,
+    pub(crate) snapshots: Snapshots<MemoryStorage>,
+    pub(crate) config: SingleLeaderConfig,
     /// Whether its disk makes nothing durable for now.
-    disk_stalls: bool,
-    cut_off: Vec<BatchCopy>,
+    pub(crate) disk_stalls: bool,
+    pub(crate) cut_off: Vec<BatchCopy>,
 }
 
-struct Cluster {
-    nodes: Vec<Node>,
-    links: BTreeMap<LinkId, (usize, LinkId, usize)>,
-    frames: VecDeque<(LinkId, Vec<u8>)>,
-    replies: BTreeMap<u64, Reply>,
-    events: Vec<(usize, Event)>,
-    micros: u64,
-    next: u64,
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) links: BTreeMap<LinkId, (usize, LinkId, usize)>,
+    pub(crate) frames: VecDeque<(LinkId, Vec<u8>)>,
+    pub(crate) replies: BTreeMap<u64, Reply>,
+    pub(crate) events: Vec<(usize, Event)>,
+    pub(crate) micros: u64,
+    pub(crate) next: u64,
 }
 
-fn id(node: usize) -> NodeId {
+pub(crate) fn id(node: usize) -> NodeId {
     NodeId::from_u128(node as u128 + 1)
 }
 
-fn counters() -> Collection {
+pub(crate) fn counters() -> Collection {
     Collection::counters("counts")
 }
 
-fn item(key: &str) -> ItemKey {
+pub(crate) fn item(key: &str) -> ItemKey {
     ItemKey { collection: counters().id(), key: key.into() }
 }
 
-fn add(key: &str, amount: u64) -> Vec<Write> {
+pub(crate) fn add(key: &str, amount: u64) -> Vec<Write> {
     vec![Write { collection: counters().id(), key: key.into(), action: Action::Increment(amount) }]
 }
 
-fn settings(policy: &str) -> SingleLeaderConfig {
-    let policy = policy.parse::<AckPolicy<alloc::string::String>>().unwrap();
+pub(crate) fn settings(policy: &str) -> SingleLeaderConfig {
+    let policy = policy.parse::<AckPolicy<String>>().unwrap();
     let policy = policy.with_names(|name| match name.as_str() {
         "b" => Some(id(B)),
         "c" => Some(id(C)),
@@ -82,7 +71,7 @@ fn settings(policy: &str) -> SingleLeaderConfig {
 }
 
 impl Cluster {
-    fn new(configs: impl IntoIterator<Item = SingleLeaderConfig>) -> Self {
+    pub(crate) fn new(configs: impl IntoIterator<Item = SingleLeaderConfig>) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
             links: BTreeMap::new(),
@@ -113,7 +102,7 @@ impl Cluster {
     }
 
     /// Three nodes, all connected, of which the first leads.
-    fn of_three(config: &SingleLeaderConfig) -> Self {
+    pub(crate) fn of_three(config: &SingleLeaderConfig) -> Self {
         let mut cluster = Self::new([config.clone(), config.clone(), config.clone()]);
         for (one, other) in [(A, B), (A, C), (B, C)] {
             cluster.connect(one, other);
@@ -122,7 +111,7 @@ impl Cluster {
         cluster
     }
 
-    fn open(
+    pub(crate) fn open(
         &mut self,
         at: usize,
         settings: &SingleLeaderConfig,
@@ -154,22 +143,22 @@ impl Cluster {
         (Engine::open_from(config, state, records, self.now()).unwrap(), log)
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let wall = WallTime::from_millis(1_700_000_000_000 + self.micros / 1_000);
         Now { instant: Instant::from_micros(self.micros), wall }
     }
 
-    fn in_time(&self, span: Duration) -> Instant {
+    pub(crate) fn in_time(&self, span: Duration) -> Instant {
         self.now().instant + span
     }
 
-    fn handle(&mut self, node: usize, input: Input) {
+    pub(crate) fn handle(&mut self, node: usize, input: Input) {
         let now = self.now();
         self.nodes[node].engine.handle(now, input);
         self.drain(node);
     }
 
-    fn drain(&mut self, at: usize) {
+    pub(crate) fn drain(&mut self, at: usize) {
         let mut inputs = VecDeque::new();
         loop {
             let node = &mut self.nodes[at];
@@ -207,7 +196,7 @@ impl Cluster {
         }
     }
 
-    fn connect(&mut self, one: usize, other: usize) {
+    pub(crate) fn connect(&mut self, one: usize, other: usize) {
         let (near, far) = (LinkId(self.next), LinkId(self.next + 1));
         self.next += 2;
         self.links.insert(near, (other, far, one));
@@ -216,7 +205,7 @@ impl Cluster {
         self.handle(other, Input::LinkUp { link: far, dialed: false });
     }
 
-    fn disconnect(&mut self, one: usize, other: usize) {
+    pub(crate) fn disconnect(&mut self, one: usize, other: usize) {
         let between = self.links.iter().find(|(_, end)| (end.2, end.0) == (one, other));
         let Some((near, far)) = between.map(|(near, end)| (*near, end.1)) else { return };
         for (node, link) in [(one, near), (other, far)] {
@@ -225,7 +214,7 @@ impl Cluster {
         }
     }
 
-    fn deliver(&mut self) {
+    pub(crate) fn deliver(&mut self) {
         while let Some((link, bytes)) = self.frames.pop_front() {
             if let Some(&(node, link, _)) = self.links.get(&link) {
                 self.handle(node, Input::Frame { link, bytes });
@@ -233,8 +222,21 @@ impl Cluster {
         }
     }
 
+    /// Delivers what is on its way, but nothing to this node: that takes its time.
+    pub(crate) fn deliver_to_all_but(&mut self, slow: usize) {
+        let mut held = VecDeque::new();
+        while let Some((link, bytes)) = self.frames.pop_front() {
+            match self.links.get(&link) {
+                Some(&(node, ..)) if node == slow => held.push_back((link, bytes)),
+                Some(&(node, link, _)) => self.handle(node, Input::Frame { link, bytes }),
+                None => {}
+            }
+        }
+        self.frames = held;
+    }
+
     /// Lets time pass in heartbeats, with everything delivered in between.
-    fn pass(&mut self, span: Duration) {
+    pub(crate) fn pass(&mut self, span: Duration) {
         let until = self.micros + u64::try_from(span.as_micros()).unwrap();
         self.deliver();
         while self.micros < until {
@@ -246,23 +248,23 @@ impl Cluster {
         }
     }
 
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.pass(Duration::from_secs(5));
     }
 
     /// Asks without waiting for the answer.
-    fn ask(&mut self, node: usize, request: Request) -> u64 {
+    pub(crate) fn ask(&mut self, node: usize, request: Request) -> u64 {
         self.next += 1;
         let id = RequestId(self.next);
         self.handle(node, Input::Request { id, request });
         id.0
     }
 
-    fn answer(&mut self, asked: u64) -> Option<Reply> {
+    pub(crate) fn answer(&mut self, asked: u64) -> Option<Reply> {
         self.replies.remove(&asked)
     }
 
-    fn write(&mut self, node: usize, writes: Vec<Write>) -> CommitReply {
+    pub(crate) fn write(&mut self, node: usize, writes: Vec<Write>) -> CommitReply {
         let asked = self.ask(node, Request::Write(writes));
         self.deliver();
         match self.answer(asked).expect("everybody is there") {
@@ -271,19 +273,19 @@ impl Cluster {
         }
     }
 
-    fn count(&self, node: usize, key: &str) -> i128 {
+    pub(crate) fn count(&self, node: usize, key: &str) -> i128 {
         match self.nodes[node].engine.peek(&item(key)) {
             Some(Cell::Counter(counter)) => counter.value(),
             _ => 0,
         }
     }
 
-    fn leadership(&self, node: usize) -> Leadership {
+    pub(crate) fn leadership(&self, node: usize) -> Leadership {
         self.nodes[node].engine.status().leadership.unwrap()
     }
 
     /// A node has a snapshot of its leader's and begins behind it. Its connections stay.
-    fn install(&mut self, at: usize, identity: SnapshotIdentity) {
+    pub(crate) fn install(&mut self, at: usize, identity: SnapshotIdentity) {
         let promised = self.nodes[at].log.as_ref().unwrap().epoch();
         let (settings, snapshots) = (self.nodes[at].config.clone(), self.nodes[at].snapshots.clone());
         self.nodes[at].storage = MemoryStorage::new();
@@ -307,7 +309,7 @@ impl Cluster {
     }
 
     /// A node writes its state down and drops the log before it.
-    fn photograph(&mut self, at: usize) {
+    pub(crate) fn photograph(&mut self, at: usize) {
         let node = &mut self.nodes[at];
         let (lsn, log) = (node.engine.begin_checkpoint(), node.log.as_mut().unwrap());
         let mut writer = node.snapshots.begin(log, lsn).unwrap();
@@ -319,7 +321,7 @@ impl Cluster {
     }
 
     /// The power fails: what is not durable is gone, and the node opens its disk again.
-    fn restart(&mut self, at: usize) {
+    pub(crate) fn restart(&mut self, at: usize) {
         let gone: Vec<LinkId> =
             self.links.iter().filter(|(_, end)| end.2 == at).map(|(link, _)| *link).collect();
         for link in gone {
@@ -335,7 +337,7 @@ impl Cluster {
         self.handle(at, Input::Timer);
     }
 
-    fn logs_are_equal(&self) -> bool {
+    pub(crate) fn logs_are_equal(&self) -> bool {
         let end = |node: &Node| node.log.as_ref().unwrap().last_position();
         self.nodes.iter().all(|node| end(node) == end(&self.nodes[0]))
     }

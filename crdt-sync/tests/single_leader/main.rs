@@ -1,0 +1,11 @@
+//! Clusters with one leader: engines in one thread, real logs in memory, wires that deliver in order.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod basics;
+mod cluster;
+mod costs;
+mod lag;
+mod picture;
+mod sessions;
+mod snapshots;
