@@ -8,6 +8,7 @@ use replication_log::ship::commit::{CommitOptions, Role};
 use replication_log::ship::lag::LagAlarms;
 
 use crate::node::NodeId;
+use crate::routing::{Fleet, Tags};
 
 /// How a node takes part in a cluster with one leader.
 ///
@@ -28,6 +29,8 @@ pub struct SingleLeaderConfig {
     pub first_leader: NodeId,
     /// Who may count when a record is committed. Others may follow and never count.
     pub followers: BTreeMap<NodeId, Role>,
+    /// What operators say of nodes: in which region they are, and which are for analytics.
+    pub tags: BTreeMap<NodeId, Tags>,
     /// What a commit waits for.
     pub commits: CommitOptions<NodeId>,
     /// Whom this node follows; the leader itself where nobody is named. A node in between spares the leader the
@@ -52,6 +55,7 @@ impl SingleLeaderConfig {
         Self {
             first_leader,
             followers: candidates.collect(),
+            tags: BTreeMap::new(),
             commits: CommitOptions::new(AckPolicy::asynchronous()),
             upstream: None,
             max_uncommitted: 64 << 20,
@@ -80,9 +84,28 @@ impl SingleLeaderConfig {
         self
     }
 
-    /// The same with a follower that never counts: for analytics, say.
+    /// The same with a follower that never counts: in a far region, say, or for backups.
     pub fn with_observer(mut self, node: NodeId) -> Self {
         self.followers.insert(node, Role::Observer);
         self
+    }
+
+    /// The same with what an operator says of a node. One for analytics never counts, and is never asked by
+    /// [default](crate::routing::Audience).
+    pub fn with_tags(mut self, node: NodeId, tags: Tags) -> Self {
+        if tags.analytics {
+            self.followers.insert(node, Role::Observer);
+        }
+        self.tags.insert(node, tags);
+        self
+    }
+
+    /// The nodes as a [router](crate::routing::Router) has to know them, of whom nothing is heard yet.
+    pub fn fleet(&self) -> Fleet {
+        let mut fleet = Fleet::default();
+        for node in core::iter::once(&self.first_leader).chain(self.followers.keys()) {
+            fleet.add(*node, self.tags.get(node).cloned().unwrap_or_default());
+        }
+        fleet
     }
 }

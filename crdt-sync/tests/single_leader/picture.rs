@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use crdt_sync::routing::{
-    Answer, Audience, Fleet, ReadPattern, Regions, Router, Seen, Session, Tags, Version,
-};
+use crdt_sync::routing::{Answer, Audience, ReadPattern, Regions, Router, Seen, Session, Tags, Version};
 use crdt_sync::{Bytes, Cell, Reply, Request, SessionToken};
 use replication_log::{Epoch, Lsn};
 
@@ -35,11 +33,13 @@ fn version_of(token: &[u8]) -> Version {
 impl Site {
     /// The user has loaded the page before, in the same way.
     fn after(pattern: ReadPattern) -> Self {
-        let cluster = Cluster::of_three(&settings(""));
-        let mut fleet = Fleet::default();
-        fleet.add(id(A), Tags::in_region("us"));
-        fleet.add(id(B), Tags::in_region("us"));
-        fleet.add(id(SLOW), Tags::in_region("eu"));
+        let settings = [(A, "us"), (B, "us"), (SLOW, "eu")]
+            .into_iter()
+            .fold(settings(""), |settings, (node, region)| {
+                settings.with_tags(id(node), Tags::in_region(region))
+            });
+        let cluster = Cluster::of_three(&settings);
+        let mut fleet = settings.fleet();
         fleet.leads(id(A), Epoch::new(1), None);
         let router = Router::new(fleet, Regions::nearest_first(["eu", "us"]));
         let mut site = Self { cluster, router, user: Session::new(1), token: Bytes::default() };
