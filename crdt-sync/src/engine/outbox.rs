@@ -119,6 +119,20 @@ impl Outbox {
         }
     }
 
+    /// The log was cut: what waits for records behind this one waits for what is gone, and the numbers will be those
+    /// of others.
+    pub(crate) fn cut(&mut self, last: Lsn) {
+        self.durable = self.durable.min(last);
+        for (lsn, outputs) in self.gated.split_off(&Lsn::new(last.get().saturating_add(1))) {
+            for output in outputs {
+                if let Output::Reply { id, .. } = output {
+                    self.waiting_replies -= 1;
+                    self.ready.push_back(Output::Reply { id, reply: Reply::Unknown { lsn } });
+                }
+            }
+        }
+    }
+
     /// Answers the reads whose deadline has come, without the value.
     pub(crate) fn expire(&mut self, now: Instant) {
         let Self { reads, ready, .. } = self;

@@ -118,7 +118,7 @@ pub enum LogNews {
         /// The part.
         part: Vec<u8>,
     },
-    /// The log could not be read; what was asked for is asked for again.
+    /// The log could not be read. Whoever it was for begins anew after a while.
     Failed {
         /// Which task this answers.
         task: u64,

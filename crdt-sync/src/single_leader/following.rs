@@ -163,10 +163,12 @@ impl Following {
         Ok(())
     }
 
-    /// What was asked for to begin with is done.
-    pub(super) fn begun(&mut self, context: &mut Context<'_>) {
-        let Some(end) = self.cutting.take() else { return };
+    /// What was asked for to begin with is done. Returns whether the log was cut.
+    pub(super) fn begun(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(end) = self.cutting.take() else { return false };
+        let is_cut = end < context.replica.journal.last();
         context.replica.cut_pending(end);
+        context.outbox.cut(end);
         if let Some(receiver) = &mut self.receiver {
             receiver.begun();
         }
@@ -174,6 +176,7 @@ impl Following {
             self.keep(Vec::new(), true, context);
         }
         self.report(context);
+        is_cut
     }
 
     /// A part of a snapshot is here. With the last one this engine is over: another one is opened from the snapshot.

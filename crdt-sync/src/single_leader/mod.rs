@@ -189,6 +189,13 @@ impl SingleLeader {
         self.known.filter(|_| serves).map(|(epoch, leader)| Title { leader, epoch })
     }
 
+    /// A follower is sent nothing more until it begins anew.
+    fn part_with(&mut self, follower: Option<NodeId>) {
+        if let (Some(leading), Some(node)) = (&mut self.leading, follower) {
+            leading.gone(node);
+        }
+    }
+
     fn tell_everybody(&self, context: &mut Context<'_>) {
         for link in self.peers.values() {
             self.tell(*link, context);
@@ -293,16 +300,27 @@ impl Topology for SingleLeader {
         match news {
             LogNews::Stands(standing) => self.stands(standing, context),
             LogNews::Written { lsn } => self.following.written(lsn),
-            LogNews::Begun => self.following.begun(context),
+            LogNews::Begun => {
+                if self.following.begun(context) {
+                    // What those who follow this node were sent may be gone.
+                    self.serving.end();
+                }
+            }
             LogNews::Seen { task, view, snapshot } => {
                 let title = self.title();
                 self.serving.seen(task, title, (&view, snapshot), &self.peers, &self.config, context);
             }
-            LogNews::Read { task, batches } => self.serving.read(task, &batches, context),
+            LogNews::Read { task, batches } => {
+                let parted = self.serving.read(task, &batches, context);
+                self.part_with(parted);
+            }
             LogNews::SnapshotRead { task, offset, part } => {
                 self.serving.snapshot_read(task, (offset, &part), context);
             }
-            LogNews::Failed { task } => self.serving.failed(task),
+            LogNews::Failed { task } => {
+                let parted = self.serving.failed(task);
+                self.part_with(parted);
+            }
         }
         self.go_on(context);
     }

@@ -124,20 +124,27 @@ impl Serving {
         }
     }
 
-    /// Batches were read: whoever wants them is sent them.
-    pub(super) fn read(&mut self, task: u64, batches: &[BatchCopy], context: &Context<'_>) {
+    /// Batches were read: whoever wants them is sent them. Returns who has to begin anew instead.
+    pub(super) fn read(&mut self, task: u64, batches: &[BatchCopy], context: &Context<'_>) -> Option<NodeId> {
+        if batches.is_empty() {
+            // They are no longer in the log. To ask for them again would be to ask for ever.
+            return self.failed(task);
+        }
+        let node = self.reading.get(&task).copied()?;
         let now = elapsed(context.now.instant);
-        let Some(Conversation { sender, .. }) = self.reader_of(task) else { return };
+        let Conversation { sender, .. } = self.reader_of(task)?;
         for batch in batches.iter().map(BatchCopy::lend) {
             let follows = |after: Lsn| after.next() == Some(batch.first());
             if !matches!(sender.wants(), Want::Batches { after } if follows(after)) {
                 break;
             }
             if sender.push(now, &batch).is_err() {
-                // It cannot be sent, whoever reads it. The follower loses patience and begins anew.
-                break;
+                // It cannot be sent whatever is read.
+                self.conversations.remove(&node);
+                return Some(node);
             }
         }
+        None
     }
 
     /// A part of a snapshot was read: whoever wants it is sent it.
@@ -155,15 +162,14 @@ impl Serving {
         Some(conversation)
     }
 
-    /// What was asked of the log did not come: it is asked again.
-    pub(super) fn failed(&mut self, task: u64) {
-        // Whoever asked first will ask again.
+    /// What was asked of the log did not come. Whoever it was for hears nothing, loses patience and begins anew, which
+    /// is soon enough for a disk that is in trouble. Returns who that is, if it was sent the log already.
+    pub(super) fn failed(&mut self, task: u64) -> Option<NodeId> {
         self.asked.remove(&task);
-        if let Some(node) = self.reading.remove(&task)
-            && let Some(conversation) = self.conversations.get_mut(&node)
-        {
-            conversation.reads = None;
-        }
+        let node = self.reading.remove(&task)?;
+        self.conversations.get(&node).filter(|known| known.reads == Some(task))?;
+        self.conversations.remove(&node);
+        Some(node)
     }
 
     pub(super) fn lost(&mut self, node: NodeId) {

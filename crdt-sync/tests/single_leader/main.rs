@@ -6,6 +6,7 @@ mod basics;
 mod cluster;
 mod costs;
 mod lag;
+mod log_trouble;
 mod picture;
 mod sessions;
 mod snapshots;
