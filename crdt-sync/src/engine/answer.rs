@@ -44,6 +44,7 @@ pub(super) fn answer(id: RequestId, request: Request, waits: &mut Waits, context
         | Request::DeclareDead { .. }
         | Request::Commit { .. }
         | Request::Fate { .. }
+        | Request::Lead { .. }
         | Request::ChangeRing(_) => {
             context.outbox.reply(id, Reply::OtherTopology, Lsn::ZERO);
         }

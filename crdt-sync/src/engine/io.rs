@@ -20,7 +20,7 @@ use crate::placement::Change;
 use crate::replica::{ItemKey, Write, WriteError, Written};
 use crate::rules::ShowError;
 use crate::session::{Missing, TokenError};
-use crate::single_leader::CommitReply;
+use crate::single_leader::{CommitReply, LeadReply};
 use crate::time::Instant;
 use crate::wire::Farewell;
 
@@ -162,6 +162,14 @@ pub enum Request {
         /// When to give up waiting for followers.
         deadline: Instant,
     },
+    /// Has this node lead from now on, under an epoch that is newer than all before: for an administrator, or whoever
+    /// grants epochs. Nobody who hears of it takes anything of an older one. Answered when it is durable here. What the
+    /// leader before had acknowledged and this node does not have is lost, so ask a node that has
+    /// [everything](crate::single_leader::Leadership).
+    Lead {
+        /// The epoch.
+        epoch: Epoch,
+    },
     /// What became of a record that this node wrote when it led, in a cluster with one leader.
     Fate {
         /// The epoch under which it was written.
@@ -240,6 +248,8 @@ pub enum Reply {
     Commit(CommitReply),
     /// What became of a record.
     Fate(Fate),
+    /// Whether this node leads.
+    Lead(LeadReply),
     /// The token names a record that was lost when another node began to lead without it, and was never committed: what
     /// the session wrote then is gone.
     Lost {

@@ -78,6 +78,9 @@ pub enum LogTask {
     /// All of a snapshot is here: make it durable, let the log begin behind it under the epoch that is promised, and
     /// open an engine [from it](crate::Engine::open_from). This one does nothing any more; its links are the new one's.
     Install(SnapshotIdentity),
+    /// Open another engine from the newest snapshot that the log has not been cut below, and the records behind it: what
+    /// this one shows was cut off. It does nothing any more.
+    Reopen,
 }
 
 /// What became of a [`LogTask`].
@@ -93,6 +96,11 @@ pub enum LogNews {
     },
     /// What was asked for to begin with is done, and durable.
     Begun,
+    /// It was not done, for a newer epoch was promised.
+    Fenced {
+        /// Which.
+        promised: Epoch,
+    },
     /// Where the log and another one part.
     Seen {
         /// Which task this answers.

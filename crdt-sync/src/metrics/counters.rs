@@ -160,6 +160,7 @@ impl Counters {
             // An administrator's.
             Request::Retire { .. }
             | Request::Fate { .. }
+            | Request::Lead { .. }
             | Request::AwaitHints { .. }
             | Request::ChangeRing(_)
             | Request::DeclareDead { .. } => {}

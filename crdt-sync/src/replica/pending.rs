@@ -171,6 +171,13 @@ impl Replica {
         self.draft_what_waits();
     }
 
+    /// This node does not lead any longer.
+    pub(crate) fn stop_drafting(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.drafted = None;
+        }
+    }
+
     /// Says in the log how far it is committed, so that a node that is opened again need not ask.
     pub(crate) fn note_committed(&mut self, committed: Lsn) {
         if self.pending.as_ref().is_some_and(|pending| committed > pending.noted) {

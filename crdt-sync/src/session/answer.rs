@@ -51,6 +51,7 @@ pub(crate) fn answer(
         | Request::ChangeRing(_)
         | Request::Commit { .. }
         | Request::Fate { .. }
+        | Request::Lead { .. }
         | Request::DeclareDead { .. } => Err(TokenError::Nested),
     });
     refuse_if(answered, id, context);

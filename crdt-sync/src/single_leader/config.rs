@@ -21,13 +21,13 @@ use crate::routing::{Fleet, Tags};
 /// let [a, b, c] = [1, 2, 3].map(NodeId::from_u128);
 /// let config = SingleLeaderConfig::new(a, [b, c])
 ///     .with_commits(CommitOptions::new(AckPolicy::semi_sync()));
-/// assert_eq!(config.followers.len(), 2);
+/// assert_eq!(config.followers.len(), 3, "each of them follows when another one leads");
 /// ```
 #[derive(Clone, Debug)]
 pub struct SingleLeaderConfig {
     /// The node that founds the log and leads first; the same on every node.
     pub first_leader: NodeId,
-    /// Who may count when a record is committed. Others may follow and never count.
+    /// All nodes, and which of them count when another one leads. Others may follow and never count.
     pub followers: BTreeMap<NodeId, Role>,
     /// What operators say of nodes: in which region they are, and which are for analytics.
     pub tags: BTreeMap<NodeId, Tags>,
@@ -51,7 +51,8 @@ pub struct SingleLeaderConfig {
 impl SingleLeaderConfig {
     /// A cluster that this node leads first, with followers that may all count. Commits wait for nobody else.
     pub fn new(first_leader: NodeId, followers: impl IntoIterator<Item = NodeId>) -> Self {
-        let candidates = followers.into_iter().map(|node| (node, Role::Candidate));
+        let nodes = core::iter::once(first_leader).chain(followers);
+        let candidates = nodes.map(|node| (node, Role::Candidate));
         Self {
             first_leader,
             followers: candidates.collect(),
@@ -103,7 +104,7 @@ impl SingleLeaderConfig {
     /// The nodes as a [router](crate::routing::Router) has to know them, of whom nothing is heard yet.
     pub fn fleet(&self) -> Fleet {
         let mut fleet = Fleet::default();
-        for node in core::iter::once(&self.first_leader).chain(self.followers.keys()) {
+        for node in self.followers.keys() {
             fleet.add(*node, self.tags.get(node).cloned().unwrap_or_default());
         }
         fleet

@@ -4,6 +4,8 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crdt_core::codec;
+use replication_log::ship::commit::{self, CommitOptions, Visibility, WhenShort};
+use replication_log::ship::policy::Need;
 use replication_log::ship::{ReceiveError, Receiver, ReceiverOptions, SnapshotOffer, Stage, Step};
 use replication_log::{Epoch, LoggedBatch, Lsn};
 
@@ -21,6 +23,8 @@ pub(super) struct Following {
     conversation: Option<Conversation>,
     /// What the cluster's commits wait for.
     reports_at: Stage,
+    /// Whether what was shown here may be lost when another node leads, by the cluster's own choice.
+    may_lose: bool,
     /// The log was asked where it stands.
     asked: bool,
     /// Up to where the log is being cut.
@@ -46,9 +50,11 @@ struct Conversation {
 }
 
 impl Following {
-    /// Nobody is followed yet, in a cluster whose commits wait for this.
-    pub(super) fn new(reports_at: Stage) -> Self {
+    /// Nobody is followed yet, in a cluster with such commits.
+    pub(super) fn new(commits: &CommitOptions<NodeId>) -> Self {
+        let (reports_at, may_lose) = (commits.stage, may_lose(commits));
         Self {
+            may_lose,
             receiver: None,
             conversation: None,
             reports_at,
@@ -63,6 +69,11 @@ impl Following {
     pub(super) fn source(&self) -> Option<NodeId> {
         let is_sent = self.receiver.as_ref().is_some_and(Receiver::is_following);
         self.conversation.filter(|_| is_sent).map(|conversation| conversation.node)
+    }
+
+    /// Whether the log is about to become another one's, or this engine another one.
+    pub(super) fn is_beginning(&self) -> bool {
+        self.cutting.is_some() || self.is_over
     }
 
     /// The last record that is here and known to be committed.
@@ -112,7 +123,9 @@ impl Following {
         let receiver =
             self.receiver.get_or_insert_with(|| Receiver::new(options, standing.promised, standing.end));
         receiver.promised(standing.promised);
-        receiver.keep(context.replica.applied());
+        if !self.may_lose {
+            receiver.keep(context.replica.applied());
+        }
         receiver.mark(Stage::Applied, context.replica.applied());
         let frame = receiver.hello(context.replica.draw_number(), standing.ends);
         self.conversation = Some(Conversation { node, link, heard: context.now.instant });
@@ -136,6 +149,9 @@ impl Following {
                 self.cutting = Some(begin.cut.map_or(context.replica.journal.last(), |cut| cut.lsn));
                 self.incoming = begin.snapshot.map(|offer| Incoming { offer, received: 0 });
                 context.outbox.push(Output::Log(LogTask::Begin(begin)));
+                if let Some(cut) = begin.cut {
+                    self.lose_behind(cut.lsn, context);
+                }
             }
             Ok(Step::Snapshot { part, is_last }) => {
                 let part = part.to_vec();
@@ -165,7 +181,7 @@ impl Following {
 
     /// What was asked for to begin with is done. Returns whether the log was cut.
     pub(super) fn begun(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(end) = self.cutting.take() else { return false };
+        let Some(end) = self.cutting.take().filter(|_| !self.is_over) else { return false };
         let is_cut = end < context.replica.journal.last();
         context.replica.cut_pending(end);
         context.outbox.cut(end);
@@ -177,6 +193,17 @@ impl Following {
         }
         self.report(context);
         is_cut
+    }
+
+    /// What this node shows goes with what is cut off: another engine has to be opened from what stays.
+    fn lose_behind(&mut self, lsn: Lsn, context: &mut Context<'_>) {
+        let last = context.replica.applied();
+        if let Some(first) = lsn.next().filter(|first| *first <= last) {
+            context.outbox.event(Event::Commit(commit::Event::CommittedCut { first, last }));
+            self.part();
+            self.is_over = true;
+            context.outbox.push(Output::Log(LogTask::Reopen));
+        }
     }
 
     /// A part of a snapshot is here. With the last one this engine is over: another one is opened from the snapshot.
@@ -204,7 +231,9 @@ impl Following {
         let Some(receiver) = &mut self.receiver else { return };
         receiver.mark(Stage::Flushed, context.outbox.durable());
         receiver.mark(Stage::Applied, context.replica.applied());
-        receiver.keep(context.replica.applied());
+        if !self.may_lose {
+            receiver.keep(context.replica.applied());
+        }
         let Some(Conversation { link, .. }) = self.conversation else { return };
         // Where commits wait for disks, one word says that it is here and on the disk: a report tells everything up to
         // now, and the disk is not slow enough to say less before.
@@ -231,6 +260,12 @@ impl Following {
         }
     }
 
+    /// This node leads, and writes what no receiver hears of: whoever it follows later is told anew what there is.
+    pub(super) fn end(&mut self) {
+        self.part();
+        self.receiver = None;
+    }
+
     /// Nobody is followed from now on.
     pub(super) fn part(&mut self) {
         self.conversation = None;
@@ -238,6 +273,14 @@ impl Following {
             receiver.apart();
         }
     }
+}
+
+/// Whether a cluster has chosen to tell clients of what a change of leaders may take back.
+fn may_lose(commits: &CommitOptions<NodeId>) -> bool {
+    commits.policy.need() == Need::Nobody
+        || commits.visibility == Visibility::BeforeAck
+        || matches!(commits.when_short, WhenShort::DegradeToAsync { .. })
+        || commits.stage < Stage::Flushed
 }
 
 /// Takes batches into the log, and their records to be applied when they are committed. Nothing is taken of what

@@ -33,6 +33,8 @@ pub struct Carried {
     /// [starts behind it](replication_log::LogOptions::starts_after) and has promised the same epoch, and the engine by
     /// one that is opened from it.
     pub installs: Option<SnapshotIdentity>,
+    /// The engine has to be replaced by one that is opened from the newest snapshot and the records behind it.
+    pub reopens: bool,
 }
 
 /// Why a log did not do what was asked. The engine is to be told that [the log failed](crate::Input::LogFailed).
@@ -134,9 +136,18 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
             }));
         }
         LogTask::Begin(begin) => {
-            log.promise_epoch(begin.promise)?;
+            match log.promise_epoch(begin.promise) {
+                Err(PromiseError::Fenced { have: promised, .. }) => {
+                    carried.news = Some(LogNews::Fenced { promised });
+                    return Ok(carried);
+                }
+                promised => drop(promised?),
+            }
             if let Some(Position { lsn, .. }) = begin.cut {
                 carried.cut_off = batches_behind(log, lsn, usize::MAX)?;
+                if let Some(photographs) = photographs {
+                    photographs.forget_behind(lsn)?;
+                }
                 // What is applied the engine does not ask to have cut.
                 log.truncate_after(lsn, Lsn::ZERO)?;
             }
@@ -168,6 +179,7 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
             let photographs = photographs.ok_or(TaskError::NoSnapshots)?;
             photographs.keep(identity, offset, &part)?;
         }
+        LogTask::Reopen => carried.reopens = true,
         LogTask::Install(identity) => {
             let photographs = photographs.ok_or(TaskError::NoSnapshots)?;
             photographs.finish(identity)?;

@@ -204,6 +204,12 @@ impl Leading {
         }
     }
 
+    /// Another node leads: whoever waits is told that nobody can promise anything any more.
+    pub(super) fn end(mut self, context: &mut Context<'_>) {
+        self.commits.end_reign();
+        self.tell(context);
+    }
+
     /// The log failed: nobody can know what became of what waits.
     pub(super) fn fail(&mut self, context: &mut Context<'_>) {
         for (ticket, Waiting { id, .. }) in core::mem::take(&mut self.waiting) {

@@ -33,14 +33,15 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crdt_core::ReplicaId;
+use replication_log::ship::Begin;
 use replication_log::{Epoch, Lsn};
 
 pub use config::SingleLeaderConfig;
-pub use reply::{CommitReply, FollowerStatus, Leadership};
+pub use reply::{CommitReply, FollowerStatus, LeadReply, Leadership};
 
 use crate::engine::{
-    Activity, Context, Event, LinkId, LogNews, LogStanding, PeerError, PeerStatus, Request, RequestId,
-    Topology,
+    Activity, Context, Event, LinkId, LogNews, LogStanding, LogTask, Output, PeerError, PeerStatus, Reply,
+    Request, RequestId, Topology,
 };
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
@@ -53,6 +54,9 @@ use following::Following;
 use leading::Leading;
 use serving::{Followed, Serving, Title};
 use sessions::Reads;
+
+/// So many reigns are told of.
+const REIGNS: usize = 64;
 
 /// The state of the topology.
 #[derive(Debug)]
@@ -69,6 +73,8 @@ pub(crate) struct SingleLeader {
     following: Following,
     serving: Serving,
     reads: Reads,
+    /// Who asked that this node lead, and under which epoch, which the log is about to promise.
+    ascending: Option<(RequestId, Epoch)>,
     /// Whether this node has looked into its log to see whether it leads.
     settled: bool,
     /// The log contradicts itself: this node stays where it is.
@@ -78,7 +84,7 @@ pub(crate) struct SingleLeader {
 
 impl SingleLeader {
     pub(crate) fn new(now: Instant, config: SingleLeaderConfig, replica: &Replica) -> Self {
-        let following = Following::new(config.commits.stage);
+        let following = Following::new(&config.commits);
         Self {
             config,
             me: replica.config.node,
@@ -89,6 +95,7 @@ impl SingleLeader {
             following,
             serving: Serving::default(),
             reads: Reads::default(),
+            ascending: None,
             settled: false,
             stuck: false,
             // The first look into the log is at once.
@@ -135,7 +142,7 @@ impl SingleLeader {
         if !core::mem::replace(&mut self.settled, true)
             && let Some(epoch) = self.leads_under(&standing, context.replica)
         {
-            return self.lead(epoch, &standing, context);
+            return self.lead(epoch, context);
         }
         if let Some(source) = self.source().filter(|_| self.leading.is_none()) {
             self.following.hello(source, standing, &self.config, context);
@@ -155,8 +162,45 @@ impl SingleLeader {
         }
     }
 
-    fn lead(&mut self, epoch: Epoch, standing: &LogStanding, context: &mut Context<'_>) {
-        if standing.end.lsn == Lsn::ZERO {
+    /// An administrator wants this node to lead.
+    fn ascend(&mut self, id: RequestId, epoch: Epoch, context: &mut Context<'_>) {
+        let newest = self.known.map_or(Epoch::ZERO, |(known, _)| known);
+        let refused = if epoch <= newest {
+            LeadReply::Fenced { newest }
+        } else if !self.settled || self.stuck || self.ascending.is_some() || self.following.is_beginning() {
+            LeadReply::Busy
+        } else {
+            self.following.part();
+            self.ascending = Some((id, epoch));
+            let begin = Begin { promise: epoch, cut: None, snapshot: None };
+            return context.outbox.push(Output::Log(LogTask::Begin(begin)));
+        };
+        context.outbox.reply(id, Reply::Lead(refused), Lsn::ZERO);
+    }
+
+    /// The log has promised what was asked for, or never will.
+    fn ascended(&mut self, fenced_by: Option<Epoch>, context: &mut Context<'_>) {
+        let Some((id, epoch)) = self.ascending.take() else { return };
+        if let Some(newest) = fenced_by {
+            return context.outbox.reply(id, Reply::Lead(LeadReply::Fenced { newest }), Lsn::ZERO);
+        }
+        self.step_down(context);
+        self.lead(epoch, context);
+        let first = context.replica.reign_lsn();
+        context.outbox.reply(id, Reply::Lead(LeadReply::Leads { epoch, first }), first);
+    }
+
+    /// Another epoch has begun.
+    fn step_down(&mut self, context: &mut Context<'_>) {
+        if let Some(leading) = self.leading.take() {
+            leading.end(context);
+        }
+        context.replica.stop_drafting();
+        self.serving.end();
+    }
+
+    fn lead(&mut self, epoch: Epoch, context: &mut Context<'_>) {
+        if context.replica.journal.last() == Lsn::ZERO {
             context.replica.found_shared();
         }
         let last = context.replica.reigns().next_back();
@@ -167,7 +211,7 @@ impl SingleLeader {
             }
             None => context.replica.begin_reign(epoch),
         };
-        self.following.part();
+        self.following.end();
         self.known = Some((epoch, self.me));
         let mut leading = Leading::begin(reign, &self.config, self.me, context);
         leading.durable(context);
@@ -180,6 +224,9 @@ impl SingleLeader {
     /// Whom this node is to follow, if there is a way.
     fn source(&self) -> Option<(NodeId, LinkId)> {
         let node = self.config.upstream.or(self.known.map(|(_, leader)| leader))?;
+        if self.ascending.is_some() {
+            return None;
+        }
         self.peers.get(&node).map(|link| (node, *link))
     }
 
@@ -221,7 +268,7 @@ impl SingleLeader {
         }
         self.known = Some((epoch, leader));
         context.outbox.event(Event::Leads { node: leader, epoch });
-        self.serving.end();
+        self.step_down(context);
         self.following.seek(self.source().filter(|_| self.settled && self.leading.is_none()), context);
     }
 }
@@ -300,6 +347,11 @@ impl Topology for SingleLeader {
         match news {
             LogNews::Stands(standing) => self.stands(standing, context),
             LogNews::Written { lsn } => self.following.written(lsn),
+            LogNews::Begun if self.ascending.is_some() => self.ascended(None, context),
+            LogNews::Fenced { promised } if self.ascending.is_some() => {
+                self.ascended(Some(promised), context);
+            }
+            LogNews::Fenced { .. } => self.following.part(),
             LogNews::Begun => {
                 if self.following.begun(context) {
                     // What those who follow this node were sent may be gone.
@@ -389,9 +441,12 @@ impl Topology for SingleLeader {
 
     fn leadership(&self, replica: &Replica) -> Option<Leadership> {
         let (epoch, leader) = self.known.unzip();
+        let mut reigns: Vec<_> = replica.reigns().rev().take(REIGNS).collect();
+        reigns.reverse();
         Some(Leadership {
             leader,
             epoch: epoch.unwrap_or(Epoch::ZERO),
+            reigns: reigns.iter().map(|reign| (Epoch::new(reign.epoch), Lsn::new(reign.first))).collect(),
             applied: replica.applied(),
             committed: self.leading.as_ref().map_or_else(|| self.following.committed(), Leading::committed),
             follows: self.following.source().filter(|_| self.leading.is_none()),

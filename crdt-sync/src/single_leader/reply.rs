@@ -54,6 +54,26 @@ pub enum CommitReply {
     },
 }
 
+/// Whether a node leads that was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeadReply {
+    /// It does, and that is durable.
+    Leads {
+        /// Under which epoch.
+        epoch: Epoch,
+        /// Its first record. It leads with everything before that is in its log.
+        first: Lsn,
+    },
+    /// It does not: an epoch that is at least as new is promised, or has a leader.
+    Fenced {
+        /// The newest one known.
+        newest: Epoch,
+    },
+    /// It is about to take over another log, or to lead. Ask again.
+    Busy,
+}
+
 /// Where a node of a cluster with one leader stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leadership {
@@ -61,6 +81,9 @@ pub struct Leadership {
     pub leader: Option<NodeId>,
     /// Under which epoch.
     pub epoch: Epoch,
+    /// Which records of this node's log were written under which epoch: the first one of each, ascending, of the newest
+    /// 64.
+    pub reigns: Vec<(Epoch, Lsn)>,
     /// The last record that readers of this node see.
     pub applied: Lsn,
     /// The last record that this node knows to be committed.

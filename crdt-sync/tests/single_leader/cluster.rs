@@ -172,6 +172,10 @@ impl Cluster {
                         if let Some(identity) = carried.installs {
                             return self.install(at, identity);
                         }
+                        if carried.reopens {
+                            self.nodes[at].log = None;
+                            return self.open_anew(at, None);
+                        }
                     }
                     Output::Send { link, frame } => self.frames.push_back((link, frame)),
                     Output::Reply { id, reply } => drop(self.replies.insert(id.0, reply)),
@@ -287,11 +291,17 @@ impl Cluster {
     /// A node has a snapshot of its leader's and begins behind it. Its connections stay.
     pub(crate) fn install(&mut self, at: usize, identity: SnapshotIdentity) {
         let promised = self.nodes[at].log.as_ref().unwrap().epoch();
-        let (settings, snapshots) = (self.nodes[at].config.clone(), self.nodes[at].snapshots.clone());
         self.nodes[at].storage = MemoryStorage::new();
+        self.open_anew(at, Some(identity));
+        self.nodes[at].log.as_mut().unwrap().promise_epoch(promised).unwrap();
+        self.handle(at, Input::Timer);
+    }
+
+    /// Another engine takes over a node's log and connections.
+    fn open_anew(&mut self, at: usize, installs: Option<SnapshotIdentity>) {
+        let (settings, snapshots) = (self.nodes[at].config.clone(), self.nodes[at].snapshots.clone());
         let storage = self.nodes[at].storage.clone();
-        let (engine, mut log) = self.open(at, &settings, &storage, (&snapshots, Some(identity)));
-        log.promise_epoch(promised).unwrap();
+        let (engine, log) = self.open(at, &settings, &storage, (&snapshots, installs));
         (self.nodes[at].engine, self.nodes[at].log) = (engine, Some(log));
         let links: Vec<(LinkId, usize, LinkId)> = self
             .links

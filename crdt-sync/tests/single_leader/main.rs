@@ -5,6 +5,7 @@
 mod basics;
 mod cluster;
 mod costs;
+mod deposed;
 mod lag;
 mod log_trouble;
 mod picture;

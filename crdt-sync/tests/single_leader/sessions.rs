@@ -30,7 +30,7 @@ fn value(reply: &Reply) -> i128 {
 }
 
 #[test]
-fn a_follower_that_is_behind_waits_for_what_the_session_wrote() {
+fn case_48_a_follower_that_is_behind_waits_for_what_the_session_wrote() {
     let mut cluster = Cluster::of_three(&settings(""));
     let asked = cluster.ask(A, in_session(&Bytes::default(), Request::Write(add("visits", 3))));
     // The leader answers alone, and B has not heard of it.
@@ -46,7 +46,7 @@ fn a_follower_that_is_behind_waits_for_what_the_session_wrote() {
 }
 
 #[test]
-fn one_that_hears_of_nothing_says_so_at_the_deadline() {
+fn case_48_one_that_hears_of_nothing_says_so_at_the_deadline() {
     let mut cluster = Cluster::of_three(&settings(""));
     let asked = cluster.ask(A, in_session(&Bytes::default(), Request::Write(add("visits", 3))));
     let (token, _) = opened(cluster.answer(asked));
@@ -60,7 +60,7 @@ fn one_that_hears_of_nothing_says_so_at_the_deadline() {
 }
 
 #[test]
-fn what_was_read_once_is_not_gone_at_another_node() {
+fn case_48_what_was_read_once_is_not_gone_at_another_node() {
     let mut cluster = Cluster::of_three(&settings(""));
     cluster.write(A, add("visits", 1));
     cluster.settle();

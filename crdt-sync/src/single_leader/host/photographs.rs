@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use replication_log::Lsn;
 use replication_log::ship::SnapshotOffer;
 use replication_log::snapshot::{SnapshotIdentity, SnapshotReader, SnapshotWriter, Snapshots};
-use replication_log::storage::Storage;
+use replication_log::storage::{Storage, StorageError};
 
 use super::TaskError;
 
@@ -42,6 +43,12 @@ impl<S: Storage + Clone> Photographs<S> {
         let newest = self.snapshots.list().ok()?.into_iter().rev();
         let mut whole = newest.filter_map(|lsn| self.snapshots.read(lsn).ok());
         whole.next().map(|reader| SnapshotOffer { identity: reader.identity(), bytes: reader.state_bytes() })
+    }
+
+    /// Forgets the snapshots of what is about to be cut off the log.
+    pub(super) fn forget_behind(&mut self, lsn: Lsn) -> Result<(), StorageError> {
+        self.cursors.clear();
+        self.snapshots.remove_after(lsn).map(drop)
     }
 
     /// What follows so many bytes of a snapshot; `None` when it is gone, damaged, or has no more.
