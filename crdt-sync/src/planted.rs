@@ -66,6 +66,16 @@ pub enum PlantedBug {
     UnfilledReadAnswered,
     /// Who gives a partition up by a change of the ring drops it as soon as the change begins.
     DroppedBeforeCopied,
+    /// Whoever follows shows what is on its disk, before it has heard that it is committed.
+    AppliedBeforeCommitted,
+    /// Who leads counts what it has written as being on its disk.
+    CommittedAheadOfDisk,
+    /// An observer counts like any other follower.
+    ObserverCounted,
+    /// Whoever follows reports as durable what is on its way to its disk.
+    FlushedReportedEarly,
+    /// What only the leader's disk vouches for is not stamped as such.
+    DegradedUnstamped,
 }
 
 /// A name that no planted mistake has.
@@ -101,6 +111,11 @@ impl PlantedBug {
         Self::DigestTrusted,
         Self::UnfilledReadAnswered,
         Self::DroppedBeforeCopied,
+        Self::AppliedBeforeCommitted,
+        Self::CommittedAheadOfDisk,
+        Self::ObserverCounted,
+        Self::FlushedReportedEarly,
+        Self::DegradedUnstamped,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -129,6 +144,11 @@ impl PlantedBug {
             Self::DigestTrusted => "digest-trusted",
             Self::UnfilledReadAnswered => "unfilled-read-answered",
             Self::DroppedBeforeCopied => "dropped-before-copied",
+            Self::AppliedBeforeCommitted => "applied-before-committed",
+            Self::CommittedAheadOfDisk => "committed-ahead-of-disk",
+            Self::ObserverCounted => "observer-counted",
+            Self::FlushedReportedEarly => "flushed-reported-early",
+            Self::DegradedUnstamped => "degraded-unstamped",
         }
     }
 }

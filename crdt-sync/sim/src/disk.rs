@@ -4,6 +4,7 @@
 //! share the next sync. This is how a driver uses the log, in simulated time.
 
 mod checkpoints;
+mod shared;
 
 use std::collections::VecDeque;
 
@@ -16,6 +17,7 @@ use replication_log::{
 use thiserror::Error;
 
 use crate::topology::Topology;
+use shared::Shared;
 
 /// Small, so that logs of a short run have several segments, and checkpoints let some of them go.
 const SEGMENT_BYTES: u64 = 4 << 10;
@@ -31,6 +33,7 @@ pub(crate) struct Disk {
     sync: Option<PendingSync<FaultFile>>,
     /// Batches that need a new segment and wait for the sync that is under way.
     waiting: VecDeque<Batch>,
+    shared: Shared,
     options: LogOptions,
     /// The machine was told to stop at some operation.
     stopping: bool,
@@ -63,6 +66,8 @@ pub(crate) enum DiskError {
     Unusable(#[from] UnusableSnapshot),
     #[error(transparent)]
     Truncate(#[from] TruncateError),
+    #[error("{0}")]
+    Task(String),
     #[error("record {got} was to be appended where record {expected} comes next")]
     OutOfOrder { expected: Lsn, got: Lsn },
     #[error("there is no room on the disk")]
@@ -79,6 +84,8 @@ impl Disk {
             // What a coordinator is asked for at once, states and hints of several keys, is one batch.
             disk.options = disk.options.segment_bytes(2 * SEGMENT_BYTES);
         }
+        // Who begins with nothing is sent the log from its first record.
+        disk.shared.keeps_all = topology == Topology::SingleLeader;
         disk
     }
 
@@ -88,6 +95,7 @@ impl Disk {
             log: None,
             sync: None,
             waiting: VecDeque::new(),
+            shared: Shared::default(),
             options: LogOptions::new(log_id)
                 .segment_bytes(SEGMENT_BYTES)
                 .preallocate_bytes(PREALLOCATE_BYTES)
@@ -149,6 +157,7 @@ impl Disk {
         let outcome = sync.run();
         let durable = log.finish_sync(sync, outcome)?;
         self.write_waiting()?;
+        self.carry_waiting()?;
         Ok(durable)
     }
 
@@ -157,6 +166,7 @@ impl Disk {
         self.log = None;
         self.sync = None;
         self.waiting.clear();
+        self.shared.forget();
     }
 
     /// The power is gone, and everything unsynced but the survivors with it.
@@ -224,6 +234,7 @@ impl Disk {
             log: None,
             sync: None,
             waiting: VecDeque::new(),
+            shared: self.shared.of_copy(),
             options: self.options.clone(),
             stopping: false,
             failing: false,

@@ -55,6 +55,16 @@ pub enum Phase {
     Filling,
     /// The ring changes.
     RingChanging,
+    /// A follower asked for its leader's log, and is not sent it yet.
+    Asking,
+    /// A follower is sent what it missed.
+    CatchingUp,
+    /// Records are on their way to a follower that is sent each as it comes.
+    Streaming,
+    /// The leader has records that are not committed.
+    Committing,
+    /// The leader commits without the followers that it should wait for.
+    Degraded,
 }
 
 /// A name that no phase and no fault has.
@@ -67,7 +77,7 @@ pub struct UnknownName {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -86,6 +96,11 @@ impl Phase {
         Self::HandingOff,
         Self::Filling,
         Self::RingChanging,
+        Self::Asking,
+        Self::CatchingUp,
+        Self::Streaming,
+        Self::Committing,
+        Self::Degraded,
     ];
     /// Those that strikes wait for which the others leave alone, so that these stay what they were before there were
     /// such phases. Who does nothing else is idle.
@@ -124,6 +139,19 @@ impl Phase {
         Self::Filling,
         Self::RingChanging,
     ];
+    /// Those of the one with one leader.
+    pub(crate) const SINGLE_LEADER: [Self; 10] = [
+        Self::Founding,
+        Self::Recovering,
+        Self::Idle,
+        Self::Greeting,
+        Self::AwaitingSync,
+        Self::Asking,
+        Self::CatchingUp,
+        Self::Streaming,
+        Self::Committing,
+        Self::Degraded,
+    ];
 
     /// Its name in reports and on command lines; it stays the same.
     pub const fn name(self) -> &'static str {
@@ -146,6 +174,11 @@ impl Phase {
             Self::HandingOff => "handing-off",
             Self::Filling => "filling",
             Self::RingChanging => "ring-changing",
+            Self::Asking => "asking",
+            Self::CatchingUp => "catching-up",
+            Self::Streaming => "streaming",
+            Self::Committing => "committing",
+            Self::Degraded => "degraded",
         }
     }
 
@@ -173,6 +206,10 @@ impl Phase {
             (Self::RingChanging, F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost) => {
                 Some("no ring is protected from who starts from an older one than it acknowledged")
             }
+            (
+                Self::Committing | Self::Degraded,
+                F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost,
+            ) => Some("only the leader is, and nobody takes its place when it has lost its disk"),
             (Self::Founding, F::DiskLost) => Some("who is being founded has nothing to lose"),
             (Self::Founding, F::ClonedUnderOtherName) => Some("an empty log belongs to nobody"),
             _ => None,

@@ -91,6 +91,11 @@ impl Plan {
             // Each write is told to two nodes at least, and comparisons go on all the time.
             self.keys = self.keys.max(4);
         }
+        if topology == Topology::SingleLeader {
+            self.setup.nodes = self.setup.nodes.max(5);
+            self.setup.collections = quorums::collections();
+            self.keys = self.keys.max(4);
+        }
         self.setup.topology = topology;
         self
     }

@@ -12,6 +12,7 @@ use crate::extras::{Extra, Extras};
 use crate::faults::{Fault, Hostility};
 use crate::phase::{Phase, UnknownName};
 use crate::plan::Plan;
+use crate::single_leader::Modes;
 use crate::topology::Topology;
 use crate::world::Shape;
 
@@ -45,6 +46,8 @@ pub struct Scenario {
     pub operations: u32,
     /// Who connects to whom; if nothing is said, each seed draws a shape of its own.
     pub shape: Option<Shape>,
+    /// In a world with one leader: how it commits.
+    pub modes: Modes,
     /// What goes wrong.
     pub faults: BTreeSet<Fault>,
     /// What the run exercises besides.
@@ -66,14 +69,17 @@ impl Scenario {
         let faults = Self::all_faults();
         let extras = if size == Size::Full { Extras::Drawn } else { Extras::none() };
         let topology = Topology::MultiLeader;
-        Self { topology, size, nodes, operations, shape: Some(Shape::AllToAll), faults, extras, bug: None }
+        let (shape, modes) = (Some(Shape::AllToAll), Modes::default());
+        Self { topology, size, nodes, operations, shape, modes, faults, extras, bug: None }
     }
 
-    /// The same with nodes that replicate in this way. In a leaderless world everybody knows everybody.
+    /// The same with nodes that replicate in this way. But where every node is a leader everybody knows everybody.
     pub fn with_topology(mut self, topology: Topology) -> Self {
         self.topology = topology;
-        if topology == Topology::Leaderless {
-            self.nodes = self.nodes.max(5);
+        if topology != Topology::MultiLeader {
+            // With one leader, two or three of the others may count when it commits.
+            let full = topology == Topology::SingleLeader && self.size == Size::Full;
+            self.nodes = self.nodes.max(if full { 6 } else { 5 });
             self.shape = Some(Shape::AllToAll);
         }
         self
@@ -101,6 +107,7 @@ impl Scenario {
         let faults: Vec<Fault> = self.faults.iter().copied().filter(tried).collect();
         plan.operations = self.operations;
         plan.setup.nodes = self.nodes;
+        plan.setup.commits = self.modes.of(seed, plan.setup.candidates().len());
         plan.setup.shape = self.shape.unwrap_or_else(|| shape_of(seed));
         plan.setup.hostility = (!faults.is_empty()).then(|| Hostility::only(&faults));
         plan.setup.plant = self.bug;

@@ -13,6 +13,7 @@ use crate::extras::Extras;
 use crate::plan::Plan;
 use crate::scenario::{Scenario, faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 use crate::simulation::{self, Report};
+use crate::single_leader::Modes;
 use crate::topology::Topology;
 use crate::violation::Failure;
 
@@ -74,13 +75,14 @@ pub enum ScheduleError {
 }
 
 const FIRST_LINE: &str = "schedule 1";
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "seed",
     "topology",
     "plan",
     "nodes",
     "operations",
     "shape",
+    "commits",
     "faults",
     "extras",
     "bug",
@@ -129,6 +131,9 @@ impl fmt::Display for Schedule {
         writeln!(f, "nodes {}", scenario.nodes)?;
         writeln!(f, "operations {}", scenario.operations)?;
         writeln!(f, "shape {}", name_of_shape(scenario.shape))?;
+        if scenario.modes != Modes::default() {
+            writeln!(f, "commits {}", scenario.modes)?;
+        }
         writeln!(f, "faults {}", names_of_faults(&scenario.faults))?;
         writeln!(f, "extras {}", scenario.extras)?;
         if let Some(bug) = scenario.bug {
@@ -172,6 +177,7 @@ impl FromStr for Schedule {
         scenario.nodes = said.must("nodes")?;
         scenario.operations = said.must("operations")?;
         scenario.shape = said.with("shape", shape_of_name)?.unwrap_or_default();
+        scenario.modes = said.may("commits")?.unwrap_or_default();
         scenario.faults =
             said.with("faults", faults_of_names)?.ok_or(ScheduleError::Missing { name: "faults" })?;
         // Schedules that were written before there were extras had none.

@@ -6,6 +6,7 @@
 
 use crate::faults::Fault;
 use crate::schedule::Schedule;
+use crate::topology::Topology;
 use crate::violation::Failure;
 use crate::world::Shape;
 
@@ -98,7 +99,9 @@ impl Search {
     /// Only where every node is connected to every other, so that those that are left still are.
     fn drop_nodes(&mut self) {
         let schedule = &self.best.schedule;
-        if schedule.scenario.plan(schedule.seed).setup.shape != Shape::AllToAll {
+        // Where one leads the others have their parts, and commits wait for them.
+        let has_parts = schedule.scenario.topology == Topology::SingleLeader;
+        if has_parts || schedule.scenario.plan(schedule.seed).setup.shape != Shape::AllToAll {
             return;
         }
         let nodes = (0..schedule.scenario.nodes).filter(|node| !schedule.cuts.nodes.contains(node));

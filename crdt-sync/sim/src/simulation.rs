@@ -26,6 +26,7 @@ use crate::observe;
 use crate::plan::Plan;
 use crate::seen::Registers;
 use crate::shown::Shown;
+use crate::single_leader;
 use crate::topology::Topology;
 use crate::violation::{Failure, Violation};
 use crate::workload::{Operation, Workload};
@@ -83,6 +84,10 @@ pub struct Report {
     pub ring_changes: u64,
     /// Changes of the ring that were given up, because a new owner died.
     pub ring_changes_given_up: u64,
+    /// Commits that only the leader's disk vouched for.
+    pub degraded: u64,
+    /// Writes of which the leader said in time that they are not with those who were to have them.
+    pub not_replicated: u64,
     /// How long the nodes took to agree once there was peace.
     pub settled_after: Duration,
     /// The trace, if it was recorded.
@@ -101,6 +106,7 @@ pub(crate) fn run(seed: u64, plan: &Plan, cuts: &Cuts) -> Result<Report, Box<Fai
     match plan.setup.topology {
         Topology::MultiLeader => run_to_the_end(seed, Simulation::new(seed, plan, cuts)),
         Topology::Leaderless => run_to_the_end(seed, leaderless::Simulation::new(seed, plan, cuts)),
+        Topology::SingleLeader => run_to_the_end(seed, single_leader::Simulation::new(seed, plan, cuts)),
     }
 }
 

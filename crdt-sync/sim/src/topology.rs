@@ -23,17 +23,20 @@ pub enum Topology {
     MultiLeader,
     /// Every key lives on some of the nodes, which are written to and read by quorums.
     Leaderless,
+    /// One node writes, always the same one, and the others keep copies of its log.
+    SingleLeader,
 }
 
 impl Topology {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::MultiLeader, Self::Leaderless];
+    pub const ALL: [Self; 3] = [Self::MultiLeader, Self::Leaderless, Self::SingleLeader];
 
     /// Its name on command lines and in files; it stays the same.
     pub const fn name(self) -> &'static str {
         match self {
             Self::MultiLeader => "multi-leader",
             Self::Leaderless => "leaderless",
+            Self::SingleLeader => "single-leader",
         }
     }
 
@@ -45,6 +48,15 @@ impl Topology {
             }
             (Self::MultiLeader, Fault::DiskLost) => {
                 Some("a node whose disk rots is emptied and founded anew, which is the same")
+            }
+            (Self::SingleLeader, Fault::RestoredAndWrote) => {
+                Some("who follows writes nothing, and the leader's disk is spared: nobody takes its place")
+            }
+            (Self::SingleLeader, Fault::ClonedUnderOtherName) => {
+                Some("a log that all share belongs to no node")
+            }
+            (Self::SingleLeader, Fault::Cloned) => {
+                Some("a leader cannot tell two processes of one name apart")
             }
             (Self::Leaderless, Fault::Cloned) => Some("a ring cannot tell two processes of one name apart"),
             _ => None,
@@ -64,6 +76,7 @@ impl Topology {
         match self {
             Self::MultiLeader => &Phase::MULTI_LEADER,
             Self::Leaderless => &Phase::LEADERLESS,
+            Self::SingleLeader => &Phase::SINGLE_LEADER,
         }
     }
 }

@@ -222,6 +222,40 @@ pub enum Violation {
         /// What contradicts what.
         detail: String,
     },
+    /// What a client was told is not true.
+    #[error("node {node} answered request {} with what is not so: {detail}", request.0)]
+    FalseAnswer {
+        /// The node.
+        node: usize,
+        /// The request.
+        request: RequestId,
+        /// What is so.
+        detail: String,
+    },
+    /// A node shows what is not committed.
+    #[error("node {node} shows what is not committed: {detail}")]
+    Uncommitted {
+        /// The node.
+        node: usize,
+        /// What it shows, and what it may.
+        detail: String,
+    },
+    /// Something passes for committed, and is not where it has to be for that.
+    #[error("node {node} takes something for committed that is not: {detail}")]
+    NotHeld {
+        /// The node.
+        node: usize,
+        /// Who should have it.
+        detail: String,
+    },
+    /// The log of a node is not a beginning of the leader's.
+    #[error("the log of node {node} is no copy of the leader's: {detail}")]
+    LogsDiffer {
+        /// The node.
+        node: usize,
+        /// Where they differ.
+        detail: String,
+    },
     /// A node holds more than its limits allow.
     #[error("node {node} holds {held} {what}, more than {limit}")]
     Unbounded {

@@ -45,6 +45,16 @@ pub struct Activity {
     pub repairing: usize,
     /// Nodes that were sent what they had missed, and have not confirmed it.
     pub handing_off: usize,
+    /// Conversations in which a follower has asked for the log and does not get it yet.
+    pub asking: usize,
+    /// Conversations in which a follower gets what it missed.
+    pub catching_up: usize,
+    /// Conversations in which a follower that gets each record as it comes has not got the last ones.
+    pub streaming: usize,
+    /// Whether this node leads, and has records that are not committed.
+    pub committing: bool,
+    /// Whether this node leads, and commits without the followers that it should wait for.
+    pub degraded: bool,
     /// Hints that are kept for other nodes. Not counted for a single connection.
     pub hints: usize,
 }

@@ -24,6 +24,9 @@ pub struct Memory {
     pub waiting: usize,
     /// Messages and answers that wait for the disk.
     pub gated: usize,
+    /// Bytes of records of a shared log that wait to be committed: at the node that leads,
+    /// [`max_uncommitted`](crate::single_leader::SingleLeaderConfig::max_uncommitted) and one command more.
+    pub uncommitted: usize,
     /// Bytes of a state that arrived in part, in the session that holds most of one:
     /// [`max_state`](crate::Limits::max_state).
     pub partial: usize,
@@ -39,6 +42,7 @@ impl Engine {
             retained: retained.max().unwrap_or_default(),
             waiting: self.outbox.waiting(),
             gated: self.outbox.gated(),
+            uncommitted: self.replica.pending_bytes(),
             partial: self.topology.largest_partial_state(),
         }
     }

@@ -64,7 +64,7 @@ use crate::placement::Progress;
 use crate::replica::{Config, ItemKey, Partition, RecoverError, Replica, Replication, Staged};
 use crate::rules::ShowError;
 use crate::session::{self, Waits};
-use crate::single_leader::SingleLeader;
+use crate::single_leader::{Leadership, SingleLeader};
 use crate::time::{Instant, Now};
 use crate::wire::Farewell;
 
@@ -249,8 +249,13 @@ impl Engine {
             evicted: self.replica.members.is_evicted(),
             stable,
             held_back_by,
-            leadership: self.topology.leadership(&self.replica),
+            leadership: self.leadership(),
         }
+    }
+
+    /// Who leads, and how far everybody is, in a cluster with one leader. O(followers).
+    pub fn leadership(&self) -> Option<Leadership> {
+        self.topology.leadership(&self.replica)
     }
 
     /// Where this node stands, in numbers.

@@ -10,7 +10,7 @@ use replication_log::ship::{ReceiveError, Receiver, ReceiverOptions, SnapshotOff
 use replication_log::{Epoch, LoggedBatch, Lsn};
 
 use super::SingleLeaderConfig;
-use crate::engine::{Context, Event, LinkId, LogStanding, LogTask, Output, PeerError};
+use crate::engine::{Activity, Context, Event, LinkId, LogStanding, LogTask, Output, PeerError};
 use crate::node::NodeId;
 use crate::replica::{JournalRecord, STORED};
 use crate::time::Instant;
@@ -29,6 +29,8 @@ pub(super) struct Following {
     asked: bool,
     /// Up to where the log is being cut.
     cutting: Option<Lsn>,
+    /// In this conversation everything was here once that whom it follows has.
+    caught_up: bool,
     /// The snapshot that arrives.
     incoming: Option<Incoming>,
     /// A snapshot is being installed, and another engine opened from it.
@@ -61,6 +63,7 @@ impl Following {
             asked: false,
             cutting: None,
             incoming: None,
+            caught_up: false,
             is_over: false,
         }
     }
@@ -128,6 +131,7 @@ impl Following {
         }
         receiver.mark(Stage::Applied, context.replica.applied());
         let frame = receiver.hello(context.replica.draw_number(), standing.ends);
+        self.caught_up = false;
         self.conversation = Some(Conversation { node, link, heard: context.now.instant });
         context.outbox.send(link, &Message::Ship(Ship::ToLeader(frame.into())), Lsn::ZERO);
     }
@@ -175,6 +179,9 @@ impl Following {
             }
             Err(_) => return Err(PeerError::Unexpected { what: "a word of a leader out of turn" }),
         }
+        self.caught_up |= self.receiver.as_ref().is_some_and(|receiver| {
+            receiver.is_following() && receiver.end().lsn >= receiver.leader_end()
+        });
         self.report(context);
         Ok(())
     }
@@ -229,7 +236,10 @@ impl Following {
     /// More is durable, or applied: whom it follows is told.
     pub(super) fn report(&mut self, context: &mut Context<'_>) {
         let Some(receiver) = &mut self.receiver else { return };
-        receiver.mark(Stage::Flushed, context.outbox.durable());
+        let durable = context.outbox.durable();
+        #[cfg(feature = "_planted_bugs")]
+        let durable = super::mistakes::durable(durable, crate::PlantedBug::FlushedReportedEarly, context);
+        receiver.mark(Stage::Flushed, durable);
         receiver.mark(Stage::Applied, context.replica.applied());
         if !self.may_lose {
             receiver.keep(context.replica.applied());
@@ -264,6 +274,22 @@ impl Following {
     pub(super) fn end(&mut self) {
         self.part();
         self.receiver = None;
+    }
+
+    /// Counts what is under way, if it is with this one.
+    pub(super) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        let Some(conversation) = self.conversation else { return };
+        let Some(receiver) = self.receiver.as_ref() else { return };
+        if with.is_some_and(|with| with != conversation.node) {
+            return;
+        }
+        if !receiver.is_following() {
+            activity.asking += 1;
+        } else if !self.caught_up {
+            activity.catching_up += 1;
+        } else if receiver.marks().at(Stage::Flushed) < receiver.end().lsn.max(receiver.leader_end()) {
+            activity.streaming += 1;
+        }
     }
 
     /// Nobody is followed from now on.

@@ -9,9 +9,11 @@ use replication_log::ship::{Commits, Marks, Stage};
 use replication_log::{Epoch, Lsn};
 
 use super::lag::Lags;
+#[cfg(feature = "_planted_bugs")]
+use super::mistakes;
 use super::{CommitReply, FollowerStatus, Reign, SingleLeaderConfig, elapsed};
 use crate::bytes::Bytes;
-use crate::engine::{Context, Event, Reply, RequestId};
+use crate::engine::{Activity, Context, Event, Reply, RequestId};
 use crate::node::NodeId;
 use crate::replica::{Write, Written};
 use crate::session::SessionToken;
@@ -38,14 +40,13 @@ struct Waiting {
 }
 
 impl Leading {
-    pub(super) fn begin(
-        reign: Reign,
-        config: &SingleLeaderConfig,
-        me: NodeId,
-        context: &Context<'_>,
-    ) -> Self {
+    pub(super) fn begin(reign: Reign, config: &SingleLeaderConfig, context: &Context<'_>) -> Self {
+        let replica = &*context.replica;
+        let me = replica.config.node;
         let mut commits = Commits::new(config.commits.clone());
         for (node, role) in config.followers.iter().filter(|(node, _)| **node != me) {
+            #[cfg(feature = "_planted_bugs")]
+            let role = &mistakes::role(*role, replica);
             // The bound is far beyond any cluster; who is beyond it does not count.
             let _ = commits.add(*node, *role);
         }
@@ -68,6 +69,11 @@ impl Leading {
 
     pub(super) fn mode(&self) -> Mode {
         self.commits.mode()
+    }
+
+    pub(super) fn add_activity(&self, activity: &mut Activity) {
+        activity.committing |= self.commits.committed() < self.commits.local_durable();
+        activity.degraded |= self.mode() != Mode::Armed;
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {
@@ -116,7 +122,10 @@ impl Leading {
 
     pub(super) fn durable(&mut self, context: &Context<'_>) {
         self.lags.durable(context, self.now);
-        self.commits.durable(context.outbox.durable(), self.now);
+        let durable = context.outbox.durable();
+        #[cfg(feature = "_planted_bugs")]
+        let durable = mistakes::durable(durable, crate::PlantedBug::CommittedAheadOfDisk, context);
+        self.commits.durable(durable, self.now);
     }
 
     /// A follower is sent what it lacks. One that nobody named never counts.
@@ -188,6 +197,8 @@ impl Leading {
             let (epoch, lsn) = (self.epoch, written.lsn);
             let reply = Reply::Commit(match outcome {
                 CommitOutcome::Committed { degraded, .. } => {
+                    #[cfg(feature = "_planted_bugs")]
+                    let degraded = degraded && !context.replica.has_bug(crate::PlantedBug::DegradedUnstamped);
                     CommitReply::Committed { written, epoch, degraded }
                 }
                 CommitOutcome::NotReplicated { durable_local, reason, .. } => {

@@ -23,6 +23,8 @@ mod following;
 pub mod host;
 mod lag;
 mod leading;
+#[cfg(feature = "_planted_bugs")]
+mod mistakes;
 mod reply;
 mod requests;
 mod serving;
@@ -129,6 +131,8 @@ impl SingleLeader {
             Some(leading) => leading.visible(),
             None => self.following.committed(),
         };
+        #[cfg(feature = "_planted_bugs")]
+        let through = mistakes::shown(through, self.leading.is_some(), context);
         let through = through.min(context.outbox.durable());
         if let Err(error) = context.replica.apply_through(through, context.now.wall) {
             self.stuck = true;
@@ -213,7 +217,7 @@ impl SingleLeader {
         };
         self.following.end();
         self.known = Some((epoch, self.me));
-        let mut leading = Leading::begin(reign, &self.config, self.me, context);
+        let mut leading = Leading::begin(reign, &self.config, context);
         leading.durable(context);
         self.leading = Some(leading);
         context.outbox.event(Event::Leads { node: self.me, epoch });
@@ -437,7 +441,14 @@ impl Topology for SingleLeader {
         0
     }
 
-    fn add_activity(&self, _: Option<NodeId>, _: &mut Activity) {}
+    fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        self.serving.add_activity(with, activity);
+        if let Some(leading) = &self.leading {
+            leading.add_activity(activity);
+        } else {
+            self.following.add_activity(with, activity);
+        }
+    }
 
     fn leadership(&self, replica: &Replica) -> Option<Leadership> {
         let (epoch, leader) = self.known.unzip();

@@ -9,13 +9,13 @@ use core::time::Duration;
 
 use replication_log::ship::wire::{Hello, Stream, ToLeader};
 use replication_log::ship::{
-    AnswerError, HistoryView, Marks, Sender, SenderEvent, SenderOptions, SnapshotOffer, Want,
+    AnswerError, HistoryView, Marks, Sender, SenderEvent, SenderOptions, SnapshotOffer, Stage, Want,
 };
 use replication_log::{BatchCopy, Epoch, Lsn};
 
 use super::{SingleLeaderConfig, elapsed};
 use crate::bytes::Bytes;
-use crate::engine::{Context, Event, LinkId, LogTask, Output, PeerError};
+use crate::engine::{Activity, Context, Event, LinkId, LogTask, Output, PeerError};
 use crate::node::NodeId;
 use crate::wire::{Message, Ship};
 
@@ -34,6 +34,8 @@ pub(super) struct Serving {
 struct Conversation {
     link: LinkId,
     sender: Sender,
+    /// The last durable record here.
+    end: Lsn,
     /// What is being read for it.
     reads: Option<u64>,
 }
@@ -112,7 +114,8 @@ impl Serving {
             .frame_bytes(config.frame_bytes.min(context.replica.config.limits.max_frame / 2));
         match Sender::answer(options, elapsed(context.now.instant), &hello, view, snapshot) {
             Ok(sender) => {
-                self.conversations.insert(node, Conversation { link: *link, sender, reads: None });
+                self.conversations
+                    .insert(node, Conversation { link: *link, sender, end: Lsn::ZERO, reads: None });
             }
             Err(AnswerError::Refused(refusal)) => {
                 let frame = Bytes::from(refusal.encode(hello.stream));
@@ -190,7 +193,8 @@ impl Serving {
         for node in nodes {
             let task = self.next_task;
             let Some(conversation) = self.conversations.get_mut(&node) else { continue };
-            let Conversation { link, sender, reads } = conversation;
+            let Conversation { link, sender, end, reads } = conversation;
+            *end = durable;
             sender.progress(durable, committed);
             while let Some(frame) = sender.poll(now) {
                 let message = Message::Ship(Ship::ToFollower(frame.into()));
@@ -214,6 +218,19 @@ impl Serving {
     /// Whether a follower is sent each record as it comes.
     pub(super) fn is_caught_up(&self, node: NodeId) -> bool {
         self.conversations.get(&node).is_some_and(|known| known.sender.is_caught_up())
+    }
+
+    /// Counts what is under way, with everybody or with one.
+    pub(super) fn add_activity(&self, with: Option<NodeId>, activity: &mut Activity) {
+        let is_meant = |node: NodeId| with.is_none_or(|with| with == node);
+        activity.asking += self.asked.values().filter(|(node, _)| is_meant(*node)).count();
+        for known in self.conversations.iter().filter(|(node, _)| is_meant(**node)).map(|(_, known)| known) {
+            if !known.sender.is_caught_up() {
+                activity.catching_up += 1;
+            } else if known.sender.marks().at(Stage::Flushed) < known.end {
+                activity.streaming += 1;
+            }
+        }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {

@@ -47,7 +47,7 @@ impl Disk {
         let mut writer = snapshots.begin(log, lsn)?;
         writer.write(bytes)?;
         writer.finish()?;
-        let Some(before) = before else { return Ok(log.oldest()) };
+        let Some(before) = before.filter(|_| !self.shared.keeps_all) else { return Ok(log.oldest()) };
         snapshots.remove_before(before)?;
         let needed = if ignores_the_floor { log.last() } else { before };
         Ok(log.truncate_before(Lsn::new(needed.get() + 1))?)

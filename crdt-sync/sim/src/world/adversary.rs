@@ -367,10 +367,15 @@ impl World {
     fn phases_between(&self, link: LinkId, far: LinkId) -> Phases {
         let of_end = |link: LinkId| {
             let Some(end) = self.network.end(link) else { return Phases::default() };
-            let Some(engine) = self.engine(end.node) else { return Phases::default() };
-            self.own_phases(end.node).and(in_activity(engine.activity_on(link)))
+            let Some(_) = self.engine(end.node) else { return Phases::default() };
+            self.own_phases(end.node).and(self.phases_on(end.node, link))
         };
         of_end(link).and(of_end(far)).or_idle()
+    }
+
+    /// In which phases a node is with the peer at the other end of a connection.
+    pub(super) fn phases_on(&self, number: usize, link: LinkId) -> Phases {
+        self.engine(number).map_or_else(Phases::default, |engine| in_activity(engine.activity_on(link)))
     }
 
     /// In which phases a node is that concern it alone.
@@ -414,4 +419,9 @@ pub(super) fn in_activity(activity: crdt_sync::Activity) -> Phases {
         .with(Phase::Reading, activity.reading > 0)
         .with(Phase::Repairing, activity.repairing > 0)
         .with(Phase::HandingOff, activity.handing_off > 0)
+        .with(Phase::Asking, activity.asking > 0)
+        .with(Phase::CatchingUp, activity.catching_up > 0)
+        .with(Phase::Streaming, activity.streaming > 0)
+        .with(Phase::Committing, activity.committing)
+        .with(Phase::Degraded, activity.degraded)
 }

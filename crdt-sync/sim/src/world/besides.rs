@@ -18,7 +18,7 @@ impl World {
     /// Strikes besides the strike of this number.
     pub(super) fn strike_besides(&mut self, number: u32) {
         let Some(hostility) = self.setup.hostility.clone() else { return };
-        if self.setup.topology != Topology::Leaderless {
+        if self.setup.topology == Topology::MultiLeader {
             return;
         }
         let mut dice = Dice::new((!self.strike_chance).wrapping_add(number.into()));

@@ -68,6 +68,10 @@ impl World {
             return Ok(());
         }
         let Some(engine) = &mut node.engine else { return Ok(()) };
+        if engine.leadership().is_some_and(|leadership| leadership.applied == Lsn::ZERO) {
+            self.checkpoint_later(number, boot);
+            return Ok(());
+        }
         let Some(making) = &mut node.making else {
             let lsn = engine.begin_checkpoint();
             node.making = Some(Making::default());

@@ -29,6 +29,10 @@ pub(super) struct Standstill {
 impl World {
     /// Gives an engine an input and does what it says, to the last output.
     pub(super) fn handle(&mut self, number: usize, input: Input) -> Result<(), Violation> {
+        if self.setup.topology == Topology::SingleLeader {
+            self.handle_shared(number, input)?;
+            return self.drain(number);
+        }
         let node = &mut self.nodes[number];
         let now = node.now(self.time);
         let Some(engine) = &mut node.engine else {
@@ -102,6 +106,7 @@ impl World {
                     (node.renewing, node.doubt) = (None, None);
                 }
                 self.note(format_args!("{number} has synced up to {lsn}"));
+                self.look_at_log(number)?;
                 self.handle(number, Input::Durable { lsn })?;
                 self.tend_mending();
                 Ok(())
@@ -149,7 +154,7 @@ impl World {
             return self.stall(number, fault);
         }
         for _ in 0..MAX_OUTPUTS {
-            let Some(output) = self.poll(number) else {
+            let Some(output) = self.poll(number)? else {
                 self.end_if_failed(number)?;
                 return self.sync_soon(number);
             };
@@ -161,7 +166,7 @@ impl World {
     /// The driver polls everything, does some of it, and stands still or dies.
     fn stall(&mut self, number: usize, fault: Fault) -> Result<(), Violation> {
         let mut outputs: VecDeque<Output> = VecDeque::new();
-        while let Some(output) = self.poll(number) {
+        while let Some(output) = self.poll(number)? {
             outputs.push_back(output);
             if outputs.len() > MAX_OUTPUTS {
                 return Err(Violation::Endless { node: number, limit: MAX_OUTPUTS });
@@ -172,7 +177,8 @@ impl World {
         let mut first = self.dice.strikes.index(outputs.len() + 1);
         // Who asks sees at once whether the node is there. If it is not, nothing of the command is on its disk.
         if self.is_asked && fault == Fault::DriverDied {
-            let append = outputs.iter().position(|output| matches!(output, Output::Append { .. }));
+            let appends = |output: &Output| matches!(output, Output::Append { .. } | Output::Log(_));
+            let append = outputs.iter().position(appends);
             first = first.min(append.unwrap_or(first));
         }
         for output in outputs.drain(..first).collect::<Vec<_>>() {
@@ -197,8 +203,10 @@ impl World {
         refusals.into_iter().try_for_each(|refusal| self.perform(number, refusal))
     }
 
-    fn poll(&mut self, number: usize) -> Option<Output> {
-        self.nodes[number].engine.as_mut().and_then(Engine::poll_output)
+    fn poll(&mut self, number: usize) -> Result<Option<Output>, Violation> {
+        let output = self.nodes[number].engine.as_mut().and_then(Engine::poll_output);
+        output.iter().try_for_each(|output| self.check_output(number, output))?;
+        Ok(output)
     }
 
     fn perform(&mut self, number: usize, output: Output) -> Result<(), Violation> {
@@ -227,12 +235,15 @@ impl World {
                     Err(error) => self.disk_failed(number, &error),
                 }
             }
+            Output::Log(task) => self.carry_out(number, task),
             Output::Send { link, frame } => {
                 let past = &mut self.nodes[number].past;
                 let unreadable = |error| Violation::UnreadableFrame { node: number, error };
                 let mut phase = past.tell(&frame, &self.setup.limits).map_err(unreadable)?;
-                if self.setup.topology == Topology::Leaderless {
-                    phase = self.phases_of_frame(number, link, phase);
+                match self.setup.topology {
+                    Topology::MultiLeader => {}
+                    Topology::Leaderless => phase = self.phases_of_frame(number, link, phase),
+                    Topology::SingleLeader => phase = phase.and(self.phases_on(number, link)),
                 }
                 self.transmit(number, link, frame, phase);
                 Ok(())
@@ -317,7 +328,7 @@ impl World {
         node.log_failed = false;
         engine.handle(now, Input::LogFailed);
         for _ in 0..MAX_OUTPUTS {
-            let Some(output) = self.poll(number) else { break };
+            let Some(output) = self.poll(number)? else { break };
             if self.tells_of_state(&output) {
                 let output = format!("{output:?}");
                 return Err(Violation::EffectAfterFailure { node: number, output });

@@ -1,27 +1,75 @@
 //! What happens in a world, and to whom.
 
-use crdt_sync::LinkId;
+use crdt_sync::{LinkId, LogNews, LogTask};
 
 use super::World;
 
 /// What the queue holds.
 #[derive(Clone, Debug)]
 pub(super) enum Happening {
-    Arrival { link: LinkId, bytes: Vec<u8> },
-    LinkDown { link: LinkId },
-    LinkUp { link: LinkId },
-    Dial { from: usize, to: usize },
-    Timer { node: usize, ticket: u64 },
-    Synced { node: usize, boot: u64 },
-    Start { node: usize },
-    Checkpoint { node: usize, boot: u64 },
-    Opened { node: usize, boot: u64 },
-    Reboot { node: usize, boot: u64 },
-    Resume { node: usize, boot: u64 },
-    Room { node: usize },
-    Withdraw { node: usize },
+    Arrival {
+        link: LinkId,
+        bytes: Vec<u8>,
+    },
+    LinkDown {
+        link: LinkId,
+    },
+    LinkUp {
+        link: LinkId,
+    },
+    Dial {
+        from: usize,
+        to: usize,
+    },
+    Timer {
+        node: usize,
+        ticket: u64,
+    },
+    Synced {
+        node: usize,
+        boot: u64,
+    },
+    Start {
+        node: usize,
+    },
+    /// A log that nodes share is read.
+    Look {
+        node: usize,
+        boot: u64,
+        task: LogTask,
+    },
+    /// An engine hears of its log.
+    Told {
+        node: usize,
+        boot: u64,
+        news: LogNews,
+    },
+    Checkpoint {
+        node: usize,
+        boot: u64,
+    },
+    Opened {
+        node: usize,
+        boot: u64,
+    },
+    Reboot {
+        node: usize,
+        boot: u64,
+    },
+    Resume {
+        node: usize,
+        boot: u64,
+    },
+    Room {
+        node: usize,
+    },
+    Withdraw {
+        node: usize,
+    },
     Strike,
-    Reopen { ways: Vec<(usize, usize)> },
+    Reopen {
+        ways: Vec<(usize, usize)>,
+    },
 }
 
 impl Happening {
@@ -32,6 +80,8 @@ impl Happening {
             Self::Timer { node, .. }
             | Self::Synced { node, .. }
             | Self::Start { node }
+            | Self::Look { node, .. }
+            | Self::Told { node, .. }
             | Self::Opened { node, .. }
             | Self::Reboot { node, .. }
             | Self::Resume { node, .. }
@@ -56,6 +106,8 @@ impl World {
             }
             Happening::Dial { from: node, .. }
             | Happening::Timer { node, .. }
+            | Happening::Look { node, .. }
+            | Happening::Told { node, .. }
             | Happening::Synced { node, .. }
             | Happening::Checkpoint { node, .. }
             | Happening::Opened { node, .. } => Some(*node),

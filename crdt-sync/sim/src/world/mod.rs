@@ -15,6 +15,7 @@ mod past;
 mod retirement;
 mod ring;
 mod setup;
+mod single_leader;
 mod wires;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,11 +36,14 @@ use crate::violation::Violation;
 use adversary::Aim;
 use happening::Happening;
 pub(crate) use leaderless::REPLICAS;
+pub(crate) use node::CLUSTER;
 use node::Node;
 pub use notice::{Loss, Notice};
 use ring::Ring;
 pub(crate) use ring::{member_of, name_of};
 pub use setup::{Setup, Shape};
+pub(crate) use single_leader::LEADER;
+use single_leader::SharedLog;
 
 /// More events than this at once mean that something feeds itself.
 const MAX_EVENTS: usize = 100_000;
@@ -117,6 +121,8 @@ pub struct World {
     dialing: BTreeSet<(usize, usize)>,
     /// Of a leaderless world.
     ring: Ring,
+    /// Of a world with one leader.
+    shared: SharedLog,
 }
 
 /// One source of chance per purpose.
@@ -132,6 +138,8 @@ struct WorldDice {
     strikes: Dice,
     /// When checkpoints are made, and how.
     checkpoints: Dice,
+    /// How long it takes to read a log that nodes share.
+    shared: Dice,
 }
 
 impl World {
@@ -157,6 +165,8 @@ impl World {
                 disks: dice.fork(),
                 strikes: dice.fork(),
                 checkpoints: dice.fork(),
+                // Only some worlds have these: what the others draw is what it was before.
+                shared: Dice::new(seed.rotate_left(24)),
             },
             faults: FaultCounts::default(),
             coverage: Coverage::default(),
@@ -182,6 +192,7 @@ impl World {
             found: None,
             dialing: BTreeSet::new(),
             ring: Ring::of(&setup),
+            shared: SharedLog::default(),
             setup,
         };
         for node in 0..world.nodes.len() {
@@ -212,7 +223,7 @@ impl World {
             return Ok(None);
         }
         let writes = match &request {
-            Request::Write(_) => true,
+            Request::Write(_) | Request::Commit { .. } => true,
             Request::InSession { request, .. } => matches!(**request, Request::Write(_)),
             _ => false,
         };
@@ -276,6 +287,8 @@ impl World {
             Happening::Synced { node, boot } => self.synced(node, boot),
             Happening::LinkUp { link } => self.accept(link),
             Happening::Start { node } => self.start(node),
+            Happening::Look { node, boot, task } => self.look(node, boot, task),
+            Happening::Told { node, boot, news } => self.told(node, boot, news),
             Happening::Checkpoint { node, boot } => self.checkpoint(node, boot),
             Happening::Opened { node, boot } => self.open(node, boot),
             Happening::Resume { node, boot } if self.nodes[node].boot == boot => self.resume(node),

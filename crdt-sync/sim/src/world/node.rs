@@ -14,6 +14,7 @@ use super::driver::Standstill;
 use super::mending::Mending;
 use super::operator::{Backup, Doubt};
 use super::past::Past;
+use super::single_leader::Reach;
 use super::{Happening, Notice, World};
 use crate::dice::Dice;
 use crate::disk::Disk;
@@ -24,6 +25,8 @@ use crate::violation::Violation;
 
 /// What wall clocks show when the world begins: some day in 2023.
 const EPOCH_MILLIS: u64 = 1_700_000_000_000;
+/// The key of every world's cluster.
+pub(crate) const CLUSTER: ClusterKey = ClusterKey::from_bytes(*b"one for them all");
 /// How long a process takes to start again when nothing is wrong with it.
 const RESTART: Duration = Duration::from_millis(20);
 
@@ -82,6 +85,10 @@ pub(super) struct Node {
     pub(super) gone: bool,
     /// It took the place of a retired node, and has not yet made its writes again.
     pub(super) rejoining: bool,
+    /// How far it ever was, in a world with one leader.
+    pub(super) reach: Reach,
+    /// When its engine will have heard of everything that was done with its log.
+    pub(super) told_until: Instant,
 }
 
 impl Node {
@@ -116,6 +123,8 @@ impl Node {
             condemned: false,
             gone: false,
             rejoining: false,
+            reach: Reach::default(),
+            told_until: Instant::default(),
         }
     }
 
@@ -238,7 +247,13 @@ impl World {
             self.lineage.name(branch, root);
         }
         let held = status.partitions.clone();
-        node.past.come_up(status, &self.lineage).map_err(forgot)?;
+        if self.setup.topology == Topology::SingleLeader {
+            // What it shows is not a function of its log alone, and is looked at besides.
+            self.begin_process(number)?;
+        } else {
+            node.past.come_up(status, &self.lineage).map_err(forgot)?;
+        }
+        let node = &mut self.nodes[number];
         if node.doubt == Some(Doubt::Told) {
             engine.distrust_past(now);
             node.renewing = Some(engine.status().appended);
@@ -341,15 +356,17 @@ impl World {
     }
 
     pub(super) fn config(&self, node: NodeId, seed: [u8; 32]) -> Config {
-        let cluster = ClusterKey::from_bytes(*b"one for them all");
         let mut config =
-            Config::new(node, cluster, seed).with_collections(self.setup.collections.iter().cloned());
+            Config::new(node, CLUSTER, seed).with_collections(self.setup.collections.iter().cloned());
         config.partitions = self.setup.partitions;
         config.limits = self.setup.limits.clone();
         config.timing = self.setup.timing;
         config.leaf_bits = self.setup.leaf_bits;
         if self.setup.topology == Topology::Leaderless {
             config.replication = Replication::Leaderless(self.setup.leaderless_config(node).into());
+        }
+        if self.setup.topology == Topology::SingleLeader {
+            config.replication = Replication::SingleLeader(self.setup.single_leader_config(node).into());
         }
         config
     }

@@ -74,7 +74,7 @@ impl World {
         });
         // Who is to find out must be sure to, or would write what others have under the same numbers. Where each start
         // takes a fresh identity there is nothing to find out.
-        let finds_out = self.setup.topology != Topology::Leaderless;
+        let finds_out = self.setup.topology == Topology::MultiLeader;
         if (fault == Fault::RestoredUntold && finds_out && !outrun) || !self.may_damage(number) {
             self.nodes[number].backup = Some(backup);
             return;
@@ -147,8 +147,8 @@ impl World {
     /// Empties a node that is down, which begins again under its old name or a fresh one when it starts.
     pub(super) fn empty(&mut self, number: usize) {
         let lost = self.losses(number, &[]);
-        // The ring knows nodes by their names.
-        let renamed = self.dice.disks.chance(500) && self.setup.topology != Topology::Leaderless;
+        // Elsewhere the others know nodes by their names.
+        let renamed = self.dice.disks.chance(500) && self.setup.topology == Topology::MultiLeader;
         let node = &mut self.nodes[number];
         if renamed {
             node.renamed += 1;
@@ -246,6 +246,9 @@ impl World {
         // What it makes again is promised to whoever waits for it, and the retired node's disk is about to go.
         if self.nodes[number].gone || self.nodes[number].rejoining {
             return false;
+        }
+        if self.setup.topology == Topology::SingleLeader {
+            return self.may_lose(number);
         }
         if self.setup.topology == Topology::Leaderless {
             // One that left and begins with nothing would live by the ring it was founded with.

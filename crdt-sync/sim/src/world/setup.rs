@@ -3,7 +3,9 @@
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use crdt_sync::{Collection, Limits, PlantedBug, Timing, merkle};
+use crdt_sync::{Collection, Limits, NodeId, PlantedBug, Timing, merkle};
+use replication_log::ship::AckPolicy;
+use replication_log::ship::commit::CommitOptions;
 
 use crate::faults::Hostility;
 use crate::topology::Topology;
@@ -13,6 +15,8 @@ use crate::topology::Topology;
 pub struct Setup {
     /// How the nodes replicate.
     pub topology: Topology,
+    /// In a world with one leader: what a commit waits for.
+    pub commits: CommitOptions<NodeId>,
     /// How many nodes there are.
     pub nodes: usize,
     /// How many of them, the last ones, are not on the ring in the beginning of a leaderless world.
@@ -55,6 +59,7 @@ impl Setup {
         let micros = Duration::from_micros;
         Self {
             topology: Topology::MultiLeader,
+            commits: CommitOptions::new(AckPolicy::asynchronous()),
             nodes,
             spares: 0,
             partitions: 2,

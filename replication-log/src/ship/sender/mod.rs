@@ -77,6 +77,8 @@ pub struct Sender {
     window: Window,
     /// The last record that was put into a frame.
     sent: Lsn,
+    /// The last record that ever was: what is sent again may have arrived after all.
+    furthest: Lsn,
     /// What the follower says of itself, in this conversation.
     marks: Marks,
     /// The last durable record here, and the last committed one.
@@ -169,6 +171,7 @@ impl Sender {
             outgoing: Outgoing::new(stream, &hello.wants, sent),
             window: Window::new(hello.window),
             sent,
+            furthest: sent,
             marks: Marks::default(),
             end: Lsn::ZERO,
             commit: Lsn::ZERO,
@@ -230,6 +233,7 @@ impl Sender {
         }
         self.outgoing.push(batch, wanted)?;
         self.sent = batch.last();
+        self.furthest = self.furthest.max(self.sent);
         if self.outgoing.is_full(self.options.frame_bytes) {
             self.close_frame(now)?;
         }
@@ -315,11 +319,16 @@ impl Sender {
 
     fn report(&mut self, now: Duration, report: Report) -> Result<SenderEvent, SendError> {
         let received = report.marks.at(Stage::Received);
-        if received > self.sent {
-            return Err(SendError::Ahead { got: received, sent: self.sent });
+        if received > self.furthest {
+            return Err(SendError::Ahead { got: received, sent: self.furthest });
         }
         if let State::Snapshot(_) = self.state {
             return Ok(SenderEvent::Nothing);
+        }
+        if received > self.sent {
+            // It was about to be sent again.
+            self.sent = received;
+            self.outgoing.restart(received);
         }
         self.window.opens(report.window);
         if self.window.arrived(received.get()) {

@@ -81,6 +81,8 @@ impl Summary {
             ("partitions filled", report.filled),
             ("ring changes", report.ring_changes),
             ("ring changes given up", report.ring_changes_given_up),
+            ("commits while degraded", report.degraded),
+            ("commits given up", report.not_replicated),
         ];
         for (name, count) in counts {
             *self.sums.entry(name).or_default() += count;
