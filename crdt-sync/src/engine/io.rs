@@ -20,7 +20,7 @@ use crate::placement::Change;
 use crate::replica::{ItemKey, Write, WriteError, Written};
 use crate::rules::ShowError;
 use crate::session::{Missing, TokenError};
-use crate::single_leader::{CommitReply, LeadReply};
+use crate::single_leader::{CommitReply, Grant, LeadReply};
 use crate::time::Instant;
 use crate::wire::Farewell;
 
@@ -162,13 +162,13 @@ pub enum Request {
         /// When to give up waiting for followers.
         deadline: Instant,
     },
-    /// Has this node lead from now on, under an epoch that is newer than all before: for an administrator, or whoever
-    /// grants epochs. Nobody who hears of it takes anything of an older one. Answered when it is durable here. What the
+    /// Has this node lead from now on, by a grant that is newer than all before: for an administrator, or whoever
+    /// makes grants. Nobody who hears of it takes anything of an older one. Answered when it is durable here. What the
     /// leader before had acknowledged and this node does not have is lost, so ask a node that has
     /// [everything](crate::single_leader::Leadership).
     Lead {
-        /// The epoch.
-        epoch: Epoch,
+        /// The grant, which nobody else is given.
+        grant: Grant,
     },
     /// What became of a record that this node wrote when it led, in a cluster with one leader.
     Fate {

@@ -109,8 +109,7 @@ impl Engine {
     /// that does not wait for the disk.
     pub fn distrust_past(&mut self, now: Now) {
         if self.replica.shares_log() {
-            // What is missing may be with those that follow, who would be contradicted under the same epoch.
-            self.replica.trusts_log = false;
+            // Who leads begins a new epoch whenever it starts, and who follows is sent what is missing.
             return;
         }
         let old = self.replica.id;

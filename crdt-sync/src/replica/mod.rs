@@ -214,8 +214,6 @@ pub(crate) struct Replica {
     unfilled: BTreeSet<u16>,
     /// Where the log is shared.
     pending: Option<Pending>,
-    /// Whether this node knows that its log has everything that it ever said was in it.
-    pub(crate) trusts_log: bool,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -242,7 +240,6 @@ impl Replica {
             noted_layout: NotedLayout::default(),
             unfilled: BTreeSet::new(),
             pending: matches!(config.replication, Replication::SingleLeader(_)).then(Pending::default),
-            trusts_log: true,
             config,
             registry,
             partitions,

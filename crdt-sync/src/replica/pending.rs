@@ -160,15 +160,10 @@ impl Replica {
         let first = self.journal.upcoming().get();
         let reign = Reign { epoch: epoch.get(), leader: self.config.node, writer, first };
         self.stage(JournalRecord::Reign(reign));
-        self.go_on_reigning(reign);
-        reign
-    }
-
-    /// This node leads still, after a restart, as it did when it wrote the end of its log.
-    pub(crate) fn go_on_reigning(&mut self, reign: Reign) {
-        self.journal.write_under(Epoch::new(reign.epoch));
-        self.id = reign.writer;
+        self.journal.write_under(epoch);
+        self.id = writer;
         self.draft_what_waits();
+        reign
     }
 
     /// This node does not lead any longer.

@@ -146,9 +146,14 @@ impl Following {
         let Some(conversation) = self.conversation.as_mut().filter(|now| now.node == node) else {
             return Ok(());
         };
-        conversation.heard = context.now.instant;
         let Some(receiver) = &mut self.receiver else { return Ok(()) };
-        match receiver.handle(frame) {
+        let step = receiver.handle(frame);
+        // Signs of life are none where the answer was lost, or another conversation is meant.
+        let goes_on = receiver.is_following() || matches!(step, Ok(Step::Begin(_) | Step::Snapshot { .. }));
+        if goes_on && step != Ok(Step::Stray) {
+            conversation.heard = context.now.instant;
+        }
+        match step {
             Ok(Step::Begin(begin)) => {
                 self.cutting = Some(begin.cut.map_or(context.replica.journal.last(), |cut| cut.lsn));
                 self.incoming = begin.snapshot.map(|offer| Incoming { offer, received: 0 });
@@ -179,9 +184,10 @@ impl Following {
             }
             Err(_) => return Err(PeerError::Unexpected { what: "a word of a leader out of turn" }),
         }
-        self.caught_up |= self.receiver.as_ref().is_some_and(|receiver| {
-            receiver.is_following() && receiver.end().lsn >= receiver.leader_end()
-        });
+        self.caught_up |= self
+            .receiver
+            .as_ref()
+            .is_some_and(|receiver| receiver.is_following() && receiver.end().lsn >= receiver.leader_end());
         self.report(context);
         Ok(())
     }

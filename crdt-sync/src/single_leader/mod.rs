@@ -9,6 +9,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `config` | [`SingleLeaderConfig`] |
+//! | `grant` | [`Grant`]: which epochs whoever leads may begin |
 //! | `leading` | what is written, committed, and told to clients |
 //! | `lag` | how far followers are behind |
 //! | `serving` | what those who follow are sent |
@@ -20,6 +21,7 @@
 
 mod config;
 mod following;
+mod grant;
 pub mod host;
 mod lag;
 mod leading;
@@ -39,6 +41,7 @@ use replication_log::ship::Begin;
 use replication_log::{Epoch, Lsn};
 
 pub use config::SingleLeaderConfig;
+pub use grant::Grant;
 pub use reply::{CommitReply, FollowerStatus, LeadReply, Leadership};
 
 use crate::engine::{
@@ -155,19 +158,25 @@ impl SingleLeader {
 
     /// Under which epoch this node leads after it was opened, if it does.
     fn leads_under(&self, standing: &LogStanding, replica: &Replica) -> Option<Epoch> {
-        match replica.reigns().next_back() {
-            None => (self.config.first_leader == self.me && standing.promised <= Epoch::new(1))
-                .then_some(Epoch::new(1)),
-            // Whoever promised a later epoch does not lead any longer.
-            Some(last) if last.leader == self.me && standing.promised.get() == last.epoch => {
-                Some(Epoch::new(last.epoch + u64::from(!replica.trusts_log)))
+        let (last, promised) = (replica.reigns().next_back(), standing.promised);
+        match last {
+            None if self.config.first_leader == self.me && promised == Epoch::ZERO => {
+                Some(Grant::FIRST.epoch())
             }
-            Some(_) => None,
+            None if self.config.first_leader == self.me && Grant::of(promised) == Grant::FIRST => {
+                grant::started_again(promised)
+            }
+            // Whoever promised a later epoch does not lead any longer.
+            Some(last) if last.leader == self.me && promised.get() == last.epoch => {
+                grant::started_again(promised)
+            }
+            _ => None,
         }
     }
 
     /// An administrator wants this node to lead.
-    fn ascend(&mut self, id: RequestId, epoch: Epoch, context: &mut Context<'_>) {
+    fn ascend(&mut self, id: RequestId, grant: Grant, context: &mut Context<'_>) {
+        let epoch = grant.epoch();
         let newest = self.known.map_or(Epoch::ZERO, |(known, _)| known);
         let refused = if epoch <= newest {
             LeadReply::Fenced { newest }
@@ -207,14 +216,7 @@ impl SingleLeader {
         if context.replica.journal.last() == Lsn::ZERO {
             context.replica.found_shared();
         }
-        let last = context.replica.reigns().next_back();
-        let reign = match last.filter(|last| last.epoch == epoch.get() && last.leader == self.me) {
-            Some(reign) => {
-                context.replica.go_on_reigning(reign);
-                reign
-            }
-            None => context.replica.begin_reign(epoch),
-        };
+        let reign = context.replica.begin_reign(epoch);
         self.following.end();
         self.known = Some((epoch, self.me));
         let mut leading = Leading::begin(reign, &self.config, context);

@@ -25,7 +25,7 @@ impl SingleLeader {
         match request {
             Request::Write(writes) => self.write(id, &writes, None, None, context),
             Request::Commit { writes, deadline } => self.write(id, &writes, Some(deadline), None, context),
-            Request::Lead { epoch } => self.ascend(id, epoch, context),
+            Request::Lead { grant } => self.ascend(id, grant, context),
             Request::Fate { epoch, lsn } => {
                 let reply = match &self.leading {
                     Some(leading) => Reply::Fate(leading.fate(epoch, lsn)),

@@ -23,6 +23,8 @@ use crate::wire::{Message, Ship};
 #[derive(Debug, Default)]
 pub(super) struct Serving {
     conversations: BTreeMap<NodeId, Conversation>,
+    /// The conversation that each began last: a first word that comes twice begins nothing.
+    streams: BTreeMap<NodeId, u64>,
     /// First words that the log is read for.
     asked: BTreeMap<u64, (NodeId, Hello)>,
     /// Whom the log is read for.
@@ -64,6 +66,9 @@ impl Serving {
         context: &mut Context<'_>,
     ) -> Result<Followed, PeerError> {
         if let Ok(ToLeader::Hello(hello)) = ToLeader::decode(frame) {
+            if self.streams.insert(node, hello.stream) == Some(hello.stream) {
+                return Ok(Followed::Nothing);
+            }
             self.conversations.remove(&node);
             let ends = match &hello.wants {
                 Stream::Copy { ends, .. } => ends.clone(),
@@ -177,6 +182,7 @@ impl Serving {
 
     pub(super) fn lost(&mut self, node: NodeId) {
         self.conversations.remove(&node);
+        self.streams.remove(&node);
         self.asked.retain(|_, (asked, _)| *asked != node);
     }
 

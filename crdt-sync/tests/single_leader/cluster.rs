@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crdt_sync::single_leader::host::{Photographs, carry_out_with};
-use crdt_sync::single_leader::{CommitReply, Leadership, SingleLeaderConfig};
+use crdt_sync::single_leader::{CommitReply, Grant, Leadership, SingleLeaderConfig};
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::{
     Action, Cell, CheckpointPiece, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId,
@@ -15,7 +15,7 @@ use replication_log::ship::AckPolicy;
 use replication_log::ship::commit::CommitOptions;
 use replication_log::snapshot::{SnapshotIdentity, Snapshots};
 use replication_log::storage::MemoryStorage;
-use replication_log::{BatchCopy, Log, LogOptions, Position};
+use replication_log::{BatchCopy, Epoch, Log, LogOptions, Position};
 
 pub(crate) const A: usize = 0;
 pub(crate) const B: usize = 1;
@@ -46,6 +46,11 @@ pub(crate) struct Cluster {
 
 pub(crate) fn id(node: usize) -> NodeId {
     NodeId::from_u128(node as u128 + 1)
+}
+
+/// The first epoch of a grant.
+pub(crate) fn epoch_of(grant: u64) -> Epoch {
+    Grant::new(grant).unwrap().epoch()
 }
 
 pub(crate) fn counters() -> Collection {

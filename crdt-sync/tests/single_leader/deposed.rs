@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use crdt_sync::single_leader::{CommitReply, LeadReply};
+use crdt_sync::single_leader::{CommitReply, Grant, LeadReply};
 use crdt_sync::{Bytes, ClusterKey, Event, Reply, Request, SessionToken};
+use replication_log::Lsn;
 use replication_log::ship::commit::{self, GaveUp};
-use replication_log::{Epoch, Lsn};
 
 use crate::cluster::*;
 
 impl Cluster {
     /// An administrator has a node lead.
-    fn lead(&mut self, node: usize, epoch: u64) -> LeadReply {
-        let asked = self.ask(node, Request::Lead { epoch: Epoch::new(epoch) });
+    fn lead(&mut self, node: usize, grant: u64) -> LeadReply {
+        let asked = self.ask(node, Request::Lead { grant: Grant::new(grant).unwrap() });
         match self.answer(asked) {
             Some(Reply::Lead(reply)) => reply,
             other => panic!("{other:?}"),
@@ -48,7 +48,7 @@ fn who_follows_the_new_leader_takes_nothing_of_the_old_one() {
     assert_eq!(reason, GaveUp::ReignEnded);
     for node in [A, B, C] {
         let leadership = cluster.leadership(node);
-        assert_eq!((leadership.leader, leadership.epoch), (Some(id(B)), Epoch::new(2)), "at {node}");
+        assert_eq!((leadership.leader, leadership.epoch), (Some(id(B)), epoch_of(2)), "at {node}");
     }
     cluster.connect(A, B);
     cluster.settle();
@@ -62,10 +62,10 @@ fn who_follows_the_new_leader_takes_nothing_of_the_old_one() {
 #[test]
 fn an_epoch_that_is_not_newer_is_not_led_under() {
     let mut cluster = Cluster::of_three(&settings("ANY 1 (*)"));
-    assert_eq!(cluster.lead(B, 1), LeadReply::Fenced { newest: Epoch::new(1) });
+    assert_eq!(cluster.lead(B, 1), LeadReply::Fenced { newest: epoch_of(1) });
     assert!(matches!(cluster.lead(B, 3), LeadReply::Leads { .. }));
     cluster.settle();
-    assert_eq!(cluster.lead(C, 3), LeadReply::Fenced { newest: Epoch::new(3) });
+    assert_eq!(cluster.lead(C, 3), LeadReply::Fenced { newest: epoch_of(3) });
     assert!(matches!(cluster.lead(C, 4), LeadReply::Leads { .. }));
     cluster.settle();
     let reply = cluster.write(C, add("visits", 1));
@@ -139,7 +139,7 @@ fn case_48_what_an_asynchronous_leader_told_and_nobody_had_is_lost_and_said_to_b
         let deadline = cluster.in_time(Duration::from_secs(1));
         let read = Request::Read { item: item("visits"), deadline }.into();
         let asked = cluster.ask(node, Request::InSession { token: token.clone(), request: read });
-        assert!(matches!(cluster.answer(asked), Some(Reply::Lost { epoch, .. }) if epoch == Epoch::new(1)));
+        assert!(matches!(cluster.answer(asked), Some(Reply::Lost { epoch, .. }) if epoch == epoch_of(1)));
     }
 }
 

@@ -6,7 +6,7 @@ use crdt_sync::single_leader::host::carry_out;
 use crdt_sync::{Input, LogNews, LogTask, Output, Request, RequestId};
 use replication_log::ship::Stage;
 use replication_log::storage::MemoryStorage;
-use replication_log::{Epoch, Log, LogOptions, Lsn};
+use replication_log::{Log, LogOptions, Lsn};
 
 use crate::cluster::*;
 
@@ -52,7 +52,7 @@ fn a_follower_whose_log_was_cut_does_not_say_that_it_has_what_its_disk_does_not(
 
     cluster.disconnect(A, B);
     cluster.put_back(A, kept);
-    assert_eq!(cluster.leadership(A).epoch, Epoch::new(2), "it does not contradict what it wrote before");
+    assert!(cluster.leadership(A).epoch > epoch_of(1), "it does not contradict what it wrote before");
     cluster.connect(A, B);
     cluster.settle();
     assert!(!cluster.nodes[B].cut_off.is_empty());

@@ -40,7 +40,7 @@ impl Site {
             });
         let cluster = Cluster::of_three(&settings);
         let mut fleet = settings.fleet();
-        fleet.leads(id(A), Epoch::new(1), None);
+        fleet.leads(id(A), epoch_of(1), None);
         let router = Router::new(fleet, Regions::nearest_first(["eu", "us"]));
         let mut site = Self { cluster, router, user: Session::new(1), token: Bytes::default() };
         site.upload();

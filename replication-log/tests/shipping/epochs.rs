@@ -119,7 +119,7 @@ fn a_promise_ends_the_conversation_with_the_leader_of_before() {
     let event = sender.handle(core::time::Duration::ZERO, &refusal);
     assert_eq!(event, Ok(SenderEvent::Refused(fenced)));
     assert_eq!(follower.texts(), ["milk"]);
-    assert_eq!(follower.receiver.handle(&frame), Ok(replication_log::ship::Step::Nothing), "it is over");
+    assert_eq!(follower.receiver.handle(&frame), Ok(replication_log::ship::Step::Stray), "it is over");
 }
 
 /// Case 28: two nodes lead under one epoch, by mistake. The follower stays with the first.

@@ -128,7 +128,7 @@ impl Receiver {
         self.state = State::Apart;
     }
 
-    /// Takes a frame. One of another conversation means nothing.
+    /// Takes a frame. One of another conversation means nothing, and [is said to](Step::Stray).
     ///
     /// Batches are lent from the frame. O(bytes).
     pub fn handle<'f>(&mut self, frame: &'f [u8]) -> Result<Step<'f>, ReceiveError> {
@@ -158,7 +158,7 @@ impl Receiver {
                 self.state = State::Apart;
                 Ok(Step::Refused(refusal))
             }
-            _ => Ok(Step::Nothing),
+            _ => Ok(Step::Stray),
         }
     }
 

@@ -17,6 +17,8 @@ use crate::{
 pub enum Step<'f> {
     /// Nothing, but to look at [`committed`](crate::ship::Receiver::committed).
     Nothing,
+    /// Nothing at all: it is of another conversation, and says nothing about whether this one goes on.
+    Stray,
     /// The leader has answered. To be answered with [`begun`](crate::ship::Receiver::begun).
     Begin(Begin),
     /// Append these batches, in this order ([`Log::append_copy`](crate::Log::append_copy)).
