@@ -29,8 +29,6 @@ pub(super) struct Following {
     asked: bool,
     /// Up to where the log is being cut.
     cutting: Option<Lsn>,
-    /// In this conversation everything was here once that whom it follows has.
-    caught_up: bool,
     /// The snapshot that arrives.
     incoming: Option<Incoming>,
     /// A snapshot is being installed, and another engine opened from it.
@@ -49,6 +47,8 @@ struct Conversation {
     link: LinkId,
     /// When it was heard of last.
     heard: Instant,
+    /// Everything was here once that the other has.
+    caught_up: bool,
 }
 
 impl Following {
@@ -63,7 +63,6 @@ impl Following {
             asked: false,
             cutting: None,
             incoming: None,
-            caught_up: false,
             is_over: false,
         }
     }
@@ -131,8 +130,7 @@ impl Following {
         }
         receiver.mark(Stage::Applied, context.replica.applied());
         let frame = receiver.hello(context.replica.draw_number(), standing.ends);
-        self.caught_up = false;
-        self.conversation = Some(Conversation { node, link, heard: context.now.instant });
+        self.conversation = Some(Conversation { node, link, heard: context.now.instant, caught_up: false });
         context.outbox.send(link, &Message::Ship(Ship::ToLeader(frame.into())), Lsn::ZERO);
     }
 
@@ -184,10 +182,9 @@ impl Following {
             }
             Err(_) => return Err(PeerError::Unexpected { what: "a word of a leader out of turn" }),
         }
-        self.caught_up |= self
-            .receiver
-            .as_ref()
-            .is_some_and(|receiver| receiver.is_following() && receiver.end().lsn >= receiver.leader_end());
+        if let (Some(conversation), Some(receiver)) = (&mut self.conversation, &self.receiver) {
+            conversation.caught_up |= receiver.is_following() && receiver.end().lsn >= receiver.leader_end();
+        }
         self.report(context);
         Ok(())
     }
@@ -291,7 +288,7 @@ impl Following {
         }
         if !receiver.is_following() {
             activity.asking += 1;
-        } else if !self.caught_up {
+        } else if !conversation.caught_up {
             activity.catching_up += 1;
         } else if receiver.marks().at(Stage::Flushed) < receiver.end().lsn.max(receiver.leader_end()) {
             activity.streaming += 1;
