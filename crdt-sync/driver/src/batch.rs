@@ -1,9 +1,12 @@
 //! Writes to several keys and collections that take effect together.
 
+use std::time::Duration;
+
 use crdt_sync::{Action, Bytes, Collection, Write, Written};
 
 use crate::error::NodeError;
 use crate::node::Node;
+use crate::single_leader::Committed;
 
 /// Writes that are gathered, and then take effect together or not at all.
 ///
@@ -92,5 +95,11 @@ impl Batch {
     /// Together means on this node and in its log: peers get the writes one after the other.
     pub async fn commit(self) -> Result<Written, NodeError> {
         self.node.write(self.writes).await
+    }
+
+    /// The same in a cluster with one leader, where everybody gets the writes together: waits no longer than
+    /// `patience`, as [`Commits::commit`](crate::Commits::commit) does.
+    pub async fn commit_within(self, patience: Duration) -> Result<Committed, NodeError> {
+        self.node.commits().commit(self.writes, patience).await
     }
 }

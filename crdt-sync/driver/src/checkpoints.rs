@@ -24,12 +24,20 @@ const QUEUE: usize = 8;
 /// At a clean shutdown a checkpoint is made of a log that has grown by this part of what makes one otherwise due.
 const WORTHWHILE: u64 = 4;
 
+/// When checkpoints are made, and what is dropped then.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    /// Make one when the log has grown by so much.
+    pub(crate) every: u64,
+    /// So many bytes of the log stay whatever is in checkpoints, for nodes that follow this one.
+    pub(crate) log_kept: u64,
+}
+
 /// What makes checkpoints of a node, and cuts its log.
 pub(crate) struct Checkpoints {
     log: LogHandle<FileStorage>,
     snapshots: Snapshots<FileStorage>,
-    /// Make one when the log has grown by so much.
-    every: u64,
+    rules: Rules,
     /// By how much it has grown since the last one began.
     grown: u64,
     /// The size of the last one.
@@ -74,11 +82,17 @@ impl Checkpoints {
     pub(crate) fn new(
         log: LogHandle<FileStorage>,
         snapshots: Snapshots<FileStorage>,
-        every: u64,
+        rules: Rules,
         whole: Option<Lsn>,
     ) -> Self {
         let last_piece = Instant::now();
-        Self { log, snapshots, every, grown: 0, size: 0, whole, under_way: None, last_piece }
+        Self { log, snapshots, rules, grown: 0, size: 0, whole, under_way: None, last_piece }
+    }
+
+    /// The record up to which the log must stay because a checkpoint stands for it.
+    pub(crate) fn newest(&self) -> Lsn {
+        let under_way = self.under_way.as_ref().map(|under_way| under_way.lsn);
+        self.whole.max(under_way).unwrap_or(Lsn::ZERO)
     }
 
     /// Takes note of what was appended.
@@ -119,17 +133,22 @@ impl Checkpoints {
 
     /// Writing more than the log grew by would cost more than it saves.
     fn due_at(&self) -> u64 {
-        self.every.max(self.size)
+        self.rules.every.max(self.size)
     }
 
     fn begin(&mut self, engine: &mut Engine) {
         self.grown = 0;
         let lsn = engine.begin_checkpoint();
+        if lsn <= self.newest() {
+            // Where nodes share a log it can grow without anything of it being committed.
+            return engine.abandon_checkpoint();
+        }
         let (parts, queue) = sync_channel(QUEUE);
         let (log, snapshots, whole) = (self.log.clone(), self.snapshots.clone(), self.whole);
+        let log_kept = self.rules.log_kept;
         let thread = std::thread::Builder::new()
             .name("checkpoint".into())
-            .spawn(move || put_away(&log, &snapshots, lsn, whole, &queue));
+            .spawn(move || put_away(&log, &snapshots, lsn, (whole, log_kept), &queue));
         match thread {
             Ok(thread) => self.under_way = Some(UnderWay { lsn, parts: Some(parts), unsent: None, thread }),
             Err(error) => {
@@ -211,7 +230,7 @@ fn put_away(
     log: &LogHandle<FileStorage>,
     snapshots: &Snapshots<FileStorage>,
     lsn: Lsn,
-    whole: Option<Lsn>,
+    (whole, log_kept): (Option<Lsn>, u64),
     parts: &Receiver<Part>,
 ) -> Result<u64, Failure> {
     log.sync().map_err(|_| Failure::Log)?;
@@ -229,7 +248,7 @@ fn put_away(
             }
             Part::End { cut_below } => {
                 writer.finish()?;
-                cut(log, snapshots, whole, cut_below)?;
+                cut(log, snapshots, (whole, cut_below), log_kept)?;
                 return Ok(bytes);
             }
         }
@@ -242,13 +261,13 @@ fn put_away(
 fn cut(
     log: &LogHandle<FileStorage>,
     snapshots: &Snapshots<FileStorage>,
-    before: Option<Lsn>,
-    newest_needs: Lsn,
+    (before, newest_needs): (Option<Lsn>, Lsn),
+    log_kept: u64,
 ) -> Result<(), Failure> {
     let Some(before) = before else { return Ok(()) };
     snapshots.remove_before(before)?;
     let needed = newest_needs.min(Lsn::new(before.get() + 1));
-    match log.truncate_before(needed) {
+    match log.truncate_before(needed.min(oldest_within(log, log_kept).unwrap_or(needed))) {
         Ok(oldest) => {
             info!(oldest = oldest.get(), "the log was cut");
             Ok(())
@@ -256,4 +275,16 @@ fn cut(
         Err(replication_log::handle::SubmitError::Refused(error)) => Err(error.into()),
         Err(_) => Err(Failure::Log),
     }
+}
+
+/// The first record from which on the log takes up no more than so many bytes; `None` when that is not to be asked, or
+/// the log is closed. O(log records) looks at the segments.
+fn oldest_within(log: &LogHandle<FileStorage>, bytes: u64) -> Option<Lsn> {
+    let extent = log.extent().filter(|_| bytes > 0)?;
+    let (mut from, mut to) = (extent.oldest.get(), extent.durable.get() + 1);
+    while from < to {
+        let middle = from + (to - from) / 2;
+        if log.bytes_from(Lsn::new(middle))? <= bytes { to = middle } else { from = middle + 1 }
+    }
+    Some(Lsn::new(from))
 }

@@ -1,36 +1,43 @@
 //! The disk: a log and checkpoints in a directory, opened and read back, with one flusher for all appends.
 
+mod cut_off;
+mod files;
+mod shared;
+
 use std::path::Path;
 
+use crdt_sync::single_leader::host::ENGINE_RECORD;
 use crdt_sync::time::Now;
 use crdt_sync::{Config, Engine, Input, NodeId, RecoverError, node_of_checkpoint, node_of_log};
 use replication_log::snapshot::{SnapshotError, Snapshots};
 use replication_log::storage::FileStorage;
-use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, ReadError, RecordKind};
+use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, ReadError};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::checkpoints::Checkpoints;
+use crate::checkpoints::{Checkpoints, Rules};
 use crate::error::{OpenError, UnusableCheckpoint};
 use crate::options::NodeOptions;
 
-/// Records of the engine are opaque to the log.
-const ENGINE_RECORD: RecordKind = RecordKind(1);
-
 /// What a directory holds of a node: its log, and checkpoints that stand for the beginning of it.
 pub(crate) struct Past {
+    storage: FileStorage,
     log: Log<FileStorage>,
     snapshots: Snapshots<FileStorage>,
-    checkpoint_every: u64,
+    rules: Rules,
     /// The checkpoint the engine was opened from.
     base: Option<Lsn>,
 }
 
 /// The log of a running node, and what makes checkpoints of it.
 pub(crate) struct Disk {
+    storage: FileStorage,
     log: LogHandle<FileStorage>,
     pub(crate) checkpoints: Checkpoints,
+    tails: shared::Tails,
+    /// Whether something was cut off the log's end since it was opened.
+    was_cut: bool,
 }
 
 /// Opens the log of a directory, creating both if need be.
@@ -42,12 +49,14 @@ pub(crate) fn open(directory: &Path, options: &NodeOptions) -> Result<Past, Open
     let log_options = LogOptions::new(Uuid::new_v4().as_u64_pair().0)
         .segment_bytes(options.segment_bytes)
         .known_durable(known_durable);
-    let (log, report) = Log::open(storage, log_options)?;
+    let (log, report) = Log::open(storage.clone(), log_options)?;
     info!(last = report.last.get(), clean = report.closed_cleanly, "log opened");
     if let Some(cut) = &report.cut {
         warn!(?cut, "an unsynced tail was cut off the log");
     }
-    Ok(Past { log, snapshots, checkpoint_every: options.checkpoint_every, base: None })
+    let log_kept = if options.is_single_leader() { options.log_for_followers } else { 0 };
+    let rules = Rules { every: options.checkpoint_every, log_kept };
+    Ok(Past { storage, log, snapshots, rules, base: None })
 }
 
 impl Past {
@@ -56,8 +65,12 @@ impl Past {
         self.log.last()
     }
 
-    /// The node whose directory this is, told by the beginning of its log, or by a checkpoint where that was cut.
+    /// The node whose directory this is, told by the beginning of its log, or by a checkpoint where that was cut; by a
+    /// file where nodes share a log, which says nothing of whose directory it lies in.
     pub(crate) fn node(&self) -> Result<Option<NodeId>, OpenError> {
+        if let Some(node) = files::read_node(&self.storage)? {
+            return Ok(Some(node));
+        }
         if self.log.oldest() == Lsn::FIRST {
             let mut reader = self.log.read_from(Lsn::FIRST)?;
             return Ok(reader.next_record()?.and_then(|record| node_of_log(record.payload)));
@@ -71,6 +84,17 @@ impl Past {
             }
         }
         Ok(None)
+    }
+
+    /// Makes sure that the directory says whose it is, before a log that nodes share lies in it: another node that went
+    /// on with what this one wrote would lead under the same epoch.
+    pub(crate) fn name(&self, node: NodeId) -> Result<(), OpenError> {
+        match self.node()? {
+            Some(known) if known == node => Ok(()),
+            Some(_) => Err(RecoverError::OtherNode.into()),
+            None if self.last() == Lsn::ZERO => Ok(files::write_node(&self.storage, node)?),
+            None => Err(OpenError::Nameless),
+        }
     }
 
     /// Opens the engine from the newest checkpoint that serves, or from the whole log when it is still there.
@@ -167,16 +191,16 @@ impl Disk {
                 Err(_) => Input::LogFailed,
             });
         });
-        let Past { log, snapshots, checkpoint_every, base } = past;
+        let Past { storage, log, snapshots, rules, base } = past;
         let log = LogHandle::start_with(log, FsyncPolicy::Group, report).map_err(OpenError::Thread)?;
-        let checkpoints = Checkpoints::new(log.clone(), snapshots, checkpoint_every, base);
-        Ok(Self { log, checkpoints })
+        let checkpoints = Checkpoints::new(log.clone(), snapshots, rules, base);
+        Ok(Self { storage, log, checkpoints, tails: shared::Tails::default(), was_cut: false })
     }
 
     /// Writes records as one batch; whether they became durable is reported later. Returns false when the
     /// log is over.
-    pub(crate) fn append(&mut self, first: Lsn, records: &[Vec<u8>]) -> bool {
-        let mut batch = Batch::new(Epoch::ZERO);
+    pub(crate) fn append(&mut self, epoch: Epoch, first: Lsn, records: &[Vec<u8>]) -> bool {
+        let mut batch = Batch::new(epoch);
         let pushed = records.iter().try_for_each(|record| batch.push(ENGINE_RECORD, record));
         if let Err(error) = pushed {
             warn!(%error, "a batch is larger than the log allows");
@@ -199,11 +223,12 @@ impl Disk {
         if self.checkpoints.is_last_one_due() { self.log.sync().ok() } else { None }
     }
 
-    /// Marks the log as cleanly closed.
-    pub(crate) fn close(self) {
+    /// Marks the log as cleanly closed, and returns its last record if that is durable.
+    pub(crate) fn close(self) -> Option<Lsn> {
         drop(self.checkpoints);
-        if let Err(error) = self.log.close() {
+        self.log.close().unwrap_or_else(|error| {
             warn!(%error, "the log could not be closed cleanly");
-        }
+            None
+        })
     }
 }

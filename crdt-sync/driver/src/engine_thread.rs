@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crdt_sync::time::Instant;
 use crdt_sync::wire::{self, Farewell, Message};
-use crdt_sync::{Engine, Event, Input, LinkId, Output, Reply, Request, RequestId};
+use crdt_sync::{Engine, Event, Input, LinkId, LogTask, Output, Reply, Request, RequestId};
+use replication_log::Epoch;
+use replication_log::ship::Begin;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{broadcast, oneshot};
 use tracing::warn;
@@ -95,7 +97,7 @@ impl EngineThread {
             let sleep = self.timer.map_or(LONGEST_SLEEP, |at| self.clock.until(at));
             // In no fixed order, so that none of them can starve the others.
             tokio::select! {
-                Some(input) = inlets.disk.recv() => self.handle(input),
+                Some(input) = inlets.disk.recv() => self.reported(input),
                 command = inlets.commands.recv() => match command {
                     Some(Command::Request(look, reply)) => match look(&self.engine) {
                         Some(request) => self.request(request, reply),
@@ -140,8 +142,12 @@ impl EngineThread {
         if let Some(marker) = &self.marker {
             marker.renew(self.engine.status().durable);
         }
-        self.disk.close();
+        let last = self.disk.close();
         while let Ok(input) = disk.try_recv() {
+            let input = match input {
+                Input::Durable { lsn } => Input::Durable { lsn: last.map_or(lsn, |last| lsn.min(last)) },
+                other => other,
+            };
             self.engine.handle(self.clock.now(), input);
             while let Some(output) = self.engine.poll_output() {
                 match output {
@@ -167,6 +173,14 @@ impl EngineThread {
             self.drain();
         }
         self.watchers.tell(&mut self.engine);
+    }
+
+    /// The log says how far it is durable. A report may be of before the log was cut.
+    fn reported(&mut self, input: Input) {
+        self.handle(match input {
+            Input::Durable { lsn } => Input::Durable { lsn: self.disk.still_durable(lsn) },
+            other => other,
+        });
     }
 
     fn timer_due(&mut self) {
@@ -202,10 +216,11 @@ impl EngineThread {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Append { first, records } => {
-                    if !self.disk.append(first, &records) {
+                    if !self.disk.append(Epoch::ZERO, first, &records) {
                         self.deferred.push_back(Input::LogFailed);
                     }
                 }
+                Output::Log(task) => self.carry_out(task),
                 Output::Send { link, frame } => self.send(link, frame),
                 Output::Reply { id, reply } => reply_to(&mut self.replies, id, reply),
                 Output::Close { link, .. } => {
@@ -214,6 +229,20 @@ impl EngineThread {
                 Output::SetTimer { at } => self.timer = Some(at),
                 Output::Event(event) => self.tell(event),
                 other => warn!(?other, "an output this driver does not know"),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, task: LogTask) {
+        if let (LogTask::Begin(Begin { cut: Some(end), .. }), Some(marker)) = (&task, &self.marker) {
+            // Or the next opening would take the cut for a loss.
+            marker.renew(end.lsn);
+        }
+        match self.disk.carry_out(task) {
+            Ok(news) => self.deferred.extend(news.map(Input::Log)),
+            Err(error) => {
+                warn!(%error, "the log did not do what was asked");
+                self.deferred.push_back(Input::LogFailed);
             }
         }
     }

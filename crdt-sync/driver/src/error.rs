@@ -10,11 +10,12 @@ use crdt_sync::time::WallTime;
 use crdt_sync::{
     Missing, NodeId, RecoverError, Reply, RestoreError, RetireError, ShowError, TokenError, WriteError,
 };
-use replication_log::Lsn;
 use replication_log::snapshot::{SnapshotError, UnusableSnapshot};
+use replication_log::{Epoch, Lsn};
 use thiserror::Error;
 
 use crate::leaderless::{QuorumError, refused};
+use crate::single_leader::{CommitError, not_committed};
 
 /// Why a node could not be opened, or cannot listen. Its directory is as it was, except for what the log's own
 /// error says.
@@ -64,6 +65,13 @@ pub enum OpenError {
         /// The node of the certificate.
         certified: NodeId,
     },
+    /// A node of a cluster with one leader needs a name, by the options or a certificate.
+    #[error("a node of a cluster with one leader needs a name")]
+    Unnamed,
+    /// The log is one that nodes share, and the file beside it that says whose directory this is is missing, or cannot
+    /// be read. Under a wrong name the node would contradict another one.
+    #[error("the directory does not say whose it is: the file `node` is missing, or cannot be read")]
+    Nameless,
     /// The system gives no thread.
     #[error("no thread can be started: {0}")]
     Thread(io::Error),
@@ -134,11 +142,24 @@ pub enum NodeError {
     /// An operation of a leaderless cluster did not reach its level, and what is known of it.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
+    /// Writes in a cluster with one leader are not known to be committed, and what is known of them.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// What the session wrote or saw was lost, and never committed: another node began to lead without it. Begin a new
+    /// session.
+    #[error("record {lsn} of epoch {epoch}, which the session depends on, was lost before it was committed")]
+    Lost {
+        /// The epoch under which it was written.
+        epoch: Epoch,
+        /// The record.
+        lsn: Lsn,
+    },
     /// The ring of a leaderless cluster was not changed.
     #[error(transparent)]
     NotChanged(#[from] ChangeError),
     /// Clusters of another topology do that: in a leaderless cluster there are no sessions, no rejoining, and no
-    /// waiting until all agree, and elsewhere there are no quorums and no ring. Nothing was done.
+    /// waiting until all agree; with one leader there is no retiring and no rejoining; elsewhere there are no quorums and
+    /// no ring, or no commits. Nothing was done.
     #[error("clusters of another topology do that; nothing was done")]
     OtherTopology,
     /// Something of what this node keeps for others is not where it belongs yet.
@@ -184,15 +205,15 @@ pub(crate) fn refusal(reply: Reply) -> NodeError {
         Reply::OutOfScope => NodeError::OutOfScope,
         Reply::OtherTopology => NodeError::OtherTopology,
         Reply::Quorum(reply) => refused(reply),
+        Reply::Commit(reply) => not_committed(reply),
+        Reply::Lost { epoch, lsn } => NodeError::Lost { epoch, lsn },
         Reply::Ring(RingReply::Refused(error)) => error.into(),
         Reply::Hints(HintsReply::StillWaiting { count, bytes, oldest }) => {
             NodeError::HintsWaiting { count, bytes, oldest }
         }
         Reply::NotShown(error) => error.into(),
         Reply::Ended => NodeError::Ended,
-        Reply::Commit(_)
-        | Reply::Fate(_)
-        | Reply::Lost { .. }
+        Reply::Fate(_)
         | Reply::Written(_)
         | Reply::Value(_)
         | Reply::Shown(_)

@@ -19,10 +19,12 @@ mod marker;
 mod members;
 mod net;
 mod node;
+mod opening;
 mod options;
 mod replay;
 mod session;
 mod shutdown;
+mod single_leader;
 #[cfg(feature = "tls")]
 mod tls;
 mod watch;
@@ -40,6 +42,7 @@ pub use net::{Connection, Connections, NetworkEvent, Peer, Refusal, Traffic};
 pub use node::Node;
 pub use options::NodeOptions;
 pub use session::Session;
+pub use single_leader::{CommitError, Commits, Committed};
 #[cfg(feature = "tls")]
 pub use tls::{Identity, PublicKey, Tls, TlsError, Trust};
 pub use watch::{Change, Watch, WatchError};

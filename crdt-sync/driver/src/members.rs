@@ -102,7 +102,8 @@ impl Node {
     /// Fails with the [`WriteError`](crdt_sync::WriteError) of the first write that is refused. With `StampBehind` or
     /// `Clock` this node's clock is wrong, or that of whoever wrote what it holds was: set it right, and call again.
     ///
-    /// In a leaderless cluster there is nothing to make again, and it fails with [`NodeError::OtherTopology`].
+    /// In a leaderless cluster, and where one node leads, there is nothing to make again, and it fails with
+    /// [`NodeError::OtherTopology`].
     ///
     /// ```
     /// # use crdt_sync::{ClusterKey, Collection, Event};
@@ -145,7 +146,7 @@ impl Node {
         old: impl AsRef<Path>,
         notes: &Collection,
     ) -> Result<Rejoined, NotRejoined> {
-        if self.inner.options.is_leaderless() {
+        if self.inner.options.is_leaderless() || self.inner.options.is_single_leader() {
             return Err(NodeError::OtherTopology.into());
         }
         if notes.kind == Kind::Counter {

@@ -7,29 +7,32 @@ use std::time::Duration;
 
 use crdt_sync::leaderless::QuorumReply;
 use crdt_sync::metrics::Metrics;
+use crdt_sync::single_leader::CommitReply;
 use crdt_sync::time::Instant;
 use crdt_sync::{
-    Bytes, Cell, ClusterKey, CollectionId, Engine, Event, ItemKey, Limits, NodeId, Reply, Request, Rules,
-    Status, Write, Written,
+    Bytes, Cell, ClusterKey, CollectionId, Engine, Event, ItemKey, Limits, Reply, Request, Rules, Status,
+    Write, Written,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tracing::warn;
-use uuid::Uuid;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::disk::{self, Disk, Past};
+use crate::disk::Disk;
 use crate::engine_thread::{Command, EngineThread, Inlets};
 use crate::error::{NodeError, OpenError, refusal};
 use crate::marker::{Doubt, Marker};
 use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Peer, Phase, Stop, Traffic};
+use crate::opening::open_engine;
 use crate::options::NodeOptions;
 use crate::session::Session;
 
 const QUEUE: usize = 1_024;
 /// How many keys are copied out of the engine at a time, so that a scan does not hold up everything else.
 const SCAN_PAGE: usize = 4_096;
+/// How often it is looked at what no event tells.
+const GLANCE: Duration = Duration::from_millis(20);
 pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running node: a directory, its log, its sockets, and the engine between them. Clones are handles to the
@@ -137,17 +140,6 @@ impl Node {
         Ok(node)
     }
 
-    /// Marks the directory once nothing about its past is doubtful: after a fresh identity is durable.
-    async fn mark(&self, marker: Marker) {
-        while let Ok(status) = self.status().await {
-            if status.durable == status.appended {
-                let _ = self.inner.commands.send(Command::Mark(marker)).await;
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
     /// Why the node gave up its identity when it was opened and writes under a fresh one, if it did: the directory was
     /// copied or restored, as far as that can be seen, or the options said so.
     pub fn doubt(&self) -> Option<Doubt> {
@@ -208,7 +200,8 @@ impl Node {
         Ok(self.status().await?.peers.iter().map(|peer| greeted.peer(peer)).collect())
     }
 
-    /// Writes, all or nothing, and returns when everything is durable here.
+    /// Writes, all or nothing, and returns when everything is durable here; in a cluster with one leader, when it is
+    /// committed. [`commits`](Self::commits) has a deadline there.
     pub async fn write(&self, writes: Vec<Write>) -> Result<Written, NodeError> {
         self.write_in(None, writes).await
     }
@@ -230,8 +223,10 @@ impl Node {
         writes: Vec<Write>,
     ) -> Result<Written, NodeError> {
         match self.ask_in(session, Request::Write(writes)).await? {
-            // A leaderless cluster answers with a report.
-            Reply::Written(written) | Reply::Quorum(QuorumReply::Written { written, .. }) => Ok(written),
+            // A leaderless cluster answers with a report, one with a leader when followers have it.
+            Reply::Written(written)
+            | Reply::Quorum(QuorumReply::Written { written, .. })
+            | Reply::Commit(CommitReply::Committed { written, .. }) => Ok(written),
             other => Err(refusal(other)),
         }
     }
@@ -303,7 +298,8 @@ impl Node {
 
     /// Waits until at least this many connected peers hold the same as this node, as far as both know.
     ///
-    /// A peer may have written more meanwhile that is still on its way. In a leaderless cluster no two nodes hold the
+    /// A peer may have written more meanwhile that is still on its way. In a cluster with one leader that is said of
+    /// followers by the leader, and of the node that it follows by a follower. In a leaderless cluster no two nodes hold the
     /// same, and it fails with [`NodeError::OtherTopology`].
     pub async fn in_sync_with(&self, peers: usize) -> Result<(), NodeError> {
         if self.inner.options.is_leaderless() {
@@ -315,8 +311,10 @@ impl Node {
             if status.peers.iter().filter(|peer| peer.in_sync).count() >= peers {
                 return Ok(());
             }
-            if let Err(broadcast::error::RecvError::Closed) = events.recv().await {
-                return Err(NodeError::Ended);
+            // No event tells of what a follower has acknowledged.
+            match timeout(GLANCE, events.recv()).await {
+                Ok(Err(broadcast::error::RecvError::Closed)) => return Err(NodeError::Ended),
+                Ok(_) | Err(_) => {}
             }
         }
     }
@@ -434,35 +432,6 @@ async fn bind(address: SocketAddr, beyond_loopback: bool) -> Result<(SocketAddr,
     let refused = |cause| OpenError::Listen { address, cause };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     Ok((listener.local_addr().map_err(refused)?, listener))
-}
-
-fn open_engine(
-    directory: &Path,
-    options: NodeOptions,
-    clock: Clock,
-) -> Result<(Engine, Past, Option<Doubt>), OpenError> {
-    let mut past = disk::open(directory, &options)?;
-    let logged = past.node()?;
-    // A log that is founded now has no past.
-    let noticed = logged.and_then(|_| Marker::of(directory).doubt(past.last()));
-    let doubt = if options.is_restored { Some(Doubt::Told) } else { noticed };
-    let certified = options.protection.own_node();
-    if let (Some(named), Some(certified)) = (options.node, certified)
-        && named != certified
-    {
-        return Err(OpenError::OtherNode { named, certified });
-    }
-    let node = options
-        .node
-        .or(certified)
-        .or(logged)
-        .unwrap_or_else(|| NodeId::from_bytes(*Uuid::new_v4().as_bytes()));
-    let mut engine = past.open_engine(&options.into_config(node), clock.now())?;
-    if let Some(doubt) = doubt {
-        warn!(%doubt, "the node writes under a fresh identity");
-        engine.distrust_past(clock.now());
-    }
-    Ok((engine, past, doubt))
 }
 
 /// The engine gets a thread of its own, because its log writes block.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use conflict_store::Resolver;
 use crdt_sync::leaderless::LeaderlessConfig;
+use crdt_sync::single_leader::SingleLeaderConfig;
 use crdt_sync::{
     Authorization, Authorize, Bytes, ClusterKey, Collection, CollectionId, Config, Limits, NodeId,
     Replication, Rules, Scope, Timing,
@@ -23,6 +24,7 @@ const RELIABLE: Timing = Timing {
 
 const CHECKPOINT_EVERY: u64 = 64 << 20;
 const SEGMENT_BYTES: u64 = 64 << 20;
+const LOG_FOR_FOLLOWERS: u64 = 1 << 30;
 
 /// How a node is opened.
 ///
@@ -58,6 +60,7 @@ pub struct NodeOptions {
     pub(crate) timing: Timing,
     pub(crate) checkpoint_every: u64,
     pub(crate) segment_bytes: u64,
+    pub(crate) log_for_followers: u64,
 }
 
 impl NodeOptions {
@@ -84,6 +87,7 @@ impl NodeOptions {
             timing: RELIABLE,
             checkpoint_every: CHECKPOINT_EVERY,
             segment_bytes: SEGMENT_BYTES,
+            log_for_followers: LOG_FOR_FOLLOWERS,
         }
     }
 
@@ -192,6 +196,52 @@ impl NodeOptions {
         self
     }
 
+    /// The node takes part in a cluster with one leader: one node takes writes, and the others keep copies of its log.
+    /// For life, and all nodes alike: what is configured is the same on every node, except whom it
+    /// [follows](SingleLeaderConfig::with_upstream).
+    ///
+    /// The node needs a [name](Self::node), or a certificate that names it. Its directory keeps that name, and is
+    /// refused under another one. A follower must be connected to whom it follows, in either direction.
+    ///
+    /// Every handle writes at the leader and reads anywhere; what is read at a follower is committed, and may be behind.
+    /// A [session](crate::Node::session) waits for what it wrote, wherever it reads. At a follower writes fail with
+    /// [`CommitError::NotLeader`](crate::CommitError::NotLeader), which says who leads.
+    /// [`Node::commits`](crate::Node::commits) has deadlines, and says what became of a write.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use crdt_sync::single_leader::SingleLeaderConfig;
+    /// use crdt_sync::{ClusterKey, NodeId};
+    /// use crdt_sync_driver::NodeOptions;
+    /// use replication_log::ship::AckPolicy;
+    /// use replication_log::ship::commit::{CommitOptions, WhenShort};
+    ///
+    /// let [a, b, c] = [1, 2, 3].map(NodeId::from_u128);
+    /// let mut commits = CommitOptions::new(AckPolicy::semi_sync()); // with any one follower
+    /// commits.when_short = WhenShort::DegradeToAsync { after: Duration::from_secs(10) };
+    /// let cluster = SingleLeaderConfig::new(a, [b, c]).with_commits(commits);
+    ///
+    /// let options = NodeOptions::new(ClusterKey::from_bytes([7; 16])).single_leader(cluster.clone());
+    /// let leader = options.clone().node(a);
+    /// let follower = options.clone().node(b);
+    /// // Far away: it follows the follower, so that what it gets crosses the distance once.
+    /// let chained = options.single_leader(cluster.with_upstream(b)).node(c);
+    /// ```
+    pub fn single_leader(mut self, config: SingleLeaderConfig) -> Self {
+        self.replication = Replication::SingleLeader(Box::new(config));
+        self
+    }
+
+    /// In a cluster with one leader, so many bytes of the log stay on the disk whatever is in checkpoints, for
+    /// followers that were away; 1 GiB by default. One that is further behind than whom it follows has of the log is
+    /// not served, which both are told by [`Event::NotServed`](crdt_sync::Event::NotServed): it cannot come back by
+    /// itself.
+    pub fn log_for_followers(mut self, bytes: u64) -> Self {
+        self.log_for_followers = bytes;
+        self
+    }
+
     /// Accepts connections at this address; port 0 lets the system choose one.
     pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
         self.listen = Some(address.into());
@@ -262,6 +312,10 @@ impl NodeOptions {
 
     pub(crate) fn is_leaderless(&self) -> bool {
         matches!(self.replication, Replication::Leaderless(_))
+    }
+
+    pub(crate) fn is_single_leader(&self) -> bool {
+        matches!(self.replication, Replication::SingleLeader(_))
     }
 
     /// The engine's half of it, with randomness of its own.

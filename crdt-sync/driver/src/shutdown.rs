@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use crdt_sync::single_leader::Leadership;
+use replication_log::Lsn;
+use replication_log::ship::Stage;
+use replication_log::ship::commit::{Follower, Link};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,7 +25,8 @@ impl Node {
     }
 
     /// Ends the node: no connection is made any more; until all connected peers hold the same as this node they have
-    /// as long as this (in a leaderless cluster nobody is waited for); then everything becomes durable, peers are told
+    /// as long as this (in a leaderless cluster nobody is waited for, and where one node leads, it waits for those that
+    /// follow it); then everything becomes durable, peers are told
     /// that the node leaves, connections are closed when that is written, and the log is closed cleanly. Other handles
     /// get [`NodeError::Ended`](crate::NodeError::Ended) from then on.
     ///
@@ -52,15 +57,25 @@ impl Node {
         let mut events = self.events();
         while let Ok(status) = self.status().await {
             let is_durable = status.durable == status.appended;
-            if is_durable && (is_leaderless || status.peers.iter().all(|peer| peer.in_sync)) {
+            let others_hold_it = match &status.leadership {
+                Some(leadership) => followers_have(leadership, status.appended),
+                None => is_leaderless || status.peers.iter().all(|peer| peer.in_sync),
+            };
+            if is_durable && others_hold_it {
                 return;
             }
-            if !is_durable {
-                // No event tells of the disk.
+            if !is_durable || status.leadership.is_some() {
+                // No event tells of the disk, nor of those of followers.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             } else if let Err(tokio::sync::broadcast::error::RecvError::Closed) = events.recv().await {
                 return;
             }
         }
     }
+}
+
+/// Whether everybody who follows this node has everything on the disk; nobody follows one that does not lead.
+fn followers_have(leadership: &Leadership, last: Lsn) -> bool {
+    let has = |follower: &Follower| follower.link == Link::Gone || follower.marks.at(Stage::Flushed) >= last;
+    leadership.followers.iter().all(|(_, follower)| has(follower))
 }

@@ -63,7 +63,11 @@ fn a_follower_whose_log_was_cut_does_not_say_that_it_has_what_its_disk_does_not(
         cluster.ask(A, Request::Write(add("visits", 100)));
         cluster.settle();
         let durable = cluster.nodes[B].log.as_ref().unwrap().durable();
+<<<<<<< HEAD:crdt-sync/tests/single_leader/log_trouble.rs
         let (_, status) =
+=======
+        let (_, follower) =
+>>>>>>> f7feb67 (The driver runs nodes of a cluster with one leader):crdt-sync/src/single_leader/tests/log_trouble.rs
             cluster.leadership(A).followers.into_iter().find(|(node, _)| *node == id(B)).unwrap();
         assert!(cluster.last(B) > durable);
         assert_eq!(status.follower.marks.at(Stage::Flushed), durable);

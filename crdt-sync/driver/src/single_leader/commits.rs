@@ -1,0 +1,118 @@
+//! Writes of a cluster with one leader, with all that is known of them.
+
+use std::time::Duration;
+
+use crdt_sync::single_leader::{CommitReply, Leadership};
+use crdt_sync::{Reply, Request, Write, Written};
+use replication_log::ship::commit::Fate;
+use replication_log::{Epoch, Lsn};
+
+use crate::error::{NodeError, refusal};
+use crate::node::Node;
+
+/// Commits in a cluster with one leader: how long to wait for followers, and what became of a write that nobody waits
+/// for any more.
+///
+/// The plain handles and [batches](crate::Batch) write there, too, at the node that leads. They wait for as long as it
+/// takes, and say no more than that it is committed.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use crdt_sync::single_leader::SingleLeaderConfig;
+/// use crdt_sync::{ClusterKey, Collection, NodeId};
+/// use crdt_sync_driver::{CommitError, Node, NodeError, NodeOptions};
+/// use replication_log::ship::AckPolicy;
+/// use replication_log::ship::commit::{CommitOptions, Fate};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let home = tempfile::tempdir()?;
+/// let [a, b] = [1, 2].map(NodeId::from_u128);
+/// let semi_sync = CommitOptions::new(AckPolicy::semi_sync());
+/// let titles = Collection::registers("titles");
+/// let options = NodeOptions::new(ClusterKey::from_bytes([7; 16]))
+///     .collection(titles.clone())
+///     .single_leader(SingleLeaderConfig::new(a, [b]).with_commits(semi_sync));
+/// let leader = Node::open(home.path().join("a"), options.clone().node(a)).await?;
+/// while leader.commits().leadership().await?.leader != Some(a) { tokio::task::yield_now().await; }
+///
+/// // Its only follower is not there.
+/// let batch = leader.batch().set(&titles, "profile", "Hello");
+/// let written = batch.commit_within(Duration::from_millis(20)).await;
+/// let Err(NodeError::Commit(CommitError::NotReplicated { epoch, lsn, durable_local, .. })) = written else {
+///     panic!("{written:?}")
+/// };
+/// assert!(durable_local);
+/// assert_eq!(leader.commits().fate(epoch, lsn).await?, Fate::Pending);
+/// assert_eq!(leader.registers(&titles).get("profile").await?, None); // nobody is shown it
+///
+/// let follower = Node::open(home.path().join("b"), options.node(b).listen(([127, 0, 0, 1], 0))).await?;
+/// leader.connect(follower.local_addr().expect("it listens"))?;
+/// while leader.commits().fate(epoch, lsn).await? == Fate::Pending { tokio::task::yield_now().await; }
+/// assert_eq!(leader.registers(&titles).get("profile").await?, Some("Hello".into()));
+/// # leader.shutdown().await;
+/// # follower.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Commits {
+    node: Node,
+}
+
+/// Writes that are committed, and seen by readers of the node that leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// What they became.
+    pub written: Written,
+    /// The epoch under which they are in the log.
+    pub epoch: Epoch,
+    /// Whether only the leader's disk vouches for them, because followers were missing for too long.
+    pub degraded: bool,
+}
+
+impl Node {
+    /// Commits in a cluster with one leader. In other clusters everything asked of it fails with
+    /// [`NodeError::OtherTopology`].
+    pub fn commits(&self) -> Commits {
+        Commits { node: self.clone() }
+    }
+}
+
+impl Commits {
+    /// Writes, all or nothing, and returns when the writes are committed and shown here, or when `patience` is over.
+    ///
+    /// It costs an fsync here, and what the policy waits for: for most of them a round trip and an fsync at a follower.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Commit`] says whether something was written, and [`CommitError`](crate::CommitError) what is known
+    /// of it. At a node that does not lead it says who does.
+    pub async fn commit(&self, writes: Vec<Write>, patience: Duration) -> Result<Committed, NodeError> {
+        let deadline = self.node.now() + patience;
+        match self.node.ask(Request::Commit { writes, deadline }).await? {
+            Reply::Commit(CommitReply::Committed { written, epoch, degraded }) => {
+                Ok(Committed { written, epoch, degraded })
+            }
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// What became of a record that this node wrote while it led.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::NotLeader`](crate::CommitError::NotLeader) where this node does not lead.
+    pub async fn fate(&self, epoch: Epoch, lsn: Lsn) -> Result<Fate, NodeError> {
+        match self.node.ask(Request::Fate { epoch, lsn }).await? {
+            Reply::Fate(fate) => Ok(fate),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// Who leads, as far as this node has heard, how far this node is, and at the leader how far everybody else.
+    pub async fn leadership(&self) -> Result<Leadership, NodeError> {
+        self.node.status().await?.leadership.ok_or(NodeError::OtherTopology)
+    }
+}

@@ -1,0 +1,138 @@
+//! Checkpoints of nodes that share a log, and what of the log stays for whom.
+
+use std::path::Path;
+
+use crdt_sync::{Event, RecoverError};
+use crdt_sync_driver::{Node, NodeOptions, OpenError};
+
+use crate::cluster::{A, B, C, Cluster, asynchronous, semi_sync, titles, until, visits};
+
+const EVERY: u64 = 64 << 10;
+const SEGMENT: u64 = 128 << 10;
+
+fn small(options: NodeOptions) -> NodeOptions {
+    options.checkpoint_every(EVERY).segment_bytes(SEGMENT).log_for_followers(3 * SEGMENT)
+}
+
+fn small_and_patient(options: NodeOptions) -> NodeOptions {
+    options.checkpoint_every(EVERY).segment_bytes(SEGMENT)
+}
+
+/// Overwrites the same few keys again and again: so many bytes of values in all.
+async fn overwrite(node: &Node, bytes: usize) {
+    const VALUE: usize = 8 << 10;
+    for round in 0..bytes / VALUE {
+        let value = format!("{round:0VALUE$}");
+        node.registers(&titles()).set(&*format!("key-{}", round % 4), &*value).await.unwrap();
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn checkpoints(directory: &Path) -> usize {
+    names(directory).iter().filter(|name| name.ends_with(".snapshot")).count()
+}
+
+fn log_bytes(directory: &Path) -> u64 {
+    let logs = names(directory).into_iter().filter(|name| name.ends_with(".log"));
+    logs.filter_map(|name| std::fs::metadata(directory.join(name)).ok()).map(|file| file.len()).sum()
+}
+
+fn has_first_segment(directory: &Path) -> bool {
+    names(directory).contains(&format!("{:016x}.log", 1))
+}
+
+#[tokio::test]
+async fn all_nodes_are_opened_from_checkpoints_and_none_keeps_more_of_the_log_than_it_is_told() {
+    let mut cluster = Cluster::with(semi_sync(), small).await;
+    cluster.node(A).counters(&visits()).increment("first", 1).await.unwrap();
+    for _ in 0..2 {
+        overwrite(cluster.node(A), 1 << 20).await;
+        cluster.all_have_everything().await;
+        for node in [A, B, C] {
+            let directory = cluster.directory(node);
+            until(|| async { checkpoints(&directory) == 2 && !has_first_segment(&directory) }).await;
+            // What checkpoints need, what is kept for followers, and the segment that is prepared.
+            assert!(log_bytes(&directory) <= 8 * SEGMENT, "{}", log_bytes(&directory));
+        }
+        for node in [C, A, B] {
+            cluster.kill(node);
+        }
+        for node in [B, C, A] {
+            cluster.start(node).await;
+        }
+        cluster.all_follow().await;
+        for node in [A, B, C] {
+            let visits = cluster.node(node).counters(&visits());
+            until(|| async { visits.value("first").await.unwrap() == 1 }).await;
+        }
+    }
+    cluster.all_have_everything().await;
+    // Neither its log nor its checkpoints say whose the directory is.
+    cluster.stop(B).await;
+    let other = Node::open(cluster.directory(B), cluster.options(A)).await.err();
+    assert!(matches!(other, Some(OpenError::Recover(RecoverError::OtherNode))), "{other:?}");
+    cluster.start(B).await;
+    cluster.logs_are_equal().await;
+}
+
+#[tokio::test]
+async fn what_is_not_committed_is_in_no_checkpoint_and_is_written_on_top_of_after_one() {
+    let mut cluster = Cluster::with(semi_sync(), small_and_patient).await;
+    cluster.node(A).counters(&visits()).increment("/", 1).await.unwrap();
+    overwrite(cluster.node(A), 256 << 10).await;
+    cluster.stop(B).await;
+    cluster.stop(C).await;
+    let soon = std::time::Duration::from_millis(20);
+    for _ in 0..20 {
+        let batch = cluster.node(A).batch().increment(&visits(), "/", 1);
+        let filler = "x".repeat(8 << 10);
+        assert!(batch.set(&titles(), "filler", &*filler).commit_within(soon).await.is_err());
+    }
+    // It closes with a checkpoint, of what is committed.
+    cluster.stop(A).await;
+    assert!(checkpoints(&cluster.directory(A)) > 0);
+    cluster.start(A).await;
+    assert_eq!(cluster.title(A, "filler").await, None);
+    assert_eq!(cluster.node(A).counters(&visits()).value("/").await, Ok(1));
+    until(|| async { cluster.leadership(A).await.mode.is_some() }).await;
+    let one_more = cluster.node(A).batch().increment(&visits(), "/", 1).commit_within(soon).await;
+    assert!(one_more.is_err());
+    cluster.start(B).await;
+    cluster.start(C).await;
+    for node in [A, B, C] {
+        let visits = cluster.node(node).counters(&visits());
+        until(|| async { visits.value("/").await.unwrap() == 22 }).await;
+    }
+    cluster.logs_are_equal().await;
+}
+
+#[tokio::test]
+async fn a_follower_that_was_away_for_long_finds_the_log_kept_for_it() {
+    let mut cluster = Cluster::with(asynchronous(), small_and_patient).await;
+    cluster.stop(C).await;
+    overwrite(cluster.node(A), 1 << 20).await;
+    let directory = cluster.directory(A);
+    until(|| async { checkpoints(&directory) == 2 }).await;
+    assert!(has_first_segment(&directory));
+    cluster.start(C).await;
+    cluster.logs_are_equal().await;
+}
+
+#[tokio::test]
+async fn a_follower_that_was_away_for_too_long_is_told_so_and_holds_nobody_up() {
+    let mut cluster = Cluster::with(asynchronous(), small).await;
+    cluster.stop(C).await;
+    overwrite(cluster.node(A), 1 << 20).await;
+    let directory = cluster.directory(A);
+    until(|| async { !has_first_segment(&directory) }).await;
+    let mut events = cluster.node(A).events();
+    cluster.start(C).await;
+    while !matches!(events.recv().await.unwrap(), Event::NotServed { .. }) {}
+    cluster.node(A).registers(&titles()).set("page", "Hello").await.unwrap();
+    cluster.shows(B, "page", "Hello").await;
+    assert_eq!(cluster.title(C, "page").await, None);
+}

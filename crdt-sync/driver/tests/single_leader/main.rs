@@ -1,0 +1,16 @@
+//! Real nodes of a cluster with one leader over loopback: what is committed, who is told, and everybody again from
+//! disk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "in a test a panic is the report; it looks at files, and one of them runs itself and kills it"
+)]
+
+mod checkpoints;
+mod cluster;
+mod commits;
+mod directories;
+mod lesson;
+mod restarts;
+mod sessions;
