@@ -191,6 +191,10 @@ impl Replica {
             let record = codec::decode_payload(bytes.as_ref(), &STORED)
                 .map_err(|cause| RecoverError::Malformed { lsn, cause })?;
             if self.shares_log() {
+                if lsn == Lsn::FIRST {
+                    // What is not committed is not replayed yet, and may be all there is.
+                    self.check_first(&record)?;
+                }
                 self.take_record(lsn, record, bytes.as_ref().len());
             } else {
                 self.replay(record, lsn, last == Lsn::ZERO, wall)?;
@@ -267,14 +271,7 @@ impl Replica {
         wall: WallTime,
     ) -> Result<(), RecoverError> {
         match record {
-            JournalRecord::Founded(founding) if first && !self.shares_log() => self.check_founding(&founding),
-            JournalRecord::SharedFounded(founding) if first && self.shares_log() => {
-                self.check_shared_founding(&founding)
-            }
-            JournalRecord::Founded(_) | JournalRecord::SharedFounded(_) if first => {
-                Err(RecoverError::OtherReplication)
-            }
-            _ if first => Err(RecoverError::NotFounded),
+            _ if first => self.check_first(&record),
             JournalRecord::Founded(_) | JournalRecord::SharedFounded(_) => {
                 Err(RecoverError::OutOfOrder { lsn })
             }
@@ -372,6 +369,20 @@ impl Replica {
             collections: logged.collections.clone(),
         })?;
         if logged.scope == self.config.scope { Ok(()) } else { Err(RecoverError::OtherScope) }
+    }
+
+    /// The first record says what the log belongs to.
+    fn check_first(&self, record: &JournalRecord) -> Result<(), RecoverError> {
+        match record {
+            JournalRecord::Founded(founding) if !self.shares_log() => self.check_founding(founding),
+            JournalRecord::SharedFounded(founding) if self.shares_log() => {
+                self.check_shared_founding(founding)
+            }
+            JournalRecord::Founded(_) | JournalRecord::SharedFounded(_) => {
+                Err(RecoverError::OtherReplication)
+            }
+            _ => Err(RecoverError::NotFounded),
+        }
     }
 
     fn check_shared_founding(&self, logged: &SharedFounding) -> Result<(), RecoverError> {

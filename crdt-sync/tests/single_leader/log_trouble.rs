@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 use crdt_sync::single_leader::host::carry_out;
-use crdt_sync::{Input, LogNews, LogTask, Output, Request, RequestId};
+use crdt_sync::{
+    ClusterKey, Config, Engine, Input, LogNews, LogTask, Output, RecoverError, Replication, Request,
+    RequestId,
+};
 use replication_log::ship::Stage;
 use replication_log::storage::MemoryStorage;
 use replication_log::{Log, LogOptions, Lsn};
@@ -63,11 +66,7 @@ fn a_follower_whose_log_was_cut_does_not_say_that_it_has_what_its_disk_does_not(
         cluster.ask(A, Request::Write(add("visits", 100)));
         cluster.settle();
         let durable = cluster.nodes[B].log.as_ref().unwrap().durable();
-<<<<<<< HEAD:crdt-sync/tests/single_leader/log_trouble.rs
         let (_, status) =
-=======
-        let (_, follower) =
->>>>>>> f7feb67 (The driver runs nodes of a cluster with one leader):crdt-sync/src/single_leader/tests/log_trouble.rs
             cluster.leadership(A).followers.into_iter().find(|(node, _)| *node == id(B)).unwrap();
         assert!(cluster.last(B) > durable);
         assert_eq!(status.follower.marks.at(Stage::Flushed), durable);
@@ -109,4 +108,30 @@ fn a_leader_that_cannot_read_its_log_does_not_ask_for_ever_and_followers_begin_a
         assert_eq!((cluster.count(A, "visits"), cluster.count(B, "visits")), (1, 1));
         assert!(cluster.logs_are_equal());
     }
+}
+
+#[test]
+fn a_log_of_another_topology_or_cluster_is_refused_when_it_is_opened_whatever_of_it_is_committed() {
+    let mut cluster = Cluster::of_three(&settings("ANY 1 (*)"));
+    cluster.write(A, add("visits", 1));
+    let now = cluster.now();
+    let config = |key, replication| {
+        let mut config =
+            Config::new(id(A), ClusterKey::from_bytes([key; 16]), [1; 32]).with_collections([counters()]);
+        config.replication = replication;
+        config
+    };
+    let shared = Replication::SingleLeader(settings("").into());
+    let mut alone =
+        Engine::open(config(9, Replication::MultiLeader), Vec::<(Lsn, Vec<u8>)>::new(), now).unwrap();
+    let Some(Output::Append { first, records }) = alone.poll_output() else { panic!("it is founded") };
+    let own: Vec<_> = (first.get()..).map(Lsn::new).zip(records).collect();
+    let records = cluster.nodes[A].log.as_ref().unwrap().read_from(Lsn::FIRST).unwrap().into_iter();
+    let common: Vec<_> = records.map(Result::unwrap).map(|record| (record.lsn, record.payload)).collect();
+
+    let refused = |config, records: &Vec<(Lsn, Vec<u8>)>| Engine::open(config, records.clone(), now).err();
+    assert_eq!(refused(config(9, shared.clone()), &own), Some(RecoverError::OtherReplication));
+    assert_eq!(refused(config(9, Replication::MultiLeader), &common), Some(RecoverError::OtherReplication));
+    assert_eq!(refused(config(8, shared.clone()), &common), Some(RecoverError::OtherCluster));
+    assert_eq!(refused(config(9, shared), &common), None);
 }

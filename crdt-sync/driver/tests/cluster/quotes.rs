@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The pages, and how many pieces of code each has at least.
 const PAGES: [(&str, usize); 3] =
-    [("docs/multi-leader.md", 9), ("docs/leaderless.md", 8), ("docs/single-leader.md", 7)];
+    [("docs/multi-leader.md", 9), ("docs/leaderless.md", 8), ("docs/single-leader.md", 10)];
 
 /// A piece of code and the file it is said to be from.
 struct Quote {

@@ -73,7 +73,7 @@ async fn all_nodes_are_opened_from_checkpoints_and_none_keeps_more_of_the_log_th
     cluster.all_have_everything().await;
     // Neither its log nor its checkpoints say whose the directory is.
     cluster.stop(B).await;
-    let other = Node::open(cluster.directory(B), cluster.options(A)).await.err();
+    let other = Node::open(cluster.directory(B), cluster.options(A).listen(([127, 0, 0, 1], 0))).await.err();
     assert!(matches!(other, Some(OpenError::Recover(RecoverError::OtherNode))), "{other:?}");
     cluster.start(B).await;
     cluster.logs_are_equal().await;

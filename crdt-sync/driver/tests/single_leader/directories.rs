@@ -22,7 +22,7 @@ async fn a_node_needs_a_name_and_its_directory_is_refused_under_another_one() {
     cluster.node(A).registers(&titles()).set("page", "Hello").await.unwrap();
     cluster.stop(B).await;
     // The log of each is everybody's: under the leader's name the follower would lead.
-    let other = Node::open(cluster.directory(B), cluster.options(A)).await.err();
+    let other = Node::open(cluster.directory(B), cluster.options(A).listen(([127, 0, 0, 1], 0))).await.err();
     assert!(matches!(other, Some(OpenError::Recover(RecoverError::OtherNode))), "{other:?}");
     let elsewhere = Node::open(cluster.directory(B), plain().node(id_of(B))).await.err();
     assert!(matches!(elsewhere, Some(OpenError::Recover(RecoverError::OtherReplication))), "{elsewhere:?}");
