@@ -312,9 +312,8 @@ impl Node {
                 return Ok(());
             }
             // No event tells of what a follower has acknowledged.
-            match timeout(GLANCE, events.recv()).await {
-                Ok(Err(broadcast::error::RecvError::Closed)) => return Err(NodeError::Ended),
-                Ok(_) | Err(_) => {}
+            if let Ok(Err(broadcast::error::RecvError::Closed)) = timeout(GLANCE, events.recv()).await {
+                return Err(NodeError::Ended);
             }
         }
     }

@@ -270,7 +270,7 @@ impl NodeOptions {
     /// A node notices most copies by itself, by a marker in its directory, see [`Doubt`](crate::Doubt). It does not
     /// notice that the whole disk was put back to an earlier state, as a snapshot of a virtual machine does: there it
     /// must be told. One that is told too late notices when it meets somebody who knows better, and is then fenced
-    /// off from its own past.
+    /// off from its own past. In a cluster with one leader, the leader goes on under a later epoch instead.
     pub fn restored_from_backup(mut self) -> Self {
         self.is_restored = true;
         self

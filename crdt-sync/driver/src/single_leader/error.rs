@@ -41,7 +41,7 @@ pub enum CommitError {
         limit: usize,
     },
     /// The node does not lead; nothing was written.
-    #[error("{}; nothing was written", told(.leader))]
+    #[error("{}; nothing was written", told(*.leader))]
     NotLeader {
         /// Who does, as far as the node knows.
         leader: Option<NodeId>,
@@ -57,7 +57,7 @@ impl CommitError {
     }
 }
 
-fn told(leader: &Option<NodeId>) -> String {
+fn told(leader: Option<NodeId>) -> String {
     match leader {
         Some(leader) => format!("this node does not lead, {leader} does"),
         None => "this node does not lead, and has not heard who does".to_owned(),

@@ -1,6 +1,6 @@
 //! Checkpoints of nodes that share a log, and what of the log stays for whom.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crdt_sync::{Event, RecoverError};
 use crdt_sync_driver::{Node, NodeOptions, OpenError};
@@ -32,13 +32,22 @@ fn names(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// The files with this ending.
+fn ending(directory: &Path, ending: &str) -> Vec<PathBuf> {
+    let files = names(directory).into_iter().map(|name| directory.join(name));
+    files.filter(|file| file.extension().is_some_and(|found| found == ending)).collect()
+}
+
 fn checkpoints(directory: &Path) -> usize {
-    names(directory).iter().filter(|name| name.ends_with(".snapshot")).count()
+    ending(directory, "snapshot").len()
 }
 
 fn log_bytes(directory: &Path) -> u64 {
-    let logs = names(directory).into_iter().filter(|name| name.ends_with(".log"));
-    logs.filter_map(|name| std::fs::metadata(directory.join(name)).ok()).map(|file| file.len()).sum()
+    ending(directory, "log")
+        .iter()
+        .filter_map(|file| std::fs::metadata(file).ok())
+        .map(|file| file.len())
+        .sum()
 }
 
 fn has_first_segment(directory: &Path) -> bool {
