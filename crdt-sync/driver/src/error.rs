@@ -158,8 +158,8 @@ pub enum NodeError {
     #[error(transparent)]
     NotChanged(#[from] ChangeError),
     /// Clusters of another topology do that: in a leaderless cluster there are no sessions, no rejoining, and no
-    /// waiting until all agree; with one leader there is no retiring and no rejoining; elsewhere there are no quorums and
-    /// no ring, or no commits. Nothing was done.
+    /// waiting until all agree; with one leader there is no retiring and no rejoining; elsewhere there are no quorums
+    /// and no ring, or no commits. Nothing was done.
     #[error("clusters of another topology do that; nothing was done")]
     OtherTopology,
     /// Something of what this node keeps for others is not where it belongs yet.
