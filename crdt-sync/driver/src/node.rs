@@ -299,8 +299,8 @@ impl Node {
     /// Waits until at least this many connected peers hold the same as this node, as far as both know.
     ///
     /// A peer may have written more meanwhile that is still on its way. In a cluster with one leader that is said of
-    /// followers by the leader, and of the node that it follows by a follower. In a leaderless cluster no two nodes hold
-    /// the same, and it fails with [`NodeError::OtherTopology`].
+    /// followers by the leader, and of the node that it follows by a follower. In a leaderless cluster no two nodes
+    /// hold the same, and it fails with [`NodeError::OtherTopology`].
     pub async fn in_sync_with(&self, peers: usize) -> Result<(), NodeError> {
         if self.inner.options.is_leaderless() {
             return Err(NodeError::OtherTopology);

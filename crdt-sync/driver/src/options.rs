@@ -204,8 +204,8 @@ impl NodeOptions {
     /// refused under another one. A follower must be connected to whom it follows, in either direction.
     ///
     /// Every handle writes at the leader and reads anywhere; what is read at a follower is committed, and may be
-    /// behind. A [session](crate::Node::session) waits for what it wrote, wherever it reads. At a follower writes fail with
-    /// [`CommitError::NotLeader`](crate::CommitError::NotLeader), which says who leads.
+    /// behind. A [session](crate::Node::session) waits for what it wrote, wherever it reads. At a follower writes fail
+    /// with [`CommitError::NotLeader`](crate::CommitError::NotLeader), which says who leads.
     /// [`Node::commits`](crate::Node::commits) has deadlines, and says what became of a write.
     ///
     /// ```

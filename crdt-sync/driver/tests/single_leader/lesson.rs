@@ -44,11 +44,9 @@ async fn three_nodes_of_which_one_leads() {
     assert_eq!(session.registers(&titles).get("profile").await.unwrap(), Some("Hello".into()));
 
     // A write at a follower is refused, and says who leads.
-    let refused = first.registers(&titles).set("profile", "Bonjour").await;
-    let Err(NodeError::Commit(CommitError::NotLeader { leader, .. })) = refused else {
-        panic!("{refused:?}")
-    };
-    assert_eq!(leader, Some(cellar));
+    let refused = first.registers(&titles).set("profile", "Bonjour").await.unwrap_err();
+    let NodeError::Commit(CommitError::NotLeader { leader: who, .. }) = refused else { panic!("{refused}") };
+    assert_eq!(who, Some(cellar));
 
     for node in [first, second, leader] {
         node.shutdown().await;
