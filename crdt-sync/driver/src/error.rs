@@ -15,7 +15,7 @@ use replication_log::{Epoch, Lsn};
 use thiserror::Error;
 
 use crate::leaderless::{QuorumError, refused};
-use crate::single_leader::{CommitError, not_committed};
+use crate::single_leader::{CommitError, not_committed, not_leading};
 
 /// Why a node could not be opened, or cannot listen. Its directory is as it was, except for what the log's own
 /// error says.
@@ -206,6 +206,7 @@ pub(crate) fn refusal(reply: Reply) -> NodeError {
         Reply::OtherTopology => NodeError::OtherTopology,
         Reply::Quorum(reply) => refused(reply),
         Reply::Commit(reply) => not_committed(reply),
+        Reply::Lead(reply) => not_leading(reply),
         Reply::Lost { epoch, lsn } => NodeError::Lost { epoch, lsn },
         Reply::Ring(RingReply::Refused(error)) => error.into(),
         Reply::Hints(HintsReply::StillWaiting { count, bytes, oldest }) => {

@@ -77,5 +77,5 @@ impl Node {
 /// Whether everybody who follows this node has everything on the disk; nobody follows one that does not lead.
 fn followers_have(leadership: &Leadership, last: Lsn) -> bool {
     let has = |follower: &Follower| follower.link == Link::Gone || follower.marks.at(Stage::Flushed) >= last;
-    leadership.followers.iter().all(|(_, follower)| has(follower))
+    leadership.followers.iter().all(|(_, status)| has(&status.follower))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crdt_sync::single_leader::{CommitReply, Leadership};
+use crdt_sync::single_leader::{CommitReply, Grant, LeadReply, Leadership};
 use crdt_sync::{Reply, Request, Write, Written};
 use replication_log::ship::commit::Fate;
 use replication_log::{Epoch, Lsn};
@@ -107,6 +107,40 @@ impl Commits {
     pub async fn fate(&self, epoch: Epoch, lsn: Lsn) -> Result<Fate, NodeError> {
         match self.node.ask(Request::Fate { epoch, lsn }).await? {
             Reply::Fate(fate) => Ok(fate),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// Has this node lead from now on, by a grant that nobody else was or will be given, and returns its first epoch and
+    /// its first record. It leads with what is in its log: what the leader before had told clients of and this node does
+    /// not have is lost, so choose one that [has everything](Self::leadership). For an administrator: nobody takes over
+    /// by itself.
+    ///
+    /// ```
+    /// # use crdt_sync::{ClusterKey, NodeId};
+    /// # use crdt_sync_driver::{Node, NodeOptions};
+    /// use crdt_sync::single_leader::{Grant, SingleLeaderConfig};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let home = tempfile::tempdir()?;
+    /// let [a, b] = [1, 2].map(NodeId::from_u128);
+    /// let options = NodeOptions::new(ClusterKey::from_bytes([7; 16])).single_leader(SingleLeaderConfig::new(a, [b]));
+    /// let node = Node::open(home.path(), options.node(b)).await?;
+    /// let second = Grant::FIRST.next().expect("there are many");
+    /// while node.commits().lead(second).await.is_err() { tokio::task::yield_now().await; } // once it is open
+    /// assert_eq!(node.commits().leadership().await?.leader, Some(b));
+    /// # node.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Fenced`](crate::CommitError::Fenced) where the grant is not newer than all that is known.
+    pub async fn lead(&self, grant: Grant) -> Result<(Epoch, Lsn), NodeError> {
+        match self.node.ask(Request::Lead { grant }).await? {
+            Reply::Lead(LeadReply::Leads { epoch, first }) => Ok((epoch, first)),
             other => Err(refusal(other)),
         }
     }

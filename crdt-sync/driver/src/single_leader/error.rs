@@ -1,7 +1,7 @@
 //! Why writes are not known to be committed.
 
 use crdt_sync::NodeId;
-use crdt_sync::single_leader::CommitReply;
+use crdt_sync::single_leader::{CommitReply, LeadReply};
 use replication_log::ship::commit::{AdmitError, GaveUp};
 use replication_log::{Epoch, Lsn};
 use thiserror::Error;
@@ -48,6 +48,15 @@ pub enum CommitError {
         /// Under which epoch.
         epoch: Epoch,
     },
+    /// The node does not lead, although it was asked to: an epoch that is at least as new is promised, or has a leader.
+    #[error("the node does not lead: epoch {newest} is known")]
+    Fenced {
+        /// The newest epoch known.
+        newest: Epoch,
+    },
+    /// The node is about to take over another log, or to lead. Ask again.
+    #[error("the node is about to take over another log, or to lead; ask again")]
+    Busy,
 }
 
 impl CommitError {
@@ -73,6 +82,15 @@ pub(crate) fn not_committed(reply: CommitReply) -> NodeError {
         CommitReply::NotAdmitted(error) => CommitError::NotAdmitted(error),
         CommitReply::TooMuchUncommitted { bytes, limit } => CommitError::TooMuchUncommitted { bytes, limit },
         CommitReply::NotLeader { leader, epoch } => CommitError::NotLeader { leader, epoch },
+        _ => return NodeError::AnotherAnswer,
+    })
+}
+
+/// Why a node does not lead.
+pub(crate) fn not_leading(reply: LeadReply) -> NodeError {
+    NodeError::Commit(match reply {
+        LeadReply::Fenced { newest } => CommitError::Fenced { newest },
+        LeadReply::Busy => CommitError::Busy,
         _ => return NodeError::AnotherAnswer,
     })
 }

@@ -5,4 +5,4 @@ mod error;
 
 pub use commits::{Commits, Committed};
 pub use error::CommitError;
-pub(crate) use error::not_committed;
+pub(crate) use error::{not_committed, not_leading};
