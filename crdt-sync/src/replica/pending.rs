@@ -9,7 +9,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use crdt_core::{CausalContext, Dot, ReplicaId, codec};
+use crdt_core::{CausalContext, Dot, Hlc, HlcClock, ReplicaId, codec};
 use replication_log::{Epoch, Lsn};
 use serde::{Deserialize, Serialize};
 
@@ -316,27 +316,37 @@ impl Replica {
     /// Makes drafts of what waits: of the cells as the records will leave them, and of the present writer's heads.
     fn draft_what_waits(&mut self) {
         let Some(pending) = &self.pending else { return };
-        let mut drafted = Drafted::default();
+        let (mut drafted, mut latest) = (Drafted::default(), self.clock.last());
         for Waiting { lsn, record, .. } in &pending.records {
             let JournalRecord::Entries(run) = record else { continue };
             for (sequence, bytes) in (run.after.sequence + 1..).zip(&run.entries) {
-                self.draft_entry(&mut drafted, (run, sequence), bytes, *lsn);
+                latest = latest.max(self.draft_entry(&mut drafted, (run, sequence), bytes, *lsn));
             }
             if run.origin == self.id {
                 let sequence = run.after.sequence + run.entries.len() as u64;
                 drafted.heads.insert(run.partition, (Position { sequence, chain: run.chain }, *lsn));
             }
         }
+        // What is written on top is later than all of it, whatever the clock shows now.
+        self.clock = HlcClock::resume(latest, self.config.timing.max_drift);
         if let Some(pending) = &mut self.pending {
             pending.drafted = Some(drafted);
         }
     }
 
-    /// What cannot be read here cannot be applied either, and is told then.
-    fn draft_entry(&self, drafted: &mut Drafted, (run, sequence): (&Run, u64), bytes: &Bytes, lsn: Lsn) {
-        let Some((slot, kind, (delta, seen))) = self.effect_of(run, sequence, bytes) else { return };
+    /// Returns the entry's stamp. What cannot be read here cannot be applied either, and is told then.
+    fn draft_entry(
+        &self,
+        drafted: &mut Drafted,
+        (run, sequence): (&Run, u64),
+        bytes: &Bytes,
+        lsn: Lsn,
+    ) -> Hlc {
+        let Some((stamp, slot, kind, (delta, seen))) = self.effect_of(run, sequence, bytes) else {
+            return Hlc::default();
+        };
         if usize::from(slot.0) >= self.partitions.len() {
-            return;
+            return Hlc::default();
         }
         let mut cell = drafted
             .cells
@@ -347,6 +357,7 @@ impl Replica {
         let _ = cell.join(&self.partition(slot.0).context, &delta, &seen);
         cell.stem(self.config.limits.max_revisions);
         drafted.put(slot, cell, lsn);
+        stamp
     }
 
     #[expect(clippy::type_complexity, reason = "where, what, and how it changes that")]
@@ -355,10 +366,10 @@ impl Replica {
         run: &Run,
         sequence: u64,
         bytes: &Bytes,
-    ) -> Option<((u16, ItemKey), Kind, (Cell, CausalContext))> {
+    ) -> Option<(Hlc, (u16, ItemKey), Kind, (Cell, CausalContext))> {
         let entry: Entry = codec::decode_payload(bytes, &STORED).ok()?;
         let kind = self.kind_of(entry.collection).ok()?;
         let effect = cell::effect_of(&entry, kind, Dot::new(run.origin, sequence)?, &STORED).ok()?;
-        Some(((run.partition, ItemKey { collection: entry.collection, key: entry.key }), kind, effect))
+        Some((entry.stamp, (run.partition, ItemKey { collection: entry.collection, key: entry.key }), kind, effect))
     }
 }

@@ -23,6 +23,8 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Leading {
     epoch: Epoch,
+    /// The record that says so.
+    first: Lsn,
     commits: Commits<NodeId>,
     waiting: BTreeMap<Ticket, Waiting>,
     lags: Lags,
@@ -52,10 +54,11 @@ impl Leading {
         }
         let epoch = Epoch::new(reign.epoch);
         // Of fresh commits no reign was begun, and nothing is committed.
-        let _ = commits.begin_reign(epoch, Lsn::new(reign.first));
+        let first = Lsn::new(reign.first);
+        let _ = commits.begin_reign(epoch, first);
         let now = elapsed(context.now.instant);
         let lags = Lags::new(config.alarms.clone(), context.outbox.durable(), now);
-        Self { epoch, commits, waiting: BTreeMap::new(), lags, now }
+        Self { epoch, first, commits, waiting: BTreeMap::new(), lags, now }
     }
 
     pub(super) fn committed(&self) -> Lsn {
@@ -143,17 +146,16 @@ impl Leading {
         self.lags.reported(node, marks, self.now);
     }
 
-    /// Takes note of who is sent each record as it comes, from now on.
-    pub(super) fn note_caught_up(&mut self, is_caught_up: impl Fn(NodeId) -> bool) {
+    /// Takes note of who is sent each record as it comes, from now on. Returns whether anybody is who was not before.
+    pub(super) fn note_caught_up(&mut self, is_caught_up: impl Fn(NodeId) -> bool) -> bool {
         let lagging: Vec<NodeId> = self
             .commits
             .followers()
             .filter(|(node, follower)| follower.link == Link::CatchingUp && is_caught_up(*node))
             .map(|(node, _)| node)
             .collect();
-        for node in lagging {
-            let _ = self.commits.streaming(node);
-        }
+        // Whoever lags is connected.
+        lagging.into_iter().filter(|node| self.commits.streaming(*node).is_ok()).count() > 0
     }
 
     /// Whether a follower has everything on its disk.
@@ -211,7 +213,8 @@ impl Leading {
                 token
             });
             let reply = in_session(reply, session.as_ref(), context);
-            context.outbox.reply(id, reply, Lsn::ZERO);
+            // Once the epoch is this reign's for good: after a loss of power another one may begin under its name.
+            context.outbox.reply(id, reply, self.first);
         }
     }
 

@@ -122,9 +122,11 @@ impl SingleLeader {
         self.reads.wake(context);
         let committed = self.leading.as_ref().map_or_else(|| context.replica.applied(), Leading::committed);
         self.serving.go_on(committed, &self.config, context);
-        if let Some(leading) = &mut self.leading {
-            leading.note_caught_up(|node| self.serving.is_caught_up(node));
-            leading.tell(context);
+        if let Some(leading) = &mut self.leading
+            && leading.note_caught_up(|node| self.serving.is_caught_up(node))
+        {
+            // Who has caught up may be whom the policy waits for. What is committed by that is applied first.
+            self.go_on(context);
         }
     }
 
@@ -166,8 +168,9 @@ impl SingleLeader {
             None if self.config.first_leader == self.me && Grant::of(promised) == Grant::FIRST => {
                 grant::started_again(promised)
             }
-            // Whoever promised a later epoch does not lead any longer.
-            Some(last) if last.leader == self.me && promised.get() == last.epoch => {
+            // Whoever promised an epoch of a later grant does not lead any longer. A later one of its own grant it began
+            // itself, and lost the record that says so.
+            Some(last) if last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)) => {
                 grant::started_again(promised)
             }
             _ => None,

@@ -9,7 +9,7 @@ mod workload;
 use std::collections::BTreeMap;
 
 use crdt_sync::single_leader::CommitReply;
-use crdt_sync::{Bytes, ItemKey, Reply, Request, RequestId, SessionToken, Write};
+use crdt_sync::{Bytes, ItemKey, Reply, Request, RequestId, SessionToken, Write, WriteError};
 use replication_log::ship::commit::Fate as Told;
 use replication_log::{Epoch, Lsn};
 
@@ -305,7 +305,12 @@ impl<'p> Simulation<'p> {
                         self.course.report.unknown += 1;
                         Ok(())
                     }
-                    Reply::Refused(_) if node == LEADER && !refused => wrong("it was not to be refused"),
+                    // A clock that was set back too far takes no writes.
+                    Reply::Refused(error)
+                        if node == LEADER && !refused && !matches!(error, WriteError::Clock(_)) =>
+                    {
+                        wrong("it was not to be refused")
+                    }
                     Reply::Commit(CommitReply::NotAdmitted(_) | CommitReply::TooMuchUncommitted { .. })
                     | Reply::Refused(_)
                         if node != LEADER =>
@@ -343,6 +348,8 @@ impl<'p> Simulation<'p> {
         if let Some(client) = client {
             let wanderer = &mut self.wanderers[client];
             wanderer.depends = wanderer.depends.max(lsn);
+            // Who goes on after a loss depends on what comes after it.
+            wanderer.orphaned = false;
         }
     }
 

@@ -12,6 +12,7 @@ use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::network::{End, Narrow};
 use crate::phase::{Phase, Phases};
+use crate::topology::Topology;
 
 /// After how many operations of its disk a machine stops at the latest.
 const MOST_OPERATIONS: u64 = 8;
@@ -323,8 +324,12 @@ impl World {
     fn part(&mut self, fault: Fault, node: usize, phase: Option<Phase>) {
         let nodes = self.nodes.len();
         let mut groups = self.dice.strikes.number();
+        let mut only = None;
         if phase.is_some_and(|phase| phase != Phase::Recovering) {
             let Some((_, end)) = self.draw_link(node, phase) else { return };
+            // Where one leads hardly ever are all idle.
+            let is_rare = phase == Some(Phase::Idle) && self.setup.topology == Topology::SingleLeader;
+            only = is_rare.then_some([end.node, end.far_node]);
             groups = groups & !(1 << (end.node % 64)) | 1 << (end.far_node % 64);
         }
         let group = |node: usize| groups >> (node % 64) & 1;
@@ -334,6 +339,7 @@ impl World {
                 Fault::PartitionedOneWay => group(from) < group(to),
                 _ => group(from) != group(to),
             })
+            .filter(|(from, to)| only.is_none_or(|pair| pair.contains(from) && pair.contains(to)))
             .collect();
         if ways.is_empty() {
             return;

@@ -244,7 +244,8 @@ impl<N: Ord + Copy> Commits<N> {
             return false;
         }
         self.durable = lsn;
-        if self.reigns.current().is_some()
+        // Before its first record is durable a reign cannot commit anything, whoever is there.
+        if self.reigns.current().is_some_and(|first| lsn >= first)
             && matches!(self.options.when_short, WhenShort::DegradeToAsync { .. })
         {
             self.backlog.push(lsn, now);
