@@ -370,6 +370,11 @@ impl Replica {
         let entry: Entry = codec::decode_payload(bytes, &STORED).ok()?;
         let kind = self.kind_of(entry.collection).ok()?;
         let effect = cell::effect_of(&entry, kind, Dot::new(run.origin, sequence)?, &STORED).ok()?;
-        Some((entry.stamp, (run.partition, ItemKey { collection: entry.collection, key: entry.key }), kind, effect))
+        Some((
+            entry.stamp,
+            (run.partition, ItemKey { collection: entry.collection, key: entry.key }),
+            kind,
+            effect,
+        ))
     }
 }

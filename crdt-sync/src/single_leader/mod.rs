@@ -170,7 +170,9 @@ impl SingleLeader {
             }
             // Whoever promised an epoch of a later grant does not lead any longer. A later one of its own grant it began
             // itself, and lost the record that says so.
-            Some(last) if last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)) => {
+            Some(last)
+                if last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)) =>
+            {
                 grant::started_again(promised)
             }
             _ => None,
