@@ -250,7 +250,7 @@ impl Following {
         let Some(Conversation { link, .. }) = self.conversation else { return };
         // Where commits wait for disks, one word says that it is here and on the disk: a report tells everything up to
         // now, and the disk is not slow enough to say less before.
-        let waits_for_disk = context.outbox.durable() < context.replica.journal.last();
+        let waits_for_disk = durable < context.replica.journal.last();
         if waits_for_disk && self.reports_at >= Stage::Flushed {
             return;
         }

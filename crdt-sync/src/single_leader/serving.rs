@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use replication_log::ship::wire::{Hello, Stream, ToLeader};
 use replication_log::ship::{
-    AnswerError, HistoryView, Marks, Sender, SenderEvent, SenderOptions, SnapshotOffer, Stage, Want,
+    AnswerError, History, HistoryView, Marks, Sender, SenderEvent, SenderOptions, SnapshotOffer, Stage, Want,
 };
 use replication_log::{BatchCopy, Epoch, Lsn};
 
@@ -113,6 +113,11 @@ impl Serving {
     ) {
         let Some((node, hello)) = self.asked.remove(&task) else { return };
         let (Some(link), Some(title)) = (links.get(&node), title) else { return };
+        // Whoever has more of this log's last epoch is ahead of this node, and not apart from it. Nothing of that may be
+        // cut, be it that this node lost its disk: they ask again later.
+        if is_ahead(&hello, view) {
+            return;
+        }
         let options = SenderOptions::new(title.leader.to_string(), title.epoch)
             .heartbeat(context.replica.config.timing.heartbeat)
             .resend(context.replica.config.timing.resend_after)
@@ -247,4 +252,13 @@ impl Serving {
         self.next_task += 1;
         self.next_task - 1
     }
+}
+
+/// Whether a follower's log goes on where this one ends: an epoch has one leader, and one history.
+fn is_ahead(hello: &Hello, view: &HistoryView) -> bool {
+    let Stream::Copy { ends: theirs, .. } = &hello.wants else { return false };
+    let ours = view.epoch_ends().ok().and_then(|ends| ends.first().copied()).unwrap_or_default();
+    theirs
+        .first()
+        .is_some_and(|theirs| theirs.lsn > ours.lsn && (theirs.epoch == ours.epoch || ours.lsn == Lsn::ZERO))
 }

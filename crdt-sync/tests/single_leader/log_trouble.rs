@@ -15,7 +15,7 @@ use crate::cluster::*;
 
 impl Cluster {
     /// The disk of a node is put back to an earlier state: its log ends with this record, and it is told so.
-    fn put_back(&mut self, at: usize, last: Lsn) {
+    pub(crate) fn put_back(&mut self, at: usize, last: Lsn) {
         let storage = MemoryStorage::new();
         let (mut earlier, _) = Log::open(storage.clone(), LogOptions::new(0x0b5e)).unwrap();
         let log = self.nodes[at].log.take().unwrap();

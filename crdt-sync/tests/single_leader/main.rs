@@ -11,3 +11,4 @@ mod log_trouble;
 mod picture;
 mod sessions;
 mod snapshots;
+mod wires;

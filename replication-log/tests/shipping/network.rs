@@ -474,3 +474,22 @@ fn a_report_beyond_what_was_sent_is_refused() {
     assert_eq!(sender.handle(Duration::ZERO, &report), Err(ahead));
     assert_eq!(sender.marks(), before);
 }
+
+/// What is sent again may have arrived after all: whoever says so late tells the truth, and is sent what comes then.
+#[test]
+fn a_late_report_of_what_is_about_to_be_sent_again_is_no_lie() {
+    let mut leader = Leader::new("a", 1);
+    let mut follower = crate::nodes::Follower::new("b");
+    let mut sender = crate::nodes::follow(&leader, &mut follower);
+    leader.write("milk");
+    let frames = leader.feed(&mut sender, Duration::ZERO);
+    let late: Vec<_> = frames.iter().flat_map(|frame| follower.take(frame)).collect();
+    while sender.poll(Duration::from_secs(9)).is_some() {}
+    let advanced = sender.handle(Duration::from_secs(9), &late[0]);
+    assert!(matches!(advanced, Ok(SenderEvent::Advanced(_))), "{advanced:?}");
+    leader.write("bread");
+    for frame in leader.feed(&mut sender, Duration::from_secs(9)) {
+        follower.take(&frame);
+    }
+    assert_eq!(follower.texts(), ["milk", "bread"]);
+}

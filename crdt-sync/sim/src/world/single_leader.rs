@@ -177,6 +177,11 @@ impl World {
             LogTask::Copy { batches, .. } => {
                 self.note(format_args!("{number} copies {} batches", batches.len()));
             }
+            LogTask::Reopen | LogTask::Install(_) => {
+                self.note(format_args!("{number} has to be opened anew"));
+                self.kill(number);
+                return Ok(());
+            }
             _ => self.note(format_args!("{number} asks its log: {task:?}")),
         }
         if self.nodes[number].log_failed {
@@ -258,7 +263,8 @@ impl World {
         }
         let node = &mut self.nodes[number];
         let durable = node.disk.durable();
-        node.past.durable = node.past.durable.max(durable);
+        // Less than before where the log was cut.
+        node.past.durable = durable;
         node.reach.durable = node.reach.durable.max(durable);
         Ok(())
     }

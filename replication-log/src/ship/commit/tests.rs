@@ -322,3 +322,23 @@ fn everything_that_others_can_grow_has_a_bound() {
     let told = core::iter::from_fn(|| commits.poll_event()).count();
     assert_eq!((told, commits.missed_events()), (MAX_COMMIT_EVENTS, 3));
 }
+
+#[test]
+fn a_reign_whose_first_record_is_not_durable_waits_for_nobody() {
+    let mut commits = Commits::new(CommitOptions {
+        when_short: DEGRADE,
+        ..CommitOptions::new(AckPolicy::<char>::semi_sync())
+    });
+    commits.add('b', Role::Candidate).expect("fresh");
+    reign(&mut commits, 2, 6, &['b']);
+    durable(&mut commits, 5, 0);
+    comes(&mut commits, 'b', 5);
+    commits.tick(at(20));
+    assert_eq!(
+        (commits.mode(), commits.next_deadline()),
+        (Mode::Armed, None),
+        "there is nothing it could end"
+    );
+    durable(&mut commits, 6, 21);
+    assert_eq!(commits.next_deadline(), Some(at(31)));
+}
