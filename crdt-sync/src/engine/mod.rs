@@ -109,7 +109,8 @@ impl Engine {
     /// that does not wait for the disk.
     pub fn distrust_past(&mut self, now: Now) {
         if self.replica.shares_log() {
-            // Who leads begins a new epoch whenever it starts, and who follows is sent what is missing.
+            // Who follows is sent what is missing. Who leads must not begin an epoch once more that it began before.
+            self.replica.trusts_log = false;
             return;
         }
         let old = self.replica.id;

@@ -214,6 +214,8 @@ pub(crate) struct Replica {
     unfilled: BTreeSet<u16>,
     /// Where the log is shared.
     pending: Option<Pending>,
+    /// Whether the log is all that this node ever had in it.
+    pub(crate) trusts_log: bool,
     #[cfg(feature = "_planted_bugs")]
     planted: Option<crate::PlantedBug>,
 }
@@ -240,6 +242,7 @@ impl Replica {
             noted_layout: NotedLayout::default(),
             unfilled: BTreeSet::new(),
             pending: matches!(config.replication, Replication::SingleLeader(_)).then(Pending::default),
+            trusts_log: true,
             config,
             registry,
             partitions,

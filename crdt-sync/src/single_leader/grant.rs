@@ -8,14 +8,16 @@
 use replication_log::Epoch;
 
 /// So many bits count starts.
-const START_BITS: u32 = 20;
+const START_BITS: u32 = 32;
+/// Whoever may have started as often as that, without knowing, is ahead of itself by this much at least.
+const UNKNOWN_STARTS: u64 = 1 << 16;
 
 /// The right to lead, which is given once: whoever grants numbers them, from [`FIRST`](Self::FIRST) on.
 ///
 /// ```
 /// use crdt_sync::single_leader::Grant;
 ///
-/// let second = Grant::FIRST.next().expect("there are seventeen trillion");
+/// let second = Grant::FIRST.next().expect("there are four billion");
 /// assert_eq!((second.number(), Grant::of(second.epoch())), (2, second));
 /// assert!(second.epoch() > Grant::FIRST.epoch());
 /// ```
@@ -26,7 +28,7 @@ impl Grant {
     /// That of the node which founds the log.
     pub const FIRST: Self = Self(1);
 
-    /// The grant of this number; `None` beyond 2^44.
+    /// The grant of this number; `None` from 2^32 on.
     pub const fn new(number: u64) -> Option<Self> {
         if number < 1 << (u64::BITS - START_BITS) { Some(Self(number)) } else { None }
     }
@@ -55,7 +57,17 @@ impl Grant {
 /// The epoch that the holder of a grant begins when it starts again; `None` once it has started so often that it needs
 /// another grant.
 pub(super) fn started_again(epoch: Epoch) -> Option<Epoch> {
-    let next = Epoch::new(epoch.get().checked_add(1)?);
+    within_grant(epoch, 1)
+}
+
+/// The same where its log may be that of an earlier time: it has started since, nobody knows how often, and begun epochs
+/// that others have heard of. A random number keeps it from beginning one of them once more.
+pub(super) fn started_since(epoch: Epoch, random: u64) -> Option<Epoch> {
+    within_grant(epoch, UNKNOWN_STARTS + random % UNKNOWN_STARTS)
+}
+
+fn within_grant(epoch: Epoch, starts: u64) -> Option<Epoch> {
+    let next = Epoch::new(epoch.get().checked_add(starts)?);
     (Grant::of(next) == Grant::of(epoch)).then_some(next)
 }
 
@@ -66,12 +78,14 @@ mod tests {
     #[test]
     fn whoever_starts_again_never_takes_the_epoch_of_the_next_grant() {
         let (first, second) = (Grant::FIRST, Grant::FIRST.next().unwrap());
+        let last = Epoch::new(second.epoch().get() - 1);
+        assert_eq!((started_again(last), started_since(last, 0)), (None, None));
         let mut epoch = first.epoch();
-        for _ in 1..1 << START_BITS {
-            epoch = started_again(epoch).unwrap();
-            assert!(epoch < second.epoch() && Grant::of(epoch) == first);
+        for random in 0..1_000 {
+            let (again, since) = (started_again(epoch).unwrap(), started_since(epoch, random).unwrap());
+            assert!(epoch < again && again < since && since < second.epoch());
+            epoch = since;
         }
-        assert_eq!(started_again(epoch), None);
         assert_eq!(Grant::new(u64::MAX >> START_BITS).and_then(Grant::next), None);
     }
 }

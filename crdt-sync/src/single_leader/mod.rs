@@ -149,7 +149,7 @@ impl SingleLeader {
     fn stands(&mut self, standing: LogStanding, context: &mut Context<'_>) {
         self.following.answered();
         if !core::mem::replace(&mut self.settled, true)
-            && let Some(epoch) = self.leads_under(&standing, context.replica)
+            && let Some(epoch) = self.leads_under(standing.promised, context.replica)
         {
             return self.lead(epoch, context);
         }
@@ -159,23 +159,20 @@ impl SingleLeader {
     }
 
     /// Under which epoch this node leads after it was opened, if it does.
-    fn leads_under(&self, standing: &LogStanding, replica: &Replica) -> Option<Epoch> {
-        let (last, promised) = (replica.reigns().next_back(), standing.promised);
-        match last {
-            None if self.config.first_leader == self.me && promised == Epoch::ZERO => {
-                Some(Grant::FIRST.epoch())
-            }
-            None if self.config.first_leader == self.me && Grant::of(promised) == Grant::FIRST => {
-                grant::started_again(promised)
-            }
+    fn leads_under(&self, promised: Epoch, replica: &mut Replica) -> Option<Epoch> {
+        let has_grant = match replica.reigns().next_back() {
+            None => self.config.first_leader == self.me && Grant::of(promised) <= Grant::FIRST,
             // Whoever promised an epoch of a later grant does not lead any longer. A later one of its own grant it began
             // itself, and lost the record that says so.
-            Some(last)
-                if last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)) =>
-            {
-                grant::started_again(promised)
+            Some(last) => last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)),
+        };
+        match promised {
+            _ if !has_grant => None,
+            _ if !replica.trusts_log => {
+                grant::started_since(promised.max(Grant::FIRST.epoch()), replica.draw_number())
             }
-            _ => None,
+            Epoch::ZERO => Some(Grant::FIRST.epoch()),
+            _ => grant::started_again(promised),
         }
     }
 
