@@ -11,7 +11,7 @@ use replication_log::ship::wire::{Hello, Stream, ToLeader};
 use replication_log::ship::{
     AnswerError, History, HistoryView, Marks, Sender, SenderEvent, SenderOptions, SnapshotOffer, Stage, Want,
 };
-use replication_log::{BatchCopy, Epoch, Lsn};
+use replication_log::{BatchCopy, Epoch, Lsn, Position};
 
 use super::{SingleLeaderConfig, elapsed};
 use crate::bytes::Bytes;
@@ -113,8 +113,7 @@ impl Serving {
     ) {
         let Some((node, hello)) = self.asked.remove(&task) else { return };
         let (Some(link), Some(title)) = (links.get(&node), title) else { return };
-        // Whoever has more of this log's last epoch is ahead of this node, and not apart from it. Nothing of that may be
-        // cut, be it that this node lost its disk: they ask again later.
+        // Nothing may be cut of what this node has yet to get, be it that it lost its disk: they ask again later.
         if is_ahead(&hello, view) {
             return;
         }
@@ -254,11 +253,10 @@ impl Serving {
     }
 }
 
-/// Whether a follower's log goes on where this one ends: an epoch has one leader, and one history.
+/// Whether a follower's log goes on where this one ends: whose last record is of a later epoch, or a later one of the
+/// same, has everything that was there when that was written.
 fn is_ahead(hello: &Hello, view: &HistoryView) -> bool {
     let Stream::Copy { ends: theirs, .. } = &hello.wants else { return false };
-    let ours = view.epoch_ends().ok().and_then(|ends| ends.first().copied()).unwrap_or_default();
-    theirs
-        .first()
-        .is_some_and(|theirs| theirs.lsn > ours.lsn && (theirs.epoch == ours.epoch || ours.lsn == Lsn::ZERO))
+    let last = |ends: &[Position]| ends.first().map(|end| (end.epoch, end.lsn)).unwrap_or_default();
+    view.epoch_ends().is_ok_and(|ours| last(theirs) > last(&ours))
 }

@@ -57,6 +57,14 @@ pub(crate) fn counters() -> Collection {
     Collection::counters("counts")
 }
 
+pub(crate) fn names() -> Collection {
+    Collection::registers("names")
+}
+
+pub(crate) fn collections() -> [Collection; 2] {
+    [counters(), names()]
+}
+
 pub(crate) fn item(key: &str) -> ItemKey {
     ItemKey { collection: counters().id(), key: key.into() }
 }
@@ -126,9 +134,8 @@ impl Cluster {
         self.next += 1;
         let mut seed = [u8::try_from(at).unwrap(); 32];
         seed[..8].copy_from_slice(&self.next.to_le_bytes());
-        let collections = [counters(), Collection::registers("names")];
         let mut config =
-            Config::new(id(at), ClusterKey::from_bytes([9; 16]), seed).with_collections(collections);
+            Config::new(id(at), ClusterKey::from_bytes([9; 16]), seed).with_collections(collections());
         config.leaf_bits = 8;
         config.replication = Replication::SingleLeader(settings.clone().into());
         let id = installs.map_or(at as u64 + 1, |identity| identity.log_id);

@@ -117,7 +117,7 @@ fn a_log_of_another_topology_or_cluster_is_refused_when_it_is_opened_whatever_of
     let now = cluster.now();
     let config = |key, replication| {
         let mut config =
-            Config::new(id(A), ClusterKey::from_bytes([key; 16]), [1; 32]).with_collections([counters()]);
+            Config::new(id(A), ClusterKey::from_bytes([key; 16]), [1; 32]).with_collections(collections());
         config.replication = replication;
         config
     };

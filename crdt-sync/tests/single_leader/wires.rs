@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crdt_sync::single_leader::CommitReply;
 use crdt_sync::wire::{self, Message, Ship};
-use crdt_sync::{Action, Collection, Event, Input, Limits, Reply, Request, Write};
+use crdt_sync::{Action, Event, Input, Limits, Reply, Request, Write};
 use replication_log::Lsn;
 use replication_log::ship::commit::{Fate, WhenShort};
 
@@ -134,10 +134,9 @@ fn what_is_committed_by_whoever_caught_up_is_shown_when_it_is_told() {
 
 #[test]
 fn writes_on_top_of_what_waits_are_later_whatever_the_clock_shows() {
-    let names = Collection::registers("names");
     let set = |name: &str| {
         let action = Action::Set(Some(name.into()));
-        vec![Write { collection: names.id(), key: "cat".into(), action }]
+        vec![Write { collection: names().id(), key: "cat".into(), action }]
     };
     let mut cluster = Cluster::of_three(&settings("ANY 1 (*)"));
     cluster.pass(Duration::from_secs(30));

@@ -10,7 +10,7 @@ use core::time::Duration;
 use crdt_sync::single_leader::{CommitReply, SingleLeaderConfig};
 use crdt_sync::{Event, Input, LogNews, LogTask, NodeId, Output, Reply, RequestId};
 use replication_log::ship::Stage;
-use replication_log::ship::commit::{Event as CommitEvent, GaveUp, Mode, Visibility, WhenShort};
+use replication_log::ship::commit::{Event as CommitEvent, GaveUp, Visibility, WhenShort};
 use replication_log::ship::policy::{Among, Need};
 use replication_log::{Lsn, Position};
 
@@ -39,6 +39,8 @@ pub(super) struct SharedLog {
     ends: BTreeMap<Lsn, Position>,
     /// The last record that was ever committed.
     committed: Lsn,
+    /// What the leader took for committed before the present input.
+    before: Lsn,
     /// Bytes of the largest batch.
     largest: usize,
     /// The leader said that it commits alone, at least once since it started.
@@ -118,6 +120,9 @@ impl World {
         let now = self.nodes[number].now(self.time);
         let is_asked = self.is_asked;
         let Some(engine) = &mut self.nodes[number].engine else { return Ok(()) };
+        if number == LEADER {
+            self.shared.before = engine.leadership().map_or(Lsn::ZERO, |leadership| leadership.committed);
+        }
         let before = is_asked.then(|| engine.status().appended);
         engine.handle(now, input);
         if let Some(before) = before {
@@ -407,9 +412,8 @@ impl World {
                 if *durable_local && lsn > durable {
                     return wrong(format!("record {lsn} is not on the leader's disk, which has {durable}"));
                 }
-                // A deadline may be over before the leader begins to commit alone, in one go.
-                let is_armed = leadership.mode == Some(Mode::Armed);
-                if is_armed && options.stage < Stage::Applied && lsn <= leadership.committed {
+                // What is committed by the same input is told as it was before.
+                if options.stage < Stage::Applied && lsn <= self.shared.before {
                     return wrong(format!("record {lsn} is committed, and is said not to be replicated"));
                 }
                 match reason {
