@@ -36,6 +36,8 @@ pub(crate) enum TaskError {
     Read(#[from] ReadError),
     #[error("the log is closed")]
     Closed,
+    #[error("what this node had shown was cut off its log, and put aside; it has to be opened again")]
+    MustReopen,
     #[error("a task this driver does not know")]
     Unknown,
 }
@@ -61,10 +63,12 @@ impl Disk {
                 return Ok(None);
             }
             LogTask::Stand => LogNews::Stands(self.standing()?),
-            LogTask::Begin(begin) => {
-                self.begin(&begin)?;
-                LogNews::Begun
-            }
+            LogTask::Begin(begin) => match self.begin(&begin) {
+                Err(TaskError::Promise(SubmitError::Refused(PromiseError::Fenced { have, .. }))) => {
+                    LogNews::Fenced { promised: have }
+                }
+                begun => begun.map(|()| LogNews::Begun)?,
+            },
             LogTask::See { task, ends } => {
                 let view = self.log.with_history(|history| HistoryView::read(history, &ends));
                 match view.ok_or(TaskError::Closed)? {
@@ -82,6 +86,7 @@ impl Disk {
                     LogNews::Failed { task }
                 }
             },
+            LogTask::Reopen => return Err(TaskError::MustReopen),
             _ => return Err(TaskError::Unknown),
         }))
     }
