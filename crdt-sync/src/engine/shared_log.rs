@@ -78,8 +78,8 @@ pub enum LogTask {
     /// All of a snapshot is here: make it durable, let the log begin behind it under the epoch that is promised, and
     /// open an engine [from it](crate::Engine::open_from). This one does nothing any more; its links are the new one's.
     Install(SnapshotIdentity),
-    /// Open another engine from the newest snapshot that the log has not been cut below, and the records behind it: what
-    /// this one shows was cut off. It does nothing any more.
+    /// Open another engine from the newest snapshot that the log has not been cut below, and the records behind it:
+    /// what this one shows was cut off. It does nothing any more.
     Reopen,
 }
 

@@ -1,7 +1,7 @@
 //! Epochs: to whom the right to lead was granted, and how often the holder has started since.
 //!
-//! A record of the log is named by its number and its epoch, for clients that ask later what became of it. A leader that
-//! lost power may have lost the last records it gave numbers to, and what takes their places must be told from them. So
+//! A record of the log is named by its number and its epoch, for clients that ask later what became of it. A leader
+//! that lost power may have lost the last records it gave numbers to, and what takes their places must be told from them. So
 //! whoever leads begins a new epoch whenever it starts. Which it may do by itself, because nobody else is ever granted
 //! that epoch: the upper bits of an epoch are those of the grant, the lower ones count the starts of its holder.
 
@@ -60,8 +60,8 @@ pub(super) fn started_again(epoch: Epoch) -> Option<Epoch> {
     within_grant(epoch, 1)
 }
 
-/// The same where its log may be that of an earlier time: it has started since, nobody knows how often, and begun epochs
-/// that others have heard of. A random number keeps it from beginning one of them once more.
+/// The same where its log may be that of an earlier time: it has started since, nobody knows how often, and begun
+/// epochs that others have heard of. A random number keeps it from beginning one of them once more.
 pub(super) fn started_since(epoch: Epoch, random: u64) -> Option<Epoch> {
     within_grant(epoch, UNKNOWN_STARTS + random % UNKNOWN_STARTS)
 }

@@ -162,8 +162,8 @@ impl SingleLeader {
     fn leads_under(&self, promised: Epoch, replica: &mut Replica) -> Option<Epoch> {
         let has_grant = match replica.reigns().next_back() {
             None => self.config.first_leader == self.me && Grant::of(promised) <= Grant::FIRST,
-            // Whoever promised an epoch of a later grant does not lead any longer. A later one of its own grant it began
-            // itself, and lost the record that says so.
+            // Whoever promised an epoch of a later grant does not lead any longer. A later one of its own grant it
+            // began itself, and lost the record that says so.
             Some(last) => last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)),
         };
         match promised {

@@ -336,7 +336,7 @@ impl World {
         self.check_holders(lsn, stage).map_err(|detail| Violation::NotHeld { node: LEADER, detail })
     }
 
-    /// Whether as many followers as the policy asks for have come to a stage with a record, or say so and lost it since.
+    /// Whether as many followers as the policy asks for have come to a stage with a record, or said so and lost it.
     fn check_holders(&self, lsn: Lsn, stage: Stage) -> Result<(), String> {
         let policy = &self.setup.commits.policy;
         let candidates = self.setup.candidates();
