@@ -113,8 +113,8 @@ impl Commits {
 
     /// Has this node lead from now on, by a grant that nobody else was or will be given, and returns its first epoch
     /// and its first record. It leads with what is in its log: what the leader before had told clients of and this node
-    /// does not have is lost, so choose one that [has everything](Self::leadership). For an administrator: nobody takes over
-    /// by itself.
+    /// does not have is lost, so choose one that [has everything](Self::leadership). For an administrator: nobody takes
+    /// over by itself.
     ///
     /// ```
     /// # use crdt_sync::{ClusterKey, NodeId};
