@@ -3,7 +3,7 @@
 //! A record of the log is named by its number and its epoch, for clients that ask later what became of it. A leader
 //! that lost power may have lost the last records it gave numbers to, and what takes their places must be told from
 //! them. So whoever leads begins a new epoch whenever it starts. Which it may do by itself, because nobody else is ever
-//! granted that epoch: the upper bits of an epoch are those of the grant, the lower ones count the starts of its holder.
+//! granted that epoch: the upper bits of an epoch are those of the grant, the lower ones count the starts.
 
 use replication_log::Epoch;
 
