@@ -59,5 +59,5 @@ pub use replica::{
     node_of_log,
 };
 pub use rules::{Rule, RuleError, Rules, ShowError};
-pub use scope::{Scope, ScopeOutOfOrder, Selector};
+pub use scope::{Scope, ScopeOutOfOrder, ScopedContext, Selector};
 pub use session::{Causal, Missing, SessionToken, TokenError};

@@ -26,7 +26,16 @@
 //! node joins with it, because both refuse states of keys outside the scope. So whether it counts as seen decides
 //! nothing. Where a whole node takes over what a partial one has seen *for good*, it takes the identities the
 //! partial one wrote under, and no others: those wrote within the scope only, so that nothing of them was skipped.
+//!
+//! Those identities took away what others had written, though, and the whole node may hear of that only later. Then it
+//! must not live: a head stands for all that the entries up to it did. So the whole node keeps, beside its own context,
+//! that of the partial one with the scope it holds for, a [`ScopedContext`], and joins the keys within by both. Of keys
+//! outside it says nothing. What the whole node has seen of everything it need not keep for a scope; and it tells
+//! whoever takes over its heads what is left, partial replicas as far as the two scopes meet.
 
+mod scoped;
+
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +43,8 @@ use thiserror::Error;
 
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
+
+pub use scoped::ScopedContext;
 
 /// The keys of a collection that begin with a prefix; with the empty prefix all of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,7 +65,7 @@ pub struct Selector {
 /// assert!(scope.contains(notes, b"apollo/todo") && !scope.contains(notes, b"gemini/todo"));
 /// assert!(Scope::everything().contains(notes, b"gemini/todo"));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Option<Vec<Selector>>")]
 pub struct Scope {
     /// Ascending, and none of them within another; `None` selects everything.
@@ -107,6 +118,20 @@ impl Scope {
             selectors.sort_unstable();
         }
         Self { selectors: Some(selectors) }
+    }
+
+    /// The keys that lie within both. O(selectors x log selectors).
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (ours, theirs) = match (&self.selectors, &other.selectors) {
+            (None, _) => return other.clone(),
+            (_, None) => return self.clone(),
+            (Some(ours), Some(theirs)) => (ours, theirs),
+        };
+        let ours = ours.iter().filter(|s| other.contains(s.collection, &s.prefix));
+        let theirs = theirs.iter().filter(|s| self.contains(s.collection, &s.prefix));
+        let both: BTreeSet<_> = ours.chain(theirs).cloned().collect();
+        Self { selectors: Some(both.into_iter().collect()) }
     }
 
     /// Whether it is the scope of a whole node.

@@ -48,7 +48,9 @@ pub struct PeerStatus {
     /// The peer.
     pub node: NodeId,
     /// Whether both sides have applied the same entries and compared what they hold, since either last changed as
-    /// far as this node knows.
+    /// far as this node knows. Where one of them is a partial replica: whether it has all entries that the whole node
+    /// has, and the whole node all that it wrote. What it holds of third nodes, which the whole one may lack, does not
+    /// count.
     pub in_sync: bool,
 }
 

@@ -1,13 +1,12 @@
 //! Partial replicas: what they are sent of the entries of others, and what a session with them rests on.
 
-use crdt_core::CausalContext;
+use core::mem;
 
-use super::lane::Lane;
-use super::{MultiLeader, apply, check_partition};
+use super::{MultiLeader, Peer, apply, check_partition};
 use crate::engine::{Context, PeerError};
 use crate::node::NodeId;
 use crate::reconcile::{self, Opening, Session, Terms};
-use crate::scope::Scope;
+use crate::scope::{Scope, ScopedContext};
 use crate::wire::{Excerpt, Standing};
 
 impl MultiLeader {
@@ -46,15 +45,17 @@ pub(super) fn photographed(
     session
 }
 
-/// What of a peer's standing may be taken over: of a partial replica what it wrote itself, and none of the dots of
-/// others, of which it skipped some.
-pub(super) fn within(mut standing: Standing, lane: &Lane) -> Standing {
+/// What of a peer's standing may be taken over: of a partial replica what it wrote itself, and of the dots of others,
+/// of which it skipped some, those of keys within its scope. Among them are all that its writes took away, whether or
+/// not their entries came here yet.
+pub(super) fn within(mut standing: Standing, peer: &Peer, partition: u16) -> Option<Standing> {
+    let lane = peer.lanes.get(usize::from(partition))?;
     if !lane.meeting.whole {
         standing.heads.retain(|(origin, _)| lane.holds_whole(*origin));
-        standing.context = CausalContext::new();
+        standing.scoped = ScopedContext::new(peer.scope.clone(), &mem::take(&mut standing.context));
         for &(origin, head) in standing.heads.iter().filter(|(_, head)| head.sequence > 0) {
             standing.context.insert_range(origin, 1..=head.sequence);
         }
     }
-    standing
+    Some(standing)
 }

@@ -309,12 +309,14 @@ impl MultiLeader {
             return;
         };
         if session.must_conclude() {
-            let lane = self.peers.get(&session.peer).and_then(|peer| peer.lanes.get(usize::from(number)));
-            let standing = session.theirs.clone().zip(lane).map(|(standing, lane)| within(standing, lane));
-            let members = &context.replica.members;
+            let peer = self.peers.get(&session.peer);
+            let theirs = session.theirs.clone().zip(peer);
+            let standing = theirs.and_then(|(standing, peer)| within(standing, peer, number));
+            let replica = &context.replica;
             // A member may have been retired in the meantime, and what was taken of it so far be all that is valid.
-            let valid =
-                standing.as_ref().is_some_and(|at| members.first_above_final(number, &at.heads).is_none());
+            let valid = standing.as_ref().is_some_and(|at| {
+                replica.members.first_above_final(number, &at.heads).is_none() && replica.can_keep(number, at)
+            });
             let raise = valid && session.accounts_for_all();
             let done = session.conclude(raise);
             if let Some(standing) = standing.filter(|_| raise) {
@@ -341,8 +343,9 @@ impl MultiLeader {
             Err(RunError::StandingTooLarge | RunError::Burnt { .. }) => return Ok(false),
             checked => checked?,
         }
-        let lane = self.peers.get(&peer).and_then(|peer| peer.lanes.get(usize::from(number)));
-        let Some(claimed) = lane.map(|lane| within(standing.clone(), lane)) else { return Ok(false) };
+        let known = self.peers.get(&peer);
+        let claimed = known.and_then(|known| within(standing.clone(), known, number));
+        let Some(claimed) = claimed else { return Ok(false) };
         if self.refuses_standing(peer, number, &claimed, context) {
             return Ok(false);
         }

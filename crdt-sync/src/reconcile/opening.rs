@@ -31,7 +31,8 @@ pub(crate) fn photograph(opening: &Opening<'_>, context: &mut Context<'_>) -> Se
         Terms::Dots => partition.standing_by_dots(),
     };
     let (snapshot, root) = partition.cells.photograph(opening.scope);
-    let ours = Standing { root: (root.digest, root.count), ..stood };
+    let scoped = stood.scoped.within(opening.scope);
+    let ours = Standing { scoped, root: (root.digest, root.count), ..stood };
     let tree = if opening.initiator {
         merkle::Session::initiate(snapshot, nonce, limits)
     } else {

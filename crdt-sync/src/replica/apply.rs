@@ -117,7 +117,8 @@ impl Replica {
             }
             let settled = self.settle_forgotten(number, &key, kind, &theirs, coverage);
             let merged = settled.unwrap_or_else(|| {
-                self.merge_state(number, &key, kind, &theirs, &item.state, &standing.context)
+                let seen = standing.scoped.of_key(key.collection, &key.key, &standing.context);
+                self.merge_state(number, &key, kind, &theirs, &item.state, &seen)
             });
             joined.push(Joined { key, answer: merged.answer });
         }
@@ -157,7 +158,7 @@ impl Replica {
         let histories = &self.partition(partition).histories;
         let new = standing.heads.iter().filter(|(origin, _)| histories.get(*origin).is_none()).count();
         if histories.iter().count() + new > limits.max_origins
-            || standing.context.range_count() > limits.max_context_ranges
+            || standing.context.range_count() + standing.scoped.size() > limits.max_context_ranges
         {
             return Err(RunError::StandingTooLarge);
         }
@@ -171,7 +172,17 @@ impl Replica {
         if self.is_outrun_by(partition, &standing.heads) {
             return Err(RunError::Outrun);
         }
-        self.check_own_dots(partition, &standing.context)
+        let mut contexts = standing.scoped.contexts().chain([&standing.context]);
+        contexts.try_for_each(|context| self.check_own_dots(partition, context))
+    }
+
+    /// Whether what was seen of some keys only stays within its bound if a peer's standing is taken over. O(ranges).
+    pub(crate) fn can_keep(&self, number: u16, standing: &Standing) -> bool {
+        let partition = self.partition(number);
+        let mut scoped = partition.scoped.clone();
+        scoped.merge(&standing.scoped);
+        let left = scoped.beyond(&partition.context).beyond(&standing.context);
+        left.size() <= self.config.limits.max_context_ranges
     }
 
     /// What the states of a part may show: where the sender stood, and what it had ahead of that.

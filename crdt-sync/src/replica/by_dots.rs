@@ -7,9 +7,8 @@
 
 use alloc::vec::Vec;
 
-use crdt_core::CausalContext;
-
 use super::{Coverage, Joined, Partition, Replica, RunError};
+use crate::scope::ScopedContext;
 use crate::time::WallTime;
 use crate::wire::{Standing, StatesPart};
 
@@ -17,14 +16,15 @@ impl Partition {
     /// What this partition has applied, for a peer that knows of no frontiers.
     pub(crate) fn standing_by_dots(&self) -> Standing {
         let root = self.cells.root();
-        Standing { heads: Vec::new(), context: self.context.clone(), root: (root.digest, root.count) }
+        let (heads, context, scoped) = (Vec::new(), self.context.clone(), ScopedContext::default());
+        Standing { heads, context, scoped, root: (root.digest, root.count) }
     }
 }
 
 impl Replica {
     /// A peer's context must be bounded, and must not show dots of this node's own that it never issued.
     pub(crate) fn check_standing_by_dots(&self, partition: u16, standing: &Standing) -> Result<(), RunError> {
-        if standing.heads.is_empty() {
+        if standing.heads.is_empty() && standing.scoped == ScopedContext::default() {
             self.check_standing(partition, standing)
         } else {
             Err(RunError::BadStanding)
@@ -48,7 +48,6 @@ impl Replica {
 
     /// All states of a peer that differed arrived: what it has seen and they do not show was removed.
     pub(crate) fn raise_context(&mut self, partition: u16, standing: &Standing) {
-        let (heads, context): (_, CausalContext) = (Vec::new(), standing.context.clone());
-        self.raise_frontier(partition, Standing { heads, context, root: standing.root });
+        self.raise_frontier(partition, Standing { heads: Vec::new(), ..standing.clone() });
     }
 }

@@ -9,7 +9,7 @@ use super::ahead::Ahead;
 use super::removal::Dead;
 use super::{JournalRecord, Partition, Replica, RunError};
 use crate::history::Histories;
-use crate::scope::Scope;
+use crate::scope::{Scope, ScopedContext};
 
 impl Replica {
     /// Forgets all data of a partition, and what was seen of it. From here on the node writes under a fresh identity:
@@ -43,6 +43,7 @@ impl Partition {
         // A document that is gone from here was not resolved by anybody.
         self.cells.conflicts.take_turns().for_each(drop);
         self.context = CausalContext::new();
+        self.scoped = ScopedContext::default();
         let own: Vec<_> = self.histories.own_of_partial().collect();
         self.histories = Histories::within(scope);
         for id in own {

@@ -18,6 +18,7 @@ use crate::collection::Kind;
 use crate::entry::{Chain, Delta, Entry, Position};
 use crate::history::{Histories, Retained};
 use crate::merkle::{TreeError, TreeKey};
+use crate::scope::ScopedContext;
 use crate::wire::Standing;
 
 /// A part of the key space that is replicated as one.
@@ -27,6 +28,8 @@ pub(crate) struct Partition {
     pub(crate) cells: Cells,
     /// Every dot applied, whether it left a live value or not.
     pub(crate) context: CausalContext,
+    /// Dots applied of some keys only. The context of a key has them, too.
+    pub(crate) scoped: ScopedContext,
     pub(crate) histories: Histories,
     /// What the cells may show beyond the frontier.
     pub(crate) ahead: Ahead,
@@ -60,6 +63,7 @@ impl Partition {
             number,
             cells,
             context: CausalContext::new(),
+            scoped: ScopedContext::default(),
             histories: Histories::within(&config.scope),
             ahead: Ahead::default(),
             has_forgotten: false,
@@ -88,9 +92,10 @@ impl Partition {
             Delta::Document(_) | Delta::Counter { .. } | Delta::Register(_) => None,
         };
         let delta_context = spoken_of.as_ref().unwrap_or(delta_context);
-        let (context, max_revisions) = (&self.context, self.max_revisions);
+        let context = self.scoped.of_key(key.collection, &key.key, &self.context);
+        let max_revisions = self.max_revisions;
         let change = self.cells.change(&key, kind, lsn, |cell| {
-            let change = cell.join(context, delta, delta_context);
+            let change = cell.join(&context, delta, delta_context);
             cell.stem(max_revisions);
             change
         });
@@ -144,14 +149,15 @@ impl Partition {
         let dots = theirs.dots();
         let mut removed = CausalContext::new();
         let mut answer = Answer::Nothing;
-        let (context, forks, max_revisions) = (&self.context, &self.forks, self.max_revisions);
+        let context = self.scoped.of_key(key.collection, &key.key, &self.context);
+        let (forks, max_revisions) = (&self.forks, self.max_revisions);
         let change = self.cells.change(key, kind, lsn, |cell| {
             removed = cell.dots().difference(&dots).intersection(their_context);
             // Of what the peer has seen, exactly what the journal keeps: a replay then decides the same, even where
             // the peer claims for one element what another was written under.
             let mut seen = removed.clone();
             let _ = seen.merge(&dots);
-            let change = cell.join(context, theirs, &seen);
+            let change = cell.join(&context, theirs, &seen);
             forks.clamp(key, cell);
             cell.stem(max_revisions);
             answer = cell.answer_to(theirs, &key.key);
@@ -186,6 +192,8 @@ impl Partition {
     /// Takes over a peer's standing after all its states were merged.
     pub(crate) fn raise(&mut self, standing: &Standing) {
         self.take_over(&standing.context);
+        self.scoped.merge(&standing.scoped);
+        self.scoped = self.scoped.beyond(&self.context);
         for &(origin, head) in &standing.heads {
             self.histories.raise(origin, head);
         }
@@ -194,7 +202,8 @@ impl Partition {
     /// What this partition has applied, in the words of a session.
     pub(crate) fn standing(&self) -> Standing {
         let root = self.cells.root();
-        Standing { heads: self.heads(), context: self.context.clone(), root: (root.digest, root.count) }
+        let (context, scoped) = (self.context.clone(), self.scoped.beyond(&self.context));
+        Standing { heads: self.heads(), context, scoped, root: (root.digest, root.count) }
     }
 
     /// What the cells may show of each origin beyond these heads, ascending.

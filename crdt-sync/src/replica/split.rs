@@ -71,6 +71,7 @@ impl Partition {
         let is_root = self.forks.start_of(split.segment).is_none();
         let ceilings = self.divide_counters(&renaming, is_root, &entries, lsn);
         self.context = renaming.context(&self.context);
+        self.scoped = self.scoped.without_above(split.segment, above);
         let paths: Vec<Position> = entries.iter().map(|entry| entry.at).collect();
         let kept =
             entries.into_iter().filter(|entry| (above + 1..=head.sequence).contains(&entry.at.sequence));

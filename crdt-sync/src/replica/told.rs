@@ -146,9 +146,10 @@ impl Partition {
     /// comes, so that it may have holes.
     pub(super) fn join_told(&mut self, told: &Told, lsn: Lsn) -> Change {
         let grows = !self.context.is_superset(&told.seen);
-        let (context, forks, max_revisions) = (&self.context, &self.forks, self.max_revisions);
+        let context = self.scoped.of_key(told.item.collection, &told.item.key, &self.context);
+        let (forks, max_revisions) = (&self.forks, self.max_revisions);
         let change = self.cells.change(&told.item, told.kind, lsn, |cell| {
-            let change = cell.join(context, &told.cell, &told.seen);
+            let change = cell.join(&context, &told.cell, &told.seen);
             forks.clamp(&told.item, cell);
             cell.stem(max_revisions);
             change

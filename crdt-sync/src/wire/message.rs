@@ -10,7 +10,7 @@ use crate::collection::CollectionId;
 use crate::entry::{Chain, Position};
 use crate::membership::Membership;
 use crate::node::NodeId;
-use crate::scope::Scope;
+use crate::scope::{Scope, ScopedContext};
 
 /// Everything one node says to another.
 #[derive(Clone, Debug, PartialEq)]
@@ -192,6 +192,8 @@ pub struct Standing {
     pub heads: Vec<(ReplicaId, Position)>,
     /// Every dot it has seen: what is in here and not in a state was removed.
     pub context: CausalContext,
+    /// What it has seen beyond that of the keys within some scopes.
+    pub scoped: ScopedContext,
     /// The digest of all keys and their number.
     pub root: (u128, u64),
 }

@@ -15,7 +15,7 @@ use crate::entry::{Chain, Delta, Entry, Position};
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::node::NodeId;
-use crate::scope::Scope;
+use crate::scope::{Scope, ScopedContext};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
@@ -37,7 +37,10 @@ fn entry() -> Entry {
 fn standing() -> Standing {
     let mut context = CausalContext::new();
     context.insert_range(origin(), 1..=3);
-    Standing { heads: vec![(origin(), Position { sequence: 3, chain: Chain::START })], context, root: (7, 1) }
+    let scope = Scope::nothing().only(Collection::sets("lists").id(), "a/");
+    let scoped = ScopedContext::new(scope, &Dot::new(origin(), 5).unwrap().into());
+    let heads = vec![(origin(), Position { sequence: 3, chain: Chain::START })];
+    Standing { heads, context, scoped, root: (7, 1) }
 }
 
 /// One of every message and step.

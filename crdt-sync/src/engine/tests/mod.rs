@@ -14,6 +14,7 @@ mod members;
 mod rejoin;
 mod scopes;
 mod scopes_random;
+mod scopes_removals;
 mod sessions;
 mod stability;
 

@@ -32,15 +32,15 @@ pub(super) fn with_scopes(nodes: u8, scopes: &[(u8, Scope)], adjust: impl Fn(&mu
     cluster
 }
 
-fn no_entries_kept(config: &mut Config) {
+pub(super) fn no_entries_kept(config: &mut Config) {
     config.limits.max_retained = 0;
 }
 
-fn add(key: &str, element: &str) -> Vec<Write> {
+pub(super) fn add(key: &str, element: &str) -> Vec<Write> {
     alloc::vec![write(1, key, Action::Add(element.into()))]
 }
 
-fn remove(key: &str, element: &str) -> Vec<Write> {
+pub(super) fn remove(key: &str, element: &str) -> Vec<Write> {
     alloc::vec![write(1, key, Action::Remove(element.into()))]
 }
 
@@ -54,7 +54,7 @@ pub(super) fn disconnect(cluster: &mut Cluster, a: usize, b: usize) {
 }
 
 /// Lets time pass; what is sent to `phone` must not hold these bytes.
-fn settle_watching(cluster: &mut Cluster, phone: usize, secrets: &[&str]) {
+pub(super) fn settle_watching(cluster: &mut Cluster, phone: usize, secrets: &[&str]) {
     for _ in 0..20 {
         while let Some((link, bytes)) = cluster.frames.pop_front() {
             let Some(&(node, link, _)) = cluster.links.get(&link) else { continue };
@@ -71,11 +71,11 @@ fn settle_watching(cluster: &mut Cluster, phone: usize, secrets: &[&str]) {
     }
 }
 
-fn keys(cluster: &Cluster, node: usize) -> Vec<Bytes> {
+pub(super) fn keys(cluster: &Cluster, node: usize) -> Vec<Bytes> {
     cluster.engines[node].scan(lists(), Bytes::default()).map(|(key, _)| key.clone()).collect()
 }
 
-fn is_in_sync(cluster: &Cluster, node: usize) -> bool {
+pub(super) fn is_in_sync(cluster: &Cluster, node: usize) -> bool {
     let peers = cluster.engines[node].status().peers;
     !peers.is_empty() && peers.iter().all(|peer| peer.in_sync)
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
+use crdt_core::Dot;
 use proptest::prelude::{Just, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 
@@ -46,9 +47,17 @@ fn action(what: u8) -> (usize, Action) {
     }
 }
 
-fn meet(cluster: &mut Cluster, one: usize, other: usize, loses: usize) {
+/// The dots under which a node shows an element of a list.
+fn dots(cluster: &Cluster, node: usize, key: &str, element: u8) -> BTreeSet<Dot> {
+    match cluster.peek(node, &item(1, key)) {
+        Some(Cell::Set(elements)) => elements.dots_of(&[element][..]).iter().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn meet(cluster: &mut Cluster, one: usize, other: usize, loses: usize, rounds: usize) {
     cluster.connect(one, other);
-    for round in 0..12 {
+    for round in 0..rounds {
         let frames = cluster.frames.len();
         for at in 0..frames * 4 {
             let Some((link, bytes)) = cluster.frames.pop_front() else { break };
@@ -73,6 +82,9 @@ proptest! {
         steps in prop::collection::vec(arb_step(), 1..30),
         scopes in prop::array::uniform2(prop::collection::vec(0..3usize, 0..3)),
         keeps in prop_oneof![Just(0usize), Just(300), Just(1 << 20)],
+        // In the longer meetings what waits in vain is seen to do so.
+        rounds in prop_oneof![Just(12usize), Just(24)],
+        phones_first: bool,
     ) {
         let scopes = scopes.map(|projects| projects.iter().fold(Scope::nothing(), |scope, at| {
             let more = project(PROJECTS[*at]);
@@ -83,25 +95,31 @@ proptest! {
         let adjust = |config: &mut Config| config.limits.max_retained = keeps;
         let scoped: Vec<_> = (2u8..).zip(scopes.iter().cloned()).collect();
         let mut cluster = with_scopes(NODES, &scoped, adjust);
-        // The naive model: what was counted under each key, and what was added and never removed by anybody.
-        let mut counted = BTreeMap::new();
-        let (mut added, mut removed) = (BTreeSet::new(), BTreeSet::new());
+        // The naive model: what was counted under each key; and under which dots each element of a list was added, less
+        // those that somebody saw and took away, by removing the element or by adding it again.
+        let (mut counted, mut listed) = (BTreeMap::new(), BTreeMap::<_, (BTreeSet<_>, BTreeSet<_>)>::new());
         for step in steps {
             match step {
                 Step::Write { at, project, what } => {
                     let (collection, action) = action(what);
                     let key = alloc::format!("{}key", PROJECTS[project]);
+                    let element = if what < 4 { what } else { what - 2 };
+                    let before = dots(&cluster, at, &key, element);
                     let within = scope_of(at).contains(collections()[collection].id(), key.as_bytes());
                     let reply = cluster.write(at, alloc::vec![write(collection, &key, action)]);
                     prop_assert_eq!(matches!(reply, Reply::Written(_)), within);
                     match what {
                         _ if !within => {}
                         0 | 1 => *counted.entry(key).or_insert(0) += i128::from(what) + 1,
-                        2 | 3 => drop(added.insert((key, what))),
-                        _ => drop(removed.insert((key, what - 2))),
+                        _ => {
+                            let after = dots(&cluster, at, &key, element);
+                            let (added, gone) = listed.entry((key, element)).or_default();
+                            gone.extend(before.difference(&after));
+                            added.extend(after);
+                        }
                     }
                 }
-                Step::Meet { one, other, loses } if one != other => meet(&mut cluster, one, other, loses),
+                Step::Meet { one, other, loses } if one != other => meet(&mut cluster, one, other, loses, rounds),
                 Step::Meet { .. } => {}
                 Step::Restart { at } => {
                     cluster.next += 1;
@@ -120,8 +138,12 @@ proptest! {
                 }
             }
         }
+        let mut others: Vec<_> = (1..usize::from(NODES)).collect();
+        if phones_first {
+            others.reverse();
+        }
         for _ in 0..2 {
-            for other in 1..usize::from(NODES) {
+            for &other in &others {
                 cluster.connect(0, other);
                 cluster.settle();
                 cluster.settle();
@@ -136,9 +158,9 @@ proptest! {
             let Some(Cell::Counter(counter)) = whole.peek(&item(2, &key)) else { panic!("{key} is lost") };
             prop_assert_eq!(counter.value(), sum);
         }
-        for (key, element) in added.difference(&removed) {
-            let Some(Cell::Set(elements)) = whole.peek(&item(1, key)) else { panic!("{key} is lost") };
-            prop_assert!(elements.contains(&Bytes::from(alloc::vec![*element])), "{} of {} is lost", element, key);
+        for ((key, element), (added, gone)) in listed {
+            let left: BTreeSet<Dot> = added.difference(&gone).copied().collect();
+            prop_assert_eq!(dots(&cluster, 0, &key, element), left, "{} of {}", element, key);
         }
         for (node, scope) in (2..).zip(&scopes) {
             for collection in [lists(), collections()[2].id()] {

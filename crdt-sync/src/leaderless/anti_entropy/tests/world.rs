@@ -294,7 +294,7 @@ impl World {
         let number = replica.partition_of(item.collection, &item.key);
         let Some(held) = replica.partition(number).cells.get(item) else { return };
         let (dots, state) = (held.cell.dots(), held.cell.encode(&item.key));
-        let standing = wire::Standing { heads: Vec::new(), context: dots, root: (0, 0) };
+        let standing = wire::Standing { context: dots, ..replica.partition(number).standing_by_dots() };
         let items = Vec::from([wire::ItemState { key: item.key.clone(), state, more: false }]);
         let part = StatesPart { index: 0, collection: item.collection, items, ahead: Vec::new() };
         self.with(to, |_, context| {
