@@ -3,7 +3,7 @@
 //! A seed leads somewhere else when the engine or the world changes, so these guard the fixes loosely; what they say
 //! stays true. A row with cuts is a schedule that was made smaller.
 
-use crdt_sync_sim::{Extra, Extras, Fault, Scenario, Schedule, Size};
+use crdt_sync_sim::{Extra, Extras, Fault, Scenario, Schedule, Size, Topology};
 
 /// What was broken once, and the runs in which it showed.
 struct Regression {
@@ -207,6 +207,34 @@ fn what_was_broken_once_by_forks_holds() {
     for (once, size, seed) in rows {
         let mut scenario = Scenario::new(size).with_extras(Extras::Just(Extra::ALL.into()));
         scenario.faults.extend(Fault::FORKS);
+        if let Err(failure) = Schedule::new(seed, scenario).run() {
+            panic!("{once}, and now: {failure}");
+        }
+    }
+}
+
+/// Runs in which one node leads.
+#[test]
+fn what_was_broken_once_with_one_leader_holds() {
+    let rows = [
+        ("a late report of what was about to be sent again passed for a lie", Size::Quick, 4),
+        ("a first word that came twice began a conversation anew", Size::Quick, 0),
+        (
+            "signs of life of a conversation that did not begin kept a follower waiting for ever",
+            Size::Quick,
+            6,
+        ),
+        ("what became of a lost record was told of the one in its place", Size::Quick, 11),
+        ("a follower whose log was cut took what came then for durable", Size::Quick, 43),
+        ("who had caught up committed what the leader did not show yet when it told", Size::Quick, 30),
+        ("a leader refused what it would have written on top of what waited, by its clock", Size::Quick, 496),
+        ("a leader whose epoch was not durable commuted between two modes without end", Size::Quick, 664),
+        ("a leader that lost the record of its epoch never led again", Size::Quick, 745),
+        ("a follower that was ahead of its upstream was cut", Size::Quick, 177),
+        ("clients were told of an epoch that began again", Size::Full, 190),
+    ];
+    for (once, size, seed) in rows {
+        let scenario = Scenario::new(size).with_topology(Topology::SingleLeader);
         if let Err(failure) = Schedule::new(seed, scenario).run() {
             panic!("{once}, and now: {failure}");
         }

@@ -24,8 +24,8 @@ pub struct Memory {
     pub waiting: usize,
     /// Messages and answers that wait for the disk.
     pub gated: usize,
-    /// Bytes of records of a shared log that wait to be committed: at the node that leads,
-    /// [`max_uncommitted`](crate::single_leader::SingleLeaderConfig::max_uncommitted) and one command more.
+    /// Bytes of records of a shared log that are not applied. A node that leads takes no writes while there are
+    /// [`max_uncommitted`](crate::single_leader::SingleLeaderConfig::max_uncommitted).
     pub uncommitted: usize,
     /// Bytes of a state that arrived in part, in the session that holds most of one:
     /// [`max_state`](crate::Limits::max_state).

@@ -118,6 +118,12 @@ impl Replica {
         records.map(|waiting| waiting.bytes).sum()
     }
 
+    /// Whether the log has the record of this number and epoch, or may have it yet: it is lost for good once a later
+    /// epoch begins before it. O(waiting, and reigns).
+    pub(crate) fn may_have(&self, epoch: Epoch, lsn: Lsn) -> bool {
+        self.reigns().find(|reign| reign.epoch > epoch.get()).is_none_or(|next| lsn.get() < next.first)
+    }
+
     /// Whether what is written here is everybody's.
     pub(crate) fn is_drafting(&self) -> bool {
         self.pending.as_ref().is_none_or(|pending| pending.drafted.is_some())

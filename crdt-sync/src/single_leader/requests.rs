@@ -72,6 +72,12 @@ impl SingleLeader {
     ) {
         let limit = self.config.max_uncommitted;
         if let Some(leading) = self.leading.as_mut().filter(|_| !self.stuck) {
+            // Once it has written something later, a session does not ask for what came before any more.
+            if let Some((epoch, lsn)) = session.as_ref().map(sessions::place)
+                && !context.replica.may_have(epoch, lsn)
+            {
+                return context.outbox.reply(id, Reply::Lost { epoch, lsn }, Lsn::ZERO);
+            }
             return leading.write(id, writes, deadline, session, limit, context);
         }
         let reply = in_session(Reply::Commit(self.not_leader()), session.as_ref(), context);

@@ -35,7 +35,7 @@ pub(super) fn open(token: &[u8], replica: &Replica) -> Result<SessionToken, Toke
 }
 
 /// The place in the log that a session depends on.
-fn place(token: &SessionToken) -> (Epoch, Lsn) {
+pub(super) fn place(token: &SessionToken) -> (Epoch, Lsn) {
     match token {
         SessionToken::SingleLeader { epoch, lsn } => (Epoch::new(*epoch), Lsn::new(*lsn)),
         _ => (Epoch::ZERO, Lsn::ZERO),

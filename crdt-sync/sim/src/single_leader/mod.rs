@@ -300,6 +300,20 @@ impl<'p> Simulation<'p> {
                         self.depend(client, lsns.lsn);
                         Ok(())
                     }
+                    // It is told before the session writes anything else, and forgets what it asks for.
+                    Reply::Lost { .. } => {
+                        let wanderer = client.map(|client| &mut self.wanderers[client]);
+                        let Some(wanderer) = wanderer.filter(|wanderer| node == LEADER && wanderer.orphaned)
+                        else {
+                            return wrong("nothing of the session is lost");
+                        };
+                        *wanderer = Wanderer::default();
+                        self.course.report.refused += 1;
+                        if written.is_some() {
+                            return Err(Violation::RefusalWithEffect { node, request });
+                        }
+                        Ok(())
+                    }
                     // What became of it is found out when the leader is back.
                     Reply::Unknown { .. } if node == LEADER => {
                         self.course.report.unknown += 1;
@@ -348,8 +362,6 @@ impl<'p> Simulation<'p> {
         if let Some(client) = client {
             let wanderer = &mut self.wanderers[client];
             wanderer.depends = wanderer.depends.max(lsn);
-            // Who goes on after a loss depends on what comes after it.
-            wanderer.orphaned = false;
         }
     }
 

@@ -19,7 +19,7 @@ const DEGRADES_AFTER: core::ops::RangeInclusive<Duration> =
 /// How a leader commits. What is not said each seed draws.
 ///
 /// The text is what is said, with `;` between: a policy as in `docs/single-leader.md`, in which nodes are called by
-/// their numbers, or `async`; one of the stages; `block`, `fail-fast` or `degrade`; `after-ack` or `before-ack`.
+/// their numbers, or `async`; one of the stages; `block`, `fail-fast` or `degrade`; `after-ack` or `before-ack`. And
 /// `drawn` says nothing.
 ///
 /// ```

@@ -25,8 +25,6 @@ use crate::violation::Violation;
 pub(crate) const LEADER: usize = 0;
 /// Bytes of records that may wait to be committed.
 const MAX_UNCOMMITTED: usize = 4 << 10;
-/// The record with which a leader begins has fewer bytes.
-const REIGN_BYTES: usize = 64;
 /// How long it takes to read a log for somebody else.
 const READING: core::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_millis(15);
 /// Until the engine hears what came of what it asked for.
@@ -41,14 +39,10 @@ pub(super) struct SharedLog {
     committed: Lsn,
     /// What the leader took for committed before the present input.
     before: Lsn,
-    /// Bytes of the largest batch.
-    largest: usize,
     /// The leader said that it commits alone, at least once since it started.
     degraded: bool,
     /// The last record in the leader's log when it started.
     recovered: Lsn,
-    /// How often the leader started.
-    starts: usize,
     asked: Asked,
 }
 
@@ -123,13 +117,17 @@ impl World {
         if number == LEADER {
             self.shared.before = engine.leadership().map_or(Lsn::ZERO, |leadership| leadership.committed);
         }
-        let before = is_asked.then(|| engine.status().appended);
+        let before = is_asked.then(|| (engine.status().appended, engine.memory().uncommitted));
         engine.handle(now, input);
-        if let Some(before) = before {
+        if let Some((before, held)) = before {
             let (after, leadership) = (engine.status().appended, engine.leadership());
             let written = before.next().filter(|_| after > before).map(|first| (first, after));
             let applied = leadership.map_or(Lsn::ZERO, |leadership| leadership.applied);
             self.shared.asked = Asked { written, applied };
+            if written.is_some() && held >= MAX_UNCOMMITTED {
+                let what = "bytes of records that are not committed, and takes more";
+                return Err(Violation::Unbounded { node: number, what, held, limit: MAX_UNCOMMITTED });
+            }
         }
         self.look_at_standing(number)
     }
@@ -151,7 +149,6 @@ impl World {
                 self.shared.ends.split_off(&behind);
             }
             (self.shared.recovered, self.shared.degraded) = (end.lsn, false);
-            self.shared.starts += 1;
         }
         self.compare_end(number, end)
     }
@@ -176,8 +173,6 @@ impl World {
             }
             LogTask::Append { records, .. } => {
                 self.note(format_args!("{number} appends {}", records.len()));
-                let bytes = records.iter().map(Vec::len).sum();
-                self.shared.largest = self.shared.largest.max(bytes);
             }
             LogTask::Copy { batches, .. } => {
                 self.note(format_args!("{number} copies {} batches", batches.len()));
@@ -286,12 +281,10 @@ impl World {
     /// Looks what a node shows and takes for committed.
     fn look_at_standing(&mut self, number: usize) -> Result<(), Violation> {
         let node = &self.nodes[number];
-        let Some((engine, leadership)) =
-            node.engine.as_ref().and_then(|engine| Some((engine, engine.leadership()?)))
-        else {
+        let Some(leadership) = node.engine.as_ref().and_then(crdt_sync::Engine::leadership) else {
             return Ok(());
         };
-        let (durable, uncommitted) = (node.disk.durable(), engine.memory().uncommitted);
+        let durable = node.disk.durable();
         if number == LEADER && leadership.mode.is_some() {
             if leadership.committed > durable {
                 let detail = format!("{} is committed, and {durable} is on its disk", leadership.committed);
@@ -300,12 +293,6 @@ impl World {
             if leadership.committed > self.shared.committed {
                 self.check_commit(leadership.committed)?;
                 self.shared.committed = leadership.committed;
-            }
-            // Each start of the leader writes a record, whatever waits.
-            let limit = MAX_UNCOMMITTED + self.shared.largest + REIGN_BYTES * self.shared.starts;
-            if uncommitted > limit {
-                let what = "bytes of records that are not committed";
-                return Err(Violation::Unbounded { node: number, what, held: uncommitted, limit });
             }
         }
         let is_ahead = number == LEADER && self.setup.commits.visibility == Visibility::BeforeAck;
@@ -336,7 +323,7 @@ impl World {
         self.check_holders(lsn, stage).map_err(|detail| Violation::NotHeld { node: LEADER, detail })
     }
 
-    /// Whether as many followers as the policy asks for have come to a stage with a record, or said so and lost it.
+    /// Whether as many followers as the policy asks for came to a stage with a record, be it that they lost it since.
     fn check_holders(&self, lsn: Lsn, stage: Stage) -> Result<(), String> {
         let policy = &self.setup.commits.policy;
         let candidates = self.setup.candidates();

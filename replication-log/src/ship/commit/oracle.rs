@@ -115,7 +115,7 @@ impl Both {
         match step {
             Step::Durable(lsn) => {
                 commits.durable(Lsn::new(lsn), Duration::from_secs(self.now));
-                if model.first.is_some() {
+                if model.first.is_some_and(|first| lsn >= first) {
                     model.waits_since.extend((model.durable + 1..=lsn).map(|lsn| (lsn, self.now)));
                 }
                 model.durable = model.durable.max(lsn);
