@@ -294,10 +294,11 @@ impl<'p> Simulation<'p> {
                         written: lsns, epoch, durable_local, ..
                     }) if node == LEADER => {
                         self.course.report.not_replicated += 1;
+                        // What changed nothing rests on what made it unnecessary.
+                        self.depend(client, lsns.lsn);
                         let Some((_, last)) = written else { return Ok(()) };
                         self.end(last, Fate::NotReplicated { durable: *durable_local });
                         self.given_up.push(GivenUp { request, epoch: *epoch, lsn: lsns.lsn, last });
-                        self.depend(client, lsns.lsn);
                         Ok(())
                     }
                     // It is told before the session writes anything else, and forgets what it asks for.
