@@ -67,7 +67,7 @@ impl Disk {
                 Err(TaskError::Promise(SubmitError::Refused(PromiseError::Fenced { have, .. }))) => {
                     LogNews::Fenced { promised: have }
                 }
-                begun => begun.map(|()| LogNews::Begun)?,
+                outcome => outcome.map(|()| LogNews::Begun)?,
             },
             LogTask::See { task, ends } => {
                 let view = self.log.with_history(|history| HistoryView::read(history, &ends));
