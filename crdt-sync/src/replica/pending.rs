@@ -71,8 +71,8 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Drafted {
     cells: BTreeMap<(u16, ItemKey), (Cell, Lsn)>,
-    /// The last position of the present writer in each partition.
-    heads: BTreeMap<u16, (Position, Lsn)>,
+    /// The last position of the present writer in each partition; once that is applied it is that of the history, too.
+    heads: BTreeMap<u16, Position>,
     /// Whose draft each record changed last.
     touched: BTreeMap<Lsn, Vec<(u16, ItemKey)>>,
 }
@@ -90,7 +90,6 @@ impl Drafted {
                 self.cells.remove(&slot);
             }
         }
-        self.heads.retain(|_, (_, last)| *last > lsn);
     }
 }
 
@@ -276,7 +275,7 @@ impl Replica {
     pub(super) fn head_to_follow(&self, number: u16) -> Position {
         let drafted = self.pending.as_ref().and_then(|pending| pending.drafted.as_ref());
         let draft = drafted.and_then(|drafted| drafted.heads.get(&number));
-        draft.map_or_else(|| self.partition(number).histories.head(self.id), |(head, _)| *head)
+        draft.copied().unwrap_or_else(|| self.partition(number).histories.head(self.id))
     }
 
     /// Puts a command's writes into the log. They take effect when they are committed.
@@ -295,7 +294,7 @@ impl Replica {
             let run = Run { partition: number, origin, after, entries, chain };
             let lsn = self.stage(JournalRecord::Entries(run));
             if let Some(drafted) = self.drafted() {
-                drafted.heads.insert(number, (head, lsn));
+                drafted.heads.insert(number, head);
             }
             lsns.insert(number, lsn);
         }
@@ -330,7 +329,7 @@ impl Replica {
             }
             if run.origin == self.id {
                 let sequence = run.after.sequence + run.entries.len() as u64;
-                drafted.heads.insert(run.partition, (Position { sequence, chain: run.chain }, *lsn));
+                drafted.heads.insert(run.partition, Position { sequence, chain: run.chain });
             }
         }
         // What is written on top is later than all of it, whatever the clock shows now.
