@@ -205,6 +205,12 @@ impl Following {
         is_cut
     }
 
+    /// What was asked for to begin with was not done, for a newer epoch is promised: whose that is will be heard of.
+    pub(super) fn not_begun(&mut self) {
+        self.cutting = None;
+        self.part();
+    }
+
     /// What this node shows goes with what is cut off: another engine has to be opened from what stays.
     fn lose_behind(&mut self, lsn: Lsn, context: &mut Context<'_>) {
         let last = context.replica.applied();

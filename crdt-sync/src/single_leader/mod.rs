@@ -359,7 +359,7 @@ impl Topology for SingleLeader {
             LogNews::Fenced { promised } if self.ascending.is_some() => {
                 self.ascended(Some(promised), context);
             }
-            LogNews::Fenced { .. } => self.following.part(),
+            LogNews::Fenced { .. } => self.following.not_begun(),
             LogNews::Begun => {
                 if self.following.begun(context) {
                     // What those who follow this node were sent may be gone.
