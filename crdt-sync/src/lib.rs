@@ -13,6 +13,7 @@ mod checkpoint;
 mod collection;
 mod engine;
 mod entry;
+pub mod failover;
 mod history;
 pub mod leaderless;
 mod limits;

@@ -9,7 +9,6 @@
 //! | module | what it does |
 //! |---|---|
 //! | `config` | [`SingleLeaderConfig`] |
-//! | `grant` | [`Grant`]: which epochs whoever leads may begin |
 //! | `leading` | what is written, committed, and told to clients |
 //! | `lag` | how far followers are behind |
 //! | `serving` | what those who follow are sent |
@@ -21,7 +20,6 @@
 
 mod config;
 mod following;
-mod grant;
 pub mod host;
 mod lag;
 mod leading;
@@ -41,13 +39,15 @@ use replication_log::ship::Begin;
 use replication_log::{Epoch, Lsn};
 
 pub use config::SingleLeaderConfig;
-pub use grant::Grant;
 pub use reply::{CommitReply, FollowerStatus, LeadReply, Leadership};
+
+pub use crate::failover::Grant;
 
 use crate::engine::{
     Activity, Context, Event, LinkId, LogNews, LogStanding, LogTask, Output, PeerError, PeerStatus, Reply,
     Request, RequestId, Topology,
 };
+use crate::failover::grant;
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;

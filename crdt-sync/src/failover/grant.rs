@@ -15,7 +15,7 @@ const UNKNOWN_STARTS: u64 = 1 << 16;
 /// The right to lead, which is given once: whoever grants numbers them, from [`FIRST`](Self::FIRST) on.
 ///
 /// ```
-/// use crdt_sync::single_leader::Grant;
+/// use crdt_sync::failover::Grant;
 ///
 /// let second = Grant::FIRST.next().expect("there are four billion");
 /// assert_eq!((second.number(), Grant::of(second.epoch())), (2, second));
@@ -56,13 +56,13 @@ impl Grant {
 
 /// The epoch that the holder of a grant begins when it starts again; `None` once it has started so often that it needs
 /// another grant.
-pub(super) fn started_again(epoch: Epoch) -> Option<Epoch> {
+pub(crate) fn started_again(epoch: Epoch) -> Option<Epoch> {
     within_grant(epoch, 1)
 }
 
 /// The same where its log may be that of an earlier time: it has started since, nobody knows how often, and begun
 /// epochs that others have heard of. A random number keeps it from beginning one of them once more.
-pub(super) fn started_since(epoch: Epoch, random: u64) -> Option<Epoch> {
+pub(crate) fn started_since(epoch: Epoch, random: u64) -> Option<Epoch> {
     within_grant(epoch, UNKNOWN_STARTS + random % UNKNOWN_STARTS)
 }
 
