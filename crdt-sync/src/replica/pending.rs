@@ -20,7 +20,7 @@ use crate::collection::{CollectionId, Kind};
 use crate::entry::{Entry, Position};
 use crate::node::NodeId;
 use crate::time::WallTime;
-use crate::wire::Run;
+use crate::wire::{LogEnd, Run};
 use conflict_store::VersionId;
 
 /// What must be the same wherever a shared log is opened: its first record.
@@ -137,6 +137,13 @@ impl Replica {
             });
             pending.reigns.iter().copied().chain(waiting)
         })
+    }
+
+    /// Where the log ends, durable or not: the epoch of its last record, and its number.
+    pub(crate) fn end_of_log(&self) -> LogEnd {
+        // Every epoch begins with a record that says so.
+        let epoch = self.reigns().next_back().map_or(0, |reign| reign.epoch);
+        LogEnd { epoch, lsn: self.journal.last().get() }
     }
 
     /// The record that says who leads now; the last applied one where that is long ago.

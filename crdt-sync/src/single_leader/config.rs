@@ -1,6 +1,7 @@
 //! What a node of a cluster with one leader is told at birth.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use replication_log::ship::AckPolicy;
@@ -46,6 +47,23 @@ pub struct SingleLeaderConfig {
     pub alarms: LagAlarms<NodeId>,
     /// After this long a conversation that comes to nothing begins anew.
     pub patience: Duration,
+    /// What a node that was granted the lead waits for before it leads.
+    pub takeover: Takeover,
+}
+
+/// What a node that was [granted](crate::Request::Lead) the lead waits for before it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// Nothing: whoever grants has made sure that the node before leads no longer, and that this one has everything.
+    Unasked,
+    /// That so many others promise its epoch that those who did not can commit nothing any more, nor have ever
+    /// committed anything that none of them has; and more than half of those who count in any case. If one of them has
+    /// a longer log, this node does not lead. Where commits wait for nobody else, what only the leader before had may
+    /// be lost.
+    Promised {
+        /// When to give up.
+        within: Duration,
+    },
 }
 
 impl SingleLeaderConfig {
@@ -64,6 +82,7 @@ impl SingleLeaderConfig {
             frame_bytes: 256 << 10,
             alarms: LagAlarms::default(),
             patience: Duration::from_secs(2),
+            takeover: Takeover::Unasked,
         }
     }
 
@@ -76,6 +95,12 @@ impl SingleLeaderConfig {
     /// The same with a leader that tells of followers that fall behind.
     pub fn with_alarms(mut self, alarms: LagAlarms<NodeId>) -> Self {
         self.alarms = alarms;
+        self
+    }
+
+    /// The same where nobody leads whom the others did not promise its epoch.
+    pub fn with_takeover(mut self, takeover: Takeover) -> Self {
+        self.takeover = takeover;
         self
     }
 
@@ -99,6 +124,16 @@ impl SingleLeaderConfig {
         }
         self.tags.insert(node, tags);
         self
+    }
+
+    /// Those who decide who leads, and may have what the leader before acknowledged.
+    pub(super) fn candidates(&self) -> Vec<NodeId> {
+        let counts = |(node, role): (&NodeId, &Role)| (*role == Role::Candidate).then_some(*node);
+        self.followers.iter().filter_map(counts).collect()
+    }
+
+    pub(super) fn decides(&self, node: NodeId) -> bool {
+        self.followers.get(&node) == Some(&Role::Candidate)
     }
 
     /// The nodes as a [router](crate::routing::Router) has to know them, of whom nothing is heard yet.

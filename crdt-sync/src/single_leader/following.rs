@@ -27,8 +27,8 @@ pub(super) struct Following {
     may_lose: bool,
     /// The log was asked where it stands.
     asked: bool,
-    /// Up to where the log is being cut.
-    cutting: Option<Lsn>,
+    /// Up to where the log is being cut, and which epoch it promises with that.
+    cutting: Option<(Lsn, Epoch)>,
     /// The snapshot that arrives.
     incoming: Option<Incoming>,
     /// A snapshot is being installed, and another engine opened from it.
@@ -153,7 +153,8 @@ impl Following {
         }
         match step {
             Ok(Step::Begin(begin)) => {
-                self.cutting = Some(begin.cut.map_or(context.replica.journal.last(), |cut| cut.lsn));
+                let end = begin.cut.map_or(context.replica.journal.last(), |cut| cut.lsn);
+                self.cutting = Some((end, begin.promise));
                 self.incoming = begin.snapshot.map(|offer| Incoming { offer, received: 0 });
                 context.outbox.push(Output::Log(LogTask::Begin(begin)));
                 if let Some(cut) = begin.cut {
@@ -189,9 +190,12 @@ impl Following {
         Ok(())
     }
 
-    /// What was asked for to begin with is done. Returns whether the log was cut.
-    pub(super) fn begun(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(end) = self.cutting.take().filter(|_| !self.is_over) else { return false };
+    /// What was asked for to begin with is done. Returns which epoch is promised, and whether the log was cut.
+    pub(super) fn begun(&mut self, context: &mut Context<'_>) -> (Epoch, bool) {
+        let Some((end, promised)) = self.cutting.take() else { return (Epoch::ZERO, false) };
+        if self.is_over {
+            return (promised, false);
+        }
         let is_cut = end < context.replica.journal.last();
         context.replica.cut_pending(end);
         context.outbox.cut(end);
@@ -202,7 +206,7 @@ impl Following {
             self.keep(Vec::new(), true, context);
         }
         self.report(context);
-        is_cut
+        (promised, is_cut)
     }
 
     /// What was asked for to begin with was not done, for a newer epoch is promised: whose that is will be heard of.

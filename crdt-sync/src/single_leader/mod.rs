@@ -11,6 +11,8 @@
 //! | `config` | [`SingleLeaderConfig`] |
 //! | `leading` | what is written, committed, and told to clients |
 //! | `lag` | how far followers are behind |
+//! | `reigning` | how a node begins to lead, and stops |
+//! | `takeover` | what the others promise before |
 //! | `serving` | what those who follow are sent |
 //! | `following` | whose log this node is sent, and what becomes of it |
 //! | `sessions` | reads that wait for what their session depends on |
@@ -25,29 +27,29 @@ mod lag;
 mod leading;
 #[cfg(feature = "_planted_bugs")]
 mod mistakes;
+mod reigning;
 mod reply;
 mod requests;
 mod serving;
 mod sessions;
+mod takeover;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crdt_core::ReplicaId;
-use replication_log::ship::Begin;
 use replication_log::{Epoch, Lsn};
 
-pub use config::SingleLeaderConfig;
+pub use config::{SingleLeaderConfig, Takeover};
 pub use reply::{CommitReply, FollowerStatus, LeadReply, Leadership};
 
 pub use crate::failover::Grant;
 
 use crate::engine::{
-    Activity, Context, Event, LinkId, LogNews, LogStanding, LogTask, Output, PeerError, PeerStatus, Reply,
-    Request, RequestId, Topology,
+    Activity, Context, Event, LinkId, LogNews, LogStanding, PeerError, PeerStatus, Request, RequestId,
+    Topology,
 };
-use crate::failover::grant;
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;
@@ -59,6 +61,7 @@ use following::Following;
 use leading::Leading;
 use serving::{Followed, Serving, Title};
 use sessions::Reads;
+use takeover::Promises;
 
 /// So many reigns are told of.
 const REIGNS: usize = 64;
@@ -80,6 +83,9 @@ pub(crate) struct SingleLeader {
     reads: Reads,
     /// Who asked that this node lead, and under which epoch, which the log is about to promise.
     ascending: Option<(RequestId, Epoch)>,
+    promises: Promises,
+    /// The newest epoch that the log is known to have promised.
+    promised: Epoch,
     /// Whether this node has looked into its log to see whether it leads.
     settled: bool,
     /// The log contradicts itself: this node stays where it is.
@@ -101,6 +107,8 @@ impl SingleLeader {
             serving: Serving::default(),
             reads: Reads::default(),
             ascending: None,
+            promises: Promises::default(),
+            promised: Epoch::ZERO,
             settled: false,
             stuck: false,
             // The first look into the log is at once.
@@ -148,6 +156,7 @@ impl SingleLeader {
     /// The log stands here: this node leads if it is to, or follows.
     fn stands(&mut self, standing: LogStanding, context: &mut Context<'_>) {
         self.following.answered();
+        self.promised = self.promised.max(standing.promised);
         if !core::mem::replace(&mut self.settled, true)
             && let Some(epoch) = self.leads_under(standing.promised, context.replica)
         {
@@ -158,81 +167,12 @@ impl SingleLeader {
         }
     }
 
-    /// Under which epoch this node leads after it was opened, if it does.
-    fn leads_under(&self, promised: Epoch, replica: &mut Replica) -> Option<Epoch> {
-        let has_grant = match replica.reigns().next_back() {
-            None => self.config.first_leader == self.me && Grant::of(promised) <= Grant::FIRST,
-            // Whoever promised an epoch of a later grant does not lead any longer. A later one of its own grant it
-            // began itself, and lost the record that says so.
-            Some(last) => last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)),
-        };
-        match promised {
-            _ if !has_grant => None,
-            _ if !replica.trusts_log => {
-                grant::started_since(promised.max(Grant::FIRST.epoch()), replica.draw_number())
-            }
-            Epoch::ZERO => Some(Grant::FIRST.epoch()),
-            _ => grant::started_again(promised),
-        }
-    }
-
-    /// An administrator wants this node to lead.
-    fn ascend(&mut self, id: RequestId, grant: Grant, context: &mut Context<'_>) {
-        let epoch = grant.epoch();
-        let newest = self.known.map_or(Epoch::ZERO, |(known, _)| known);
-        let refused = if epoch <= newest {
-            LeadReply::Fenced { newest }
-        } else if !self.settled || self.stuck || self.ascending.is_some() || self.following.is_beginning() {
-            LeadReply::Busy
-        } else {
-            self.following.part();
-            self.ascending = Some((id, epoch));
-            let begin = Begin { promise: epoch, cut: None, snapshot: None };
-            return context.outbox.push(Output::Log(LogTask::Begin(begin)));
-        };
-        context.outbox.reply(id, Reply::Lead(refused), Lsn::ZERO);
-    }
-
-    /// The log has promised what was asked for, or never will.
-    fn ascended(&mut self, fenced_by: Option<Epoch>, context: &mut Context<'_>) {
-        let Some((id, epoch)) = self.ascending.take() else { return };
-        if let Some(newest) = fenced_by {
-            return context.outbox.reply(id, Reply::Lead(LeadReply::Fenced { newest }), Lsn::ZERO);
-        }
-        self.step_down(context);
-        self.lead(epoch, context);
-        let first = context.replica.reign_lsn();
-        context.outbox.reply(id, Reply::Lead(LeadReply::Leads { epoch, first }), first);
-    }
-
-    /// Another epoch has begun.
-    fn step_down(&mut self, context: &mut Context<'_>) {
-        if let Some(leading) = self.leading.take() {
-            leading.end(context);
-        }
-        context.replica.stop_drafting();
-        self.serving.end();
-    }
-
-    fn lead(&mut self, epoch: Epoch, context: &mut Context<'_>) {
-        if context.replica.journal.last() == Lsn::ZERO {
-            context.replica.found_shared();
-        }
-        let reign = context.replica.begin_reign(epoch);
-        self.following.end();
-        self.known = Some((epoch, self.me));
-        let mut leading = Leading::begin(reign, &self.config, context);
-        leading.durable(context);
-        self.leading = Some(leading);
-        context.outbox.event(Event::Leads { node: self.me, epoch });
-        self.tell_everybody(context);
-        self.go_on(context);
-    }
-
     /// Whom this node is to follow, if there is a way.
     fn source(&self) -> Option<(NodeId, LinkId)> {
         let node = self.config.upstream.or(self.known.map(|(_, leader)| leader))?;
-        if self.ascending.is_some() {
+        // Whoever has promised an epoch takes nothing of an earlier one.
+        let newer_promised = self.known.is_some_and(|(known, _)| known < self.promised);
+        if self.ascending.is_some() || self.promises.are_under_way() || newer_promised {
             return None;
         }
         self.peers.get(&node).map(|link| (node, *link))
@@ -259,7 +199,8 @@ impl SingleLeader {
 
     fn tell(&self, link: LinkId, context: &mut Context<'_>) {
         let leader = self.known.map(|(epoch, node)| (epoch.get(), node));
-        let standing = ShipStanding { leader, applied: context.replica.applied().get() };
+        let (applied, promised) = (context.replica.applied().get(), self.promised.get());
+        let standing = ShipStanding { leader, applied, end: context.replica.end_of_log(), promised };
         // Who leads is told when that is durable.
         let after = if self.leading.is_some() { context.replica.reign_lsn() } else { Lsn::ZERO };
         context.outbox.send(link, &Message::Ship(Ship::Standing(standing)), after);
@@ -286,6 +227,7 @@ impl Topology for SingleLeader {
         self.peers.insert(node, link);
         context.outbox.event(Event::PeerUp { node });
         self.tell(link, context);
+        self.ask_for_promise(link, node, context);
         if self.settled && self.leading.is_none() {
             self.following.seek(self.source(), context);
         }
@@ -313,6 +255,8 @@ impl Topology for SingleLeader {
     ) -> Result<(), PeerError> {
         match message {
             Message::Ship(Ship::Standing(standing)) => self.on_standing(peer, standing, context),
+            Message::Ship(Ship::Promise(asked)) => self.on_promise(peer, asked, context),
+            Message::Ship(Ship::Promised(answer)) => self.on_promised(peer, answer, context),
             Message::Ship(Ship::ToFollower(frame)) => {
                 if self.leading.is_none() && !self.stuck {
                     self.following.frame(peer, &frame, context)?;
@@ -359,11 +303,19 @@ impl Topology for SingleLeader {
             LogNews::Fenced { promised } if self.ascending.is_some() => {
                 self.ascended(Some(promised), context);
             }
-            LogNews::Fenced { .. } => self.following.not_begun(),
+            LogNews::Fenced { promised } => {
+                if !self.gave_promise(Some(promised), context) {
+                    self.following.not_begun();
+                }
+            }
             LogNews::Begun => {
-                if self.following.begun(context) {
-                    // What those who follow this node were sent may be gone.
-                    self.serving.end();
+                if !self.gave_promise(None, context) {
+                    let (promised, is_cut) = self.following.begun(context);
+                    self.promised = self.promised.max(promised);
+                    if is_cut {
+                        // What those who follow this node were sent may be gone.
+                        self.serving.end();
+                    }
                 }
             }
             LogNews::Seen { task, view, snapshot } => {
@@ -398,10 +350,12 @@ impl Topology for SingleLeader {
             leading.tick(context);
         }
         self.reads.expire(context);
+        self.lose_hope(context);
         let due = context.now.instant >= self.next_heartbeat;
         if due {
             self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
             self.tell_everybody(context);
+            self.ask_again(context);
             self.following.lose_patience(&self.config, context.now.instant);
             if !self.settled {
                 self.following.ask(context);
@@ -416,7 +370,10 @@ impl Topology for SingleLeader {
     fn next_timer(&self) -> Instant {
         let shipping = [self.serving.next_deadline(), self.leading.as_ref().and_then(Leading::next_deadline)];
         let shipping = shipping.into_iter().flatten().map(|after| Instant::from_micros(0) + after);
-        shipping.chain(self.reads.next_deadline()).fold(self.next_heartbeat, Instant::min)
+        shipping
+            .chain(self.reads.next_deadline())
+            .chain(self.promises.next_deadline())
+            .fold(self.next_heartbeat, Instant::min)
     }
 
     fn evicted(&mut self, _: &mut Context<'_>) {}
@@ -463,6 +420,8 @@ impl Topology for SingleLeader {
             epoch: epoch.unwrap_or(Epoch::ZERO),
             reigns: reigns.iter().map(|reign| (Epoch::new(reign.epoch), Lsn::new(reign.first))).collect(),
             applied: replica.applied(),
+            promised: self.promised,
+            end: replica.end_of_log(),
             committed: self.leading.as_ref().map_or_else(|| self.following.committed(), Leading::committed),
             follows: self.following.source().filter(|_| self.leading.is_none()),
             readers_at: self.applied.iter().map(|(node, lsn)| (*node, *lsn)).collect(),

@@ -9,6 +9,7 @@ use replication_log::{Epoch, Lsn};
 
 use crate::node::NodeId;
 use crate::replica::Written;
+use crate::wire::LogEnd;
 
 /// What became of writes in a cluster with one leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,20 @@ pub enum LeadReply {
     },
     /// It is about to take over another log, or to lead. Ask again.
     Busy,
+    /// It does not: another node that promised the epoch has more, and should be asked to lead by a later grant.
+    Lacks {
+        /// Which node.
+        node: NodeId,
+        /// Where its log ends.
+        end: LogEnd,
+    },
+    /// It does not: too few others have promised the epoch in time. What was acknowledged may be with the rest.
+    TooFewPromised {
+        /// How many have, this node among them.
+        promised: usize,
+        /// How many decide.
+        of: usize,
+    },
 }
 
 /// Where a node of a cluster with one leader stands.
@@ -90,6 +105,10 @@ pub struct Leadership {
     pub committed: Lsn,
     /// Whose log this node is sent, if it is now.
     pub follows: Option<NodeId>,
+    /// The newest epoch that this node has promised: it takes nothing of an earlier one.
+    pub promised: Epoch,
+    /// Where this node's log ends, durable or not.
+    pub end: LogEnd,
     /// The last record that readers of each connected peer see, as it said last, ascending by peer.
     pub readers_at: Vec<(NodeId, Lsn)>,
     /// Where this node leads: whether its policy holds.

@@ -14,6 +14,45 @@ pub enum Ship {
     ToLeader(Bytes),
     /// A frame of somebody who is followed.
     ToFollower(Bytes),
+    /// Whoever is to lead asks that nothing of an earlier epoch be taken any more.
+    Promise(PromiseAsked),
+    /// What became of that.
+    Promised(PromiseAnswer),
+}
+
+/// A node that is to lead asks the others to promise its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromiseAsked {
+    /// The epoch.
+    pub epoch: u64,
+}
+
+/// Whether it was promised, durably.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PromiseAnswer {
+    /// It is.
+    Given {
+        /// The epoch that was asked for.
+        epoch: u64,
+        /// Where the log ends of which nothing is added any more by anybody of before.
+        end: LogEnd,
+    },
+    /// It is not: an epoch that is at least as new is promised, or has a leader.
+    Refused {
+        /// The epoch that was asked for.
+        epoch: u64,
+        /// The newest one.
+        newest: u64,
+    },
+}
+
+/// Where a log ends. Of two copies of one log the later end has everything of the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LogEnd {
+    /// The epoch under which its last record was written.
+    pub epoch: u64,
+    /// The last record.
+    pub lsn: u64,
 }
 
 /// Whom a node follows, and how far it is.
@@ -23,4 +62,8 @@ pub struct ShipStanding {
     pub leader: Option<(u64, NodeId)>,
     /// The last record that readers of the sender see.
     pub applied: u64,
+    /// Where its log ends, durable or not.
+    pub end: LogEnd,
+    /// The newest epoch that it has promised: it takes nothing of an earlier one.
+    pub promised: u64,
 }

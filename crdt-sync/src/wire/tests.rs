@@ -125,12 +125,15 @@ fn samples() -> Vec<Message> {
     samples.push(Message::Excerpt(Excerpt { partition: 0, origin: origin(), after, pieces, chain }));
     samples.push(Message::Session(Session { partition: 0, id: 3, step: SessionStep::Ask }));
     samples.extend(quorum_samples::quorum_samples(origin()));
-    let node = NodeId::from_u128(7);
+    let (node, end) = (NodeId::from_u128(7), LogEnd { epoch: 2, lsn: 301 });
     samples.extend(
         [
-            Ship::Standing(ShipStanding { leader: Some((3, node)), applied: 300 }),
+            Ship::Standing(ShipStanding { leader: Some((3, node)), applied: 300, end, promised: 3 }),
             Ship::ToLeader("frame".into()),
             Ship::ToFollower("frame".into()),
+            Ship::Promise(PromiseAsked { epoch: 4 }),
+            Ship::Promised(PromiseAnswer::Given { epoch: 4, end }),
+            Ship::Promised(PromiseAnswer::Refused { epoch: 4, newest: 5 }),
         ]
         .map(Message::Ship),
     );

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crdt_sync::single_leader::host::{Photographs, carry_out_with};
-use crdt_sync::single_leader::{CommitReply, Grant, Leadership, SingleLeaderConfig};
+use crdt_sync::single_leader::{CommitReply, Grant, LeadReply, Leadership, SingleLeaderConfig};
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::{
     Action, Cell, CheckpointPiece, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId,
@@ -363,5 +363,27 @@ impl Cluster {
     pub(crate) fn logs_are_equal(&self) -> bool {
         let end = |node: &Node| node.log.as_ref().unwrap().last_position();
         self.nodes.iter().all(|node| end(node) == end(&self.nodes[0]))
+    }
+
+    /// Has a node lead.
+    pub(crate) fn lead(&mut self, node: usize, grant: u64) -> LeadReply {
+        let asked = self.ask(node, Request::Lead { grant: Grant::new(grant).unwrap() });
+        self.deliver();
+        self.lead_reply(asked).expect("it need not wait")
+    }
+
+    pub(crate) fn lead_reply(&mut self, asked: u64) -> Option<LeadReply> {
+        match self.answer(asked)? {
+            Reply::Lead(reply) => Some(reply),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The node can reach nobody, and nobody it.
+    pub(crate) fn isolate(&mut self, node: usize) {
+        for other in 0..self.nodes.len() {
+            self.disconnect(node, other);
+            self.disconnect(other, node);
+        }
     }
 }

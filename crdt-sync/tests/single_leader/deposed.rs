@@ -2,31 +2,12 @@
 
 use std::time::Duration;
 
-use crdt_sync::single_leader::{CommitReply, Grant, LeadReply};
+use crdt_sync::single_leader::{CommitReply, LeadReply};
 use crdt_sync::{Bytes, ClusterKey, Event, Reply, Request, SessionToken};
 use replication_log::Lsn;
 use replication_log::ship::commit::{self, GaveUp};
 
 use crate::cluster::*;
-
-impl Cluster {
-    /// An administrator has a node lead.
-    fn lead(&mut self, node: usize, grant: u64) -> LeadReply {
-        let asked = self.ask(node, Request::Lead { grant: Grant::new(grant).unwrap() });
-        match self.answer(asked) {
-            Some(Reply::Lead(reply)) => reply,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// The node can reach nobody, and nobody it.
-    fn isolate(&mut self, node: usize) {
-        for other in [A, B, C] {
-            self.disconnect(node, other);
-            self.disconnect(other, node);
-        }
-    }
-}
 
 #[test]
 fn who_follows_the_new_leader_takes_nothing_of_the_old_one() {

@@ -11,4 +11,5 @@ mod log_trouble;
 mod picture;
 mod sessions;
 mod snapshots;
+mod takeover;
 mod wires;

@@ -41,6 +41,36 @@ impl<N: Ord + Copy> AckPolicy<N> {
         let need = NonZeroU32::new(need).unwrap_or(NonZeroU32::MIN);
         Some(Jury { need, members: chosen.into_iter().map(|(name, _)| name).collect() })
     }
+
+    /// Whether a leader may commit with the acknowledgements of these alone, of the followers that may count, whoever
+    /// else is there or not: so whether what they have may be acknowledged although nobody else has it. O(n log n).
+    ///
+    /// Whoever wants to know before a failover that nothing acknowledged is lost has to ask so many nodes that those
+    /// who were not asked could not have committed anything among themselves.
+    ///
+    /// ```
+    /// use replication_log::ship::AckPolicy;
+    ///
+    /// let policy = AckPolicy::any(2, ['b', 'c', 'd', 'e'])?;
+    /// let followers = ['b', 'c', 'd', 'e'];
+    /// assert!(!policy.can_be_met_by(&followers, |name| *name == 'b'));
+    /// assert!(policy.can_be_met_by(&followers, |name| *name <= 'c'));
+    /// # Ok::<(), replication_log::ship::policy::PolicyError>(())
+    /// ```
+    pub fn can_be_met_by(&self, followers: &[N], is_there: impl Fn(&N) -> bool) -> bool {
+        let names: &[N] = match &self.of {
+            Among::Everybody => followers,
+            Among::Listed(names) => names,
+        };
+        let may_count = |name: &&N| followers.contains(name) && is_there(name);
+        let there = count_of(names.iter().filter(may_count).count());
+        match self.need {
+            Need::Nobody => true,
+            // Of those in front of them on the list any may be away.
+            Need::Any(count) | Need::First(count) => there >= count,
+            Need::All => there == count_of(names.len()) && there > 0,
+        }
+    }
 }
 
 fn count_of(length: usize) -> u32 {

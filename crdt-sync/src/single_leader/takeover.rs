@@ -1,0 +1,229 @@
+//! What the others promise before a node leads, and what this node promises to others.
+//!
+//! A grant says who may lead. That nobody else does any more, and that nothing acknowledged is lost, the nodes see to
+//! themselves: whoever is to lead has so many of them promise its epoch that the rest can commit nothing without one of
+//! them, and each says where its log ends from then on. The one who asks leads if no end is behind its own; as in Raft
+//! (Ongaro and Ousterhout 2014, §5.4.1) it then has everything that was ever committed. It promises last itself: before
+//! it knows that it may, it does not want to keep whoever leads from being followed here.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use replication_log::ship::Begin;
+use replication_log::ship::policy::Need;
+use replication_log::{Epoch, Lsn};
+
+use super::config::Takeover;
+use super::{LeadReply, SingleLeader, SingleLeaderConfig};
+use crate::engine::{Context, LinkId, LogTask, Output, Reply, RequestId};
+use crate::failover::Grant;
+use crate::node::NodeId;
+use crate::time::Instant;
+use crate::wire::{LogEnd, Message, PromiseAnswer, PromiseAsked, Ship};
+
+/// What is asked, and what is about to be promised.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    asking: Option<Asking>,
+    /// The log is promising this, to this node.
+    giving: Option<(NodeId, Epoch)>,
+    /// What was promised last since this node was opened, and to whom.
+    given: Option<(NodeId, Epoch)>,
+}
+
+/// This node is to lead, and asks the others.
+#[derive(Debug)]
+struct Asking {
+    request: RequestId,
+    grant: Grant,
+    promised: BTreeMap<NodeId, LogEnd>,
+    until: Instant,
+}
+
+impl Promises {
+    /// Whether somebody is to lead, and it is not known who: nobody of before is followed meanwhile.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.asking.is_some() || self.giving.is_some()
+    }
+
+    pub(super) fn is_giving(&self) -> bool {
+        self.giving.is_some()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.asking.as_ref().map(|asking| asking.until)
+    }
+}
+
+impl SingleLeader {
+    /// Asks everybody who counts to promise the grant's epoch, before this node does so itself and leads.
+    pub(super) fn ask_for_promises(&mut self, request: RequestId, grant: Grant, context: &mut Context<'_>) {
+        let Takeover::Promised { within } = self.config.takeover else { return };
+        self.following.part();
+        let until = context.now.instant + within;
+        self.promises.asking = Some(Asking { request, grant, promised: BTreeMap::new(), until });
+        self.ask_again(context);
+        self.count_promises(context);
+    }
+
+    /// Asks those who have not answered yet.
+    pub(super) fn ask_again(&self, context: &mut Context<'_>) {
+        let Some(asking) = &self.promises.asking else { return };
+        let ask = Message::Ship(Ship::Promise(PromiseAsked { epoch: asking.grant.epoch().get() }));
+        let silent = self.peers.iter().filter(|(node, _)| !asking.promised.contains_key(node));
+        for (_, link) in silent.filter(|(node, _)| self.config.decides(**node)) {
+            context.outbox.send(*link, &ask, Lsn::ZERO);
+        }
+    }
+
+    /// Somebody else is to lead, and asks this node to take nothing of an earlier epoch any more.
+    pub(super) fn on_promise(&mut self, peer: NodeId, asked: PromiseAsked, context: &mut Context<'_>) {
+        let epoch = Epoch::new(asked.epoch);
+        if !self.settled || self.stuck {
+            return;
+        }
+        let newest = self.newest_epoch();
+        if self.promises.given == Some((peer, epoch)) && epoch == newest {
+            return self.say_promised(context);
+        }
+        if epoch <= newest {
+            let refused = PromiseAnswer::Refused { epoch: asked.epoch, newest: newest.get() };
+            return self.answer_promise(peer, refused, context);
+        }
+        // It asks again.
+        let rivals = self.promises.asking.as_ref().is_some_and(|asking| asking.grant.epoch() >= epoch);
+        if rivals || self.is_beginning() {
+            return;
+        }
+        self.give_up_asking(LeadReply::Fenced { newest: epoch }, context);
+        self.step_down(context);
+        self.following.part();
+        self.promises.giving = Some((peer, epoch));
+        context.outbox.push(Output::Log(LogTask::Begin(Begin { promise: epoch, cut: None, snapshot: None })));
+    }
+
+    /// The log has promised what another node asked for, or never will. Returns whether that was it.
+    pub(super) fn gave_promise(&mut self, fenced_by: Option<Epoch>, context: &mut Context<'_>) -> bool {
+        let Some((peer, epoch)) = self.promises.giving.take() else { return false };
+        if let Some(newest) = fenced_by {
+            self.promised = self.promised.max(newest);
+            let refused = PromiseAnswer::Refused { epoch: epoch.get(), newest: newest.get() };
+            self.answer_promise(peer, refused, context);
+            return true;
+        }
+        self.promised = self.promised.max(epoch);
+        self.promises.given = Some((peer, epoch));
+        self.say_promised(context);
+        true
+    }
+
+    /// What was promised is told with the end of a log that only the one it was promised to adds to.
+    fn say_promised(&self, context: &mut Context<'_>) {
+        let Some((peer, epoch)) = self.promises.given else { return };
+        let answer = PromiseAnswer::Given { epoch: epoch.get(), end: context.replica.end_of_log() };
+        self.answer_promise(peer, answer, context);
+    }
+
+    fn answer_promise(&self, peer: NodeId, answer: PromiseAnswer, context: &mut Context<'_>) {
+        if let Some(link) = self.peers.get(&peer) {
+            context.outbox.send(*link, &Message::Ship(Ship::Promised(answer)), Lsn::ZERO);
+        }
+    }
+
+    /// Somebody has answered.
+    pub(super) fn on_promised(&mut self, peer: NodeId, answer: PromiseAnswer, context: &mut Context<'_>) {
+        let Some(asking) = &mut self.promises.asking else { return };
+        match answer {
+            PromiseAnswer::Given { epoch, end } if epoch == asking.grant.epoch().get() => {
+                asking.promised.insert(peer, end);
+                self.count_promises(context);
+            }
+            PromiseAnswer::Refused { epoch, newest } if epoch == asking.grant.epoch().get() => {
+                self.give_up_asking(LeadReply::Fenced { newest: Epoch::new(newest) }, context);
+            }
+            _ => {}
+        }
+    }
+
+    /// This node promises, too, and leads, once enough others have promised, unless one of them has more.
+    pub(super) fn count_promises(&mut self, context: &mut Context<'_>) {
+        let Some(asking) = &self.promises.asking else { return };
+        let ours = context.replica.end_of_log();
+        if let Some((node, end)) = asking.promised.iter().find(|(_, end)| **end > ours) {
+            let lacks = LeadReply::Lacks { node: *node, end: *end };
+            return self.give_up_asking(lacks, context);
+        }
+        let has_promised = |node: &NodeId| *node == self.me || asking.promised.contains_key(node);
+        if is_enough(&self.config, has_promised)
+            && let Some(Asking { request, grant, .. }) = self.promises.asking.take()
+        {
+            self.promise_itself(request, grant, context);
+        }
+    }
+
+    /// Gives up when it takes too long.
+    pub(super) fn lose_hope(&mut self, context: &mut Context<'_>) {
+        let Some(asking) = self.promises.asking.as_ref() else { return };
+        if context.now.instant >= asking.until {
+            let (promised, of) = (asking.promised.len() + 1, self.config.candidates().len());
+            self.give_up_asking(LeadReply::TooFewPromised { promised, of }, context);
+        }
+    }
+
+    fn give_up_asking(&mut self, why: LeadReply, context: &mut Context<'_>) {
+        if let Some(asking) = self.promises.asking.take() {
+            context.outbox.reply(asking.request, Reply::Lead(why), Lsn::ZERO);
+        }
+    }
+
+    /// A node that cannot be reached has not taken back what it promised.
+    pub(super) fn ask_for_promise(&self, link: LinkId, node: NodeId, context: &mut Context<'_>) {
+        if let Some(asking) = self.promises.asking.as_ref().filter(|_| self.config.decides(node)) {
+            let ask = PromiseAsked { epoch: asking.grant.epoch().get() };
+            context.outbox.send(link, &Message::Ship(Ship::Promise(ask)), Lsn::ZERO);
+        }
+    }
+}
+
+/// Whether these are more than half of those who count, and the others can neither commit anything among themselves nor
+/// have done so.
+fn is_enough(config: &SingleLeaderConfig, has_promised: impl Fn(&NodeId) -> bool) -> bool {
+    let nodes = config.candidates();
+    let majority = nodes.iter().filter(|node| has_promised(node)).count() * 2 > nodes.len();
+    let policy = &config.commits.policy;
+    let may_commit = |leader: NodeId| {
+        let followers: Vec<NodeId> = nodes.iter().copied().filter(|node| *node != leader).collect();
+        policy.can_be_met_by(&followers, |node| !has_promised(node))
+    };
+    // Where the leader's disk is enough, it alone can have what nobody else has, and that was chosen.
+    let alone = policy.need() == Need::Nobody;
+    majority && (alone || !nodes.iter().any(|node| !has_promised(node) && may_commit(*node)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replication_log::ship::AckPolicy;
+    use replication_log::ship::commit::CommitOptions;
+
+    fn needed(nodes: usize, policy: &str) -> Option<usize> {
+        let ids: Vec<NodeId> = (1..=nodes as u128).map(NodeId::from_u128).collect();
+        let names = policy.parse::<AckPolicy<alloc::string::String>>().unwrap();
+        let policy = names.with_names(|name| name.parse().ok().map(NodeId::from_u128)).unwrap();
+        let config = SingleLeaderConfig::new(ids[0], ids.iter().skip(1).copied())
+            .with_commits(CommitOptions::new(policy));
+        (1..=nodes).find(|count| is_enough(&config, |node| ids[..*count].contains(node)))
+    }
+
+    /// With 5 nodes and `numsync` acknowledgements, so many have to be asked that not `numsync` are left with the leader.
+    #[test]
+    fn so_many_promise_that_the_others_can_have_committed_nothing_alone() {
+        let asked = |policy| needed(5, policy);
+        assert_eq!((asked(""), asked("ANY 1 (*)"), asked("ANY 2 (*)")), (Some(3), Some(4), Some(3)));
+        assert_eq!((asked("ANY 3 (*)"), asked("ALL (*)")), (Some(3), Some(3)));
+        assert_eq!(asked("FIRST 1 (2, 3, 4, 5)"), Some(4), "those in front may have been away");
+        // Of two that count besides the leader, one that promised is enough, if it is one of them.
+        assert_eq!(needed(5, "ANY 1 (4, 5)"), Some(4), "4 and 5 may have been the leader and its follower");
+        assert_eq!(needed(5, "ANY 2 (4, 5)"), Some(3));
+    }
+}
