@@ -151,7 +151,7 @@ impl EngineThread {
             self.engine.handle(self.clock.now(), input);
             while let Some(output) = self.engine.poll_output() {
                 match output {
-                    Output::Reply { id, reply } => reply_to(&mut self.replies, id, reply),
+                    Output::Reply { id, reply, not_after } => self.reply_to(id, reply, not_after),
                     Output::Send { link, frame } => {
                         let _ = self.links.get(&link).map(|outbound| outbound.send(frame));
                     }
@@ -212,6 +212,14 @@ impl EngineThread {
     }
 
     /// Does what the engine says, until it has nothing more to say.
+    /// Answers whoever asked, unless the right to say so has ended while the answer was on its way.
+    fn reply_to(&mut self, id: RequestId, reply: Reply, not_after: Option<Instant>) {
+        let is_late = not_after.is_some_and(|end| self.clock.now().instant >= end);
+        if let Some(waiting) = self.replies.remove(&id) {
+            let _ = waiting.send(Some(if is_late { reply.too_late() } else { reply }));
+        }
+    }
+
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
@@ -222,7 +230,7 @@ impl EngineThread {
                 }
                 Output::Log(task) => self.carry_out(task),
                 Output::Send { link, frame } => self.send(link, frame),
-                Output::Reply { id, reply } => reply_to(&mut self.replies, id, reply),
+                Output::Reply { id, reply, not_after } => self.reply_to(id, reply, not_after),
                 Output::Close { link, .. } => {
                     self.links.remove(&link);
                 }
@@ -294,12 +302,5 @@ impl EngineThread {
         if let Some(outbound) = self.links.get(&link) {
             self.network.strike(outbound.address, outbound.dialed);
         }
-    }
-}
-
-/// Whoever asked may have stopped waiting.
-fn reply_to(replies: &mut BTreeMap<RequestId, oneshot::Sender<Option<Reply>>>, id: RequestId, reply: Reply) {
-    if let Some(waiting) = replies.remove(&id) {
-        let _ = waiting.send(Some(reply));
     }
 }

@@ -45,6 +45,8 @@ pub(super) fn answer(id: RequestId, request: Request, waits: &mut Waits, context
         | Request::Commit { .. }
         | Request::Fate { .. }
         | Request::Lead { .. }
+        | Request::Extend { .. }
+        | Request::HandOver { .. }
         | Request::ChangeRing(_) => {
             context.outbox.reply(id, Reply::OtherTopology, Lsn::ZERO);
         }

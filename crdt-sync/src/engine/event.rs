@@ -53,6 +53,11 @@ pub enum Event {
         /// What was wrong.
         error: PeerError,
     },
+    /// This node leads no longer: the right to had an end, and nobody has made it longer in time.
+    LeadEnded {
+        /// Under which epoch it led.
+        epoch: Epoch,
+    },
     /// A node leads from now on, or is heard to.
     Leads {
         /// Who.

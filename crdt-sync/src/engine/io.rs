@@ -169,6 +169,23 @@ pub enum Request {
     Lead {
         /// The grant, which nobody else is given.
         grant: Grant,
+        /// When it ends, unless it is [extended](Self::Extend); `None` where only a later one ends it.
+        until: Option<Instant>,
+    },
+    /// Has this node lead on until then, if it does by this grant, and if it was to end.
+    Extend {
+        /// Which grant.
+        grant: Grant,
+        /// When it ends.
+        until: Instant,
+    },
+    /// Has this node, which leads, admit nothing more, wait until another one has everything, and lead no longer. Then
+    /// the other one can be granted the [lead](Self::Lead) without loss.
+    HandOver {
+        /// Who leads next.
+        to: NodeId,
+        /// When to give up, and to lead on.
+        deadline: Instant,
     },
     /// What became of a record that this node wrote when it led, in a cluster with one leader.
     Fate {
@@ -265,6 +282,27 @@ pub enum Reply {
     OutOfScope,
 }
 
+impl Reply {
+    /// Whether only a node that leads may say so.
+    pub(super) fn needs_the_lead(&self) -> bool {
+        match self {
+            Self::Commit(CommitReply::Committed { .. }) => true,
+            Self::InSession { reply, .. } => reply.needs_the_lead(),
+            _ => false,
+        }
+    }
+
+    /// What is to be said in place of a reply that comes [too late](Output::Reply::not_after): that writes are
+    /// committed can be known no longer by a node whose right to lead has ended.
+    pub fn too_late(self) -> Self {
+        match self {
+            Self::Commit(CommitReply::Committed { written, .. }) => Self::Unknown { lsn: written.lsn },
+            Self::InSession { reply, .. } if reply.needs_the_lead() => reply.too_late(),
+            other => other,
+        }
+    }
+}
+
 /// Something to be done outside.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -293,6 +331,8 @@ pub enum Output {
         id: RequestId,
         /// The answer.
         reply: Reply,
+        /// When it is [too late](Reply::too_late) to say so: the right by which it is said has ended then.
+        not_after: Option<Instant>,
     },
     /// Close a connection, after what was sent on it before. Its going down need not be reported back.
     Close {

@@ -24,6 +24,8 @@ pub(crate) struct Outbox {
     reads: BTreeMap<(Lsn, RequestId), (Reply, Instant)>,
     waiting_replies: usize,
     durable: Lsn,
+    /// Until when this node leads.
+    leads_until: Option<Instant>,
     pub(crate) counters: Counters,
     #[cfg(feature = "_planted_bugs")]
     ignores_the_disk: bool,
@@ -37,6 +39,7 @@ impl Outbox {
             reads: BTreeMap::new(),
             waiting_replies: 0,
             durable,
+            leads_until: None,
             counters: Counters::default(),
             #[cfg(feature = "_planted_bugs")]
             ignores_the_disk: false,
@@ -73,7 +76,13 @@ impl Outbox {
 
     /// Answers a request as soon as `after` is durable.
     pub(crate) fn reply(&mut self, id: RequestId, reply: Reply, after: Lsn) {
-        self.put(Output::Reply { id, reply }, after);
+        let not_after = self.leads_until.filter(|_| reply.needs_the_lead());
+        self.put(Output::Reply { id, reply, not_after }, after);
+    }
+
+    /// Until when this node leads, and can say that something is committed.
+    pub(crate) fn lead_until(&mut self, until: Option<Instant>) {
+        self.leads_until = until;
     }
 
     /// Answers a read as soon as `after` is durable, or without the value at the deadline.
@@ -115,7 +124,7 @@ impl Outbox {
         }
         while let Some(entry) = self.reads.first_entry().filter(|entry| entry.key().0 <= durable) {
             let ((_, id), (reply, _)) = entry.remove_entry();
-            self.ready.push_back(Output::Reply { id, reply });
+            self.ready.push_back(Output::Reply { id, reply, not_after: None });
         }
     }
 
@@ -127,7 +136,11 @@ impl Outbox {
             for output in outputs {
                 if let Output::Reply { id, .. } = output {
                     self.waiting_replies -= 1;
-                    self.ready.push_back(Output::Reply { id, reply: Reply::Unknown { lsn } });
+                    self.ready.push_back(Output::Reply {
+                        id,
+                        reply: Reply::Unknown { lsn },
+                        not_after: None,
+                    });
                 }
             }
         }
@@ -139,7 +152,7 @@ impl Outbox {
         reads.retain(|&(lsn, id), (_, deadline)| {
             let waits = *deadline > now;
             if !waits {
-                ready.push_back(Output::Reply { id, reply: Reply::NotYetVisible { lsn } });
+                ready.push_back(Output::Reply { id, reply: Reply::NotYetVisible { lsn }, not_after: None });
             }
             waits
         });
@@ -156,12 +169,16 @@ impl Outbox {
         for (lsn, outputs) in core::mem::take(&mut self.gated) {
             for output in outputs {
                 if let Output::Reply { id, .. } = output {
-                    self.ready.push_back(Output::Reply { id, reply: Reply::Unknown { lsn } });
+                    self.ready.push_back(Output::Reply {
+                        id,
+                        reply: Reply::Unknown { lsn },
+                        not_after: None,
+                    });
                 }
             }
         }
         for (lsn, id) in core::mem::take(&mut self.reads).into_keys() {
-            self.ready.push_back(Output::Reply { id, reply: Reply::NotYetVisible { lsn } });
+            self.ready.push_back(Output::Reply { id, reply: Reply::NotYetVisible { lsn }, not_after: None });
         }
         self.waiting_replies = 0;
     }
@@ -204,7 +221,7 @@ mod tests {
     fn replies(outbox: &mut Outbox) -> Vec<(u64, Reply)> {
         core::iter::from_fn(|| outbox.poll())
             .filter_map(|output| match output {
-                Output::Reply { id, reply } => Some((id.0, reply)),
+                Output::Reply { id, reply, .. } => Some((id.0, reply)),
                 _ => None,
             })
             .collect()
@@ -244,7 +261,11 @@ mod tests {
         outbox.release(Lsn::new(3));
         assert_eq!(
             outbox.poll(),
-            Some(Output::Reply { id: RequestId(1), reply: Reply::Unknown { lsn: Lsn::new(3) } })
+            Some(Output::Reply {
+                id: RequestId(1),
+                reply: Reply::Unknown { lsn: Lsn::new(3) },
+                not_after: None
+            })
         );
         assert_eq!(outbox.poll(), None);
     }

@@ -9,7 +9,7 @@ use crate::node::NodeId;
 pub(super) fn output(node: NodeId, output: &Output) {
     match output {
         Output::Event(event) => tell(node, event),
-        Output::Reply { id, reply } => refusal(node, id.0, reply),
+        Output::Reply { id, reply, .. } => refusal(node, id.0, reply),
         Output::Close { link, reason } => debug!(?node, link = link.0, ?reason, "closing a connection"),
         _ => {}
     }

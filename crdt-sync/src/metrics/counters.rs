@@ -161,6 +161,8 @@ impl Counters {
             Request::Retire { .. }
             | Request::Fate { .. }
             | Request::Lead { .. }
+            | Request::Extend { .. }
+            | Request::HandOver { .. }
             | Request::AwaitHints { .. }
             | Request::ChangeRing(_)
             | Request::DeclareDead { .. } => {}

@@ -52,6 +52,8 @@ pub(crate) fn answer(
         | Request::Commit { .. }
         | Request::Fate { .. }
         | Request::Lead { .. }
+        | Request::Extend { .. }
+        | Request::HandOver { .. }
         | Request::DeclareDead { .. } => Err(TokenError::Nested),
     });
     refuse_if(answered, id, context);

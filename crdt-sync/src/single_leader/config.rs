@@ -8,6 +8,7 @@ use replication_log::ship::AckPolicy;
 use replication_log::ship::commit::{CommitOptions, Role};
 use replication_log::ship::lag::LagAlarms;
 
+use super::LeaseTerms;
 use crate::node::NodeId;
 use crate::routing::{Fleet, Tags};
 
@@ -63,6 +64,9 @@ pub enum Takeover {
     Promised {
         /// When to give up.
         within: Duration,
+        /// Whether a node that cannot reach more than half of the others stops leading, and no later than anybody
+        /// promises another one an epoch: then no two ever lead at one time, and nobody need ask anything outside.
+        lease: Option<LeaseTerms>,
     },
 }
 
@@ -130,6 +134,14 @@ impl SingleLeaderConfig {
     pub(super) fn candidates(&self) -> Vec<NodeId> {
         let counts = |(node, role): (&NodeId, &Role)| (*role == Role::Candidate).then_some(*node);
         self.followers.iter().filter_map(counts).collect()
+    }
+
+    /// The lease that the nodes give each other, if they do.
+    pub(super) fn lease(&self) -> Option<LeaseTerms> {
+        match self.takeover {
+            Takeover::Promised { lease, .. } => lease,
+            Takeover::Unasked => None,
+        }
     }
 
     pub(super) fn decides(&self, node: NodeId) -> bool {

@@ -9,6 +9,7 @@ use replication_log::ship::{Commits, Marks, Stage};
 use replication_log::{Epoch, Lsn};
 
 use super::lag::Lags;
+use super::lease::Tenancy;
 #[cfg(feature = "_planted_bugs")]
 use super::mistakes;
 use super::{CommitReply, FollowerStatus, Reign, SingleLeaderConfig, elapsed};
@@ -23,6 +24,8 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Leading {
     epoch: Epoch,
+    /// Until when.
+    pub(super) tenancy: Tenancy,
     /// The record that says so.
     first: Lsn,
     commits: Commits<NodeId>,
@@ -42,7 +45,12 @@ struct Waiting {
 }
 
 impl Leading {
-    pub(super) fn begin(reign: Reign, config: &SingleLeaderConfig, context: &Context<'_>) -> Self {
+    pub(super) fn begin(
+        reign: Reign,
+        tenancy: Tenancy,
+        config: &SingleLeaderConfig,
+        context: &Context<'_>,
+    ) -> Self {
         let replica = &*context.replica;
         let me = replica.config.node;
         let mut commits = Commits::new(config.commits.clone());
@@ -58,7 +66,11 @@ impl Leading {
         let _ = commits.begin_reign(epoch, first);
         let now = elapsed(context.now.instant);
         let lags = Lags::new(config.alarms.clone(), context.outbox.durable(), now);
-        Self { epoch, first, commits, waiting: BTreeMap::new(), lags, now }
+        Self { epoch, tenancy, first, commits, waiting: BTreeMap::new(), lags, now }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     pub(super) fn committed(&self) -> Lsn {

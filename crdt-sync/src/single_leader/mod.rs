@@ -13,6 +13,8 @@
 //! | `lag` | how far followers are behind |
 //! | `reigning` | how a node begins to lead, and stops |
 //! | `takeover` | what the others promise before |
+//! | `lease` | [`LeaseTerms`]: for how long a node may lead without hearing that it still does |
+//! | `handover` | how it makes way for another one |
 //! | `serving` | what those who follow are sent |
 //! | `following` | whose log this node is sent, and what becomes of it |
 //! | `sessions` | reads that wait for what their session depends on |
@@ -22,9 +24,11 @@
 
 mod config;
 mod following;
+mod handover;
 pub mod host;
 mod lag;
 mod leading;
+mod lease;
 #[cfg(feature = "_planted_bugs")]
 mod mistakes;
 mod reigning;
@@ -42,6 +46,7 @@ use crdt_core::ReplicaId;
 use replication_log::{Epoch, Lsn};
 
 pub use config::{SingleLeaderConfig, Takeover};
+pub use lease::LeaseTerms;
 pub use reply::{CommitReply, FollowerStatus, LeadReply, Leadership};
 
 pub use crate::failover::Grant;
@@ -58,7 +63,10 @@ use crate::scope::Scope;
 use crate::time::Instant;
 use crate::wire::{Message, Ship, ShipStanding};
 use following::Following;
+use handover::Handover;
 use leading::Leading;
+use lease::Tenant;
+use reigning::Ascending;
 use serving::{Followed, Serving, Title};
 use sessions::Reads;
 use takeover::Promises;
@@ -81,8 +89,13 @@ pub(crate) struct SingleLeader {
     following: Following,
     serving: Serving,
     reads: Reads,
-    /// Who asked that this node lead, and under which epoch, which the log is about to promise.
-    ascending: Option<(RequestId, Epoch)>,
+    /// This node is about to lead.
+    ascending: Option<Ascending>,
+    handover: Option<Handover>,
+    /// Who was heard to lead, and until when nobody else is promised to.
+    tenant: Tenant,
+    /// What the leader said last to show that it leads, of its epoch.
+    round: u64,
     promises: Promises,
     /// The newest epoch that the log is known to have promised.
     promised: Epoch,
@@ -95,7 +108,7 @@ pub(crate) struct SingleLeader {
 
 impl SingleLeader {
     pub(crate) fn new(now: Instant, config: SingleLeaderConfig, replica: &Replica) -> Self {
-        let following = Following::new(&config.commits);
+        let (following, lease) = (Following::new(&config.commits), config.lease());
         Self {
             config,
             me: replica.config.node,
@@ -107,6 +120,9 @@ impl SingleLeader {
             serving: Serving::default(),
             reads: Reads::default(),
             ascending: None,
+            handover: None,
+            tenant: Tenant::new(lease, now),
+            round: 0,
             promises: Promises::default(),
             promised: Epoch::ZERO,
             settled: false,
@@ -123,6 +139,7 @@ impl SingleLeader {
         }
         self.apply(context);
         if let Some(leading) = &mut self.leading {
+            context.outbox.lead_until(leading.tenancy.until());
             leading.tell(context);
         } else {
             self.following.report(context);
@@ -130,6 +147,7 @@ impl SingleLeader {
         self.reads.wake(context);
         let committed = self.leading.as_ref().map_or_else(|| context.replica.applied(), Leading::committed);
         self.serving.go_on(committed, &self.config, context);
+        self.go_on_handing_over(context);
         if let Some(leading) = &mut self.leading
             && leading.note_caught_up(|node| self.serving.is_caught_up(node))
         {
@@ -160,7 +178,8 @@ impl SingleLeader {
         if !core::mem::replace(&mut self.settled, true)
             && let Some(epoch) = self.leads_under(standing.promised, context.replica)
         {
-            return self.lead(epoch, context);
+            let tenancy = self.tenancy(None);
+            return self.lead(epoch, tenancy, context);
         }
         if let Some(source) = self.source().filter(|_| self.leading.is_none()) {
             self.following.hello(source, standing, &self.config, context);
@@ -191,7 +210,10 @@ impl SingleLeader {
         }
     }
 
-    fn tell_everybody(&self, context: &mut Context<'_>) {
+    fn tell_everybody(&mut self, context: &mut Context<'_>) {
+        if let Some(leading) = &mut self.leading {
+            self.round = leading.tenancy.next_round(context.now.instant);
+        }
         for link in self.peers.values() {
             self.tell(*link, context);
         }
@@ -200,7 +222,8 @@ impl SingleLeader {
     fn tell(&self, link: LinkId, context: &mut Context<'_>) {
         let leader = self.known.map(|(epoch, node)| (epoch.get(), node));
         let (applied, promised) = (context.replica.applied().get(), self.promised.get());
-        let standing = ShipStanding { leader, applied, end: context.replica.end_of_log(), promised };
+        let standing =
+            ShipStanding { leader, applied, end: context.replica.end_of_log(), promised, round: self.round };
         // Who leads is told when that is durable.
         let after = if self.leading.is_some() { context.replica.reign_lsn() } else { Lsn::ZERO };
         context.outbox.send(link, &Message::Ship(Ship::Standing(standing)), after);
@@ -212,13 +235,18 @@ impl SingleLeader {
         let Some((epoch, leader)) = standing.leader.map(|(epoch, node)| (Epoch::new(epoch), node)) else {
             return;
         };
-        if self.known.is_some_and(|(known, _)| epoch <= known) {
-            return;
+        if self.known.is_none_or(|(known, _)| epoch > known) {
+            self.known = Some((epoch, leader));
+            // Of another leader's rounds it has heard none.
+            self.round = 0;
+            context.outbox.event(Event::Leads { node: leader, epoch });
+            self.step_down(context);
+            let source = self.source().filter(|_| self.settled && self.leading.is_none());
+            self.following.seek(source, context);
         }
-        self.known = Some((epoch, leader));
-        context.outbox.event(Event::Leads { node: leader, epoch });
-        self.step_down(context);
-        self.following.seek(self.source().filter(|_| self.settled && self.leading.is_none()), context);
+        if epoch == self.newest_epoch() {
+            self.hear_of_round(peer, leader, standing.round, context.now.instant);
+        }
     }
 }
 
@@ -253,10 +281,12 @@ impl Topology for SingleLeader {
         message: Message,
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
+        self.look_at_the_clock(context);
         match message {
             Message::Ship(Ship::Standing(standing)) => self.on_standing(peer, standing, context),
             Message::Ship(Ship::Promise(asked)) => self.on_promise(peer, asked, context),
             Message::Ship(Ship::Promised(answer)) => self.on_promised(peer, answer, context),
+            Message::Ship(Ship::HandedOver(word)) => self.on_handed_over(peer, word),
             Message::Ship(Ship::ToFollower(frame)) => {
                 if self.leading.is_none() && !self.stuck {
                     self.following.frame(peer, &frame, context)?;
@@ -265,9 +295,6 @@ impl Topology for SingleLeader {
             Message::Ship(Ship::ToLeader(frame)) => {
                 let Some(link) = self.peers.get(&peer).copied() else { return Ok(()) };
                 let followed = self.serving.frame((peer, link), &frame, context)?;
-                if let Some(leading) = &mut self.leading {
-                    leading.it_is(context.now.instant);
-                }
                 match (&mut self.leading, followed) {
                     (Some(leading), Followed::Connected(marks)) => leading.connected(peer, marks),
                     (Some(leading), Followed::Reported(marks)) => leading.reported(peer, &marks),
@@ -282,20 +309,22 @@ impl Topology for SingleLeader {
     }
 
     fn request(&mut self, id: RequestId, request: Request, context: &mut Context<'_>) -> Option<Request> {
+        self.look_at_the_clock(context);
         let left = self.on_request(id, request, context);
         self.go_on(context);
         left
     }
 
     fn durable(&mut self, context: &mut Context<'_>) {
+        self.look_at_the_clock(context);
         if let Some(leading) = &mut self.leading {
-            leading.it_is(context.now.instant);
             leading.durable(context);
         }
         self.go_on(context);
     }
 
     fn log(&mut self, news: LogNews, context: &mut Context<'_>) {
+        self.look_at_the_clock(context);
         match news {
             LogNews::Stands(standing) => self.stands(standing, context),
             LogNews::Written { lsn } => self.following.written(lsn),
@@ -345,11 +374,12 @@ impl Topology for SingleLeader {
     }
 
     fn timer(&mut self, context: &mut Context<'_>) -> bool {
+        self.look_at_the_clock(context);
         if let Some(leading) = &mut self.leading {
-            leading.it_is(context.now.instant);
             leading.tick(context);
         }
         self.reads.expire(context);
+        self.count_promises(context);
         self.lose_hope(context);
         let due = context.now.instant >= self.next_heartbeat;
         if due {
@@ -418,6 +448,7 @@ impl Topology for SingleLeader {
         Some(Leadership {
             leader,
             epoch: epoch.unwrap_or(Epoch::ZERO),
+            leads_until: self.leading.as_ref().and_then(|leading| leading.tenancy.until()),
             reigns: reigns.iter().map(|reign| (Epoch::new(reign.epoch), Lsn::new(reign.first))).collect(),
             applied: replica.applied(),
             promised: self.promised,

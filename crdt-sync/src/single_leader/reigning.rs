@@ -4,10 +4,22 @@ use replication_log::ship::Begin;
 use replication_log::{Epoch, Lsn};
 
 use super::leading::Leading;
+use super::lease::Tenancy;
 use super::{LeadReply, SingleLeader, Takeover};
 use crate::engine::{Context, Event, LogTask, Output, Reply, RequestId};
 use crate::failover::{Grant, grant};
+use crate::node::NodeId;
 use crate::replica::Replica;
+use crate::time::Instant;
+
+/// A node is to lead once its log has promised the epoch.
+#[derive(Debug)]
+pub(super) struct Ascending {
+    /// Who wants to know.
+    pub(super) request: RequestId,
+    pub(super) epoch: Epoch,
+    pub(super) tenancy: Tenancy,
+}
 
 impl SingleLeader {
     /// Under which epoch this node leads after it was opened, if it does.
@@ -19,7 +31,8 @@ impl SingleLeader {
             Some(last) => last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)),
         };
         match promised {
-            _ if !has_grant => None,
+            // Where leases are given a leader that starts again has to be given one, too.
+            _ if !has_grant || self.config.lease().is_some() => None,
             _ if !replica.trusts_log => {
                 grant::started_since(promised.max(Grant::FIRST.epoch()), replica.draw_number())
             }
@@ -28,27 +41,82 @@ impl SingleLeader {
         }
     }
 
-    /// An administrator wants this node to lead.
-    pub(super) fn ascend(&mut self, id: RequestId, grant: Grant, context: &mut Context<'_>) {
+    /// An administrator wants this node to lead, or whoever makes grants.
+    pub(super) fn ascend(
+        &mut self,
+        request: RequestId,
+        (grant, lasts): (Grant, Option<Instant>),
+        context: &mut Context<'_>,
+    ) {
         let newest = self.newest_epoch();
         let refused = if grant.epoch() <= newest {
             LeadReply::Fenced { newest }
         } else if !self.settled || self.stuck || self.promises.are_under_way() || self.is_beginning() {
             LeadReply::Busy
         } else if self.config.takeover == Takeover::Unasked {
-            return self.promise_itself(id, grant, context);
+            let tenancy = self.tenancy(lasts);
+            return self.promise_itself(Ascending { request, epoch: grant.epoch(), tenancy }, context);
+        } else if !self.config.decides(self.me) {
+            LeadReply::NoCandidate
         } else {
-            return self.ask_for_promises(id, grant, context);
+            return self.ask_for_promises(request, (grant, lasts), context);
         };
-        context.outbox.reply(id, Reply::Lead(refused), Lsn::ZERO);
+        context.outbox.reply(request, Reply::Lead(refused), Lsn::ZERO);
     }
 
     /// Nobody else leads any more. From when the log has promised it, too, this node does.
-    pub(super) fn promise_itself(&mut self, id: RequestId, grant: Grant, context: &mut Context<'_>) {
-        let epoch = grant.epoch();
+    pub(super) fn promise_itself(&mut self, ascending: Ascending, context: &mut Context<'_>) {
+        let begin = Begin { promise: ascending.epoch, cut: None, snapshot: None };
         self.following.part();
-        self.ascending = Some((id, epoch));
-        context.outbox.push(Output::Log(LogTask::Begin(Begin { promise: epoch, cut: None, snapshot: None })));
+        self.ascending = Some(ascending);
+        context.outbox.push(Output::Log(LogTask::Begin(begin)));
+    }
+
+    /// Whoever makes grants has this one last longer.
+    pub(super) fn extend(
+        &mut self,
+        request: RequestId,
+        grant: Grant,
+        until: Instant,
+        context: &mut Context<'_>,
+    ) {
+        let newest = self.newest_epoch();
+        let reply = match &mut self.leading {
+            Some(leading) if Grant::of(leading.epoch()) == grant => {
+                leading.tenancy.extend(until);
+                let first = context.replica.reign_lsn();
+                LeadReply::Leads { epoch: leading.epoch(), first }
+            }
+            _ => LeadReply::Fenced { newest },
+        };
+        context.outbox.reply(request, Reply::Lead(reply), context.replica.reign_lsn());
+    }
+
+    /// A peer that has the same leader says which of the leader's rounds it has heard, or is the leader.
+    pub(super) fn hear_of_round(&mut self, peer: NodeId, leader: NodeId, round: u64, now: Instant) {
+        match &mut self.leading {
+            Some(leading) => leading.tenancy.heard(peer, round),
+            None if leader == peer && round > 0 => {
+                self.round = self.round.max(round);
+                self.tenant.heard(leader, now);
+            }
+            None => {}
+        }
+    }
+
+    /// Whether this node leads, and nobody else may yet.
+    pub(super) fn has_lease(&self) -> bool {
+        self.config.lease().is_some() && self.leading.is_some()
+    }
+
+    /// The right to lead may have ended before this input came.
+    pub(super) fn look_at_the_clock(&mut self, context: &mut Context<'_>) {
+        let Some(leading) = &mut self.leading else { return };
+        leading.it_is(context.now.instant);
+        if leading.tenancy.until().is_some_and(|until| context.now.instant >= until) {
+            context.outbox.event(Event::LeadEnded { epoch: leading.epoch() });
+            self.step_down(context);
+        }
     }
 
     /// The newest epoch that this node has promised, or knows to have a leader.
@@ -63,27 +131,38 @@ impl SingleLeader {
 
     /// The log has promised what was asked for, or never will.
     pub(super) fn ascended(&mut self, fenced_by: Option<Epoch>, context: &mut Context<'_>) {
-        let Some((id, epoch)) = self.ascending.take() else { return };
+        let Some(ascending) = self.ascending.take() else { return };
+        let Ascending { request, epoch, tenancy } = ascending;
         if let Some(newest) = fenced_by {
             self.promised = self.promised.max(newest);
-            return context.outbox.reply(id, Reply::Lead(LeadReply::Fenced { newest }), Lsn::ZERO);
+            return context.outbox.reply(request, Reply::Lead(LeadReply::Fenced { newest }), Lsn::ZERO);
         }
         self.step_down(context);
-        self.lead(epoch, context);
+        self.lead(epoch, tenancy, context);
         let first = context.replica.reign_lsn();
-        context.outbox.reply(id, Reply::Lead(LeadReply::Leads { epoch, first }), first);
+        context.outbox.reply(request, Reply::Lead(LeadReply::Leads { epoch, first }), first);
+    }
+
+    /// Until when this node may lead, of which nobody has heard yet; `lasts` is when the right that a grant gives ends.
+    pub(super) fn tenancy(&self, lasts: Option<Instant>) -> Tenancy {
+        let mut others = self.config.candidates();
+        others.retain(|node| *node != self.me);
+        Tenancy::new(self.config.lease(), others, lasts)
     }
 
     /// Another epoch has begun.
     pub(super) fn step_down(&mut self, context: &mut Context<'_>) {
         if let Some(leading) = self.leading.take() {
+            // Nobody is to wait on account of what it says from now on.
+            self.round = 0;
             leading.end(context);
         }
         context.replica.stop_drafting();
         self.serving.end();
+        context.outbox.lead_until(None);
     }
 
-    pub(super) fn lead(&mut self, epoch: Epoch, context: &mut Context<'_>) {
+    pub(super) fn lead(&mut self, epoch: Epoch, tenancy: Tenancy, context: &mut Context<'_>) {
         if context.replica.journal.last() == Lsn::ZERO {
             context.replica.found_shared();
         }
@@ -91,7 +170,7 @@ impl SingleLeader {
         self.following.end();
         self.promised = self.promised.max(epoch);
         self.known = Some((epoch, self.me));
-        let mut leading = Leading::begin(reign, &self.config, context);
+        let mut leading = Leading::begin(reign, tenancy, &self.config, context);
         leading.durable(context);
         self.leading = Some(leading);
         context.outbox.event(Event::Leads { node: self.me, epoch });

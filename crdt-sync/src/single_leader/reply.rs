@@ -9,6 +9,7 @@ use replication_log::{Epoch, Lsn};
 
 use crate::node::NodeId;
 use crate::replica::Written;
+use crate::time::Instant;
 use crate::wire::LogEnd;
 
 /// What became of writes in a cluster with one leader.
@@ -46,6 +47,11 @@ pub enum CommitReply {
         /// How many may.
         limit: usize,
     },
+    /// This node is about to hand over to another one; nothing was written.
+    HandingOver {
+        /// Who leads next.
+        to: NodeId,
+    },
     /// This node does not lead; nothing was written.
     NotLeader {
         /// Who does, as far as this node knows.
@@ -73,12 +79,27 @@ pub enum LeadReply {
     },
     /// It is about to take over another log, or to lead. Ask again.
     Busy,
+    /// It does not: it [does not count](crate::single_leader::SingleLeaderConfig::followers), and where the others have
+    /// to promise an epoch only those who do may lead.
+    NoCandidate,
     /// It does not: another node that promised the epoch has more, and should be asked to lead by a later grant.
     Lacks {
         /// Which node.
         node: NodeId,
         /// Where its log ends.
         end: LogEnd,
+    },
+    /// It did, and another node has everything it had. Nobody leads until that one is granted to.
+    HandedOver {
+        /// Who.
+        to: NodeId,
+        /// Where the log ends.
+        end: LogEnd,
+    },
+    /// It does still: the other one did not get everything in time.
+    StillLeads {
+        /// Who.
+        lacks: NodeId,
     },
     /// It does not: too few others have promised the epoch in time. What was acknowledged may be with the rest.
     TooFewPromised {
@@ -103,6 +124,8 @@ pub struct Leadership {
     pub applied: Lsn,
     /// The last record that this node knows to be committed.
     pub committed: Lsn,
+    /// Where this node leads: until when, if something ends that.
+    pub leads_until: Option<Instant>,
     /// Whose log this node is sent, if it is now.
     pub follows: Option<NodeId>,
     /// The newest epoch that this node has promised: it takes nothing of an earlier one.

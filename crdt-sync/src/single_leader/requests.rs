@@ -2,6 +2,7 @@
 
 use replication_log::{Epoch, Lsn};
 
+use super::handover::Handover;
 use super::leading::in_session;
 use super::{CommitReply, SingleLeader, sessions};
 use crate::engine::{Context, Reply, Request, RequestId};
@@ -25,7 +26,9 @@ impl SingleLeader {
         match request {
             Request::Write(writes) => self.write(id, &writes, None, None, context),
             Request::Commit { writes, deadline } => self.write(id, &writes, Some(deadline), None, context),
-            Request::Lead { grant } => self.ascend(id, grant, context),
+            Request::Lead { grant, until } => self.ascend(id, (grant, until), context),
+            Request::Extend { grant, until } => self.extend(id, grant, until, context),
+            Request::HandOver { to, deadline } => self.hand_over(id, (to, deadline), context),
             Request::Fate { epoch, lsn } => {
                 let reply = match &self.leading {
                     Some(leading) => Reply::Fate(leading.fate(epoch, lsn)),
@@ -71,6 +74,10 @@ impl SingleLeader {
         context: &mut Context<'_>,
     ) {
         let limit = self.config.max_uncommitted;
+        if let Some(Handover { to, .. }) = self.handover {
+            let reply = in_session(Reply::Commit(CommitReply::HandingOver { to }), session.as_ref(), context);
+            return context.outbox.reply(id, reply, Lsn::ZERO);
+        }
         if let Some(leading) = self.leading.as_mut().filter(|_| !self.stuck) {
             // Once it has written something later, a session does not ask for what came before any more.
             if let Some((epoch, lsn)) = session.as_ref().map(sessions::place)
@@ -86,6 +93,7 @@ impl SingleLeader {
 
     fn not_leader(&self) -> CommitReply {
         let (epoch, leader) = self.known.unzip();
+        let leader = leader.filter(|leader| *leader != self.me);
         CommitReply::NotLeader { leader, epoch: epoch.unwrap_or(Epoch::ZERO) }
     }
 }

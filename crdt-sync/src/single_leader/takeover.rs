@@ -14,6 +14,8 @@ use replication_log::ship::policy::Need;
 use replication_log::{Epoch, Lsn};
 
 use super::config::Takeover;
+use super::lease::Tenancy;
+use super::reigning::Ascending;
 use super::{LeadReply, SingleLeader, SingleLeaderConfig};
 use crate::engine::{Context, LinkId, LogTask, Output, Reply, RequestId};
 use crate::failover::Grant;
@@ -25,10 +27,18 @@ use crate::wire::{LogEnd, Message, PromiseAnswer, PromiseAsked, Ship};
 #[derive(Debug, Default)]
 pub(super) struct Promises {
     asking: Option<Asking>,
-    /// The log is promising this, to this node.
-    giving: Option<(NodeId, Epoch)>,
-    /// What was promised last since this node was opened, and to whom.
-    given: Option<(NodeId, Epoch)>,
+    /// The log is promising this.
+    giving: Option<Promise>,
+    /// What was promised last since this node was opened.
+    given: Option<Promise>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    to: NodeId,
+    epoch: Epoch,
+    /// The last round in which it was asked for.
+    round: u64,
 }
 
 /// This node is to lead, and asks the others.
@@ -36,6 +46,8 @@ pub(super) struct Promises {
 struct Asking {
     request: RequestId,
     grant: Grant,
+    /// Who has promised what it was asked when.
+    tenancy: Tenancy,
     promised: BTreeMap<NodeId, LogEnd>,
     until: Instant,
 }
@@ -57,21 +69,26 @@ impl Promises {
 
 impl SingleLeader {
     /// Asks everybody who counts to promise the grant's epoch, before this node does so itself and leads.
-    pub(super) fn ask_for_promises(&mut self, request: RequestId, grant: Grant, context: &mut Context<'_>) {
-        let Takeover::Promised { within } = self.config.takeover else { return };
+    pub(super) fn ask_for_promises(
+        &mut self,
+        request: RequestId,
+        (grant, lasts): (Grant, Option<Instant>),
+        context: &mut Context<'_>,
+    ) {
+        let Takeover::Promised { within, .. } = self.config.takeover else { return };
         self.following.part();
-        let until = context.now.instant + within;
-        self.promises.asking = Some(Asking { request, grant, promised: BTreeMap::new(), until });
+        let (tenancy, until) = (self.tenancy(lasts), context.now.instant + within);
+        self.promises.asking = Some(Asking { request, grant, tenancy, promised: BTreeMap::new(), until });
         self.ask_again(context);
         self.count_promises(context);
     }
 
-    /// Asks those who have not answered yet.
-    pub(super) fn ask_again(&self, context: &mut Context<'_>) {
-        let Some(asking) = &self.promises.asking else { return };
-        let ask = Message::Ship(Ship::Promise(PromiseAsked { epoch: asking.grant.epoch().get() }));
-        let silent = self.peers.iter().filter(|(node, _)| !asking.promised.contains_key(node));
-        for (_, link) in silent.filter(|(node, _)| self.config.decides(**node)) {
+    /// Asks everybody, also those who have promised: how long they wait counts from when they were asked last.
+    pub(super) fn ask_again(&mut self, context: &mut Context<'_>) {
+        let Some(asking) = &mut self.promises.asking else { return };
+        let (epoch, round) = (asking.grant.epoch().get(), asking.tenancy.next_round(context.now.instant));
+        let ask = Message::Ship(Ship::Promise(PromiseAsked { epoch, round }));
+        for (_, link) in self.peers.iter().filter(|(node, _)| self.config.decides(**node)) {
             context.outbox.send(*link, &ask, Lsn::ZERO);
         }
     }
@@ -83,28 +100,34 @@ impl SingleLeader {
             return;
         }
         let newest = self.newest_epoch();
-        if self.promises.given == Some((peer, epoch)) && epoch == newest {
+        let (now, promise) = (context.now.instant, Promise { to: peer, epoch, round: asked.round });
+        let is_known = |promise: &Promise| (promise.to, promise.epoch) == (peer, epoch) && epoch == newest;
+        if let Some(given) = self.promises.given.as_mut().filter(|given| is_known(given)) {
+            given.round = given.round.max(asked.round);
+            self.tenant.heard(peer, now);
             return self.say_promised(context);
         }
         if epoch <= newest {
             let refused = PromiseAnswer::Refused { epoch: asked.epoch, newest: newest.get() };
             return self.answer_promise(peer, refused, context);
         }
-        // It asks again.
         let rivals = self.promises.asking.as_ref().is_some_and(|asking| asking.grant.epoch() >= epoch);
-        if rivals || self.is_beginning() {
+        // It asks again. Whoever holds a lease may lead, and whoever gave one has said so.
+        let leases = !self.tenant.may_promise(peer, now) || self.has_lease();
+        if rivals || leases || self.is_beginning() {
             return;
         }
         self.give_up_asking(LeadReply::Fenced { newest: epoch }, context);
         self.step_down(context);
         self.following.part();
-        self.promises.giving = Some((peer, epoch));
+        self.promises.giving = Some(promise);
         context.outbox.push(Output::Log(LogTask::Begin(Begin { promise: epoch, cut: None, snapshot: None })));
     }
 
     /// The log has promised what another node asked for, or never will. Returns whether that was it.
     pub(super) fn gave_promise(&mut self, fenced_by: Option<Epoch>, context: &mut Context<'_>) -> bool {
-        let Some((peer, epoch)) = self.promises.giving.take() else { return false };
+        let Some(promise) = self.promises.giving.take() else { return false };
+        let Promise { to: peer, epoch, .. } = promise;
         if let Some(newest) = fenced_by {
             self.promised = self.promised.max(newest);
             let refused = PromiseAnswer::Refused { epoch: epoch.get(), newest: newest.get() };
@@ -112,16 +135,17 @@ impl SingleLeader {
             return true;
         }
         self.promised = self.promised.max(epoch);
-        self.promises.given = Some((peer, epoch));
+        self.promises.given = Some(promise);
+        self.tenant.heard(peer, context.now.instant);
         self.say_promised(context);
         true
     }
 
     /// What was promised is told with the end of a log that only the one it was promised to adds to.
     fn say_promised(&self, context: &mut Context<'_>) {
-        let Some((peer, epoch)) = self.promises.given else { return };
-        let answer = PromiseAnswer::Given { epoch: epoch.get(), end: context.replica.end_of_log() };
-        self.answer_promise(peer, answer, context);
+        let Some(Promise { to, epoch, round }) = self.promises.given else { return };
+        let answer = PromiseAnswer::Given { epoch: epoch.get(), round, end: context.replica.end_of_log() };
+        self.answer_promise(to, answer, context);
     }
 
     fn answer_promise(&self, peer: NodeId, answer: PromiseAnswer, context: &mut Context<'_>) {
@@ -134,7 +158,8 @@ impl SingleLeader {
     pub(super) fn on_promised(&mut self, peer: NodeId, answer: PromiseAnswer, context: &mut Context<'_>) {
         let Some(asking) = &mut self.promises.asking else { return };
         match answer {
-            PromiseAnswer::Given { epoch, end } if epoch == asking.grant.epoch().get() => {
+            PromiseAnswer::Given { epoch, round, end } if epoch == asking.grant.epoch().get() => {
+                asking.tenancy.heard(peer, round);
                 asking.promised.insert(peer, end);
                 self.count_promises(context);
             }
@@ -154,10 +179,11 @@ impl SingleLeader {
             return self.give_up_asking(lacks, context);
         }
         let has_promised = |node: &NodeId| *node == self.me || asking.promised.contains_key(node);
-        if is_enough(&self.config, has_promised)
-            && let Some(Asking { request, grant, .. }) = self.promises.asking.take()
-        {
-            self.promise_itself(request, grant, context);
+        if !self.tenant.may_promise(self.me, context.now.instant) || !is_enough(&self.config, has_promised) {
+            return;
+        }
+        if let Some(Asking { request, grant, tenancy, .. }) = self.promises.asking.take() {
+            self.promise_itself(Ascending { request, epoch: grant.epoch(), tenancy }, context);
         }
     }
 
@@ -176,10 +202,11 @@ impl SingleLeader {
         }
     }
 
-    /// A node that cannot be reached has not taken back what it promised.
-    pub(super) fn ask_for_promise(&self, link: LinkId, node: NodeId, context: &mut Context<'_>) {
-        if let Some(asking) = self.promises.asking.as_ref().filter(|_| self.config.decides(node)) {
-            let ask = PromiseAsked { epoch: asking.grant.epoch().get() };
+    /// A node can be reached that could not be.
+    pub(super) fn ask_for_promise(&mut self, link: LinkId, node: NodeId, context: &mut Context<'_>) {
+        if let Some(asking) = self.promises.asking.as_mut().filter(|_| self.config.decides(node)) {
+            let round = asking.tenancy.next_round(context.now.instant);
+            let ask = PromiseAsked { epoch: asking.grant.epoch().get(), round };
             context.outbox.send(link, &Message::Ship(Ship::Promise(ask)), Lsn::ZERO);
         }
     }

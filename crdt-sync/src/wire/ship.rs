@@ -18,6 +18,8 @@ pub enum Ship {
     Promise(PromiseAsked),
     /// What became of that.
     Promised(PromiseAnswer),
+    /// A leader leads no longer, in favour of another node.
+    HandedOver(HandedOver),
 }
 
 /// A node that is to lead asks the others to promise its epoch.
@@ -25,6 +27,8 @@ pub enum Ship {
 pub struct PromiseAsked {
     /// The epoch.
     pub epoch: u64,
+    /// How often the sender has asked.
+    pub round: u64,
 }
 
 /// Whether it was promised, durably.
@@ -34,6 +38,8 @@ pub enum PromiseAnswer {
     Given {
         /// The epoch that was asked for.
         epoch: u64,
+        /// The last time it was asked for that was heard.
+        round: u64,
         /// Where the log ends of which nothing is added any more by anybody of before.
         end: LogEnd,
     },
@@ -44,6 +50,15 @@ pub enum PromiseAnswer {
         /// The newest one.
         newest: u64,
     },
+}
+
+/// A leader leads no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedOver {
+    /// Under which epoch it led.
+    pub epoch: u64,
+    /// Who has everything it had, and may be promised an epoch at once.
+    pub to: NodeId,
 }
 
 /// Where a log ends. Of two copies of one log the later end has everything of the other.
@@ -66,4 +81,7 @@ pub struct ShipStanding {
     pub end: LogEnd,
     /// The newest epoch that it has promised: it takes nothing of an earlier one.
     pub promised: u64,
+    /// How often the sender said so as the leader of its epoch; one that does not lead, the last it has heard from its
+    /// leader.
+    pub round: u64,
 }

@@ -128,12 +128,19 @@ fn samples() -> Vec<Message> {
     let (node, end) = (NodeId::from_u128(7), LogEnd { epoch: 2, lsn: 301 });
     samples.extend(
         [
-            Ship::Standing(ShipStanding { leader: Some((3, node)), applied: 300, end, promised: 3 }),
+            Ship::Standing(ShipStanding {
+                leader: Some((3, node)),
+                applied: 300,
+                end,
+                promised: 3,
+                round: 9,
+            }),
             Ship::ToLeader("frame".into()),
             Ship::ToFollower("frame".into()),
-            Ship::Promise(PromiseAsked { epoch: 4 }),
-            Ship::Promised(PromiseAnswer::Given { epoch: 4, end }),
+            Ship::Promise(PromiseAsked { epoch: 4, round: 1 }),
+            Ship::Promised(PromiseAnswer::Given { epoch: 4, round: 1, end }),
             Ship::Promised(PromiseAnswer::Refused { epoch: 4, newest: 5 }),
+            Ship::HandedOver(HandedOver { epoch: 4, to: node }),
         ]
         .map(Message::Ship),
     );

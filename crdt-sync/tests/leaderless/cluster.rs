@@ -433,7 +433,7 @@ impl Cluster {
                         self.frames.push_back((link, frame));
                     }
                 }
-                Output::Reply { id, reply } => {
+                Output::Reply { id, reply, .. } => {
                     *self.answers.entry(id.0).or_default() += 1;
                     self.replies.insert(id.0, reply);
                 }

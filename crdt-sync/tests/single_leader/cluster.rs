@@ -39,6 +39,8 @@ pub(crate) struct Cluster {
     pub(crate) links: BTreeMap<LinkId, (usize, LinkId, usize)>,
     pub(crate) frames: VecDeque<(LinkId, Vec<u8>)>,
     pub(crate) replies: BTreeMap<u64, Reply>,
+    /// When it is too late for each.
+    pub(crate) ends: BTreeMap<u64, Option<Instant>>,
     pub(crate) events: Vec<(usize, Event)>,
     pub(crate) micros: u64,
     pub(crate) next: u64,
@@ -90,6 +92,7 @@ impl Cluster {
             links: BTreeMap::new(),
             frames: VecDeque::new(),
             replies: BTreeMap::new(),
+            ends: BTreeMap::new(),
             events: Vec::new(),
             micros: 0,
             next: 0,
@@ -191,7 +194,10 @@ impl Cluster {
                         }
                     }
                     Output::Send { link, frame } => self.frames.push_back((link, frame)),
-                    Output::Reply { id, reply } => drop(self.replies.insert(id.0, reply)),
+                    Output::Reply { id, reply, not_after } => {
+                        self.ends.insert(id.0, not_after);
+                        self.replies.insert(id.0, reply);
+                    }
                     Output::Close { link, .. } => {
                         if let Some((_, far, _)) = self.links.remove(&link) {
                             self.links.remove(&far);
@@ -367,7 +373,7 @@ impl Cluster {
 
     /// Has a node lead.
     pub(crate) fn lead(&mut self, node: usize, grant: u64) -> LeadReply {
-        let asked = self.ask(node, Request::Lead { grant: Grant::new(grant).unwrap() });
+        let asked = self.ask(node, Request::Lead { grant: Grant::new(grant).unwrap(), until: None });
         self.deliver();
         self.lead_reply(asked).expect("it need not wait")
     }

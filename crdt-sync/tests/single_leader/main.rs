@@ -7,6 +7,7 @@ mod cluster;
 mod costs;
 mod deposed;
 mod lag;
+mod leases;
 mod log_trouble;
 mod picture;
 mod sessions;

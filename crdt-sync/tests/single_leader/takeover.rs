@@ -12,7 +12,7 @@ use crate::cluster::*;
 const WITHIN: Duration = Duration::from_secs(3);
 
 fn careful(policy: &str) -> SingleLeaderConfig {
-    settings(policy).with_takeover(Takeover::Promised { within: WITHIN })
+    settings(policy).with_takeover(Takeover::Promised { within: WITHIN, lease: None })
 }
 
 fn is_committed(reply: &CommitReply) -> bool {
@@ -26,7 +26,7 @@ fn nobody_commits_any_more_once_the_others_have_promised_an_epoch() {
     cluster.settle();
     // A does not hear of it: to B it has no way, and C's words to it take their time.
     cluster.disconnect(A, B);
-    let asked = cluster.ask(B, Request::Lead { grant: Grant::new(2).unwrap() });
+    let asked = cluster.ask(B, Request::Lead { grant: Grant::new(2).unwrap(), until: None });
     cluster.deliver_to_all_but(A);
     assert!(matches!(cluster.lead_reply(asked), Some(LeadReply::Leads { .. })));
     let late = cluster.ask(A, Request::Write(add("visits", 100)));
@@ -75,7 +75,7 @@ fn alone_nobody_leads() {
     cluster.write(A, add("visits", 1));
     cluster.settle();
     cluster.isolate(C);
-    let asked = cluster.ask(C, Request::Lead { grant: Grant::new(2).unwrap() });
+    let asked = cluster.ask(C, Request::Lead { grant: Grant::new(2).unwrap(), until: None });
     cluster.pass(WITHIN / 2);
     assert_eq!(cluster.lead_reply(asked), None, "somebody may come yet");
     cluster.pass(WITHIN);
@@ -95,7 +95,7 @@ fn somebody_who_comes_in_time_is_asked_too() {
     cluster.settle();
     cluster.isolate(A);
     cluster.isolate(C);
-    let asked = cluster.ask(C, Request::Lead { grant: Grant::new(2).unwrap() });
+    let asked = cluster.ask(C, Request::Lead { grant: Grant::new(2).unwrap(), until: None });
     cluster.pass(WITHIN / 2);
     cluster.connect(B, C);
     cluster.deliver();
@@ -110,7 +110,7 @@ fn a_promise_outlives_a_loss_of_power() {
     cluster.settle();
     cluster.isolate(A);
     // B promised C, and C does not hear of it.
-    let asked = cluster.ask(C, Request::Lead { grant: Grant::new(3).unwrap() });
+    let asked = cluster.ask(C, Request::Lead { grant: Grant::new(3).unwrap(), until: None });
     cluster.deliver_to_all_but(C);
     cluster.restart(B);
     assert_eq!(cluster.leadership(B).promised, epoch_of(3));
@@ -136,8 +136,8 @@ fn of_two_who_are_to_lead_the_later_granted_one_does() {
     cluster.write(A, add("visits", 1));
     cluster.settle();
     cluster.isolate(A);
-    let earlier = cluster.ask(B, Request::Lead { grant: Grant::new(2).unwrap() });
-    let later = cluster.ask(C, Request::Lead { grant: Grant::new(3).unwrap() });
+    let earlier = cluster.ask(B, Request::Lead { grant: Grant::new(2).unwrap(), until: None });
+    let later = cluster.ask(C, Request::Lead { grant: Grant::new(3).unwrap(), until: None });
     cluster.settle();
     assert_eq!(cluster.lead_reply(earlier), Some(LeadReply::Fenced { newest: epoch_of(3) }));
     assert!(matches!(cluster.lead_reply(later), Some(LeadReply::Leads { .. })));

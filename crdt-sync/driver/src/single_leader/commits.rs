@@ -139,7 +139,7 @@ impl Commits {
     ///
     /// [`CommitError::Fenced`](crate::CommitError::Fenced) where the grant is not newer than all that is known.
     pub async fn lead(&self, grant: Grant) -> Result<(Epoch, Lsn), NodeError> {
-        match self.node.ask(Request::Lead { grant }).await? {
+        match self.node.ask(Request::Lead { grant, until: None }).await? {
             Reply::Lead(LeadReply::Leads { epoch, first }) => Ok((epoch, first)),
             other => Err(refusal(other)),
         }

@@ -248,7 +248,10 @@ impl World {
                 self.transmit(number, link, frame, phase);
                 Ok(())
             }
-            Output::Reply { id, reply } => {
+            Output::Reply { id, reply, not_after } => {
+                let now = self.nodes[number].now(self.time).instant;
+                let is_late = not_after.is_some_and(|end| now >= end);
+                let reply = if is_late { reply.too_late() } else { reply };
                 self.note(format_args!("{number} answers {} {reply:?}", id.0));
                 self.notices.push_back(Notice::Replied { node: number, id, reply });
                 Ok(())

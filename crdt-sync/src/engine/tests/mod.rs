@@ -124,7 +124,7 @@ impl Cluster {
                     self.sent_bytes += frame.len();
                     self.frames.push_back((link, frame));
                 }
-                Output::Reply { id, reply } => {
+                Output::Reply { id, reply, .. } => {
                     self.replies.insert(id.0, reply);
                 }
                 Output::Close { link, reason } => {
