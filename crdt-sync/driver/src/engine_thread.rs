@@ -151,7 +151,9 @@ impl EngineThread {
             self.engine.handle(self.clock.now(), input);
             while let Some(output) = self.engine.poll_output() {
                 match output {
-                    Output::Reply { id, reply, not_after } => self.reply_to(id, reply, not_after),
+                    Output::Reply { id, reply, not_after } => {
+                        reply_to(&mut self.replies, id, in_time(reply, not_after, self.clock.now().instant));
+                    }
                     Output::Send { link, frame } => {
                         let _ = self.links.get(&link).map(|outbound| outbound.send(frame));
                     }
@@ -212,14 +214,6 @@ impl EngineThread {
     }
 
     /// Does what the engine says, until it has nothing more to say.
-    /// Answers whoever asked, unless the right to say so has ended while the answer was on its way.
-    fn reply_to(&mut self, id: RequestId, reply: Reply, not_after: Option<Instant>) {
-        let is_late = not_after.is_some_and(|end| self.clock.now().instant >= end);
-        if let Some(waiting) = self.replies.remove(&id) {
-            let _ = waiting.send(Some(if is_late { reply.too_late() } else { reply }));
-        }
-    }
-
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
@@ -230,7 +224,9 @@ impl EngineThread {
                 }
                 Output::Log(task) => self.carry_out(task),
                 Output::Send { link, frame } => self.send(link, frame),
-                Output::Reply { id, reply, not_after } => self.reply_to(id, reply, not_after),
+                Output::Reply { id, reply, not_after } => {
+                    reply_to(&mut self.replies, id, in_time(reply, not_after, self.clock.now().instant));
+                }
                 Output::Close { link, .. } => {
                     self.links.remove(&link);
                 }
@@ -303,4 +299,16 @@ impl EngineThread {
             self.network.strike(outbound.address, outbound.dialed);
         }
     }
+}
+
+/// Whoever asked may have stopped waiting.
+fn reply_to(replies: &mut BTreeMap<RequestId, oneshot::Sender<Option<Reply>>>, id: RequestId, reply: Reply) {
+    if let Some(waiting) = replies.remove(&id) {
+        let _ = waiting.send(Some(reply));
+    }
+}
+
+/// The reply, unless the right to say so has ended since it was decided.
+fn in_time(reply: Reply, not_after: Option<Instant>, now: Instant) -> Reply {
+    if not_after.is_some_and(|end| now >= end) { reply.too_late() } else { reply }
 }

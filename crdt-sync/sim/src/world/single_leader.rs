@@ -364,8 +364,8 @@ impl World {
                 self.shared.degraded = true;
                 Ok(())
             }
-            Output::Reply { id, reply: Reply::Commit(reply) } => self.check_reply(number, *id, reply),
-            Output::Reply { id, reply: Reply::InSession { reply, .. } } => match &**reply {
+            Output::Reply { id, reply: Reply::Commit(reply), .. } => self.check_reply(number, *id, reply),
+            Output::Reply { id, reply: Reply::InSession { reply, .. }, .. } => match &**reply {
                 Reply::Commit(reply) => self.check_reply(number, *id, reply),
                 _ => Ok(()),
             },
