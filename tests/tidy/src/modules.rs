@@ -25,7 +25,9 @@ const PLACEMENT: &str = "placement is decided without the engine: pass in what i
 
 const ROUTING: &str = "routing is decided without the engine: tell it what it needs";
 
-const EDGES: [Edges; 9] = [
+const FAILOVER: &str = "failover is decided without the engine: tell it what it needs";
+
+const EDGES: [Edges; 10] = [
     Edges {
         module: "merkle",
         may_name: MayName::Only(&["merkle", "sketch", "limits"]),
@@ -38,6 +40,7 @@ const EDGES: [Edges; 9] = [
         may_name: MayName::Only(&["placement", "node", "time", "limits"]),
         because: PLACEMENT,
     },
+    Edges { module: "failover", may_name: MayName::Only(&["failover", "node", "time"]), because: FAILOVER },
     Edges { module: "routing", may_name: MayName::Only(&["routing", "node", "time"]), because: ROUTING },
     Edges {
         module: "reconcile",
