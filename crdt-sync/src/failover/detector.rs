@@ -133,7 +133,8 @@ impl Detector {
 
     /// A heartbeat of the node arrived. O(log peers).
     pub fn heard(&mut self, node: NodeId, now: Instant) {
-        let peer = self.peers.entry(node).or_insert_with(|| Peer { heard: now, intervals: self.rule.begin() });
+        let peer =
+            self.peers.entry(node).or_insert_with(|| Peer { heard: now, intervals: self.rule.begin() });
         if now > peer.heard {
             self.rule.count(&mut peer.intervals, now.since(peer.heard));
             peer.heard = now;

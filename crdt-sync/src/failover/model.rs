@@ -111,7 +111,9 @@ impl Model {
             return Answer::Unavailable { why: format!("no lease is longer than {:?}", self.longest) };
         }
         if self.blind_until.is_some() {
-            return Answer::Unavailable { why: "the store is new: leases it does not know may run".to_string() };
+            return Answer::Unavailable {
+                why: "the store is new: leases it does not know may run".to_string(),
+            };
         }
         let others_turn = self.named.is_some_and(|(named, _)| named != candidate);
         if self.held.is_some() || others_turn {
@@ -123,7 +125,8 @@ impl Model {
         };
         self.newest = Some(grant);
         self.named = None;
-        self.held = Some(Held { tenure: Tenure { holder: candidate, grant }, lease, until: self.now + lease });
+        self.held =
+            Some(Held { tenure: Tenure { holder: candidate, grant }, lease, until: self.now + lease });
         Answer::Granted(grant)
     }
 

@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use thiserror::Error;
 
+use super::Grant;
 use crate::time::Instant;
 
 /// Whether an old leader that is not heard has to be stopped before another one leads.
@@ -86,9 +87,9 @@ impl Stonith {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flapping {
     window: Duration,
-    /// The grant that the last failover gave, and when it was seen.
-    last: Option<(u64, Instant)>,
-    acknowledged: Option<u64>,
+    /// The grant that the last failover gave, when that was heard of, and how long ago it was then.
+    last: Option<(Grant, Instant, Duration)>,
+    acknowledged: Option<Grant>,
 }
 
 impl Flapping {
@@ -99,31 +100,31 @@ impl Flapping {
         Self { window, last: None, acknowledged: None }
     }
 
-    /// Somebody leads under that grant because the one before failed.
-    pub(crate) fn happened(&mut self, grant: u64, now: Instant) {
-        if self.last.is_none_or(|(last, _)| grant > last) {
-            self.last = Some((grant, now));
+    /// Somebody leads by that grant because the one before failed, for so long.
+    pub(crate) fn happened(&mut self, grant: Grant, ago: Duration, now: Instant) {
+        if self.last.is_none_or(|(last, ..)| grant > last) {
+            self.last = Some((grant, now, ago));
         }
     }
 
     /// Somebody has looked, at the failover that gave this grant and at those before.
-    pub(crate) fn acknowledge(&mut self, grant: u64) {
+    pub(crate) fn acknowledge(&mut self, grant: Grant) {
         self.acknowledged = self.acknowledged.max(Some(grant));
     }
 
-    pub(crate) const fn acknowledged(&self) -> Option<u64> {
+    pub(crate) const fn acknowledged(&self) -> Option<Grant> {
         self.acknowledged
     }
 
-    /// The grant of the last failover that was seen.
-    pub(crate) fn last(&self) -> Option<u64> {
-        self.last.map(|(grant, _)| grant)
+    /// The grant that the last failover gave, and how long ago.
+    pub(crate) fn last(&self, now: Instant) -> Option<(Grant, Duration)> {
+        self.last.map(|(grant, heard, ago)| (grant, ago.saturating_add(now.since(heard))))
     }
 
     /// Until when no other failover begins, if so.
     pub(crate) fn blocked_until(&self, now: Instant) -> Option<Instant> {
-        let (grant, at) = self.last?;
-        let until = at + self.window;
+        let (grant, heard, ago) = self.last?;
+        let until = heard + self.window.saturating_sub(ago);
         (now < until && self.acknowledged < Some(grant)).then_some(until)
     }
 }
@@ -135,15 +136,17 @@ mod tests {
     #[test]
     fn a_second_failover_waits_for_the_window_or_for_somebody_who_looked() {
         let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
+        let grant = |number| Grant::new(number).unwrap();
         let mut flapping = Flapping::new(Flapping::DEFAULT_WINDOW);
         assert_eq!(flapping.blocked_until(at(0)), None);
-        flapping.happened(2, at(10));
-        flapping.happened(2, at(500));
-        assert_eq!(flapping.blocked_until(at(3_609)), Some(at(3_610)), "counted once, from when it happened");
-        assert_eq!(flapping.blocked_until(at(3_610)), None);
-        flapping.acknowledge(2);
+        flapping.happened(grant(2), Duration::from_secs(100), at(10));
+        flapping.happened(grant(2), Duration::ZERO, at(500));
+        assert_eq!(flapping.last(at(50)), Some((grant(2), Duration::from_secs(140))));
+        assert_eq!(flapping.blocked_until(at(3_509)), Some(at(3_510)), "counted once, from when it happened");
+        assert_eq!(flapping.blocked_until(at(3_510)), None);
+        flapping.acknowledge(grant(2));
         assert_eq!(flapping.blocked_until(at(11)), None);
-        flapping.happened(3, at(20));
+        flapping.happened(grant(3), Duration::ZERO, at(20));
         assert_eq!(flapping.blocked_until(at(21)), Some(at(3_620)), "the next one was not looked at");
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Disk {
     pub(crate) end: Position,
     pub(crate) promotable: bool,
     pub(crate) priority: u32,
+    /// It hears the leader, and takes nothing from its log.
+    pub(crate) broken: bool,
 }
 
 #[derive(Debug)]
@@ -175,16 +177,20 @@ impl Host {
     }
 
     fn stands(&mut self, now: Instant) {
-        let Disk { promised, end, promotable, priority } = self.disk;
+        let Disk { promised, end, promotable, priority, .. } = self.disk;
         self.supervisor.stands(OwnStanding { end, promised, promotable, priority }, now);
     }
 
     /// A follower has what the leader has as soon as it hears of it, unless its log promised a later epoch.
     fn hear(&mut self, from: NodeId, standing: Standing, now: Instant) {
-        if let Some(leads) = standing.leads.filter(|leads| leads.epoch >= self.disk.promised && self.leads.is_none()) {
-            self.disk.end = standing.end;
-            self.disk.promised = leads.epoch;
-            self.voter.learn(leads.epoch);
+        if let Some(epoch) =
+            standing.leads.filter(|epoch| *epoch >= self.disk.promised && self.leads.is_none())
+        {
+            if !self.disk.broken {
+                self.disk.end = standing.end;
+            }
+            self.disk.promised = epoch;
+            self.voter.learn(epoch);
             self.stands(now);
         }
         self.supervisor.heard(from, standing, now);
@@ -246,7 +252,9 @@ impl Host {
         now: Instant,
     ) {
         let majority = self.supervisor.config().members.len() / 2 + 1;
-        let Some(promotion) = self.promotion.as_mut().filter(|promotion| promotion.grant == grant) else { return };
+        let Some(promotion) = self.promotion.as_mut().filter(|promotion| promotion.grant == grant) else {
+            return;
+        };
         match result {
             Err(Refusal::Promised { newest }) => promotion.newest = promotion.newest.max(Some(newest)),
             Err(_) => {}

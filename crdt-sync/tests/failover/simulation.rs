@@ -106,8 +106,9 @@ fn never_do_two_lead_at_one_instant_and_a_connected_majority_has_a_leader_again_
         let mut world = lived_through(seed);
         let within = bound(&world.config);
         let Some((_, took)) = world.until_somebody_leads(within) else {
-            let last: Vec<_> = world.told.iter().rev().take(30).rev().collect();
-            panic!("seed {seed}: nobody leads after {within:?}: {:?}\n{last:#?}", world.config);
+            let last = world.told.len().saturating_sub(40);
+            let last: String = world.told[last..].iter().map(|told| format!("{told:?}\n")).collect();
+            panic!("seed {seed}: nobody leads after {within:?}: {:?}\n{last}", world.config);
         };
         longest = longest.max(took);
         // It goes on leading once nothing is wrong any more.

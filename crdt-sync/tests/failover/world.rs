@@ -59,6 +59,7 @@ struct Machine {
 #[derive(Debug)]
 enum Happening {
     Wake(usize),
+    Starts(usize),
     Arrives { to: Option<usize>, from: Option<usize>, message: Message },
 }
 
@@ -73,6 +74,8 @@ pub(crate) struct World {
     count: u64,
     /// In which part of the network each machine is, and the coordinator behind them.
     pub(crate) part: Vec<usize>,
+    /// These two do not reach each other, whoever else they reach.
+    pub(crate) cut: Option<(usize, usize)>,
     /// So many of a thousand messages are lost.
     pub(crate) lost: u64,
     /// The longest way, in microseconds.
@@ -96,6 +99,7 @@ impl World {
             end: position(0, 0),
             promotable: true,
             priority: 0,
+            broken: false,
         };
         let longest = config.lease.kept();
         let machine = |_| Machine { clock, disk, host: None, stopped_until: 0, wakes_at: u64::MAX };
@@ -107,6 +111,7 @@ impl World {
             coming: BTreeMap::new(),
             count: 0,
             part: vec![0; nodes + 1],
+            cut: None,
             lost: 0,
             slowest: 2_000,
             hooks_work: true,
@@ -168,6 +173,13 @@ impl World {
         self.machines[node].stopped_until = self.now + span.as_micros() as u64;
     }
 
+    /// What its clock shows jumps ahead.
+    pub(crate) fn jump(&mut self, node: usize, span: Duration) {
+        self.machines[node].clock.origin += span.as_micros() as u64;
+        let now = self.now + 1;
+        self.happens(now, Happening::Wake(node));
+    }
+
     /// These can reach each other; everybody else is in another part, with the coordinator.
     pub(crate) fn split_off(&mut self, nodes: &[usize]) {
         self.part.fill(0);
@@ -180,10 +192,6 @@ impl World {
 
     pub(crate) fn host(&self, node: usize) -> &Host {
         self.machines[node].host.as_ref().unwrap()
-    }
-
-    pub(crate) fn is_up(&self, node: usize) -> bool {
-        self.machines[node].host.is_some()
     }
 
     pub(crate) fn local(&self, node: usize) -> Instant {
@@ -238,9 +246,15 @@ impl World {
         while self.step(end) {}
     }
 
-    /// What was told by that node, without the times.
-    pub(crate) fn told_by(&self, node: usize) -> impl Iterator<Item = Event> + '_ {
-        self.told.iter().filter(move |(_, by, _)| *by == node).map(|(.., event)| *event)
+    /// When that node told something like that first, in true time.
+    pub(crate) fn told(&self, node: usize, like: impl Fn(&Event) -> bool) -> Option<Duration> {
+        let told = self.told.iter().find(|(_, by, event)| *by == node && like(event));
+        told.map(|(at, ..)| Duration::from_micros(*at))
+    }
+
+    /// What was told until now is forgotten.
+    pub(crate) fn forget_told(&mut self) {
+        self.told.clear();
     }
 
     /// The next thing happens, if it does before `end`.
@@ -256,6 +270,7 @@ impl World {
         self.now = self.now.max(at);
         match happening {
             Happening::Wake(node) => self.wake(node),
+            Happening::Starts(node) => self.start(node),
             Happening::Arrives { to: None, from: Some(from), message } => self.ask_coordinator(from, message),
             Happening::Arrives { to: Some(to), from, message } => self.arrive(to, from, message),
             Happening::Arrives { .. } => {}
@@ -323,12 +338,14 @@ impl World {
         }
     }
 
+    /// A node that is stopped is started again, as machines are by whoever watches over them.
     fn shoot(&mut self, by: usize, victim: NodeId) {
         if !self.hooks_work {
             return;
         }
         if let Some(victim) = (0..self.nodes()).find(|place| id(*place) == victim) {
             self.crash(victim);
+            self.happens(self.now + 5_000_000, Happening::Starts(victim));
         }
         let now = self.local(by);
         if let Some(host) = &mut self.machines[by].host {
@@ -341,7 +358,7 @@ impl World {
     /// A stopped process counts: it may go on at any moment.
     fn check_nobody_else_leads(&mut self, node: usize) {
         let leaders = self.leaders();
-        if leaders.iter().any(|other| *other != node) {
+        if leaders.len() > 1 {
             self.broken.push(format!("at {} us {leaders:?} lead", self.now));
         }
         let host = self.host(node);
@@ -354,7 +371,9 @@ impl World {
     fn send(&mut self, from: Option<usize>, to: Option<usize>, message: Message) {
         let outside = self.nodes();
         let (from_part, to_part) = (self.part[from.unwrap_or(outside)], self.part[to.unwrap_or(outside)]);
-        if from_part != to_part || self.below(1_000) < self.lost {
+        let cut =
+            self.cut.is_some_and(|(a, b)| [(Some(a), Some(b)), (Some(b), Some(a))].contains(&(from, to)));
+        if cut || from_part != to_part || self.below(1_000) < self.lost {
             return;
         }
         let way = 500 + self.below(self.slowest);
@@ -364,6 +383,16 @@ impl World {
     fn happens(&mut self, at: u64, happening: Happening) {
         self.count += 1;
         self.coming.insert((at, self.count), happening);
+    }
+}
+
+impl World {
+    /// Lets somebody begin to lead, and everybody hear of it.
+    pub(crate) fn led(mut self) -> (Self, usize) {
+        let (leader, _) = self.until_somebody_leads(secs(120)).unwrap();
+        self.run(secs(20));
+        self.forget_told();
+        (self, leader)
     }
 }
 

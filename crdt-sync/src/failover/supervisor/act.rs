@@ -18,8 +18,8 @@ pub struct Standing {
     pub end: Position,
     /// The newest epoch that its log promised.
     pub promised: Epoch,
-    /// Where it leads.
-    pub leads: Option<Leads>,
+    /// Under which epoch it leads, if it does.
+    pub leads: Option<Epoch>,
     /// Whose heartbeats it hears as the leader's.
     pub follows: Option<NodeId>,
     /// To whom it has handed the lead.
@@ -28,17 +28,19 @@ pub struct Standing {
     pub promotable: bool,
     /// The higher, the sooner, among nodes that are as far.
     pub priority: u32,
+    /// The last failover that it knows of.
+    pub failover: Option<Failover>,
     /// The failover that gave this grant was acknowledged, as were those before.
     pub acknowledged: Option<Grant>,
 }
 
-/// That a node leads.
+/// That somebody leads because the one before failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leads {
-    /// Under which epoch.
-    pub epoch: Epoch,
-    /// Whether because the one before failed; if not, it was handed the lead, or had it before.
-    pub after_failure: bool,
+pub struct Failover {
+    /// The grant by which it did so first.
+    pub grant: Grant,
+    /// How long ago that was.
+    pub ago: Duration,
 }
 
 /// What the host knows of its own node.

@@ -1,7 +1,7 @@
 //! From silence to the grant: when a node asks to lead, and what it does before it may.
 
 use super::{
-    Act, Answer, Ask, AskId, Event, Held, Instant, Lead, Leader, Leads, NodeId, NotFenced, Phase, Refused,
+    Act, Answer, Ask, AskId, Epoch, Event, Held, Instant, Lead, Leader, NodeId, NotFenced, Phase, Refused,
     Supervisor, WhyStepDown,
 };
 use crate::failover::election::{Candidate, Election, NotElectable, is_ahead};
@@ -28,20 +28,19 @@ struct Turn {
 
 impl Supervisor {
     /// Another node says that it leads.
-    pub(super) fn hear_leader(&mut self, node: NodeId, leads: Leads) {
-        let Some(known) = self.view.leads(Leader { node, epoch: leads.epoch }) else { return };
-        let grant = Grant::of(leads.epoch);
-        if self.held.is_some_and(|held| held.grant < grant) {
-            self.lose(WhyStepDown::Overtaken { by: grant });
-            // That one leads all the same.
-            self.view.leads(Leader { node, epoch: leads.epoch });
+    pub(super) fn hear_leader(&mut self, node: NodeId, epoch: Epoch) {
+        let (leader, by) = (Leader { node, epoch }, Grant::of(epoch));
+        let known = self.view.leader();
+        if known.is_some_and(|known| known.epoch > epoch) {
+            return;
+        }
+        if self.held.is_some_and(|held| held.grant < by) {
+            self.lose(WhyStepDown::Overtaken { by });
         }
         self.give_up_attempt();
-        if (known.node, known.epoch) != (node, leads.epoch) {
-            if leads.after_failure && known.node != node {
-                self.flapping.happened(grant.number(), self.now);
-            }
-            self.event(Event::Follows { leader: node, epoch: leads.epoch });
+        self.view.leads(leader);
+        if known != Some(leader) {
+            self.event(Event::Follows { leader: node, epoch });
         }
         self.told.suspects = None;
         self.told.refused = None;
@@ -95,18 +94,16 @@ impl Supervisor {
     fn turn(&self) -> Result<Option<Turn>, Refused> {
         let Some(own) = self.own.filter(|_| !self.paused) else { return Ok(None) };
         let now = self.now;
-        let mine = Candidate {
-            node: self.me,
-            end: own.end,
-            promotable: own.promotable,
-            priority: own.priority,
-        };
+        let mine =
+            Candidate { node: self.me, end: own.end, promotable: own.promotable, priority: own.priority };
         let mut alive = self.view.alive(now);
         let silent = match self.view.lead(self.me, now) {
             Lead::Heard(_) => return Ok(None),
             Lead::Silent(leader) => Some(leader),
             Lead::Vacant(since) => {
-                if let Some((to, end)) = self.view.handed_to().filter(|_| now < since + self.config.lease.kept()) {
+                if let Some((to, end)) =
+                    self.view.handed_to().filter(|_| now < since + self.config.lease.kept())
+                {
                     let has_all = to == self.me && !is_ahead(end, own.end) && own.promotable;
                     if has_all {
                         return Ok(Some(Turn { behind: 0, planned: true }));
@@ -136,7 +133,8 @@ impl Supervisor {
             return Err(NotElectable::NotPromotable.into());
         }
         let again = self.view.leader().is_some_and(|leader| leader.node == self.me);
-        if self.view.leader().is_some() && !again
+        if self.view.leader().is_some()
+            && !again
             && let Some(until) = self.flapping.blocked_until(now)
         {
             return Err(Refused::Flapping { until });

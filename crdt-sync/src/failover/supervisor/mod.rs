@@ -40,7 +40,7 @@ use rand_core::{Rng, SeedableRng};
 use replication_log::Epoch;
 
 pub use act::{
-    Act, AskId, Command, Event, Leads, NotPromoted, OwnStanding, Refused, Round, Standing, WhyStepDown,
+    Act, AskId, Command, Event, Failover, NotPromoted, OwnStanding, Refused, Round, Standing, WhyStepDown,
 };
 
 use self::campaign::Pending;
@@ -102,9 +102,9 @@ enum Phase {
     /// The host has the others promise.
     Promoting { give_up: Instant, planned: bool, unfenced: Option<NotFenced> },
     /// This node leads.
-    Leading { leads: Leads },
+    Leading { epoch: Epoch },
     /// It leads, and takes no more writes, so that another one has them all.
-    HandingOver { leads: Leads, to: NodeId, deadline: Instant },
+    HandingOver { epoch: Epoch, to: NodeId, deadline: Instant },
 }
 
 impl Supervisor {
@@ -149,11 +149,14 @@ impl Supervisor {
         self.advance(now);
         if peer != self.me && self.config.members.contains(&peer) {
             self.view.hear(peer, standing, self.now);
+            if let Some(Failover { grant, ago }) = standing.failover {
+                self.flapping.happened(grant, ago, self.now);
+            }
             if let Some(grant) = standing.acknowledged {
-                self.flapping.acknowledge(grant.number());
+                self.flapping.acknowledge(grant);
             }
             match standing.leads {
-                Some(leads) => self.hear_leader(peer, leads),
+                Some(epoch) => self.hear_leader(peer, epoch),
                 None if self.view.leader().is_some_and(|leader| leader.node == peer) => {
                     self.view.vacate(self.now);
                 }
@@ -224,7 +227,7 @@ impl Supervisor {
         match command {
             Command::SwitchOver { to, deadline } => self.begin_handover(to, deadline),
             Command::AcknowledgeFailover => {
-                if let Some(grant) = self.flapping.last() {
+                if let Some((grant, _)) = self.flapping.last(self.now) {
                     self.flapping.acknowledge(grant);
                 }
             }
@@ -264,7 +267,7 @@ impl Supervisor {
     /// Under which epoch this node leads, if it does.
     pub fn leads(&self) -> Option<Epoch> {
         match self.phase {
-            Phase::Leading { leads } | Phase::HandingOver { leads, .. } => Some(leads.epoch),
+            Phase::Leading { epoch } | Phase::HandingOver { epoch, .. } => Some(epoch),
             _ => None,
         }
     }
@@ -321,8 +324,8 @@ impl Supervisor {
         match self.phase {
             Phase::Fencing { give_up } if now >= give_up => self.end_fencing(Err(NotFenced::TimedOut)),
             Phase::Promoting { give_up, .. } if now >= give_up => self.lose(WhyStepDown::TooLate),
-            Phase::HandingOver { leads, to, deadline } if now >= deadline => {
-                self.phase = Phase::Leading { leads };
+            Phase::HandingOver { epoch, to, deadline } if now >= deadline => {
+                self.phase = Phase::Leading { epoch };
                 self.act(Act::KeepLeading);
                 self.event(Event::SwitchOverFailed { to });
             }
@@ -340,19 +343,16 @@ impl Supervisor {
     fn beat(&mut self) {
         self.next_beat = self.now + self.config.heartbeat;
         let Some(own) = self.own else { return };
-        let leads = match self.phase {
-            Phase::Leading { leads } | Phase::HandingOver { leads, .. } => Some(leads),
-            _ => None,
-        };
         let standing = Standing {
             end: own.end,
             promised: own.promised,
-            leads,
+            leads: self.leads(),
             follows: self.leader().filter(|leader| *leader != self.me),
             hands_over: self.handing.as_ref().filter(|handing| handing.told).map(|handing| handing.to),
             promotable: own.promotable && !self.paused,
             priority: own.priority,
-            acknowledged: self.flapping.acknowledged().and_then(Grant::new),
+            failover: self.flapping.last(self.now).map(|(grant, ago)| Failover { grant, ago }),
+            acknowledged: self.flapping.acknowledged(),
         };
         // Only the last one counts.
         self.acts.retain(|act| !matches!(act, Act::Beat(_)));

@@ -1,8 +1,8 @@
 //! From the grant to the end: promotion, renewals, handing over, stepping down.
 
 use super::{
-    Act, Ask, AskId, Epoch, Event, Grant, GrantedBy, Instant, Leader, Leads, NodeId, NotFenced, NotPromoted,
-    Phase, Renewal, Round, Supervisor, Told, WhyStepDown,
+    Act, Ask, AskId, Duration, Epoch, Event, Grant, GrantedBy, Instant, Leader, NodeId, NotFenced,
+    NotPromoted, Phase, Renewal, Round, Supervisor, Told, WhyStepDown,
 };
 use crate::failover::Tenure;
 
@@ -34,7 +34,11 @@ impl Supervisor {
         let held = self.held.or_else(|| {
             // The members grant by promising, and their leases begin with that: it is sent from now on.
             let grant = self.view.newest().map_or(Some(Grant::FIRST), Grant::next)?;
-            Some(Held { grant, until: lease.held_until(self.now), renew_at: self.now + lease.renewed_every() })
+            Some(Held {
+                grant,
+                until: lease.held_until(self.now),
+                renew_at: self.now + lease.renewed_every(),
+            })
         });
         let Some(held) = held else {
             self.phase = Phase::Following;
@@ -77,16 +81,14 @@ impl Supervisor {
     }
 
     fn begin_reign(&mut self, epoch: Epoch, planned: bool, unfenced: Option<NotFenced>) {
-        let before = self.view.leader();
-        let after_failure = !planned && before.is_some_and(|leader| leader.node != self.me);
-        if after_failure {
-            self.flapping.happened(Grant::of(epoch).number(), self.now);
+        if !planned && self.view.leader().is_some_and(|leader| leader.node != self.me) {
+            self.flapping.happened(Grant::of(epoch), Duration::ZERO, self.now);
         }
         self.renewal = Renewal::new(self.config.agreeing(), &self.config.members);
         self.view.leads(Leader { node: self.me, epoch });
         self.told = Told::default();
         self.handing = None;
-        self.phase = Phase::Leading { leads: Leads { epoch, after_failure } };
+        self.phase = Phase::Leading { epoch };
         self.event(Event::Leads { epoch, unfenced });
         self.beat();
     }
@@ -195,13 +197,13 @@ impl Supervisor {
     /// [`Command::SwitchOver`].
     pub(super) fn begin_handover(&mut self, to: NodeId, deadline: Instant) {
         match self.phase {
-            Phase::Leading { leads }
+            Phase::Leading { epoch }
                 if to != self.me
                     && self.view.is_alive(to, self.now)
                     && self.view.is_promotable(to)
                     && deadline > self.now =>
             {
-                self.phase = Phase::HandingOver { leads, to, deadline };
+                self.phase = Phase::HandingOver { epoch, to, deadline };
                 self.act(Act::HandOver { to, deadline });
             }
             _ => self.event(Event::SwitchOverFailed { to }),

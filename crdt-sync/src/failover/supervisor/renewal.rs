@@ -26,7 +26,11 @@ impl Renewal {
     /// `needed` of the members have to agree.
     pub(super) fn new(needed: usize, members: &[NodeId]) -> Self {
         let needed = u32::try_from(needed).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
-        Self { tally: CommitTally::new(needed, members.iter().copied()), rounds: VecDeque::new(), unanswered: 0 }
+        Self {
+            tally: CommitTally::new(needed, members.iter().copied()),
+            rounds: VecDeque::new(),
+            unanswered: 0,
+        }
     }
 
     /// A round begins. Returns whether the one before has had its time, and extended nothing.

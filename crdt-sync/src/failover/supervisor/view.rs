@@ -79,14 +79,11 @@ impl View {
         }
     }
 
-    /// Somebody leads. What is older than what is known changes nothing.
-    pub(super) fn leads(&mut self, leader: Leader) -> Option<Leader> {
-        if self.leader.is_some_and(|known| known.epoch > leader.epoch) {
-            return None;
-        }
+    /// Somebody leads.
+    pub(super) fn leads(&mut self, leader: Leader) {
         self.vacant_since = None;
         self.note_grant(Grant::of(leader.epoch));
-        self.leader.replace(leader).or(Some(leader))
+        self.leader = Some(leader);
     }
 
     /// The leader said that it does not lead any more.
@@ -159,8 +156,9 @@ impl View {
 
     /// How many of them hear that node as the leader.
     pub(super) fn followers_of(&self, leader: NodeId, now: Instant) -> usize {
-        let follows =
-            |(node, standing): &(&NodeId, &Standing)| standing.follows == Some(leader) && self.is_alive(**node, now);
+        let follows = |(node, standing): &(&NodeId, &Standing)| {
+            standing.follows == Some(leader) && self.is_alive(**node, now)
+        };
         self.peers.iter().filter(follows).count()
     }
 }
