@@ -47,6 +47,7 @@ pub(super) fn answer(id: RequestId, request: Request, waits: &mut Waits, context
         | Request::Lead { .. }
         | Request::Extend { .. }
         | Request::HandOver { .. }
+        | Request::Failover(_)
         | Request::ChangeRing(_) => {
             context.outbox.reply(id, Reply::OtherTopology, Lsn::ZERO);
         }

@@ -11,6 +11,7 @@ use replication_log::Epoch;
 use super::LinkId;
 use crate::authorize::Author;
 use crate::collection::CollectionId;
+use crate::failover::supervisor;
 use crate::membership::MembershipError;
 use crate::merkle;
 use crate::node::NodeId;
@@ -58,6 +59,8 @@ pub enum Event {
         /// Under which epoch it led.
         epoch: Epoch,
     },
+    /// Something happened on the way to another leader.
+    Failover(supervisor::Event),
     /// A node leads from now on, or is heard to.
     Leads {
         /// Who.

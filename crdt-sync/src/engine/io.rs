@@ -8,10 +8,12 @@ use replication_log::ship::commit::Fate;
 use replication_log::{Epoch, Lsn};
 
 use super::Event;
+use super::failover::{FailoverNews, FailoverTask};
 use super::shared_log::{LogNews, LogTask};
 use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::collection::CollectionId;
+use crate::failover::supervisor::Command;
 use crate::leaderless::coordinate::{ReadOptions, WriteOptions};
 use crate::leaderless::{HintsReply, QuorumReply, RingReply};
 use crate::membership::RetireError;
@@ -76,6 +78,8 @@ pub enum Input {
     },
     /// Something became of what was asked of a log that nodes share.
     Log(LogNews),
+    /// Something became of what was asked so that a node may take over.
+    Failover(FailoverNews),
     /// An append or an fsync failed. The engine is over: what waited for the disk is answered as unknown and
     /// nothing more leaves. Opening the log again rebuilds the state.
     LogFailed,
@@ -187,6 +191,9 @@ pub enum Request {
         /// When to give up, and to lead on.
         deadline: Instant,
     },
+    /// Something an operator wants of a cluster in which nodes take over by themselves. What becomes of it is told by
+    /// [events](Event::Failover).
+    Failover(Command),
     /// What became of a record that this node wrote when it led, in a cluster with one leader.
     Fate {
         /// The epoch under which it was written.
@@ -267,6 +274,8 @@ pub enum Reply {
     Fate(Fate),
     /// Whether this node leads.
     Lead(LeadReply),
+    /// This node's part in failover has been told.
+    FailoverTold,
     /// The token names a record that was lost when another node began to lead without it, and was never committed: what
     /// the session wrote then is gone.
     Lost {
@@ -318,6 +327,8 @@ pub enum Output {
     /// Do something with a log that nodes share; in a cluster with one leader only, and there instead of
     /// [`Append`](Self::Append).
     Log(LogTask),
+    /// Do something so that a node may take over; in a cluster with one leader and failover only.
+    Failover(FailoverTask),
     /// Send a frame. Everything it tells is durable already.
     Send {
         /// On which connection.

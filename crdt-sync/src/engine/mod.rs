@@ -19,6 +19,7 @@ mod answer;
 mod checkpoints;
 mod conflicts;
 mod event;
+mod failover;
 mod io;
 #[cfg(feature = "_planted_bugs")]
 mod lineage;
@@ -42,6 +43,7 @@ use replication_log::Lsn;
 pub use activity::Activity;
 pub(crate) use answer::{read, scan, show, write};
 pub use event::{Event, PeerError, SessionReport};
+pub use failover::{FailoverNews, FailoverTask};
 pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;
 pub use memory::Memory;
@@ -152,6 +154,7 @@ impl Engine {
                 self.topology.durable(&mut context);
             }
             Input::Log(news) => self.topology.log(news, &mut context),
+            Input::Failover(news) => self.topology.failover(news, &mut context),
             Input::LogFailed => {
                 self.ended = true;
                 self.topology.log_failed(&mut context);

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crdt_core::ReplicaId;
 
-use super::{Activity, Context, LinkId, LogNews, PeerError, PeerStatus, Request, RequestId};
+use super::{Activity, Context, FailoverNews, LinkId, LogNews, PeerError, PeerStatus, Request, RequestId};
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
 use crate::node::NodeId;
@@ -75,6 +75,11 @@ pub(crate) trait Topology: fmt::Debug + Send + Sync {
 
     /// Something became of the log that nodes share.
     fn log(&mut self, news: LogNews, context: &mut Context<'_>) {
+        let _ = (news, context);
+    }
+
+    /// The coordinator has answered, or a node was stopped.
+    fn failover(&mut self, news: FailoverNews, context: &mut Context<'_>) {
         let _ = (news, context);
     }
 

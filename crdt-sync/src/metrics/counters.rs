@@ -163,6 +163,7 @@ impl Counters {
             | Request::Lead { .. }
             | Request::Extend { .. }
             | Request::HandOver { .. }
+            | Request::Failover(_)
             | Request::AwaitHints { .. }
             | Request::ChangeRing(_)
             | Request::DeclareDead { .. } => {}

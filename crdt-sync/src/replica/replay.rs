@@ -17,6 +17,7 @@ use crate::cell::{self, CellError};
 use crate::checkpoint::{self, RestoreError};
 use crate::collection::Registry;
 use crate::entry::Entry;
+use crate::failover;
 use crate::limits::TimingError;
 use crate::merkle::TreeError;
 use crate::node::NodeId;
@@ -43,6 +44,9 @@ pub enum RecoverError {
     /// The spans of the configuration contradict each other.
     #[error(transparent)]
     Timing(#[from] TimingError),
+    /// The rules of failover contradict each other.
+    #[error(transparent)]
+    Failover(#[from] failover::ConfigError),
     /// There must be at least one partition.
     #[error("a node needs at least one partition")]
     NoPartitions,
@@ -163,6 +167,11 @@ impl Replica {
             Registry::new(&config.collections).map_err(|name| RecoverError::DeclaredTwice { name })?;
         config.rules.check(&config.collections)?;
         config.timing.check()?;
+        if let Replication::SingleLeader(settings) = &config.replication
+            && let Some(failover) = settings.failover_of(config.node)
+        {
+            failover.check(config.node)?;
+        }
         if config.partitions == 0 {
             return Err(RecoverError::NoPartitions);
         }

@@ -54,6 +54,7 @@ pub(crate) fn answer(
         | Request::Lead { .. }
         | Request::Extend { .. }
         | Request::HandOver { .. }
+        | Request::Failover(_)
         | Request::DeclareDead { .. } => Err(TokenError::Nested),
     });
     refuse_if(answered, id, context);

@@ -8,7 +8,7 @@ use replication_log::ship::AckPolicy;
 use replication_log::ship::commit::{CommitOptions, Role};
 use replication_log::ship::lag::LagAlarms;
 
-use super::LeaseTerms;
+use crate::failover::FailoverConfig;
 use crate::node::NodeId;
 use crate::routing::{Fleet, Tags};
 
@@ -48,8 +48,14 @@ pub struct SingleLeaderConfig {
     pub alarms: LagAlarms<NodeId>,
     /// After this long a conversation that comes to nothing begins anew.
     pub patience: Duration,
-    /// What a node that was granted the lead waits for before it leads.
+    /// What a node that was granted the lead waits for before it leads. With [`failover`](Self::failover) always the
+    /// promises of the others.
     pub takeover: Takeover,
+    /// Whether nodes take over by themselves, and by which rules. Then nobody leads for ever: a leader that is cut off
+    /// stops, and [`Request::Lead`](crate::Request::Lead) is refused.
+    pub failover: Option<FailoverConfig>,
+    /// The higher, the sooner this node takes over, among nodes that are as far.
+    pub priority: u32,
 }
 
 /// What a node that was [granted](crate::Request::Lead) the lead waits for before it leads.
@@ -64,9 +70,6 @@ pub enum Takeover {
     Promised {
         /// When to give up.
         within: Duration,
-        /// Whether a node that cannot reach more than half of the others stops leading, and no later than anybody
-        /// promises another one an epoch: then no two ever lead at one time, and nobody need ask anything outside.
-        lease: Option<LeaseTerms>,
     },
 }
 
@@ -87,6 +90,8 @@ impl SingleLeaderConfig {
             alarms: LagAlarms::default(),
             patience: Duration::from_secs(2),
             takeover: Takeover::Unasked,
+            failover: None,
+            priority: 0,
         }
     }
 
@@ -105,6 +110,12 @@ impl SingleLeaderConfig {
     /// The same where nobody leads whom the others did not promise its epoch.
     pub fn with_takeover(mut self, takeover: Takeover) -> Self {
         self.takeover = takeover;
+        self
+    }
+
+    /// The same where nodes take over by themselves: those who [count](Self::followers), whoever the rules name.
+    pub fn with_failover(mut self, failover: FailoverConfig) -> Self {
+        self.failover = Some(failover);
         self
     }
 
@@ -136,11 +147,19 @@ impl SingleLeaderConfig {
         self.followers.iter().filter_map(counts).collect()
     }
 
-    /// The lease that the nodes give each other, if they do.
-    pub(super) fn lease(&self) -> Option<LeaseTerms> {
-        match self.takeover {
-            Takeover::Promised { lease, .. } => lease,
-            Takeover::Unasked => None,
+    /// The rules by which a node takes over, among all who count; `None` for one that does not.
+    pub(crate) fn failover_of(&self, node: NodeId) -> Option<FailoverConfig> {
+        let members = self.candidates();
+        let failover = self.failover.clone().filter(|_| self.decides(node));
+        failover.map(|failover| FailoverConfig { members, ..failover })
+    }
+
+    /// How long a node that is to lead waits for the promises of the others, if it does.
+    pub(super) fn promised_within(&self) -> Option<Duration> {
+        match (&self.failover, self.takeover) {
+            (Some(failover), _) => Some(failover.ask_timeout),
+            (None, Takeover::Promised { within }) => Some(within),
+            (None, Takeover::Unasked) => None,
         }
     }
 

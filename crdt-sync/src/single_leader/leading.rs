@@ -9,7 +9,6 @@ use replication_log::ship::{Commits, Marks, Stage};
 use replication_log::{Epoch, Lsn};
 
 use super::lag::Lags;
-use super::lease::Tenancy;
 #[cfg(feature = "_planted_bugs")]
 use super::mistakes;
 use super::{CommitReply, FollowerStatus, Reign, SingleLeaderConfig, elapsed};
@@ -24,8 +23,8 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Leading {
     epoch: Epoch,
-    /// Until when.
-    pub(super) tenancy: Tenancy,
+    /// Until when, if something ends it.
+    pub(super) until: Option<Instant>,
     /// The record that says so.
     first: Lsn,
     commits: Commits<NodeId>,
@@ -47,7 +46,7 @@ struct Waiting {
 impl Leading {
     pub(super) fn begin(
         reign: Reign,
-        tenancy: Tenancy,
+        until: Option<Instant>,
         config: &SingleLeaderConfig,
         context: &Context<'_>,
     ) -> Self {
@@ -66,7 +65,7 @@ impl Leading {
         let _ = commits.begin_reign(epoch, first);
         let now = elapsed(context.now.instant);
         let lags = Lags::new(config.alarms.clone(), context.outbox.durable(), now);
-        Self { epoch, tenancy, first, commits, waiting: BTreeMap::new(), lags, now }
+        Self { epoch, until, first, commits, waiting: BTreeMap::new(), lags, now }
     }
 
     pub(super) fn epoch(&self) -> Epoch {

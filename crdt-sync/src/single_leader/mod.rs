@@ -13,8 +13,8 @@
 //! | `lag` | how far followers are behind |
 //! | `reigning` | how a node begins to lead, and stops |
 //! | `takeover` | what the others promise before |
-//! | `lease` | [`LeaseTerms`]: for how long a node may lead without hearing that it still does |
 //! | `handover` | how it makes way for another one |
+//! | `supervised` | who does all that by itself: this node's part in [`failover`](crate::failover) |
 //! | `serving` | what those who follow are sent |
 //! | `following` | whose log this node is sent, and what becomes of it |
 //! | `sessions` | reads that wait for what their session depends on |
@@ -28,7 +28,6 @@ mod handover;
 pub mod host;
 mod lag;
 mod leading;
-mod lease;
 #[cfg(feature = "_planted_bugs")]
 mod mistakes;
 mod reigning;
@@ -36,6 +35,7 @@ mod reply;
 mod requests;
 mod serving;
 mod sessions;
+mod supervised;
 mod takeover;
 
 use alloc::collections::BTreeMap;
@@ -46,14 +46,13 @@ use crdt_core::ReplicaId;
 use replication_log::{Epoch, Lsn};
 
 pub use config::{SingleLeaderConfig, Takeover};
-pub use lease::LeaseTerms;
 pub use reply::{CommitReply, FollowerStatus, LeadReply, Leadership};
 
 pub use crate::failover::Grant;
 
 use crate::engine::{
-    Activity, Context, Event, LinkId, LogNews, LogStanding, PeerError, PeerStatus, Request, RequestId,
-    Topology,
+    Activity, Context, Event, FailoverNews, LinkId, LogNews, LogStanding, PeerError, PeerStatus, Request,
+    RequestId, Topology,
 };
 use crate::membership::HoldsBack;
 use crate::metrics::Lag;
@@ -65,10 +64,10 @@ use crate::wire::{Message, Ship, ShipStanding};
 use following::Following;
 use handover::Handover;
 use leading::Leading;
-use lease::Tenant;
 use reigning::Ascending;
 use serving::{Followed, Serving, Title};
 use sessions::Reads;
+use supervised::Supervised;
 use takeover::Promises;
 
 /// So many reigns are told of.
@@ -92,10 +91,8 @@ pub(crate) struct SingleLeader {
     /// This node is about to lead.
     ascending: Option<Ascending>,
     handover: Option<Handover>,
-    /// Who was heard to lead, and until when nobody else is promised to.
-    tenant: Tenant,
-    /// What the leader said last to show that it leads, of its epoch.
-    round: u64,
+    /// Where nodes take over by themselves.
+    supervised: Option<Supervised>,
     promises: Promises,
     /// The newest epoch that the log is known to have promised.
     promised: Epoch,
@@ -108,7 +105,8 @@ pub(crate) struct SingleLeader {
 
 impl SingleLeader {
     pub(crate) fn new(now: Instant, config: SingleLeaderConfig, replica: &Replica) -> Self {
-        let (following, lease) = (Following::new(&config.commits), config.lease());
+        let following = Following::new(&config.commits);
+        let supervised = Supervised::new(&config, replica.config.node, now);
         Self {
             config,
             me: replica.config.node,
@@ -121,8 +119,7 @@ impl SingleLeader {
             reads: Reads::default(),
             ascending: None,
             handover: None,
-            tenant: Tenant::new(lease, now),
-            round: 0,
+            supervised,
             promises: Promises::default(),
             promised: Epoch::ZERO,
             settled: false,
@@ -139,7 +136,7 @@ impl SingleLeader {
         }
         self.apply(context);
         if let Some(leading) = &mut self.leading {
-            context.outbox.lead_until(leading.tenancy.until());
+            context.outbox.lead_until(leading.until);
             leading.tell(context);
         } else {
             self.following.report(context);
@@ -174,12 +171,11 @@ impl SingleLeader {
     /// The log stands here: this node leads if it is to, or follows.
     fn stands(&mut self, standing: LogStanding, context: &mut Context<'_>) {
         self.following.answered();
-        self.promised = self.promised.max(standing.promised);
+        self.learn_promised(standing.promised, context.now.instant);
         if !core::mem::replace(&mut self.settled, true)
             && let Some(epoch) = self.leads_under(standing.promised, context.replica)
         {
-            let tenancy = self.tenancy(None);
-            return self.lead(epoch, tenancy, context);
+            return self.lead(epoch, None, context);
         }
         if let Some(source) = self.source().filter(|_| self.leading.is_none()) {
             self.following.hello(source, standing, &self.config, context);
@@ -210,10 +206,7 @@ impl SingleLeader {
         }
     }
 
-    fn tell_everybody(&mut self, context: &mut Context<'_>) {
-        if let Some(leading) = &mut self.leading {
-            self.round = leading.tenancy.next_round(context.now.instant);
-        }
+    fn tell_everybody(&self, context: &mut Context<'_>) {
         for link in self.peers.values() {
             self.tell(*link, context);
         }
@@ -222,8 +215,7 @@ impl SingleLeader {
     fn tell(&self, link: LinkId, context: &mut Context<'_>) {
         let leader = self.known.map(|(epoch, node)| (epoch.get(), node));
         let (applied, promised) = (context.replica.applied().get(), self.promised.get());
-        let standing =
-            ShipStanding { leader, applied, end: context.replica.end_of_log(), promised, round: self.round };
+        let standing = ShipStanding { leader, applied, end: context.replica.end_of_log(), promised };
         // Who leads is told when that is durable.
         let after = if self.leading.is_some() { context.replica.reign_lsn() } else { Lsn::ZERO };
         context.outbox.send(link, &Message::Ship(Ship::Standing(standing)), after);
@@ -237,15 +229,10 @@ impl SingleLeader {
         };
         if self.known.is_none_or(|(known, _)| epoch > known) {
             self.known = Some((epoch, leader));
-            // Of another leader's rounds it has heard none.
-            self.round = 0;
             context.outbox.event(Event::Leads { node: leader, epoch });
             self.step_down(context);
             let source = self.source().filter(|_| self.settled && self.leading.is_none());
             self.following.seek(source, context);
-        }
-        if epoch == self.newest_epoch() {
-            self.hear_of_round(peer, leader, standing.round, context.now.instant);
         }
     }
 }
@@ -286,7 +273,16 @@ impl Topology for SingleLeader {
             Message::Ship(Ship::Standing(standing)) => self.on_standing(peer, standing, context),
             Message::Ship(Ship::Promise(asked)) => self.on_promise(peer, asked, context),
             Message::Ship(Ship::Promised(answer)) => self.on_promised(peer, answer, context),
-            Message::Ship(Ship::HandedOver(word)) => self.on_handed_over(peer, word),
+            Message::Ship(Ship::Renew(asked)) => {
+                if let Some(link) = self.peers.get(&peer).copied() {
+                    self.on_renew((peer, link), asked, context);
+                }
+            }
+            Message::Ship(Ship::Renewed { epoch, round }) => self.on_renewed(peer, epoch, round, context),
+            Message::Ship(Ship::Release { epoch, to }) => {
+                self.on_release(peer, epoch, to, context.now.instant);
+            }
+            Message::Ship(Ship::Beat(beat)) => self.on_beat(peer, &beat, context),
             Message::Ship(Ship::ToFollower(frame)) => {
                 if self.leading.is_none() && !self.stuck {
                     self.following.frame(peer, &frame, context)?;
@@ -340,7 +336,7 @@ impl Topology for SingleLeader {
             LogNews::Begun => {
                 if !self.gave_promise(None, context) {
                     let (promised, is_cut) = self.following.begun(context);
-                    self.promised = self.promised.max(promised);
+                    self.learn_promised(promised, context.now.instant);
                     if is_cut {
                         // What those who follow this node were sent may be gone.
                         self.serving.end();
@@ -363,6 +359,13 @@ impl Topology for SingleLeader {
                 self.part_with(parted);
             }
         }
+        self.supervise(context);
+        self.go_on(context);
+    }
+
+    fn failover(&mut self, news: FailoverNews, context: &mut Context<'_>) {
+        self.look_at_the_clock(context);
+        self.hear_failover(news, context);
         self.go_on(context);
     }
 
@@ -381,6 +384,7 @@ impl Topology for SingleLeader {
         self.reads.expire(context);
         self.count_promises(context);
         self.lose_hope(context);
+        self.supervise(context);
         let due = context.now.instant >= self.next_heartbeat;
         if due {
             self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;
@@ -400,10 +404,14 @@ impl Topology for SingleLeader {
     fn next_timer(&self) -> Instant {
         let shipping = [self.serving.next_deadline(), self.leading.as_ref().and_then(Leading::next_deadline)];
         let shipping = shipping.into_iter().flatten().map(|after| Instant::from_micros(0) + after);
-        shipping
-            .chain(self.reads.next_deadline())
-            .chain(self.promises.next_deadline())
-            .fold(self.next_heartbeat, Instant::min)
+        let reigning = [
+            self.promises.next_deadline(),
+            self.leading.as_ref().and_then(|leading| leading.until),
+            self.handover.map(|handover| handover.until),
+            self.supervised.as_ref().map(Supervised::next_deadline),
+        ];
+        let others = self.reads.next_deadline().into_iter().chain(reigning.into_iter().flatten());
+        shipping.chain(others).fold(self.next_heartbeat, Instant::min)
     }
 
     fn evicted(&mut self, _: &mut Context<'_>) {}
@@ -448,7 +456,7 @@ impl Topology for SingleLeader {
         Some(Leadership {
             leader,
             epoch: epoch.unwrap_or(Epoch::ZERO),
-            leads_until: self.leading.as_ref().and_then(|leading| leading.tenancy.until()),
+            leads_until: self.leading.as_ref().and_then(|leading| leading.until),
             reigns: reigns.iter().map(|reign| (Epoch::new(reign.epoch), Lsn::new(reign.first))).collect(),
             applied: replica.applied(),
             promised: self.promised,

@@ -4,21 +4,28 @@ use replication_log::ship::Begin;
 use replication_log::{Epoch, Lsn};
 
 use super::leading::Leading;
-use super::lease::Tenancy;
-use super::{LeadReply, SingleLeader, Takeover};
+use super::{LeadReply, SingleLeader};
 use crate::engine::{Context, Event, LogTask, Output, Reply, RequestId};
 use crate::failover::{Grant, grant};
-use crate::node::NodeId;
 use crate::replica::Replica;
 use crate::time::Instant;
+
+/// Who wants this node to lead.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// Whoever made this request.
+    Client(RequestId),
+    /// This node's own part in failover.
+    Supervisor,
+}
 
 /// A node is to lead once its log has promised the epoch.
 #[derive(Debug)]
 pub(super) struct Ascending {
-    /// Who wants to know.
-    pub(super) request: RequestId,
+    pub(super) asker: Asker,
     pub(super) epoch: Epoch,
-    pub(super) tenancy: Tenancy,
+    /// When the right that the grant gives ends.
+    pub(super) until: Option<Instant>,
 }
 
 impl SingleLeader {
@@ -31,8 +38,8 @@ impl SingleLeader {
             Some(last) => last.leader == self.me && Grant::of(promised) == Grant::of(Epoch::new(last.epoch)),
         };
         match promised {
-            // Where leases are given a leader that starts again has to be given one, too.
-            _ if !has_grant || self.config.lease().is_some() => None,
+            // Where a lead has an end, a leader that starts again has to be granted it again.
+            _ if !has_grant || self.config.failover.is_some() => None,
             _ if !replica.trusts_log => {
                 grant::started_since(promised.max(Grant::FIRST.epoch()), replica.draw_number())
             }
@@ -44,8 +51,8 @@ impl SingleLeader {
     /// An administrator wants this node to lead, or whoever makes grants.
     pub(super) fn ascend(
         &mut self,
-        request: RequestId,
-        (grant, lasts): (Grant, Option<Instant>),
+        asker: Asker,
+        (grant, until): (Grant, Option<Instant>),
         context: &mut Context<'_>,
     ) {
         let newest = self.newest_epoch();
@@ -53,15 +60,29 @@ impl SingleLeader {
             LeadReply::Fenced { newest }
         } else if !self.settled || self.stuck || self.promises.are_under_way() || self.is_beginning() {
             LeadReply::Busy
-        } else if self.config.takeover == Takeover::Unasked {
-            let tenancy = self.tenancy(lasts);
-            return self.promise_itself(Ascending { request, epoch: grant.epoch(), tenancy }, context);
-        } else if !self.config.decides(self.me) {
+        } else if let Some(within) = self.config.promised_within() {
+            if self.config.decides(self.me) {
+                return self.ask_for_promises(asker, (grant, until), within, context);
+            }
             LeadReply::NoCandidate
         } else {
-            return self.ask_for_promises(request, (grant, lasts), context);
+            return self.promise_itself(Ascending { asker, epoch: grant.epoch(), until }, context);
         };
-        context.outbox.reply(request, Reply::Lead(refused), Lsn::ZERO);
+        self.tell_asker(asker, refused, Lsn::ZERO, context);
+    }
+
+    /// Whoever wanted this node to lead is told whether it does.
+    pub(super) fn tell_asker(
+        &mut self,
+        asker: Asker,
+        reply: LeadReply,
+        after: Lsn,
+        context: &mut Context<'_>,
+    ) {
+        match asker {
+            Asker::Client(request) => context.outbox.reply(request, Reply::Lead(reply), after),
+            Asker::Supervisor => self.tell_supervisor(reply, context),
+        }
     }
 
     /// Nobody else leads any more. From when the log has promised it, too, this node does.
@@ -81,39 +102,22 @@ impl SingleLeader {
         context: &mut Context<'_>,
     ) {
         let newest = self.newest_epoch();
+        let first = context.replica.reign_lsn();
         let reply = match &mut self.leading {
             Some(leading) if Grant::of(leading.epoch()) == grant => {
-                leading.tenancy.extend(until);
-                let first = context.replica.reign_lsn();
+                leading.until = leading.until.map(|before| before.max(until));
                 LeadReply::Leads { epoch: leading.epoch(), first }
             }
             _ => LeadReply::Fenced { newest },
         };
-        context.outbox.reply(request, Reply::Lead(reply), context.replica.reign_lsn());
-    }
-
-    /// A peer that has the same leader says which of the leader's rounds it has heard, or is the leader.
-    pub(super) fn hear_of_round(&mut self, peer: NodeId, leader: NodeId, round: u64, now: Instant) {
-        match &mut self.leading {
-            Some(leading) => leading.tenancy.heard(peer, round),
-            None if leader == peer && round > 0 => {
-                self.round = self.round.max(round);
-                self.tenant.heard(leader, now);
-            }
-            None => {}
-        }
-    }
-
-    /// Whether this node leads, and nobody else may yet.
-    pub(super) fn has_lease(&self) -> bool {
-        self.config.lease().is_some() && self.leading.is_some()
+        context.outbox.reply(request, Reply::Lead(reply), first);
     }
 
     /// The right to lead may have ended before this input came.
     pub(super) fn look_at_the_clock(&mut self, context: &mut Context<'_>) {
         let Some(leading) = &mut self.leading else { return };
         leading.it_is(context.now.instant);
-        if leading.tenancy.until().is_some_and(|until| context.now.instant >= until) {
+        if leading.until.is_some_and(|until| context.now.instant >= until) {
             context.outbox.event(Event::LeadEnded { epoch: leading.epoch() });
             self.step_down(context);
         }
@@ -132,29 +136,20 @@ impl SingleLeader {
     /// The log has promised what was asked for, or never will.
     pub(super) fn ascended(&mut self, fenced_by: Option<Epoch>, context: &mut Context<'_>) {
         let Some(ascending) = self.ascending.take() else { return };
-        let Ascending { request, epoch, tenancy } = ascending;
+        let Ascending { asker, epoch, until } = ascending;
         if let Some(newest) = fenced_by {
-            self.promised = self.promised.max(newest);
-            return context.outbox.reply(request, Reply::Lead(LeadReply::Fenced { newest }), Lsn::ZERO);
+            self.learn_promised(newest, context.now.instant);
+            return self.tell_asker(asker, LeadReply::Fenced { newest }, Lsn::ZERO, context);
         }
         self.step_down(context);
-        self.lead(epoch, tenancy, context);
+        self.lead(epoch, until, context);
         let first = context.replica.reign_lsn();
-        context.outbox.reply(request, Reply::Lead(LeadReply::Leads { epoch, first }), first);
-    }
-
-    /// Until when this node may lead, of which nobody has heard yet; `lasts` is when the right that a grant gives ends.
-    pub(super) fn tenancy(&self, lasts: Option<Instant>) -> Tenancy {
-        let mut others = self.config.candidates();
-        others.retain(|node| *node != self.me);
-        Tenancy::new(self.config.lease(), others, lasts)
+        self.tell_asker(asker, LeadReply::Leads { epoch, first }, first, context);
     }
 
     /// Another epoch has begun.
     pub(super) fn step_down(&mut self, context: &mut Context<'_>) {
         if let Some(leading) = self.leading.take() {
-            // Nobody is to wait on account of what it says from now on.
-            self.round = 0;
             leading.end(context);
         }
         context.replica.stop_drafting();
@@ -162,15 +157,15 @@ impl SingleLeader {
         context.outbox.lead_until(None);
     }
 
-    pub(super) fn lead(&mut self, epoch: Epoch, tenancy: Tenancy, context: &mut Context<'_>) {
+    pub(super) fn lead(&mut self, epoch: Epoch, until: Option<Instant>, context: &mut Context<'_>) {
         if context.replica.journal.last() == Lsn::ZERO {
             context.replica.found_shared();
         }
         let reign = context.replica.begin_reign(epoch);
         self.following.end();
-        self.promised = self.promised.max(epoch);
+        self.learn_promised(epoch, context.now.instant);
         self.known = Some((epoch, self.me));
-        let mut leading = Leading::begin(reign, tenancy, &self.config, context);
+        let mut leading = Leading::begin(reign, until, &self.config, context);
         leading.durable(context);
         self.leading = Some(leading);
         context.outbox.event(Event::Leads { node: self.me, epoch });

@@ -79,6 +79,9 @@ pub enum LeadReply {
     },
     /// It is about to take over another log, or to lead. Ask again.
     Busy,
+    /// It does not: in a cluster with [failover](crate::single_leader::SingleLeaderConfig::failover) the nodes see to
+    /// that themselves.
+    Supervised,
     /// It does not: it [does not count](crate::single_leader::SingleLeaderConfig::followers), and where the others have
     /// to promise an epoch only those who do may lead.
     NoCandidate,

@@ -4,7 +4,8 @@ use replication_log::{Epoch, Lsn};
 
 use super::handover::Handover;
 use super::leading::in_session;
-use super::{CommitReply, SingleLeader, sessions};
+use super::reigning::Asker;
+use super::{CommitReply, LeadReply, SingleLeader, sessions};
 use crate::engine::{Context, Reply, Request, RequestId};
 use crate::replica::Write;
 use crate::session::{SessionToken, TokenError};
@@ -26,9 +27,17 @@ impl SingleLeader {
         match request {
             Request::Write(writes) => self.write(id, &writes, None, None, context),
             Request::Commit { writes, deadline } => self.write(id, &writes, Some(deadline), None, context),
-            Request::Lead { grant, until } => self.ascend(id, (grant, until), context),
+            Request::Failover(command) => self.operate(id, command, context),
+            Request::Lead { .. } | Request::Extend { .. } | Request::HandOver { .. }
+                if self.supervised.is_some() =>
+            {
+                context.outbox.reply(id, Reply::Lead(LeadReply::Supervised), Lsn::ZERO);
+            }
+            Request::Lead { grant, until } => self.ascend(Asker::Client(id), (grant, until), context),
             Request::Extend { grant, until } => self.extend(id, grant, until, context),
-            Request::HandOver { to, deadline } => self.hand_over(id, (to, deadline), context),
+            Request::HandOver { to, deadline } => {
+                self.hand_over(Asker::Client(id), (to, deadline), context);
+            }
             Request::Fate { epoch, lsn } => {
                 let reply = match &self.leading {
                     Some(leading) => Reply::Fate(leading.fate(epoch, lsn)),

@@ -8,16 +8,16 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use replication_log::ship::Begin;
 use replication_log::ship::policy::Need;
 use replication_log::{Epoch, Lsn};
 
-use super::config::Takeover;
-use super::lease::Tenancy;
-use super::reigning::Ascending;
+use super::reigning::{Ascending, Asker};
+use super::supervised::micros;
 use super::{LeadReply, SingleLeader, SingleLeaderConfig};
-use crate::engine::{Context, LinkId, LogTask, Output, Reply, RequestId};
+use crate::engine::{Context, LinkId, LogTask, Output};
 use crate::failover::Grant;
 use crate::node::NodeId;
 use crate::time::Instant;
@@ -33,21 +33,19 @@ pub(super) struct Promises {
     given: Option<Promise>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Promise {
     to: NodeId,
     epoch: Epoch,
-    /// The last round in which it was asked for.
-    round: u64,
 }
 
 /// This node is to lead, and asks the others.
 #[derive(Debug)]
 struct Asking {
-    request: RequestId,
+    asker: Asker,
     grant: Grant,
-    /// Who has promised what it was asked when.
-    tenancy: Tenancy,
+    /// When the right that the grant gives ends.
+    lasts: Option<Instant>,
     promised: BTreeMap<NodeId, LogEnd>,
     until: Instant,
 }
@@ -71,51 +69,52 @@ impl SingleLeader {
     /// Asks everybody who counts to promise the grant's epoch, before this node does so itself and leads.
     pub(super) fn ask_for_promises(
         &mut self,
-        request: RequestId,
+        asker: Asker,
         (grant, lasts): (Grant, Option<Instant>),
+        within: Duration,
         context: &mut Context<'_>,
     ) {
-        let Takeover::Promised { within, .. } = self.config.takeover else { return };
         self.following.part();
-        let (tenancy, until) = (self.tenancy(lasts), context.now.instant + within);
-        self.promises.asking = Some(Asking { request, grant, tenancy, promised: BTreeMap::new(), until });
+        let until = context.now.instant + within;
+        self.promises.asking = Some(Asking { asker, grant, lasts, promised: BTreeMap::new(), until });
         self.ask_again(context);
         self.count_promises(context);
     }
 
-    /// Asks everybody, also those who have promised: how long they wait counts from when they were asked last.
-    pub(super) fn ask_again(&mut self, context: &mut Context<'_>) {
-        let Some(asking) = &mut self.promises.asking else { return };
-        let (epoch, round) = (asking.grant.epoch().get(), asking.tenancy.next_round(context.now.instant));
-        let ask = Message::Ship(Ship::Promise(PromiseAsked { epoch, round }));
-        for (_, link) in self.peers.iter().filter(|(node, _)| self.config.decides(**node)) {
+    /// Asks those who have not answered yet.
+    pub(super) fn ask_again(&self, context: &mut Context<'_>) {
+        let Some(asking) = &self.promises.asking else { return };
+        let ask = Message::Ship(Ship::Promise(self.promise_asked(asking)));
+        let silent = self.peers.iter().filter(|(node, _)| !asking.promised.contains_key(node));
+        for (_, link) in silent.filter(|(node, _)| self.config.decides(**node)) {
             context.outbox.send(*link, &ask, Lsn::ZERO);
         }
+    }
+
+    fn promise_asked(&self, asking: &Asking) -> PromiseAsked {
+        let lease = self.config.failover.as_ref().map_or(Duration::ZERO, |failover| failover.lease.span);
+        PromiseAsked { epoch: asking.grant.epoch().get(), lease: micros(lease) }
     }
 
     /// Somebody else is to lead, and asks this node to take nothing of an earlier epoch any more.
     pub(super) fn on_promise(&mut self, peer: NodeId, asked: PromiseAsked, context: &mut Context<'_>) {
         let epoch = Epoch::new(asked.epoch);
-        if !self.settled || self.stuck {
+        if !self.settled || self.stuck || self.is_beginning() {
+            // It asks again.
             return;
         }
-        let newest = self.newest_epoch();
-        let (now, promise) = (context.now.instant, Promise { to: peer, epoch, round: asked.round });
-        let is_known = |promise: &Promise| (promise.to, promise.epoch) == (peer, epoch) && epoch == newest;
-        if let Some(given) = self.promises.given.as_mut().filter(|given| is_known(given)) {
-            given.round = given.round.max(asked.round);
-            self.tenant.heard(peer, now);
-            return self.say_promised(context);
-        }
-        if epoch <= newest {
+        let promise = Promise { to: peer, epoch };
+        let (newest, again) = (self.newest_epoch(), self.promises.given == Some(promise));
+        if epoch < newest || epoch == newest && !again {
             let refused = PromiseAnswer::Refused { epoch: asked.epoch, newest: newest.get() };
             return self.answer_promise(peer, refused, context);
         }
         let rivals = self.promises.asking.as_ref().is_some_and(|asking| asking.grant.epoch() >= epoch);
-        // It asks again. Whoever holds a lease may lead, and whoever gave one has said so.
-        let leases = !self.tenant.may_promise(peer, now) || self.has_lease();
-        if rivals || leases || self.is_beginning() {
+        if rivals || !self.votes_for(peer, Grant::of(epoch), Duration::from_micros(asked.lease), context) {
             return;
+        }
+        if again {
+            return self.say_promised(context);
         }
         self.give_up_asking(LeadReply::Fenced { newest: epoch }, context);
         self.step_down(context);
@@ -127,24 +126,23 @@ impl SingleLeader {
     /// The log has promised what another node asked for, or never will. Returns whether that was it.
     pub(super) fn gave_promise(&mut self, fenced_by: Option<Epoch>, context: &mut Context<'_>) -> bool {
         let Some(promise) = self.promises.giving.take() else { return false };
-        let Promise { to: peer, epoch, .. } = promise;
+        let Promise { to: peer, epoch } = promise;
         if let Some(newest) = fenced_by {
-            self.promised = self.promised.max(newest);
+            self.learn_promised(newest, context.now.instant);
             let refused = PromiseAnswer::Refused { epoch: epoch.get(), newest: newest.get() };
             self.answer_promise(peer, refused, context);
             return true;
         }
-        self.promised = self.promised.max(epoch);
+        self.learn_promised(epoch, context.now.instant);
         self.promises.given = Some(promise);
-        self.tenant.heard(peer, context.now.instant);
         self.say_promised(context);
         true
     }
 
     /// What was promised is told with the end of a log that only the one it was promised to adds to.
     fn say_promised(&self, context: &mut Context<'_>) {
-        let Some(Promise { to, epoch, round }) = self.promises.given else { return };
-        let answer = PromiseAnswer::Given { epoch: epoch.get(), round, end: context.replica.end_of_log() };
+        let Some(Promise { to, epoch }) = self.promises.given else { return };
+        let answer = PromiseAnswer::Given { epoch: epoch.get(), end: context.replica.end_of_log() };
         self.answer_promise(to, answer, context);
     }
 
@@ -158,8 +156,7 @@ impl SingleLeader {
     pub(super) fn on_promised(&mut self, peer: NodeId, answer: PromiseAnswer, context: &mut Context<'_>) {
         let Some(asking) = &mut self.promises.asking else { return };
         match answer {
-            PromiseAnswer::Given { epoch, round, end } if epoch == asking.grant.epoch().get() => {
-                asking.tenancy.heard(peer, round);
+            PromiseAnswer::Given { epoch, end } if epoch == asking.grant.epoch().get() => {
                 asking.promised.insert(peer, end);
                 self.count_promises(context);
             }
@@ -179,11 +176,12 @@ impl SingleLeader {
             return self.give_up_asking(lacks, context);
         }
         let has_promised = |node: &NodeId| *node == self.me || asking.promised.contains_key(node);
-        if !self.tenant.may_promise(self.me, context.now.instant) || !is_enough(&self.config, has_promised) {
+        let (grant, span) = (asking.grant, Duration::from_micros(self.promise_asked(asking).lease));
+        if !is_enough(&self.config, has_promised) || !self.votes_for(self.me, grant, span, context) {
             return;
         }
-        if let Some(Asking { request, grant, tenancy, .. }) = self.promises.asking.take() {
-            self.promise_itself(Ascending { request, epoch: grant.epoch(), tenancy }, context);
+        if let Some(Asking { asker, lasts, .. }) = self.promises.asking.take() {
+            self.promise_itself(Ascending { asker, epoch: grant.epoch(), until: lasts }, context);
         }
     }
 
@@ -198,15 +196,26 @@ impl SingleLeader {
 
     fn give_up_asking(&mut self, why: LeadReply, context: &mut Context<'_>) {
         if let Some(asking) = self.promises.asking.take() {
-            context.outbox.reply(asking.request, Reply::Lead(why), Lsn::ZERO);
+            self.tell_asker(asking.asker, why, Lsn::ZERO, context);
+        }
+    }
+
+    /// The right to lead that this node was about to get ends later, or is given up.
+    pub(super) fn change_lasts(&mut self, until: Option<Instant>, context: &mut Context<'_>) {
+        match (until, &mut self.promises.asking, &mut self.ascending) {
+            (Some(_), Some(Asking { lasts, .. }), _) => *lasts = until,
+            (Some(_), None, Some(ascending)) => ascending.until = until,
+            (None, Some(_), _) => self.give_up_asking(LeadReply::Busy, context),
+            // The log is promising it. It ends as soon as it has begun.
+            (None, None, Some(ascending)) => ascending.until = Some(Instant::default()),
+            _ => {}
         }
     }
 
     /// A node can be reached that could not be.
-    pub(super) fn ask_for_promise(&mut self, link: LinkId, node: NodeId, context: &mut Context<'_>) {
-        if let Some(asking) = self.promises.asking.as_mut().filter(|_| self.config.decides(node)) {
-            let round = asking.tenancy.next_round(context.now.instant);
-            let ask = PromiseAsked { epoch: asking.grant.epoch().get(), round };
+    pub(super) fn ask_for_promise(&self, link: LinkId, node: NodeId, context: &mut Context<'_>) {
+        if let Some(asking) = self.promises.asking.as_ref().filter(|_| self.config.decides(node)) {
+            let ask = self.promise_asked(asking);
             context.outbox.send(link, &Message::Ship(Ship::Promise(ask)), Lsn::ZERO);
         }
     }

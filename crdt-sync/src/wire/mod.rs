@@ -28,4 +28,4 @@ pub use quorum::{
     CarriedOut, Died, Fetch, Filling, Found, KeyState, MergedState, Mint, Minted, Mutate, Quorum, Removal,
     Tombstones, Unminted,
 };
-pub use ship::{HandedOver, LogEnd, PromiseAnswer, PromiseAsked, Ship, ShipStanding};
+pub use ship::{Beat, LogEnd, PromiseAnswer, PromiseAsked, RenewAsked, Ship, ShipStanding};

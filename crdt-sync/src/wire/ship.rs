@@ -18,8 +18,24 @@ pub enum Ship {
     Promise(PromiseAsked),
     /// What became of that.
     Promised(PromiseAnswer),
-    /// A leader leads no longer, in favour of another node.
-    HandedOver(HandedOver),
+    /// Whoever leads asks that nobody else be promised an epoch for another lease.
+    Renew(RenewAsked),
+    /// So it is.
+    Renewed {
+        /// The epoch.
+        epoch: u64,
+        /// In which round it was asked.
+        round: u64,
+    },
+    /// Whoever led does not any more, and nobody need wait for the end of its lease.
+    Release {
+        /// The epoch.
+        epoch: u64,
+        /// Who may be promised one meanwhile, if somebody is named.
+        to: Option<NodeId>,
+    },
+    /// Where the sender stands, for those who may take over.
+    Beat(Beat),
 }
 
 /// A node that is to lead asks the others to promise its epoch.
@@ -27,8 +43,8 @@ pub enum Ship {
 pub struct PromiseAsked {
     /// The epoch.
     pub epoch: u64,
-    /// How often the sender has asked.
-    pub round: u64,
+    /// How long nobody else is to be promised a later one, in microseconds; 0 where nobody waits.
+    pub lease: u64,
 }
 
 /// Whether it was promised, durably.
@@ -38,8 +54,6 @@ pub enum PromiseAnswer {
     Given {
         /// The epoch that was asked for.
         epoch: u64,
-        /// The last time it was asked for that was heard.
-        round: u64,
         /// Where the log ends of which nothing is added any more by anybody of before.
         end: LogEnd,
     },
@@ -52,13 +66,38 @@ pub enum PromiseAnswer {
     },
 }
 
-/// A leader leads no longer.
+/// A leader asks for another lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HandedOver {
-    /// Under which epoch it led.
+pub struct RenewAsked {
+    /// Its epoch.
     pub epoch: u64,
-    /// Who has everything it had, and may be promised an epoch at once.
-    pub to: NodeId,
+    /// Which answer belongs to it.
+    pub round: u64,
+    /// How long the lease lasts, in microseconds.
+    pub lease: u64,
+}
+
+/// Where a node stands that may take over; [`Standing`](crate::failover::supervisor::Standing) on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beat {
+    /// Where its durable log ends.
+    pub end: LogEnd,
+    /// The newest epoch it promised.
+    pub promised: u64,
+    /// Under which epoch it leads.
+    pub leads: Option<u64>,
+    /// Whom it hears as the leader.
+    pub follows: Option<NodeId>,
+    /// To whom it has handed the lead.
+    pub hands_over: Option<NodeId>,
+    /// Whether it may lead.
+    pub promotable: bool,
+    /// The higher, the sooner.
+    pub priority: u32,
+    /// The last failover it knows of: the number of its grant, and how many microseconds ago that was.
+    pub failover: Option<(u64, u64)>,
+    /// The number of the grant of the last failover that somebody has looked at.
+    pub acknowledged: Option<u64>,
 }
 
 /// Where a log ends. Of two copies of one log the later end has everything of the other.
@@ -81,7 +120,4 @@ pub struct ShipStanding {
     pub end: LogEnd,
     /// The newest epoch that it has promised: it takes nothing of an earlier one.
     pub promised: u64,
-    /// How often the sender said so as the leader of its epoch; one that does not lead, the last it has heard from its
-    /// leader.
-    pub round: u64,
 }

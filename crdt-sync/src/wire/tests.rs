@@ -128,19 +128,26 @@ fn samples() -> Vec<Message> {
     let (node, end) = (NodeId::from_u128(7), LogEnd { epoch: 2, lsn: 301 });
     samples.extend(
         [
-            Ship::Standing(ShipStanding {
-                leader: Some((3, node)),
-                applied: 300,
-                end,
-                promised: 3,
-                round: 9,
-            }),
+            Ship::Standing(ShipStanding { leader: Some((3, node)), applied: 300, end, promised: 3 }),
             Ship::ToLeader("frame".into()),
             Ship::ToFollower("frame".into()),
-            Ship::Promise(PromiseAsked { epoch: 4, round: 1 }),
-            Ship::Promised(PromiseAnswer::Given { epoch: 4, round: 1, end }),
+            Ship::Promise(PromiseAsked { epoch: 4, lease: 9 }),
+            Ship::Promised(PromiseAnswer::Given { epoch: 4, end }),
             Ship::Promised(PromiseAnswer::Refused { epoch: 4, newest: 5 }),
-            Ship::HandedOver(HandedOver { epoch: 4, to: node }),
+            Ship::Renew(RenewAsked { epoch: 4, round: 5, lease: 9 }),
+            Ship::Renewed { epoch: 4, round: 5 },
+            Ship::Release { epoch: 4, to: Some(node) },
+            Ship::Beat(Beat {
+                end,
+                promised: 4,
+                leads: Some(4),
+                follows: None,
+                hands_over: Some(node),
+                promotable: true,
+                priority: 2,
+                failover: Some((3, 6)),
+                acknowledged: Some(3),
+            }),
         ]
         .map(Message::Ship),
     );

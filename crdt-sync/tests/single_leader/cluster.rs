@@ -8,8 +8,8 @@ use crdt_sync::single_leader::host::{Photographs, carry_out_with};
 use crdt_sync::single_leader::{CommitReply, Grant, LeadReply, Leadership, SingleLeaderConfig};
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::{
-    Action, Cell, CheckpointPiece, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId,
-    NodeId, Output, Replication, Reply, Request, RequestId, Write,
+    Action, Cell, CheckpointPiece, ClusterKey, Collection, Config, Engine, Event, FailoverTask, Input,
+    ItemKey, LinkId, NodeId, Output, Replication, Reply, Request, RequestId, Write,
 };
 use replication_log::ship::AckPolicy;
 use replication_log::ship::commit::CommitOptions;
@@ -42,6 +42,8 @@ pub(crate) struct Cluster {
     /// When it is too late for each.
     pub(crate) ends: BTreeMap<u64, Option<Instant>>,
     pub(crate) events: Vec<(usize, Event)>,
+    /// What nodes want done so that they may take over.
+    pub(crate) tasks: Vec<(usize, FailoverTask)>,
     pub(crate) micros: u64,
     pub(crate) next: u64,
 }
@@ -94,6 +96,7 @@ impl Cluster {
             replies: BTreeMap::new(),
             ends: BTreeMap::new(),
             events: Vec::new(),
+            tasks: Vec::new(),
             micros: 0,
             next: 0,
         };
@@ -205,6 +208,7 @@ impl Cluster {
                     }
                     Output::Event(event) => self.events.push((at, event)),
                     Output::SetTimer { .. } => {}
+                    Output::Failover(task) => self.tasks.push((at, task)),
                     other => panic!("{other:?}"),
                 }
             }

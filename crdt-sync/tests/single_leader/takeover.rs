@@ -12,7 +12,7 @@ use crate::cluster::*;
 const WITHIN: Duration = Duration::from_secs(3);
 
 fn careful(policy: &str) -> SingleLeaderConfig {
-    settings(policy).with_takeover(Takeover::Promised { within: WITHIN, lease: None })
+    settings(policy).with_takeover(Takeover::Promised { within: WITHIN })
 }
 
 fn is_committed(reply: &CommitReply) -> bool {
