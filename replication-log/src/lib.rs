@@ -22,6 +22,7 @@ mod segments;
 pub mod entry;
 #[cfg(feature = "std")]
 pub mod handle;
+pub mod install;
 pub mod limits;
 pub mod page;
 pub mod restore;

@@ -13,7 +13,7 @@ mod survey;
 use alloc::{string::String, sync::Arc, vec::Vec};
 
 pub use intent::Truncation;
-pub(crate) use intent::{INTENT_NAME, Intent, Remains, carry_out, declare};
+pub(crate) use intent::{INTENT_NAME, Intent, Remains, UNBORN_INTENT_NAME, carry_out, declare};
 pub(crate) use survey::{Survey, survey};
 
 use crate::{

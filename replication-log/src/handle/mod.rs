@@ -225,6 +225,21 @@ where
         self.shared().wait_for(&awaited, true)
     }
 
+    /// Hands everything appended so far to the storage, unless a sync is under way, which does that besides, and returns
+    /// the last record written. It survives the process, but not the machine; see [`Log::flush`].
+    pub fn flush(&self) -> Result<Lsn, SubmitError<SyncError>> {
+        let mut state = self.shared().lock();
+        let log = state.log.as_mut().ok_or(SubmitError::Closed)?;
+        let outcome = match log.flush() {
+            Err(SyncError::UnderWay) => Ok(log.written()),
+            outcome => outcome,
+        };
+        if outcome.is_err() {
+            self.shared().release(state);
+        }
+        outcome.map_err(SubmitError::Refused)
+    }
+
     /// Promises to refuse every epoch below `epoch`; see [`Log::promise_epoch`].
     pub fn promise_epoch(&self, epoch: Epoch) -> Result<Lsn, SubmitError<PromiseError>> {
         let outcome = self.alone(|log| log.promise_epoch(epoch));

@@ -145,16 +145,17 @@ impl<S: Storage> Snapshots<S> {
     ///
     /// Verify the one that is to be kept before: nothing here reads it.
     pub fn remove_before(&self, lsn: Lsn) -> Result<Vec<Lsn>, StorageError> {
-        self.remove(|snapshot| snapshot < lsn)
+        self.remove_if(|snapshot| snapshot < lsn)
     }
 
     /// Removes the snapshots of records after `lsn`, durably, and returns them: before those records are cut off the
     /// log.
     pub fn remove_after(&self, lsn: Lsn) -> Result<Vec<Lsn>, StorageError> {
-        self.remove(|snapshot| snapshot > lsn)
+        self.remove_if(|snapshot| snapshot > lsn)
     }
 
-    fn remove(&self, is_chosen: impl Fn(Lsn) -> bool) -> Result<Vec<Lsn>, StorageError> {
+    /// Removes the snapshots of records that are chosen, oldest first and durably, and returns them.
+    pub fn remove_if(&self, is_chosen: impl Fn(Lsn) -> bool) -> Result<Vec<Lsn>, StorageError> {
         let chosen: Vec<Lsn> = self.list()?.into_iter().filter(|snapshot| is_chosen(*snapshot)).collect();
         for &snapshot in &chosen {
             self.storage.remove(&file_name(snapshot))?;

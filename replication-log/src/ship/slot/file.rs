@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// The name of the file. It stands beside the segments, or in a directory of its own.
-const FILE_NAME: &str = "replication.slots";
+pub(crate) const FILE_NAME: &str = "replication.slots";
 
 /// The name it has until it is durable.
-const UNBORN_FILE_NAME: &str = "replication.slots.new";
+pub(crate) const UNBORN_FILE_NAME: &str = "replication.slots.new";
 
 /// The file of the slots in a directory. It is replaced as a whole: whenever the power fails, the slots that
 /// were saved before are found, or those that were being saved.

@@ -58,6 +58,7 @@ pub use error::{
 };
 pub use event::{SlotEvent, SlotState, Why};
 pub use file::SlotFile;
+pub(crate) use file::{FILE_NAME as SLOTS_NAME, UNBORN_FILE_NAME as UNBORN_SLOTS_NAME};
 pub use rules::{SlotLimits, SlotRules};
 pub use table::{Extent, Slot, Slots};
 pub use truncate::TruncatedSlots;
