@@ -4,16 +4,19 @@
 //! checkpoints first, then the log below the older of the two that are kept. So there are always two ways to open the
 //! node, one of which survives a file that went bad.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crdt_sync::{CheckpointPiece, Engine};
+use crdt_sync::{CheckpointPiece, Engine, LogEvent};
 use replication_log::snapshot::Snapshots;
 use replication_log::storage::{FileStorage, StorageError};
-use replication_log::{LogHandle, Lsn, PositionError, TruncateError};
+use replication_log::{LogHandle, Lsn, PositionError};
 use thiserror::Error;
 use tracing::{info, warn};
+
+use crate::disk::{Claims, Kept, NotCut, claims};
 
 /// How long the engine does other things between two pieces.
 pub(crate) const PACE: Duration = Duration::from_millis(1);
@@ -24,20 +27,13 @@ const QUEUE: usize = 8;
 /// At a clean shutdown a checkpoint is made of a log that has grown by this part of what makes one otherwise due.
 const WORTHWHILE: u64 = 4;
 
-/// When checkpoints are made, and what is dropped then.
-#[derive(Clone, Copy)]
-pub(crate) struct Rules {
-    /// Make one when the log has grown by so much.
-    pub(crate) every: u64,
-    /// So many bytes of the log stay whatever is in checkpoints, for nodes that follow this one.
-    pub(crate) log_kept: u64,
-}
-
 /// What makes checkpoints of a node, and cuts its log.
 pub(crate) struct Checkpoints {
     log: LogHandle<FileStorage>,
     snapshots: Snapshots<FileStorage>,
-    rules: Rules,
+    kept: Arc<Kept>,
+    /// One is made when the log has grown by so much.
+    every: u64,
     /// By how much it has grown since the last one began.
     grown: u64,
     /// The size of the last one.
@@ -46,6 +42,8 @@ pub(crate) struct Checkpoints {
     whole: Option<Lsn>,
     under_way: Option<UnderWay>,
     last_piece: Instant,
+    /// What is to be told.
+    events: Vec<LogEvent>,
 }
 
 /// A checkpoint that is being made.
@@ -55,12 +53,18 @@ struct UnderWay {
     parts: Option<SyncSender<Part>>,
     /// What did not fit into the queue.
     unsent: Option<Part>,
-    thread: JoinHandle<Result<u64, Failure>>,
+    thread: JoinHandle<Result<PutAway, Failure>>,
 }
 
 enum Part {
     Bytes(Vec<u8>),
-    End { cut_below: Lsn },
+    End { cut_below: Lsn, claims: Option<Claims> },
+}
+
+/// A checkpoint that is durable.
+struct PutAway {
+    bytes: u64,
+    events: Vec<LogEvent>,
 }
 
 /// Why a checkpoint did not come about. The node goes on, and its log grows until one does.
@@ -73,7 +77,7 @@ enum Failure {
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error("the checkpoint is there, but the log was not cut: {0}")]
-    Cut(#[from] TruncateError),
+    Cut(#[from] NotCut),
     #[error("it was given up")]
     GivenUp,
 }
@@ -82,11 +86,44 @@ impl Checkpoints {
     pub(crate) fn new(
         log: LogHandle<FileStorage>,
         snapshots: Snapshots<FileStorage>,
-        rules: Rules,
+        kept: Arc<Kept>,
+        every: u64,
         whole: Option<Lsn>,
     ) -> Self {
-        let last_piece = Instant::now();
-        Self { log, snapshots, rules, grown: 0, size: 0, whole, under_way: None, last_piece }
+        Self {
+            log,
+            snapshots,
+            kept,
+            every,
+            grown: 0,
+            size: 0,
+            whole,
+            under_way: None,
+            last_piece: Instant::now(),
+            events: Vec::new(),
+        }
+    }
+
+    /// The files.
+    pub(crate) fn files(&self) -> &Snapshots<FileStorage> {
+        &self.snapshots
+    }
+
+    /// What happened that is to be told.
+    pub(crate) fn take_events(&mut self) -> Vec<LogEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Gives up the one that is being made, unless it is durable by now.
+    pub(crate) fn give_up(&mut self) {
+        self.finish();
+    }
+
+    /// Removes those of what is about to be cut off the log, durably.
+    pub(crate) fn forget_behind(&mut self, lsn: Lsn) -> Result<(), StorageError> {
+        self.give_up();
+        self.whole = self.whole.filter(|whole| *whole <= lsn);
+        self.snapshots.remove_after(lsn).map(drop)
     }
 
     /// The record up to which the log must stay because a checkpoint stands for it.
@@ -133,7 +170,7 @@ impl Checkpoints {
 
     /// Writing more than the log grew by would cost more than it saves.
     fn due_at(&self) -> u64 {
-        self.rules.every.max(self.size)
+        self.every.max(self.size)
     }
 
     fn begin(&mut self, engine: &mut Engine) {
@@ -145,10 +182,10 @@ impl Checkpoints {
         }
         let (parts, queue) = sync_channel(QUEUE);
         let (log, snapshots, whole) = (self.log.clone(), self.snapshots.clone(), self.whole);
-        let log_kept = self.rules.log_kept;
+        let kept = Arc::clone(&self.kept);
         let thread = std::thread::Builder::new()
             .name("checkpoint".into())
-            .spawn(move || put_away(&log, &snapshots, lsn, (whole, log_kept), &queue));
+            .spawn(move || put_away(&log, &snapshots, lsn, (whole, &kept), &queue));
         match thread {
             Ok(thread) => self.under_way = Some(UnderWay { lsn, parts: Some(parts), unsent: None, thread }),
             Err(error) => {
@@ -174,7 +211,8 @@ impl Checkpoints {
         let Some(UnderWay { lsn, parts, thread, .. }) = self.under_way.take() else { return };
         drop(parts);
         match thread.join().unwrap_or(Err(Failure::GivenUp)) {
-            Ok(bytes) => {
+            Ok(PutAway { bytes, events }) => {
+                self.events.extend(events);
                 info!(record = lsn.get(), bytes, "a checkpoint is durable");
                 self.size = bytes;
                 self.whole = Some(lsn);
@@ -197,7 +235,9 @@ impl UnderWay {
             Some(part) => part,
             None => match engine.next_piece(PIECE) {
                 Ok(CheckpointPiece::Bytes(bytes)) => Part::Bytes(bytes),
-                Ok(CheckpointPiece::Complete { cut_below, .. }) => Part::End { cut_below },
+                Ok(CheckpointPiece::Complete { cut_below, .. }) => {
+                    Part::End { cut_below, claims: claims(engine) }
+                }
                 // The log is not durable so far yet; where nothing more becomes durable, it is over.
                 Ok(_) if !patiently => return,
                 Ok(_) => return self.parts = None,
@@ -225,14 +265,15 @@ impl UnderWay {
     }
 }
 
-/// Writes a checkpoint and cuts the log, and returns how large the checkpoint is.
+/// Writes a checkpoint, and drops what is older than the one before it. Without one, the whole log is the second way to
+/// open the node.
 fn put_away(
     log: &LogHandle<FileStorage>,
     snapshots: &Snapshots<FileStorage>,
     lsn: Lsn,
-    (whole, log_kept): (Option<Lsn>, u64),
+    (whole, kept): (Option<Lsn>, &Kept),
     parts: &Receiver<Part>,
-) -> Result<u64, Failure> {
+) -> Result<PutAway, Failure> {
     log.sync().map_err(|_| Failure::Log)?;
     let identity = log.identity_at(lsn).map_err(|error| match error {
         replication_log::handle::SubmitError::Refused(error) => Failure::Position(error),
@@ -246,45 +287,15 @@ fn put_away(
                 bytes += piece.len() as u64;
                 writer.write(&piece)?;
             }
-            Part::End { cut_below } => {
+            Part::End { cut_below, claims } => {
                 writer.finish()?;
-                cut(log, snapshots, (whole, cut_below), log_kept)?;
-                return Ok(bytes);
+                let events = match whole {
+                    Some(before) => kept.drop_old(log, snapshots, (before, cut_below), claims.as_ref())?,
+                    None => Vec::new(),
+                };
+                return Ok(PutAway { bytes, events });
             }
         }
     }
     Err(Failure::GivenUp)
-}
-
-/// Drops what is older than the checkpoint before the newest one. Without one, the whole log is the second way to open
-/// the node.
-fn cut(
-    log: &LogHandle<FileStorage>,
-    snapshots: &Snapshots<FileStorage>,
-    (before, newest_needs): (Option<Lsn>, Lsn),
-    log_kept: u64,
-) -> Result<(), Failure> {
-    let Some(before) = before else { return Ok(()) };
-    snapshots.remove_before(before)?;
-    let needed = newest_needs.min(Lsn::new(before.get() + 1));
-    match log.truncate_before(needed.min(oldest_within(log, log_kept).unwrap_or(needed))) {
-        Ok(oldest) => {
-            info!(oldest = oldest.get(), "the log was cut");
-            Ok(())
-        }
-        Err(replication_log::handle::SubmitError::Refused(error)) => Err(error.into()),
-        Err(_) => Err(Failure::Log),
-    }
-}
-
-/// The first record from which on the log takes up no more than so many bytes; `None` when that is not to be asked, or
-/// the log is closed. O(log records) looks at the segments.
-fn oldest_within(log: &LogHandle<FileStorage>, bytes: u64) -> Option<Lsn> {
-    let extent = log.extent().filter(|_| bytes > 0)?;
-    let (mut from, mut to) = (extent.oldest.get(), extent.durable.get() + 1);
-    while from < to {
-        let middle = from + (to - from) / 2;
-        if log.bytes_from(Lsn::new(middle))? <= bytes { to = middle } else { from = middle + 1 }
-    }
-    Some(Lsn::new(from))
 }

@@ -2,21 +2,26 @@
 
 mod cut_off;
 mod files;
+mod kept;
 mod shared;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crdt_sync::single_leader::host::ENGINE_RECORD;
+use crdt_sync::single_leader::host::{ENGINE_RECORD, Photographs};
 use crdt_sync::time::Now;
-use crdt_sync::{Config, Engine, Input, NodeId, RecoverError, node_of_checkpoint, node_of_log};
+use crdt_sync::{Config, Engine, Input, LogEvent, NodeId, RecoverError, node_of_checkpoint, node_of_log};
+use replication_log::install::{self, Resumed};
 use replication_log::snapshot::{SnapshotError, Snapshots};
 use replication_log::storage::FileStorage;
 use replication_log::{Batch, Epoch, FsyncPolicy, Log, LogHandle, LogOptions, Lsn, ReadError};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::checkpoints::{Checkpoints, Rules};
+pub(crate) use kept::{Claims, Kept, NotCut, claims};
+
+use crate::checkpoints::Checkpoints;
 use crate::error::{OpenError, UnusableCheckpoint};
 use crate::options::NodeOptions;
 
@@ -25,7 +30,9 @@ pub(crate) struct Past {
     storage: FileStorage,
     log: Log<FileStorage>,
     snapshots: Snapshots<FileStorage>,
-    rules: Rules,
+    kept: Kept,
+    checkpoint_every: u64,
+    tells_written: bool,
     /// The checkpoint the engine was opened from.
     base: Option<Lsn>,
 }
@@ -35,28 +42,53 @@ pub(crate) struct Disk {
     storage: FileStorage,
     log: LogHandle<FileStorage>,
     pub(crate) checkpoints: Checkpoints,
+    photographs: Photographs<FileStorage>,
+    kept: Arc<Kept>,
     tails: shared::Tails,
     /// Whether something was cut off the log's end since it was opened.
     was_cut: bool,
+    /// Whether commits wait for records to be written, and no further.
+    tells_written: bool,
+}
+
+/// What a node goes on with that was opened anew.
+pub(crate) struct Reopened {
+    pub(crate) engine: Engine,
+    /// What its log reports.
+    pub(crate) reports: UnboundedReceiver<Input>,
+    pub(crate) event: LogEvent,
 }
 
 /// Opens the log of a directory, creating both if need be.
 pub(crate) fn open(directory: &Path, options: &NodeOptions) -> Result<Past, OpenError> {
-    let storage = FileStorage::open(directory)?;
+    open_in(FileStorage::open(directory)?, options)
+}
+
+fn open_in(storage: FileStorage, options: &NodeOptions) -> Result<Past, OpenError> {
     let snapshots = Snapshots::open(storage.clone())?;
+    let fresh = || LogOptions::new(Uuid::new_v4().as_u64_pair().0).segment_bytes(options.segment_bytes);
+    match install::resume(&storage, fresh())? {
+        Some(Resumed::Installed(snapshot)) => {
+            let record = snapshot.map_or(Lsn::ZERO, |snapshot| snapshot.position.lsn);
+            info!(record = record.get(), "the log begins anew behind a snapshot");
+        }
+        Some(Resumed::Undone(_)) => warn!("a snapshot did not arrive, and the log is the one of before"),
+        None => {}
+    }
     // A checkpoint has a name only when the log is durable up to its record.
     let known_durable = snapshots.newest()?.unwrap_or(Lsn::ZERO);
-    let log_options = LogOptions::new(Uuid::new_v4().as_u64_pair().0)
-        .segment_bytes(options.segment_bytes)
-        .known_durable(known_durable);
-    let (log, report) = Log::open(storage.clone(), log_options)?;
+    let (log, report) = Log::open(storage.clone(), fresh().known_durable(known_durable))?;
     info!(last = report.last.get(), clean = report.closed_cleanly, "log opened");
     if let Some(cut) = &report.cut {
         warn!(?cut, "an unsynced tail was cut off the log");
     }
-    let log_kept = if options.is_single_leader() { options.log_for_followers } else { 0 };
-    let rules = Rules { every: options.checkpoint_every, log_kept };
-    Ok(Past { storage, log, snapshots, rules, base: None })
+    let kept = if options.is_single_leader() {
+        Kept::load(&storage, &log, options.log_for_followers)?
+    } else {
+        Kept::for_nobody()
+    };
+    let (checkpoint_every, tells_written) = (options.checkpoint_every, options.waits_for_writes());
+    Ok(Past { storage, log, snapshots, kept, checkpoint_every, tells_written, base: None })
 }
 
 impl Past {
@@ -183,7 +215,8 @@ impl Past {
 
 impl Disk {
     /// Starts the flusher, which reports every advance of the durable mark to the engine.
-    pub(crate) fn start(past: Past, inputs: UnboundedSender<Input>) -> Result<Self, OpenError> {
+    pub(crate) fn start(past: Past) -> Result<(Self, UnboundedReceiver<Input>), OpenError> {
+        let (inputs, reports) = unbounded_channel();
         let report = Box::new(move |outcome: Result<Lsn, _>| {
             // When nobody listens any more the node is shutting down.
             let _ = inputs.send(match outcome {
@@ -191,10 +224,37 @@ impl Disk {
                 Err(_) => Input::LogFailed,
             });
         });
-        let Past { storage, log, snapshots, rules, base } = past;
+        let Past { storage, log, snapshots, kept, checkpoint_every, tells_written, base } = past;
         let log = LogHandle::start_with(log, FsyncPolicy::Group, report).map_err(OpenError::Thread)?;
-        let checkpoints = Checkpoints::new(log.clone(), snapshots, rules, base);
-        Ok(Self { storage, log, checkpoints, tails: shared::Tails::default(), was_cut: false })
+        let (kept, photographs) = (Arc::new(kept), Photographs::new(snapshots.clone()));
+        let checkpoints = Checkpoints::new(log.clone(), snapshots, Arc::clone(&kept), checkpoint_every, base);
+        let tails = shared::Tails::default();
+        let disk =
+            Self { storage, log, checkpoints, photographs, kept, tails, was_cut: false, tells_written };
+        Ok((disk, reports))
+    }
+
+    /// Closes the log, does what is to be done with the directory, and opens another engine from it. What the log of
+    /// before reported and nobody has heard is of no interest any more. After an error the log stays closed.
+    pub(crate) fn reopen(
+        &mut self,
+        options: &NodeOptions,
+        config: &Config,
+        now: Now,
+    ) -> Result<Reopened, OpenError> {
+        self.checkpoints.give_up();
+        self.tails = shared::Tails::default();
+        // With it goes what had arrived of another snapshot.
+        self.photographs = Photographs::new(self.checkpoints.files().clone());
+        if let Err(error) = self.log.clone().close() {
+            warn!(%error, "the log could not be closed cleanly");
+        }
+        let mut past = open_in(self.storage.clone(), options)?;
+        let engine = past.open_engine(config, now)?;
+        let event = LogEvent::Reopened { from: past.base.unwrap_or(Lsn::ZERO), last: past.last() };
+        let (disk, reports) = Self::start(past)?;
+        *self = disk;
+        Ok(Reopened { engine, reports, event })
     }
 
     /// Writes records as one batch; whether they became durable is reported later. Returns false when the

@@ -1,5 +1,7 @@
 //! The thread that owns the engine: it feeds it what happened and does what it says.
 
+mod reopening;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,9 +19,11 @@ use tracing::warn;
 use crate::checkpoints;
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::error::NodeError;
 use crate::marker::Marker;
 use crate::net::{Net, NetInput, Outbound, Refusal};
 use crate::watch::{Watched, Watchers};
+pub(crate) use reopening::Reopening;
 
 /// How long an idle thread sleeps when the engine asked for no timer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -27,11 +31,13 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// A look at the engine between two inputs, and what it comes to.
 type Look<T> = dyn FnOnce(&Engine) -> T + Send;
 
+/// Where a reply goes, or that there is none.
+type Answer = oneshot::Sender<Result<Option<Reply>, NodeError>>;
+
 /// What handles of a node ask the thread for.
 pub(crate) enum Command {
-    /// A look at the engine that may come to a request, before anything else happens; and where its reply goes, or that
-    /// there is none.
-    Request(Box<Look<Option<Request>>>, oneshot::Sender<Option<Reply>>),
+    /// A look at the engine that may come to a request, before anything else happens.
+    Request(Box<Look<Option<Request>>>, Answer),
     /// A look at the engine between two inputs.
     Inspect(Box<Look<()>>),
     /// Tell this one of keys that change, and say when it will be told.
@@ -46,19 +52,23 @@ pub(crate) enum Command {
 pub(crate) struct Inlets {
     pub(crate) commands: Receiver<Command>,
     pub(crate) network: Receiver<NetInput>,
-    pub(crate) disk: UnboundedReceiver<Input>,
 }
 
 pub(crate) struct EngineThread {
     pub(crate) engine: Engine,
     pub(crate) disk: Disk,
+    /// What the log reports.
+    reports: UnboundedReceiver<Input>,
+    again: Reopening,
+    /// Whether another engine is to go on as soon as this one has said everything.
+    reopens: bool,
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     network: Net,
     watchers: Watchers,
     marker: Option<Marker>,
     links: BTreeMap<LinkId, Outbound>,
-    replies: BTreeMap<RequestId, oneshot::Sender<Option<Reply>>>,
+    replies: BTreeMap<RequestId, Answer>,
     next_request: u64,
     timer: Option<Instant>,
     /// What happened while outputs were being carried out: told to the engine when it has no more of them.
@@ -68,7 +78,8 @@ pub(crate) struct EngineThread {
 impl EngineThread {
     pub(crate) fn new(
         engine: Engine,
-        disk: Disk,
+        (disk, reports): (Disk, UnboundedReceiver<Input>),
+        again: Reopening,
         clock: Clock,
         events: broadcast::Sender<Event>,
         network: Net,
@@ -76,6 +87,9 @@ impl EngineThread {
         Self {
             engine,
             disk,
+            reports,
+            again,
+            reopens: false,
             clock,
             events,
             network,
@@ -97,11 +111,11 @@ impl EngineThread {
             let sleep = self.timer.map_or(LONGEST_SLEEP, |at| self.clock.until(at));
             // In no fixed order, so that none of them can starve the others.
             tokio::select! {
-                Some(input) = inlets.disk.recv() => self.reported(input),
+                Some(input) = self.reports.recv() => self.reported(input),
                 command = inlets.commands.recv() => match command {
                     Some(Command::Request(look, reply)) => match look(&self.engine) {
                         Some(request) => self.request(request, reply),
-                        None => drop(reply.send(None)),
+                        None => drop(reply.send(Ok(None))),
                     },
                     Some(Command::Inspect(look)) => look(&self.engine),
                     Some(Command::Mark(marker)) => {
@@ -123,8 +137,11 @@ impl EngineThread {
                 () = tokio::time::sleep(checkpoints::PACE), if self.disk.checkpoints.are_under_way() => {}
             }
             self.disk.checkpoints.go_on(&mut self.engine);
+            for event in self.disk.checkpoints.take_events() {
+                self.tell(Event::Log(event));
+            }
         }
-        self.end(inlets.disk);
+        self.end();
         if let Some(done) = told {
             let _ = done.send(());
         }
@@ -132,7 +149,7 @@ impl EngineThread {
 
     /// Closing the log makes everything durable that was appended, and whoever waited for that is told: clients by
     /// their replies, peers by what they are sent before the farewell. Connections end when it is written.
-    fn end(mut self, mut disk: UnboundedReceiver<Input>) {
+    fn end(mut self) {
         self.watchers.end();
         if let Some(lsn) = self.disk.sync_before_last_checkpoint() {
             self.handle(Input::Durable { lsn });
@@ -143,7 +160,7 @@ impl EngineThread {
             marker.renew(self.engine.status().durable);
         }
         let last = self.disk.close();
-        while let Ok(input) = disk.try_recv() {
+        while let Ok(input) = self.reports.try_recv() {
             let input = match input {
                 Input::Durable { lsn } => Input::Durable { lsn: last.map_or(lsn, |last| lsn.min(last)) },
                 other => other,
@@ -190,7 +207,7 @@ impl EngineThread {
         self.handle(Input::Timer);
     }
 
-    fn request(&mut self, request: Request, reply: oneshot::Sender<Option<Reply>>) {
+    fn request(&mut self, request: Request, reply: Answer) {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.replies.insert(id, reply);
@@ -222,6 +239,8 @@ impl EngineThread {
                         self.deferred.push_back(Input::LogFailed);
                     }
                 }
+                // What an engine that is over still asks of the log is not done any more.
+                Output::Log(_) if self.reopens => {}
                 Output::Log(task) => self.carry_out(task),
                 Output::Send { link, frame } => self.send(link, frame),
                 Output::Reply { id, reply, not_after } => {
@@ -235,15 +254,29 @@ impl EngineThread {
                 other => warn!(?other, "an output this driver does not know"),
             }
         }
+        if std::mem::take(&mut self.reopens) {
+            self.reopen();
+        }
     }
 
     fn carry_out(&mut self, task: LogTask) {
-        if let (LogTask::Begin(Begin { cut: Some(end), .. }), Some(marker)) = (&task, &self.marker) {
+        let shortened_to = match &task {
+            LogTask::Begin(Begin { cut: Some(end), .. }) => Some(end.lsn),
+            LogTask::Install(identity) => Some(identity.position.lsn.min(self.engine.status().durable)),
+            _ => None,
+        };
+        if let (Some(last), Some(marker)) = (shortened_to, &self.marker) {
             // Or the next opening would take the cut for a loss.
-            marker.renew(end.lsn);
+            marker.renew(last);
         }
         match self.disk.carry_out(task) {
-            Ok(news) => self.deferred.extend(news.map(Input::Log)),
+            Ok(carried) => {
+                if let Some(event) = carried.event {
+                    self.tell(Event::Log(event));
+                }
+                self.deferred.extend(carried.news.map(Input::Log));
+                self.reopens |= carried.reopens;
+            }
             Err(error) => {
                 warn!(%error, "the log did not do what was asked");
                 self.deferred.push_back(Input::LogFailed);
@@ -302,9 +335,9 @@ impl EngineThread {
 }
 
 /// Whoever asked may have stopped waiting.
-fn reply_to(replies: &mut BTreeMap<RequestId, oneshot::Sender<Option<Reply>>>, id: RequestId, reply: Reply) {
+fn reply_to(replies: &mut BTreeMap<RequestId, Answer>, id: RequestId, reply: Reply) {
     if let Some(waiting) = replies.remove(&id) {
-        let _ = waiting.send(Some(reply));
+        let _ = waiting.send(Ok(Some(reply)));
     }
 }
 

@@ -28,6 +28,9 @@ pub enum OpenError {
     /// The log is damaged where it was durable, or of another version.
     #[error("the log cannot be opened: {0}")]
     Log(#[from] replication_log::OpenError),
+    /// A snapshot of another node was to take the log's place, and cannot. The next opening tries again.
+    #[error(transparent)]
+    Install(#[from] replication_log::install::InstallError),
     /// The log's records could not be read back.
     #[error("the log cannot be read: {0}")]
     Read(#[from] replication_log::ReadError),
@@ -136,6 +139,10 @@ pub enum NodeError {
     /// The session's token is not good here; nothing was done.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// A snapshot took the place of what this node had, or what it had shown was cut off its log, while it was asked.
+    /// What was asked for may have been done or not. Ask again: the node goes on.
+    #[error("the node went on with another log while it was asked; ask again")]
+    Reopened,
     /// The node is shut down, or its log failed. Open it again.
     #[error("the node is shut down")]
     Ended,

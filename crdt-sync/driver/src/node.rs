@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::engine_thread::{Command, EngineThread, Inlets};
+use crate::engine_thread::{Command, EngineThread, Inlets, Reopening};
 use crate::error::{NodeError, OpenError, refusal};
 use crate::marker::{Doubt, Marker};
 use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Peer, Phase, Stop, Traffic};
@@ -107,19 +107,21 @@ impl Node {
         let (network_limits, decoding) = (options.network_limits.clone(), options.limits.clone());
         let protection = options.protection.clone();
         let opening = options.clone();
+        let again = options.clone();
         let (engine, past, doubt) =
             tokio::task::spawn_blocking(move || open_engine(&directory, opening, clock))
                 .await
                 .map_err(|panic| OpenError::Thread(std::io::Error::other(panic)))??;
 
-        let (disk_inputs, disk_outlet) = mpsc::unbounded_channel();
         let (commands, commands_outlet) = mpsc::channel(QUEUE);
         let (inputs, network_outlet) = mpsc::channel::<NetInput>(QUEUE);
         let (events, _) = broadcast::channel(QUEUE);
-        let disk = Disk::start(past, disk_inputs)?;
+        let (disk, reports) = Disk::start(past)?;
         let network = Net::new(inputs, network_limits, decoding, protection);
-        let thread = EngineThread::new(engine, disk, clock, events.clone(), network.clone());
-        start(thread, Inlets { commands: commands_outlet, network: network_outlet, disk: disk_outlet })?;
+        let again = Reopening::new(again, engine.status().node, doubt.is_some());
+        let thread =
+            EngineThread::new(engine, (disk, reports), again, clock, events.clone(), network.clone());
+        start(thread, Inlets { commands: commands_outlet, network: network_outlet })?;
         let node = Self {
             inner: Arc::new(Inner {
                 commands,
@@ -364,7 +366,7 @@ impl Node {
         let (reply, answer) = oneshot::channel();
         let ask = Command::Request(Box::new(look), reply);
         self.inner.commands.send(ask).await.map_err(|_| NodeError::Ended)?;
-        answer.await.map_err(|_| NodeError::Ended)
+        answer.await.map_err(|_| NodeError::Ended)?
     }
 
     pub(crate) async fn inspect<T: Send + 'static>(

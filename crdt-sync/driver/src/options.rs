@@ -10,6 +10,7 @@ use crdt_sync::{
     Authorization, Authorize, Bytes, ClusterKey, Collection, CollectionId, Config, Limits, NodeId,
     Replication, Rules, Scope, Timing,
 };
+use replication_log::ship::Stage;
 use uuid::Uuid;
 
 use crate::limits::NetworkLimits;
@@ -233,10 +234,12 @@ impl NodeOptions {
         self
     }
 
-    /// In a cluster with one leader, so many bytes of the log stay on the disk whatever is in checkpoints, for
-    /// followers that were away; 1 GiB by default. One that is further behind than whom it follows has of the log is
-    /// not served, which both are told by [`Event::NotServed`](crdt_sync::Event::NotServed): it cannot come back by
-    /// itself.
+    /// In a cluster with one leader, at most so many bytes of the log stay on the disk for followers, whatever is in
+    /// checkpoints; 1 GiB by default. The leader keeps what each of those lacks that have followed it, and no more; a
+    /// node that follows keeps as much, for it may lead tomorrow. A follower that lacks more begins anew with a snapshot,
+    /// by itself: the leader tells of it by
+    /// [`LogEvent::FollowerLost`](crdt_sync::LogEvent::FollowerLost), the follower by
+    /// [`LogEvent::Reopened`](crdt_sync::LogEvent::Reopened).
     pub fn log_for_followers(mut self, bytes: u64) -> Self {
         self.log_for_followers = bytes;
         self
@@ -316,6 +319,11 @@ impl NodeOptions {
 
     pub(crate) fn is_single_leader(&self) -> bool {
         matches!(self.replication, Replication::SingleLeader(_))
+    }
+
+    /// Whether commits wait until followers have written records, without their being durable there.
+    pub(crate) fn waits_for_writes(&self) -> bool {
+        matches!(&self.replication, Replication::SingleLeader(config) if config.commits.stage == Stage::Written)
     }
 
     /// The engine's half of it, with randomness of its own.

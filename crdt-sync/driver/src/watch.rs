@@ -66,8 +66,8 @@ pub struct Change<T = Option<Cell>> {
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// More than 16,384 keys changed and were not asked for; which ones was forgotten. Whoever needs to know scans the
-    /// collection now: what changes from now on is told again.
+    /// More than 16,384 keys changed and were not asked for, or a snapshot took the place of what the node had; which
+    /// ones changed was forgotten. Whoever needs to know scans the collection now: what changes from now on is told again.
     #[error("more keys changed than are remembered; scan the collection, and go on")]
     Lagged,
     /// The key could not be read. If the node is not over, the change is told again.
@@ -176,8 +176,7 @@ impl Watched {
         }
         state.changed.insert(key);
         if state.changed.len() > MAX_WAITING {
-            state.changed.clear();
-            state.lagged = true;
+            state.lag();
         }
         drop(state);
         self.news.notify_one();
@@ -189,6 +188,12 @@ impl Watched {
 }
 
 impl State {
+    /// Which keys changed is not known any more.
+    fn lag(&mut self) {
+        self.changed.clear();
+        self.lagged = true;
+    }
+
     /// The next changed key, in turn.
     fn next(&mut self) -> Result<Option<Bytes>, WatchError> {
         if std::mem::take(&mut self.lagged) {
@@ -231,6 +236,15 @@ impl Watchers {
         self.all.retain(|watched| watched.strong_count() > 0);
         if self.all.is_empty() {
             engine.track_changes(false);
+        }
+    }
+
+    /// Another engine goes on: any key may show something else, and nobody knows which do.
+    pub(crate) fn start_over(&self, engine: &mut Engine) {
+        engine.track_changes(!self.all.is_empty());
+        for watched in self.all.iter().filter_map(Weak::upgrade) {
+            watched.state().lag();
+            watched.news.notify_one();
         }
     }
 

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use replication_log::Epoch;
 
-use super::LinkId;
+use super::{LinkId, LogEvent};
 use crate::authorize::Author;
 use crate::collection::CollectionId;
 use crate::failover::supervisor;
@@ -72,6 +72,8 @@ pub enum Event {
     Commit(replication_log::ship::commit::Event<NodeId>),
     /// A follower of this leader has fallen too far behind, or no longer is.
     Lag(replication_log::ship::lag::LagAlarm<NodeId>),
+    /// The log that nodes share was cut or replaced, or is kept for somebody no longer. Told by the host.
+    Log(LogEvent),
     /// A peer does not serve this node, or not any longer; it is asked again later.
     NotServed {
         /// Who.

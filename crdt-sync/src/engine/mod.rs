@@ -48,7 +48,7 @@ pub use io::{Input, LinkId, Output, Reply, Request, RequestId};
 use links::Links;
 pub use memory::Memory;
 pub(crate) use outbox::Outbox;
-pub use shared_log::{LogNews, LogStanding, LogTask};
+pub use shared_log::{LogEvent, LogNews, LogStanding, LogTask};
 pub use status::{PartitionStatus, PeerStatus, Status};
 pub(crate) use topology::Topology;
 

@@ -4,11 +4,15 @@
 //! that is asked of one. Where one node leads, followers keep copies of its log, so that its host must also be able to
 //! read it, to cut it, and to promise epochs.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use replication_log::ship::slot::Why;
 use replication_log::ship::{Begin, HistoryView, SnapshotOffer};
 use replication_log::snapshot::SnapshotIdentity;
 use replication_log::{BatchCopy, Epoch, Lsn, Position};
+
+use crate::node::NodeId;
 
 /// Something to be done with a log that nodes share, in this order with everything else.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +134,36 @@ pub enum LogNews {
     Failed {
         /// Which task this answers.
         task: u64,
+    },
+}
+
+/// What becomes of a log that nodes share without the engine being told: for operators, by the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogEvent {
+    /// What the leader does not have, or may not have, is not in the log any more, or is about to be replaced by a
+    /// snapshot.
+    CutOff {
+        /// The first record of it.
+        first: Lsn,
+        /// The last one.
+        last: Lsn,
+        /// Where it can be looked at: the name of a file.
+        put_aside: String,
+    },
+    /// Another engine goes on in the place of the one that was: a snapshot came, or what that had shown was cut off.
+    Reopened {
+        /// The record of the snapshot it was opened from; none where that was the whole log.
+        from: Lsn,
+        /// The last record of the log.
+        last: Lsn,
+    },
+    /// A follower was away for so long that what it lacks is kept for it no longer. It begins anew with a snapshot.
+    FollowerLost {
+        /// Which.
+        follower: NodeId,
+        /// What was kept for it, and why no more of it is.
+        why: Why,
     },
 }
 

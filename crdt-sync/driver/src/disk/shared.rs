@@ -1,11 +1,17 @@
 //! A log that nodes share: what the engine asks of it besides to append.
 
-use crdt_sync::{LogNews, LogStanding, LogTask};
+use crdt_sync::single_leader::Grant;
+use crdt_sync::single_leader::host::TaskError as HostError;
+use crdt_sync::{LogEvent, LogNews, LogStanding, LogTask};
 use replication_log::handle::{SubmitError, Tail, TailError, WaitError};
 use replication_log::limits::MAX_EPOCH_ENDS;
 use replication_log::ship::{Begin, HistoryView};
-use replication_log::storage::FileStorage;
-use replication_log::{AppendCopyError, BatchCopy, Lsn, PromiseError, ReadError, TruncateAfterError};
+use replication_log::snapshot::SnapshotIdentity;
+use replication_log::storage::{FileStorage, StorageError};
+use replication_log::{
+    AppendCopyError, BatchCopy, Epoch, Lsn, Position, PositionError, PromiseError, ReadError, SyncError,
+    TruncateAfterError, install,
+};
 use thiserror::Error;
 use tracing::{info, warn};
 
@@ -36,10 +42,25 @@ pub(crate) enum TaskError {
     Read(#[from] ReadError),
     #[error("the log is closed")]
     Closed,
-    #[error("what this node had shown was cut off its log, and put aside; it has to be opened again")]
-    MustReopen,
+    #[error(transparent)]
+    Position(#[from] SubmitError<PositionError>),
+    #[error(transparent)]
+    Write(#[from] SubmitError<SyncError>),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     #[error("a task this driver does not know")]
     Unknown,
+}
+
+/// What came of a task.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    /// What to tell the engine.
+    pub(crate) news: Option<LogNews>,
+    /// What to tell operators.
+    pub(crate) event: Option<LogEvent>,
+    /// Whether another engine has to be opened from the directory.
+    pub(crate) reopens: bool,
 }
 
 /// Readers that stand where somebody will go on, the one that was used last at the end.
@@ -47,12 +68,16 @@ pub(crate) enum TaskError {
 pub(super) struct Tails(Vec<Tail<FileStorage>>);
 
 impl Disk {
-    /// Does what the engine asks of a log that nodes share, and returns what to tell it. Whether something became
-    /// durable is reported as for any other log.
-    pub(crate) fn carry_out(&mut self, task: LogTask) -> Result<Option<LogNews>, TaskError> {
-        Ok(Some(match task {
+    /// Does what the engine asks of a log that nodes share. Whether something became durable is reported as for any
+    /// other log.
+    pub(crate) fn carry_out(&mut self, task: LogTask) -> Result<Carried, TaskError> {
+        let news = match task {
             LogTask::Append { epoch, first, records } => {
-                return if self.append(epoch, first, &records) { Ok(None) } else { Err(TaskError::Append) };
+                return if self.append(epoch, first, &records) {
+                    Ok(Carried::default())
+                } else {
+                    Err(TaskError::Append)
+                };
             }
             LogTask::Copy { reign, batches } => {
                 for batch in &batches {
@@ -60,35 +85,44 @@ impl Disk {
                     let _reported_later = self.log.append_copy(reign, &batch)?;
                     self.checkpoints.log_grew(batch.encoded_bytes() as u64);
                 }
-                return Ok(None);
+                self.written()?
             }
-            LogTask::Stand => LogNews::Stands(self.standing()?),
-            LogTask::Begin(begin) => match self.begin(&begin) {
-                Err(TaskError::Promise(SubmitError::Refused(PromiseError::Fenced { have, .. }))) => {
-                    LogNews::Fenced { promised: have }
-                }
-                outcome => outcome.map(|()| LogNews::Begun)?,
-            },
+            LogTask::Stand => Some(LogNews::Stands(self.standing()?)),
+            LogTask::Begin(begin) => return self.begin(&begin),
             LogTask::See { task, ends } => {
                 let view = self.log.with_history(|history| HistoryView::read(history, &ends));
-                match view.ok_or(TaskError::Closed)? {
-                    Ok(view) => LogNews::Seen { task, view, snapshot: None },
-                    Err(error) => {
-                        warn!(%error, "the log cannot be read for a follower");
-                        LogNews::Failed { task }
-                    }
-                }
+                Some(match view.ok_or(TaskError::Closed)? {
+                    Ok(view) => LogNews::Seen { task, view, snapshot: self.photographs.offer() },
+                    Err(error) => unread(task, &error),
+                })
             }
-            LogTask::Read { task, after, bytes } => match self.batches_behind(after, bytes) {
+            LogTask::Read { task, after, bytes } => Some(match self.batches_behind(after, bytes) {
                 Ok(batches) => LogNews::Read { task, batches },
-                Err(error) => {
-                    warn!(%error, "the log cannot be read for a follower");
-                    LogNews::Failed { task }
+                Err(error) => unread(task, &error),
+            }),
+            LogTask::ReadSnapshot { task, identity, offset } => {
+                Some(match self.photographs.read(identity, offset) {
+                    Some(part) => {
+                        self.kept.is_read(identity.position.lsn);
+                        LogNews::SnapshotRead { task, offset, part }
+                    }
+                    // It is gone, or damaged. Whoever it was for begins anew.
+                    None => LogNews::Failed { task },
+                })
+            }
+            LogTask::KeepSnapshot { identity, offset, part } => {
+                if let Err(error) = self.photographs.keep(identity, offset, &part)
+                    && (offset == 0 || !matches!(error, HostError::NotWhole { .. }))
+                {
+                    warn!(%error, "a snapshot that arrives cannot be kept");
                 }
-            },
-            LogTask::Reopen => return Err(TaskError::MustReopen),
+                None
+            }
+            LogTask::Install(identity) => return self.install(identity),
+            LogTask::Reopen => return Ok(Carried { reopens: true, ..Carried::default() }),
             _ => return Err(TaskError::Unknown),
-        }))
+        };
+        Ok(Carried { news, ..Carried::default() })
     }
 
     /// What a report of before the log was cut is worth still.
@@ -108,21 +142,83 @@ impl Disk {
         Ok(LogStanding { promised, end: self.log.last_position().ok_or(TaskError::Closed)?, ends })
     }
 
-    /// Promises the epoch first: from then on nobody of before changes the log.
-    fn begin(&mut self, begin: &Begin) -> Result<(), TaskError> {
-        self.log.promise_epoch(begin.promise)?;
-        let Some(end) = begin.cut else { return Ok(()) };
-        if let Some(first) = end.lsn.next().filter(|_| self.log.last().is_some_and(|last| end.lsn < last)) {
-            self.log.sync()?;
-            let mut tail = self.log.tail(first)?;
-            let file = put_aside(&self.storage, (end, begin.promise), &mut tail)?;
-            info!(first = first.get(), %file, "what the leader does not have is cut off the log and put aside");
+    /// How far the operating system has the log, where commits wait for that. Where they wait for disks, to be durable
+    /// says so as well; and a sync that is under way writes before it waits for the disk.
+    fn written(&self) -> Result<Option<LogNews>, TaskError> {
+        if !self.tells_written {
+            return Ok(None);
         }
+        Ok(Some(LogNews::Written { lsn: self.log.flush()? }))
+    }
+
+    /// Promises the epoch first: from then on nobody of before changes the log.
+    fn begin(&mut self, begin: &Begin) -> Result<Carried, TaskError> {
+        let mut carried = Carried { news: Some(LogNews::Begun), ..Carried::default() };
+        match self.log.promise_epoch(begin.promise) {
+            Err(SubmitError::Refused(PromiseError::Fenced { have: promised, .. })) => {
+                carried.news = Some(LogNews::Fenced { promised });
+                return Ok(carried);
+            }
+            promised => drop(promised?),
+        }
+        let Some(end) = begin.cut else { return Ok(carried) };
+        carried.event = self.put_aside_behind(end, begin.promise)?;
         self.tails = Tails::default();
         self.was_cut = true;
-        // What is in a checkpoint is applied, and what is applied the engine does not ask to have cut.
+        self.kept.forget_behind(end.lsn)?;
+        if self.checkpoints.newest() > end.lsn {
+            // What is in a checkpoint was shown, so that the engine is over.
+            if !self.can_be_opened_at(end.lsn)? {
+                install::declare(&self.storage, None, begin.promise)?;
+                return Ok(Carried { news: None, reopens: true, ..carried });
+            }
+            self.checkpoints.forget_behind(end.lsn)?;
+            self.photographs.forget_behind(end.lsn)?;
+        }
         self.log.truncate_after(end.lsn, self.checkpoints.newest())?;
-        Ok(())
+        Ok(carried)
+    }
+
+    /// Puts aside what the log has behind a position, for whoever wants to look at it.
+    fn put_aside_behind(&mut self, end: Position, promised: Epoch) -> Result<Option<LogEvent>, TaskError> {
+        let last = self.log.sync()?;
+        let Some(first) = end.lsn.next().filter(|first| *first <= last) else { return Ok(None) };
+        let mut tail = self.log.tail(first)?;
+        let put_aside = put_aside(&self.storage, (end, promised), &mut tail)?;
+        info!(first = first.get(), file = %put_aside, "what the leader does not have is put aside");
+        Ok(Some(LogEvent::CutOff { first, last, put_aside }))
+    }
+
+    /// Whether an engine can be opened from what stays of the log up to a record.
+    fn can_be_opened_at(&self, lsn: Lsn) -> Result<bool, TaskError> {
+        let oldest = self.log.extent().ok_or(TaskError::Closed)?.oldest;
+        let checkpoints = self.checkpoints.files().list()?;
+        let serves = |checkpoint: &Lsn| *checkpoint <= lsn && checkpoint.next() >= Some(oldest);
+        Ok(oldest == Lsn::FIRST || checkpoints.iter().any(serves))
+    }
+
+    /// Lets a snapshot that is whole take the place of the log, as soon as that is opened anew.
+    fn install(&mut self, identity: SnapshotIdentity) -> Result<Carried, TaskError> {
+        let mut carried = Carried { reopens: true, ..Carried::default() };
+        if self.photographs.arriving() != Some(identity) {
+            warn!("a snapshot could not be kept, and the node goes on with what it has");
+            return Ok(carried);
+        }
+        let standing = self.standing()?;
+        if let Some(end) = behind_which_is_doubt(&standing.ends, identity.position) {
+            let oldest = self.log.extent().ok_or(TaskError::Closed)?.oldest;
+            let end = match oldest.previous().filter(|before| *before > end.lsn) {
+                Some(before) => self.log.identity_at(before)?.position,
+                None => end,
+            };
+            carried.event = self.put_aside_behind(end, standing.promised)?;
+        }
+        install::declare(&self.storage, Some(identity), standing.promised)?;
+        if let Err(error) = self.photographs.finish(identity) {
+            // Then the log is the one of before.
+            warn!(%error, "a snapshot could not be made durable");
+        }
+        Ok(carried)
     }
 
     /// The durable batches behind a record: as many as have so many bytes together, and at least one if there is one.
@@ -145,5 +241,46 @@ impl Disk {
         }
         self.tails.0.push(tail);
         Ok(batches)
+    }
+}
+
+fn unread(task: u64, error: &dyn std::error::Error) -> LogNews {
+    warn!(%error, "the log cannot be read for a follower");
+    LogNews::Failed { task }
+}
+
+/// Behind which position a log, whose epochs end there, newest first, may have what a leader has not that sends a
+/// snapshot of this position; `None` if it certainly has nothing of the kind.
+///
+/// What the two have in common the leader's log does not say any more. But what one grant wrote is one sequence, so a log
+/// that ends within the grant of the snapshot, and before it, is the beginning of what the leader had. Otherwise what was
+/// written under the newest grant here is in doubt: a leader that was deposed wrote it. One that lost its disk and leads
+/// again under the same grant may have lost what is here; who leads under a grant is believed.
+fn behind_which_is_doubt(ends: &[Position], snapshot: Position) -> Option<Position> {
+    let end = ends.first()?;
+    let grant = Grant::of(end.epoch);
+    if grant == Grant::of(snapshot.epoch) && end.lsn <= snapshot.lsn {
+        return None;
+    }
+    let before = ends.iter().find(|earlier| Grant::of(earlier.epoch) < grant);
+    Some(before.copied().unwrap_or(Position::ORIGIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_deposed_leader_wrote_is_in_doubt_and_what_a_late_follower_has_is_not() {
+        let at = |grant, starts, lsn| {
+            let epoch = Epoch::new(Grant::new(grant).unwrap().epoch().get() + starts);
+            Position { lsn: Lsn::new(lsn), epoch, checksum: 7 }
+        };
+        let log = [at(2, 1, 90), at(2, 0, 80), at(1, 3, 50), at(1, 0, 20)];
+        assert_eq!(behind_which_is_doubt(&log, at(2, 5, 200)), None);
+        assert_eq!(behind_which_is_doubt(&log, at(3, 0, 200)), Some(log[2]));
+        assert_eq!(behind_which_is_doubt(&log, at(2, 1, 85)), Some(log[2]), "it is longer than it may be");
+        assert_eq!(behind_which_is_doubt(&log[3..], at(3, 0, 200)), Some(Position::ORIGIN));
+        assert_eq!(behind_which_is_doubt(&[], at(3, 0, 200)), None);
     }
 }

@@ -10,7 +10,9 @@
 mod checkpoints;
 mod cluster;
 mod commits;
+mod deposed;
 mod directories;
 mod lesson;
 mod restarts;
 mod sessions;
+mod snapshots;

@@ -38,21 +38,22 @@ impl<S: Storage + Clone> Photographs<S> {
         Self { snapshots, cursors: Vec::new(), incoming: None }
     }
 
-    /// The newest snapshot that can be read.
-    pub(super) fn offer(&self) -> Option<SnapshotOffer> {
+    /// The newest snapshot that can be read, for [`LogNews::Seen`](crate::LogNews::Seen). O(snapshots).
+    pub fn offer(&self) -> Option<SnapshotOffer> {
         let newest = self.snapshots.list().ok()?.into_iter().rev();
         let mut whole = newest.filter_map(|lsn| self.snapshots.read(lsn).ok());
         whole.next().map(|reader| SnapshotOffer { identity: reader.identity(), bytes: reader.state_bytes() })
     }
 
     /// Forgets the snapshots of what is about to be cut off the log.
-    pub(super) fn forget_behind(&mut self, lsn: Lsn) -> Result<(), StorageError> {
+    pub fn forget_behind(&mut self, lsn: Lsn) -> Result<(), StorageError> {
         self.cursors.clear();
         self.snapshots.remove_after(lsn).map(drop)
     }
 
-    /// What follows so many bytes of a snapshot; `None` when it is gone, damaged, or has no more.
-    pub(super) fn read(&mut self, identity: SnapshotIdentity, offset: u64) -> Option<Vec<u8>> {
+    /// What follows so many bytes of a snapshot, for [`LogNews::SnapshotRead`](crate::LogNews::SnapshotRead): a chunk of
+    /// it. `None` when it is gone, damaged, or has no more. O(chunk) for whoever reads on where it ended before.
+    pub fn read(&mut self, identity: SnapshotIdentity, offset: u64) -> Option<Vec<u8>> {
         let here = |cursor: &Cursor<S>| cursor.reader.identity() == identity && cursor.offset == offset;
         let mut cursor = match self.cursors.iter().position(here) {
             Some(place) => self.cursors.remove(place),
@@ -77,13 +78,9 @@ impl<S: Storage + Clone> Photographs<S> {
         (cursor.offset == offset && cursor.reader.identity() == identity).then_some(cursor)
     }
 
-    /// Takes what follows of a snapshot that another node sends.
-    pub(super) fn keep(
-        &mut self,
-        identity: SnapshotIdentity,
-        offset: u64,
-        part: &[u8],
-    ) -> Result<(), TaskError> {
+    /// Takes what follows of a snapshot that another node sends ([`LogTask::KeepSnapshot`](crate::LogTask)). An attempt
+    /// of before is given up with the first bytes of the next one.
+    pub fn keep(&mut self, identity: SnapshotIdentity, offset: u64, part: &[u8]) -> Result<(), TaskError> {
         if offset == 0 {
             // The one before it is gone before another one may have its name.
             self.incoming = None;
@@ -93,21 +90,29 @@ impl<S: Storage + Clone> Photographs<S> {
         let incoming = self.incoming.as_mut().filter(|incoming| incoming.offset == offset);
         let incoming = incoming.filter(|incoming| incoming.writer.identity() == identity);
         let Incoming { writer, offset } = incoming.ok_or(TaskError::NotWhole { identity })?;
-        writer.write(part)?;
+        let written = writer.write(part);
         *offset += part.len() as u64;
-        Ok(())
+        if written.is_err() {
+            // It will never be whole.
+            self.incoming = None;
+        }
+        Ok(written?)
+    }
+
+    /// The snapshot of which everything was kept so far, if one arrives.
+    pub fn arriving(&self) -> Option<SnapshotIdentity> {
+        self.incoming.as_ref().map(|incoming| incoming.writer.identity())
     }
 
     /// Gives a snapshot its name that is whole, durably.
-    pub(super) fn finish(&mut self, identity: SnapshotIdentity) -> Result<(), TaskError> {
+    pub fn finish(&mut self, identity: SnapshotIdentity) -> Result<(), TaskError> {
         let incoming = self.incoming.take().filter(|incoming| incoming.writer.identity() == identity);
         Ok(incoming.ok_or(TaskError::NotWhole { identity })?.writer.finish()?)
     }
 }
 
-impl<S: Storage> fmt::Debug for Photographs<S> {
+impl<S: Storage + Clone> fmt::Debug for Photographs<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arrives = self.incoming.as_ref().map(|incoming| incoming.writer.identity());
-        f.debug_struct("Photographs").field("arrives", &arrives).finish_non_exhaustive()
+        f.debug_struct("Photographs").field("arrives", &self.arriving()).finish_non_exhaustive()
     }
 }

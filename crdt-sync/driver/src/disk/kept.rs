@@ -1,0 +1,191 @@
+//! What stays of the log and of checkpoints, besides what opening the node takes: for nodes that follow it.
+//!
+//! Where this node leads, it knows how far each follower is, and a *slot* keeps what that one lacks, within a limit; the
+//! slots are durable, so that followers are remembered after a restart. Beyond the limit a slot is lost, and its
+//! follower begins anew with a snapshot. Where this node follows, it does not know how far others are, and so many bytes
+//! of the log stay for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crdt_sync::{Engine, LogEvent, NodeId};
+use replication_log::handle::SubmitError;
+use replication_log::ship::slot::{
+    Extent, SlotEvent, SlotFile, SlotLimits, SlotState, Slots, SlotsFileError, TruncateSlotsError,
+};
+use replication_log::ship::{Stage, commit::Link};
+use replication_log::snapshot::Snapshots;
+use replication_log::storage::{FileStorage, StorageError};
+use replication_log::{Log, LogHandle, Lsn, TruncateError};
+use thiserror::Error;
+use tracing::{error, info, warn};
+
+/// Whoever was sent a part of a snapshot so long ago is not waited for.
+const READ_ON_WITHIN: Duration = Duration::from_secs(60);
+/// Slots have no limit of time here, so that none is told.
+const NOW: Duration = Duration::ZERO;
+
+/// How far each follower is, where this node leads: what it has on its disk.
+pub(crate) type Claims = Vec<(NodeId, Lsn)>;
+
+/// Why the log was not cut. It grows until it is.
+#[derive(Debug, Error)]
+pub(crate) enum NotCut {
+    #[error("the log is over")]
+    Closed,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Log(#[from] TruncateError),
+    #[error(transparent)]
+    Slots(#[from] TruncateSlotsError),
+}
+
+/// What followers keep alive of a node's log and checkpoints.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// At most so many bytes of the log.
+    limit: u64,
+    /// Where nodes share a log.
+    slots: Option<Mutex<(Slots, SlotFile<FileStorage>)>>,
+    /// The snapshots that others are sent, and when that was last so.
+    reading: Mutex<BTreeMap<Lsn, Instant>>,
+}
+
+impl Kept {
+    /// For nobody: the log is one's own.
+    pub(super) fn for_nobody() -> Self {
+        Self { limit: 0, slots: None, reading: Mutex::default() }
+    }
+
+    /// For followers, as the directory has them.
+    pub(super) fn load(
+        storage: &FileStorage,
+        log: &Log<FileStorage>,
+        limit: u64,
+    ) -> Result<Self, StorageError> {
+        let file = SlotFile::open(storage.clone())?;
+        let limits = SlotLimits::none().bytes(limit);
+        let slots = match file.load(log, limits, NOW) {
+            Ok(slots) => slots,
+            Err(SlotsFileError::Storage(error)) => return Err(error),
+            Err(error) => {
+                error!(%error, "who follows this node is forgotten, until they are heard of");
+                Slots::new(log.id(), limits, NOW)
+            }
+        };
+        Ok(Self { limit, slots: Some(Mutex::new((slots, file))), reading: Mutex::default() })
+    }
+
+    /// A part of this snapshot was read for somebody: it stays, and so does what follows it.
+    pub(super) fn is_read(&self, snapshot: Lsn) {
+        locked(&self.reading).insert(snapshot, Instant::now());
+    }
+
+    /// Before the log's end is cut there: nobody has what had these numbers.
+    pub(super) fn forget_behind(&self, lsn: Lsn) -> Result<(), StorageError> {
+        let Some(slots) = &self.slots else { return Ok(()) };
+        let (slots, file) = &mut *locked(slots);
+        slots.cut(lsn);
+        file.save(slots).map(drop)
+    }
+
+    /// Drops what is older than the checkpoint before the newest one, and what nobody has a claim to; the newest one
+    /// needs the log from another record on. Returns whose claims were lost.
+    pub(crate) fn drop_old(
+        &self,
+        log: &LogHandle<FileStorage>,
+        snapshots: &Snapshots<FileStorage>,
+        (before, newest_needs): (Lsn, Lsn),
+        claims: Option<&Claims>,
+    ) -> Result<Vec<LogEvent>, NotCut> {
+        let read = self.being_read();
+        snapshots.remove_if(|lsn| lsn < before && !read.contains(&lsn))?;
+        let needed = newest_needs.min(Lsn::new(before.get() + 1));
+        // Whoever has the snapshot goes on with the log behind it.
+        let is_within = |lsn: &Lsn| log.bytes_from(*lsn).is_some_and(|bytes| bytes <= self.limit);
+        let needed =
+            read.into_iter().filter_map(Lsn::next).find(is_within).map_or(needed, |lsn| lsn.min(needed));
+        let mut lost = Vec::new();
+        let oldest = match (claims, &self.slots) {
+            (Some(claims), Some(slots)) => {
+                let (slots, file) = &mut *locked(slots);
+                claim(slots, claims, log.extent().ok_or(NotCut::Closed)?);
+                let outcome = log.truncate_slots(NOW, slots, file, needed);
+                lost.extend(std::iter::from_fn(|| slots.poll_event()).filter_map(lost_by));
+                outcome.map_err(refused)?.oldest
+            }
+            _ => log
+                .truncate_before(oldest_within(log, self.limit).map_or(needed, |lsn| lsn.min(needed)))
+                .map_err(refused)?,
+        };
+        info!(oldest = oldest.get(), "the log was cut");
+        Ok(lost)
+    }
+
+    fn being_read(&self) -> BTreeSet<Lsn> {
+        let mut reading = locked(&self.reading);
+        reading.retain(|_, read| read.elapsed() < READ_ON_WITHIN);
+        reading.keys().copied().collect()
+    }
+}
+
+/// How far everybody is who follows this node, or did since it began to lead; `None` where it does not lead.
+pub(crate) fn claims(engine: &Engine) -> Option<Claims> {
+    let leadership = engine.status().leadership.filter(|leadership| leadership.mode.is_some())?;
+    let followers = leadership.followers.iter().map(|(node, status)| (*node, status.follower));
+    let heard_of = followers
+        .filter(|(_, follower)| follower.link != Link::Gone || follower.marks.at(Stage::Flushed) > Lsn::ZERO);
+    Some(heard_of.map(|(node, follower)| (node, follower.marks.at(Stage::Flushed))).collect())
+}
+
+/// Takes note of how far followers are. One that lacks what is gone has no claim: it is sent a snapshot.
+fn claim(slots: &mut Slots, claims: &Claims, extent: Extent) {
+    for (node, has) in claims {
+        let (name, has) = (node.to_string(), (*has).min(extent.durable));
+        let made = match slots.get(&name).map(|slot| slot.state()) {
+            None => slots.create(&name, "", has, extent, NOW).map_err(|error| error.to_string()),
+            Some(SlotState::Lost) => slots.reset(&name, has, extent, NOW).map_err(|error| error.to_string()),
+            Some(_) => slots.confirm(&name, has, extent.durable).map(drop).map_err(|error| error.to_string()),
+        };
+        if let Err(error) = made {
+            info!(follower = %node, %error, "nothing is kept for a follower");
+        }
+    }
+}
+
+/// What to tell of a slot, if it is lost.
+fn lost_by(event: SlotEvent) -> Option<LogEvent> {
+    let SlotEvent::Changed { slot, to: SlotState::Lost, why, .. } = event else { return None };
+    let follower = NodeId::from_u128(u128::from_str_radix(&slot, 16).ok()?);
+    warn!(%follower, ?why, "a follower was away for too long: it will have to begin anew");
+    Some(LogEvent::FollowerLost { follower, why })
+}
+
+fn refused<E: std::error::Error>(error: SubmitError<E>) -> NotCut
+where
+    NotCut: From<E>,
+{
+    match error {
+        SubmitError::Refused(error) => error.into(),
+        _ => NotCut::Closed,
+    }
+}
+
+/// The first record from which on the log takes up no more than so many bytes; `None` when that is not to be asked, or
+/// the log is closed. O(log records) looks at the segments.
+fn oldest_within(log: &LogHandle<FileStorage>, bytes: u64) -> Option<Lsn> {
+    let extent = log.extent().filter(|_| bytes > 0)?;
+    let (mut from, mut to) = (extent.oldest.get(), extent.durable.get() + 1);
+    while from < to {
+        let middle = from + (to - from) / 2;
+        if log.bytes_from(Lsn::new(middle))? <= bytes { to = middle } else { from = middle + 1 }
+    }
+    Some(Lsn::new(from))
+}
+
+/// A thread that panicked left nothing half done that matters here.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
