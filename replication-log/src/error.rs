@@ -206,6 +206,10 @@ pub enum OpenError {
         /// The largest allowed.
         max: u64,
     },
+    /// A snapshot is to take the place of the log, which may be half gone:
+    /// [`install::resume`](crate::install::resume) comes before. No file was touched.
+    #[error("a snapshot is to take the place of this log, and that comes first; no file was touched")]
+    InstallUnderWay,
     /// A segment was written by another version of the format. No file was touched.
     #[error(
         "segment {segment} has format version {found}, this build reads {supported}; no file was touched"

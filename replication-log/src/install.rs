@@ -44,8 +44,8 @@
 //! ```
 
 use crate::{
-    Epoch, Log, LogOptions, Lsn, OpenError, Position, PromiseError, checksum,
-    recover::{INTENT_NAME as TRUNCATION, UNBORN_INTENT_NAME as UNBORN_TRUNCATION},
+    Epoch, LogOptions, Lsn, OpenError, Position, PromiseError, checksum,
+    recover::{self, INTENT_NAME as TRUNCATION, UNBORN_INTENT_NAME as UNBORN_TRUNCATION},
     segment::{is_left_over_file_name, parse_file_name, read_le},
     ship::slot::{SLOTS_NAME, UNBORN_SLOTS_NAME},
     snapshot::{SnapshotError, SnapshotIdentity, Snapshots},
@@ -135,7 +135,7 @@ pub fn resume<S: Storage>(storage: &S, options: LogOptions) -> Result<Option<Res
     if names.iter().any(|name| name == UNBORN_NAME) {
         storage.remove(UNBORN_NAME)?;
     }
-    if !names.iter().any(|name| name == NAME) {
+    if !is_under_way(storage)? {
         return Ok(None);
     }
     let Intent { snapshot, promised } = read(storage)?;
@@ -161,11 +161,16 @@ pub fn resume<S: Storage>(storage: &S, options: LogOptions) -> Result<Option<Res
     storage.sync_directory()?;
     let start = snapshot.map_or(Position::ORIGIN, |identity| identity.position);
     let options = LogOptions { known_durable: Lsn::ZERO, ..options }.starts_after(start);
-    let (mut log, _) = Log::open(storage, options)?;
+    let (mut log, _) = recover::open(storage, options)?;
     log.promise_epoch(promised.max(log.epoch()))?;
     drop(log);
     forget(storage)?;
     Ok(Some(Resumed::Installed(snapshot)))
+}
+
+/// Whether something was declared and not resumed.
+pub(crate) fn is_under_way<S: Storage>(storage: &S) -> Result<bool, StorageError> {
+    Ok(storage.list()?.iter().any(|name| name == NAME))
 }
 
 /// Whether this is a file of the log that is to go.

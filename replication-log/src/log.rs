@@ -23,7 +23,7 @@ use stage::Stage;
 
 use crate::{
     AppendError, Batch, Batches, CloseError, Epoch, LogOptions, Lsn, OpenError, Poison, PoisonedBy,
-    PromiseError, ReadError, Reader, RecoveryReport, SegmentId, SyncError, TruncateError, recover,
+    PromiseError, ReadError, Reader, RecoveryReport, SegmentId, SyncError, TruncateError, install, recover,
     seal::{Sealer, Sealing},
     segment::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, HEADER_BYTES, Place, file_name, spare_file_name},
     segments::{Segment, Segments},
@@ -85,6 +85,9 @@ impl<S: Storage> Log<S> {
     /// as [`OpenError::Corrupt`], and no file is touched. When this returns, all that it recovered
     /// is durable.
     pub fn open(storage: S, options: LogOptions) -> Result<(Self, RecoveryReport), OpenError> {
+        if install::is_under_way(&storage)? {
+            return Err(OpenError::InstallUnderWay);
+        }
         recover::open(storage, options)
     }
 

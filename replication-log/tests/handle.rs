@@ -149,6 +149,29 @@ fn each_policy_keeps_its_word() {
 }
 
 #[test]
+fn what_is_flushed_is_written_and_waits_for_no_disk() {
+    let (storage, handle) = gated(FsyncPolicy::Group);
+    storage.gate.shut();
+    let _first = handle.append(&batch(0, 0, &[10])).expect("fits");
+    storage.gate.until_someone_waits();
+    let second = handle.append(&batch(0, 1, &[10])).expect("fits");
+    // Either the sync has bytes to write that come before, or all of it is written now.
+    let written = handle.flush().expect("sound");
+    assert!(written <= second.last() && Some(written) == handle.written());
+    assert_eq!(handle.durable(), Some(Lsn::ZERO), "the disk is still busy");
+    storage.gate.open();
+    assert_eq!(handle.wait_durable(second), Ok(second.last()));
+    assert_eq!(handle.flush(), Ok(second.last()));
+    let other = handle.clone();
+    other.close().expect("healthy");
+    assert_eq!(handle.flush(), Err(SubmitError::Closed));
+
+    let (_storage, handle) = gated(FsyncPolicy::Never);
+    let ticket = handle.append(&batch(0, 0, &[10])).expect("fits");
+    assert_eq!((handle.flush(), handle.durable()), (Ok(ticket.last()), Some(Lsn::ZERO)));
+}
+
+#[test]
 fn threads_rotate_promise_and_truncate_under_each_others_feet() {
     let disk = FaultStorage::new();
     let (log, _) = open(&disk).expect("new");

@@ -5,7 +5,7 @@ mod common;
 
 use common::{batch, choices, image, options};
 use replication_log::{
-    Epoch, Log, Lsn, Position,
+    Epoch, Log, Lsn, OpenError, Position,
     install::{self, InstallError, Resumed},
     ship::slot::{SlotFile, SlotLimits},
     snapshot::{SnapshotIdentity, Snapshots},
@@ -150,6 +150,16 @@ fn a_snapshot_of_the_same_record_that_was_there_before_undoes_the_intent() {
     install::declare(&disk, Some(other), PROMISED).unwrap();
     assert_eq!(install::resume(&disk, options()), Ok(Some(Resumed::Undone(other))));
     assert_eq!(install::resume(&disk, options()), Ok(None));
+    assert_eq!(open(&disk).last_position(), before);
+}
+
+#[test]
+fn a_log_that_is_to_be_replaced_is_not_opened() {
+    let (disk, before) = follower();
+    install::declare(&disk, Some(identity()), PROMISED).unwrap();
+    let image_before = image(&disk);
+    assert_eq!(Log::open(disk.clone(), options()).unwrap_err(), OpenError::InstallUnderWay);
+    assert_eq!(image(&disk), image_before);
     assert_eq!(open(&disk).last_position(), before);
 }
 

@@ -1,6 +1,6 @@
 //! Followers that lack what is not in the leader's log any more.
 
-use crdt_sync::Event;
+use crdt_sync::{Event, Input};
 use replication_log::Lsn;
 
 use crate::cluster::*;
@@ -87,4 +87,30 @@ fn without_a_snapshot_a_follower_is_told_that_nothing_is_left_to_begin_with() {
     let told = |(node, event): &(usize, Event)| *node == C && matches!(event, Event::NotServed { .. });
     assert!(cluster.events.iter().any(told));
     assert_eq!(total(&cluster, C), 0);
+}
+
+#[test]
+fn a_follower_whose_snapshot_is_dropped_on_the_way_begins_anew_with_a_later_one() {
+    let config = settings("ANY 1 (b)");
+    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
+    cluster.connect(A, B);
+    cluster.settle();
+    busy(&mut cluster, 60);
+    cluster.photograph(A);
+    cluster.connect(A, C);
+    // A few parts are on their way, no more.
+    for _ in 0..6 {
+        let Some((link, bytes)) = cluster.frames.pop_front() else { break };
+        if let Some(&(node, link, _)) = cluster.links.get(&link) {
+            cluster.handle(node, Input::Frame { link, bytes });
+        }
+    }
+    let later = cluster.nodes[A].snapshots.newest().unwrap().unwrap().next().unwrap();
+    cluster.frames.clear();
+    busy(&mut cluster, 60);
+    cluster.photograph(A);
+    cluster.nodes[A].snapshots.remove_before(later).unwrap();
+    cluster.settle();
+    assert_eq!(total(&cluster, C), 120);
+    assert!(cluster.logs_are_equal());
 }

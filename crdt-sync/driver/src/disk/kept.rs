@@ -144,9 +144,12 @@ pub(crate) fn claims(engine: &Engine) -> Option<Claims> {
 fn claim(slots: &mut Slots, claims: &Claims, extent: Extent) {
     for (node, has) in claims {
         let (name, has) = (node.to_string(), (*has).min(extent.durable));
-        let made = match slots.get(&name).map(|slot| slot.state()) {
+        let made = match slots.get(&name).map(|slot| (slot.state(), slot.confirmed())) {
             None => slots.create(&name, "", has, extent, NOW).map_err(|error| error.to_string()),
-            Some(SlotState::Lost) => slots.reset(&name, has, extent, NOW).map_err(|error| error.to_string()),
+            // Or it lost its disk, and comes with less than it had.
+            Some((state, confirmed)) if state == SlotState::Lost || has < confirmed => {
+                slots.reset(&name, has, extent, NOW).map_err(|error| error.to_string())
+            }
             Some(_) => slots.confirm(&name, has, extent.durable).map(drop).map_err(|error| error.to_string()),
         };
         if let Err(error) = made {
@@ -188,4 +191,112 @@ fn oldest_within(log: &LogHandle<FileStorage>, bytes: u64) -> Option<Lsn> {
 /// A thread that panicked left nothing half done that matters here.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use replication_log::{Batch, Epoch, FsyncPolicy, LogOptions, RecordKind};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const SEGMENT: u64 = 4_096;
+
+    struct World {
+        _home: TempDir,
+        log: LogHandle<FileStorage>,
+        snapshots: Snapshots<FileStorage>,
+        kept: Kept,
+    }
+
+    /// A log of which each segment holds three records, with a snapshot of every tenth.
+    fn world(limit: u64) -> World {
+        let home = tempfile::tempdir().unwrap();
+        let storage = FileStorage::open(home.path()).unwrap();
+        let (log, _) = Log::open(storage.clone(), LogOptions::new(7).segment_bytes(SEGMENT)).unwrap();
+        let kept = Kept::load(&storage, &log, limit).unwrap();
+        let (log, snapshots) =
+            (LogHandle::start(log, FsyncPolicy::Group).unwrap(), Snapshots::open(storage).unwrap());
+        let mut world = World { _home: home, log, snapshots, kept };
+        world.grow(30);
+        world
+    }
+
+    impl World {
+        fn grow(&mut self, records: u64) {
+            let batch = Batch::of(Epoch::new(1), RecordKind(1), &[b'x'; 1_000]).unwrap();
+            for _ in 0..records {
+                let last = *self.log.append_durable(&batch).unwrap().end();
+                if last.get() % 10 == 0 {
+                    self.snapshots.receive(self.log.identity_at(last).unwrap()).unwrap().finish().unwrap();
+                }
+            }
+        }
+
+        /// As if the checkpoint of this record had been the newest but one.
+        fn drop_before(&self, before: u64, claims: Option<&Claims>) -> Vec<LogEvent> {
+            let needs = Lsn::new(before + 11);
+            self.kept.drop_old(&self.log, &self.snapshots, (Lsn::new(before), needs), claims).unwrap()
+        }
+
+        fn oldest(&self) -> u64 {
+            self.log.extent().unwrap().oldest.get()
+        }
+    }
+
+    fn node(number: u128) -> NodeId {
+        NodeId::from_u128(number)
+    }
+
+    #[test]
+    fn a_snapshot_that_somebody_is_sent_stays_and_so_does_the_log_behind_it() {
+        let world = world(20 * SEGMENT);
+        world.kept.is_read(Lsn::new(10));
+        world.drop_before(30, Some(&Vec::new()));
+        assert_eq!(world.snapshots.list().unwrap(), [10, 30].map(Lsn::new));
+        assert!((9..=11).contains(&world.oldest()), "{}", world.oldest());
+    }
+
+    #[test]
+    fn the_log_behind_a_snapshot_that_is_sent_is_kept_within_the_limit_and_no_further() {
+        let mut world = world(4 * SEGMENT);
+        world.grow(30);
+        world.kept.is_read(Lsn::new(10));
+        world.drop_before(50, Some(&Vec::new()));
+        assert_eq!(world.snapshots.list().unwrap(), [10, 50, 60].map(Lsn::new));
+        assert!(world.oldest() > 45, "{}", world.oldest());
+    }
+
+    #[test]
+    fn a_claim_holds_the_log_until_it_is_lost_and_its_follower_may_claim_again() {
+        let mut world = world(8 * SEGMENT);
+        let claims = vec![(node(2), Lsn::new(14)), (node(3), Lsn::new(30))];
+        assert_eq!(world.drop_before(20, Some(&claims)), []);
+        assert!((13..=15).contains(&world.oldest()), "{}", world.oldest());
+        world.grow(30);
+        // The second one is away.
+        let claims = vec![(node(3), Lsn::new(60))];
+        let lost = world.drop_before(50, Some(&claims));
+        let is_second = |event: &LogEvent| matches!(event, LogEvent::FollowerLost { follower, .. } if *follower == node(2));
+        assert!(lost.len() == 1 && is_second(&lost[0]), "{lost:?}");
+        assert!(world.oldest() > 45, "{}", world.oldest());
+        // It is back with a snapshot.
+        let claims = vec![(node(2), Lsn::new(62)), (node(3), Lsn::new(60))];
+        world.grow(20);
+        assert_eq!(world.drop_before(60, Some(&claims)), []);
+        let claims = vec![(node(2), Lsn::new(80)), (node(3), Lsn::new(80))];
+        assert_eq!(world.drop_before(60, Some(&claims)), []);
+        // And with less than it had.
+        let claims = vec![(node(2), Lsn::new(65)), (node(3), Lsn::new(80))];
+        assert_eq!(world.drop_before(70, Some(&claims)), []);
+        assert!((64..=66).contains(&world.oldest()), "{}", world.oldest());
+    }
+
+    #[test]
+    fn whoever_does_not_lead_keeps_so_many_bytes_for_whom_it_does_not_know() {
+        let world = world(4 * SEGMENT);
+        world.drop_before(20, None);
+        assert!(world.log.bytes_from(Lsn::FIRST).unwrap() <= 5 * SEGMENT);
+        assert!(world.oldest() < 21);
+    }
 }

@@ -179,8 +179,13 @@ impl Disk {
         Ok(carried)
     }
 
-    /// Puts aside what the log has behind a position, for whoever wants to look at it.
+    /// Puts aside what the log has behind a position, for whoever wants to look at it: as far as it is there still.
     fn put_aside_behind(&mut self, end: Position, promised: Epoch) -> Result<Option<LogEvent>, TaskError> {
+        let oldest = self.log.extent().ok_or(TaskError::Closed)?.oldest;
+        let end = match oldest.previous().filter(|before| *before > end.lsn) {
+            Some(before) => self.log.identity_at(before)?.position,
+            None => end,
+        };
         let last = self.log.sync()?;
         let Some(first) = end.lsn.next().filter(|first| *first <= last) else { return Ok(None) };
         let mut tail = self.log.tail(first)?;
@@ -206,11 +211,6 @@ impl Disk {
         }
         let standing = self.standing()?;
         if let Some(end) = behind_which_is_doubt(&standing.ends, identity.position) {
-            let oldest = self.log.extent().ok_or(TaskError::Closed)?.oldest;
-            let end = match oldest.previous().filter(|before| *before > end.lsn) {
-                Some(before) => self.log.identity_at(before)?.position,
-                None => end,
-            };
             carried.event = self.put_aside_behind(end, standing.promised)?;
         }
         install::declare(&self.storage, Some(identity), standing.promised)?;

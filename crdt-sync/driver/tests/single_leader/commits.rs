@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crdt_sync::Event;
 use crdt_sync_driver::{CommitError, Node, NodeError};
+use replication_log::ship::Stage;
 use replication_log::ship::commit::{Fate, GaveUp};
 
 use crate::cluster::{A, B, C, Cluster, degrading, id_of, plain, semi_sync, titles, until, visits};
@@ -130,4 +131,20 @@ async fn where_nobody_leads_there_are_no_commits() {
     let written = node.batch().set(&titles(), "page", "Hello").commit_within(SOON).await;
     assert_eq!(written, Err(NodeError::OtherTopology));
     assert_eq!(node.commits().leadership().await, Err(NodeError::OtherTopology));
+}
+
+#[tokio::test]
+async fn a_policy_that_waits_for_writes_is_told_of_them() {
+    let mut config = semi_sync();
+    config.commits.stage = Stage::Written;
+    let cluster = Cluster::of_three(config).await;
+    for n in 0..20 {
+        let batch = cluster.node(A).batch().increment(&visits(), "/", 1);
+        assert!(!batch.commit_within(Duration::from_secs(60)).await.unwrap().degraded, "{n}");
+    }
+    for node in [B, C] {
+        let visits = cluster.node(node).counters(&visits());
+        until(|| async { visits.value("/").await.unwrap() == 20 }).await;
+    }
+    cluster.logs_are_equal().await;
 }

@@ -8,8 +8,8 @@ use crdt_sync_driver::Node;
 
 use crate::cluster::{A, B, C, Cluster, id_of, plain, semi_sync, titles, until, visits};
 
-const HOME: &str = "KILLED_HOME";
-const LISTEN: &str = "KILLED_LISTEN";
+pub(crate) const HOME: &str = "KILLED_HOME";
+pub(crate) const LISTEN: &str = "KILLED_LISTEN";
 
 #[tokio::test]
 async fn a_leader_that_is_dropped_goes_on_when_it_is_back_and_its_followers_catch_up() {
@@ -76,7 +76,7 @@ async fn a_cluster_that_was_down_is_up_again_whoever_comes_first() {
 }
 
 /// Whatever becomes of the test, the process ends with it.
-struct Victim(Child);
+pub(crate) struct Victim(pub(crate) Child);
 
 impl Drop for Victim {
     fn drop(&mut self) {

@@ -1,17 +1,22 @@
 //! Followers that lack what the leader's log does not have any more begin with a snapshot of it, by themselves.
 
+use std::env;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crdt_sync::{Event, LogEvent};
-use crdt_sync_driver::{NodeError, WatchError};
+use crdt_sync_driver::{Node, NodeError, WatchError};
 use replication_log::snapshot::{SnapshotIdentity, Snapshots};
 use replication_log::storage::FileStorage;
 use replication_log::{Epoch, Log, LogOptions, Lsn, install};
 use tokio::sync::broadcast::Receiver;
 
 use crate::checkpoints::{checkpoints, ending, has_first_segment, log_bytes, overwrite, small};
-use crate::cluster::{A, B, C, Cluster, asynchronous, id_of, semi_sync, titles, until, visits};
+use crate::cluster::{A, B, C, Cluster, asynchronous, id_of, plain, semi_sync, titles, until, visits};
+use crate::restarts::{HOME, LISTEN, Victim};
 
 /// Waits for what is told of a log.
 pub(crate) async fn told(events: &mut Receiver<Event>, so: impl Fn(&LogEvent) -> bool) -> LogEvent {
@@ -85,7 +90,7 @@ async fn a_new_follower_begins_with_a_snapshot() {
     // It can be followed itself, and lead.
     cluster.kill(A);
     let second = crdt_sync::single_leader::Grant::FIRST.next().unwrap();
-    cluster.node(C).commits().lead(second).await.unwrap();
+    until(|| async { cluster.node(C).commits().lead(second).await.is_ok() }).await;
     cluster.node(C).registers(&titles()).set("page", "Bonjour").await.unwrap();
     cluster.shows(B, "page", "Bonjour").await;
     cluster.start(A).await;
@@ -186,13 +191,49 @@ async fn a_crash_between_the_steps_of_an_install_is_finished_or_undone_when_the_
             cluster.stop(C).await;
             assert_eq!(epoch_of(&directory), promised, "{crash:?}");
             cluster.start_with(C, |options| options).await;
+            assert_eq!(cluster.node(C).counters(&visits()).value("first").await, Ok(1), "{crash:?}");
         }
-        assert_eq!(cluster.node(C).counters(&visits()).value("first").await, Ok(1), "{crash:?}");
         cluster.stop(C).await;
     }
     cluster.start(C).await;
     cluster.connect(B);
     cluster.node(A).registers(&titles()).set("page", "Hello").await.unwrap();
+}
+
+/// A follower until it is killed.
+#[tokio::test]
+#[ignore = "started by another test, which kills it"]
+async fn the_follower_that_is_killed() {
+    let leader: SocketAddr = env::var(LISTEN).unwrap().parse().unwrap();
+    let options = small(plain().single_leader(semi_sync()).node(id_of(C)));
+    let node = Node::open(env::var(HOME).unwrap(), options).await.unwrap();
+    node.connect(leader).unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_follower_that_is_killed_again_and_again_while_it_begins_comes_to_it_in_the_end() {
+    let mut cluster = Cluster::with(semi_sync(), small).await;
+    cluster.stop(C).await;
+    for round in 0..4 {
+        overwrite(cluster.node(A), 1 << 20).await;
+        for pause in 0..5 {
+            let victim = Command::new(env::current_exe().unwrap())
+                .args(["--exact", "snapshots::the_follower_that_is_killed", "--ignored"])
+                .env(HOME, cluster.directory(C))
+                .env(LISTEN, cluster.address(A).to_string())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            let victim = Victim(victim);
+            tokio::time::sleep(Duration::from_millis(20 + pause * 25 + round * 6)).await;
+            drop(victim);
+        }
+    }
+    cluster.start(C).await;
+    cluster.node(A).registers(&titles()).set("page", "Hello").await.unwrap();
+    cluster.shows(C, "page", "Hello").await;
+    cluster.logs_are_equal().await;
 }
 
 #[tokio::test]
@@ -203,7 +244,7 @@ async fn a_follower_that_is_dropped_again_and_again_while_it_begins_comes_to_it_
         overwrite(cluster.node(A), 1 << 20).await;
         for pause in 0..6 {
             cluster.start(C).await;
-            tokio::time::sleep(std::time::Duration::from_millis(pause * 15 + round)).await;
+            tokio::time::sleep(Duration::from_millis(pause * 15 + round)).await;
             cluster.kill(C);
         }
     }
