@@ -1,5 +1,6 @@
 //! A snapshot in the place of a log: a power cut at every operation finds the log of before or the one behind the
 //! snapshot, whole, and what was promised is kept.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod common;
 

@@ -217,6 +217,10 @@ impl Checkpoints {
                 self.size = bytes;
                 self.whole = Some(lsn);
             }
+            Err(Failure::Cut(error)) => {
+                warn!(record = lsn.get(), %error, "a checkpoint is durable, and the log was not cut");
+                self.whole = Some(lsn);
+            }
             Err(error) => warn!(record = lsn.get(), %error, "a checkpoint did not come about"),
         }
     }

@@ -112,9 +112,9 @@ impl Kept {
             (Some(claims), Some(slots)) => {
                 let (slots, file) = &mut *locked(slots);
                 claim(slots, claims, log.extent().ok_or(NotCut::Closed)?);
-                let outcome = log.truncate_slots(NOW, slots, file, needed);
+                let cut = log.truncate_slots(NOW, slots, file, needed).map_err(refused)?;
                 lost.extend(std::iter::from_fn(|| slots.poll_event()).filter_map(lost_by));
-                outcome.map_err(refused)?.oldest
+                cut.oldest
             }
             _ => log
                 .truncate_before(oldest_within(log, self.limit).map_or(needed, |lsn| lsn.min(needed)))
@@ -227,7 +227,7 @@ mod tests {
             let batch = Batch::of(Epoch::new(1), RecordKind(1), &[b'x'; 1_000]).unwrap();
             for _ in 0..records {
                 let last = *self.log.append_durable(&batch).unwrap().end();
-                if last.get() % 10 == 0 {
+                if last.get().is_multiple_of(10) {
                     self.snapshots.receive(self.log.identity_at(last).unwrap()).unwrap().finish().unwrap();
                 }
             }

@@ -166,7 +166,8 @@ impl Disk {
         self.tails = Tails::default();
         self.was_cut = true;
         self.kept.forget_behind(end.lsn)?;
-        if self.checkpoints.newest() > end.lsn {
+        let newest = self.checkpoints.files().newest()?.max(Some(self.checkpoints.newest()));
+        if newest > Some(end.lsn) {
             // What is in a checkpoint was shown, so that the engine is over.
             if !self.can_be_opened_at(end.lsn)? {
                 install::declare(&self.storage, None, begin.promise)?;
