@@ -1,9 +1,9 @@
 //! A log that begins anew behind a snapshot of another node, in the place of the one that a directory has.
 //!
-//! A follower that lacks what its leader's log does not have any more is sent a snapshot, and when that is whole the log
-//! has to begin behind it. That takes several files: the old segments go, a new one comes, and what the log has promised
-//! must not be forgotten in between. So the intent is made durable first, in a file of its own, and everything else is
-//! done by [`resume`], by whoever opens the directory next, as often as it takes.
+//! A follower that lacks what its leader's log does not have any more is sent a snapshot, and when that is whole the
+//! log has to begin behind it. That takes several files: the old segments go, a new one comes, and what the log has
+//! promised must not be forgotten in between. So the intent is made durable first, in a file of its own, and everything
+//! else is done by [`resume`], by whoever opens the directory next, as often as it takes.
 //!
 //! ```text
 //! declare(snapshot, promised)       nothing has happened yet
@@ -112,8 +112,8 @@ struct Intent {
 /// there is none; and that it has promised this epoch. What is done about it is done by [`resume`], and nothing may be
 /// appended to the log of before from now on.
 ///
-/// A snapshot is not to be [finished](crate::snapshot::SnapshotWriter::finish) before. One of the same identity that has
-/// its name is as good.
+/// A snapshot is not to be [finished](crate::snapshot::SnapshotWriter::finish) before. One of the same identity that
+/// has its name is as good.
 pub fn declare<S: Storage>(
     storage: &S,
     snapshot: Option<SnapshotIdentity>,

@@ -236,10 +236,9 @@ impl NodeOptions {
 
     /// In a cluster with one leader, at most so many bytes of the log stay on the disk for followers, whatever is in
     /// checkpoints; 1 GiB by default. The leader keeps what each of those lacks that have followed it, and no more; a
-    /// node that follows keeps as much, for it may lead tomorrow. A follower that lacks more begins anew with a snapshot,
-    /// by itself: the leader tells of it by
-    /// [`LogEvent::FollowerLost`](crdt_sync::LogEvent::FollowerLost), the follower by
-    /// [`LogEvent::Reopened`](crdt_sync::LogEvent::Reopened).
+    /// node that follows keeps as much, for it may lead tomorrow. A follower that lacks more begins anew with a
+    /// snapshot, by itself: the leader tells of it by [`LogEvent::FollowerLost`](crdt_sync::LogEvent::FollowerLost),
+    /// the follower by [`LogEvent::Reopened`](crdt_sync::LogEvent::Reopened).
     pub fn log_for_followers(mut self, bytes: u64) -> Self {
         self.log_for_followers = bytes;
         self

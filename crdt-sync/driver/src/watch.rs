@@ -67,7 +67,8 @@ pub struct Change<T = Option<Cell>> {
 #[non_exhaustive]
 pub enum WatchError {
     /// More than 16,384 keys changed and were not asked for, or a snapshot took the place of what the node had; which
-    /// ones changed was forgotten. Whoever needs to know scans the collection now: what changes from now on is told again.
+    /// ones changed was forgotten. Whoever needs to know scans the collection now: what changes from now on is told
+    /// again.
     #[error("more keys changed than are remembered; scan the collection, and go on")]
     Lagged,
     /// The key could not be read. If the node is not over, the change is told again.

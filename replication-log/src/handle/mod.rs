@@ -225,8 +225,8 @@ where
         self.shared().wait_for(&awaited, true)
     }
 
-    /// Hands everything appended so far to the storage, unless a sync is under way, which does that besides, and returns
-    /// the last record written. It survives the process, but not the machine; see [`Log::flush`].
+    /// Hands everything appended so far to the storage, unless a sync is under way, which does that besides, and
+    /// returns the last record written. It survives the process, but not the machine; see [`Log::flush`].
     pub fn flush(&self) -> Result<Lsn, SubmitError<SyncError>> {
         let mut state = self.shared().lock();
         let log = state.log.as_mut().ok_or(SubmitError::Closed)?;

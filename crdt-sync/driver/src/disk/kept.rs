@@ -1,9 +1,9 @@
 //! What stays of the log and of checkpoints, besides what opening the node takes: for nodes that follow it.
 //!
-//! Where this node leads, it knows how far each follower is, and a *slot* keeps what that one lacks, within a limit; the
-//! slots are durable, so that followers are remembered after a restart. Beyond the limit a slot is lost, and its
-//! follower begins anew with a snapshot. Where this node follows, it does not know how far others are, and so many bytes
-//! of the log stay for them.
+//! Where this node leads, it knows how far each follower is, and a *slot* keeps what that one lacks, within a limit;
+//! the slots are durable, so that followers are remembered after a restart. Beyond the limit a slot is lost, and its
+//! follower begins anew with a snapshot. Where this node follows, it does not know how far others are, and so many
+//! bytes of the log stay for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -277,8 +277,8 @@ mod tests {
         // The second one is away.
         let claims = vec![(node(3), Lsn::new(60))];
         let lost = world.drop_before(50, Some(&claims));
-        let is_second = |event: &LogEvent| matches!(event, LogEvent::FollowerLost { follower, .. } if *follower == node(2));
-        assert!(lost.len() == 1 && is_second(&lost[0]), "{lost:?}");
+        let [LogEvent::FollowerLost { follower, .. }] = &lost[..] else { panic!("{lost:?}") };
+        assert_eq!(*follower, node(2));
         assert!(world.oldest() > 45, "{}", world.oldest());
         // It is back with a snapshot.
         let claims = vec![(node(2), Lsn::new(62)), (node(3), Lsn::new(60))];

@@ -253,10 +253,10 @@ fn unread(task: u64, error: &dyn std::error::Error) -> LogNews {
 /// Behind which position a log, whose epochs end there, newest first, may have what a leader has not that sends a
 /// snapshot of this position; `None` if it certainly has nothing of the kind.
 ///
-/// What the two have in common the leader's log does not say any more. But what one grant wrote is one sequence, so a log
-/// that ends within the grant of the snapshot, and before it, is the beginning of what the leader had. Otherwise what was
-/// written under the newest grant here is in doubt: a leader that was deposed wrote it. One that lost its disk and leads
-/// again under the same grant may have lost what is here; who leads under a grant is believed.
+/// What the two have in common the leader's log does not say any more. But what one grant wrote is one sequence, so a
+/// log that ends within the grant of the snapshot, and before it, is the beginning of what the leader had. Otherwise
+/// what was written under the newest grant here is in doubt: a leader that was deposed wrote it. One that lost its disk
+/// and leads again under the same grant may have lost what is here; who leads under a grant is believed.
 fn behind_which_is_doubt(ends: &[Position], snapshot: Position) -> Option<Position> {
     let end = ends.first()?;
     let grant = Grant::of(end.epoch);

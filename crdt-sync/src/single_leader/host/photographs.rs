@@ -51,8 +51,8 @@ impl<S: Storage + Clone> Photographs<S> {
         self.snapshots.remove_after(lsn).map(drop)
     }
 
-    /// What follows so many bytes of a snapshot, for [`LogNews::SnapshotRead`](crate::LogNews::SnapshotRead): a chunk of
-    /// it. `None` when it is gone, damaged, or has no more. O(chunk) for whoever reads on where it ended before.
+    /// What follows so many bytes of a snapshot, for [`LogNews::SnapshotRead`](crate::LogNews::SnapshotRead): a chunk
+    /// of it. `None` when it is gone, damaged, or has no more. O(chunk) for whoever reads on where it ended before.
     pub fn read(&mut self, identity: SnapshotIdentity, offset: u64) -> Option<Vec<u8>> {
         let here = |cursor: &Cursor<S>| cursor.reader.identity() == identity && cursor.offset == offset;
         let mut cursor = match self.cursors.iter().position(here) {
