@@ -278,6 +278,11 @@ impl Disk {
         }
     }
 
+    /// Takes note of whom this node keeps the log for, if it leads.
+    pub(crate) fn remember_followers(&self, engine: &Engine) {
+        self.kept.remember(&self.log, engine);
+    }
+
     /// Makes everything durable if a last checkpoint is worth its while, and says up to which record that is.
     pub(crate) fn sync_before_last_checkpoint(&self) -> Option<Lsn> {
         if self.checkpoints.is_last_one_due() { self.log.sync().ok() } else { None }

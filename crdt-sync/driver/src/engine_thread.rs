@@ -205,6 +205,7 @@ impl EngineThread {
     fn timer_due(&mut self) {
         self.timer = None;
         self.handle(Input::Timer);
+        self.disk.remember_followers(&self.engine);
     }
 
     fn request(&mut self, request: Request, reply: Answer) {

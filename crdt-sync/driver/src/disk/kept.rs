@@ -91,6 +91,24 @@ impl Kept {
         file.save(slots).map(drop)
     }
 
+    /// Makes the claims durable of followers that this node had not heard of, if it leads: the log is cut now and then
+    /// only, and they are to be remembered if this node stops before.
+    pub(crate) fn remember(&self, log: &LogHandle<FileStorage>, engine: &Engine) {
+        // Whoever cuts the log just now takes note of everybody.
+        let Some(Ok(mut held)) = self.slots.as_ref().map(Mutex::try_lock) else { return };
+        let (slots, file) = &mut *held;
+        let (Some(mut claims), Some(extent)) = (claims(engine), log.extent()) else { return };
+        let is_kept = |has: &Lsn| has.next() >= Some(extent.oldest);
+        claims.retain(|(node, has)| is_kept(has) && slots.get(&node.to_string()).is_none());
+        if claims.is_empty() {
+            return;
+        }
+        claim(slots, &claims, extent);
+        if let Err(error) = file.save(slots) {
+            warn!(%error, "followers cannot be remembered");
+        }
+    }
+
     /// Drops what is older than the checkpoint before the newest one, and what nobody has a claim to; the newest one
     /// needs the log from another record on. Returns whose claims were lost.
     pub(crate) fn drop_old(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crdt_sync::{Event, RecoverError};
 use crdt_sync_driver::{Node, NodeOptions, OpenError};
 
-use crate::cluster::{A, B, C, Cluster, asynchronous, semi_sync, titles, until, visits};
+use crate::cluster::{A, B, C, Cluster, asynchronous, id_of, semi_sync, titles, until, visits};
 
 const EVERY: u64 = 64 << 10;
 const SEGMENT: u64 = 128 << 10;
@@ -122,6 +122,8 @@ async fn what_is_not_committed_is_in_no_checkpoint_and_is_written_on_top_of_afte
 #[tokio::test]
 async fn a_follower_that_was_away_for_long_finds_the_log_kept_for_it() {
     let mut cluster = Cluster::with(asynchronous(), small_and_patient).await;
+    // The leader has heard of everybody.
+    cluster.node(A).in_sync_with(2).await.unwrap();
     cluster.stop(C).await;
     overwrite(cluster.node(A), 1 << 20).await;
     let directory = cluster.directory(A);
@@ -134,16 +136,21 @@ async fn a_follower_that_was_away_for_long_finds_the_log_kept_for_it() {
 #[tokio::test]
 async fn a_leader_that_was_restarted_remembers_for_whom_it_keeps_the_log() {
     let mut cluster = Cluster::with(asynchronous(), small_and_patient).await;
-    overwrite(cluster.node(A), 512 << 10).await;
-    cluster.all_have_everything().await;
+    cluster.node(A).registers(&titles()).set("page", "Hello").await.unwrap();
+    cluster.node(A).in_sync_with(2).await.unwrap();
+    let slots = cluster.directory(A).join("replication.slots");
+    let last = id_of(C).to_string();
+    let is_remembered = |bytes: Vec<u8>| bytes.windows(last.len()).any(|name| name == last.as_bytes());
+    until(|| async { std::fs::read(&slots).is_ok_and(is_remembered) }).await;
     cluster.stop(C).await;
     cluster.kill(A);
     cluster.start(A).await;
     cluster.connect(B);
     cluster.all_follow().await;
     overwrite(cluster.node(A), 1 << 20).await;
-    let oldest = log_bytes(&cluster.directory(A));
-    assert!(oldest >= 1 << 20, "{oldest}");
+    let directory = cluster.directory(A);
+    until(|| async { checkpoints(&directory) == 2 }).await;
+    assert!(has_first_segment(&directory) && log_bytes(&directory) >= 1 << 20);
     let mut events = cluster.node(A).events();
     cluster.start(C).await;
     cluster.all_have_everything().await;

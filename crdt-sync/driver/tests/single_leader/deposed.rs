@@ -17,6 +17,7 @@ use crate::snapshots::told;
 async fn leader_is_isolated(adjust: fn(NodeOptions) -> NodeOptions) -> Cluster {
     let cluster = Cluster::with(asynchronous(), adjust).await;
     cluster.node(A).counters(&visits()).increment("first", 1).await.unwrap();
+    cluster.node(A).in_sync_with(2).await.unwrap();
     cluster.all_have_everything().await;
     for follower in [B, C] {
         cluster.node(follower).disconnect_from(cluster.address(A)).await;

@@ -32,7 +32,7 @@ pub(crate) async fn told(events: &mut Receiver<Event>, so: impl Fn(&LogEvent) ->
 async fn last_is_left_behind() -> Cluster {
     let mut cluster = Cluster::with(asynchronous(), small).await;
     cluster.node(A).counters(&visits()).increment("first", 1).await.unwrap();
-    cluster.all_have_everything().await;
+    cluster.node(A).in_sync_with(2).await.unwrap();
     cluster.stop(C).await;
     let mut events = cluster.node(A).events();
     overwrite(cluster.node(A), 1 << 20).await;
