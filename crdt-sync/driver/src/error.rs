@@ -227,6 +227,7 @@ pub(crate) fn refusal(reply: Reply) -> NodeError {
         | Reply::Shown(_)
         | Reply::Cells(_)
         | Reply::MemberRetired
+        | Reply::FailoverTold
         | Reply::InSession { .. }
         | Reply::Ring(RingReply::Begun { .. } | RingReply::DeclaredDead { .. })
         | Reply::Hints(HintsReply::Delivered) => NodeError::AnotherAnswer,
