@@ -5,7 +5,7 @@ use std::time::Duration;
 use crdt_sync::failover::election::Policy;
 use crdt_sync::failover::model::Recovered;
 use crdt_sync::failover::stonith::Stonith;
-use crdt_sync::failover::supervisor::{Command, Event};
+use crdt_sync::failover::supervisor::{Command, Event, WhyStepDown};
 use crdt_sync::failover::{Accrual, Detection, FailoverConfig, GrantedBy};
 
 use crate::world::*;
@@ -31,16 +31,19 @@ fn cluster(seed: u64) -> World {
         1 => Some(Stonith::Required { timeout: secs(10) }),
         _ => Some(Stonith::BestEffort { timeout: secs(10) }),
     };
-    if seed / 72 % 2 == 1 {
-        config.detection = Detection::Accrual(Accrual::every(config.heartbeat));
-    }
+    config.detection = match seed / 72 % 3 {
+        0 => Detection::DEFAULT,
+        1 => Detection::Accrual(Accrual::every(config.heartbeat)),
+        // Far less than a lease: they ask while it runs.
+        _ => Detection::Fixed { timeout: secs(12) },
+    };
     World::new(config, seed).with_drift().start_all()
 }
 
 /// Something goes wrong, or is repaired.
 fn trouble(world: &mut World) {
     let node = world.below(world.nodes() as u64) as usize;
-    match world.below(14) {
+    match world.below(15) {
         0 | 1 => {
             for place in 0..world.part.len() {
                 world.part[place] = world.below(2) as usize;
@@ -66,7 +69,17 @@ fn trouble(world: &mut World) {
                 world.operate(leader, Command::SwitchOver { to, deadline });
             }
         }
-        12 => world.hooks_work = world.below(2) == 0,
+        12 => {
+            // The leader is cut off, and all others forget what they lent.
+            if let Some(leader) = world.leaders().first().copied() {
+                world.split_off(&[leader]);
+                for node in (0..world.nodes()).filter(|node| *node != leader) {
+                    world.crash(node);
+                    world.start(node);
+                }
+            }
+        }
+        13 => world.hooks_work = world.below(2) == 0,
         _ => repair(world),
     }
 }
@@ -102,6 +115,7 @@ fn lived_through(seed: u64) -> World {
 #[test]
 fn never_do_two_lead_at_one_instant_and_a_connected_majority_has_a_leader_again_in_time() {
     let mut longest = Duration::ZERO;
+    let mut seen = Seen::default();
     for seed in 0..SEEDS {
         let mut world = lived_through(seed);
         let within = bound(&world.config);
@@ -111,6 +125,7 @@ fn never_do_two_lead_at_one_instant_and_a_connected_majority_has_a_leader_again_
             panic!("seed {seed}: nobody leads after {within:?}: {:?}\n{last}", world.config);
         };
         longest = longest.max(took);
+        seen.count(&world);
         // It goes on leading once nothing is wrong any more.
         world.run(within);
         let leaders = world.leaders();
@@ -120,6 +135,57 @@ fn never_do_two_lead_at_one_instant_and_a_connected_majority_has_a_leader_again_
         assert!(world.broken.is_empty(), "seed {seed}: {:?}\n{:?}", world.config, world.broken);
     }
     assert!(longest > secs(30), "some had to wait for a lease: {longest:?}");
+    assert!(seen.is_enough(), "{seen:?}");
+}
+
+/// How often what matters happened.
+#[derive(Debug, Default)]
+struct Seen {
+    leads: u64,
+    planned: u64,
+    unfenced: u64,
+    lease_ended: u64,
+    overtaken: u64,
+    lost: u64,
+    not_promoted: u64,
+    degraded: u64,
+    away: u64,
+}
+
+impl Seen {
+    fn count(&mut self, world: &World) {
+        for (.., event) in &world.told {
+            match event {
+                Event::Leads { unfenced, .. } => {
+                    self.leads += 1;
+                    self.unfenced += u64::from(unfenced.is_some());
+                }
+                Event::ElectionStarted { planned } => self.planned += u64::from(*planned),
+                Event::SteppedDown { why: WhyStepDown::LeaseEnded } => self.lease_ended += 1,
+                Event::SteppedDown { why: WhyStepDown::Overtaken { .. } } => self.overtaken += 1,
+                Event::SteppedDown { why: WhyStepDown::Lost { .. } } => self.lost += 1,
+                Event::NotPromoted(_) => self.not_promoted += 1,
+                Event::Degraded { .. } => self.degraded += 1,
+                Event::WasAway { .. } => self.away += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        let counts = [
+            self.leads,
+            self.planned,
+            self.unfenced,
+            self.lease_ended,
+            self.overtaken,
+            self.lost,
+            self.not_promoted,
+            self.degraded,
+            self.away,
+        ];
+        counts.iter().all(|count| *count >= 20) && self.leads >= 2 * SEEDS
+    }
 }
 
 #[test]
