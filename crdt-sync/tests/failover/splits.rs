@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crdt_sync::failover::model::Recovered;
-use crdt_sync::failover::supervisor::{Event, Refused, WhyStepDown};
+use crdt_sync::failover::supervisor::{Command, Event, Refused, WhyStepDown};
 use crdt_sync::failover::voter::{Refusal, Request, Voter};
-use crdt_sync::failover::{FailoverConfig, Grant, GrantedBy, LeaseTerms};
+use crdt_sync::failover::{Detection, FailoverConfig, Grant, GrantedBy, LeaseTerms};
 use crdt_sync::time::Instant;
 use replication_log::Epoch;
 
@@ -61,6 +61,35 @@ fn scenario_55_a_leader_without_a_majority_steps_down_before_its_lease_ends_and_
         let (stepped, led) = (world.told(leader, steps_down), world.told(next.unwrap(), leads));
         assert!(stepped < led, "{granted_by:?}: {stepped:?}, {led:?}");
         assert!(world.broken.is_empty(), "{:?}", world.broken);
+    }
+}
+
+/// A hears everything four seconds late, what it was granted as well, and is cut off as soon as it hears of that.
+#[test]
+fn a_lease_counts_from_when_it_was_asked_for_however_late_the_answer_comes() {
+    for (seed, renewals) in (0..40).flat_map(|seed| [(seed, 0), (seed, 2)]) {
+        for granted_by in [GrantedBy::Promises, GrantedBy::Coordinator { failsafe: false }] {
+            let detection = Detection::Fixed { timeout: secs(12) };
+            let turn = Duration::from_millis(300);
+            let mut config = FailoverConfig { granted_by, detection, turn, seed, ..settings(3) };
+            config.lease.margin = Duration::ZERO;
+            let mut world = World::new(config, seed).with_drift();
+            world.slow = Some(A);
+            let mut world = world.start_all();
+            [B, C].into_iter().for_each(|node| world.operate(node, Command::Pause));
+            assert_eq!(world.until_somebody_leads(secs(60)).unwrap().0, A);
+            [B, C].into_iter().for_each(|node| world.operate(node, Command::Resume));
+            for _ in 0..renewals {
+                let lease = world.host(A).supervisor.lease_until();
+                world
+                    .until(secs(30), |world| (world.host(A).supervisor.lease_until() != lease).then_some(()))
+                    .unwrap();
+            }
+            world.split_off(&[A]);
+            world.run(bound(&world.config));
+            assert!([B, C].iter().any(|node| world.leaders() == [*node]), "{:?}", world.told);
+            assert!(world.broken.is_empty(), "seed {seed}, {granted_by:?}, {renewals}: {:?}", world.broken);
+        }
     }
 }
 

@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) part: Vec<usize>,
     /// These two do not reach each other, whoever else they reach.
     pub(crate) cut: Option<(usize, usize)>,
+    /// What is sent to this one takes four seconds.
+    pub(crate) slow: Option<usize>,
     /// So many of a thousand messages are lost.
     pub(crate) lost: u64,
     /// The longest way, in microseconds.
@@ -112,6 +114,7 @@ impl World {
             count: 0,
             part: vec![0; nodes + 1],
             cut: None,
+            slow: None,
             lost: 0,
             slowest: 2_000,
             hooks_work: true,
@@ -376,7 +379,8 @@ impl World {
         if cut || from_part != to_part || self.below(1_000) < self.lost {
             return;
         }
-        let way = 500 + self.below(self.slowest);
+        let slow = if to.is_some() && to == self.slow { 4_000_000 } else { 0 };
+        let way = 500 + slow + self.below(self.slowest);
         self.happens(self.now + way, Happening::Arrives { to, from, message });
     }
 

@@ -42,8 +42,8 @@ impl Supervisor {
         if known != Some(leader) {
             self.event(Event::Follows { leader: node, epoch });
         }
-        self.told.suspects = None;
-        self.told.refused = None;
+        (self.told.suspects, self.told.refused) = (None, None);
+        self.failures = 0;
         self.handing = None;
     }
 
@@ -282,8 +282,12 @@ impl Supervisor {
         }
     }
 
-    /// The next attempt comes later, and not when that of others does.
+    /// The next attempt comes later, and not when that of others does: one that fails may keep theirs from succeeding
+    /// for as long as it takes. So the part that is drawn doubles, up to the time that an attempt may take.
     pub(super) fn put_off(&mut self) {
-        self.not_before = self.now + self.config.turn + self.part_of(self.config.turn);
+        let drawn = self.config.turn.saturating_mul(1 << self.failures.min(8));
+        let most = self.config.ask_timeout.saturating_mul(2).max(self.config.turn);
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = self.now + self.config.turn + self.part_of(drawn.min(most));
     }
 }

@@ -73,6 +73,8 @@ pub struct Supervisor {
     paused: bool,
     /// No attempt begins before.
     not_before: Instant,
+    /// So many attempts failed since somebody led.
+    failures: u32,
     /// What whoever watches was told last.
     told: Told,
     next_beat: Instant,
@@ -129,6 +131,7 @@ impl Supervisor {
             flapping: Flapping::new(config.flapping),
             paused: false,
             not_before: now,
+            failures: 0,
             told: Told::default(),
             next_beat: now,
             next_id: 0,

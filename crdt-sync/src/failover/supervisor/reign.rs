@@ -87,6 +87,7 @@ impl Supervisor {
         self.renewal = Renewal::new(self.config.agreeing(), &self.config.members);
         self.view.leads(Leader { node: self.me, epoch });
         self.told = Told::default();
+        self.failures = 0;
         self.handing = None;
         self.phase = Phase::Leading { epoch };
         self.event(Event::Leads { epoch, unfenced });
