@@ -340,7 +340,7 @@ impl Draft<'_> {
                 // A first version may be the same as one that was deleted and forgotten, and then count as deleted
                 // where that is remembered; or the same as one that was written over, which a store that is not filled
                 // does not know of, and then come to nothing. Its stamp makes it another.
-                let is_first = matches!(action, Action::Put(_)) && document.is_empty();
+                let is_first = matches!(action, Action::Put(_) | Action::Resolve(_)) && document.is_empty();
                 let number = self.replica.partition_of(write.collection, &write.key);
                 let forgot = self.replica.partition(number).has_forgotten || !self.replica.is_filled(number);
                 let anew = is_first && forgot;

@@ -195,6 +195,18 @@ fn what_was_forgotten_stays_so_after_a_restart_and_a_new_document_is_another() {
     cluster.assert_agreement();
 }
 
+#[test]
+fn a_resolution_of_a_document_that_was_forgotten_is_another_than_the_one_before() {
+    let resolve = || alloc::vec![write(0, "note", Action::Resolve("the same".into()))];
+    let mut cluster = collecting(2, &[(0, 1)]);
+    let first = version_of(&cluster.write(0, resolve()));
+    cluster.settle();
+    cluster.write(0, delete("note"));
+    cluster.wait();
+    assert_eq!(cluster.keys(0), 0);
+    assert_ne!(version_of(&cluster.write(0, resolve())), first);
+}
+
 /// One node forgets, the other never does of its own: a session ends the difference, in favour of forgetting.
 #[test]
 fn a_session_never_brings_back_what_one_side_has_forgotten() {
