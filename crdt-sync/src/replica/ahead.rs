@@ -65,6 +65,15 @@ impl Ahead {
         (self.since, self.beyond(histories).collect())
     }
 
+    /// An identity of which this much was applied ends, and goes on as a branch. What was reached is behind the branch's
+    /// head, and must not pass for something ahead of where the identity ends.
+    pub(crate) fn split(&mut self, segment: ReplicaId, branch: ReplicaId, head: u64) {
+        if let Some(bound) = self.bounds.remove(&segment).filter(|bound| *bound > head) {
+            let known = self.bounds.entry(branch).or_default();
+            *known = bound.max(*known);
+        }
+    }
+
     /// Whether a cell that this record changed last may show anything beyond the frontier.
     pub(crate) fn shown_by(&self, changed: Lsn, histories: &Histories) -> bool {
         changed >= self.since && self.beyond(histories).next().is_some()
@@ -112,6 +121,21 @@ mod tests {
         let news = |bounds: &[(ReplicaId, u64)]| ahead.news(bounds.iter().copied(), &raised(3));
         assert_eq!(news(&[(origin(1), 7), (origin(1), 3)]), []);
         assert_eq!(news(&[(origin(1), 8), (origin(2), 1), (origin(1), 9)]), [(origin(1), 9), (origin(2), 1)]);
+    }
+
+    #[test]
+    fn a_bound_that_was_reached_does_not_come_back_when_the_identity_is_divided_below_it() {
+        let mut ahead = Ahead::default();
+        ahead.note([(origin(1), 7)], Lsn::new(5), &raised(3));
+        ahead.split(origin(1), origin(2), 7);
+        assert!(!ahead.shown_by(Lsn::new(5), &raised(4)));
+        ahead.note([(origin(1), 9)], Lsn::new(6), &raised(4));
+        ahead.split(origin(1), origin(2), 8);
+        assert_eq!(
+            (ahead.of(origin(1)), ahead.of(origin(2))),
+            (None, Some(9)),
+            "the branch goes on to there"
+        );
     }
 
     #[test]

@@ -72,6 +72,12 @@ impl Partition {
         let ceilings = self.divide_counters(&renaming, is_root, &entries, lsn);
         self.context = renaming.context(&self.context);
         self.scoped = self.scoped.without_above(split.segment, above);
+        self.ahead.split(split.segment, branch, head.sequence);
+        for entry in entries.iter().filter(|entry| (above + 1..=head.sequence).contains(&entry.at.sequence)) {
+            let BranchEntry { entry: Entry { collection, key, .. }, .. } = entry;
+            // Under the branch's name the entry is applied by this record; before, nothing of the branch is.
+            self.cells.rest_on(&ItemKey { collection: *collection, key: key.clone() }, lsn);
+        }
         let paths: Vec<Position> = entries.iter().map(|entry| entry.at).collect();
         let kept =
             entries.into_iter().filter(|entry| (above + 1..=head.sequence).contains(&entry.at.sequence));

@@ -53,3 +53,31 @@ fn a_session_that_was_shown_what_a_branch_wrote_waits_for_the_branch() {
     forked.settle();
     assert_eq!(shown(client.answer(&mut forked.0, waiting)), last);
 }
+
+/// The state that a branch wrote is as it was when the history was divided, and its entries got another name.
+#[test]
+fn a_session_that_saw_a_branch_where_it_was_written_depends_on_all_that_wrote_what_it_saw() {
+    let note = || write(0, "note", Action::Put("here".into()));
+    let removal = || write(1, "list", Action::Remove("milk".into()));
+    let cases =
+        [(title("here"), item(3, "profile")), (note(), item(0, "note")), (removal(), item(1, "list"))];
+    for (here, read_back) in cases {
+        let mut forked = Forked::new(2);
+        forked.0.write(0, super::forks::add("list", "milk"));
+        forked.0.write(0, super::forks::add("list", "salt"));
+        forked.clone_node(0, 1);
+        for before in ["one", "two"] {
+            forked.0.write(0, super::forks::add("another list", before));
+        }
+        forked.0.write(0, alloc::vec![here]);
+        forked.0.write(1, super::forks::count("visits", 1));
+        forked.0.connect(0, 1);
+        forked.settle();
+        let mut client = Client::default();
+        let request = read(&forked.0, read_back.clone());
+        let shown = client.now(&mut forked.0, 0, request);
+        assert!(matches!(shown, Some(Reply::Value(Some(_)))), "{shown:?}");
+        let named: Vec<u64> = client.named().into_iter().map(|(_, _, sequence)| sequence).collect();
+        assert!(named.contains(&5), "{read_back:?} was written by the fifth entry: {named:?}");
+    }
+}

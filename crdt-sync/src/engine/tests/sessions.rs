@@ -41,7 +41,7 @@ impl Client {
         assert!(matches!(reply, Some(Reply::Written(_))), "{reply:?}");
     }
 
-    fn named(&self) -> Vec<(u16, ReplicaId, u64)> {
+    pub(super) fn named(&self) -> Vec<(u16, ReplicaId, u64)> {
         let cluster = config(1, 0).cluster;
         match SessionToken::decode(&self.token, &cluster, &Limits::default()) {
             Ok(SessionToken::Causal(causal)) => {
