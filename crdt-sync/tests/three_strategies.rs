@@ -212,6 +212,30 @@ fn a_document_written_over_within_the_minute_is_what_readers_see() {
     assert_eq!((two.leaves(&title), two.shown(&title).as_str()), (2, "Salut"));
 }
 
+/// Nor is it acknowledged and then not seen: where a version that lies beside it is stamped too far ahead, Bob is told.
+#[test]
+fn a_document_is_not_written_beside_a_version_that_would_hide_the_write() {
+    let collection = Collection::documents("titles", Strategy::LastWriterWins);
+    let title = title_in(&collection);
+    let mut two = Two::new(&collection);
+    two.ahead[ANN] = 90_000;
+    two.put(ANN, &title, "Hello");
+    two.write(ANN, &title, Action::Insert("Bonjour".into()));
+    two.meet();
+    for action in [Action::Put("Salut".into()), Action::Insert("Salut".into())] {
+        let refused = two.request(BOB, &title, action);
+        assert!(matches!(refused[..], [Reply::Refused(WriteError::StampBehind { index: 0 })]), "{refused:?}");
+    }
+    assert_eq!(two.leaves(&title), 2, "nothing was written");
+    // What takes away all that would hide it is seen.
+    two.write(BOB, &title, Action::Resolve("Salut".into()));
+    two.meet();
+    assert_eq!((two.leaves(&title), two.shown(&title).as_str()), (1, "Salut"));
+    two.write(BOB, &title, Action::Delete);
+    two.meet();
+    assert_eq!(two.reading(&title).value, None);
+}
+
 /// Where no clock may decide, none need: versions know what they were written on, so that a later write and a write
 /// at the same time can be told apart.
 #[test]

@@ -176,11 +176,12 @@ pub enum WriteError {
     /// The clock of this node is further ahead or behind than can be right.
     #[error("{0}; nothing was written")]
     Clock(#[from] ClockError),
-    /// The register holds a later stamp than this node may give out: one further ahead of its clock than
-    /// [`Timing::max_drift`](crate::Timing::max_drift). One of the two clocks is wrong; when it is this node's, the
-    /// write can be made as soon as that is set right.
+    /// The register, or a document of which the latest version is shown, holds a later stamp than this node may give
+    /// out: one further ahead of its clock than [`Timing::max_drift`](crate::Timing::max_drift). The write would not be
+    /// seen. One of the two clocks is wrong; when it is this node's, the write can be made as soon as that is set
+    /// right.
     #[error(
-        "write {index}: the register was written by a clock that is ahead of this node's; nothing was written"
+        "write {index}: the key was written by a clock that is ahead of this node's; nothing was written"
     )]
     StampBehind {
         /// Which write.
@@ -344,8 +345,13 @@ impl Draft<'_> {
                 let number = self.replica.partition_of(write.collection, &write.key);
                 let forgot = self.replica.partition(number).has_forgotten || !self.replica.is_filled(number);
                 let anew = is_first && forgot;
-                let stamp = (anew || declared.strategy == Strategy::LastWriterWins).then_some(stamp);
-                self.change_document(index, document, &write.key, action, stamp)
+                let by_time = declared.strategy == Strategy::LastWriterWins;
+                let stamped = (anew || by_time).then_some(stamp);
+                let delta = self.change_document(index, document, &write.key, action, stamped)?;
+                if by_time && delta.is_some() && hides(document, stamp) {
+                    return Err(WriteError::StampBehind { index });
+                }
+                Ok(delta)
             }
             (Cell::Set(elements), Action::Add(element)) => {
                 let superseded = dots_of(&elements.add(dot, element.clone()));
@@ -423,6 +429,14 @@ impl Draft<'_> {
         let next = head.checked_add(drafted).and_then(|last| last.checked_add(1));
         next.and_then(|next| Dot::new(self.replica.id, next)).ok_or(WriteError::SequenceExhausted)
     }
+}
+
+/// Whether readers who are shown the latest version see another one than that of this stamp, or the body of one that a
+/// deletion of this stamp did not find.
+fn hides(document: &Document<Bytes>, written: Stamp) -> bool {
+    let is_live = document.leaves().iter().any(|leaf| leaf.stamp() == Some(written) && !leaf.is_deleted());
+    let mut later = document.leaves().iter().filter(|leaf| leaf.stamp() > Some(written));
+    later.any(|leaf| is_live || !leaf.is_deleted())
 }
 
 fn live(document: &Document<Bytes>) -> Vec<VersionId> {

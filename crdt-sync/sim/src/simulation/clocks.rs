@@ -8,6 +8,7 @@
 //!
 //! The node must take the writes then. If it does not, the nodes never agree.
 
+use conflict_store::Version;
 use crdt_core::ClockError;
 use crdt_sync::{Cell, ItemKey, Write, WriteError};
 
@@ -30,6 +31,11 @@ impl Simulation<'_> {
                 let item = ItemKey { collection: *collection, key: key.clone() };
                 match self.course.world.engine(node)?.peek(&item)? {
                     Cell::Register(register) => register.stamp().map(|stamp| stamp.time.millis()),
+                    // The latest of all versions may be the one.
+                    Cell::Document(document) => {
+                        let stamps = document.leaves().iter().filter_map(Version::stamp);
+                        stamps.max().map(|stamp| stamp.time.millis())
+                    }
                     _ => None,
                 }
             }
