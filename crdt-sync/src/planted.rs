@@ -76,6 +76,10 @@ pub enum PlantedBug {
     FlushedReportedEarly,
     /// What only the leader's disk vouches for is not stamped as such.
     DegradedUnstamped,
+    /// A deletion is forgotten at once, whoever has not heard of it.
+    CollectedAboveTheCut,
+    /// A partial replica is sent the entries of others whether or not they lie within its scope.
+    ScopeIgnoredOnSend,
 }
 
 /// A name that no planted mistake has.
@@ -116,6 +120,8 @@ impl PlantedBug {
         Self::ObserverCounted,
         Self::FlushedReportedEarly,
         Self::DegradedUnstamped,
+        Self::CollectedAboveTheCut,
+        Self::ScopeIgnoredOnSend,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -149,6 +155,8 @@ impl PlantedBug {
             Self::ObserverCounted => "observer-counted",
             Self::FlushedReportedEarly => "flushed-reported-early",
             Self::DegradedUnstamped => "degraded-unstamped",
+            Self::CollectedAboveTheCut => "collected-above-the-cut",
+            Self::ScopeIgnoredOnSend => "scope-ignored-on-send",
         }
     }
 }

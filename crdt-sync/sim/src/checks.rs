@@ -1,5 +1,6 @@
 //! What must hold, as functions from what the nodes show and the model knows to the first thing that does not.
 
+mod partial;
 mod retired;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,10 +10,11 @@ use crdt_core::{Dot, codec};
 use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Limits, PartitionStatus, Status};
 
 use crate::lineage::{Known, Lineage};
-use crate::model::{Command, Fate, Model, Outcome, Survival};
+use crate::model::{Command, Fate, Model, Survival};
 use crate::observe::known_versions;
 use crate::shown::{Shown, live_dots};
 use crate::violation::Violation;
+pub(crate) use partial::{differs_in_part, remembers_deletion};
 pub(crate) use retired::{exactly_once, taken_over};
 
 /// More messages than this behind one disk mean that nobody holds back while it is slow.
@@ -87,7 +89,11 @@ fn honest_at(
     known: &Known<'_>,
     item: &ItemKey,
 ) -> Result<(), Violation> {
-    let shown = Shown::of(model, item, engine.peek(item), lineage);
+    // What was skipped counts as known, and says nothing of keys outside.
+    if !engine.scope().contains(item.collection, &item.key) {
+        return Ok(());
+    }
+    let shown = Shown::of(model, item, engine.peek(item), lineage).knowing(known);
     let is_known = |command: &Command| command.survival(known) == Survival::Whole;
     shown.check(is_known).map_err(|(command, detail)| Violation::NotShown {
         node,
@@ -158,7 +164,7 @@ pub(crate) fn outcome(
     }
     for item in model.items().filter(|item| !model.smudged.contains(item)) {
         let cell = engine.peek(item);
-        let compared = compare(item, &model.outcome(item), cell, lineage);
+        let compared = compare(item, model, cell, lineage);
         // Of a retired node's last writes states may have come in sessions that were given up.
         if compared.is_err() && !model.has_leaked(item, cell, lineage) {
             return compared;
@@ -182,12 +188,8 @@ pub(crate) fn held<'e>(
     })
 }
 
-fn compare(
-    item: &ItemKey,
-    outcome: &Outcome,
-    cell: Option<&Cell>,
-    lineage: &Lineage,
-) -> Result<(), Violation> {
+fn compare(item: &ItemKey, model: &Model, cell: Option<&Cell>, lineage: &Lineage) -> Result<(), Violation> {
+    let outcome = model.outcome(item);
     let mut elements: BTreeMap<Bytes, BTreeSet<Dot>> = BTreeMap::new();
     for (element, dot) in live_dots(cell, lineage) {
         elements.entry(element).or_default().insert(dot);
@@ -213,7 +215,9 @@ fn compare(
         Some(Cell::Document(document)) => document.leaves().iter().map(|version| *version.id()).collect(),
         _ => Vec::new(),
     };
-    if !leaves.iter().eq(&outcome.leaves) {
+    // A deletion may be forgotten.
+    let lasting = |leaf: &&VersionId| !model.is_forgettable(**leaf);
+    if !leaves.iter().filter(lasting).eq(outcome.leaves.iter().filter(lasting)) {
         return Err(wrong(item, &format!("{leaves:?}"), &format!("{:?}", outcome.leaves)));
     }
     match known_versions(cell).into_keys().find(|id| !outcome.versions.contains(id)) {

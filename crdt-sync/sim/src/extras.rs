@@ -28,6 +28,10 @@ pub enum Extra {
     Sessions,
     /// An operator changes the ring: nodes join, leave, die and are replaced or removed.
     RingChanges,
+    /// Nodes forget deletions that all members have.
+    Forgetting,
+    /// Two more nodes hold a part of the keys each.
+    Partial,
 }
 
 /// Which extras a run has.
@@ -50,7 +54,8 @@ pub enum Extras {
 
 impl Extra {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Retirement, Self::Sessions, Self::RingChanges];
+    pub const ALL: [Self; 5] =
+        [Self::Retirement, Self::Sessions, Self::RingChanges, Self::Forgetting, Self::Partial];
 
     /// Its name on command lines and in files; it stays the same.
     pub const fn name(self) -> &'static str {
@@ -58,6 +63,8 @@ impl Extra {
             Self::Retirement => "retirement",
             Self::Sessions => "sessions",
             Self::RingChanges => "ring-changes",
+            Self::Forgetting => "forgetting",
+            Self::Partial => "partial",
         }
     }
 }

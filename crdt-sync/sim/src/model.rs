@@ -7,6 +7,7 @@
 //! register holds its latest write, a document all its versions.
 
 mod command;
+mod forgotten;
 mod named;
 mod retired;
 
@@ -19,6 +20,7 @@ use crdt_sync::{Bytes, ItemKey, PartitionStatus, RequestId};
 use crate::lineage::{Known, Lineage, Place};
 use crate::world::Loss;
 pub(crate) use command::{Command, Fact, Fate, Survival};
+pub(crate) use forgotten::ancestry;
 
 /// What the writes make of a key. Only what fits the kind of the key is filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(crate) struct Model {
     pub(crate) smudged: BTreeSet<ItemKey>,
     /// Sets in which two branches of an identity hold one element under one dot: a removal may mean either.
     pub(crate) ambiguous: BTreeSet<ItemKey>,
+    /// The versions that delete; `None` where deletions are not forgotten.
+    deletions: Option<BTreeSet<VersionId>>,
     /// Keys of which a retired node reported what it held, in place of what it wrote.
     inexact: BTreeSet<ItemKey>,
 }

@@ -65,6 +65,10 @@ pub enum Phase {
     Committing,
     /// The leader commits without the followers that it should wait for.
     Degraded,
+    /// A deletion waits until all members are known to have it.
+    Forgetting,
+    /// Something is on its way between a partial replica and a whole node.
+    Scoped,
 }
 
 /// A name that no phase and no fault has.
@@ -77,7 +81,7 @@ pub struct UnknownName {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -101,12 +105,14 @@ impl Phase {
         Self::Streaming,
         Self::Committing,
         Self::Degraded,
+        Self::Forgetting,
+        Self::Scoped,
     ];
     /// Those that strikes wait for which the others leave alone, so that these stay what they were before there were
     /// such phases. Who does nothing else is idle.
-    pub(crate) const BESIDES: [Self; 2] = [Self::Filling, Self::RingChanging];
+    pub(crate) const BESIDES: [Self; 4] = [Self::Filling, Self::RingChanging, Self::Forgetting, Self::Scoped];
     /// Those of the multi-leader topology.
-    pub(crate) const MULTI_LEADER: [Self; 11] = [
+    pub(crate) const MULTI_LEADER: [Self; 13] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -118,6 +124,8 @@ impl Phase {
         Self::Concluding,
         Self::Renewing,
         Self::AwaitingSync,
+        Self::Forgetting,
+        Self::Scoped,
     ];
     /// Those of the leaderless one.
     pub(crate) const LEADERLESS: [Self; 17] = [
@@ -179,6 +187,8 @@ impl Phase {
             Self::Streaming => "streaming",
             Self::Committing => "committing",
             Self::Degraded => "degraded",
+            Self::Forgetting => "forgetting",
+            Self::Scoped => "scoped",
         }
     }
 

@@ -14,6 +14,8 @@ use crate::world::Setup;
 
 /// So many nodes can come to a ring that changes.
 const SPARES: usize = 2;
+/// So many nodes hold a part of the keys.
+const PARTIAL: usize = 2;
 
 /// A world, and what its clients do.
 #[derive(Clone, Debug)]
@@ -126,6 +128,11 @@ impl Plan {
                 self.ring_changes = (6_000 / self.operations.max(1)).clamp(5, 40);
                 self.setup.nodes += SPARES;
                 self.setup.spares = SPARES;
+            }
+            Extra::Forgetting => self.setup.forgets_deletions = true,
+            Extra::Partial => {
+                self.setup.nodes += PARTIAL;
+                self.setup.partial = PARTIAL;
             }
             Extra::Retirement => {
                 // Some are made before there is anybody to retire, and some when there is nobody any more.

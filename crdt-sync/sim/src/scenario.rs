@@ -130,13 +130,19 @@ impl Scenario {
         Self::all_faults().iter().filter(|fault| tried(fault)).all(|fault| self.faults.contains(fault))
     }
 
-    /// Whether nodes can be in this phase: no ring changes where nobody changes it.
+    /// Whether nodes can be in this phase: no ring changes where nobody changes it, and so on.
     pub fn has(&self, phase: Phase) -> bool {
-        let changes = match &self.extras {
+        let has = |extra| match &self.extras {
             Extras::Drawn => true,
-            Extras::Just(extras) => extras.contains(&Extra::RingChanges),
+            Extras::Just(extras) => extras.contains(&extra),
         };
-        self.topology.phases().contains(&phase) && (changes || phase != Phase::RingChanging)
+        let is_entered = match phase {
+            Phase::RingChanging => has(Extra::RingChanges),
+            Phase::Forgetting => has(Extra::Forgetting),
+            Phase::Scoped => has(Extra::Partial),
+            _ => true,
+        };
+        self.topology.phases().contains(&phase) && is_entered
     }
 }
 

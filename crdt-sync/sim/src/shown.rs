@@ -7,8 +7,8 @@ use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId};
 use crdt_sync::{Bytes, Cell, ItemKey};
 
-use crate::lineage::Lineage;
-use crate::model::{Command, Fact, Model};
+use crate::lineage::{Known, Lineage};
+use crate::model::{Command, Fact, Model, ancestry};
 use crate::observe::known_versions;
 
 /// The state of a key, and what the model says of the key.
@@ -24,6 +24,10 @@ pub(crate) struct Shown<'s> {
     removed: OnceCell<Vec<(Bytes, Dot)>>,
     /// The versions of a document, and all that they were written on top of; made when a document is looked at.
     covered: OnceCell<BTreeSet<VersionId>>,
+    /// What the node holds whose state it is, if that is known.
+    known: Option<&'s Known<'s>>,
+    /// The versions of a document that need not be there; made when one is missing.
+    deleted: OnceCell<BTreeSet<VersionId>>,
 }
 
 impl<'s> Shown<'s> {
@@ -31,7 +35,13 @@ impl<'s> Shown<'s> {
         let mut live = live_dots(cell, lineage);
         live.sort_unstable();
         let counted = counted(cell, lineage);
-        Self { model, item, cell, live, counted, removed: OnceCell::new(), covered: OnceCell::new() }
+        let (removed, covered, deleted) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { model, item, cell, live, counted, removed, covered, known: None, deleted }
+    }
+
+    /// The same of a node that holds this, so that it may have forgotten what it knows to be deleted, and nothing else.
+    pub(crate) fn knowing(self, known: &'s Known<'s>) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// Whether the effect of every chosen command is there, or what took its place; else the first that is not, and
@@ -59,6 +69,18 @@ impl<'s> Shown<'s> {
     pub(crate) fn has_version(&self, id: VersionId) -> Result<(), String> {
         if self.covered.get_or_init(|| self.cover()).contains(&id) {
             return Ok(());
+        }
+        let is_heard = |command: &Command| {
+            self.known.is_none_or(|known| command.entries().any(|place| known.holds(place)))
+        };
+        if self.deleted.get_or_init(|| self.model.deleted(self.item, is_heard)).contains(&id) {
+            let below = ancestry(vec![id], &self.model.parents(self.item));
+            return match live_leaves(self.cell).find(|leaf| below.contains(leaf)) {
+                Some(leaf) => {
+                    Err(format!("version {leaf} at {:?} was deleted by {id} and is back", self.item))
+                }
+                None => Ok(()),
+            };
         }
         Err(format!("version {id} and all its descendants are missing at {:?}", self.item))
     }
@@ -101,17 +123,17 @@ impl<'s> Shown<'s> {
     }
 
     fn cover(&self) -> BTreeSet<VersionId> {
-        let known = known_versions(self.cell);
-        let parents = self.model.parents(self.item);
-        let mut covered = BTreeSet::new();
-        let mut fresh: Vec<VersionId> = known.into_keys().collect();
-        while let Some(version) = fresh.pop() {
-            if covered.insert(version) {
-                fresh.extend(parents.get(&version).into_iter().flat_map(|parents| parents.iter().copied()));
-            }
-        }
-        covered
+        ancestry(known_versions(self.cell).into_keys().collect(), &self.model.parents(self.item))
     }
+}
+
+/// The versions of a document that readers can see.
+pub(crate) fn live_leaves(cell: Option<&Cell>) -> impl Iterator<Item = VersionId> {
+    let document = match cell {
+        Some(Cell::Document(document)) => Some(document),
+        _ => None,
+    };
+    document.into_iter().flat_map(|document| document.live_leaves().map(|leaf| *leaf.id()))
 }
 
 /// The elements of a set and the dots under which they were written, in no order.

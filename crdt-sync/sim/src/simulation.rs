@@ -74,6 +74,8 @@ pub struct Report {
     pub session_reads: u64,
     /// Those that were not, as it was not there in time.
     pub behind: u64,
+    /// Deleted documents that nodes forgot, counted at each.
+    pub forgotten: u64,
     /// Quorum reads that had to show what was acknowledged before, or shown before.
     pub promised_reads: u64,
     /// Hints that were delivered.
@@ -195,6 +197,9 @@ impl<'p> Run<'p> for Simulation<'p> {
                     Event::SessionFinished { .. } => self.course.report.sessions += 1,
                     Event::SessionAborted { .. } => self.course.report.aborted_sessions += 1,
                     Event::MemberRetired { .. } => self.heard(node),
+                    Event::DeletionsCollected { documents, .. } => {
+                        self.course.report.forgotten += documents as u64;
+                    }
                     Event::ForkNotHealed { origin, partition, .. } => self.unhealed.add(partition, origin),
                     _ => {}
                 },
@@ -248,7 +253,7 @@ impl<'p> Simulation<'p> {
         Self {
             course: Course::new(seed, plan, cuts),
             workload: Workload::new(plan),
-            model: Model::default(),
+            model: Model::new(plan.setup.forgets_deletions),
             clients: Clients::default(),
             // A clone is one more node.
             registers: Registers::new(plan.setup.nodes + 1),
@@ -300,6 +305,7 @@ impl<'p> Simulation<'p> {
         if let Some(engine) = self.course.world.engine(node) {
             if !self.was_refused(request) {
                 let command = self.command(node, request, writes, &before, engine)?;
+                before.cells.keys().for_each(|item| self.model.note_deletions(engine.peek(item)));
                 self.registers.written(&command, writes);
                 self.model.add(command, self.course.world.lineage());
                 made = Some(request);
@@ -393,6 +399,11 @@ impl<'p> Simulation<'p> {
                 }
                 self.clients.see(promised.reader, &item, cell.as_ref(), self.course.world.lineage());
                 self.check_read(node, request, &item, &promised, cell.as_ref())
+            }
+            (Some(Due::Read { item, .. }), Reply::OutOfScope)
+                if !self.course.world.scope_of(node).contains(item.collection, &item.key) =>
+            {
+                Ok(())
             }
             (Some(Due::Retirement { of }), reply) => self.retirement_answered(of, node, request, &reply),
             (

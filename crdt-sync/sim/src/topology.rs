@@ -66,7 +66,9 @@ impl Topology {
     /// Whether its nodes can be asked for this. Where they cannot, a run that is to have it goes on without.
     pub fn knows(self, extra: Extra) -> bool {
         match extra {
-            Extra::Retirement | Extra::Sessions => self == Self::MultiLeader,
+            Extra::Retirement | Extra::Sessions | Extra::Forgetting | Extra::Partial => {
+                self == Self::MultiLeader
+            }
             Extra::RingChanges => self == Self::Leaderless,
         }
     }

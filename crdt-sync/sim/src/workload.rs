@@ -1,6 +1,6 @@
 //! Random clients: a few keys, so that their writes meet.
 
-use crdt_sync::{Action, Bytes, Cell, Collection, ItemKey, Kind, Strategy, Write};
+use crdt_sync::{Action, Bytes, Cell, Collection, ItemKey, Kind, Scope, Strategy, Write};
 
 use crate::dice::Dice;
 use crate::plan::Plan;
@@ -17,6 +17,10 @@ const READS_IN_SESSIONS: u32 = 600;
 const COMES_BACK: u32 = 700;
 /// Of 1000 commands, how many hold more than one write.
 const LONG_COMMANDS: u32 = 150;
+/// Of 1000 writes to documents where deletions are forgotten, how many delete besides.
+const DELETIONS: u32 = 250;
+/// Of 1000 operations at a partial replica, how many are made wherever they may lie.
+const ANYWHERE: u32 = 60;
 
 /// The collections that random clients use: one of each kind, and documents under both strategies.
 pub fn collections() -> Vec<Collection> {
@@ -68,6 +72,7 @@ pub(crate) struct Workload {
     keys: usize,
     retirements: u32,
     in_sessions: u32,
+    forgets: bool,
 }
 
 /// One operation while it is made up.
@@ -76,6 +81,8 @@ struct Draft<'w> {
     world: &'w World,
     dice: &'w mut Dice,
     node: usize,
+    /// Keys outside are left to others.
+    scope: Scope,
     operation: u32,
     /// Numbers the values of the operation, so that no two of a run are the same.
     values: u32,
@@ -84,7 +91,8 @@ struct Draft<'w> {
 impl Workload {
     pub(crate) fn new(plan: &Plan) -> Self {
         let collections = plan.setup.collections.clone();
-        Self { collections, keys: plan.keys, retirements: plan.retirements, in_sessions: plan.in_sessions }
+        let (retirements, forgets) = (plan.retirements, plan.setup.forgets_deletions);
+        Self { collections, keys: plan.keys, retirements, in_sessions: plan.in_sessions, forgets }
     }
 
     /// The operation of a number, at some node.
@@ -95,7 +103,9 @@ impl Workload {
         }
         let client = (self.in_sessions > 0 && dice.chance(self.in_sessions)).then(|| dice.index(WANDERERS));
         let reads = if client.is_some() { READS_IN_SESSIONS } else { READS };
-        let mut draft = Draft { workload: self, world, dice, node, operation, values: 0 };
+        let scope = world.scope_of(node);
+        let scope = if scope.is_everything() || dice.chance(ANYWHERE) { Scope::everything() } else { scope };
+        let mut draft = Draft { workload: self, world, dice, node, scope, operation, values: 0 };
         if draft.dice.chance(reads) {
             let (_, item) = draft.item();
             return match client {
@@ -132,7 +142,12 @@ impl Draft<'_> {
             Some(Cell::Document(document)) => document.versions().map(|version| *version.id()).collect(),
             _ => Vec::new(),
         };
+        if self.workload.forgets && self.dice.chance(DELETIONS) {
+            return Action::Delete;
+        }
         match self.dice.below(10) {
+            // What was imported once and is forgotten would be new again, to the byte.
+            0 | 1 if self.workload.forgets => Action::Insert(self.fresh()),
             0 | 1 => Action::Insert(self.common()),
             2 | 3 => match self.dice.pick(&versions) {
                 // Often no longer a leaf, and then it must be refused.
@@ -161,6 +176,15 @@ impl Draft<'_> {
     }
 
     fn item(&mut self) -> (Kind, ItemKey) {
+        loop {
+            let (kind, item) = self.any_item();
+            if self.scope.contains(item.collection, &item.key) {
+                return (kind, item);
+            }
+        }
+    }
+
+    fn any_item(&mut self) -> (Kind, ItemKey) {
         let collections = &self.workload.collections;
         let collection = &collections[self.dice.index(collections.len())];
         let (kind, collection) = (collection.kind, collection.id());

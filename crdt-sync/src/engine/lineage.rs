@@ -19,6 +19,11 @@ impl Engine {
         crdt_core::digest_of(&crdt_core::codec::encode_payload(&self.replica.partition(partition).context))
     }
 
+    /// The part of the data that this node holds.
+    pub fn scope(&self) -> &crate::scope::Scope {
+        &self.replica.config.scope
+    }
+
     /// The partition of a key.
     pub fn partition_of(&self, item: &ItemKey) -> u16 {
         self.replica.partition_of(item.collection, &item.key)

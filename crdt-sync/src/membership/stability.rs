@@ -165,6 +165,11 @@ impl Stability {
         }
     }
 
+    /// In how many partitions a step is under way.
+    pub(crate) fn waiting(&self) -> usize {
+        self.rounds.len()
+    }
+
     /// Everything that anybody is known to have applied, and everything that is valid of the retired.
     fn most(&self, partition: u16, replica: &Replica) -> Row {
         let mut most = Row::new();

@@ -205,6 +205,7 @@ impl Topology for MultiLeader {
         for (_, peer) in self.peers.iter().filter(|(node, _)| concerns(**node)) {
             activity.shipping += peer.lanes.iter().filter(|lane| lane.awaits_acknowledgement()).count();
         }
+        activity.forgetting += if with.is_none() { self.stability.waiting() } else { 0 };
         for session in self.sessions.values().filter(|session| concerns(session.peer)) {
             session.add_activity(activity);
         }

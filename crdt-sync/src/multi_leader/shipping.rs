@@ -228,8 +228,14 @@ impl MultiLeader {
                 if !known.scope.is_everything() {
                     let whose = (origin, history);
                     let durable = context.outbox.durable();
-                    let Some(excerpt) = partition.next_excerpt(whose, cursor, &known.scope, budget, durable)
-                    else {
+                    let scope = known.scope.clone();
+                    #[cfg(feature = "_planted_bugs")]
+                    let scope = if context.replica.has_bug(crate::PlantedBug::ScopeIgnoredOnSend) {
+                        crate::scope::Scope::everything()
+                    } else {
+                        scope
+                    };
+                    let Some(excerpt) = partition.next_excerpt(whose, cursor, &scope, budget, durable) else {
                         break;
                     };
                     window -= excerpt.bytes().min(window);

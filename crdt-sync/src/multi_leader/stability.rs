@@ -9,6 +9,8 @@ use crdt_core::ReplicaId;
 
 use super::MultiLeader;
 use super::lane::RowsTold;
+#[cfg(feature = "_planted_bugs")]
+use crate::engine::Topology as _;
 use crate::engine::{Context, Event, PeerError};
 use crate::entry::Position;
 use crate::node::NodeId;
@@ -77,7 +79,14 @@ impl MultiLeader {
         if !is_free || !context.replica.partition(number).cells.has_deleted() {
             return;
         }
-        if let Some(lsn) = self.stability.step(number, context.replica) {
+        let step = self.stability.step(number, context.replica);
+        #[cfg(feature = "_planted_bugs")]
+        let step = if self.has_bug(crate::PlantedBug::CollectedAboveTheCut) {
+            Some(context.replica.journal.last())
+        } else {
+            step
+        };
+        if let Some(lsn) = step {
             let documents = context.replica.collect(number, lsn);
             if documents > 0 {
                 context.outbox.event(Event::DeletionsCollected { partition: number, documents });

@@ -40,14 +40,36 @@ impl Simulation<'_> {
             if status.peers.len() < self.peers_of(node) {
                 return Some(format!("node {node} sees only {:?}", status.peers));
             }
-            if status.partitions != first.partitions {
+            if !self.course.world.is_partial(node) && status.partitions != first.partitions {
                 return checks::disagreement(first, &status);
             }
             if status.members != first.members {
                 return Some(format!("{:?} and {:?} know other members", first.node, status.node));
             }
         }
-        None
+        self.find_difference_in_part().or_else(|| self.find_remembered())
+    }
+
+    /// How a partial replica differs from the whole nodes, which agree.
+    fn find_difference_in_part(&self) -> Option<String> {
+        let (world, collections) = (&self.course.world, &self.course.plan.setup.collections);
+        let (partial, whole): (Vec<_>, Vec<_>) = world.members().partition(|node| world.is_partial(*node));
+        let whole = whole.first().and_then(|node| world.engine(*node))?;
+        let mut parts = partial.into_iter().filter_map(|node| world.engine(node));
+        parts.find_map(|part| checks::differs_in_part(whole, part, collections))
+    }
+
+    /// Where deletions are forgotten, one that is not yet.
+    fn find_remembered(&self) -> Option<String> {
+        let (world, setup) = (&self.course.world, &self.course.plan.setup);
+        let mut members = world.members().filter(|_| setup.forgets_deletions);
+        members.find_map(|node| {
+            let item = checks::remembers_deletion(world.engine(node)?, &setup.collections)?;
+            let held_back_by = world.engine(node)?.status().held_back_by;
+            Some(format!(
+                "node {node} has not forgotten the deletion of {item:?}; it waits for {held_back_by:?}"
+            ))
+        })
     }
 
     /// When nodes have fallen silent, next to nothing is on its way: a timer for each, old ones that no longer ring,
@@ -59,15 +81,14 @@ impl Simulation<'_> {
     }
 
     fn peers_of(&self, node: usize) -> usize {
-        let (shape, nodes) = (self.course.plan.setup.shape, self.course.world.nodes());
-        self.course.world.members().filter(|other| shape.links(node, *other, nodes)).count()
+        self.course.world.members().filter(|other| self.course.plan.setup.links(node, *other)).count()
     }
 
     /// The nodes agree to the byte, on what the writes come to, and nothing acknowledged is missing.
     pub(super) fn compare_all(&mut self) -> Result<(), Violation> {
         self.end_retirements()?;
-        let engines: Vec<_> =
-            self.course.world.members().filter_map(|node| self.course.world.engine(node)).collect();
+        let whole = self.course.world.members().filter(|node| !self.course.world.is_partial(*node));
+        let engines: Vec<_> = whole.filter_map(|node| self.course.world.engine(node)).collect();
         let collections = &self.course.plan.setup.collections;
         let Some((first, others)) = engines.split_first() else {
             return Ok(());
@@ -76,6 +97,9 @@ impl Simulation<'_> {
             if let Some(detail) = checks::difference(first, other, collections) {
                 return Err(Violation::NoConvergence { waited_millis: 0, detail });
             }
+        }
+        if let Some(detail) = self.find_difference_in_part() {
+            return Err(Violation::NoConvergence { waited_millis: 0, detail });
         }
         let (status, lineage) = (first.status(), self.course.world.lineage());
         self.model.settle(&lineage.known(&status.partitions)).map_err(|(node, request)| {

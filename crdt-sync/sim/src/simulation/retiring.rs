@@ -129,7 +129,9 @@ impl Simulation<'_> {
         let lineage = self.course.world.lineage();
         let (held, _) = self.course.world.held_by(node);
         let held = lineage.known(&held);
-        let others: Vec<_> = self.course.world.members().filter(|member| *member != node).collect();
+        // A partial replica passes on nothing of others but states.
+        let is_other = |member: &usize| *member != node && !self.course.world.is_partial(*member);
+        let others: Vec<_> = self.course.world.members().filter(is_other).collect();
         let others: Vec<_> =
             others.into_iter().map(|member| lineage.known(self.course.world.held_by(member).1)).collect();
         self.model.orphans().all(|place| !held.holds(place) || others.iter().any(|other| other.holds(place)))
@@ -399,17 +401,23 @@ impl Simulation<'_> {
                 keys.map(|key| ItemKey { collection: each.id(), key })
             });
             let of_old = |item: ItemKey| {
-                let Some(Cell::Counter(counter)) = engine.peek(&item) else { return (0, 0) };
+                if !engine.scope().contains(item.collection, &item.key) {
+                    return None;
+                }
+                let Some(Cell::Counter(counter)) = engine.peek(&item) else { return Some((0, 0)) };
                 let sum = |side: &GCounter| -> u64 {
                     side.entries().filter(|(id, _)| is_old(*id)).map(|(_, total)| total).sum()
                 };
-                (sum(counter.increments()), sum(counter.decrements()))
+                Some((sum(counter.increments()), sum(counter.decrements())))
             };
-            keys.map(of_old).collect::<Vec<(u64, u64)>>()
+            keys.map(of_old).collect::<Vec<Option<(u64, u64)>>>()
         };
-        let ours_counted = self.course.world.engine(node).map(counted);
-        let agrees =
-            |member: usize| agrees(member) && self.course.world.engine(member).map(counted) == ours_counted;
+        let ours_counted = self.course.world.engine(node).map(counted).unwrap_or_default();
+        let agrees = |member: usize| {
+            let theirs = self.course.world.engine(member).map(counted).unwrap_or_default();
+            let mut counts = theirs.iter().zip(&ours_counted);
+            agrees(member) && counts.all(|(theirs, ours)| theirs.is_none() || theirs == ours)
+        };
         // Whoever retired it may have been retired before anybody else had heard of the node at all.
         let is_gone = fresh.members.is_retired(name) || fresh.members.get(name).is_none();
         is_gone && fresh.peers.iter().any(|peer| peer.in_sync) && self.course.world.members().all(agrees)

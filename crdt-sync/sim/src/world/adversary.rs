@@ -381,7 +381,9 @@ impl World {
 
     /// In which phases a node is with the peer at the other end of a connection.
     pub(super) fn phases_on(&self, number: usize, link: LinkId) -> Phases {
-        self.engine(number).map_or_else(Phases::default, |engine| in_activity(engine.activity_on(link)))
+        let own =
+            self.engine(number).map_or_else(Phases::default, |engine| in_activity(engine.activity_on(link)));
+        own.and(self.scoped_phase(number, link))
     }
 
     /// In which phases a node is that concern it alone.

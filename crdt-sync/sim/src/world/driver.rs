@@ -47,6 +47,7 @@ impl World {
             for (partition, before, entries) in grown {
                 self.grown.extend(self.lineage.grow(partition.into(), engine.replica(), before, entries));
             }
+            node.wrote.insert(engine.replica());
         } else {
             engine.handle(now, input);
         }
@@ -241,7 +242,7 @@ impl World {
                 let unreadable = |error| Violation::UnreadableFrame { node: number, error };
                 let mut phase = past.tell(&frame, &self.setup.limits).map_err(unreadable)?;
                 match self.setup.topology {
-                    Topology::MultiLeader => {}
+                    Topology::MultiLeader => phase = phase.and(self.scoped_phase(number, link)),
                     Topology::Leaderless => phase = self.phases_of_frame(number, link, phase),
                     Topology::SingleLeader => phase = phase.and(self.phases_on(number, link)),
                 }
@@ -380,8 +381,15 @@ impl World {
         }
     }
 
-    /// Whether a node that was restored without being told must not write yet.
+    /// Whether a node that was restored without being told must not write yet. Where deletions are forgotten nobody does
+    /// who was restored, before it has back what it had: what it held then would be new again.
     pub(super) fn is_fenced(&mut self, number: usize) -> bool {
+        if self.setup.forgets_deletions && self.nodes[number].is_behind_itself {
+            self.nodes[number].is_behind_itself = self.is_damaged(number);
+            if self.nodes[number].is_behind_itself {
+                return true;
+            }
+        }
         let Some(Doubt::Untold { since }) = self.nodes[number].doubt else { return false };
         !self.has_met_all(number, since)
     }

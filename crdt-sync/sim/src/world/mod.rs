@@ -11,6 +11,7 @@ mod mending;
 mod node;
 mod notice;
 mod operator;
+mod partial;
 mod past;
 mod retirement;
 mod ring;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use core::time::Duration;
 
+use crdt_core::ReplicaId;
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::{ClusterKey, Config, Engine, NodeId, Replication, Status};
 use replication_log::Lsn;
@@ -79,6 +80,10 @@ pub(super) struct Node {
     pub(super) mending: Option<Mending>,
     /// Its store began with nothing, and it has not been seen to be filled: nobody can tell whether it lost something.
     pub(super) is_unfilled: bool,
+    /// The identities under which it wrote, with the disk that it has.
+    pub(super) wrote: BTreeSet<ReplicaId>,
+    /// Its disk is an older one, and it has not got back what the others have of what was on the newer one.
+    pub(super) is_behind_itself: bool,
     /// An operator has decided to retire it.
     pub(super) condemned: bool,
     /// It was retired and shut down, and never starts again.
@@ -120,6 +125,8 @@ impl Node {
             rotten_files: BTreeSet::new(),
             is_unfilled: topology == Topology::Leaderless,
             owed: Vec::new(),
+            wrote: BTreeSet::new(),
+            is_behind_itself: false,
             condemned: false,
             gone: false,
             rejoining: false,
@@ -208,7 +215,7 @@ impl World {
     pub(super) fn open(&mut self, number: usize, boot: u64) -> Result<(), Violation> {
         let seed = self.dice.seeds.bytes();
         let origin = Duration::from_micros(self.dice.seeds.below(1 << 40));
-        let config = self.config(self.nodes[number].name, seed);
+        let config = self.config(number, self.nodes[number].name, seed);
         let node = &mut self.nodes[number];
         let Some(records) = node.records.take_if(|_| node.boot == boot) else {
             return Ok(());
@@ -233,7 +240,7 @@ impl World {
             Err(error) if is_rotten => {
                 self.note(format_args!("{number} finds its past rotten: {error}"));
                 let records = self.found_anew(number)?;
-                let config = self.config(self.nodes[number].name, seed);
+                let config = self.config(number, self.nodes[number].name, seed);
                 let opened = Node::open_engine(&self.nodes[number].disk, config, records, now, true);
                 opened.map_err(|error| Violation::CannotStart { node: number, error })?
             }
@@ -267,12 +274,12 @@ impl World {
         self.drain(number)?;
         let boot = self.nodes[number].boot;
         self.checkpoint_later(number, boot);
-        let (shape, nodes, place) = (self.setup.shape, self.setup.nodes, self.nodes[number].place);
+        let (nodes, place) = (self.setup.nodes, self.nodes[number].place);
         let is_clone = number != place;
-        for other in
-            (0..nodes).filter(|other| shape.links(place, *other, nodes) || is_clone && *other == place)
-        {
-            self.dial_soon(number, other);
+        for other in 0..nodes {
+            if self.setup.links(place, other) || is_clone && other == place {
+                self.dial_soon(number, other);
+            }
         }
         Ok(())
     }
@@ -355,10 +362,12 @@ impl World {
         Survivors { sectors: keep(), entries: keep() }
     }
 
-    pub(super) fn config(&self, node: NodeId, seed: [u8; 32]) -> Config {
+    pub(super) fn config(&self, number: usize, node: NodeId, seed: [u8; 32]) -> Config {
         let mut config =
             Config::new(node, CLUSTER, seed).with_collections(self.setup.collections.iter().cloned());
         config.partitions = self.setup.partitions;
+        config.scope = self.setup.scope_of(self.nodes[number].place);
+        config.collects_deletions = self.setup.forgets_deletions;
         config.limits = self.setup.limits.clone();
         config.timing = self.setup.timing;
         config.leaf_bits = self.setup.leaf_bits;

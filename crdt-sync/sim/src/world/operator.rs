@@ -68,6 +68,9 @@ impl World {
 
     /// Puts the copy of a node's disk in the place of its disk.
     pub(super) fn restore(&mut self, number: usize, fault: Fault) {
+        if Fault::FORKS.contains(&fault) && self.setup.spares_identities() {
+            return;
+        }
         let Some(backup) = self.nodes[number].backup.take() else { return };
         let outrun = (0..).zip(&backup.held).any(|(partition, held)| {
             self.is_outrun(number, partition, backup.replica, position_in(held, backup.replica))
@@ -89,6 +92,7 @@ impl World {
         node.past = Past::of_disk(backup.held.clone(), backup.last);
         node.backup = Some(backup);
         node.is_rotten = false;
+        node.is_behind_itself = true;
         node.rotten_files.clear();
         node.doubt = match fault {
             Fault::RestoredTold => Some(Doubt::Told),
@@ -149,6 +153,8 @@ impl World {
         let lost = self.losses(number, &[]);
         // Elsewhere the others know nodes by their names.
         let renamed = self.dice.disks.chance(500) && self.setup.topology == Topology::MultiLeader;
+        // Nothing is forgotten as long as a member is not heard of, and nobody is left who would retire the old name.
+        let renamed = renamed && !self.setup.forgets_deletions;
         let node = &mut self.nodes[number];
         if renamed {
             node.renamed += 1;
@@ -159,6 +165,8 @@ impl World {
         node.disk = Disk::of(self.setup.topology, self.dice.disks.number());
         node.past = Past::default();
         (node.backup, node.doubt) = (None, None);
+        node.wrote.clear();
+        node.is_behind_itself = false;
         node.rotten_files.clear();
         node.is_unfilled = self.setup.topology == Topology::Leaderless;
         let name = node.name;
@@ -180,7 +188,7 @@ impl World {
         }
         self.strike_counts(Fault::ClonedUnderOtherName, number);
         let stranger = NodeId::from_u128(number as u128 + 1 + NEXT_NAME / 2);
-        let config = self.config(stranger, [0; 32]);
+        let config = self.config(number, stranger, [0; 32]);
         let opened = Node::open_engine(&disk, config, records, self.nodes[number].now(self.time), true);
         let refusal = opened.err();
         self.note(format_args!("a stranger starts on a copy of the disk of {number}: {refusal:?}"));
@@ -195,7 +203,8 @@ impl World {
         let node = &self.nodes[number];
         let rotten = node.is_rotten || !node.rotten_files.is_empty();
         let sound = node.disk.is_sound() && !node.disk.awaits_sync() && !rotten && !node.is_new;
-        if node.engine.is_none() || !sound || self.nodes.len() > self.setup.nodes {
+        let spared = self.setup.spares_identities();
+        if node.engine.is_none() || !sound || spared || self.nodes.len() > self.setup.nodes {
             return;
         }
         let mut clone = Node::new(node.name, self.setup.topology, &mut self.dice.disks);
@@ -232,8 +241,9 @@ impl World {
         if self.time < since + ALONE_FOR {
             return false;
         }
-        let partitions = |member| Some(self.engine(member)?.status().partitions);
-        let held: Vec<_> = self.members().map(partitions).collect();
+        // What a partial replica has of others' writes tells nobody what it lacks of its own.
+        let whole = self.members().filter(|member| !self.is_partial(*member));
+        let held: Vec<_> = whole.map(|member| Some(self.engine(member)?.status().partitions)).collect();
         let agreed = held.iter().all(|each| each.is_some() && *each == held[0]);
         if agreed {
             self.nodes[number].doubt = None;
@@ -254,9 +264,12 @@ impl World {
             // One that left and begins with nothing would live by the ring it was founded with.
             return !self.ring_changes() && self.on_ring().contains(&number) && self.is_whole_but(number);
         }
-        let others = (0..self.nodes.len()).filter(|other| *other != number);
+        // Partial replicas give back next to nothing of what the others lose.
+        let counts = |other: &usize| self.is_partial(number) || !self.is_partial(*other);
+        let others = (0..self.nodes.len()).filter(|other| *other != number && counts(other));
         let already = others.filter(|other| self.is_damaged(*other)).count();
-        let members = (0..self.nodes.len()).filter(|other| !self.is_condemned(*other)).count();
+        let members =
+            (0..self.nodes.len()).filter(|other| !self.is_condemned(*other) && counts(other)).count();
         2 * (already + 1) < members
     }
 
@@ -283,7 +296,8 @@ impl World {
                 let left = self.lineage.shared_with(place, left);
                 let elsewhere = self.known_elsewhere(number, place);
                 let kept = left.max(elsewhere);
-                if head.sequence > kept {
+                let is_its_loss = self.holds_whole(number, &self.nodes[number], origin);
+                if head.sequence > kept && is_its_loss {
                     lost.push(Loss { partition, origin, head, lost_above: kept });
                 }
                 if elsewhere > left {
@@ -297,15 +311,15 @@ impl World {
 
     /// How many of the entries that lead to a place the other nodes have made durable.
     fn known_elsewhere(&self, number: usize, place: Place) -> u64 {
-        let known =
-            self.others(number).map(|node| self.lineage.shared_with(place, node.past.durable_stage()));
-        known.max().unwrap_or(0)
+        let origin = self.lineage.origin_of(place);
+        let others = self.others(number, origin);
+        others.map(|node| self.lineage.shared_with(place, node.past.durable_stage())).max().unwrap_or(0)
     }
 
     /// Whether another node has made more entries durable of an identity than those up to a position.
     fn is_outrun(&self, number: usize, partition: usize, origin: ReplicaId, held: Position) -> bool {
         let place = self.lineage.find(partition, origin, held);
-        self.others(number).any(|node| {
+        self.others(number, origin).any(|node| {
             let heads = node.past.durable_stage().get(partition).into_iter().flat_map(|status| &status.heads);
             let places = heads.filter_map(|(segment, head)| self.lineage.find(partition, *segment, *head));
             let mut same = places.filter(|other| self.lineage.origin_of(*other) == origin);
@@ -315,12 +329,13 @@ impl World {
         })
     }
 
-    /// The other members, but for those whose disk is rotten.
-    fn others(&self, number: usize) -> impl Iterator<Item = &Node> {
-        let others =
-            self.nodes.iter().enumerate().filter(move |(other, node)| {
-                *other != number && !node.is_rotten && !self.is_condemned(*other)
-            });
+    /// The other members that hold all entries of an identity that they say they have, but for those whose disk is
+    /// rotten.
+    fn others(&self, number: usize, origin: ReplicaId) -> impl Iterator<Item = &Node> {
+        let others = self.nodes.iter().enumerate().filter(move |(other, node)| {
+            let is_sound = !node.is_rotten && !self.is_condemned(*other);
+            *other != number && is_sound && self.holds_whole(*other, node, origin)
+        });
         others.map(|(_, node)| node)
     }
 }

@@ -115,7 +115,7 @@ impl Past {
 fn phases_of(message: &Message) -> Phases {
     let phase = match message {
         Message::Greeting(_) => Phase::Greeting,
-        Message::Run(_) => Phase::Shipping,
+        Message::Run(_) | Message::Excerpt(_) => Phase::Shipping,
         Message::Session(session) => match session.step {
             SessionStep::Open(_) | SessionStep::Accept(_) | SessionStep::Busy | SessionStep::Ask => {
                 Phase::Opening

@@ -41,13 +41,13 @@ impl World {
         let is_hub = self.setup.shape == Shape::Star && number == 0;
         // A ring that lost one is a line, and one that lost two may be two lines.
         let is_line = self.setup.shape == Shape::Ring && self.nodes.iter().any(|node| node.condemned);
-        number < self.setup.nodes
+        number < self.setup.whole()
             && !is_hub
             && !is_line
             && self.is_member(number)
             && !self.nodes[number].rejoining
             && self.nodes[number].rotten_files.is_empty()
-            && self.members().filter(|member| *member < self.setup.nodes).count() > FEWEST_MEMBERS
+            && self.members().filter(|member| *member < self.setup.whole()).count() > FEWEST_MEMBERS
             && (0..self.nodes.len()).all(|other| !self.is_damaged(other))
     }
 
@@ -88,7 +88,7 @@ impl World {
         self.note(format_args!("the retired node {number} is shut down"));
         self.kill(number);
         self.nodes[number].gone = true;
-        let config = self.config(self.nodes[number].name, [0; 32]);
+        let config = self.config(number, self.nodes[number].name, [0; 32]);
         let failed = |error: String| Violation::CannotStart { node: number, error };
         let node = &mut self.nodes[number];
         let records = node.disk.open().map_err(|error| failed(error.to_string()))?;
@@ -110,6 +110,7 @@ impl World {
         node.past = Past::default();
         (node.backup, node.doubt) = (None, None);
         node.owed.clear();
+        node.wrote.clear();
         (node.is_new, node.condemned, node.gone, node.rejoining) = (true, false, false, true);
         let name = node.name;
         self.note(format_args!("{number} is founded in place of the retired one as {name}"));

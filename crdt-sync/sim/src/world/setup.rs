@@ -21,6 +21,10 @@ pub struct Setup {
     pub nodes: usize,
     /// How many of them, the last ones, are not on the ring in the beginning of a leaderless world.
     pub spares: usize,
+    /// How many of them, the last ones, are partial replicas. Nobody gives an identity of such a world two pasts.
+    pub partial: usize,
+    /// Whether nodes forget deletions that all members have. Nobody gives an identity of such a world two pasts.
+    pub forgets_deletions: bool,
     /// Into how many partitions keys are divided.
     pub partitions: u16,
     /// Who connects to whom.
@@ -62,6 +66,8 @@ impl Setup {
             commits: CommitOptions::new(AckPolicy::asynchronous()),
             nodes,
             spares: 0,
+            partial: 0,
+            forgets_deletions: false,
             partitions: 2,
             shape: Shape::AllToAll,
             collections: collections.into_iter().collect(),

@@ -1,0 +1,62 @@
+//! What partial replicas must have in common with whole nodes, and what nobody may hold in the end.
+
+use crdt_sync::{Cell, Collection, Engine, ItemKey, Kind};
+
+use super::states;
+
+/// How a partial replica differs from a whole node, if it does: within its scope it holds the same, outside it nothing,
+/// and it has heard of everything. What it wrote the whole node has; of others it may have heard of what is lost.
+pub(crate) fn differs_in_part(whole: &Engine, part: &Engine, collections: &[Collection]) -> Option<String> {
+    let (all, own) = (whole.status(), part.status());
+    let wrote = own.members.get(own.node);
+    for (number, (theirs, ours)) in all.partitions.iter().zip(&own.partitions).enumerate() {
+        let head_in = |status: &crdt_sync::PartitionStatus, origin| {
+            let head = status.heads.iter().find(|(known, _)| *known == origin);
+            head.map_or(0, |(_, head)| head.sequence)
+        };
+        for (origin, head) in &theirs.heads {
+            if head_in(ours, *origin) < head.sequence {
+                return Some(format!(
+                    "{:?} has not heard of all of {origin} in partition {number}",
+                    own.node
+                ));
+            }
+        }
+        let is_own = |origin| wrote.is_some_and(|member| member.replicas().any(|replica| replica == origin));
+        let mut heads = ours.heads.iter().filter(|(origin, _)| is_own(*origin));
+        if let Some((origin, _)) = heads.find(|(origin, head)| head_in(theirs, *origin) != head.sequence) {
+            return Some(format!(
+                "{:?} wrote more as {origin} in partition {number} than others have",
+                own.node
+            ));
+        }
+    }
+    for collection in collections {
+        let within = states(whole, collection);
+        let within = within.into_iter().filter(|(key, _)| part.scope().contains(collection.id(), key));
+        let (within, held): (Vec<_>, _) = (within.collect(), states(part, collection));
+        if within != held {
+            let item = |key| ItemKey { collection: collection.id(), key };
+            let other =
+                within.iter().chain(&held).find(|each| !within.contains(each) || !held.contains(each));
+            let item = other.map(|(key, _)| item(key.clone()))?;
+            let (theirs, ours) = (whole.peek(&item), part.peek(&item));
+            return Some(format!(
+                "a whole node and {:?} differ at {item:?}: {theirs:?} and {ours:?}",
+                own.node
+            ));
+        }
+    }
+    None
+}
+
+/// A document whose deletion a node has not forgotten.
+pub(crate) fn remembers_deletion(engine: &Engine, collections: &[Collection]) -> Option<ItemKey> {
+    let documents = collections.iter().filter(|collection| collection.kind == Kind::Document);
+    documents.into_iter().find_map(|collection| {
+        let mut held = engine.scan(collection.id(), crdt_sync::Bytes::default());
+        let deleted =
+            held.find(|(_, cell)| matches!(cell, Cell::Document(document) if document.is_deleted()));
+        deleted.map(|(key, _)| ItemKey { collection: collection.id(), key: key.clone() })
+    })
+}

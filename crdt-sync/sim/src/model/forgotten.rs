@@ -1,0 +1,57 @@
+//! Documents that nodes may have forgotten: those that somebody deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conflict_store::{Version, VersionId};
+use crdt_sync::{Cell, ItemKey};
+
+use super::{Command, Fact, Fate, Model};
+
+impl Model {
+    /// A model of nodes that forget deletions, or of such that do not.
+    pub(crate) fn new(forgets: bool) -> Self {
+        Self { deletions: forgets.then(BTreeSet::new), ..Self::default() }
+    }
+
+    /// A document holds these versions: from now on it is known which of them delete.
+    pub(crate) fn note_deletions(&mut self, cell: Option<&Cell>) {
+        if let (Some(deletions), Some(Cell::Document(document))) = (&mut self.deletions, cell) {
+            deletions.extend(document.versions().filter(|version| version.is_deleted()).map(Version::id));
+        }
+    }
+
+    /// Whether a version deletes, where that is forgotten.
+    pub(crate) fn is_forgettable(&self, version: VersionId) -> bool {
+        self.deletions.as_ref().is_some_and(|deletions| deletions.contains(&version))
+    }
+
+    /// The versions that commands deleted of which this holds, and those that delete. Nothing where deletions are not
+    /// forgotten.
+    pub(crate) fn deleted(&self, item: &ItemKey, counts: impl Fn(&Command) -> bool) -> BTreeSet<VersionId> {
+        if self.deletions.is_none() {
+            return BTreeSet::new();
+        }
+        let is_left = |command: &Command| command.fate != Fate::Gone || command.smudged || command.beyond;
+        let made = self.all_facts_of(item).filter(|(command, _)| is_left(command) && counts(command));
+        let made = made.filter_map(|(_, fact)| match fact {
+            Fact::Versions(versions) => Some(versions),
+            _ => None,
+        });
+        let deletions = made.flatten().map(|(id, _)| *id).filter(|id| self.is_forgettable(*id));
+        ancestry(deletions.collect(), &self.parents(item))
+    }
+}
+
+/// Some versions, and all that they were written on.
+pub(crate) fn ancestry(
+    mut fresh: Vec<VersionId>,
+    parents: &BTreeMap<VersionId, &[VersionId]>,
+) -> BTreeSet<VersionId> {
+    let mut all = BTreeSet::new();
+    while let Some(version) = fresh.pop() {
+        if all.insert(version) {
+            fresh.extend(parents.get(&version).into_iter().flat_map(|parents| parents.iter().copied()));
+        }
+    }
+    all
+}
