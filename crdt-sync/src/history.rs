@@ -246,6 +246,19 @@ impl Histories {
         history.branch |= branch;
     }
 
+    /// Drops of each history the last of these entries, and all before it. O(entries held).
+    pub(crate) fn drop_through(&mut self, is_last: impl Fn(&Bytes) -> bool) {
+        for history in self.origins.values_mut() {
+            let Some(last) = history.retained.iter().rposition(|retained| is_last(&retained.bytes)) else {
+                continue;
+            };
+            for first in history.retained.drain(..=last) {
+                self.retained_bytes -= first.bytes.len();
+                history.floor = Position { sequence: history.floor.sequence + 1, chain: first.chain };
+            }
+        }
+    }
+
     /// Drops the oldest durable entries of the largest histories until at most `max_bytes` are retained.
     pub(crate) fn shrink_to(&mut self, max_bytes: usize, durable: Lsn) {
         while self.retained_bytes > max_bytes {

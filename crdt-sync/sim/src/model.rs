@@ -50,6 +50,7 @@ pub(crate) struct Model {
     pub(crate) ambiguous: BTreeSet<ItemKey>,
     /// The versions that delete; `None` where deletions are not forgotten.
     deletions: Option<BTreeSet<VersionId>>,
+    has_losses: bool,
     /// Keys of which a retired node reported what it held, in place of what it wrote.
     inexact: BTreeSet<ItemKey>,
 }
@@ -146,6 +147,7 @@ impl Model {
     pub(crate) fn lose_disk(&mut self, node: usize, losses: &[Loss], lineage: &Lineage) {
         let place =
             |loss: &Loss| Some((loss.lost_above, lineage.find(loss.partition, loss.origin, loss.head)?));
+        self.has_losses |= !losses.is_empty();
         let losses: Vec<_> = losses.iter().filter_map(place).collect();
         for command in &mut self.commands {
             command.orphaned |= command.node == node;

@@ -16,11 +16,16 @@
 //! later than that, covers whatever it wrote before it had it. The second round begins with these rows. Once they are
 //! stable, every member also has every write that was made beside the deletion. A document that is still deleted then,
 //! and did not change since the first round began, is deleted everywhere, and all that will ever be written to it is
-//! written by somebody who knows. So nobody needs the tombstone any more, and it is dropped.
+//! written by somebody who knows. So nobody needs the tombstone any more, and it is dropped. The rounds begin anew when a
+//! member is heard of that was not known when they began.
+//!
+//! With the document go the entries that wrote to it: a node that comes later is not sent a document by its first entry
+//! whose last one it lacks. What was lost with a disk is named by the row of its node as long as that is a member, and
+//! holds everything back, like a member that is not heard of, until the node is retired, or all nodes were restarted.
 //!
 //! Source: causal stability is Baquero, Almeida and Shoker, "Making Operation-based CRDTs Operation-based" (2014).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
@@ -53,6 +58,8 @@ struct Round {
     lsn: Lsn,
     /// What must be stable first.
     awaits: Row,
+    /// Who was waited for when it began.
+    members: BTreeSet<NodeId>,
     is_second: bool,
 }
 
@@ -144,9 +151,12 @@ impl Stability {
     /// Takes the next step towards forgetting deletions in a partition; returns up to which record they may be now.
     pub(crate) fn step(&mut self, partition: u16, replica: &Replica) -> Option<Lsn> {
         let awaits = self.most(partition, replica);
-        let Some(round) = self.rounds.get(&partition) else {
+        let members: BTreeSet<NodeId> = replica.members.membership().active().collect();
+        // A member that was not known then may have seen less than all others had.
+        let round = self.rounds.get(&partition).filter(|round| members.is_subset(&round.members));
+        let Some(round) = round else {
             let lsn = replica.journal.last();
-            self.rounds.insert(partition, Round { lsn, awaits, is_second: false });
+            self.rounds.insert(partition, Round { lsn, awaits, members, is_second: false });
             return None;
         };
         let rows = replica.members.membership().active().map(|node| self.row(partition, node, replica));
@@ -155,7 +165,7 @@ impl Stability {
         match (is_stable, is_second) {
             (false, _) => None,
             (true, false) => {
-                self.rounds.insert(partition, Round { lsn, awaits, is_second: true });
+                self.rounds.insert(partition, Round { lsn, awaits, members, is_second: true });
                 None
             }
             (true, true) => {

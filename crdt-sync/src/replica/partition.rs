@@ -1,9 +1,9 @@
 //! A partition: cells that share one causal context and one frontier.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crdt_core::{CausalContext, Change, Crdt, Dot, ReplicaId};
+use crdt_core::{CausalContext, Change, Crdt, Dot, ReplicaId, codec};
 use replication_log::Lsn;
 
 use super::ahead::Ahead;
@@ -11,7 +11,7 @@ use super::cells::{Cells, ItemKey};
 use super::conflicts::Conflicts;
 use super::fork::Forks;
 use super::removal::Dead;
-use super::{Config, JournalRecord};
+use super::{Config, JournalRecord, STORED};
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
@@ -168,12 +168,22 @@ impl Partition {
         MergeOutcome { change, removed: removed.dots().collect(), answer }
     }
 
-    /// Takes documents out for good.
+    /// Takes documents out for good, and hands on none of the entries that wrote to them: whoever got the first and not
+    /// yet the last would have a document that everybody else has forgotten to be deleted. O(entries held).
     pub(crate) fn forget(&mut self, documents: &[ItemKey], lsn: Lsn) {
         for document in documents {
             self.cells.forget(document, lsn);
         }
         self.has_forgotten = true;
+        // Where writes are told one by one, no entries are handed on.
+        if !documents.is_empty() && self.dead.is_none() {
+            let documents: BTreeSet<&ItemKey> = documents.iter().collect();
+            self.histories.drop_through(|bytes| {
+                let entry: Result<Entry, _> = codec::decode_payload(bytes, &STORED);
+                let item = entry.map(|Entry { collection, key, .. }| ItemKey { collection, key });
+                item.is_ok_and(|item| documents.contains(&item))
+            });
+        }
     }
 
     /// Records that make everything that is in neither cells nor standing nor retained entries.

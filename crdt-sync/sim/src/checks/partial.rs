@@ -1,12 +1,19 @@
 //! What partial replicas must have in common with whole nodes, and what nobody may hold in the end.
 
-use crdt_sync::{Cell, Collection, Engine, ItemKey, Kind};
+use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Kind};
 
 use super::states;
+use crate::model::Model;
 
 /// How a partial replica differs from a whole node, if it does: within its scope it holds the same, outside it nothing,
-/// and it has heard of everything. What it wrote the whole node has; of others it may have heard of what is lost.
-pub(crate) fn differs_in_part(whole: &Engine, part: &Engine, collections: &[Collection]) -> Option<String> {
+/// and it has heard of everything. What it wrote the whole node has; of others it may have heard of what was lost with a
+/// disk, and show that.
+pub(crate) fn differs_in_part(
+    model: &Model,
+    whole: &Engine,
+    part: &Engine,
+    collections: &[Collection],
+) -> Option<String> {
     let (all, own) = (whole.status(), part.status());
     let wrote = own.members.get(own.node);
     for (number, (theirs, ours)) in all.partitions.iter().zip(&own.partitions).enumerate() {
@@ -33,10 +40,12 @@ pub(crate) fn differs_in_part(whole: &Engine, part: &Engine, collections: &[Coll
     }
     for collection in collections {
         let within = states(whole, collection);
+        let item = |key| ItemKey { collection: collection.id(), key };
+        let is_sure = |key: &Bytes| !model.is_lost_at(&item(key.clone()));
         let within = within.into_iter().filter(|(key, _)| part.scope().contains(collection.id(), key));
-        let (within, held): (Vec<_>, _) = (within.collect(), states(part, collection));
+        let within: Vec<_> = within.filter(|(key, _)| is_sure(key)).collect();
+        let held: Vec<_> = states(part, collection).into_iter().filter(|(key, _)| is_sure(key)).collect();
         if within != held {
-            let item = |key| ItemKey { collection: collection.id(), key };
             let other =
                 within.iter().chain(&held).find(|each| !within.contains(each) || !held.contains(each));
             let item = other.map(|(key, _)| item(key.clone()))?;
@@ -54,7 +63,7 @@ pub(crate) fn differs_in_part(whole: &Engine, part: &Engine, collections: &[Coll
 pub(crate) fn remembers_deletion(engine: &Engine, collections: &[Collection]) -> Option<ItemKey> {
     let documents = collections.iter().filter(|collection| collection.kind == Kind::Document);
     documents.into_iter().find_map(|collection| {
-        let mut held = engine.scan(collection.id(), crdt_sync::Bytes::default());
+        let mut held = engine.scan(collection.id(), Bytes::default());
         let deleted =
             held.find(|(_, cell)| matches!(cell, Cell::Document(document) if document.is_deleted()));
         deleted.map(|(key, _)| ItemKey { collection: collection.id(), key: key.clone() })

@@ -25,6 +25,17 @@ impl Model {
         self.deletions.as_ref().is_some_and(|deletions| deletions.contains(&version))
     }
 
+    /// Whether entries were lost with a disk.
+    pub(crate) fn has_losses(&self) -> bool {
+        self.has_losses
+    }
+
+    /// Whether what a command did to a key may be lost, or ends with a retired node, so that its states may be here and
+    /// there.
+    pub(crate) fn is_lost_at(&self, item: &ItemKey) -> bool {
+        self.all_facts_of(item).any(|(command, _)| command.at_risk || command.beyond || command.smudged)
+    }
+
     /// The versions that commands deleted of which this holds, and those that delete. Nothing where deletions are not
     /// forgotten.
     pub(crate) fn deleted(&self, item: &ItemKey, counts: impl Fn(&Command) -> bool) -> BTreeSet<VersionId> {

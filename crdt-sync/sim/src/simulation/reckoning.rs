@@ -56,13 +56,15 @@ impl Simulation<'_> {
         let (partial, whole): (Vec<_>, Vec<_>) = world.members().partition(|node| world.is_partial(*node));
         let whole = whole.first().and_then(|node| world.engine(*node))?;
         let mut parts = partial.into_iter().filter_map(|node| world.engine(node));
-        parts.find_map(|part| checks::differs_in_part(whole, part, collections))
+        parts.find_map(|part| checks::differs_in_part(&self.model, whole, part, collections))
     }
 
     /// Where deletions are forgotten, one that is not yet.
     fn find_remembered(&self) -> Option<String> {
         let (world, setup) = (&self.course.world, &self.course.plan.setup);
-        let mut members = world.members().filter(|_| setup.forgets_deletions);
+        // What was lost with a disk is waited for as long as somebody knows of it.
+        let must = setup.forgets_deletions && !self.model.has_losses();
+        let mut members = world.members().filter(|_| must);
         members.find_map(|node| {
             let item = checks::remembers_deletion(world.engine(node)?, &setup.collections)?;
             let held_back_by = world.engine(node)?.status().held_back_by;

@@ -259,6 +259,24 @@ fn a_new_member_takes_over_what_is_left() {
     assert_eq!(cluster.keys(2), 1);
 }
 
+/// A member that is not known yet, and has written something itself, so that nobody's frontier covers its own.
+#[test]
+fn a_node_that_comes_later_is_not_sent_the_entries_of_a_document_that_was_forgotten() {
+    let mut cluster = collecting(2, &[]);
+    cluster.write(0, put("note", "one"));
+    cluster.write(0, put("kept", "one"));
+    cluster.write(0, delete("note"));
+    cluster.wait();
+    assert_eq!(cluster.keys(0), 1, "it knows of nobody else");
+    cluster.write(1, put("own", "one"));
+    cluster.engines[1].track_changes(true);
+    cluster.connect(0, 1);
+    cluster.wait();
+    cluster.assert_agreement();
+    let changed = cluster.engines[1].take_changes();
+    assert!(changed.contains(&item(0, "kept")) && !changed.contains(&item(0, "note")), "{changed:?}");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(usize, u8),
