@@ -71,7 +71,8 @@ impl<'s> Shown<'s> {
             return Ok(());
         }
         let is_heard = |command: &Command| {
-            self.known.is_none_or(|known| command.entries().any(|place| known.holds(place)))
+            let known = self.known.filter(|_| self.model.hears_before_it_forgets());
+            known.is_none_or(|known| command.entries().any(|place| known.holds(place)))
         };
         if self.deleted.get_or_init(|| self.model.deleted(self.item, is_heard)).contains(&id) {
             let below = ancestry(vec![id], &self.model.parents(self.item));

@@ -253,7 +253,7 @@ impl<'p> Simulation<'p> {
         Self {
             course: Course::new(seed, plan, cuts),
             workload: Workload::new(plan),
-            model: Model::new(plan.setup.forgets_deletions),
+            model: Model::new(plan.setup.forgets_deletions, plan.setup.partial > 0),
             clients: Clients::default(),
             // A clone is one more node.
             registers: Registers::new(plan.setup.nodes + 1),

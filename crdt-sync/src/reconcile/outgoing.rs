@@ -102,7 +102,7 @@ impl Outgoing {
             let more = end < state.len();
             let piece = if sent == 0 && !more { state.clone() } else { Bytes::from(&state[sent..end]) };
             size += key.key.len() + piece.len();
-            part.items.push(ItemState { key: key.key.clone(), state: piece, more });
+            part.items.push(ItemState { key: key.key.clone(), state: piece, more, old: false });
             if more {
                 self.started = Some((key, state, end));
                 break;

@@ -273,6 +273,7 @@ impl Session {
         {
             if self.terms == Terms::Frontiers {
                 part.ahead = partition.ahead_of(&self.ours.heads);
+                self.mark_old(&mut part, partition);
             }
             self.outgoing.keep(&part);
             allowance.spend(bytes_of(&part));
@@ -292,6 +293,16 @@ impl Session {
             }
         }
         steps
+    }
+
+    /// Marks the states that are no news to the peer.
+    fn mark_old(&self, part: &mut StatesPart, partition: &Partition) {
+        let Some(theirs) = &self.theirs else { return };
+        for item in &mut part.items {
+            let key = ItemKey { collection: part.collection, key: item.key.clone() };
+            let held = partition.cells.get(&key).filter(|held| held.lsn <= self.since);
+            item.old = held.is_some_and(|held| partition.is_old_to(held, &theirs.heads));
+        }
     }
 
     /// Whether another part could leave if the allowance let it.

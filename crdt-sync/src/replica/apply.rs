@@ -115,7 +115,8 @@ impl Replica {
             if let Some(stamp) = theirs.latest_stamp() {
                 self.clock.observe(stamp, wall);
             }
-            let settled = self.settle_forgotten(number, &key, kind, &theirs, coverage);
+            let at = Coverage { here: coverage.here || item.old, ..coverage };
+            let settled = self.settle_forgotten(number, &key, kind, (&theirs, &standing.heads), at);
             let merged = settled.unwrap_or_else(|| {
                 let seen = standing.scoped.of_key(key.collection, &key.key, &standing.context);
                 self.merge_state(number, &key, kind, &theirs, &item.state, &seen)

@@ -9,11 +9,15 @@
 //! dots; nothing else need be kept of what was forgotten, and nothing is sent back and forth: after one session both
 //! sides hold the same.
 //!
-//! Where neither frontier covers the other nothing can be told apart, and the document is merged as any other: a
+//! It is enough that the other frontier covers what this one was when the document changed here last: whatever was
+//! applied since did not touch it. The side that holds the document knows that, and says so with the state.
+//!
+//! Where that is not so, or not known any more, nothing can be told apart, and the document is merged as any other: a
 //! tombstone may come back, to be forgotten again. A live copy cannot, with one exception: a side that holds one and
-//! lacks its deletion lacks an entry that every Active member had, so it is retired, and refused; or it is new, and
-//! what it holds is new; or its disk was restored from a backup. In the last case the other side's frontier covers it,
-//! unless it wrote something before it met anybody: then the old copy comes back, as its owner saw it when writing.
+//! lacks its deletion lacks an entry that every Active member had, so it is retired, and refused; or it is new, and was
+//! sent no entries of what is forgotten (see [`Partition::forget`](super::Partition)); or its disk was restored from a
+//! backup. In the last case the other side's frontier covers what the copy shows, unless its owner wrote to that very
+//! document before it met anybody, or dropped the entries by which it is known how far it was then.
 //!
 //! A state that came in a session which was given up may show more than the frontier of the side that holds it. No
 //! frontier speaks of that, so it is merged as any other.
@@ -24,15 +28,17 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crdt_core::Change;
+use crdt_core::{Change, ReplicaId};
 use replication_log::Lsn;
 
 use super::{Held, ItemKey, JournalRecord, MergeOutcome, Replica};
 use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
+use crate::entry::Position;
 
-/// How the frontiers of two sides of a session compare, as they were when it began.
+/// How the frontiers of two sides of a session compare, as they were when it began, or of one of them with what the
+/// other's was when a document changed there last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Coverage {
     /// This side has applied all that the other has.
@@ -50,7 +56,7 @@ impl Replica {
         number: u16,
         key: &ItemKey,
         kind: Kind,
-        theirs: &Cell,
+        (theirs, heads): (&Cell, &[(ReplicaId, Position)]),
         coverage: Coverage,
     ) -> Option<MergeOutcome> {
         if kind != Kind::Document {
@@ -64,7 +70,9 @@ impl Replica {
                 outcome(Change::Unchanged, Answer::Versions(Bytes::default()))
             }
             Some(held)
-                if coverage.there && theirs.is_vacant() && held.lsn <= coverage.lsn && !is_ahead(held) =>
+                if theirs.is_vacant()
+                    && held.lsn <= coverage.lsn
+                    && (coverage.there && !is_ahead(held) || partition.is_old_to(held, heads)) =>
             {
                 self.forget(number, vec![key.clone()]);
                 outcome(Change::Changed, Answer::Nothing)

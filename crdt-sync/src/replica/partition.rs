@@ -7,7 +7,7 @@ use crdt_core::{CausalContext, Change, Crdt, Dot, ReplicaId, codec};
 use replication_log::Lsn;
 
 use super::ahead::Ahead;
-use super::cells::{Cells, ItemKey};
+use super::cells::{Cells, Held, ItemKey};
 use super::conflicts::Conflicts;
 use super::fork::Forks;
 use super::removal::Dead;
@@ -226,6 +226,18 @@ impl Partition {
         }
         shown.retain(|origin, sequence| *sequence > stood.get(origin).copied().unwrap_or(0));
         shown.into_iter().collect()
+    }
+
+    /// Whether whoever stands here has applied all that was applied here when a cell changed last, so that the cell is no
+    /// news to it. O(origins x log origins).
+    pub(crate) fn is_old_to(&self, held: &Held, heads: &[(ReplicaId, Position)]) -> bool {
+        let of = |origin: ReplicaId| {
+            let at = heads.binary_search_by_key(&origin, |(known, _)| *known);
+            at.map_or(0, |at| heads[at].1.sequence)
+        };
+        let mut histories = self.histories.iter();
+        !self.ahead.shown_by(held.lsn, &self.histories)
+            && histories.all(|(origin, history)| history.applied_by(held.lsn) <= of(origin))
     }
 
     /// The last position of every origin, ascending.

@@ -85,7 +85,7 @@ impl Logged {
             if all || index % 2 == 0 {
                 let held = partition.cells.get(&item);
                 let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
-                let items = vec![ItemState { key: item.key, state, more: false }];
+                let items = vec![ItemState { key: item.key, state, more: false, old: false }];
                 let part = StatesPart { index, collection: item.collection, items, ahead: Vec::new() };
                 self.replica.apply_part(0, &part, &standing, Coverage::default(), WALL).unwrap();
             }
@@ -367,7 +367,7 @@ fn what_is_shown_ahead_of_the_frontier_does_not_pass_for_forgotten() {
     // Somebody who has applied all that the holder has, which is nothing, and never had the note.
     let standing = Logged::new(3).replica.partition(0).standing();
     let coverage = Coverage { here: true, there: true, lsn: holder.replica.journal.last() };
-    let nothing = ItemState { key: note.key.clone(), state: Bytes::default(), more: false };
+    let nothing = ItemState { key: note.key.clone(), state: Bytes::default(), more: false, old: false };
     let part = StatesPart { index: 0, collection: note.collection, items: vec![nothing], ahead: Vec::new() };
     holder.replica.apply_part(0, &part, &standing, coverage, WALL).unwrap();
     holder.write_log();

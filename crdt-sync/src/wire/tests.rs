@@ -53,7 +53,7 @@ fn samples() -> Vec<Message> {
     let part = StatesPart {
         index: 4,
         collection: Collection::sets("lists").id(),
-        items: vec![ItemState { key: "k".into(), state: "s".into(), more: false }],
+        items: vec![ItemState { key: "k".into(), state: "s".into(), more: false, old: false }],
         ahead: vec![(origin(), 5)],
     };
     let steps = [

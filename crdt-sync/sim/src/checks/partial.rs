@@ -4,6 +4,7 @@ use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Kind};
 
 use super::states;
 use crate::model::Model;
+use crate::shown::live_leaves;
 
 /// How a partial replica differs from a whole node, if it does: within its scope it holds the same, outside it nothing,
 /// and it has heard of everything. What it wrote the whole node has; of others it may have heard of what was lost with a
@@ -43,8 +44,21 @@ pub(crate) fn differs_in_part(
         let item = |key| ItemKey { collection: collection.id(), key };
         let is_sure = |key: &Bytes| !model.is_lost_at(&item(key.clone()));
         let within = within.into_iter().filter(|(key, _)| part.scope().contains(collection.id(), key));
-        let within: Vec<_> = within.filter(|(key, _)| is_sure(key)).collect();
-        let held: Vec<_> = states(part, collection).into_iter().filter(|(key, _)| is_sure(key)).collect();
+        // Each forgets deletions in its own time, and only whole nodes compare what is left of them.
+        let shown = |engine: &Engine, key: &Bytes, state: Vec<u8>| {
+            let item = item(key.clone());
+            let Some(cell @ Cell::Document(_)) = engine.peek(&item).filter(|_| model.forgets()) else {
+                return Some(state);
+            };
+            let live: Vec<String> = live_leaves(Some(cell)).map(|leaf| leaf.to_string()).collect();
+            (!live.is_empty()).then(|| live.concat().into_bytes())
+        };
+        let within = within.filter(|(key, _)| is_sure(key));
+        let within = within.filter_map(|(key, state)| shown(whole, &key, state).map(|state| (key, state)));
+        let within: Vec<_> = within.collect();
+        let held = states(part, collection).into_iter().filter(|(key, _)| is_sure(key));
+        let held = held.filter_map(|(key, state)| shown(part, &key, state).map(|state| (key, state)));
+        let held: Vec<_> = held.collect();
         if within != held {
             let other =
                 within.iter().chain(&held).find(|each| !within.contains(each) || !held.contains(each));

@@ -9,8 +9,19 @@ use super::{Command, Fact, Fate, Model};
 
 impl Model {
     /// A model of nodes that forget deletions, or of such that do not.
-    pub(crate) fn new(forgets: bool) -> Self {
-        Self { deletions: forgets.then(BTreeSet::new), ..Self::default() }
+    pub(crate) fn new(forgets: bool, is_partial: bool) -> Self {
+        Self { deletions: forgets.then(BTreeSet::new), is_partial, ..Self::default() }
+    }
+
+    /// Whether nodes forget deletions.
+    pub(crate) fn forgets(&self) -> bool {
+        self.deletions.is_some()
+    }
+
+    /// Whether a node that has forgotten a document has an entry of its deletion: unless it heard so from a partial
+    /// replica, of which it takes the word for what that wrote itself.
+    pub(crate) fn hears_before_it_forgets(&self) -> bool {
+        !self.is_partial
     }
 
     /// A document holds these versions: from now on it is known which of them delete.

@@ -145,7 +145,7 @@ impl Logged {
             for (index, item) in (0..).zip(items).filter(|(index, _)| all || index % 2 == 0) {
                 let held = partition.cells.get(&item);
                 let state = held.map(|held| held.cell.encode(&item.key)).unwrap_or_default();
-                let items = vec![ItemState { key: item.key, state, more: false }];
+                let items = vec![ItemState { key: item.key, state, more: false, old: false }];
                 let part = StatesPart { index, collection: item.collection, items, ahead: Vec::new() };
                 self.replica.apply_part(number, &part, &standing, Coverage::default(), WALL).unwrap();
             }

@@ -299,7 +299,12 @@ fn states_outside_the_scope_of_the_peer_are_refused_and_remove_nothing() {
     let link = stranger(&mut cluster, project("apollo/"));
     let partition = cluster.engines[0].replica.partition(0);
     let standing = Standing { root: (0, 0), ..partition.standing() };
-    let items = alloc::vec![ItemState { key: "gemini/todo".into(), state: Bytes::default(), more: false }];
+    let items = alloc::vec![ItemState {
+        key: "gemini/todo".into(),
+        state: Bytes::default(),
+        more: false,
+        old: false
+    }];
     let part = StatesPart { index: 0, collection: lists(), items, ahead: Vec::new() };
     // Node 0 is the lower one, so it opens; it is asked to.
     let frontier = wire::Frontier {

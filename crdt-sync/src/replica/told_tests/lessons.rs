@@ -188,7 +188,7 @@ fn a_removal_takes_away_what_half_a_comparison_took_away() {
     let remove = write(1, "groceries", Action::Remove("milk".into()));
     let number = third.tell(&remove).unwrap().partition;
     let state = third.cell(&item(1, "groceries")).unwrap().encode(b"groceries");
-    let items = vec![ItemState { key: "groceries".into(), state, more: false }];
+    let items = vec![ItemState { key: "groceries".into(), state, more: false, old: false }];
     let part = StatesPart { index: 0, collection: remove.collection, items, ahead: Vec::new() };
     let standing = third.replica.partition(number).standing_by_dots();
     other.replica.join_by_dots(number, &part, &standing, WALL).unwrap();

@@ -295,7 +295,7 @@ impl World {
         let Some(held) = replica.partition(number).cells.get(item) else { return };
         let (dots, state) = (held.cell.dots(), held.cell.encode(&item.key));
         let standing = wire::Standing { context: dots, ..replica.partition(number).standing_by_dots() };
-        let items = Vec::from([wire::ItemState { key: item.key.clone(), state, more: false }]);
+        let items = Vec::from([wire::ItemState { key: item.key.clone(), state, more: false, old: false }]);
         let part = StatesPart { index: 0, collection: item.collection, items, ahead: Vec::new() };
         self.with(to, |_, context| {
             crate::reconcile::apply(context, |replica, wall| {
