@@ -43,8 +43,9 @@ pub use cell::{Cell, CellError};
 pub use checkpoint::{CheckpointError, CheckpointPiece, RestoreError, node_of_checkpoint};
 pub use collection::{Collection, CollectionId, Kind, Strategy};
 pub use engine::{
-    Activity, Engine, Event, FailoverNews, FailoverTask, Input, LinkId, LogEvent, LogNews, LogStanding, LogTask,
-    Memory, Output, PartitionStatus, PeerError, PeerStatus, Reply, Request, RequestId, SessionReport, Status,
+    Activity, Engine, Event, FailoverNews, FailoverTask, Input, LinkId, LogEvent, LogNews, LogStanding,
+    LogTask, Memory, Output, PartitionStatus, PeerError, PeerStatus, Reply, Request, RequestId,
+    SessionReport, Status,
 };
 pub use entry::{Chain, Delta, Entry, Position};
 pub use limits::{Limits, Timing, TimingError};

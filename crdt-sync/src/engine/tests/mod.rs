@@ -137,7 +137,7 @@ impl Cluster {
                 }
                 Output::Event(event) => self.events.push((node, event)),
                 Output::SetTimer { .. } => {}
-                Output::Log(_) => unreachable!("every node has its own log"),
+                Output::Log(_) | Output::Failover(_) => unreachable!("every node has its own log"),
             }
         }
         if let Some(lsn) = durable {
