@@ -13,6 +13,7 @@ mod elections;
 mod fencing;
 mod handovers;
 mod host;
+mod inputs;
 mod simulation;
 mod splits;
 mod study;

@@ -85,6 +85,11 @@ fn a_lease_counts_from_when_it_was_asked_for_however_late_the_answer_comes() {
                     .until(secs(30), |world| (world.host(A).supervisor.lease_until() != lease).then_some(()))
                     .unwrap();
             }
+            assert_eq!(
+                world.leaders(),
+                [A],
+                "seed {seed}, {granted_by:?}, {renewals}: it renews all the same"
+            );
             world.split_off(&[A]);
             world.run(bound(&world.config));
             assert!([B, C].iter().any(|node| world.leaders() == [*node]), "{:?}", world.told);

@@ -28,8 +28,6 @@ mod act;
 mod campaign;
 mod reign;
 mod renewal;
-#[cfg(test)]
-mod tests;
 mod view;
 
 use alloc::collections::VecDeque;

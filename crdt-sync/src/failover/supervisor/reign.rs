@@ -41,6 +41,9 @@ impl Supervisor {
             })
         });
         let Some(held) = held else {
+            // The grants are used up, or a member says so.
+            let newest = self.view.newest().unwrap_or(Grant::FIRST);
+            self.event(Event::NotPromoted(NotPromoted::Fenced { newest }));
             self.phase = Phase::Following;
             return self.put_off();
         };
@@ -94,16 +97,18 @@ impl Supervisor {
         self.beat();
     }
 
-    /// Whether the lease is to be renewed now and then. Before the members have promised there is none of theirs.
+    /// Whether the lease may be renewed now. One question at a time: a second one would make the answer to the first
+    /// one nobody's. And before the members have promised there is no lease of theirs.
     pub(super) fn renews(&self) -> bool {
-        self.held.is_some() && (self.is_coordinated() && self.pending.is_none() || self.leads().is_some())
+        let may_ask = if self.is_coordinated() { self.pending.is_none() } else { self.leads().is_some() };
+        self.held.is_some() && may_ask
     }
 
     pub(super) fn renew(&mut self) {
         let Some(held) = self.held.filter(|held| self.renews() && self.now >= held.renew_at) else { return };
         let tenure = Tenure { holder: self.me, grant: held.grant };
-        // Until it is answered it is tried again soon.
-        self.set_renew_at(self.now + self.config.turn);
+        // Tried again if that is not answered in time.
+        self.set_renew_at(self.now + self.config.ask_timeout);
         if self.is_coordinated() {
             self.await_answer(Ask::Renew { tenure, lease: self.config.lease.kept() });
         } else {
@@ -112,6 +117,9 @@ impl Supervisor {
     }
 
     fn begin_round(&mut self, held: Held) {
+        if self.renewal.is_open(self.now, self.config.ask_timeout) {
+            return;
+        }
         self.next_id += 1;
         let round = Round(self.next_id);
         if self.renewal.begin(round, self.now) {

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use quorum::{CommitTally, Progress};
 
@@ -31,6 +32,11 @@ impl Renewal {
             rounds: VecDeque::new(),
             unanswered: 0,
         }
+    }
+
+    /// Whether a round that has extended nothing yet is still in its time: another one would push it out of memory.
+    pub(super) fn is_open(&self, now: Instant, time: Duration) -> bool {
+        self.unanswered > 0 && self.rounds.back().is_some_and(|(_, sent)| now < *sent + time)
     }
 
     /// A round begins. Returns whether the one before has had its time, and extended nothing.
