@@ -74,10 +74,18 @@ impl Accrual {
             expected: heartbeat,
             threshold: 8,
             window: 200,
-            least_deviation: Duration::from_micros(heartbeat.as_micros() as u64 / 10),
+            least_deviation: part(heartbeat, 10),
             pause: heartbeat.saturating_mul(2),
             longest: heartbeat.saturating_mul(4),
         }
+    }
+}
+
+/// Such a part of a span; nothing of a part that there is not.
+pub(super) const fn part(span: Duration, of: u32) -> Duration {
+    match span.checked_div(of) {
+        Some(part) => part,
+        None => Duration::ZERO,
     }
 }
 

@@ -10,6 +10,7 @@
 
 use core::time::Duration;
 
+use super::detector::part;
 use crate::time::Instant;
 
 const MILLION: u128 = 1_000_000;
@@ -42,7 +43,7 @@ impl LeaseTerms {
 
     /// Leases of that length, with clocks that run wrong by a hundredth and a thirtieth of it to stop.
     pub const fn of(span: Duration) -> Self {
-        Self { span, drift_ppm: 10_000, margin: Duration::from_micros(span.as_micros() as u64 / 30) }
+        Self { span, drift_ppm: 10_000, margin: part(span, 30) }
     }
 
     /// How long the holder may take itself for the holder, from when it sent what was granted.
@@ -114,14 +115,14 @@ mod tests {
         fn the_lease_of_the_holder_is_over_before_the_next_one_can_begin(
             span_ms in 1_u64..100_000,
             drift in 0_u32..100_000,
-            (holder, voter) in (-1.0..=1.0, -1.0..=1.0),
+            (holder, voter) in (-1_000_i64..=1_000, -1_000_i64..=1_000),
             (origin_a, origin_b) in (0_u64..1 << 40, 0_u64..1 << 40),
             sent in 0_u64..1 << 50,
             way in 0_u64..1 << 40,
             later in 0_u64..1 << 50,
         ) {
             let terms = LeaseTerms { drift_ppm: drift, ..LeaseTerms::of(Duration::from_millis(span_ms)) };
-            let off = |part: f64| (part * f64::from(drift)) as i64;
+            let off = |thousandths: i64| thousandths * i64::from(drift) / 1_000;
             let held = terms.held_until(read(origin_a, off(holder), sent));
             let kept = terms.kept_until(read(origin_b, off(voter), sent + way));
             let now = sent + way + later;

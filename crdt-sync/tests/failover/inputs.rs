@@ -134,7 +134,7 @@ fn settings_that_contradict_each_other_are_refused() {
 type Said = (u8, u64, u64, u8);
 
 fn say(supervisor: &mut Supervisor, (kind, number, more, who): Said, asked: Option<AskId>, now: Instant) {
-    let epoch = Epoch::new((number % 5) << 32 | more % 3);
+    let epoch = Epoch::new(((number % 5) << 32) + more % 3);
     let granted = Grant::of(epoch);
     let node = id(usize::from(who % 4));
     let tenure = Tenure { holder: node, grant: granted };

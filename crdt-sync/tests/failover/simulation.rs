@@ -121,8 +121,8 @@ fn never_do_two_lead_at_one_instant_and_a_connected_majority_has_a_leader_again_
         let within = bound(&world.config);
         let Some((_, took)) = world.until_somebody_leads(within) else {
             let last = world.told.len().saturating_sub(40);
-            let last: String = world.told[last..].iter().map(|told| format!("{told:?}\n")).collect();
-            panic!("seed {seed}: nobody leads after {within:?}: {:?}\n{last}", world.config);
+            let last: Vec<String> = world.told[last..].iter().map(|told| format!("{told:?}")).collect();
+            panic!("seed {seed}: nobody leads after {within:?}: {:?}\n{}", world.config, last.join("\n"));
         };
         longest = longest.max(took);
         seen.count(&world);

@@ -76,9 +76,13 @@ fn a_lease_counts_from_when_it_was_asked_for_however_late_the_answer_comes() {
             let mut world = World::new(config, seed).with_drift();
             world.slow = Some(A);
             let mut world = world.start_all();
-            [B, C].into_iter().for_each(|node| world.operate(node, Command::Pause));
+            for node in [B, C] {
+                world.operate(node, Command::Pause);
+            }
             assert_eq!(world.until_somebody_leads(secs(60)).unwrap().0, A);
-            [B, C].into_iter().for_each(|node| world.operate(node, Command::Resume));
+            for node in [B, C] {
+                world.operate(node, Command::Resume);
+            }
             for _ in 0..renewals {
                 let lease = world.host(A).supervisor.lease_until();
                 world

@@ -160,7 +160,7 @@ fn judged(detection: Detection, arrivals: &[Instant]) -> Figures {
         sum += patience;
         most = most.max(patience);
     }
-    Figures { wrong, mean: sum / arrivals.len() as u32 - BEAT / 2, most }
+    Figures { wrong, mean: (sum / arrivals.len() as u32).saturating_sub(BEAT / 2), most }
 }
 
 /// The rule of `placement`, which does not foretell when: looked for by halving, for some of the heartbeats.
@@ -183,7 +183,7 @@ fn linear(intervals: u32, arrivals: &[Instant]) -> Figures {
             looked += 1;
         }
     }
-    Figures { wrong, mean: sum / looked - BEAT / 2, most }
+    Figures { wrong, mean: (sum / looked).saturating_sub(BEAT / 2), most }
 }
 
 fn row(table: &mut String, name: &str, figures: Figures) -> Figures {

@@ -10,6 +10,7 @@ use crdt_sync::failover::{FailoverConfig, LeaseTerms};
 use crdt_sync::time::Instant;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
+use replication_log::Epoch;
 
 pub(crate) use crate::host::{Disk, Host, Message, To, position};
 
@@ -96,13 +97,8 @@ impl World {
     pub(crate) fn new(config: FailoverConfig, seed: u64) -> Self {
         let nodes = config.members.len();
         let clock = Clock { origin: 1_000_000, ppm: 0 };
-        let disk = Disk {
-            promised: Default::default(),
-            end: position(0, 0),
-            promotable: true,
-            priority: 0,
-            broken: false,
-        };
+        let disk =
+            Disk { promised: Epoch::ZERO, end: position(0, 0), promotable: true, priority: 0, broken: false };
         let longest = config.lease.kept();
         let machine = |_| Machine { clock, disk, host: None, stopped_until: 0, wakes_at: u64::MAX };
         Self {
@@ -127,12 +123,12 @@ impl World {
 
     /// Clocks that run as wrong as they may.
     pub(crate) fn with_drift(mut self) -> Self {
-        let drift = i64::from(self.config.lease.drift_ppm);
+        let drift = u64::from(self.config.lease.drift_ppm);
         for node in 0..self.nodes() {
-            let ppm = self.below(2 * drift as u64 + 1) as i64 - drift;
+            let ppm = self.below(2 * drift + 1).cast_signed() - drift.cast_signed();
             self.machines[node].clock = Clock { origin: self.below(1 << 40), ppm };
         }
-        self.coordinator_clock.ppm = self.below(2 * drift as u64 + 1) as i64 - drift;
+        self.coordinator_clock.ppm = self.below(2 * drift + 1).cast_signed() - drift.cast_signed();
         self
     }
 
@@ -186,7 +182,9 @@ impl World {
     /// These can reach each other; everybody else is in another part, with the coordinator.
     pub(crate) fn split_off(&mut self, nodes: &[usize]) {
         self.part.fill(0);
-        nodes.iter().for_each(|node| self.part[*node] = 1);
+        for node in nodes {
+            self.part[*node] = 1;
+        }
     }
 
     pub(crate) fn heal(&mut self) {
@@ -274,7 +272,9 @@ impl World {
         match happening {
             Happening::Wake(node) => self.wake(node),
             Happening::Starts(node) => self.start(node),
-            Happening::Arrives { to: None, from: Some(from), message } => self.ask_coordinator(from, message),
+            Happening::Arrives { to: None, from: Some(from), message } => {
+                self.ask_coordinator(from, &message);
+            }
             Happening::Arrives { to: Some(to), from, message } => self.arrive(to, from, message),
             Happening::Arrives { .. } => {}
         }
@@ -307,8 +307,8 @@ impl World {
         }
     }
 
-    fn ask_coordinator(&mut self, from: usize, message: Message) {
-        if let Message::Ask(ask_id, ask) = message {
+    fn ask_coordinator(&mut self, from: usize, message: &Message) {
+        if let Message::Ask(ask_id, ask) = *message {
             let answer = self.coordinator.handle(self.coordinator_now(), ask);
             self.send(None, Some(from), Message::Answer(ask_id, answer));
         }

@@ -3,8 +3,8 @@ use replication_log::{Epoch, Lsn};
 
 use super::*;
 
-fn node(number: u8) -> NodeId {
-    NodeId::from_u128(number.into())
+fn node(number: impl TryInto<u128>) -> NodeId {
+    NodeId::from_u128(number.try_into().unwrap_or_default())
 }
 
 fn end(epoch: u64, lsn: u64) -> Position {
@@ -55,15 +55,15 @@ proptest! {
         me in 0_usize..6,
     ) {
         prop_assume!(acks < ends.len() && me < ends.len());
-        let rule = QuorumRule::new((0..ends.len()).map(|voter| node(voter as u8)), acks);
+        let rule = QuorumRule::new((0..ends.len()).map(node), acks);
         let others = (0..ends.len())
             .filter(|voter| *voter != me && reachable & 1 << voter != 0)
-            .map(|voter| (node(voter as u8), end(1, ends[voter])));
+            .map(|voter| (node(voter), end(1, ends[voter])));
         // Acknowledged is what the `acks` furthest of them have.
         let mut furthest = ends.clone();
         furthest.sort_unstable_by_key(|lsn| Reverse(*lsn));
         let acknowledged = furthest[acks - 1];
-        if rule.check(node(me as u8), end(1, ends[me]), others).is_ok() {
+        if rule.check(node(me), end(1, ends[me]), others).is_ok() {
             prop_assert!(ends[me] >= acknowledged, "{} of {ends:?}", ends[me]);
         }
     }
