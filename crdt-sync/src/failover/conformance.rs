@@ -1,6 +1,7 @@
 //! What every coordinator has to keep, as a sequence of questions with waits between (feature `conformance`).
 //!
-//! An adapter implements [`Subject`] over its [`Coordinator`](super::Coordinator), with real waits, and calls [`check`].
+//! An adapter implements [`Subject`] over its [`Coordinator`](super::Coordinator), with real waits, and calls
+//! [`check`].
 
 use alloc::format;
 use alloc::string::String;

@@ -68,8 +68,9 @@ pub enum Answer {
 
 /// Grants the right to lead to one node at a time, by grants that strictly grow, also over its own restarts.
 ///
-/// What every implementation has to keep: no two grants are equal; a later one is granted only after the lease of the one before has ended, by the coordinator's own
-/// clock, or it was given back; whoever lost it learns so at the next renewal.
+/// What every implementation has to keep: no two grants are equal; a later one is granted only after the lease of the
+/// one before has ended, by the coordinator's own clock, or it was given back; whoever lost it learns so at the
+/// next renewal. `failover::conformance` checks that (feature `conformance`).
 pub trait Coordinator: Send {
     /// Asks, and waits for the answer; the caller gives up by dropping it, and then nobody knows what was done.
     fn ask(&mut self, ask: Ask) -> impl Future<Output = Answer> + Send;

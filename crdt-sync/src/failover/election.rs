@@ -99,7 +99,9 @@ impl Election<'_> {
     /// use replication_log::{Epoch, Lsn, Position};
     ///
     /// let at = |lsn| Position { lsn: Lsn::new(lsn), epoch: Epoch::new(1), checksum: 0 };
-    /// let named = |node, lsn| Candidate { node: NodeId::from_u128(node), end: at(lsn), promotable: true, priority: 0 };
+    /// let named = |node, lsn| {
+    ///     Candidate { node: NodeId::from_u128(node), end: at(lsn), promotable: true, priority: 0 }
+    /// };
     /// let (a, b, c) = (named(0xa, 1_000), named(0xb, 1_050), named(0xc, 1_020));
     /// let election = Election {
     ///     policy: &Policy::MostUpToDate,
@@ -163,8 +165,8 @@ pub fn lacks(end: Position, known: Position) -> u64 {
 /// fewer than a majority acknowledge.
 ///
 /// Patroni's rule (`quorum.py`): with a leader, `voters` that may have acknowledged, and commits that `acks` of them
-/// acknowledged, whoever is promoted must have found `voters - acks` others, none of them ahead of it. Then at least one
-/// of those found, or it itself, has what was acknowledged.
+/// acknowledged, whoever is promoted must have found `voters - acks` others, none of them ahead of it. Then at least
+/// one of those found, or it itself, has what was acknowledged.
 ///
 /// ```
 /// use crdt_sync::NodeId;

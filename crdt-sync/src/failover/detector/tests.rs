@@ -103,7 +103,10 @@ proptest! {
 
     /// More silence is never less suspicious, and being heard always helps.
     #[test]
-    fn suspicion_only_grows_with_silence(intervals in prop::collection::vec(1_u64..60_000, 0..50), silence in 0_u64..120) {
+    fn suspicion_only_grows_with_silence(
+        intervals in prop::collection::vec(1_u64..60_000, 0..50),
+        silence in 0_u64..120,
+    ) {
         let intervals = intervals.into_iter().map(Duration::from_millis);
         let (mut detector, last) = after(Detection::Accrual(Accrual::every(BEAT)), intervals);
         let now = last + Duration::from_secs(silence);

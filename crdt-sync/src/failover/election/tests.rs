@@ -79,7 +79,8 @@ proptest! {
         list in prop::collection::vec(1_u8..9, 0..4),
         turned in 0_usize..8,
     ) {
-        for policy in [Policy::MostUpToDate, Policy::Priority(list.into_iter().map(node).collect()), Policy::Consensus] {
+        let list = Policy::Priority(list.into_iter().map(node).collect());
+        for policy in [Policy::MostUpToDate, list, Policy::Consensus] {
             let known_end = candidates.iter().map(|candidate| candidate.end).max_by_key(|end| end.lsn).unwrap();
             let mut others = candidates.clone();
             others.rotate_left(turned % candidates.len());
