@@ -70,6 +70,29 @@ fn without_a_snapshot_the_leader_says_what_it_has() {
     assert_eq!(connect(&leader, &mut follower).expect_err("nothing"), Refusal::NothingToBeginWith { oldest });
 }
 
+/// The leader says how far it is committed while a snapshot is under way: that is not said of the log that is there
+/// still, which may be another one.
+#[test]
+fn what_is_committed_is_not_said_of_a_log_that_a_snapshot_is_about_to_replace() {
+    let mut former = Leader::new("z", 1);
+    for number in 1..=5 {
+        former.write(&format!("{number}: seen by nobody"));
+    }
+    let mut follower = Follower::new("b");
+    let _ = follow(&former, &mut follower);
+    let (mut leader, _) = truncated();
+    leader.promote(2);
+    leader.commit = leader.log.durable();
+    let mut sender = connect(&leader, &mut follower).expect("with a snapshot");
+    let now = core::time::Duration::ZERO;
+    let welcome = leader.feed(&mut sender, now).swap_remove(0);
+    follower.take(&welcome);
+    let later = core::time::Duration::from_secs(60);
+    let alive = core::iter::from_fn(|| sender.poll(later)).last().expect("a sign of life");
+    follower.take(&alive);
+    assert_eq!(follower.receiver.committed(), Lsn::ZERO);
+}
+
 /// A connection that breaks while a snapshot is under way costs what was sent; the next one begins it anew.
 #[test]
 fn a_snapshot_that_was_interrupted_is_sent_again() {

@@ -170,6 +170,8 @@ impl Receiver {
             Start::After(position) => {
                 if matches!(self.options.wants, Wants::Copy { .. }) {
                     self.end = position;
+                    // Of what comes now in the place of what was here only this leader can say that it is committed.
+                    self.commit = self.commit.min(position.lsn);
                     self.marks.cut(position.lsn);
                     self.unwritten.clear();
                 }
@@ -378,7 +380,10 @@ impl Receiver {
             return Ok(Step::Nothing);
         }
         self.check_reign(alive.epoch)?;
-        self.heard(alive.commit, alive.end);
+        if self.state == State::Following {
+            // Before that it says nothing of the log that is here.
+            self.heard(alive.commit, alive.end);
+        }
         // The leader hears that this end is there, too.
         self.news = true;
         Ok(Step::Nothing)
