@@ -80,6 +80,14 @@ pub enum PlantedBug {
     CollectedAboveTheCut,
     /// A partial replica is sent the entries of others whether or not they lie within its scope.
     ScopeIgnoredOnSend,
+    /// Who leads goes on to lead when another node does.
+    OldLeaderStays,
+    /// A session that rests on what is lost is answered as if it were there.
+    LostSessionAnswered,
+    /// What is cut off a log is not kept. The mistake is the driver's.
+    CutTailDropped,
+    /// A snapshot takes the place of the log before that is durable. The mistake is the driver's.
+    InstalledAheadOfDisk,
 }
 
 /// A name that no planted mistake has.
@@ -122,6 +130,10 @@ impl PlantedBug {
         Self::DegradedUnstamped,
         Self::CollectedAboveTheCut,
         Self::ScopeIgnoredOnSend,
+        Self::OldLeaderStays,
+        Self::LostSessionAnswered,
+        Self::CutTailDropped,
+        Self::InstalledAheadOfDisk,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -157,6 +169,10 @@ impl PlantedBug {
             Self::DegradedUnstamped => "degraded-unstamped",
             Self::CollectedAboveTheCut => "collected-above-the-cut",
             Self::ScopeIgnoredOnSend => "scope-ignored-on-send",
+            Self::OldLeaderStays => "old-leader-stays",
+            Self::LostSessionAnswered => "lost-session-answered",
+            Self::CutTailDropped => "cut-tail-dropped",
+            Self::InstalledAheadOfDisk => "installed-ahead-of-disk",
         }
     }
 }

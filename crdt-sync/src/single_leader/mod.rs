@@ -230,6 +230,10 @@ impl SingleLeader {
         if self.known.is_none_or(|(known, _)| epoch > known) {
             self.known = Some((epoch, leader));
             context.outbox.event(Event::Leads { node: leader, epoch });
+            #[cfg(feature = "_planted_bugs")]
+            if context.replica.has_bug(crate::PlantedBug::OldLeaderStays) && self.leading.is_some() {
+                return;
+            }
             self.step_down(context);
             let source = self.source().filter(|_| self.settled && self.leading.is_none());
             self.following.seek(source, context);

@@ -89,6 +89,8 @@ impl SingleLeader {
     pub(super) fn promise_itself(&mut self, ascending: Ascending, context: &mut Context<'_>) {
         let begin = Begin { promise: ascending.epoch, cut: None, snapshot: None };
         self.following.part();
+        // The log is about to refuse what is written under an older epoch.
+        self.step_down(context);
         self.ascending = Some(ascending);
         context.outbox.push(Output::Log(LogTask::Begin(begin)));
     }
@@ -141,7 +143,6 @@ impl SingleLeader {
             self.learn_promised(newest, context.now.instant);
             return self.tell_asker(asker, LeadReply::Fenced { newest }, Lsn::ZERO, context);
         }
-        self.step_down(context);
         self.lead(epoch, until, context);
         let first = context.replica.reign_lsn();
         self.tell_asker(asker, LeadReply::Leads { epoch, first }, first, context);

@@ -58,6 +58,10 @@ fn look_for((epoch, lsn): (Epoch, Lsn), replica: &Replica) -> Here {
     if lsn > replica.applied() {
         return Here::NotYet;
     }
+    #[cfg(feature = "_planted_bugs")]
+    if replica.has_bug(crate::PlantedBug::LostSessionAnswered) {
+        return Here::Applied;
+    }
     match replica.epoch_of(lsn) {
         Some(here) if here > epoch => Here::Lost,
         // This node has yet to hear of the epoch, and of what it makes of the record.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crdt_sync::single_leader::{CommitReply, LeadReply};
-use crdt_sync::{Bytes, ClusterKey, Event, Reply, Request, SessionToken};
+use crdt_sync::single_leader::{CommitReply, Grant, LeadReply};
+use crdt_sync::{Bytes, ClusterKey, Event, Input, Reply, Request, RequestId, SessionToken};
 use replication_log::Lsn;
 use replication_log::ship::commit::{self, GaveUp};
 
@@ -141,6 +141,40 @@ fn case_48_a_session_survives_a_change_of_leaders_if_its_write_did() {
     let cluster_key = ClusterKey::from_bytes([9; 16]);
     let token = SessionToken::decode(&token, &cluster_key, &crdt_sync::Limits::default()).unwrap();
     assert!(matches!(token, SessionToken::SingleLeader { epoch: 1.., lsn } if Lsn::new(lsn) > Lsn::FIRST));
+}
+
+#[test]
+fn a_leader_that_gets_another_grant_writes_nothing_before_it_has_promised_it() {
+    let mut cluster = Cluster::of_three(&settings(""));
+    let now = cluster.now();
+    let leader = &mut cluster.nodes[A].engine;
+    let grant = Grant::new(2).unwrap();
+    leader.handle(now, Input::Request { id: RequestId(901), request: Request::Lead { grant } });
+    leader.handle(now, Input::Request { id: RequestId(902), request: Request::Write(add("visits", 1)) });
+    // Were that in the log behind the promise, the log would refuse it.
+    cluster.drain(A);
+    assert!(matches!(cluster.answer(902), Some(Reply::Commit(CommitReply::NotLeader { .. }))));
+    assert!(
+        matches!(cluster.answer(901), Some(Reply::Lead(LeadReply::Leads { epoch, .. })) if epoch == epoch_of(2))
+    );
+    cluster.settle();
+    cluster.write(A, add("visits", 10));
+    cluster.settle();
+    assert_eq!((cluster.count(A, "visits"), cluster.count(C, "visits")), (10, 10));
+}
+
+#[test]
+fn a_follower_whose_log_has_promised_a_newer_epoch_meanwhile_looks_for_a_leader_again() {
+    let mut cluster = Cluster::new(core::iter::repeat_n(settings(""), 3));
+    cluster.write(A, add("visits", 1));
+    cluster.connect(A, B);
+    // Somebody else who has the log promises more, just before it begins to follow.
+    cluster.nodes[B].log.as_mut().unwrap().promise_epoch(epoch_of(7)).unwrap();
+    cluster.settle();
+    assert_eq!((cluster.leadership(B).follows, cluster.count(B, "visits")), (None, 0));
+    assert!(matches!(cluster.lead(A, 8), LeadReply::Leads { .. }));
+    cluster.settle();
+    assert_eq!((cluster.leadership(B).follows, cluster.count(B, "visits")), (Some(id(A)), 1));
 }
 
 #[test]
