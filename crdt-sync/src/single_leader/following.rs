@@ -217,9 +217,7 @@ impl Following {
 
     /// What this node shows goes with what is cut off: another engine has to be opened from what stays.
     fn lose_behind(&mut self, lsn: Lsn, context: &mut Context<'_>) {
-        let last = context.replica.applied();
-        if let Some(first) = lsn.next().filter(|first| *first <= last) {
-            context.outbox.event(Event::Commit(commit::Event::CommittedCut { first, last }));
+        if tell_of_loss(lsn, context) {
             self.part();
             self.is_over = true;
             context.outbox.push(Output::Log(LogTask::Reopen));
@@ -233,6 +231,7 @@ impl Following {
         *received += part.len() as u64;
         context.outbox.push(Output::Log(LogTask::KeepSnapshot { identity, offset, part }));
         if is_last {
+            tell_of_loss(identity.position.lsn, context);
             self.part();
             self.is_over = true;
             context.outbox.push(Output::Log(LogTask::Install(identity)));
@@ -312,6 +311,14 @@ impl Following {
             receiver.apart();
         }
     }
+}
+
+/// Says so if what this node shows goes back to a record. Returns whether it does.
+fn tell_of_loss(lsn: Lsn, context: &mut Context<'_>) -> bool {
+    let last = context.replica.applied();
+    let Some(first) = lsn.next().filter(|first| *first <= last) else { return false };
+    context.outbox.event(Event::Commit(commit::Event::CommittedCut { first, last }));
+    true
 }
 
 /// Whether a cluster has chosen to tell clients of what a change of leaders may take back.

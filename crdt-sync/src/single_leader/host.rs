@@ -27,11 +27,13 @@ pub struct Carried {
     /// What to tell the engine, with [`Input::Log`](crate::Input::Log).
     pub news: Option<LogNews>,
     /// What was cut off the log, in order: what a leader had written and nobody else has. To be put away for whoever
-    /// wants to look at it.
+    /// wants to look at it. Who must not lose it when the process dies between the two reads it before
+    /// ([`tail_behind`]).
     pub cut_off: Vec<BatchCopy>,
     /// A snapshot is here, whole and durable. The log has to be replaced by one that
     /// [starts behind it](replication_log::LogOptions::starts_after) and has promised the same epoch, and the engine by
-    /// one that is opened from it.
+    /// one that is opened from it. The log that is replaced may hold what a leader had written and nobody else has, and
+    /// is to be put away, too.
     pub installs: Option<SnapshotIdentity>,
     /// The engine has to be replaced by one that is opened from the newest snapshot and the records behind it.
     pub reopens: bool,
@@ -144,7 +146,7 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
                 promised => drop(promised?),
             }
             if let Some(Position { lsn, .. }) = begin.cut {
-                carried.cut_off = batches_behind(log, lsn, usize::MAX)?;
+                carried.cut_off = tail_behind(log, lsn, usize::MAX)?;
                 if let Some(photographs) = photographs {
                     photographs.forget_behind(lsn)?;
                 }
@@ -163,7 +165,7 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
             });
         }
         LogTask::Read { task, after, bytes } => {
-            carried.news = Some(match batches_behind(log, after, bytes) {
+            carried.news = Some(match tail_behind(log, after, bytes) {
                 Ok(batches) => LogNews::Read { task, batches },
                 Err(_) => LogNews::Failed { task },
             });
@@ -190,7 +192,7 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
 }
 
 /// The durable batches behind a record: as many as have so many bytes together, and at least one if there is one.
-fn batches_behind<S: Storage>(log: &Log<S>, after: Lsn, bytes: usize) -> Result<Vec<BatchCopy>, ReadError> {
+pub fn tail_behind<S: Storage>(log: &Log<S>, after: Lsn, bytes: usize) -> Result<Vec<BatchCopy>, ReadError> {
     let (mut batches, mut read) = (Vec::new(), 0_usize);
     let Some(first) = after.next().filter(|first| *first <= log.durable()) else { return Ok(batches) };
     let mut reader = log.read_batches_from(first)?;
