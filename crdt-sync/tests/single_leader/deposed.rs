@@ -149,7 +149,7 @@ fn a_leader_that_gets_another_grant_writes_nothing_before_it_has_promised_it() {
     let now = cluster.now();
     let leader = &mut cluster.nodes[A].engine;
     let grant = Grant::new(2).unwrap();
-    leader.handle(now, Input::Request { id: RequestId(901), request: Request::Lead { grant } });
+    leader.handle(now, Input::Request { id: RequestId(901), request: Request::Lead { grant, until: None } });
     leader.handle(now, Input::Request { id: RequestId(902), request: Request::Write(add("visits", 1)) });
     // Were that in the log behind the promise, the log would refuse it.
     cluster.drain(A);
