@@ -39,7 +39,9 @@ const PROMISES: &[(&str, Promise)] = &[
     ("replication_log_open", crate::a_damaged_log_opens_the_same_way_twice),
     ("replication_log_pages", crate::a_forged_table_never_goes_further_than_an_error),
     ("replication_log_wire", crate::what_comes_on_the_wire_is_a_batch_that_follows_or_nothing),
+    ("single_leader_frames", crate::what_a_follower_and_its_leader_are_told_leaves_logs_that_open),
     ("sketch_decode", crate::cells_give_away_no_more_than_they_are),
+    ("slots_decode", crate::slots_decode_only_from_their_one_encoding),
 ];
 
 /// Checks the promise of the target that `FUZZ_PROMISE` names.
