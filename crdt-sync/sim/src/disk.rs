@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::topology::Topology;
 use shared::Shared;
+pub(crate) use shared::{Mistakes, Replacement};
 
 /// Small, so that logs of a short run have several segments, and checkpoints let some of them go.
 const SEGMENT_BYTES: u64 = 4 << 10;
@@ -72,6 +73,8 @@ pub(crate) enum DiskError {
     OutOfOrder { expected: Lsn, got: Lsn },
     #[error("there is no room on the disk")]
     Full,
+    #[error("the log is to be cut where it is not any more")]
+    CutTooFar,
     #[error("the log is not open")]
     Closed,
 }
@@ -117,6 +120,7 @@ impl Disk {
             .map(|record| record.map(|record| (record.lsn, record.payload)))
             .collect::<Result<_, _>>()?;
         self.log = Some(log);
+        self.serve_snapshots()?;
         Ok(records)
     }
 
@@ -156,6 +160,7 @@ impl Disk {
         };
         let outcome = sync.run();
         let durable = log.finish_sync(sync, outcome)?;
+        self.has_synced();
         self.write_waiting()?;
         self.carry_waiting()?;
         Ok(durable)
@@ -172,6 +177,7 @@ impl Disk {
     /// The power is gone, and everything unsynced but the survivors with it.
     pub(crate) fn lose_power(&mut self, survivors: Survivors) {
         self.abandon();
+        self.bring_back_former();
         self.storage.crash(survivors);
         self.stopping = false;
         self.has_failed();
@@ -183,12 +189,14 @@ impl Disk {
     /// Lets the next sync fail.
     pub(crate) fn fail_next_sync(&mut self) {
         self.storage.fail_syncs(1);
+        self.shared.beside().for_each(|storage| storage.fail_syncs(1));
         self.failing = true;
     }
 
     /// Lets the machine stop after this many more operations.
     pub(crate) fn stop_after(&mut self, operations: u64) {
         self.storage.stop_after(operations);
+        self.shared.beside().for_each(|storage| storage.stop_after(operations));
         self.stopping = true;
     }
 

@@ -32,6 +32,10 @@ pub enum Extra {
     Forgetting,
     /// Two more nodes hold a part of the keys each.
     Partial,
+    /// An operator has other nodes lead, and disks of leaders are lost.
+    NewLeaders,
+    /// Nodes let go of the log behind their checkpoints, and whoever lacks it begins with a snapshot.
+    Snapshots,
 }
 
 /// Which extras a run has.
@@ -54,8 +58,15 @@ pub enum Extras {
 
 impl Extra {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Retirement, Self::Sessions, Self::RingChanges, Self::Forgetting, Self::Partial];
+    pub const ALL: [Self; 7] = [
+        Self::Retirement,
+        Self::Sessions,
+        Self::RingChanges,
+        Self::Forgetting,
+        Self::Partial,
+        Self::NewLeaders,
+        Self::Snapshots,
+    ];
 
     /// Its name on command lines and in files; it stays the same.
     pub const fn name(self) -> &'static str {
@@ -65,6 +76,8 @@ impl Extra {
             Self::RingChanges => "ring-changes",
             Self::Forgetting => "forgetting",
             Self::Partial => "partial",
+            Self::NewLeaders => "new-leaders",
+            Self::Snapshots => "snapshots",
         }
     }
 }

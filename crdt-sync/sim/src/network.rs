@@ -41,6 +41,8 @@ pub(crate) struct Network {
     /// Ends that are up as far as their nodes know, and over which nothing gets any more.
     broken: BTreeSet<LinkId>,
     blocked: BTreeSet<(usize, usize)>,
+    /// Nodes that the operator cut off from all others.
+    cordoned: BTreeSet<usize>,
     narrow: BTreeMap<(usize, usize), Narrow>,
     next: u64,
 }
@@ -129,7 +131,21 @@ impl Network {
     }
 
     pub(crate) fn is_blocked(&self, from: usize, to: usize) -> bool {
-        self.blocked.contains(&(from, to))
+        self.blocked.contains(&(from, to)) || self.is_cordoned(from, to)
+    }
+
+    /// Cuts a node off from all others until all cordons are lifted, also when there is peace.
+    pub(crate) fn cordon(&mut self, node: usize) {
+        self.cordoned.insert(node);
+    }
+
+    pub(crate) fn lift_cordons(&mut self) {
+        self.cordoned.clear();
+    }
+
+    /// Whether one of the two is cut off by the operator.
+    pub(crate) fn is_cordoned(&self, from: usize, to: usize) -> bool {
+        self.cordoned.contains(&from) || self.cordoned.contains(&to)
     }
 }
 

@@ -69,6 +69,10 @@ pub enum Phase {
     Forgetting,
     /// Something is on its way between a partial replica and a whole node.
     Scoped,
+    /// A snapshot arrives, or takes the place of the log.
+    Installing,
+    /// The node led, or is to lead, and an operator has not seen to it that nobody else does.
+    Succeeding,
 }
 
 /// A name that no phase and no fault has.
@@ -81,7 +85,7 @@ pub struct UnknownName {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -107,10 +111,19 @@ impl Phase {
         Self::Degraded,
         Self::Forgetting,
         Self::Scoped,
+        Self::Installing,
+        Self::Succeeding,
     ];
     /// Those that strikes wait for which the others leave alone, so that these stay what they were before there were
     /// such phases. Who does nothing else is idle.
-    pub(crate) const BESIDES: [Self; 4] = [Self::Filling, Self::RingChanging, Self::Forgetting, Self::Scoped];
+    pub(crate) const BESIDES: [Self; 6] = [
+        Self::Filling,
+        Self::RingChanging,
+        Self::Forgetting,
+        Self::Scoped,
+        Self::Installing,
+        Self::Succeeding,
+    ];
     /// Those of the multi-leader topology.
     pub(crate) const MULTI_LEADER: [Self; 13] = [
         Self::Founding,
@@ -148,7 +161,7 @@ impl Phase {
         Self::RingChanging,
     ];
     /// Those of the one with one leader.
-    pub(crate) const SINGLE_LEADER: [Self; 10] = [
+    pub(crate) const SINGLE_LEADER: [Self; 12] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -159,6 +172,8 @@ impl Phase {
         Self::Streaming,
         Self::Committing,
         Self::Degraded,
+        Self::Installing,
+        Self::Succeeding,
     ];
 
     /// Its name in reports and on command lines; it stays the same.
@@ -189,6 +204,8 @@ impl Phase {
             Self::Degraded => "degraded",
             Self::Forgetting => "forgetting",
             Self::Scoped => "scoped",
+            Self::Installing => "installing",
+            Self::Succeeding => "succeeding",
         }
     }
 
@@ -219,7 +236,10 @@ impl Phase {
             (
                 Self::Committing | Self::Degraded,
                 F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost,
-            ) => Some("only the leader is, and nobody takes its place when it has lost its disk"),
+            ) => Some("only the leader is, and somebody takes its place only where an operator says so"),
+            (Self::Succeeding, F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost) => {
+                Some("a node that forgets what it promised helps whoever led before")
+            }
             (Self::Founding, F::DiskLost) => Some("who is being founded has nothing to lose"),
             (Self::Founding, F::ClonedUnderOtherName) => Some("an empty log belongs to nobody"),
             _ => None,

@@ -44,6 +44,8 @@ pub struct Plan {
     pub in_sessions: u32,
     /// Of 1000 operations, how many are those of an operator who changes the ring, if that is possible.
     pub ring_changes: u32,
+    /// Of 1000 operations, how many are those of an operator who has another node lead, if that is possible.
+    pub new_leaders: u32,
     /// Whether the trace keeps its lines.
     pub verbose: bool,
 }
@@ -134,6 +136,11 @@ impl Plan {
                 self.setup.nodes += PARTIAL;
                 self.setup.partial = PARTIAL;
             }
+            Extra::NewLeaders => {
+                self.new_leaders = (6_000 / self.operations.max(1)).clamp(4, 40);
+                self.setup.new_leaders = true;
+            }
+            Extra::Snapshots => self.setup.snapshots = true,
             Extra::Retirement => {
                 // Some are made before there is anybody to retire, and some when there is nobody any more.
                 self.retirements = (6_000 / self.operations.max(1)).clamp(3, 40);
@@ -165,6 +172,7 @@ impl Plan {
             most_retired: 2,
             in_sessions: 0,
             ring_changes: 0,
+            new_leaders: 0,
             verbose: false,
         }
     }

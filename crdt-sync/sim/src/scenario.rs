@@ -132,17 +132,19 @@ impl Scenario {
 
     /// Whether nodes can be in this phase: no ring changes where nobody changes it, and so on.
     pub fn has(&self, phase: Phase) -> bool {
-        let has = |extra| match &self.extras {
+        let needed = match phase {
+            Phase::RingChanging => Some(Extra::RingChanges),
+            Phase::Forgetting => Some(Extra::Forgetting),
+            Phase::Scoped => Some(Extra::Partial),
+            Phase::Installing => Some(Extra::Snapshots),
+            Phase::Succeeding => Some(Extra::NewLeaders),
+            _ => None,
+        };
+        let is_there = |extra: Extra| match &self.extras {
             Extras::Drawn => true,
             Extras::Just(extras) => extras.contains(&extra),
         };
-        let is_entered = match phase {
-            Phase::RingChanging => has(Extra::RingChanges),
-            Phase::Forgetting => has(Extra::Forgetting),
-            Phase::Scoped => has(Extra::Partial),
-            _ => true,
-        };
-        self.topology.phases().contains(&phase) && is_entered
+        self.topology.phases().contains(&phase) && needed.is_none_or(is_there)
     }
 }
 

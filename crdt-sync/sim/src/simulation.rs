@@ -90,6 +90,14 @@ pub struct Report {
     pub degraded: u64,
     /// Writes of which the leader said in time that they are not with those who were to have them.
     pub not_replicated: u64,
+    /// How often an operator had another node lead.
+    pub new_leaders: u64,
+    /// How often a log was cut because its leader's is another one.
+    pub cuts: u64,
+    /// How often that took what readers had seen.
+    pub losses: u64,
+    /// Snapshots that took the place of a log.
+    pub installed: u64,
     /// How long the nodes took to agree once there was peace.
     pub settled_after: Duration,
     /// The trace, if it was recorded.

@@ -23,7 +23,7 @@ pub enum Topology {
     MultiLeader,
     /// Every key lives on some of the nodes, which are written to and read by quorums.
     Leaderless,
-    /// One node writes, always the same one, and the others keep copies of its log.
+    /// One node writes, and the others keep copies of its log.
     SingleLeader,
 }
 
@@ -50,7 +50,7 @@ impl Topology {
                 Some("a node whose disk rots is emptied and founded anew, which is the same")
             }
             (Self::SingleLeader, Fault::RestoredAndWrote) => {
-                Some("who follows writes nothing, and the leader's disk is spared: nobody takes its place")
+                Some("who follows writes nothing, and whoever led has to be told that it is restored")
             }
             (Self::SingleLeader, Fault::ClonedUnderOtherName) => {
                 Some("a log that all share belongs to no node")
@@ -70,6 +70,7 @@ impl Topology {
                 self == Self::MultiLeader
             }
             Extra::RingChanges => self == Self::Leaderless,
+            Extra::NewLeaders | Extra::Snapshots => self == Self::SingleLeader,
         }
     }
 

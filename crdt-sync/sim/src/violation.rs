@@ -256,6 +256,22 @@ pub enum Violation {
         /// Where they differ.
         detail: String,
     },
+    /// Two nodes lead where one does, or a node gives up what nobody may.
+    #[error("node {node} and another one both lead: {detail}")]
+    TwoLeaders {
+        /// The node.
+        node: usize,
+        /// How it shows.
+        detail: String,
+    },
+    /// What was cut off a log is gone, or was not told of.
+    #[error("node {node} lost what was cut off its log: {detail}")]
+    TailLost {
+        /// The node.
+        node: usize,
+        /// What is missing.
+        detail: String,
+    },
     /// A node holds more than its limits allow.
     #[error("node {node} holds {held} {what}, more than {limit}")]
     Unbounded {

@@ -14,6 +14,10 @@ fn committing(modes: &str) -> Scenario {
     Scenario { modes: modes.parse().expect("a way to commit"), ..scenario() }
 }
 
+fn exercising(extras: &str, modes: &str) -> Scenario {
+    Scenario { extras: extras.parse().expect("extras"), ..committing(modes) }
+}
+
 fn run(seed: u64, scenario: &Scenario) -> Report {
     Schedule::new(seed, scenario.clone()).run().unwrap_or_else(|failure| panic!("{failure}"))
 }
@@ -34,6 +38,28 @@ fn a_leader_keeps_what_it_promises_while_everything_goes_wrong() {
     }
     let missing: Vec<_> = faults.missing(Topology::SingleLeader).collect();
     assert!(missing.is_empty(), "never happened: {missing:?}");
+}
+
+#[test]
+fn leaders_come_and_go_with_their_disks_and_followers_begin_with_snapshots() {
+    const SEEDS: u64 = 40;
+    let scenario = exercising("new-leaders,snapshots", "drawn");
+    let reports: Vec<Report> = (0..SEEDS).map(|seed| run(seed, &scenario)).collect();
+    let sum = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();
+    assert!(sum(|report| report.new_leaders) > SEEDS);
+    assert!(sum(|report| report.cuts) > SEEDS / 2 && sum(|report| report.losses) > 0);
+    assert!(sum(|report| report.installed) > 0);
+    assert!(sum(|report| report.acknowledged) > 5 * SEEDS);
+}
+
+#[test]
+fn where_commits_wait_for_others_no_change_of_leaders_takes_back_what_readers_saw() {
+    for policy in ["ANY 1 (*); flushed; block; after-ack", "ALL (*); applied; fail-fast; after-ack"] {
+        let scenario = exercising("new-leaders,snapshots", policy);
+        let reports: Vec<Report> = (0..15).map(|seed| run(seed, &scenario)).collect();
+        assert!(reports.iter().map(|report| report.new_leaders).sum::<u64>() > 5);
+        assert!(reports.iter().all(|report| report.losses == 0));
+    }
 }
 
 #[test]
@@ -115,4 +141,26 @@ fn a_commit_without_followers_that_is_not_stamped_is_caught() {
 #[test]
 fn a_follower_that_ignores_what_a_session_depends_on_is_caught() {
     catch(PlantedBug::SessionTokenIgnored, "drawn", 40, &["StaleRead"]);
+}
+
+#[test]
+fn a_leader_that_stays_when_another_one_leads_is_caught() {
+    let scenario = exercising("new-leaders", "drawn");
+    catch_in(&scenario, PlantedBug::OldLeaderStays, 10, &["NoConvergence", "TwoLeaders"]);
+}
+
+#[test]
+fn a_session_that_is_answered_as_if_what_is_lost_were_there_is_caught() {
+    catch_in(&exercising("new-leaders", "async"), PlantedBug::LostSessionAnswered, 40, &["StaleRead"]);
+}
+
+#[test]
+fn a_driver_that_does_not_keep_what_it_cuts_off_is_caught() {
+    catch_in(&exercising("new-leaders", "drawn"), PlantedBug::CutTailDropped, 10, &["TailLost"]);
+}
+
+#[test]
+fn a_snapshot_that_counts_as_installed_before_it_is_durable_is_caught() {
+    let scenario = exercising("new-leaders,snapshots", "drawn");
+    catch_in(&scenario, PlantedBug::InstalledAheadOfDisk, 100, &["Forgot"]);
 }

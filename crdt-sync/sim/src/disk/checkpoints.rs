@@ -7,7 +7,7 @@ use replication_log::storage::FaultStorage;
 use super::{Disk, DiskError};
 
 /// Small, so that one has several chunks.
-const CHUNK_BYTES: u32 = 256;
+pub(super) const CHUNK_BYTES: u32 = 256;
 
 impl Disk {
     /// The checkpoints there are, oldest first. What was never finished is removed.

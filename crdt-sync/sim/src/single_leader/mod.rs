@@ -4,12 +4,13 @@
 mod model;
 mod modes;
 mod reckoning;
+mod sessions;
 mod workload;
 
 use std::collections::BTreeMap;
 
-use crdt_sync::single_leader::CommitReply;
-use crdt_sync::{Bytes, ItemKey, Reply, Request, RequestId, SessionToken, Write, WriteError};
+use crdt_sync::single_leader::{CommitReply, LeadReply};
+use crdt_sync::{ItemKey, Reply, Request, RequestId, Write, WriteError};
 use replication_log::ship::commit::Fate as Told;
 use replication_log::{Epoch, Lsn};
 
@@ -18,9 +19,10 @@ use crate::cuts::Cuts;
 use crate::dice::Dice;
 use crate::plan::Plan;
 use crate::violation::Violation;
-use crate::world::{CLUSTER, LEADER, Notice};
+use crate::world::{LogPlace, Notice};
 use model::{Fate, Model, Value};
 pub use modes::{Modes, UnknownMode};
+use sessions::Wanderer;
 use workload::{Draft, Operation, WANDERERS};
 
 /// A request that waits for its answer.
@@ -28,6 +30,8 @@ use workload::{Draft, Operation, WANDERERS};
 enum Due {
     Write {
         client: Option<usize>,
+        /// Under which epoch the node led that was asked.
+        leads: Option<Epoch>,
         /// The records that it became.
         written: Option<(Lsn, Lsn)>,
         /// Whether it has to be refused, and whether it changes anything.
@@ -37,7 +41,7 @@ enum Due {
     /// The read shows this.
     Read {
         item: ItemKey,
-        at: Lsn,
+        at: LogPlace,
         value: Value,
     },
     SessionRead {
@@ -45,26 +49,15 @@ enum Due {
         item: ItemKey,
     },
     Fate(GivenUp),
+    /// The node is to lead.
+    Lead,
 }
 
 /// A write for which the leader waited in vain.
 #[derive(Clone, Copy, Debug)]
 struct GivenUp {
-    request: RequestId,
     epoch: Epoch,
     lsn: Lsn,
-    last: Lsn,
-}
-
-/// A client that goes from node to node.
-#[derive(Clone, Debug, Default)]
-struct Wanderer {
-    token: Vec<u8>,
-    /// The last record that it wrote or was shown, and that is in the log.
-    depends: Lsn,
-    /// It wrote something that the leader lost before it was on its disk.
-    orphaned: bool,
-    waits: Option<(usize, RequestId)>,
 }
 
 pub(crate) struct Simulation<'p> {
@@ -73,8 +66,8 @@ pub(crate) struct Simulation<'p> {
     due: BTreeMap<(usize, RequestId), Due>,
     wanderers: Vec<Wanderer>,
     given_up: Vec<GivenUp>,
-    /// The last record of which a client was told that it is committed, since the leader started.
-    acknowledged: Lsn,
+    /// The last record of which a client was told that it is committed, for each epoch.
+    acknowledged: BTreeMap<Epoch, Lsn>,
 }
 
 impl<'p> Run<'p> for Simulation<'p> {
@@ -87,8 +80,18 @@ impl<'p> Run<'p> for Simulation<'p> {
     }
 
     fn begin(&mut self, number: u32, dice: &mut Dice) -> Result<(), Violation> {
-        let (keys, nodes) = (self.course.plan.keys, self.course.world.nodes());
-        let operation = Draft { dice, number, keys, nodes, model: &self.model }.operation();
+        let changes = self.course.plan.new_leaders;
+        if changes > 0 && dice.chance(changes) && self.course.world.begin_succession(dice) {
+            return self.notice();
+        }
+        let (keys, nodes, world) = (self.course.plan.keys, self.course.world.nodes(), &self.course.world);
+        let mut leaders: Vec<usize> = world.leading().collect();
+        if leaders.is_empty() {
+            leaders.push(world.histories().newest().map_or(0, |(_, node)| node));
+        }
+        let end = world.end_of(leaders[0]);
+        let head = |item: &ItemKey| self.model.at(item, end, world.histories());
+        let operation = Draft { dice, number, keys, nodes, leaders: &leaders, head: &head }.operation();
         match operation {
             Operation::Write { node, writes, patience, client } => {
                 let deadline = patience.zip(self.course.world.now(node));
@@ -118,6 +121,9 @@ impl<'p> Run<'p> for Simulation<'p> {
 
     /// Answers, restarts and what else happened since the last time.
     fn notice(&mut self) -> Result<(), Violation> {
+        for epoch in self.course.world.take_renewed() {
+            self.model.forget(epoch);
+        }
         while let Some(notice) = self.course.world.poll_notice() {
             match notice {
                 Notice::Replied { node, id, reply } => self.replied(node, id, reply)?,
@@ -130,8 +136,9 @@ impl<'p> Run<'p> for Simulation<'p> {
                     self.wanderers.iter_mut().filter(waits).for_each(|wanderer| wanderer.waits = None);
                 }
                 Notice::Up { node, .. } => {
-                    if node == LEADER {
-                        self.leader_is_back()?;
+                    let end = self.course.world.end_of(node);
+                    if let Some(request) = self.model.torn_at(end) {
+                        return Err(Violation::TornCommand { node, request });
                     }
                     self.check_node(node)?;
                 }
@@ -139,6 +146,13 @@ impl<'p> Run<'p> for Simulation<'p> {
             }
         }
         Ok(())
+    }
+
+    fn tend(&mut self) -> Result<(), Violation> {
+        if let Some(asked) = self.course.world.tend_succession()? {
+            self.due.insert(asked, Due::Lead);
+        }
+        self.notice()
     }
 
     fn disagreement(&self) -> Option<String> {
@@ -157,7 +171,11 @@ impl<'p> Run<'p> for Simulation<'p> {
         self.check_all()
     }
 
-    fn conclude(self) -> Course<'p> {
+    fn conclude(mut self) -> Course<'p> {
+        let [new_leaders, cuts, losses, installed] = self.course.world.succession_counts();
+        let report = &mut self.course.report;
+        (report.new_leaders, report.cuts, report.losses, report.installed) =
+            (new_leaders, cuts, losses, installed);
         self.course
     }
 }
@@ -170,7 +188,7 @@ impl<'p> Simulation<'p> {
             due: BTreeMap::new(),
             wanderers: vec![Wanderer::default(); WANDERERS],
             given_up: Vec::new(),
-            acknowledged: Lsn::ZERO,
+            acknowledged: BTreeMap::new(),
         }
     }
 
@@ -183,60 +201,45 @@ impl<'p> Simulation<'p> {
     ) -> Result<(), Violation> {
         let Some(request) = self.within_session(client, request) else { return Ok(()) };
         let Some(id) = self.course.world.request(node, request)? else { return Ok(()) };
-        let written = self.course.world.asked().written;
-        let outcome = self.model.outcome(writes);
+        let (asked, histories) = (self.course.world.asked(), self.course.world.histories());
+        let (written, before) = (asked.written, asked.before);
+        let outcome = self.model.outcome(writes, before, histories);
         let refused = outcome.is_none();
-        let changes = outcome.as_ref().is_some_and(|values| self.model.changes(values));
+        let is_change = |(item, value): (&ItemKey, &Value)| self.model.at(item, before, histories) != *value;
+        let changes = outcome.as_ref().is_some_and(|values| values.iter().any(is_change));
         if let Some(records) = written {
             match outcome {
-                Some(values) if node == LEADER => self.model.add(id, records, values),
+                Some(values) => self.model.add(id, before, records, values, histories),
                 _ => return Err(Violation::RefusalWithEffect { node, request: id }),
             }
         }
-        self.await_reply(client, (node, id), Due::Write { client, written, refused, changes });
+        let due = Due::Write { client, leads: asked.leads, written, refused, changes };
+        self.await_reply(client, (node, id), due);
         Ok(())
     }
 
     /// A read is answered with what the node shows when it is asked.
     fn read(&mut self, node: usize, item: ItemKey, request: Request) -> Result<(), Violation> {
         let Some(id) = self.course.world.request(node, request)? else { return Ok(()) };
-        let at = self.course.world.asked().applied;
-        if node == LEADER && at < self.acknowledged {
-            let detail = format!("it shows {at}, and {} was acknowledged before", self.acknowledged);
+        let asked = self.course.world.asked();
+        let at = asked.applied;
+        let acknowledged = asked.leads.and_then(|epoch| self.acknowledged.get(&epoch));
+        if let Some(acknowledged) = acknowledged.filter(|acknowledged| at.lsn < **acknowledged) {
+            let detail = format!("it shows {at:?}, and {acknowledged} was acknowledged before");
             return Err(Violation::StaleRead { node, request: id, detail });
         }
-        let value = self.model.at(&item, at);
+        let value = self.model.at(&item, at, self.course.world.histories());
         self.due.insert((node, id), Due::Read { item, at, value });
-        Ok(())
-    }
-
-    fn session_read(
-        &mut self,
-        node: usize,
-        client: usize,
-        item: ItemKey,
-        request: Request,
-    ) -> Result<(), Violation> {
-        let Some(request) = self.within_session(Some(client), request) else { return Ok(()) };
-        let Some(id) = self.course.world.request(node, request)? else { return Ok(()) };
-        self.await_reply(Some(client), (node, id), Due::SessionRead { client, item });
         Ok(())
     }
 
     fn ask_fate(&mut self, which: GivenUp) -> Result<(), Violation> {
         let request = Request::Fate { epoch: which.epoch, lsn: which.lsn };
-        if let Some(id) = self.course.world.request(LEADER, request)? {
-            self.due.insert((LEADER, id), Due::Fate(which));
+        let Some((_, leader)) = self.course.world.histories().newest() else { return Ok(()) };
+        if let Some(id) = self.course.world.request(leader, request)? {
+            self.due.insert((leader, id), Due::Fate(which));
         }
         Ok(())
-    }
-
-    /// The request with the client's token; nothing while the client waits for something else.
-    fn within_session(&self, client: Option<usize>, request: Request) -> Option<Request> {
-        let Some(client) = client else { return Some(request) };
-        let Wanderer { token, waits, .. } = &self.wanderers[client];
-        let token = Bytes::from(token.clone());
-        waits.is_none().then(|| Request::InSession { token, request: request.into() })
     }
 
     fn await_reply(&mut self, client: Option<usize>, asked: (usize, RequestId), due: Due) {
@@ -265,104 +268,120 @@ impl<'p> Simulation<'p> {
         }
         match due {
             Due::Read { item, at, value } => self.check_read((node, request), &reply, &item, at, &value),
+            Due::Lead => self.told_to_lead((node, request), &reply),
             Due::SessionRead { client, item } => {
                 self.session_read_answered((node, request), client, &item, token.as_ref(), &reply)
             }
             Due::Fate(which) => self.fate_told((node, request), which, &reply),
-            Due::Write { client, written, refused, changes } => {
-                let wrong = |detail: &str| {
-                    Err(Violation::WrongEffect { node, request, detail: format!("{detail}: {reply:?}") })
-                };
-                match &reply {
-                    Reply::Commit(CommitReply::Committed { written: lsns, degraded, .. })
-                        if node == LEADER =>
-                    {
-                        match written {
-                            Some((first, last)) if (first..=last).contains(&lsns.lsn) => {
-                                self.end(last, Fate::Committed);
-                            }
-                            None if !refused && !changes => {}
-                            _ => return wrong("it became other records"),
-                        }
-                        self.course.report.acknowledged += 1;
-                        self.course.report.degraded += u64::from(*degraded);
-                        self.acknowledged = self.acknowledged.max(lsns.lsn);
-                        self.depend(client, lsns.lsn);
-                        Ok(())
-                    }
-                    Reply::Commit(CommitReply::NotReplicated {
-                        written: lsns, epoch, durable_local, ..
-                    }) if node == LEADER => {
-                        self.course.report.not_replicated += 1;
-                        // What changed nothing rests on what made it unnecessary.
-                        self.depend(client, lsns.lsn);
-                        let Some((_, last)) = written else { return Ok(()) };
-                        self.end(last, Fate::NotReplicated { durable: *durable_local });
-                        self.given_up.push(GivenUp { request, epoch: *epoch, lsn: lsns.lsn, last });
-                        Ok(())
-                    }
-                    // It is told before the session writes anything else, and forgets what it asks for.
-                    Reply::Lost { .. } => {
-                        let wanderer = client.map(|client| &mut self.wanderers[client]);
-                        let Some(wanderer) = wanderer.filter(|wanderer| node == LEADER && wanderer.orphaned)
-                        else {
-                            return wrong("nothing of the session is lost");
-                        };
-                        *wanderer = Wanderer::default();
-                        self.course.report.refused += 1;
-                        if written.is_some() {
-                            return Err(Violation::RefusalWithEffect { node, request });
-                        }
-                        Ok(())
-                    }
-                    // What became of it is found out when the leader is back.
-                    Reply::Unknown { .. } if node == LEADER => {
-                        self.course.report.unknown += 1;
-                        Ok(())
-                    }
-                    // A clock that was set back too far takes no writes.
-                    Reply::Refused(error)
-                        if node == LEADER && !refused && !matches!(error, WriteError::Clock(_)) =>
-                    {
-                        wrong("it was not to be refused")
-                    }
-                    Reply::Commit(CommitReply::NotAdmitted(_) | CommitReply::TooMuchUncommitted { .. })
-                    | Reply::Refused(_)
-                        if node != LEADER =>
-                    {
-                        wrong("who follows says who leads")
-                    }
-                    Reply::Commit(
-                        CommitReply::NotAdmitted(_)
-                        | CommitReply::TooMuchUncommitted { .. }
-                        | CommitReply::NotLeader { .. },
-                    )
-                    | Reply::Refused(_)
-                    | Reply::Overloaded
-                    | Reply::Ended => {
-                        self.course.report.refused += 1;
-                        if written.is_some() {
-                            Err(Violation::RefusalWithEffect { node, request })
-                        } else {
-                            Ok(())
-                        }
-                    }
-                    _ => wrong("that is no answer to a write"),
-                }
-            }
+            due @ Due::Write { .. } => self.write_answered((node, request), &due, &reply),
         }
     }
 
-    fn end(&mut self, last: Lsn, fate: Fate) {
+    fn write_answered(
+        &mut self,
+        (node, request): (usize, RequestId),
+        due: &Due,
+        reply: &Reply,
+    ) -> Result<(), Violation> {
+        let &Due::Write { client, leads, written, refused, changes } = due else { return Ok(()) };
+        let wrong = |detail: &str| {
+            Err(Violation::WrongEffect { node, request, detail: format!("{detail}: {reply:?}") })
+        };
+        match reply {
+            Reply::Commit(CommitReply::Committed { written: lsns, degraded, epoch })
+                if leads == Some(*epoch) =>
+            {
+                match written {
+                    Some((first, last)) if (first..=last).contains(&lsns.lsn) => {
+                        self.end(LogPlace { epoch: *epoch, lsn: last }, Fate::Committed);
+                    }
+                    None if !refused && !changes => {}
+                    _ => return wrong("it became other records"),
+                }
+                self.course.report.acknowledged += 1;
+                self.course.report.degraded += u64::from(*degraded);
+                let acknowledged = self.acknowledged.entry(*epoch).or_default();
+                *acknowledged = lsns.lsn.max(*acknowledged);
+                self.depend(client, LogPlace { epoch: *epoch, lsn: lsns.lsn });
+                Ok(())
+            }
+            Reply::Commit(CommitReply::NotReplicated { written: lsns, epoch, durable_local, .. })
+                if leads == Some(*epoch) =>
+            {
+                self.course.report.not_replicated += 1;
+                // What changed nothing rests on what made it unnecessary.
+                self.depend(client, LogPlace { epoch: *epoch, lsn: lsns.lsn });
+                let Some((_, last)) = written else { return Ok(()) };
+                let fate = Fate::NotReplicated { durable: *durable_local };
+                self.end(LogPlace { epoch: *epoch, lsn: last }, fate);
+                self.given_up.push(GivenUp { epoch: *epoch, lsn: lsns.lsn });
+                Ok(())
+            }
+            // It is told before the session writes anything else, and forgets what it asks for.
+            Reply::Lost { .. } => {
+                let Some(client) = client.filter(|client| leads.is_some() && self.is_lost(*client, node))
+                else {
+                    return wrong("nothing of the session is lost");
+                };
+                self.wanderers[client] = Wanderer::default();
+                self.course.report.refused += 1;
+                if written.is_some() {
+                    return Err(Violation::RefusalWithEffect { node, request });
+                }
+                Ok(())
+            }
+            // What became of it is found out when the leader is back.
+            Reply::Unknown { .. } if leads.is_some() => {
+                self.course.report.unknown += 1;
+                Ok(())
+            }
+            // A clock that was set back too far takes no writes.
+            Reply::Refused(error)
+                if leads.is_some() && !refused && !matches!(error, WriteError::Clock(_)) =>
+            {
+                wrong("it was not to be refused")
+            }
+            Reply::Commit(CommitReply::NotAdmitted(_) | CommitReply::TooMuchUncommitted { .. })
+            | Reply::Refused(_)
+                if leads.is_none() =>
+            {
+                wrong("who follows says who leads")
+            }
+            Reply::Commit(
+                CommitReply::NotAdmitted(_)
+                | CommitReply::TooMuchUncommitted { .. }
+                | CommitReply::NotLeader { .. },
+            )
+            | Reply::Refused(_)
+            | Reply::Overloaded
+            | Reply::Ended => {
+                self.course.report.refused += 1;
+                if written.is_some() { Err(Violation::RefusalWithEffect { node, request }) } else { Ok(()) }
+            }
+            _ => wrong("that is no answer to a write"),
+        }
+    }
+
+    fn end(&mut self, last: LogPlace, fate: Fate) {
         if let Some(command) = self.model.command_mut(last) {
             command.fate = fate;
         }
     }
 
-    fn depend(&mut self, client: Option<usize>, lsn: Lsn) {
-        if let Some(client) = client {
-            let wanderer = &mut self.wanderers[client];
-            wanderer.depends = wanderer.depends.max(lsn);
+    /// A node that was asked to lead does, under the epoch that it was given, or says why not.
+    fn told_to_lead(&mut self, (node, request): (usize, RequestId), reply: &Reply) -> Result<(), Violation> {
+        self.course.world.told_of_succession(request);
+        let is_true = match reply {
+            Reply::Lead(LeadReply::Leads { epoch, .. }) => {
+                self.course.world.histories().leader_under(*epoch) == Some(node)
+            }
+            Reply::Lead(_) | Reply::Overloaded | Reply::Ended | Reply::Unknown { .. } => true,
+            _ => false,
+        };
+        if is_true {
+            Ok(())
+        } else {
+            Err(Violation::FalseAnswer { node, request, detail: format!("{reply:?}") })
         }
     }
 
@@ -371,7 +390,7 @@ impl<'p> Simulation<'p> {
         (node, request): (usize, RequestId),
         reply: &Reply,
         item: &ItemKey,
-        at: Lsn,
+        at: LogPlace,
         value: &Value,
     ) -> Result<(), Violation> {
         let cell = match reply {
@@ -384,51 +403,9 @@ impl<'p> Simulation<'p> {
         };
         self.course.report.reads += 1;
         value.differs_from(cell).map_or(Ok(()), |difference| {
-            let detail = format!("{item:?} at record {at} is {difference}");
+            let detail = format!("{item:?} at {at:?} is {difference}");
             Err(Violation::StaleRead { node, request, detail })
         })
-    }
-
-    fn session_read_answered(
-        &mut self,
-        (node, request): (usize, RequestId),
-        client: usize,
-        item: &ItemKey,
-        token: Option<&Bytes>,
-        reply: &Reply,
-    ) -> Result<(), Violation> {
-        let stale = |detail: String| Err(Violation::StaleRead { node, request, detail });
-        let wanderer = &self.wanderers[client];
-        let Some(token) = token else {
-            if matches!(reply, Reply::Lost { .. }) && !wanderer.orphaned {
-                return stale(format!("{} is said to be lost", wanderer.depends));
-            }
-            if matches!(reply, Reply::Lost { .. }) {
-                self.wanderers[client] = Wanderer::default();
-            }
-            self.course.report.behind += 1;
-            let may_be = matches!(
-                reply,
-                Reply::Lost { .. } | Reply::NotYetVisible { .. } | Reply::Overloaded | Reply::Ended
-            );
-            return if may_be { Ok(()) } else { stale(format!("that is no answer: {reply:?}")) };
-        };
-        if wanderer.orphaned {
-            return stale("what the session wrote is gone, and nobody said so".into());
-        }
-        let limits = &self.course.plan.setup.limits;
-        let place = match SessionToken::decode(token, &CLUSTER, limits) {
-            Ok(SessionToken::SingleLeader { lsn, .. }) => Lsn::new(lsn),
-            Ok(SessionToken::Causal(causal)) if causal.is_empty() => Lsn::ZERO,
-            other => return stale(format!("the token is {other:?}")),
-        };
-        if place < wanderer.depends {
-            return stale(format!("it shows {place}, and the session depends on {}", wanderer.depends));
-        }
-        self.course.report.session_reads += 1;
-        self.depend(Some(client), place);
-        let value = self.model.at(item, place);
-        self.check_read((node, request), reply, item, place, &value)
     }
 
     fn fate_told(
@@ -437,10 +414,12 @@ impl<'p> Simulation<'p> {
         which: GivenUp,
         reply: &Reply,
     ) -> Result<(), Violation> {
-        let is_there = self.model.holds(which.request, which.last);
+        let (place, histories) =
+            (LogPlace { epoch: which.epoch, lsn: which.lsn }, self.course.world.histories());
+        let is_there = histories.leads_to(place, self.course.world.end_of(node));
         let is_true = match reply {
             Reply::Fate(Told::Acknowledged { .. } | Told::Committed) => {
-                is_there && which.lsn <= self.course.world.committed()
+                is_there && histories.is_committed(place)
             }
             Reply::Fate(Told::Pending) => is_there,
             Reply::Fate(Told::Cut) => !is_there,
@@ -451,25 +430,5 @@ impl<'p> Simulation<'p> {
         }
         let detail = format!("{which:?} is {} in the log: {reply:?}", if is_there { "" } else { "not" });
         Err(Violation::FalseAnswer { node, request, detail })
-    }
-
-    /// The leader started again: what was not on its disk is gone, and nobody was promised it.
-    fn leader_is_back(&mut self) -> Result<(), Violation> {
-        let recovered = self.course.world.recovered();
-        self.acknowledged = Lsn::ZERO;
-        for command in self.model.cut(recovered).into_values() {
-            let request = command.request;
-            if command.first <= recovered {
-                return Err(Violation::TornCommand { node: LEADER, request });
-            }
-            if matches!(command.fate, Fate::Committed | Fate::NotReplicated { durable: true }) {
-                let detail = format!("its log ends with {recovered}, before record {}", command.first);
-                return Err(Violation::LostWrite { node: LEADER, request, detail });
-            }
-        }
-        for wanderer in self.wanderers.iter_mut().filter(|wanderer| wanderer.depends > recovered) {
-            (wanderer.depends, wanderer.orphaned) = (recovered, true);
-        }
-        Ok(())
     }
 }

@@ -1,9 +1,12 @@
-//! A naive model of a log: which command ended with which record, and what every key was behind each of them.
+//! A naive model of logs: which command ended with which record, and what every key was behind each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crdt_sync::{Action, Bytes, Cell, Collection, CollectionId, ItemKey, Kind, RequestId, Write};
-use replication_log::Lsn;
+use replication_log::{Epoch, Lsn};
+
+use crate::world::{Histories, LogPlace};
 
 /// What a key holds, as somebody would say who knows that one node writes, one command after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +34,17 @@ pub(super) struct Command {
     /// The first record of its batch; the last is its name.
     pub(super) first: Lsn,
     pub(super) fate: Fate,
+    /// What every key is behind it.
+    state: State,
 }
+
+type State = BTreeMap<ItemKey, Rc<Value>>;
 
 #[derive(Debug)]
 pub(super) struct Model {
     kinds: BTreeMap<CollectionId, Kind>,
-    commands: BTreeMap<Lsn, Command>,
-    /// What a key is from a record on.
-    values: BTreeMap<ItemKey, BTreeMap<Lsn, Value>>,
+    commands: BTreeMap<LogPlace, Command>,
+    items: BTreeSet<ItemKey>,
 }
 
 impl Value {
@@ -89,35 +95,35 @@ impl Value {
 impl Model {
     pub(super) fn new(collections: &[Collection]) -> Self {
         let kinds = collections.iter().map(|collection| (collection.id(), collection.kind)).collect();
-        Self { kinds, commands: BTreeMap::new(), values: BTreeMap::new() }
+        Self { kinds, commands: BTreeMap::new(), items: BTreeSet::new() }
     }
 
     /// All keys that were written to.
     pub(super) fn items(&self) -> impl Iterator<Item = &ItemKey> {
-        self.values.keys()
+        self.items.iter()
     }
 
     pub(super) fn has_item(&self, item: &ItemKey) -> bool {
-        self.values.contains_key(item)
+        self.items.contains(item)
     }
 
-    /// What a key is to whoever has applied the log up to a record.
-    pub(super) fn at(&self, item: &ItemKey, lsn: Lsn) -> Value {
-        let known = self.values.get(item).and_then(|values| values.range(..=lsn).next_back());
-        known.map_or_else(|| self.empty(item), |(_, value)| value.clone())
+    /// What a key is to whoever has applied a log up to a record.
+    pub(super) fn at(&self, item: &ItemKey, place: LogPlace, histories: &Histories) -> Value {
+        let known = self.state_at(place, histories).and_then(|state| state.get(item));
+        known.map_or_else(|| self.empty(item), |value| (**value).clone())
     }
 
-    /// What a key is when everything in the log is applied.
-    pub(super) fn head(&self, item: &ItemKey) -> Value {
-        self.at(item, Lsn::new(u64::MAX))
-    }
-
-    /// What the keys of a command will be; `None` if it must be refused.
-    pub(super) fn outcome(&self, writes: &[Write]) -> Option<BTreeMap<ItemKey, Value>> {
+    /// What the keys of a command will be behind a record; `None` if it must be refused.
+    pub(super) fn outcome(
+        &self,
+        writes: &[Write],
+        place: LogPlace,
+        histories: &Histories,
+    ) -> Option<BTreeMap<ItemKey, Value>> {
         let mut values = BTreeMap::new();
         for write in writes {
             let item = ItemKey { collection: write.collection, key: write.key.clone() };
-            let value = values.entry(item.clone()).or_insert_with(|| self.head(&item));
+            let value = values.entry(item.clone()).or_insert_with(|| self.at(&item, place, histories));
             if !value.apply(&write.action) {
                 return None;
             }
@@ -125,41 +131,54 @@ impl Model {
         Some(values)
     }
 
-    /// Whether a command changes anything.
-    pub(super) fn changes(&self, values: &BTreeMap<ItemKey, Value>) -> bool {
-        values.iter().any(|(item, value)| self.head(item) != *value)
-    }
-
-    /// A command became these records.
+    /// A command became these records, behind a record of the same reign.
     pub(super) fn add(
         &mut self,
         request: RequestId,
+        before: LogPlace,
         (first, last): (Lsn, Lsn),
         values: BTreeMap<ItemKey, Value>,
+        histories: &Histories,
     ) {
-        self.commands.insert(last, Command { request, first, fate: Fate::Unknown });
-        for (item, value) in values {
-            self.values.entry(item).or_default().insert(last, value);
-        }
+        let mut state = self.state_at(before, histories).cloned().unwrap_or_default();
+        self.items.extend(values.keys().cloned());
+        state.extend(values.into_iter().map(|(item, value)| (item, Rc::new(value))));
+        let command = Command { request, first, fate: Fate::Unknown, state };
+        self.commands.insert(LogPlace { epoch: before.epoch, lsn: last }, command);
     }
 
     /// The command that ends with a record.
-    pub(super) fn command_mut(&mut self, last: Lsn) -> Option<&mut Command> {
+    pub(super) fn command_mut(&mut self, last: LogPlace) -> Option<&mut Command> {
         self.commands.get_mut(&last)
     }
 
-    /// Whether a request is in the log, and its last record is this.
-    pub(super) fn holds(&self, request: RequestId, last: Lsn) -> bool {
-        self.commands.get(&last).is_some_and(|command| command.request == request)
+    /// The command of which a log that ends with a record has only a part.
+    pub(super) fn torn_at(&self, end: LogPlace) -> Option<RequestId> {
+        let behind = LogPlace { lsn: end.lsn.next()?, ..end };
+        let (last, command) = self.commands.range(behind..).next()?;
+        (last.epoch == end.epoch && command.first <= end.lsn).then_some(command.request)
     }
 
-    /// The log ends with this record; returns the commands that are gone.
-    pub(super) fn cut(&mut self, last: Lsn) -> BTreeMap<Lsn, Command> {
-        let Some(behind) = last.next() else { return BTreeMap::new() };
-        for values in self.values.values_mut() {
-            values.split_off(&behind);
+    /// The commands of which clients were told that they are committed.
+    pub(super) fn committed(&self) -> impl Iterator<Item = (LogPlace, RequestId)> + '_ {
+        let committed = self.commands.iter().filter(|(_, command)| command.fate == Fate::Committed);
+        committed.map(|(place, command)| (*place, command.request))
+    }
+
+    /// An epoch was begun once more, as nothing of it was left.
+    pub(super) fn forget(&mut self, epoch: Epoch) {
+        self.commands.retain(|place, _| place.epoch != epoch);
+    }
+
+    fn state_at(&self, mut place: LogPlace, histories: &Histories) -> Option<&State> {
+        while place.lsn > Lsn::ZERO {
+            let first = LogPlace { lsn: Lsn::ZERO, ..place };
+            if let Some((_, command)) = self.commands.range(first..=place).next_back() {
+                return Some(&command.state);
+            }
+            place = histories.base_of(place.epoch);
         }
-        self.commands.split_off(&behind)
+        None
     }
 
     fn empty(&self, item: &ItemKey) -> Value {

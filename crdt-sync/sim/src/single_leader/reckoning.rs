@@ -1,13 +1,15 @@
 //! What a node shows, at every start and in the end: the log as far as it has applied it, and nothing else.
 
-use crdt_sync::{Engine, ItemKey};
-use replication_log::Lsn;
+use std::collections::BTreeMap;
+
+use crdt_sync::{Engine, ItemKey, Request};
+use replication_log::{Lsn, Position};
 
 use super::Simulation;
 use crate::checks;
-use crate::course::Run;
+use crate::course::Run as _;
 use crate::violation::Violation;
-use crate::world::{LEADER, name_of};
+use crate::world::{LogPlace, name_of};
 
 impl Simulation<'_> {
     /// When everything has settled, nodes say that they are alive, and how far they are, at each heartbeat.
@@ -21,9 +23,14 @@ impl Simulation<'_> {
     /// Why the nodes cannot be said to agree yet.
     pub(super) fn find_disagreement(&self) -> Option<String> {
         let world = &self.course.world;
-        let leader = world.engine(LEADER).map(|engine| (engine.leadership(), engine.status()));
-        let Some((Some(leadership), status)) = leader else { return Some("nobody leads".into()) };
-        let end = world.disk_of(LEADER).end();
+        if world.awaits_new_leader() {
+            return Some("somebody is to lead".into());
+        }
+        let leading: Vec<usize> = world.leading().collect();
+        let [leader] = leading[..] else { return Some(format!("{leading:?} lead")) };
+        let engine = world.engine(leader).map(|engine| (engine.leadership(), engine.status()));
+        let Some((Some(leadership), status)) = engine else { return Some("nobody leads".into()) };
+        let end = world.disk_of(leader).end();
         if leadership.mode.is_none() {
             return Some("the leader has yet to look into its log".into());
         }
@@ -37,7 +44,7 @@ impl Simulation<'_> {
                 ));
             }
             let Some(theirs) = engine.leadership() else { return Some("it has another topology".into()) };
-            let agrees = theirs.leader == Some(name_of(LEADER)) && theirs.epoch == leadership.epoch;
+            let agrees = theirs.leader == Some(name_of(leader)) && theirs.epoch == leadership.epoch;
             if !agrees || end.is_none_or(|end| end.lsn != theirs.applied) {
                 return Some(format!("{node} says {theirs:?} and the log ends with {end:?}"));
             }
@@ -53,6 +60,7 @@ impl Simulation<'_> {
     pub(super) fn check_node(&self, node: usize) -> Result<(), Violation> {
         let Some(engine) = self.course.world.engine(node) else { return Ok(()) };
         let at = engine.leadership().map_or(Lsn::ZERO, |leadership| leadership.applied);
+        let at = self.course.world.histories().at(self.course.world.end_of(node), at);
         for item in self.model.items() {
             self.compare(engine, node, item, at)?;
         }
@@ -64,8 +72,8 @@ impl Simulation<'_> {
         }
     }
 
-    fn compare(&self, engine: &Engine, node: usize, item: &ItemKey, at: Lsn) -> Result<(), Violation> {
-        let value = self.model.at(item, at);
+    fn compare(&self, engine: &Engine, node: usize, item: &ItemKey, at: LogPlace) -> Result<(), Violation> {
+        let value = self.model.at(item, at, self.course.world.histories());
         match value.differs_from(engine.peek(item)) {
             Some(difference) => {
                 Err(wrong(item.clone(), format!("at {node} {difference}"), format!("{value:?}")))
@@ -79,21 +87,60 @@ impl Simulation<'_> {
         let unread = |node: usize| {
             move |error: crate::disk::DiskError| Violation::CannotStart { node, error: error.to_string() }
         };
-        let ours = self.course.world.disk_of(LEADER).batches().map_err(unread(LEADER))?;
+        let Some(leader) = self.course.world.leading().next() else { return Ok(()) };
+        let ours = self.course.world.disk_of(leader).batches().map_err(unread(leader))?;
+        let ours: BTreeMap<Lsn, _> = ours.into_iter().map(|batch| (batch.0.lsn, batch)).collect();
         for node in self.course.world.members().collect::<Vec<_>>() {
             self.check_node(node)?;
             let theirs = self.course.world.disk_of(node).batches().map_err(unread(node))?;
-            if let Some((ours, _)) = ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs) {
-                let detail = format!("the batch that ends with {:?} has other bytes", ours.0);
+            // Each has let go of what it needed no longer.
+            let first = ours.keys().next().copied().unwrap_or_default();
+            let differs =
+                |batch: &&(Position, Vec<u8>)| batch.0.lsn >= first && ours.get(&batch.0.lsn) != Some(*batch);
+            if let Some(batch) = theirs.iter().find(differs) {
+                let detail =
+                    format!("the batch that ends with {:?} has other bytes, or is not there", batch.0);
                 return Err(Violation::LogsDiffer { node, detail });
             }
-            if ours.len() != theirs.len() {
-                let detail = format!("it has {} batches, and not {}", theirs.len(), ours.len());
+            let both = theirs.iter().map(|batch| batch.0.lsn).filter(|lsn| *lsn >= first).count();
+            let begins = self.course.world.disk_of(node).oldest().max(first);
+            if both != ours.range(begins..).count() {
+                let detail = format!("it has {both} batches of the leader's {}", ours.len());
                 return Err(Violation::LogsDiffer { node, detail });
             }
         }
+        self.check_lost(leader)?;
+        self.look_at_sessions(leader)?;
         for which in self.given_up.clone() {
             self.ask_fate(which)?;
+            self.notice()?;
+        }
+        Ok(())
+    }
+}
+
+impl Simulation<'_> {
+    /// What was acknowledged is in the last leader's log; or it may be lost, and is kept aside, unless a disk was lost.
+    fn check_lost(&self, leader: usize) -> Result<(), Violation> {
+        let (world, may_lose) = (&self.course.world, self.course.plan.setup.may_lose_commits());
+        let (histories, end) = (world.histories(), world.end_of(leader));
+        for (place, request) in self.model.committed().filter(|(place, _)| !histories.leads_to(*place, end)) {
+            let wrote = histories.leader_under(place.epoch).unwrap_or(leader);
+            let detail = format!("{place:?} is not in the log that ends with {end:?}");
+            if !may_lose || !world.is_kept_aside(place) && !world.was_damaged(wrote) {
+                return Err(Violation::LostWrite { node: wrote, request, detail });
+            }
+        }
+        Ok(())
+    }
+
+    /// A session hears that what it depends on is lost, or is shown it.
+    fn look_at_sessions(&mut self, node: usize) -> Result<(), Violation> {
+        let Some(now) = self.course.world.now(node) else { return Ok(()) };
+        for client in 0..self.wanderers.len() {
+            let Some(item) = self.model.items().next().cloned() else { return Ok(()) };
+            let request = Request::Read { item: item.clone(), deadline: now.instant };
+            self.session_read(node, client, item, request)?;
             self.notice()?;
         }
         Ok(())

@@ -4,10 +4,9 @@ use core::time::Duration;
 
 use crdt_sync::{Action, Bytes, ItemKey, Kind, Write};
 
-use super::model::Model;
+use super::model::Value;
 use crate::dice::Dice;
 use crate::leaderless::collections;
-use crate::world::LEADER;
 
 /// Clients that go from node to node.
 pub(super) const WANDERERS: usize = 3;
@@ -32,7 +31,10 @@ pub(super) struct Draft<'d> {
     pub(super) number: u32,
     pub(super) keys: usize,
     pub(super) nodes: usize,
-    pub(super) model: &'d Model,
+    /// The nodes that take themselves for the leader, or who led last.
+    pub(super) leaders: &'d [usize],
+    /// What sets hold at the first of them.
+    pub(super) head: &'d dyn Fn(&ItemKey) -> Value,
 }
 
 impl Draft<'_> {
@@ -45,7 +47,7 @@ impl Draft<'_> {
         let patience = Duration::from_millis(10 + self.dice.below(600));
         // Who goes from node to node mostly looks.
         if self.dice.chance(if client.is_some() { WRITES / 2 } else { WRITES }) {
-            let node = if self.dice.chance(AT_LEADER) { LEADER } else { node };
+            let node = if self.dice.chance(AT_LEADER) { self.leader() } else { node };
             let writes = (0..=self.dice.below(3)).map(|_| self.write()).collect();
             let patience = self.dice.chance(WITH_DEADLINE).then_some(patience);
             return Operation::Write { node, writes, patience, client };
@@ -69,10 +71,18 @@ impl Draft<'_> {
         Write { collection: item.collection, key: item.key, action }
     }
 
+    /// Where two take themselves for the leader, clients do not know better.
+    fn leader(&mut self) -> usize {
+        match self.leaders {
+            [only] => *only,
+            several => self.dice.pick(several).copied().unwrap_or_default(),
+        }
+    }
+
     /// One that is there, if any is.
     fn element(&mut self, item: &ItemKey) -> Bytes {
-        let there: Vec<Bytes> = match self.model.head(item) {
-            super::model::Value::Set(elements) => elements.into_iter().collect(),
+        let there: Vec<Bytes> = match (self.head)(item) {
+            Value::Set(elements) => elements.into_iter().collect(),
             _ => Vec::new(),
         };
         self.dice.pick(&there).cloned().unwrap_or_else(|| "milk".into())

@@ -45,6 +45,8 @@ impl World {
             .with(Phase::RingChanging, changes)
             .with(Phase::Forgetting, activity.forgetting > 0)
             .with(Phase::Scoped, self.is_partial(number) && is_talking(&activity))
+            .with(Phase::Installing, self.nodes[number].disk.is_installing())
+            .with(Phase::Succeeding, self.is_changing(number))
     }
 
     /// Whether something is on its way over a connection of a partial replica.
@@ -72,6 +74,8 @@ impl World {
             Phase::RingChanging => self.setup.spares > 0,
             Phase::Forgetting => self.setup.forgets_deletions,
             Phase::Scoped => self.setup.partial > 0,
+            Phase::Installing => self.setup.snapshots,
+            Phase::Succeeding => self.setup.new_leaders,
             _ => true,
         };
         let can_meet = |aim: &Aim| aim.phase.excludes(aim.fault).is_none() && is_entered(aim.phase);

@@ -9,7 +9,7 @@ use replication_log::Lsn;
 
 use super::node::Node;
 use super::{Happening, World};
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Mistakes};
 use crate::violation::Violation;
 
 /// A checkpoint that is being made, as far as it was given out.
@@ -49,6 +49,16 @@ impl Node {
 }
 
 impl World {
+    /// The driver of a node makes the mistakes that are its own.
+    pub(super) fn plant_in(&mut self, number: usize) {
+        let has = |bug: PlantedBug| self.setup.plant == Some(bug);
+        let mistakes = Mistakes {
+            drops_tails: has(PlantedBug::CutTailDropped),
+            installs_early: has(PlantedBug::InstalledAheadOfDisk),
+        };
+        self.nodes[number].disk.plant(mistakes);
+    }
+
     /// A node thinks of a checkpoint some time from now, as long as this process of it lives.
     pub(super) fn checkpoint_later(&mut self, node: usize, boot: u64) {
         if let Some(between) = self.setup.between_checkpoints.clone() {

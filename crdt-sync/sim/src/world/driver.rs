@@ -300,6 +300,7 @@ impl World {
     /// room, or without cause.
     pub(super) fn disk_failed(&mut self, number: usize, error: &DiskError) -> Result<(), Violation> {
         self.note(format_args!("{number} has a disk error: {error}"));
+        self.look_at_cuts(number)?;
         let node = &mut self.nodes[number];
         if matches!(error, DiskError::Full) {
             node.log_failed = true;

@@ -6,6 +6,7 @@ mod checkpoint;
 mod driver;
 mod fenced;
 mod happening;
+mod histories;
 mod leaderless;
 mod mending;
 mod node;
@@ -17,6 +18,8 @@ mod retirement;
 mod ring;
 mod setup;
 mod single_leader;
+mod standing;
+mod succession;
 mod wires;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +39,7 @@ use crate::trace::Trace;
 use crate::violation::Violation;
 use adversary::Aim;
 use happening::Happening;
+pub(crate) use histories::{Histories, LogPlace};
 pub(crate) use leaderless::REPLICAS;
 pub(crate) use node::CLUSTER;
 use node::Node;
@@ -43,7 +47,6 @@ pub use notice::{Loss, Notice};
 use ring::Ring;
 pub(crate) use ring::{member_of, name_of};
 pub use setup::{Setup, Shape};
-pub(crate) use single_leader::LEADER;
 use single_leader::SharedLog;
 
 /// More events than this at once mean that something feeds itself.
@@ -198,6 +201,10 @@ impl World {
         };
         for node in 0..world.nodes.len() {
             world.nodes[node].place = node;
+            if world.setup.snapshots {
+                world.nodes[node].disk.lets_go();
+            }
+            world.plant_in(node);
             world.put(Duration::ZERO, Happening::Start { node });
         }
         world.take_first_aims();

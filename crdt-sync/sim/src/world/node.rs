@@ -157,7 +157,7 @@ impl World {
     /// Starts a process: the log is recovered, and after a while the engine is opened on what it holds.
     pub(super) fn start(&mut self, number: usize) -> Result<(), Violation> {
         let node = &self.nodes[number];
-        if node.is_running() || node.gone || self.left_out_nodes.contains(&number) {
+        if node.is_running() || node.gone || self.left_out_nodes.contains(&number) || self.is_held(number) {
             return Ok(());
         }
         self.touch(number);
@@ -375,7 +375,8 @@ impl World {
             config.replication = Replication::Leaderless(self.setup.leaderless_config(node).into());
         }
         if self.setup.topology == Topology::SingleLeader {
-            config.replication = Replication::SingleLeader(self.setup.single_leader_config(node).into());
+            let settings = self.setup.single_leader_config(node, self.first_leader_for(node));
+            config.replication = Replication::SingleLeader(settings.into());
         }
         config
     }

@@ -8,11 +8,11 @@ use core::time::Duration;
 use crdt_core::ReplicaId;
 use crdt_sync::time::Instant;
 use crdt_sync::{Engine, NodeId, PartitionStatus, Position, RecoverError};
-use replication_log::Lsn;
+use replication_log::{Epoch, Lsn};
 
 use super::node::Node;
 use super::past::Past;
-use super::{Happening, Loss, Notice, World};
+use super::{Happening, LogPlace, Loss, Notice, World};
 use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::lineage::Place;
@@ -35,6 +35,8 @@ pub(super) struct Backup {
     held: Vec<PartitionStatus>,
     /// The last record on it.
     last: Lsn,
+    /// In a world with one leader, where the log ends and what it has promised.
+    end: (LogPlace, Epoch),
 }
 
 /// Why a node's past is in doubt.
@@ -62,7 +64,8 @@ impl World {
         let (Some(engine), true) = (&node.engine, sound) else { return };
         let replica = engine.status().replica;
         let (held, last) = (node.past.durable_stage().to_vec(), node.past.durable);
-        node.backup = Some(Backup { disk: node.disk.copy(), replica, held, last });
+        let end = (node.reach.end, node.reach.promised);
+        node.backup = Some(Backup { disk: node.disk.copy(), replica, held, last, end });
         self.note(format_args!("the disk of {number} is copied"));
     }
 
@@ -78,7 +81,9 @@ impl World {
         // Who is to find out must be sure to, or would write what others have under the same numbers. Where each start
         // takes a fresh identity there is nothing to find out.
         let finds_out = self.setup.topology == Topology::MultiLeader;
-        if (fault == Fault::RestoredUntold && finds_out && !outrun) || !self.may_damage(number) {
+        let must_know = self.setup.new_leaders && !self.may_be_restored(number, fault);
+        let may_not = fault == Fault::RestoredUntold && finds_out && !outrun || must_know;
+        if may_not || !self.may_damage(number) {
             self.nodes[number].backup = Some(backup);
             return;
         }
@@ -86,6 +91,7 @@ impl World {
         self.note(format_args!("{number} gets an old copy of its disk: {fault}"));
         self.kill(number);
         let lost = self.losses(number, &backup.held);
+        self.begin_to_lack(number, Some(backup.end));
         let since = self.time;
         let node = &mut self.nodes[number];
         node.disk = backup.disk.copy();
@@ -163,6 +169,11 @@ impl World {
             node.condemned = false;
         }
         node.disk = Disk::of(self.setup.topology, self.dice.disks.number());
+        if self.setup.snapshots {
+            node.disk.lets_go();
+        }
+        self.plant_in(number);
+        let node = &mut self.nodes[number];
         node.past = Past::default();
         (node.backup, node.doubt) = (None, None);
         node.wrote.clear();
@@ -171,6 +182,7 @@ impl World {
         node.is_unfilled = self.setup.topology == Topology::Leaderless;
         let name = node.name;
         self.note(format_args!("{number} is emptied and founded anew as {name}"));
+        self.begin_to_lack(number, None);
         self.begin_to_mend(number);
         self.notices.push_back(Notice::Rotted { node: number, lost });
     }

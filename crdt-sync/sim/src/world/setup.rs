@@ -17,6 +17,11 @@ pub struct Setup {
     pub topology: Topology,
     /// In a world with one leader: what a commit waits for.
     pub commits: CommitOptions<NodeId>,
+    /// In a world with one leader: whether an operator has other nodes lead.
+    pub new_leaders: bool,
+    /// In a world with one leader: whether nodes let go of the log behind their checkpoints, so that whoever lacks it
+    /// begins with a snapshot.
+    pub snapshots: bool,
     /// How many nodes there are.
     pub nodes: usize,
     /// How many of them, the last ones, are not on the ring in the beginning of a leaderless world.
@@ -64,6 +69,8 @@ impl Setup {
         Self {
             topology: Topology::MultiLeader,
             commits: CommitOptions::new(AckPolicy::asynchronous()),
+            new_leaders: false,
+            snapshots: false,
             nodes,
             spares: 0,
             partial: 0,

@@ -1,28 +1,28 @@
-//! What a world with one leader has besides: a log that all share, and what can be seen of it from outside.
+//! What a world with one leader has besides: logs that are copies of each other, read, written and cut as their engines
+//! ask.
 //!
-//! The world knows what no node does: what the leader wrote, who has how much of it on a disk, and what was committed.
-//! After each input it looks whether anybody shows more than may be seen, and before each answer whether it is true.
+//! The world knows what no node does: who led when and wrote what, who has how much of it on a disk, and what was
+//! committed. After each input it looks whether anybody shows more than may be seen, and before each answer whether it
+//! is true.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use core::time::Duration;
 
-use crdt_sync::single_leader::{CommitReply, SingleLeaderConfig};
-use crdt_sync::{Event, Input, LogNews, LogTask, NodeId, Output, Reply, RequestId};
-use replication_log::ship::Stage;
-use replication_log::ship::commit::{Event as CommitEvent, GaveUp, Visibility, WhenShort};
-use replication_log::ship::policy::{Among, Need};
-use replication_log::{Lsn, Position};
+use crdt_sync::single_leader::{Grant, SingleLeaderConfig};
+use crdt_sync::{Engine, Input, LogNews, LogTask, NodeId};
+use replication_log::{Epoch, Lsn, Position};
 
+use super::histories::{Histories, LogPlace, Marks};
 use super::ring::name_of;
+use super::succession::Succession;
 use super::{Happening, Setup, World};
-use crate::disk::DiskError;
+use crate::disk::{DiskError, Replacement};
 use crate::faults::Fault;
-use crate::topology::Topology;
 use crate::violation::Violation;
 
-/// The node that leads, as long as the world stands.
-pub(crate) const LEADER: usize = 0;
+/// The node that leads first.
+pub(crate) const FOUNDER: usize = 0;
 /// Bytes of records that may wait to be committed.
 const MAX_UNCOMMITTED: usize = 4 << 10;
 /// How long it takes to read a log for somebody else.
@@ -30,51 +30,76 @@ const READING: core::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::
 /// Until the engine hears what came of what it asked for.
 const TELLING: core::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_millis(3);
 
-/// The log that all nodes share.
+/// The logs that all nodes share.
 #[derive(Debug, Default)]
 pub(super) struct SharedLog {
-    /// Behind each batch of the leader's log.
-    ends: BTreeMap<Lsn, Position>,
-    /// The last record that was ever committed.
-    committed: Lsn,
-    /// What the leader took for committed before the present input.
-    before: Lsn,
-    /// The leader said that it commits alone, at least once since it started.
-    degraded: bool,
-    /// The last record in the leader's log when it started.
-    recovered: Lsn,
-    asked: Asked,
+    pub(super) histories: Histories,
+    /// What the node took for committed that has the present input, if it led before that.
+    pub(super) before: Lsn,
+    /// The nodes that said that they commit alone, since they started.
+    pub(super) degraded: BTreeSet<usize>,
+    /// What the leader shows before others have it, if it may.
+    pub(super) shown: Marks,
+    /// Epochs that were begun once more, as nothing of them was left.
+    pub(super) renewed: Vec<Epoch>,
+    /// Batches that were cut off some log and kept aside, by their ends.
+    pub(super) kept_aside: BTreeSet<LogPlace>,
+    pub(super) asked: Asked,
+    pub(super) succession: Succession,
 }
 
 /// What came of a request at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked {
+    /// Under which epoch the node led, if it did.
+    pub(crate) leads: Option<Epoch>,
+    /// The record before those that it became.
+    pub(crate) before: LogPlace,
     /// The first and the last record that it became, if it became any.
     pub(crate) written: Option<(Lsn, Lsn)>,
     /// The last record whose effect could be seen then.
-    pub(crate) applied: Lsn,
+    pub(crate) applied: LogPlace,
 }
 
 /// How far a node ever was: records that were on a disk which is lost were there all the same.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Reach {
-    appended: Lsn,
-    pub(super) durable: Lsn,
-    applied: Lsn,
+    pub(super) appended: Marks,
+    pub(super) durable: Marks,
+    pub(super) applied: Marks,
     /// The last record that this process of it has shown.
-    shown: Lsn,
+    pub(super) shown: Lsn,
+    /// Under which epoch this process leads.
+    pub(super) leads: Option<Epoch>,
+    /// The last durable record of its log, and the newest epoch that its log has promised.
+    pub(super) end: LogPlace,
+    pub(super) promised: Epoch,
+    /// It would lead if it were started.
+    pub(super) claims: bool,
+    /// What was on its disk when that was lost, until it has that again, or what came in its place.
+    pub(super) lacks: Option<LogPlace>,
+    /// Its disk was lost, so that it is opened as one that never led.
+    pub(super) is_emptied: bool,
+    /// A part of what it wrote may be on no disk any more.
+    pub(super) was_damaged: bool,
+    /// Whom it follows has neither what it lacks nor a snapshot.
+    pub(super) is_stranded: bool,
+    /// What it said that it shows and has cut off.
+    pub(super) reported_cut: Option<(Lsn, Lsn)>,
 }
 
 impl Setup {
-    /// Who may count when a record is committed: everybody but the leader, and the last two, of which one follows a
-    /// follower and the other observes.
+    /// Who may count when a record is committed by the first leader: everybody else but the last two, of which one
+    /// follows a follower and the other observes.
     pub(crate) fn candidates(&self) -> core::ops::Range<usize> {
         1..self.nodes.saturating_sub(2).max(1)
     }
 
-    pub(super) fn single_leader_config(&self, node: NodeId) -> SingleLeaderConfig {
+    pub(super) fn single_leader_config(&self, node: NodeId, first: NodeId) -> SingleLeaderConfig {
         let (chained, observer) = (self.nodes.saturating_sub(2), self.nodes.saturating_sub(1));
-        let mut config = SingleLeaderConfig::new(name_of(LEADER), self.candidates().map(name_of))
+        let counted = self.candidates().chain([FOUNDER]).map(name_of);
+        let mut config = SingleLeaderConfig::new(first, counted)
             .with_commits(self.commits.clone())
             .with_observer(name_of(observer));
         if node == name_of(chained) && chained > 1 {
@@ -94,14 +119,24 @@ impl World {
         self.shared.asked
     }
 
-    /// The last record that was ever committed.
-    pub(crate) fn committed(&self) -> Lsn {
-        self.shared.committed
+    /// Who led when, and what was committed.
+    pub(crate) fn histories(&self) -> &Histories {
+        &self.shared.histories
     }
 
-    /// The last record in the leader's log when it started last.
-    pub(crate) fn recovered(&self) -> Lsn {
-        self.shared.recovered
+    /// Epochs that were begun once more since this was asked last: everything of before is gone.
+    pub(crate) fn take_renewed(&mut self) -> Vec<Epoch> {
+        core::mem::take(&mut self.shared.renewed)
+    }
+
+    /// Whether a batch was cut off a log and kept aside.
+    pub(crate) fn is_kept_aside(&self, end: LogPlace) -> bool {
+        self.shared.kept_aside.contains(&end)
+    }
+
+    /// Whether a disk of a node was lost, or put back.
+    pub(crate) fn was_damaged(&self, number: usize) -> bool {
+        self.nodes[number].reach.was_damaged
     }
 
     /// The disk of a node, which is there also while the node is down.
@@ -109,47 +144,70 @@ impl World {
         &self.nodes[number].disk
     }
 
+    /// The last record of a node's log, as its engine has it.
+    pub(crate) fn end_of(&self, number: usize) -> LogPlace {
+        let node = &self.nodes[number];
+        match (node.reach.leads, &node.engine) {
+            (Some(epoch), Some(engine)) => LogPlace { epoch, lsn: engine.status().appended },
+            _ => node.disk.end().map_or(node.reach.end, LogPlace::of),
+        }
+    }
+
+    /// The nodes that take themselves for the leader.
+    pub(crate) fn leading(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.nodes.len()).filter(|number| self.leads(*number))
+    }
+
+    pub(super) fn leads(&self, number: usize) -> bool {
+        let node = &self.nodes[number];
+        node.engine.is_some() && node.reach.leads.is_some()
+    }
+
     /// Gives an engine an input in a world with one leader, and looks what it shows then.
     pub(super) fn handle_shared(&mut self, number: usize, input: Input) -> Result<(), Violation> {
         let now = self.nodes[number].now(self.time);
         let is_asked = self.is_asked;
-        let Some(engine) = &mut self.nodes[number].engine else { return Ok(()) };
-        if number == LEADER {
-            self.shared.before = engine.leadership().map_or(Lsn::ZERO, |leadership| leadership.committed);
-        }
+        let before_end = if is_asked { self.end_of(number) } else { LogPlace::ORIGIN };
+        let node = &mut self.nodes[number];
+        let leads = node.reach.leads;
+        let Some(engine) = &mut node.engine else { return Ok(()) };
+        let led = engine.leadership().filter(|_| leads.is_some());
+        self.shared.before = led.map_or(Lsn::ZERO, |leadership| leadership.committed);
         let before = is_asked.then(|| (engine.status().appended, engine.memory().uncommitted));
         engine.handle(now, input);
+        let after = engine.status().appended;
+        let shown = engine.leadership().map_or(Lsn::ZERO, |leadership| leadership.applied);
+        self.look_at_standing(number)?;
         if let Some((before, held)) = before {
-            let (after, leadership) = (engine.status().appended, engine.leadership());
             let written = before.next().filter(|_| after > before).map(|first| (first, after));
-            let applied = leadership.map_or(Lsn::ZERO, |leadership| leadership.applied);
-            self.shared.asked = Asked { written, applied };
+            let written = written.filter(|_| leads.is_some());
+            let applied = self.shared.histories.at(self.end_of(number), shown);
+            self.shared.asked = Asked { leads, before: before_end, written, applied };
             if written.is_some() && held >= MAX_UNCOMMITTED {
                 let what = "bytes of records that are not committed, and takes more";
                 return Err(Violation::Unbounded { node: number, what, held, limit: MAX_UNCOMMITTED });
             }
         }
-        self.look_at_standing(number)
+        Ok(())
     }
 
     /// A node is about to open its log: what its former process showed is over.
     pub(super) fn begin_process(&mut self, number: usize) -> Result<(), Violation> {
+        self.shared.degraded.remove(&number);
         let node = &mut self.nodes[number];
-        node.reach.shown = Lsn::ZERO;
+        (node.reach.shown, node.reach.leads, node.reach.reported_cut) = (Lsn::ZERO, None, None);
+        node.reach.is_stranded = false;
         let Some(end) = node.disk.end() else { return Ok(()) };
-        if end.lsn < node.past.durable {
-            let detail = format!("{} was durable, and its log ends with {}", node.past.durable, end.lsn);
+        let was = node.reach.end;
+        if !self.shared.histories.leads_to(was, LogPlace::of(end)) {
+            let detail = format!("{was:?} was durable, and its log ends with {end:?}");
             return Err(Violation::Forgot { node: number, detail });
         }
-        node.past.durable = end.lsn;
-        node.reach.durable = node.reach.durable.max(end.lsn);
-        node.reach.appended = node.reach.appended.max(end.lsn);
-        if number == LEADER {
-            if let Some(behind) = end.lsn.next() {
-                self.shared.ends.split_off(&behind);
-            }
-            (self.shared.recovered, self.shared.degraded) = (end.lsn, false);
+        if node.disk.promised().is_some_and(|promised| promised < node.reach.promised) {
+            let detail = format!("it promised {}, and its log does not say so", node.reach.promised);
+            return Err(Violation::Forgot { node: number, detail });
         }
+        self.look_at_end(number);
         self.compare_end(number, end)
     }
 
@@ -157,7 +215,7 @@ impl World {
     pub(super) fn carry_out(&mut self, number: usize, task: LogTask) -> Result<(), Violation> {
         let boot = self.nodes[number].boot;
         match &task {
-            LogTask::See { .. } | LogTask::Read { .. } => {
+            LogTask::See { .. } | LogTask::Read { .. } | LogTask::ReadSnapshot { .. } => {
                 // Some logs are read at once, and some when somebody has time; the answer comes later.
                 if self.dice.shared.chance(500) {
                     let after = self.dice.shared.span(&READING);
@@ -177,17 +235,15 @@ impl World {
             LogTask::Copy { batches, .. } => {
                 self.note(format_args!("{number} copies {} batches", batches.len()));
             }
-            LogTask::Reopen | LogTask::Install(_) => {
-                self.note(format_args!("{number} has to be opened anew"));
-                self.kill(number);
-                return Ok(());
+            LogTask::KeepSnapshot { offset, part, .. } => {
+                self.note(format_args!("{number} keeps {} bytes of a snapshot at {offset}", part.len()));
             }
             _ => self.note(format_args!("{number} asks its log: {task:?}")),
         }
         if self.nodes[number].log_failed {
             return Ok(());
         }
-        if matches!(task, LogTask::Append { .. } | LogTask::Copy { .. }) {
+        if !matches!(task, LogTask::Stand | LogTask::Begin(_) | LogTask::Reopen) {
             match self.is_aimed_at(number, &[Fault::StoppedMidWrite, Fault::DiskFull]) {
                 Some(Fault::DiskFull) => self.fill_disk(number),
                 Some(_) => self.nodes[number].disk.stop_after(0),
@@ -197,13 +253,30 @@ impl World {
         if let LogTask::Copy { batches, .. } = &task
             && let Some(last) = batches.last()
         {
-            let reach = &mut self.nodes[number].reach;
-            reach.appended = reach.appended.max(last.lend().last());
+            self.nodes[number].reach.appended.add(LogPlace::of(last.lend().end()));
         }
-        if let Err(error) = self.nodes[number].disk.carry(task) {
-            return self.disk_failed(number, &error);
+        let end = self.nodes[number].disk.end();
+        match self.nodes[number].disk.carry(task) {
+            Ok(()) => {}
+            Err(DiskError::CutTooFar) => return self.give_up_log(number, end),
+            Err(error) => return self.disk_failed(number, &error),
         }
         self.look_at_log(number)
+    }
+
+    /// A log is to be cut where it is not any more, and no snapshot is as old: the operator puts all of it aside, and
+    /// has the node begin with nothing.
+    pub(super) fn give_up_log(&mut self, number: usize, end: Option<Position>) -> Result<(), Violation> {
+        if !self.may_lose_commits() {
+            let detail = format!("it is to cut what it let go of: {end:?}");
+            return Err(Violation::Forgot { node: number, detail });
+        }
+        self.note(format_args!("{number} cannot cut its log so far back, and begins anew"));
+        let all = self.shared.histories.ends_between(LogPlace::ORIGIN, self.end_of(number));
+        self.shared.kept_aside.extend(all);
+        self.kill(number);
+        self.empty(number);
+        Ok(())
     }
 
     /// A log is read for somebody else, some time after that was asked for.
@@ -245,7 +318,7 @@ impl World {
         self.handle(number, Input::Log(news))
     }
 
-    /// Something became of the log of a node: it is a beginning of the leader's, batch by batch and byte by byte.
+    /// Something became of the log of a node: it is a beginning of a leader's, batch by batch and byte by byte.
     pub(super) fn look_at_log(&mut self, number: usize) -> Result<(), Violation> {
         let boot = self.nodes[number].boot;
         while let Some(news) = self.nodes[number].disk.poll_news() {
@@ -256,176 +329,78 @@ impl World {
             self.put(at.since(self.time), Happening::Told { node: number, boot, news });
         }
         for end in self.nodes[number].disk.take_ends() {
-            if number == LEADER {
-                self.shared.ends.insert(end.lsn, end);
+            if self.shared.histories.leader_under(end.epoch) == Some(number) {
+                let differs = |detail| Violation::LogsDiffer { node: number, detail };
+                self.shared.histories.write(end).map_err(differs)?;
             }
             self.compare_end(number, end)?;
         }
+        self.look_at_cuts(number)?;
+        self.look_at_end(number);
+        let Some(replacement) = self.nodes[number].disk.take_replacement() else { return Ok(()) };
+        self.note(format_args!("{number} has to be opened anew: {replacement:?}"));
+        let is_install = matches!(replacement, Replacement::Installed(_));
+        if let Replacement::Installed(position) = replacement {
+            self.look_at_install(number, position)?;
+        }
+        self.check_cut_is_told(number)?;
+        // Now and then the power goes just when a snapshot has taken the place of the log.
+        if is_install && self.setup.hostility.is_some() && self.dice.shared.chance(250) {
+            self.cut_power(number);
+        } else {
+            self.kill(number);
+        }
+        Ok(())
+    }
+
+    /// A snapshot took the place of a log, of which nobody can say what of it the leader has: all of it is kept aside.
+    fn look_at_install(&mut self, number: usize, position: Position) -> Result<(), Violation> {
+        let (end, place) = (self.end_of(number), LogPlace::of(position));
+        let all = self.shared.histories.ends_between(LogPlace::ORIGIN, end);
+        self.shared.kept_aside.extend(all);
+        self.count_installed();
+        let reach = &mut self.nodes[number].reach;
+        (reach.end, reach.leads) = (place, None);
+        self.compare_end(number, position)
+    }
+
+    /// Takes note of where a log ends.
+    pub(super) fn look_at_end(&mut self, number: usize) {
         let node = &mut self.nodes[number];
+        let (Some(end), Some(promised)) = (node.disk.end(), node.disk.promised()) else { return };
         let durable = node.disk.durable();
         // Less than before where the log was cut.
         node.past.durable = durable;
-        node.reach.durable = node.reach.durable.max(durable);
-        Ok(())
+        let place = self.shared.histories.at(LogPlace::of(end), durable);
+        node.reach.durable.add(place);
+        node.reach.appended.add(place);
+        (node.reach.end, node.reach.promised) = (place, promised);
+        let is_own = self.shared.histories.leader_under(place.epoch) == Some(number);
+        node.reach.claims = is_own && Grant::of(promised) == Grant::of(place.epoch);
+        let has = |lacks: LogPlace| {
+            let newest = self.shared.histories.newest().map_or(Epoch::ZERO, |(epoch, _)| epoch);
+            // What was lost of an older reign, and others have, is before the newest.
+            self.shared.histories.leads_to(lacks, place) || place.epoch == newest && lacks.epoch != newest
+        };
+        if node.reach.lacks.is_some_and(has) {
+            node.reach.lacks = None;
+        }
     }
 
     fn compare_end(&self, number: usize, end: Position) -> Result<(), Violation> {
-        let expected = if end.lsn == Lsn::ZERO { None } else { self.shared.ends.get(&end.lsn).copied() };
-        if end.lsn == Lsn::ZERO || expected == Some(end) {
-            return Ok(());
-        }
-        let detail = format!("its log ends with {end:?}, where the leader's has {expected:?}");
-        Err(Violation::LogsDiffer { node: number, detail })
+        let differs = |detail| Violation::LogsDiffer { node: number, detail };
+        self.shared.histories.compare(end).map_err(differs)
     }
 
-    /// Looks what a node shows and takes for committed.
-    fn look_at_standing(&mut self, number: usize) -> Result<(), Violation> {
-        let node = &self.nodes[number];
-        let Some(leadership) = node.engine.as_ref().and_then(crdt_sync::Engine::leadership) else {
-            return Ok(());
-        };
-        let durable = node.disk.durable();
-        if number == LEADER && leadership.mode.is_some() {
-            if leadership.committed > durable {
-                let detail = format!("{} is committed, and {durable} is on its disk", leadership.committed);
-                return Err(Violation::NotHeld { node: number, detail });
-            }
-            if leadership.committed > self.shared.committed {
-                self.check_commit(leadership.committed)?;
-                self.shared.committed = leadership.committed;
-            }
-        }
-        let is_ahead = number == LEADER && self.setup.commits.visibility == Visibility::BeforeAck;
-        let may_show = if is_ahead { durable } else { self.shared.committed.min(durable) };
-        let (shown, reach) = (leadership.applied, self.nodes[number].reach);
-        if shown > may_show {
-            let detail = format!("it shows {shown}, and only {may_show} may be seen");
-            return Err(Violation::Uncommitted { node: number, detail });
-        }
-        if shown < reach.shown {
-            let detail = format!("it shows {shown}, and showed {} before", reach.shown);
-            return Err(Violation::Forgot { node: number, detail });
-        }
-        if shown != Lsn::ZERO && !self.shared.ends.contains_key(&shown) {
-            let detail = format!("it shows {shown}, with which no batch ends");
-            return Err(Violation::LogsDiffer { node: number, detail });
-        }
-        self.nodes[number].reach = Reach { shown, applied: reach.applied.max(shown), ..reach };
-        Ok(())
+    /// How a node is told who leads first: one that lost its disk did not.
+    pub(super) fn first_leader_for(&self, node: NodeId) -> NodeId {
+        let is_emptied = |other: &super::node::Node| other.name == node && other.reach.is_emptied;
+        let first = if self.nodes.iter().any(is_emptied) { FOUNDER + 1 } else { FOUNDER };
+        if name_of(first) == node && first != FOUNDER { name_of(FOUNDER) } else { name_of(first) }
     }
 
-    /// What is newly committed is where the policy says, unless the leader may commit alone.
-    fn check_commit(&self, lsn: Lsn) -> Result<(), Violation> {
-        if matches!(self.setup.commits.when_short, WhenShort::DegradeToAsync { .. }) {
-            return Ok(());
-        }
-        let stage = self.setup.commits.stage.min(Stage::Flushed);
-        self.check_holders(lsn, stage).map_err(|detail| Violation::NotHeld { node: LEADER, detail })
-    }
-
-    /// Whether as many followers as the policy asks for came to a stage with a record, be it that they lost it since.
-    fn check_holders(&self, lsn: Lsn, stage: Stage) -> Result<(), String> {
-        let policy = &self.setup.commits.policy;
-        let candidates = self.setup.candidates();
-        let listed: Vec<usize> = match policy.of() {
-            Among::Everybody => candidates.collect(),
-            Among::Listed(names) => candidates.filter(|node| names.contains(&name_of(*node))).collect(),
-        };
-        let needed = match policy.need() {
-            Need::Nobody => return Ok(()),
-            Need::First(count) | Need::Any(count) => usize::try_from(count).unwrap_or(usize::MAX),
-            Need::All => listed.len(),
-        };
-        let has = |node: &usize| {
-            let reach = self.nodes[*node].reach;
-            lsn <= match stage {
-                Stage::Received | Stage::Written => reach.appended,
-                Stage::Flushed => reach.durable,
-                Stage::Applied => reach.durable.min(reach.applied),
-            }
-        };
-        let holders: Vec<usize> = listed.into_iter().filter(has).collect();
-        if holders.len() >= needed {
-            return Ok(());
-        }
-        Err(format!("record {lsn} is {stage} at {holders:?}, and that is not what {policy} asks for"))
-    }
-
-    /// Looks whether an answer is true when it is given.
-    pub(super) fn check_output(&mut self, number: usize, output: &Output) -> Result<(), Violation> {
-        if self.setup.topology != Topology::SingleLeader {
-            return Ok(());
-        }
-        match output {
-            Output::Event(Event::LogUnusable { error }) => {
-                Err(Violation::CannotStart { node: number, error: error.to_string() })
-            }
-            Output::Event(Event::Commit(CommitEvent::Degraded { .. })) => {
-                self.shared.degraded = true;
-                Ok(())
-            }
-            Output::Reply { id, reply: Reply::Commit(reply), .. } => self.check_reply(number, *id, reply),
-            Output::Reply { id, reply: Reply::InSession { reply, .. }, .. } => match &**reply {
-                Reply::Commit(reply) => self.check_reply(number, *id, reply),
-                _ => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
-
-    fn check_reply(&self, number: usize, request: RequestId, reply: &CommitReply) -> Result<(), Violation> {
-        let node = &self.nodes[number];
-        let Some(leadership) = node.engine.as_ref().and_then(crdt_sync::Engine::leadership) else {
-            return Ok(());
-        };
-        let durable = node.disk.durable();
-        let wrong = |detail: String| Err(Violation::FalseAnswer { node: number, request, detail });
-        let options = &self.setup.commits;
-        match reply {
-            CommitReply::Committed { written, degraded, .. } => {
-                let lsn = written.lsn;
-                if lsn > leadership.applied.min(leadership.committed).min(durable) {
-                    return wrong(format!("record {lsn} is not shown here: {leadership:?}"));
-                }
-                if !degraded {
-                    return self.check_holders(lsn, options.stage).or_else(wrong);
-                }
-                let may =
-                    matches!(options.when_short, WhenShort::DegradeToAsync { .. }) && self.shared.degraded;
-                if may { Ok(()) } else { wrong("nobody said that the leader commits alone".into()) }
-            }
-            CommitReply::NotReplicated { written, durable_local, reason, .. } => {
-                let lsn = written.lsn;
-                if *durable_local && lsn > durable {
-                    return wrong(format!("record {lsn} is not on the leader's disk, which has {durable}"));
-                }
-                // What is committed by the same input is told as it was before.
-                if options.stage < Stage::Applied && lsn <= self.shared.before {
-                    return wrong(format!("record {lsn} is committed, and is said not to be replicated"));
-                }
-                match reason {
-                    GaveUp::Deadline => Ok(()),
-                    GaveUp::FailFast if options.when_short == WhenShort::FailFast => Ok(()),
-                    reason => wrong(format!("nobody had a reason to give up: {reason:?}")),
-                }
-            }
-            CommitReply::NotLeader { leader, .. } if number != LEADER || leadership.mode.is_none() => {
-                let known = leader.is_none_or(|leader| leader == name_of(LEADER));
-                if known { Ok(()) } else { wrong(format!("it says that {leader:?} leads")) }
-            }
-            CommitReply::NotLeader { .. } => wrong("the leader says that it does not lead".into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the disk of a node may be lost, or a part of it: not the leader's, whose place nobody takes, and not
-    /// while half of the nodes have not got back what they lost.
-    pub(super) fn may_lose(&self, number: usize) -> bool {
-        let lacks = |other: usize| {
-            let node = &self.nodes[other];
-            node.is_rotten || node.past.durable < node.reach.durable
-        };
-        let already = (0..self.nodes.len()).filter(|other| *other != number && lacks(*other)).count();
-        number != LEADER && 2 * (already + 1) < self.nodes.len()
+    /// What an engine says of who leads.
+    pub(super) fn leadership_of(&self, number: usize) -> Option<crdt_sync::single_leader::Leadership> {
+        self.engine(number).and_then(Engine::leadership)
     }
 }

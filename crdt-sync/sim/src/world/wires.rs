@@ -29,7 +29,7 @@ impl World {
             format_args!("{from} sends {far_node} {length} bytes over {}", link.0),
             &bytes,
         );
-        if !self.network.carries(link) {
+        if !self.network.carries(link) || self.network.is_cordoned(from, far_node) {
             return;
         }
         let is_near = self.setup.site_of(from) == self.setup.site_of(far_node);

@@ -83,6 +83,10 @@ impl Summary {
             ("ring changes given up", report.ring_changes_given_up),
             ("commits while degraded", report.degraded),
             ("commits given up", report.not_replicated),
+            ("new leaders", report.new_leaders),
+            ("logs cut", report.cuts),
+            ("logs cut below readers", report.losses),
+            ("snapshots installed", report.installed),
         ];
         for (name, count) in counts {
             *self.sums.entry(name).or_default() += count;
