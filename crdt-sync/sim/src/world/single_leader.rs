@@ -203,7 +203,9 @@ impl World {
             let detail = format!("{was:?} was durable, and its log ends with {end:?}");
             return Err(Violation::Forgot { node: number, detail });
         }
-        if node.disk.promised().is_some_and(|promised| promised < node.reach.promised) {
+        // Where nothing was written behind it, a rotten promise cannot be told from one that was never durable.
+        let is_rotten = node.was_rotten || !node.rotten_files.is_empty();
+        if !is_rotten && node.disk.promised().is_some_and(|promised| promised < node.reach.promised) {
             let detail = format!("it promised {}, and its log does not say so", node.reach.promised);
             return Err(Violation::Forgot { node: number, detail });
         }
