@@ -70,7 +70,7 @@ pub(super) struct Node {
     /// A byte of the log changed, and nobody has noticed.
     pub(super) is_rotten: bool,
     /// It was so when the log was read for the last time.
-    was_rotten: bool,
+    pub(super) was_rotten: bool,
     /// The files where bits changed that are still there: of checkpoints not all are read when it starts.
     pub(super) rotten_files: BTreeSet<String>,
     /// What the others had when this node lost its disk or a part of it; it is mended when it has that again.
