@@ -93,7 +93,7 @@ fn honest_at(
     if !engine.scope().contains(item.collection, &item.key) {
         return Ok(());
     }
-    let shown = Shown::of(model, item, engine.peek(item), lineage).knowing(known);
+    let shown = Shown::of(model, item, engine.peek(item), lineage);
     let is_known = |command: &Command| command.survival(known) == Survival::Whole;
     shown.check(is_known).map_err(|(command, detail)| Violation::NotShown {
         node,

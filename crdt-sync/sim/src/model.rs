@@ -50,7 +50,6 @@ pub(crate) struct Model {
     pub(crate) ambiguous: BTreeSet<ItemKey>,
     /// The versions that delete; `None` where deletions are not forgotten.
     deletions: Option<BTreeSet<VersionId>>,
-    is_partial: bool,
     has_losses: bool,
     /// Keys of which a retired node reported what it held, in place of what it wrote.
     inexact: BTreeSet<ItemKey>,

@@ -131,7 +131,11 @@ impl Plan {
                 self.setup.nodes += SPARES;
                 self.setup.spares = SPARES;
             }
-            Extra::Forgetting => self.setup.forgets_deletions = true,
+            Extra::Forgetting => {
+                self.setup.forgets_deletions = true;
+                // A node whose disk is an older one knows by its entries how far it was when a document changed last.
+                self.setup.limits.max_retained = self.setup.limits.max_retained.max(1 << 16);
+            }
             Extra::Partial => {
                 self.setup.nodes += PARTIAL;
                 self.setup.partial = PARTIAL;

@@ -7,7 +7,7 @@ use conflict_store::VersionId;
 use crdt_core::{Dot, ReplicaId};
 use crdt_sync::{Bytes, Cell, ItemKey};
 
-use crate::lineage::{Known, Lineage};
+use crate::lineage::Lineage;
 use crate::model::{Command, Fact, Model, ancestry};
 use crate::observe::known_versions;
 
@@ -24,9 +24,8 @@ pub(crate) struct Shown<'s> {
     removed: OnceCell<Vec<(Bytes, Dot)>>,
     /// The versions of a document, and all that they were written on top of; made when a document is looked at.
     covered: OnceCell<BTreeSet<VersionId>>,
-    /// What the node holds whose state it is, if that is known.
-    known: Option<&'s Known<'s>>,
-    /// The versions of a document that need not be there; made when one is missing.
+    /// The versions of a document that somebody deleted, where that may be forgotten; made when one is missing. Who has
+    /// forgotten it need not have heard of the deletion itself: in a session it is told that others have nothing left.
     deleted: OnceCell<BTreeSet<VersionId>>,
 }
 
@@ -36,12 +35,7 @@ impl<'s> Shown<'s> {
         live.sort_unstable();
         let counted = counted(cell, lineage);
         let (removed, covered, deleted) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { model, item, cell, live, counted, removed, covered, known: None, deleted }
-    }
-
-    /// The same of a node that holds this, so that it may have forgotten what it knows to be deleted, and nothing else.
-    pub(crate) fn knowing(self, known: &'s Known<'s>) -> Self {
-        Self { known: Some(known), ..self }
+        Self { model, item, cell, live, counted, removed, covered, deleted }
     }
 
     /// Whether the effect of every chosen command is there, or what took its place; else the first that is not, and
@@ -70,11 +64,7 @@ impl<'s> Shown<'s> {
         if self.covered.get_or_init(|| self.cover()).contains(&id) {
             return Ok(());
         }
-        let is_heard = |command: &Command| {
-            let known = self.known.filter(|_| self.model.hears_before_it_forgets());
-            known.is_none_or(|known| command.entries().any(|place| known.holds(place)))
-        };
-        if self.deleted.get_or_init(|| self.model.deleted(self.item, is_heard)).contains(&id) {
+        if self.deleted.get_or_init(|| self.model.deleted(self.item)).contains(&id) {
             let below = ancestry(vec![id], &self.model.parents(self.item));
             return match live_leaves(self.cell).find(|leaf| below.contains(leaf)) {
                 Some(leaf) => {

@@ -261,7 +261,7 @@ impl<'p> Simulation<'p> {
         Self {
             course: Course::new(seed, plan, cuts),
             workload: Workload::new(plan),
-            model: Model::new(plan.setup.forgets_deletions, plan.setup.partial > 0),
+            model: Model::new(plan.setup.forgets_deletions),
             clients: Clients::default(),
             // A clone is one more node.
             registers: Registers::new(plan.setup.nodes + 1),

@@ -1,6 +1,6 @@
 //! What not every cluster asks of the engine, in hostile worlds: no promise is broken, and all of it is tried.
 
-use crdt_sync_sim::{Extra, Extras, Report, Scenario, Schedule, Size};
+use crdt_sync_sim::{Extra, Extras, Fault, Phase, Report, Scenario, Schedule, Size};
 
 const SEEDS: u64 = 40;
 
@@ -28,6 +28,20 @@ fn clients_go_from_node_to_node_and_never_see_less() {
     let reports = run_all(&Extra::Sessions.into());
     assert!(sum(&reports, |report| report.session_reads) > 5 * SEEDS);
     assert!(sum(&reports, |report| report.behind) > 0, "nobody ever had to wait in vain");
+}
+
+#[test]
+fn deletions_are_forgotten_and_nothing_comes_back() {
+    let reports = run_all(&Extra::Forgetting.into());
+    assert!(sum(&reports, |report| report.forgotten) > 5 * SEEDS);
+}
+
+#[test]
+fn partial_replicas_hold_what_lies_within_their_scopes_and_everybody_what_they_write() {
+    let reports = run_all(&Extra::Partial.into());
+    let met =
+        |report: &Report| Fault::ALL.into_iter().map(|fault| report.coverage.of(fault, Phase::Scoped)).sum();
+    assert!(sum(&reports, met) > 5 * SEEDS, "nothing ever struck a partial replica");
 }
 
 #[test]

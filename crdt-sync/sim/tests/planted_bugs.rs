@@ -94,3 +94,16 @@ fn a_read_that_lacks_what_its_session_depends_on_is_caught() {
     let scenario = Scenario::new(Size::Quick).with_extras(Extra::Sessions);
     catch_in(&scenario, PlantedBug::SessionTokenIgnored, 20, &["StaleRead", "ForgottenSight"]);
 }
+
+#[test]
+fn a_deletion_that_is_forgotten_before_all_have_it_is_caught() {
+    let scenario = Scenario::new(Size::Quick).with_extras(Extra::Forgetting);
+    let kinds = ["LostWrite", "NotShown", "NoConvergence", "StaleRead", "ForgottenSight", "WrongOutcome"];
+    catch_in(&scenario, PlantedBug::CollectedAboveTheCut, 60, &kinds);
+}
+
+#[test]
+fn entries_outside_the_scope_of_a_partial_replica_are_caught() {
+    let scenario = Scenario::new(Size::Quick).with_extras(Extra::Partial);
+    catch_in(&scenario, PlantedBug::ScopeIgnoredOnSend, 20, &["HonestPeerAccused"]);
+}

@@ -5,23 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use conflict_store::{Version, VersionId};
 use crdt_sync::{Cell, ItemKey};
 
-use super::{Command, Fact, Fate, Model};
+use super::Model;
 
 impl Model {
     /// A model of nodes that forget deletions, or of such that do not.
-    pub(crate) fn new(forgets: bool, is_partial: bool) -> Self {
-        Self { deletions: forgets.then(BTreeSet::new), is_partial, ..Self::default() }
+    pub(crate) fn new(forgets: bool) -> Self {
+        Self { deletions: forgets.then(BTreeSet::new), ..Self::default() }
     }
 
     /// Whether nodes forget deletions.
     pub(crate) fn forgets(&self) -> bool {
         self.deletions.is_some()
-    }
-
-    /// Whether a node that has forgotten a document has an entry of its deletion: unless it heard so from a partial
-    /// replica, of which it takes the word for what that wrote itself.
-    pub(crate) fn hears_before_it_forgets(&self) -> bool {
-        !self.is_partial
     }
 
     /// A document holds these versions: from now on it is known which of them delete.
@@ -47,20 +41,15 @@ impl Model {
         self.all_facts_of(item).any(|(command, _)| command.at_risk || command.beyond || command.smudged)
     }
 
-    /// The versions that commands deleted of which this holds, and those that delete. Nothing where deletions are not
+    /// The versions of a document that commands deleted, and those that delete. Nothing where deletions are not
     /// forgotten.
-    pub(crate) fn deleted(&self, item: &ItemKey, counts: impl Fn(&Command) -> bool) -> BTreeSet<VersionId> {
+    pub(crate) fn deleted(&self, item: &ItemKey) -> BTreeSet<VersionId> {
         if self.deletions.is_none() {
             return BTreeSet::new();
         }
-        let is_left = |command: &Command| command.fate != Fate::Gone || command.smudged || command.beyond;
-        let made = self.all_facts_of(item).filter(|(command, _)| is_left(command) && counts(command));
-        let made = made.filter_map(|(_, fact)| match fact {
-            Fact::Versions(versions) => Some(versions),
-            _ => None,
-        });
-        let deletions = made.flatten().map(|(id, _)| *id).filter(|id| self.is_forgettable(*id));
-        ancestry(deletions.collect(), &self.parents(item))
+        let parents = self.parents(item);
+        let deletions = parents.keys().copied().filter(|id| self.is_forgettable(*id));
+        ancestry(deletions.collect(), &parents)
     }
 }
 

@@ -11,19 +11,19 @@ impl Simulation<'_> {
     /// When everything has settled, nodes only tell each other now and then that they are alive.
     pub(super) fn fall_silent(&mut self) -> Result<(), Violation> {
         const SIGNS_OF_LIFE: u32 = 5;
-        const TO_FORGET: u32 = 25;
         let (timing, partitions) = (self.course.plan.setup.timing, self.course.plan.setup.partitions);
         self.pass(timing.session_timeout)?;
-        if self.model.forgets() && self.model.has_losses() {
-            // Nobody waited until what can be forgotten is.
-            self.pass(timing.keep_alive * TO_FORGET)?;
-        }
         // A sign of life and the answer to one, per partition.
         // And a question for the entries of each branch that somebody got as states.
         let engines = self.course.world.members().filter_map(|node| self.course.world.engine(node));
         let branches = engines.map(|engine| engine.branches().len() as u64).max().unwrap_or(0);
         let limit = u64::from(SIGNS_OF_LIFE + 1) * (2 * u64::from(partitions) + branches);
-        self.pass_quietly(timing.keep_alive * SIGNS_OF_LIFE, limit)?;
+        if self.model.forgets() && self.model.has_losses() {
+            // Nobody waited until what can be forgotten is, and that may take until others have been restarted.
+            self.pass(timing.keep_alive * SIGNS_OF_LIFE)?;
+        } else {
+            self.pass_quietly(timing.keep_alive * SIGNS_OF_LIFE, limit)?;
+        }
         self.check_pending()
     }
 

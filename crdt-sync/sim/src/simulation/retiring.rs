@@ -328,6 +328,7 @@ impl Simulation<'_> {
         if let Some(fresh) = self.course.world.engine(node) {
             let reported: BTreeSet<ItemKey> = plan.reported.into_iter().map(|(item, _)| item).collect();
             self.model.cannot_be_exact(&reported);
+            self.model.cannot_be_exact(&self.ahead_in_part(fresh));
             let (collections, lineage) = (&self.course.plan.setup.collections, self.course.world.lineage());
             checks::taken_over(&old, fresh, &reported, collections, lineage).map_err(failed)?;
         }
@@ -401,26 +402,45 @@ impl Simulation<'_> {
                 keys.map(|key| ItemKey { collection: each.id(), key })
             });
             let of_old = |item: ItemKey| {
-                if !engine.scope().contains(item.collection, &item.key) {
-                    return None;
-                }
-                let Some(Cell::Counter(counter)) = engine.peek(&item) else { return Some((0, 0)) };
+                let Some(Cell::Counter(counter)) = engine.peek(&item) else { return (0, 0) };
                 let sum = |side: &GCounter| -> u64 {
                     side.entries().filter(|(id, _)| is_old(*id)).map(|(_, total)| total).sum()
                 };
-                Some((sum(counter.increments()), sum(counter.decrements())))
+                (sum(counter.increments()), sum(counter.decrements()))
             };
-            keys.map(of_old).collect::<Vec<Option<(u64, u64)>>>()
+            keys.map(of_old).collect::<Vec<(u64, u64)>>()
         };
-        let ours_counted = self.course.world.engine(node).map(counted).unwrap_or_default();
+        let ours_counted = self.course.world.engine(node).map(counted);
+        let agrees =
+            |member: usize| agrees(member) && self.course.world.engine(member).map(counted) == ours_counted;
+        // A partial replica need only know that it is retired: what it has of it beyond that it cannot pass on.
         let agrees = |member: usize| {
-            let theirs = self.course.world.engine(member).map(counted).unwrap_or_default();
-            let mut counts = theirs.iter().zip(&ours_counted);
-            agrees(member) && counts.all(|(theirs, ours)| theirs.is_none() || theirs == ours)
+            let status = self.course.world.engine(member).map(Engine::status);
+            let is_partial = self.course.world.is_partial(member);
+            if is_partial { status.is_some_and(|s| s.members == fresh.members) } else { agrees(member) }
         };
         // Whoever retired it may have been retired before anybody else had heard of the node at all.
         let is_gone = fresh.members.is_retired(name) || fresh.members.get(name).is_none();
         is_gone && fresh.peers.iter().any(|peer| peer.in_sync) && self.course.world.members().all(agrees)
+    }
+
+    /// Counters of which a partial replica has other counts: it may have heard more of a retired node than all members
+    /// have, and passes on nothing of it but states, whenever it is compared with somebody.
+    fn ahead_in_part(&self, fresh: &Engine) -> BTreeSet<ItemKey> {
+        let world = &self.course.world;
+        let partial = world.members().filter(|member| world.is_partial(*member));
+        let counters = self.course.plan.setup.collections.iter().filter(|each| each.kind == Kind::Counter);
+        let counters: Vec<_> = counters.map(crdt_sync::Collection::id).collect();
+        let held = |engine: &Engine| -> Vec<ItemKey> {
+            let of = |id| engine.scan(id, Bytes::default()).map(move |(key, _)| (id, key.clone()));
+            let keys = counters.iter().flat_map(|id| of(*id));
+            keys.map(|(collection, key)| ItemKey { collection, key }).collect()
+        };
+        let differs = |engine: &Engine, item: &ItemKey| engine.peek(item) != fresh.peek(item);
+        let engines = partial.filter_map(|member| world.engine(member));
+        engines
+            .flat_map(|engine| held(engine).into_iter().filter(move |item| differs(engine, item)))
+            .collect()
     }
 
     /// Nobody merges more of a retired node than somebody had applied who had not heard of its retirement.

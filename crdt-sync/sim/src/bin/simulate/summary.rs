@@ -76,6 +76,7 @@ impl Summary {
             ("members retired", report.retired),
             ("devices that came back", report.rejoined),
             ("writes made again", report.replayed),
+            ("deletions forgotten", report.forgotten),
             ("reads with a promise", report.promised_reads),
             ("hints delivered", report.hints_delivered),
             ("partitions filled", report.filled),
