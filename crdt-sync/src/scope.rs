@@ -13,6 +13,7 @@
 //!   on the states in sessions.
 //! - Its heads are heads *within its scope*. Others take its word only for what it wrote itself.
 //! - The scope is for life: to hold something else a node is founded anew and catches up.
+//! - What it heard of others' writes, and all whole nodes lost, it goes on to hold: it has no entries to give back.
 //! - Forks are healed among whole nodes. A partial replica cannot divide a history, because it does not hold it; from a
 //!   peer that knows other forks it is fenced ([`Event::PartialFenced`](crate::Event::PartialFenced)).
 //!

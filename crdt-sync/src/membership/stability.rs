@@ -187,16 +187,15 @@ impl Stability {
             let known = most.entry(origin).or_default();
             *known = sequence.max(*known);
         };
-        for (node, member) in replica.members.membership().iter() {
-            if let Member::Retired { last } = member {
-                for origin in member.replicas() {
-                    raise(origin, last.last(origin, partition).sequence);
-                }
-            } else {
-                let row = self.row(partition, node, replica).unwrap_or_default();
-                for (origin, sequence) in row {
-                    raise(origin, sequence);
-                }
+        for node in replica.members.membership().active() {
+            let row = self.row(partition, node, replica).unwrap_or_default();
+            row.into_iter().for_each(|(origin, sequence)| raise(origin, sequence));
+        }
+        // A partial replica may have heard of more, which nobody can send to anybody.
+        for (_, member) in replica.members.membership().iter() {
+            let Member::Retired { last } = member else { continue };
+            for origin in member.replicas() {
+                most.insert(origin, last.last(origin, partition).sequence);
             }
         }
         most

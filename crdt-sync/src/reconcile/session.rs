@@ -301,7 +301,7 @@ impl Session {
         for item in &mut part.items {
             let key = ItemKey { collection: part.collection, key: item.key.clone() };
             let held = partition.cells.get(&key).filter(|held| held.lsn <= self.since);
-            item.old = held.is_some_and(|held| partition.is_old_to(held, &theirs.heads));
+            item.old = held.is_some_and(|held| partition.is_old_to(&key, held, &theirs.heads));
         }
     }
 

@@ -9,8 +9,8 @@
 //! dots; nothing else need be kept of what was forgotten, and nothing is sent back and forth: after one session both
 //! sides hold the same.
 //!
-//! It is enough that the other frontier covers what this one was when the document changed here last: whatever was
-//! applied since did not touch it. The side that holds the document knows that, and says so with the state.
+//! It is enough that the other frontier covers what this one was when the document changed here last, but for entries
+//! that are known to be of other keys: whatever was applied since did not touch it. The side that holds the document knows that, and says so with the state.
 //!
 //! Where that is not so, or not known any more, nothing can be told apart, and the document is merged as any other: a
 //! tombstone may come back, to be forgotten again. A live copy cannot, with one exception: a side that holds one and
@@ -72,7 +72,7 @@ impl Replica {
             Some(held)
                 if theirs.is_vacant()
                     && held.lsn <= coverage.lsn
-                    && (coverage.there && !is_ahead(held) || partition.is_old_to(held, heads)) =>
+                    && (coverage.there && !is_ahead(held) || partition.is_old_to(key, held, heads)) =>
             {
                 self.forget(number, vec![key.clone()]);
                 outcome(Change::Changed, Answer::Nothing)

@@ -16,7 +16,7 @@ use crate::bytes::Bytes;
 use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
 use crate::entry::{Chain, Delta, Entry, Position};
-use crate::history::{Histories, Retained};
+use crate::history::{Histories, History, Retained};
 use crate::merkle::{TreeError, TreeKey};
 use crate::scope::ScopedContext;
 use crate::wire::Standing;
@@ -42,6 +42,9 @@ pub(crate) struct Partition {
     pub(super) dead: Option<Dead>,
     pub(super) max_revisions: usize,
 }
+
+/// So many entries of an origin are looked through for one key; where there are more, any of them may be of it.
+const LOOKED_THROUGH: usize = 256;
 
 /// What joining a peer's state did.
 #[derive(Debug)]
@@ -178,11 +181,7 @@ impl Partition {
         // Where writes are told one by one, no entries are handed on.
         if !documents.is_empty() && self.dead.is_none() {
             let documents: BTreeSet<&ItemKey> = documents.iter().collect();
-            self.histories.drop_through(|bytes| {
-                let entry: Result<Entry, _> = codec::decode_payload(bytes, &STORED);
-                let item = entry.map(|Entry { collection, key, .. }| ItemKey { collection, key });
-                item.is_ok_and(|item| documents.contains(&item))
-            });
+            self.histories.drop_through(|bytes| item_of(bytes).is_some_and(|item| documents.contains(&item)));
         }
     }
 
@@ -228,22 +227,40 @@ impl Partition {
         shown.into_iter().collect()
     }
 
-    /// Whether whoever stands here has applied all that was applied here when a cell changed last, so that the cell is no
-    /// news to it. O(origins x log origins).
-    pub(crate) fn is_old_to(&self, held: &Held, heads: &[(ReplicaId, Position)]) -> bool {
+    /// Whether whoever stands here has applied all that a cell shows, so that it is no news to it: all that was applied
+    /// here when the cell changed last, but for entries that are known to be of other keys, and all that merged states
+    /// may show ahead of that. O(origins x log origins, and entries that are looked through).
+    pub(crate) fn is_old_to(&self, key: &ItemKey, held: &Held, heads: &[(ReplicaId, Position)]) -> bool {
         let of = |origin: ReplicaId| {
             let at = heads.binary_search_by_key(&origin, |(known, _)| *known);
             at.map_or(0, |at| heads[at].1.sequence)
         };
+        let mut ahead = self.ahead.beyond(&self.histories);
         let mut histories = self.histories.iter();
-        !self.ahead.shown_by(held.lsn, &self.histories)
-            && histories.all(|(origin, history)| history.applied_by(held.lsn) <= of(origin))
+        let shows_ahead = self.ahead.shown_by(held.lsn, &self.histories);
+        let is_of_others = |history: &History, known: u64, count: u64| {
+            let mut entries = history.after(known).into_iter().flatten().take(LOOKED_THROUGH);
+            count <= LOOKED_THROUGH as u64
+                && history.floor().sequence <= known
+                && entries
+                    .all(|retained| retained.lsn > held.lsn || item_of(&retained.bytes).as_ref() != Some(key))
+        };
+        histories.all(|(origin, history)| {
+            let (applied, known) = (history.applied_by(held.lsn), of(origin));
+            applied <= known || is_of_others(history, known, applied - known)
+        }) && (!shows_ahead || ahead.all(|(origin, bound)| bound <= of(origin)))
     }
 
     /// The last position of every origin, ascending.
     pub(crate) fn heads(&self) -> Vec<(ReplicaId, Position)> {
         self.histories.iter().map(|(origin, history)| (origin, history.head())).collect()
     }
+}
+
+/// The key that an entry which was admitted here writes to.
+fn item_of(entry: &Bytes) -> Option<ItemKey> {
+    let entry: Result<Entry, _> = codec::decode_payload(entry, &STORED);
+    entry.ok().map(|Entry { collection, key, .. }| ItemKey { collection, key })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use conflict_store::{Version, VersionId};
 use crdt_sync::{Cell, ItemKey};
 
-use super::Model;
+use super::{Command, Model};
 
 impl Model {
     /// A model of nodes that forget deletions, or of such that do not.
@@ -38,7 +38,8 @@ impl Model {
     /// Whether what a command did to a key may be lost, or ends with a retired node, so that its states may be here and
     /// there.
     pub(crate) fn is_lost_at(&self, item: &ItemKey) -> bool {
-        self.all_facts_of(item).any(|(command, _)| command.at_risk || command.beyond || command.smudged)
+        let may_be = |command: &Command| command.at_risk || command.smudged || command.last_look.is_some();
+        self.all_facts_of(item).any(|(command, _)| may_be(command))
     }
 
     /// The versions of a document that commands deleted, and those that delete. Nothing where deletions are not

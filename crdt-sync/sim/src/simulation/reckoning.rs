@@ -19,8 +19,12 @@ impl Simulation<'_> {
         let branches = engines.map(|engine| engine.branches().len() as u64).max().unwrap_or(0);
         let limit = u64::from(SIGNS_OF_LIFE + 1) * (2 * u64::from(partitions) + branches);
         if self.model.forgets() && self.model.has_losses() {
-            // Nobody waited until what can be forgotten is, and that may take until others have been restarted.
-            self.pass(timing.keep_alive * SIGNS_OF_LIFE)?;
+            // Nobody waited until what can be forgotten is: it may be just now, by one after the other.
+            let mut patience = 10 * SIGNS_OF_LIFE;
+            while self.find_disagreement().is_some() && patience > 0 {
+                self.pass(timing.keep_alive / 4)?;
+                patience -= 1;
+            }
         } else {
             self.pass_quietly(timing.keep_alive * SIGNS_OF_LIFE, limit)?;
         }
