@@ -7,12 +7,31 @@ use crdt_sync::time::{Instant, Now, WallTime};
 /// Both clocks of this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    origin: std::time::Instant,
+    origin: Ticks,
+}
+
+/// A clock that goes on while the machine sleeps: a lease that ended meanwhile is over when it wakes.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+type Ticks = Duration;
+/// There are other systems on which this one stands still while the machine sleeps.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+type Ticks = std::time::Instant;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn ticks() -> Ticks {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn ticks() -> Ticks {
+    std::time::Instant::now()
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { origin: std::time::Instant::now() }
+        Self { origin: ticks() }
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -25,7 +44,9 @@ impl Clock {
     }
 
     pub(crate) fn instant(&self) -> Instant {
-        Instant::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+        // Neither clock goes back.
+        let passed = ticks() - self.origin;
+        Instant::from_micros(u64::try_from(passed.as_micros()).unwrap_or(u64::MAX))
     }
 }
 

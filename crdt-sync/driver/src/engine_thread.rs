@@ -20,6 +20,7 @@ use crate::checkpoints;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::NodeError;
+use crate::failover::Helpers;
 use crate::marker::Marker;
 use crate::net::{Net, NetInput, Outbound, Refusal};
 use crate::watch::{Watched, Watchers};
@@ -65,6 +66,7 @@ pub(crate) struct EngineThread {
     pub(crate) clock: Clock,
     pub(crate) events: broadcast::Sender<Event>,
     network: Net,
+    helpers: Helpers,
     watchers: Watchers,
     marker: Option<Marker>,
     links: BTreeMap<LinkId, Outbound>,
@@ -82,7 +84,7 @@ impl EngineThread {
         again: Reopening,
         clock: Clock,
         events: broadcast::Sender<Event>,
-        network: Net,
+        (network, helpers): (Net, Helpers),
     ) -> Self {
         Self {
             engine,
@@ -93,6 +95,7 @@ impl EngineThread {
             clock,
             events,
             network,
+            helpers,
             watchers: Watchers::default(),
             marker: None,
             links: BTreeMap::new(),
@@ -133,6 +136,7 @@ impl EngineThread {
                     None => break,
                 },
                 Some(input) = inlets.network.recv() => self.network(input),
+                news = self.helpers.news() => self.handle(Input::Failover(news)),
                 () = tokio::time::sleep(sleep) => self.timer_due(),
                 () = tokio::time::sleep(checkpoints::PACE), if self.disk.checkpoints.are_under_way() => {}
             }
@@ -250,6 +254,7 @@ impl EngineThread {
                 Output::Close { link, .. } => {
                     self.links.remove(&link);
                 }
+                Output::Failover(task) => self.helpers.carry_out(task),
                 Output::SetTimer { at } => self.timer = Some(at),
                 Output::Event(event) => self.tell(event),
                 other => warn!(?other, "an output this driver does not know"),

@@ -14,6 +14,7 @@ use replication_log::snapshot::{SnapshotError, UnusableSnapshot};
 use replication_log::{Epoch, Lsn};
 use thiserror::Error;
 
+use crate::failover::FailoverContradiction;
 use crate::leaderless::{QuorumError, refused};
 use crate::single_leader::{CommitError, not_committed, not_leading};
 
@@ -75,6 +76,9 @@ pub enum OpenError {
     /// be read. Under a wrong name the node would contradict another one.
     #[error("the directory does not say whose it is: the file `node` is missing, or cannot be read")]
     Nameless,
+    /// What the options say on failover contradicts itself.
+    #[error(transparent)]
+    Failover(#[from] FailoverContradiction),
     /// The system gives no thread.
     #[error("no thread can be started: {0}")]
     Thread(io::Error),

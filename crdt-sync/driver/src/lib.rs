@@ -13,6 +13,7 @@ mod collections;
 mod disk;
 mod engine_thread;
 mod error;
+mod failover;
 mod leaderless;
 mod limits;
 mod marker;
@@ -32,6 +33,7 @@ mod watch;
 pub use batch::Batch;
 pub use collections::{Counters, Documents, Registers, Sets};
 pub use error::{NodeError, OpenError, UnusableCheckpoint};
+pub use failover::{Failover, FailoverContradiction, StonithCommand, StonithHook};
 pub use leaderless::{
     Quorum, QuorumCounters, QuorumDocuments, QuorumError, QuorumRegisters, QuorumSets, Reached, Ring,
 };

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::engine_thread::{Command, EngineThread, Inlets, Reopening};
 use crate::error::{NodeError, OpenError, refusal};
+use crate::failover::Helpers;
 use crate::marker::{Doubt, Marker};
 use crate::net::{self, Connections, Net, NetInput, NetworkEvent, Peer, Phase, Stop, Traffic};
 use crate::opening::open_engine;
@@ -32,7 +33,7 @@ const QUEUE: usize = 1_024;
 /// How many keys are copied out of the engine at a time, so that a scan does not hold up everything else.
 const SCAN_PAGE: usize = 4_096;
 /// How often it is looked at what no event tells.
-const GLANCE: Duration = Duration::from_millis(20);
+pub(crate) const GLANCE: Duration = Duration::from_millis(20);
 pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running node: a directory, its log, its sockets, and the engine between them. Clones are handles to the
@@ -118,9 +119,10 @@ impl Node {
         let (events, _) = broadcast::channel(QUEUE);
         let (disk, reports) = Disk::start(past)?;
         let network = Net::new(inputs, network_limits, decoding, protection);
+        let helpers = Helpers::start(&options);
         let again = Reopening::new(again, engine.status().node, doubt.is_some());
-        let thread =
-            EngineThread::new(engine, (disk, reports), again, clock, events.clone(), network.clone());
+        let outside = (network.clone(), helpers);
+        let thread = EngineThread::new(engine, (disk, reports), again, clock, events.clone(), outside);
         start(thread, Inlets { commands: commands_outlet, network: network_outlet })?;
         let node = Self {
             inner: Arc::new(Inner {

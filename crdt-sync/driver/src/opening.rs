@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::disk::{self, Past};
 use crate::engine_thread::Command;
 use crate::error::OpenError;
+use crate::failover;
 use crate::marker::{Doubt, Marker};
 use crate::node::{Inner, Node};
 use crate::options::NodeOptions;
@@ -25,6 +26,7 @@ pub(crate) fn open_engine(
     options: NodeOptions,
     clock: Clock,
 ) -> Result<(Engine, Past, Option<Doubt>), OpenError> {
+    failover::check(&options)?;
     let mut past = disk::open(directory, &options)?;
     let known = past.node()?;
     // A log that is founded now has no past.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use conflict_store::Resolver;
+use crdt_sync::failover::{Coordinator, FailoverConfig};
 use crdt_sync::leaderless::LeaderlessConfig;
 use crdt_sync::single_leader::SingleLeaderConfig;
 use crdt_sync::{
@@ -13,6 +14,7 @@ use crdt_sync::{
 use replication_log::ship::Stage;
 use uuid::Uuid;
 
+use crate::failover::{SharedCoordinator, SharedHook, StonithHook};
 use crate::limits::NetworkLimits;
 use crate::net::Protection;
 
@@ -52,6 +54,8 @@ pub struct NodeOptions {
     pub(crate) partitions: u16,
     pub(crate) scope: Scope,
     replication: Replication,
+    pub(crate) coordinator: Option<SharedCoordinator>,
+    pub(crate) stonith: Option<SharedHook>,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) protection: Protection,
     pub(crate) beyond_loopback: bool,
@@ -79,6 +83,8 @@ impl NodeOptions {
             partitions: 1,
             scope: Scope::everything(),
             replication: Replication::MultiLeader,
+            coordinator: None,
+            stonith: None,
             listen: None,
             protection: Protection::None,
             beyond_loopback: false,
@@ -199,7 +205,8 @@ impl NodeOptions {
 
     /// The node takes part in a cluster with one leader: one node takes writes, and the others keep copies of its log.
     /// For life, and all nodes alike: what is configured is the same on every node, except whom it
-    /// [follows](SingleLeaderConfig::with_upstream).
+    /// [follows](SingleLeaderConfig::with_upstream). Where nodes
+    /// [take over by themselves](SingleLeaderConfig::with_failover), every one is connected to every other one.
     ///
     /// The node needs a [name](Self::node), or a certificate that names it. Its directory keeps that name, and is
     /// refused under another one. A follower must be connected to whom it follows, in either direction.
@@ -231,6 +238,53 @@ impl NodeOptions {
     /// ```
     pub fn single_leader(mut self, config: SingleLeaderConfig) -> Self {
         self.replication = Replication::SingleLeader(Box::new(config));
+        self
+    }
+
+    /// Who grants the right to lead in a cluster whose nodes take over by themselves, where the
+    /// [rules](SingleLeaderConfig::with_failover) say that [a coordinator](crdt_sync::failover::GrantedBy::Coordinator)
+    /// does.
+    ///
+    /// It is asked one question at a time, by a task of the runtime that opens the node. What is opened with clones of
+    /// these options shares it, and takes turns: give each node its own. One that hangs costs the lead, once the lease
+    /// ends, and nothing else; a question that it has not answered when the next one comes is dropped.
+    ///
+    /// ```
+    /// use crdt_sync::failover::{Answer, Ask, Coordinator, FailoverConfig, GrantedBy, Tenure};
+    /// use crdt_sync::single_leader::SingleLeaderConfig;
+    /// use crdt_sync::{ClusterKey, NodeId};
+    /// use crdt_sync_driver::NodeOptions;
+    ///
+    /// /// A store with transactions and leases, as etcd.
+    /// struct Store;
+    ///
+    /// impl Coordinator for Store {
+    ///     async fn ask(&mut self, ask: Ask) -> Answer {
+    ///         Answer::Unavailable { why: format!("{ask:?} is yet to be written") }
+    ///     }
+    ///
+    ///     async fn changed(&mut self, _: Option<Tenure>) -> Option<Tenure> {
+    ///         std::future::pending().await
+    ///     }
+    /// }
+    ///
+    /// let [a, b, c] = [1, 2, 3].map(NodeId::from_u128);
+    /// let granted_by = GrantedBy::Coordinator { failsafe: false };
+    /// let rules = FailoverConfig { granted_by, ..FailoverConfig::new([a, b, c]) };
+    /// let options = NodeOptions::new(ClusterKey::from_bytes([7; 16]))
+    ///     .single_leader(SingleLeaderConfig::new(a, [b, c]).with_failover(rules))
+    ///     .coordinator(Store)
+    ///     .node(a);
+    /// ```
+    pub fn coordinator(mut self, coordinator: impl Coordinator + 'static) -> Self {
+        self.coordinator = Some(SharedCoordinator::new(coordinator));
+        self
+    }
+
+    /// What stops an old leader that is not heard, where the rules of failover say that
+    /// [one is stopped](FailoverConfig::stonith): a hook of your own, or a [command](crate::StonithCommand).
+    pub fn stonith(mut self, hook: impl StonithHook + 'static) -> Self {
+        self.stonith = Some(SharedHook::new(hook));
         self
     }
 
@@ -318,6 +372,14 @@ impl NodeOptions {
 
     pub(crate) fn is_single_leader(&self) -> bool {
         matches!(self.replication, Replication::SingleLeader(_))
+    }
+
+    /// The rules by which nodes take over, if they do.
+    pub(crate) fn failover_rules(&self) -> Option<&FailoverConfig> {
+        match &self.replication {
+            Replication::SingleLeader(config) => config.failover.as_ref(),
+            _ => None,
+        }
     }
 
     /// Whether commits wait until followers have written records, without their being durable there.

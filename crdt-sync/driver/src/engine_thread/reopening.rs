@@ -34,6 +34,7 @@ impl EngineThread {
             Ok(Reopened { engine, reports, event }) => {
                 info!(?event, "another engine goes on");
                 (self.engine, self.reports, self.timer) = (engine, reports, None);
+                self.helpers.start_over();
                 if let Some(marker) = &self.marker {
                     marker.renew(self.engine.status().durable);
                 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crdt_sync::single_leader::{CommitReply, Grant, LeadReply, Leadership};
-use crdt_sync::{Reply, Request, Write, Written};
+use crdt_sync::time::Instant;
+use crdt_sync::{NodeId, Reply, Request, Write, Written};
 use replication_log::ship::commit::Fate;
 use replication_log::{Epoch, Lsn};
 
@@ -113,8 +114,8 @@ impl Commits {
 
     /// Has this node lead from now on, by a grant that nobody else was or will be given, and returns its first epoch
     /// and its first record. It leads with what is in its log: what the leader before had told clients of and this node
-    /// does not have is lost, so choose one that [has everything](Self::leadership). For an administrator: nobody takes
-    /// over by itself.
+    /// does not have is lost, so choose one that [has everything](Self::leadership). For an administrator, where nobody
+    /// takes over by itself.
     ///
     /// ```
     /// # use crdt_sync::{ClusterKey, NodeId};
@@ -137,12 +138,54 @@ impl Commits {
     ///
     /// # Errors
     ///
-    /// [`CommitError::Fenced`](crate::CommitError::Fenced) where the grant is not newer than all that is known.
+    /// [`CommitError::Fenced`](crate::CommitError::Fenced) where the grant is not newer than all that is known,
+    /// [`CommitError::Supervised`](crate::CommitError::Supervised) where nodes take over by themselves.
     pub async fn lead(&self, grant: Grant) -> Result<(Epoch, Lsn), NodeError> {
-        match self.node.ask(Request::Lead { grant, until: None }).await? {
+        self.ask_to_lead(Request::Lead { grant, until: None }).await
+    }
+
+    /// The same for a time: unless the lead is [extended](Self::extend), this node stops by itself then. Count from
+    /// [`now`](Self::now) *before* the grant was asked for, so that whoever gave it never waits too short for its end.
+    pub async fn lead_until(&self, grant: Grant, until: Instant) -> Result<(Epoch, Lsn), NodeError> {
+        self.ask_to_lead(Request::Lead { grant, until: Some(until) }).await
+    }
+
+    /// Whoever gave the grant by which this node leads for a time has it last longer. Count as for
+    /// [`lead_until`](Self::lead_until).
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Fenced`](crate::CommitError::Fenced) where this node does not lead by that grant any more.
+    pub async fn extend(&self, grant: Grant, until: Instant) -> Result<(), NodeError> {
+        self.ask_to_lead(Request::Extend { grant, until }).await.map(drop)
+    }
+
+    /// Has this node, which leads, take no more writes, wait until another one has everything, and step down. Then that
+    /// one can be made to [lead](Self::lead), and nothing is lost. Returns the epoch and the number of the last record.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::StillLeads`](crate::CommitError::StillLeads) where that took longer than `patience`: this node goes
+    /// on. [`CommitError::Busy`](crate::CommitError::Busy) where the other one is none that may lead.
+    pub async fn hand_over(&self, to: NodeId, patience: Duration) -> Result<(Epoch, Lsn), NodeError> {
+        let deadline = self.now() + patience;
+        match self.node.ask(Request::HandOver { to, deadline }).await? {
+            Reply::Lead(LeadReply::HandedOver { end, .. }) => Ok((Epoch::new(end.epoch), Lsn::new(end.lsn))),
+            other => Err(refusal(other)),
+        }
+    }
+
+    async fn ask_to_lead(&self, request: Request) -> Result<(Epoch, Lsn), NodeError> {
+        match self.node.ask(request).await? {
             Reply::Lead(LeadReply::Leads { epoch, first }) => Ok((epoch, first)),
             other => Err(refusal(other)),
         }
+    }
+
+    /// What time it is by the clock of this node, by which [leads end](Leadership::leads_until). It began when the node
+    /// was opened; on Linux and Android it goes on while the machine sleeps.
+    pub fn now(&self) -> Instant {
+        self.node.now()
     }
 
     /// Who leads, as far as this node has heard, how far this node is, and at the leader how far everybody else.

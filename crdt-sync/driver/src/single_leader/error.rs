@@ -8,7 +8,8 @@ use thiserror::Error;
 
 use crate::error::NodeError;
 
-/// Why writes in a cluster with one leader are not known to be committed, and what is known of them.
+/// Why writes in a cluster with one leader are not known to be committed, and what is known of them; or why a node does
+/// not lead that was to.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CommitError {
@@ -54,9 +55,52 @@ pub enum CommitError {
         /// The newest epoch known.
         newest: Epoch,
     },
-    /// The node is about to take over another log, or to lead. Ask again.
-    #[error("the node is about to take over another log, or to lead; ask again")]
+    /// The node is about to take over another log, to lead, or to hand over. Ask again.
+    #[error("the node is about to take over another log, to lead, or to hand over; ask again")]
     Busy,
+    /// The node is about to hand over to another one; nothing was written.
+    #[error("{to} leads next; nothing was written")]
+    HandingOver {
+        /// Who leads next.
+        to: NodeId,
+    },
+    /// The nodes of this cluster see to it themselves who leads: [`Node::failover`](crate::Node::failover) is for their
+    /// operators.
+    #[error("the nodes of this cluster see to it themselves who leads")]
+    Supervised,
+    /// The node does not lead: by its configuration it does not count, and only nodes that do may lead.
+    #[error("the node does not count, and so never leads")]
+    NoCandidate,
+    /// The node does not lead: another one that promised the epoch has more, and should be made to lead by a later grant.
+    #[error("the node does not lead: {node} has record {lsn} of epoch {epoch}")]
+    Lacks {
+        /// Which node has more.
+        node: NodeId,
+        /// The epoch of its last record.
+        epoch: Epoch,
+        /// Its last record.
+        lsn: Lsn,
+    },
+    /// The node leads still: the other one did not get everything in time.
+    #[error("the node leads still: {lacks} did not get everything in time")]
+    StillLeads {
+        /// Who lacks something.
+        lacks: NodeId,
+    },
+    /// The node does not lead: too few others have promised the epoch in time.
+    #[error("the node does not lead: {promised} of {of} nodes have promised the epoch in time")]
+    TooFewPromised {
+        /// How many have, the node among them.
+        promised: usize,
+        /// How many decide.
+        of: usize,
+    },
+    /// The lead was not handed over to the node that was named, as far as is known by now.
+    #[error("the lead was not handed over: {}", told_now(*.leader))]
+    NotSwitched {
+        /// Who leads now, as far as the node that was asked knows.
+        leader: Option<NodeId>,
+    },
 }
 
 impl CommitError {
@@ -73,6 +117,13 @@ fn told(leader: Option<NodeId>) -> String {
     }
 }
 
+fn told_now(leader: Option<NodeId>) -> String {
+    match leader {
+        Some(leader) => format!("{leader} leads now"),
+        None => "nobody is known to lead now".to_owned(),
+    }
+}
+
 /// What an answer that is no success says.
 pub(crate) fn not_committed(reply: CommitReply) -> NodeError {
     NodeError::Commit(match reply {
@@ -81,6 +132,7 @@ pub(crate) fn not_committed(reply: CommitReply) -> NodeError {
         }
         CommitReply::NotAdmitted(error) => CommitError::NotAdmitted(error),
         CommitReply::TooMuchUncommitted { bytes, limit } => CommitError::TooMuchUncommitted { bytes, limit },
+        CommitReply::HandingOver { to } => CommitError::HandingOver { to },
         CommitReply::NotLeader { leader, epoch } => CommitError::NotLeader { leader, epoch },
         _ => return NodeError::AnotherAnswer,
     })
@@ -91,6 +143,13 @@ pub(crate) fn not_leading(reply: LeadReply) -> NodeError {
     NodeError::Commit(match reply {
         LeadReply::Fenced { newest } => CommitError::Fenced { newest },
         LeadReply::Busy => CommitError::Busy,
+        LeadReply::Supervised => CommitError::Supervised,
+        LeadReply::NoCandidate => CommitError::NoCandidate,
+        LeadReply::Lacks { node, end } => {
+            CommitError::Lacks { node, epoch: Epoch::new(end.epoch), lsn: Lsn::new(end.lsn) }
+        }
+        LeadReply::StillLeads { lacks } => CommitError::StillLeads { lacks },
+        LeadReply::TooFewPromised { promised, of } => CommitError::TooFewPromised { promised, of },
         _ => return NodeError::AnotherAnswer,
     })
 }
