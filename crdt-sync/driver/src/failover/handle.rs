@@ -42,10 +42,11 @@ impl Failover {
     /// [`CommitError::NotLeader`] where this node does not lead, with who does. [`CommitError::NotSwitched`] where it
     /// came to nothing, or nobody knows yet, with who leads now.
     pub async fn switch_over(&self, to: NodeId, patience: Duration) -> Result<Epoch, NodeError> {
+        let me = self.node.status().await?.node;
+        let leads = |now: &Leadership| now.leader.filter(|leader| *leader != me || now.mode.is_some());
         let before = self.leadership().await?;
         if before.mode.is_none() {
-            let leader = before.leader.filter(|_| before.follows.is_some());
-            return Err(CommitError::NotLeader { leader, epoch: before.epoch }.into());
+            return Err(CommitError::NotLeader { leader: leads(&before), epoch: before.epoch }.into());
         }
         let mut events = self.node.events();
         let (asked, deadline) = (self.node.now(), self.node.now() + patience / 2);
@@ -61,10 +62,9 @@ impl Failover {
             if now.leader == Some(to) && now.epoch > before.epoch {
                 return Ok(now.epoch);
             }
-            let passed_on = now.epoch > before.epoch;
-            if failed || passed_on || self.node.now() >= asked + patience {
-                let leads = now.mode.is_some() || now.follows.is_some() || passed_on;
-                return Err(CommitError::NotSwitched { leader: now.leader.filter(|_| leads) }.into());
+            let is_anothers = now.epoch > before.epoch;
+            if failed || is_anothers || self.node.now() >= asked + patience {
+                return Err(CommitError::NotSwitched { leader: leads(&now) }.into());
             }
         }
     }

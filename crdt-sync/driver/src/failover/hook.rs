@@ -14,11 +14,7 @@ pub trait StonithHook: Send + Sync {
     ///
     /// `Ok` says that it is *confirmed* to have stopped. That somebody was told to stop it confirms nothing. The caller
     /// gives up after `timeout`, or when the node ends, by dropping the future.
-    fn stop(
-        &self,
-        node: NodeId,
-        timeout: Duration,
-    ) -> impl Future<Output = Result<(), NotFenced>> + Send;
+    fn stop(&self, node: NodeId, timeout: Duration) -> impl Future<Output = Result<(), NotFenced>> + Send;
 }
 
 /// A hook, shared by all that is opened with the same options.

@@ -194,7 +194,7 @@ impl Cluster {
     }
 }
 
-fn end_of(directory: &std::path::Path) -> Position {
+pub(crate) fn end_of(directory: &std::path::Path) -> Position {
     let storage = FileStorage::open(directory).unwrap();
     let (log, _) = Log::open(storage, LogOptions::new(7)).unwrap();
     log.last_position()
