@@ -70,7 +70,8 @@ impl Failover {
     }
 
     /// Somebody has looked at the last failover: the next one may come before
-    /// [`flapping`](crdt_sync::failover::FailoverConfig::flapping) is over. Told to one node, all hear of it.
+    /// [`flapping`](crdt_sync::failover::FailoverConfig::flapping) is over. Asked of one node that knows of it, such as
+    /// the one that leads, all hear of it with the next heartbeats.
     pub async fn acknowledge(&self) -> Result<(), NodeError> {
         self.tell(Command::AcknowledgeFailover).await
     }

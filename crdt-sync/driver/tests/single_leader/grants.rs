@@ -43,8 +43,9 @@ async fn a_lead_that_is_handed_over_leaves_nothing_behind() {
     let to_itself = cluster.node(A).commits().hand_over(id_of(A), LONG).await;
     assert_eq!(to_itself, Err(NodeError::Commit(CommitError::Busy)));
 
-    // Nobody is there who could have everything.
+    // It is not there, and lacks something.
     cluster.stop(B).await;
+    cluster.node(A).registers(&titles()).set("page", "Salut").await.unwrap();
     let handing = cluster.node(A).commits();
     let still = handing.hand_over(id_of(B), Duration::from_millis(50)).await;
     assert_eq!(still, Err(NodeError::Commit(CommitError::StillLeads { lacks: id_of(B) })));

@@ -15,9 +15,12 @@ mod directories;
 mod failover;
 mod grants;
 mod lesson;
+mod operating;
 mod outside;
 mod partitions;
 mod restarts;
+#[cfg(feature = "tls")]
+mod secured;
 mod sessions;
 mod snapshots;
 mod trio;
