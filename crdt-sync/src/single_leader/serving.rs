@@ -2,7 +2,7 @@
 //!
 //! A node that follows another one can be followed itself: it sends on what it has, under its leader's name.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -19,12 +19,16 @@ use crate::engine::{Activity, Context, Event, LinkId, LogTask, Output, PeerError
 use crate::node::NodeId;
 use crate::wire::{Message, Ship};
 
+/// So many conversations of a follower are told from new ones. One that begins them faster than frames are late is in
+/// trouble anyway.
+const MAX_STREAMS: usize = 32;
+
 /// All who follow this node.
 #[derive(Debug, Default)]
 pub(super) struct Serving {
     conversations: BTreeMap<NodeId, Conversation>,
-    /// The conversation that each began last: a first word that comes twice begins nothing.
-    streams: BTreeMap<NodeId, u64>,
+    /// The conversations that each began on its connection, of which late first words begin nothing.
+    streams: BTreeMap<NodeId, VecDeque<u64>>,
     /// First words that the log is read for.
     asked: BTreeMap<u64, (NodeId, Hello)>,
     /// Whom the log is read for.
@@ -66,7 +70,7 @@ impl Serving {
         context: &mut Context<'_>,
     ) -> Result<Followed, PeerError> {
         if let Ok(ToLeader::Hello(hello)) = ToLeader::decode(frame) {
-            if self.streams.insert(node, hello.stream) == Some(hello.stream) {
+            if self.has_begun(node, hello.stream) {
                 return Ok(Followed::Nothing);
             }
             self.conversations.remove(&node);
@@ -99,6 +103,19 @@ impl Serving {
             }
             _ => Followed::Nothing,
         })
+    }
+
+    /// Whether a conversation is one that was begun before; if not, it is from now on.
+    fn has_begun(&mut self, node: NodeId, stream: u64) -> bool {
+        let begun = self.streams.entry(node).or_default();
+        let before = begun.contains(&stream);
+        if !before {
+            if begun.len() == MAX_STREAMS {
+                begun.pop_front();
+            }
+            begun.push_back(stream);
+        }
+        before
     }
 
     /// The log was read for a follower's first word: it is answered.

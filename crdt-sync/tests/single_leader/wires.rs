@@ -20,6 +20,14 @@ impl Cluster {
         true
     }
 
+    /// Lets time pass while nothing arrives.
+    fn pass_without_delivery(&mut self, span: Duration) {
+        self.micros += u64::try_from(span.as_micros()).unwrap();
+        for node in 0..self.nodes.len() {
+            self.handle(node, Input::Timer);
+        }
+    }
+
     /// Asks for a write that is given up after a second, while the leader's disk makes nothing durable.
     fn give_up(&mut self, writes: Vec<Write>) -> Option<Reply> {
         let deadline = self.in_time(Duration::from_secs(1));
@@ -42,6 +50,34 @@ fn a_first_word_that_comes_twice_begins_nothing_and_accuses_nobody() {
     cluster.frames.extend(twice);
     cluster.settle();
     assert!(matches!(cluster.write(A, add("visits", 1)), CommitReply::Committed { .. }));
+    assert!(!cluster.events.iter().any(|(_, event)| matches!(event, Event::Violation { .. })));
+    assert_eq!(cluster.links.len(), 2, "nobody hung up");
+}
+
+/// The follower has begun anew meanwhile, over the same connection.
+#[test]
+fn a_first_word_that_comes_after_the_next_one_begins_nothing_either() {
+    let mut cluster = Cluster::new([settings("ANY 1 (*)"), settings("ANY 1 (*)")]);
+    cluster.connect(A, B);
+    let mut late = Vec::new();
+    while let Some((link, bytes)) = cluster.frames.front().cloned() {
+        late.push((link, bytes));
+        cluster.deliver_one();
+    }
+    cluster.write(A, add("visits", 1));
+    // What follows is lost for so long that the follower gives the conversation up.
+    for _ in 0..12 {
+        cluster.pass_without_delivery(Duration::from_millis(250));
+        cluster.frames.clear();
+    }
+    cluster.settle();
+    assert!(matches!(cluster.write(A, add("visits", 1)), CommitReply::Committed { .. }));
+    cluster.frames.extend(late);
+    cluster.deliver();
+    assert!(
+        matches!(cluster.write(A, add("visits", 1)), CommitReply::Committed { .. }),
+        "it is not given up"
+    );
     assert!(!cluster.events.iter().any(|(_, event)| matches!(event, Event::Violation { .. })));
     assert_eq!(cluster.links.len(), 2, "nobody hung up");
 }
