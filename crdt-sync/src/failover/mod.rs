@@ -19,12 +19,14 @@
 //! | [`supervisor`] | one node's part in all of that |
 //! | [`model`] | a coordinator in memory, for tests |
 //! | `conformance` | what every coordinator has to keep, to hold adapters to it (feature `conformance`) |
+//! | `directory` | [`Directory`]: where clients find who leads, and [`Follow`] it |
 
 mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod coordinator;
 mod detector;
+pub mod directory;
 pub mod election;
 pub(crate) mod grant;
 mod lease;
@@ -36,6 +38,7 @@ pub mod voter;
 pub use config::{ConfigError, FailoverConfig, GrantedBy, MAX_MEMBERS};
 pub use coordinator::{Answer, Ask, Coordinator, Tenure};
 pub use detector::{Accrual, Detection, Detector};
+pub use directory::{Directory, Follow, Leader, Unreachable};
 pub use grant::Grant;
 pub use lease::LeaseTerms;
 pub use supervisor::Supervisor;
