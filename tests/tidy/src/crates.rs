@@ -3,7 +3,7 @@
 use crate::{Complaint, Manifest, Workspace};
 
 /// The crates of the family that others may import.
-pub const FAMILY: [&str; 10] = [
+pub const FAMILY: [&str; 11] = [
     "crdt-core",
     "quorum",
     "replication-log",
@@ -14,6 +14,7 @@ pub const FAMILY: [&str; 10] = [
     "crdt-sync-dns",
     "crdt-sync-etcd",
     "crdt-sync-http",
+    "crdt-sync-raft",
 ];
 
 const FOUR: &[&str] = &["crdt-core", "quorum", "replication-log", "conflict-store"];

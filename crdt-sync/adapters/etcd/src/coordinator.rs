@@ -35,8 +35,8 @@ impl EtcdCoordinator {
         Self { register, address: address.into() }
     }
 
-    /// How long etcd may take for each call, three seconds unless said otherwise. An answer takes two calls, and three
-    /// more where the outcome of one was lost.
+    /// How long etcd may take for each call, three seconds unless said otherwise. An answer takes three calls, and
+    /// three more where the outcome of one was lost.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.register.deadline = deadline;
         self
