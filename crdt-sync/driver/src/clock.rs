@@ -24,9 +24,19 @@ fn ticks() -> Ticks {
     Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn since(origin: Ticks) -> Duration {
+    ticks().saturating_sub(origin)
+}
+
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn ticks() -> Ticks {
     std::time::Instant::now()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn since(origin: Ticks) -> Duration {
+    origin.elapsed()
 }
 
 impl Clock {
@@ -44,9 +54,7 @@ impl Clock {
     }
 
     pub(crate) fn instant(&self) -> Instant {
-        // Neither clock goes back.
-        let passed = ticks() - self.origin;
-        Instant::from_micros(u64::try_from(passed.as_micros()).unwrap_or(u64::MAX))
+        Instant::from_micros(u64::try_from(since(self.origin).as_micros()).unwrap_or(u64::MAX))
     }
 }
 

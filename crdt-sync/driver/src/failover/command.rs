@@ -18,11 +18,12 @@ const TIMEOUT: &str = "CRDT_SYNC_STONITH_TIMEOUT_MS";
 ///
 /// The program is run without a shell, with the arguments given here and after them the node's id, as [`NodeId`] is
 /// displayed: 32 hexadecimal digits. It has this process's environment and directory, and besides
-/// `CRDT_SYNC_STONITH_TIMEOUT_MS`, how long it is waited for. It reads nothing; what it writes to its standard output is
-/// dropped, and its standard error is this process's.
+/// `CRDT_SYNC_STONITH_TIMEOUT_MS`, how long it is waited for. It reads nothing; what it writes to its standard output
+/// is dropped, and its standard error is this process's.
 ///
 /// A command that takes longer is killed, as it is when the node that runs it ends; on Unix together with all it has
-/// started, unless that left its process group. So that nothing is stopped late, have it start nothing that outlives it.
+/// started, unless that left its process group. So that nothing is stopped late, have it start nothing that outlives
+/// it.
 ///
 /// ```
 /// use crdt_sync_driver::StonithCommand;

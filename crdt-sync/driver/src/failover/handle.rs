@@ -15,8 +15,8 @@ use crate::single_leader::CommitError;
 
 /// Failover of a cluster with one leader, for whoever operates it.
 ///
-/// What happens is told by [`Node::events`] as [`Event::Failover`]: who is suspected, why nobody asks to lead, who leads,
-/// and why a leader stopped.
+/// What happens is told by [`Node::events`] as [`Event::Failover`]: who is suspected, why nobody asks to lead, who
+/// leads, and why a leader stopped.
 #[derive(Clone)]
 pub struct Failover {
     node: Node,
@@ -76,8 +76,8 @@ impl Failover {
         self.tell(Command::AcknowledgeFailover).await
     }
 
-    /// This node does not ask to lead any more. If it leads, it goes on for as long as its lease is renewed. It asks again
-    /// after [`resume`](Self::resume), or when it is opened again.
+    /// This node does not ask to lead any more. If it leads, it goes on for as long as its lease is renewed. It asks
+    /// again after [`resume`](Self::resume), or when it is opened again.
     pub async fn pause(&self) -> Result<(), NodeError> {
         self.tell(Command::Pause).await
     }

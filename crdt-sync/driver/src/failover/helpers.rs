@@ -22,7 +22,7 @@ const WAITING: usize = 64;
 pub(crate) struct Helpers {
     /// The runtime that opened the node.
     runtime: Handle,
-    asking: Option<(Sender<Question>, Task)>,
+    asking: Option<(Sender<Question<Named>>, Task)>,
     hook: Option<SharedHook>,
     stopping: Option<Task>,
     /// How many engines there were before in this node.
@@ -31,6 +31,13 @@ pub(crate) struct Helpers {
     shots: u64,
     says: UnboundedSender<Said>,
     said: UnboundedReceiver<Said>,
+}
+
+/// A question, and of which engine: another one begins to count anew.
+#[derive(Debug)]
+struct Named {
+    engine: u64,
+    id: AskId,
 }
 
 /// What a helper says, and to which question of which engine.
@@ -57,7 +64,7 @@ impl Helpers {
         let ask = |coordinator: SharedCoordinator| {
             let (questions, asked) = mpsc::channel(WAITING);
             let says = says.clone();
-            let answer = move |engine, id, answer| {
+            let answer = move |Named { engine, id }, answer| {
                 // The node may be over.
                 let _ = says.send(Said::Answer { engine, id, answer });
             };
@@ -80,7 +87,7 @@ impl Helpers {
     pub(crate) fn carry_out(&mut self, task: FailoverTask) {
         match task {
             FailoverTask::Ask { id, ask } => {
-                let question = Question { engine: self.engine, id, ask };
+                let question = Question { id: Named { engine: self.engine, id }, ask };
                 let is_asked =
                     self.asking.as_ref().is_some_and(|(asking, _)| asking.try_send(question).is_ok());
                 if !is_asked {
@@ -136,5 +143,44 @@ impl Helpers {
         self.engine += 1;
         self.shots += 1;
         self.stopping = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crdt_sync::ClusterKey;
+
+    use super::*;
+    use crate::failover::StonithHook;
+
+    /// Confirms that the first node has stopped, and of no other.
+    struct Confirms(NodeId);
+
+    impl StonithHook for Confirms {
+        async fn stop(&self, node: NodeId, _: Duration) -> Result<(), NotFenced> {
+            if node == self.0 { Ok(()) } else { Err(NotFenced::Failed) }
+        }
+    }
+
+    /// Or the next one would lead because somebody else was stopped before.
+    #[tokio::test]
+    async fn that_one_node_has_stopped_is_not_taken_for_another_one_or_by_another_engine() {
+        let [first, second] = [1, 2].map(NodeId::from_u128);
+        let options = NodeOptions::new(ClusterKey::from_bytes([7; 16])).stonith(Confirms(first));
+        let mut helpers = Helpers::start(&options);
+        let stop = |node| FailoverTask::Stonith { node, timeout: Duration::from_secs(60) };
+        for is_reopened in [false, true] {
+            helpers.carry_out(stop(first));
+            while helpers.said.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            if is_reopened {
+                helpers.start_over();
+            }
+            helpers.carry_out(stop(second));
+            assert_eq!(helpers.news().await, FailoverNews::Stonith(Err(NotFenced::Failed)));
+        }
+        helpers.carry_out(stop(first));
+        assert_eq!(helpers.news().await, FailoverNews::Stonith(Ok(())));
     }
 }

@@ -29,8 +29,8 @@ pub enum FailoverContradiction {
     /// [`NodeOptions::coordinator`](crate::NodeOptions::coordinator).
     #[error("a coordinator is to grant the right to lead, and none is given")]
     NoCoordinator,
-    /// There is a coordinator that nobody would ask: in a cluster without failover, or where the nodes grant the right to
-    /// lead themselves.
+    /// There is a coordinator that nobody would ask: in a cluster without failover, or where the nodes grant the right
+    /// to lead themselves.
     #[error("a coordinator is given, and by the configuration it grants nothing")]
     UnusedCoordinator,
     /// An old leader is to be stopped, and nobody knows how: [`NodeOptions::stonith`](crate::NodeOptions::stonith).

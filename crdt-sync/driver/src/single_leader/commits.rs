@@ -165,8 +165,8 @@ impl Commits {
     ///
     /// # Errors
     ///
-    /// [`CommitError::StillLeads`](crate::CommitError::StillLeads) where that took longer than `patience`: this node goes
-    /// on. [`CommitError::Busy`](crate::CommitError::Busy) where the other one is none that may lead.
+    /// [`CommitError::StillLeads`](crate::CommitError::StillLeads) where that took longer than `patience`: this node
+    /// goes on. [`CommitError::Busy`](crate::CommitError::Busy) where the other one is none that may lead.
     pub async fn hand_over(&self, to: NodeId, patience: Duration) -> Result<(Epoch, Lsn), NodeError> {
         let deadline = self.now() + patience;
         match self.node.ask(Request::HandOver { to, deadline }).await? {

@@ -71,7 +71,8 @@ pub enum CommitError {
     /// The node does not lead: by its configuration it does not count, and only nodes that do may lead.
     #[error("the node does not count, and so never leads")]
     NoCandidate,
-    /// The node does not lead: another one that promised the epoch has more, and should be made to lead by a later grant.
+    /// The node does not lead: another one that promised the epoch has more, and should be made to lead by a later
+    /// grant.
     #[error("the node does not lead: {node} has record {lsn} of epoch {epoch}")]
     Lacks {
         /// Which node has more.

@@ -1,7 +1,7 @@
 //! Nodes that take over by themselves: when a leader dies, and when it is asked to hand over.
 
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn the_victim() {
     loop {
         if node.counters(&visits()).increment("victim", 1).await.is_ok() {
             acknowledged += 1;
-            eprintln!("acknowledged {acknowledged}");
+            writeln!(std::io::stderr(), "acknowledged {acknowledged}").unwrap();
         } else {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -207,8 +207,8 @@ async fn a_command_confirms_by_its_exit_code_and_is_told_whom_to_stop_and_how_lo
     let home = tempfile::tempdir().unwrap();
     let noted = home.path().join("noted");
     let node = NodeId::from_u128(0xab);
-    let note = script(&format!("echo $1 $CRDT_SYNC_STONITH_TIMEOUT_MS > {}", noted.display()));
-    assert_eq!(note.stop(node, PATIENCE).await, Ok(()));
+    let noting = script(&format!("echo $1 $CRDT_SYNC_STONITH_TIMEOUT_MS > {}", noted.display()));
+    assert_eq!(noting.stop(node, PATIENCE).await, Ok(()));
     assert_eq!(std::fs::read_to_string(noted).unwrap(), format!("{node} 120000\n"));
     assert_eq!(script("exit 3").stop(node, PATIENCE).await, Err(NotFenced::Failed));
     assert_eq!(script("kill -9 $$").stop(node, PATIENCE).await, Err(NotFenced::Failed));
