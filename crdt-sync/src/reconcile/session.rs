@@ -146,6 +146,7 @@ impl Session {
             here: covers(&self.ours.heads, &theirs.heads),
             there: covers(&theirs.heads, &self.ours.heads),
             lsn: self.since,
+            is_old: false,
         }
     }
 

@@ -115,11 +115,16 @@ impl Replica {
             if let Some(stamp) = theirs.latest_stamp() {
                 self.clock.observe(stamp, wall);
             }
-            let at = Coverage { here: coverage.here || item.old, ..coverage };
+            let at = Coverage { here: coverage.here || item.old, is_old: item.old, ..coverage };
             let settled = self.settle_forgotten(number, &key, kind, (&theirs, &standing.heads), at);
             let merged = settled.unwrap_or_else(|| {
                 let seen = standing.scoped.of_key(key.collection, &key.key, &standing.context);
-                self.merge_state(number, &key, kind, &theirs, &item.state, &seen)
+                let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &seen);
+                // Whoever holds what is old takes the answer for all that is left of it.
+                match merged.answer {
+                    Answer::Versions(_) if item.old => MergeOutcome { answer: Answer::Whole, ..merged },
+                    _ => merged,
+                }
             });
             joined.push(Joined { key, answer: merged.answer });
         }

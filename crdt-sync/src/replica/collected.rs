@@ -12,6 +12,9 @@
 //! It is enough that the other frontier covers what this one was when the document changed here last, but for entries
 //! that are known to be of other keys: whatever was applied since did not touch it. The side that holds the document knows that, and says so with the state.
 //!
+//! A document may have been written anew since under the same key. Then the old one is not merged into it either: the
+//! side that has applied all that the old one shows answers with the whole new one, which takes its place.
+//!
 //! Where that is not so, or not known any more, nothing can be told apart, and the document is merged as any other: a
 //! tombstone may come back, to be forgotten again. A live copy cannot, with one exception: a side that holds one and
 //! lacks its deletion lacks an entry that every Active member had, so it is retired, and refused; or it is new, and was
@@ -47,10 +50,23 @@ pub(crate) struct Coverage {
     pub(crate) there: bool,
     /// The last record of this side's log then.
     pub(crate) lsn: Lsn,
+    /// This side has applied all that the state which arrived may show.
+    pub(crate) is_old: bool,
+}
+
+/// Whether a document ends in a version that another state does not know.
+fn shows_more(ours: &Cell, theirs: &Cell) -> bool {
+    match (ours, theirs) {
+        (Cell::Document(ours), Cell::Document(theirs)) => {
+            ours.leaves().iter().any(|leaf| theirs.get(leaf.id()).is_none())
+        }
+        _ => false,
+    }
 }
 
 impl Replica {
-    /// Decides about a document that only one side of a session holds; `None` when it is to be merged.
+    /// Decides about a document of which one side of a session may have forgotten what the other holds; `None` when it is
+    /// to be merged.
     pub(super) fn settle_forgotten(
         &mut self,
         number: u16,
@@ -65,14 +81,33 @@ impl Replica {
         let outcome = |change, answer| Some(MergeOutcome { change, removed: Vec::new(), answer });
         let partition = self.partition(number);
         let is_ahead = |held: &Held| partition.ahead.shown_by(held.lsn, &partition.histories);
+        let is_old = |held: &Held| held.lsn <= coverage.lsn && partition.is_old_to(key, held, heads);
         match partition.cells.get(key) {
+            // What is held was written since. The peer drops its own for all of it. Where each is old to the other nobody
+            // can tell which was forgotten.
+            Some(held)
+                if coverage.is_old
+                    && !theirs.is_vacant()
+                    && held.cell.digest() != theirs.digest()
+                    && !is_old(held) =>
+            {
+                outcome(Change::Unchanged, Answer::Whole)
+            }
+            Some(held)
+                if !coverage.is_old
+                    && !theirs.is_vacant()
+                    && shows_more(&held.cell, theirs)
+                    && is_old(held) =>
+            {
+                self.forget(number, vec![key.clone()]);
+                None
+            }
             None if coverage.here && !theirs.is_vacant() => {
                 outcome(Change::Unchanged, Answer::Versions(Bytes::default()))
             }
             Some(held)
                 if theirs.is_vacant()
-                    && held.lsn <= coverage.lsn
-                    && (coverage.there && !is_ahead(held) || partition.is_old_to(key, held, heads)) =>
+                    && (coverage.there && held.lsn <= coverage.lsn && !is_ahead(held) || is_old(held)) =>
             {
                 self.forget(number, vec![key.clone()]);
                 outcome(Change::Changed, Answer::Nothing)

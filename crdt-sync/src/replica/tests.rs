@@ -366,7 +366,7 @@ fn what_is_shown_ahead_of_the_frontier_does_not_pass_for_forgotten() {
 
     // Somebody who has applied all that the holder has, which is nothing, and never had the note.
     let standing = Logged::new(3).replica.partition(0).standing();
-    let coverage = Coverage { here: true, there: true, lsn: holder.replica.journal.last() };
+    let coverage = Coverage { here: true, there: true, lsn: holder.replica.journal.last(), is_old: false };
     let nothing = ItemState { key: note.key.clone(), state: Bytes::default(), more: false, old: false };
     let part = StatesPart { index: 0, collection: note.collection, items: vec![nothing], ahead: Vec::new() };
     holder.replica.apply_part(0, &part, &standing, coverage, WALL).unwrap();

@@ -254,9 +254,9 @@ fn a_disk_of_the_past_does_not_bring_a_document_back() {
     assert_eq!((cluster.keys(0), cluster.keys(1)), (0, 0));
 }
 
-/// It is ahead of one member in what the other wrote, so that neither frontier covers the other.
-#[test]
-fn a_disk_of_the_past_that_was_told_news_does_not_bring_a_document_back() {
+/// A disk of the past that is ahead of one member in what the other wrote, so that neither frontier covers the other.
+/// The document on it is forgotten elsewhere, or another one is in its place.
+fn told_news(anew: bool) -> Cluster {
     let mut cluster = collecting(3, &TRIANGLE);
     cluster.write(0, put("note", "one"));
     cluster.settle();
@@ -270,11 +270,14 @@ fn a_disk_of_the_past_that_was_told_news_does_not_bring_a_document_back() {
     cluster.logs[2] = backup;
     cluster.reopen(2);
     assert!(cluster.is_live(2, "note"));
-    // Of node 1 it gets what node 0 lacks, and of neither yet the deletion: that takes a session.
+    // Of node 1 it gets what node 0 lacks, and of neither the deletion: that takes a session.
     cluster.write(1, put("news", "one"));
     cluster.connect(1, 2);
     cluster.deliver_until_held(2, "news");
     cluster.part(2);
+    if anew {
+        cluster.write(0, put("note", "another"));
+    }
     cluster.write(0, put("others", "one"));
     cluster.connect(0, 2);
     cluster.wait();
@@ -283,7 +286,23 @@ fn a_disk_of_the_past_that_was_told_news_does_not_bring_a_document_back() {
     }
     cluster.wait();
     cluster.assert_agreement();
+    cluster
+}
+
+#[test]
+fn a_disk_of_the_past_that_was_told_news_does_not_bring_a_document_back() {
+    let cluster = told_news(false);
     assert!((0..3).all(|node| !cluster.is_live(node, "note")));
+}
+
+#[test]
+fn a_disk_of_the_past_does_not_put_what_was_forgotten_beside_what_was_written_anew() {
+    let cluster = told_news(true);
+    for node in 0..3 {
+        let Some(Cell::Document(document)) = cluster.peek(node, &item(0, "note")) else { panic!("not held") };
+        let live: Vec<_> = document.live_leaves().filter_map(|leaf| leaf.body().cloned()).collect();
+        assert_eq!(live, [Bytes::from("another")]);
+    }
 }
 
 #[test]
