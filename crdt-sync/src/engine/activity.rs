@@ -55,7 +55,8 @@ pub struct Activity {
     pub committing: bool,
     /// Whether this node leads, and commits without the followers that it should wait for.
     pub degraded: bool,
-    /// Partitions in which deletions wait until all members are known to have them. Not counted for a single connection.
+    /// Partitions in which deletions wait until all members are known to have them. Not counted for a single
+    /// connection.
     pub forgetting: usize,
     /// Hints that are kept for other nodes. Not counted for a single connection.
     pub hints: usize,

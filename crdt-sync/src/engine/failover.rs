@@ -11,8 +11,8 @@ use crate::node::NodeId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailoverTask {
-    /// Ask the [coordinator](crate::failover::Coordinator): [`FailoverNews::Answer`]. When it takes too long, the answer
-    /// matters no more.
+    /// Ask the [coordinator](crate::failover::Coordinator): [`FailoverNews::Answer`]. When it takes too long, the
+    /// answer matters no more.
     Ask {
         /// Which answer belongs to it.
         id: AskId,

@@ -16,8 +16,8 @@
 //! later than that, covers whatever it wrote before it had it. The second round begins with these rows. Once they are
 //! stable, every member also has every write that was made beside the deletion. A document that is still deleted then,
 //! and did not change since the first round began, is deleted everywhere, and all that will ever be written to it is
-//! written by somebody who knows. So nobody needs the tombstone any more, and it is dropped. The rounds begin anew when a
-//! member is heard of that was not known when they began.
+//! written by somebody who knows. So nobody needs the tombstone any more, and it is dropped. The rounds begin anew when
+//! a member is heard of that was not known when they began.
 //!
 //! With the document go the entries that wrote to it: a node that comes later is not sent a document by its first entry
 //! whose last one it lacks. What was lost with a disk is named by the row of its node as long as that is a member, and
@@ -189,7 +189,9 @@ impl Stability {
         };
         for node in replica.members.membership().active() {
             let row = self.row(partition, node, replica).unwrap_or_default();
-            row.into_iter().for_each(|(origin, sequence)| raise(origin, sequence));
+            for (origin, sequence) in row {
+                raise(origin, sequence);
+            }
         }
         // A partial replica may have heard of more, which nobody can send to anybody.
         for (_, member) in replica.members.membership().iter() {

@@ -65,8 +65,8 @@ impl Ahead {
         (self.since, self.beyond(histories).collect())
     }
 
-    /// An identity of which this much was applied ends, and goes on as a branch. What was reached is behind the branch's
-    /// head, and must not pass for something ahead of where the identity ends.
+    /// An identity of which this much was applied ends, and goes on as a branch. What was reached is behind the
+    /// branch's head, and must not pass for something ahead of where the identity ends.
     pub(crate) fn split(&mut self, segment: ReplicaId, branch: ReplicaId, head: u64) {
         if let Some(bound) = self.bounds.remove(&segment).filter(|bound| *bound > head) {
             let known = self.bounds.entry(branch).or_default();

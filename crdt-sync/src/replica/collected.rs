@@ -10,7 +10,8 @@
 //! sides hold the same.
 //!
 //! It is enough that the other frontier covers what this one was when the document changed here last, but for entries
-//! that are known to be of other keys: whatever was applied since did not touch it. The side that holds the document knows that, and says so with the state.
+//! that are known to be of other keys: whatever was applied since did not touch it. The side that holds the document
+//! knows that, and says so with the state.
 //!
 //! A document may have been written anew since under the same key. Then the old one is not merged into it either: the
 //! side that has applied all that the old one shows answers with the whole new one, which takes its place.
@@ -65,8 +66,8 @@ fn shows_more(ours: &Cell, theirs: &Cell) -> bool {
 }
 
 impl Replica {
-    /// Decides about a document of which one side of a session may have forgotten what the other holds; `None` when it is
-    /// to be merged.
+    /// Decides about a document of which one side of a session may have forgotten what the other holds; `None` when it
+    /// is to be merged.
     pub(super) fn settle_forgotten(
         &mut self,
         number: u16,
@@ -83,8 +84,8 @@ impl Replica {
         let is_ahead = |held: &Held| partition.ahead.shown_by(held.lsn, &partition.histories);
         let is_old = |held: &Held| held.lsn <= coverage.lsn && partition.is_old_to(key, held, heads);
         match partition.cells.get(key) {
-            // What is held was written since. The peer drops its own for all of it. Where each is old to the other nobody
-            // can tell which was forgotten.
+            // What is held was written since. The peer drops its own for all of it. Where each is old to the other
+            // nobody can tell which was forgotten.
             Some(held)
                 if coverage.is_old
                     && !theirs.is_vacant()

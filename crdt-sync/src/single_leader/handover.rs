@@ -1,8 +1,8 @@
 //! A leader hands over to another node, without loss and without a time in which nobody knows what was committed.
 //!
-//! It admits nothing more, waits until the other one has everything on its disk, which is then committed, too, and steps
-//! down. The other one leads as soon as it is granted to. Where nodes take over by themselves, the supervisor gives the
-//! lease back in its favour, and nobody waits for its end.
+//! It admits nothing more, waits until the other one has everything on its disk, which is then committed, too, and
+//! steps down. The other one leads as soon as it is granted to. Where nodes take over by themselves, the supervisor
+//! gives the lease back in its favour, and nobody waits for its end.
 
 use replication_log::Lsn;
 

@@ -251,7 +251,8 @@ mod tests {
         (1..=nodes).find(|count| is_enough(&config, |node| ids[..*count].contains(node)))
     }
 
-    /// With 5 nodes and `numsync` acknowledgements, so many have to be asked that not `numsync` are left with the leader.
+    /// With 5 nodes and `numsync` acknowledgements, so many have to be asked that not `numsync` are left with the
+    /// leader.
     #[test]
     fn so_many_promise_that_the_others_can_have_committed_nothing_alone() {
         let asked = |policy| needed(5, policy);

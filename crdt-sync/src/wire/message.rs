@@ -221,7 +221,8 @@ pub struct ItemState {
     pub state: Bytes,
     /// The state goes on with the first item of the next part.
     pub more: bool,
-    /// The receiver said that it has applied all that this state may show: where it holds nothing, it has forgotten that.
+    /// The receiver said that it has applied all that this state may show: where it holds nothing, it has forgotten
+    /// that.
     pub old: bool,
 }
 

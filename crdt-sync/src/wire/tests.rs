@@ -125,33 +125,35 @@ fn samples() -> Vec<Message> {
     samples.push(Message::Excerpt(Excerpt { partition: 0, origin: origin(), after, pieces, chain }));
     samples.push(Message::Session(Session { partition: 0, id: 3, step: SessionStep::Ask }));
     samples.extend(quorum_samples::quorum_samples(origin()));
-    let (node, end) = (NodeId::from_u128(7), LogEnd { epoch: 2, lsn: 301 });
-    samples.extend(
-        [
-            Ship::Standing(ShipStanding { leader: Some((3, node)), applied: 300, end, promised: 3 }),
-            Ship::ToLeader("frame".into()),
-            Ship::ToFollower("frame".into()),
-            Ship::Promise(PromiseAsked { epoch: 4, lease: 9 }),
-            Ship::Promised(PromiseAnswer::Given { epoch: 4, end }),
-            Ship::Promised(PromiseAnswer::Refused { epoch: 4, newest: 5 }),
-            Ship::Renew(RenewAsked { epoch: 4, round: 5, lease: 9 }),
-            Ship::Renewed { epoch: 4, round: 5 },
-            Ship::Release { epoch: 4, to: Some(node) },
-            Ship::Beat(Beat {
-                end,
-                promised: 4,
-                leads: Some(4),
-                follows: None,
-                hands_over: Some(node),
-                promotable: true,
-                priority: 2,
-                failover: Some((3, 6)),
-                acknowledged: Some(3),
-            }),
-        ]
-        .map(Message::Ship),
-    );
+    samples.extend(ship_samples());
     samples
+}
+
+fn ship_samples() -> impl Iterator<Item = Message> {
+    let (node, end) = (NodeId::from_u128(7), LogEnd { epoch: 2, lsn: 301 });
+    let words = [
+        Ship::Standing(ShipStanding { leader: Some((3, node)), applied: 300, end, promised: 3 }),
+        Ship::ToLeader("frame".into()),
+        Ship::ToFollower("frame".into()),
+        Ship::Promise(PromiseAsked { epoch: 4, lease: 9 }),
+        Ship::Promised(PromiseAnswer::Given { epoch: 4, end }),
+        Ship::Promised(PromiseAnswer::Refused { epoch: 4, newest: 5 }),
+        Ship::Renew(RenewAsked { epoch: 4, round: 5, lease: 9 }),
+        Ship::Renewed { epoch: 4, round: 5 },
+        Ship::Release { epoch: 4, to: Some(node) },
+        Ship::Beat(Beat {
+            end,
+            promised: 4,
+            leads: Some(4),
+            follows: None,
+            hands_over: Some(node),
+            promotable: true,
+            priority: 2,
+            failover: Some((3, 6)),
+            acknowledged: Some(3),
+        }),
+    ];
+    words.into_iter().map(Message::Ship)
 }
 
 #[test]

@@ -7,8 +7,8 @@ use crate::model::Model;
 use crate::shown::live_leaves;
 
 /// How a partial replica differs from a whole node, if it does: within its scope it holds the same, outside it nothing,
-/// and it has heard of everything. What it wrote the whole node has; of others it may have heard of what was lost with a
-/// disk, and show that.
+/// and it has heard of everything. What it wrote the whole node has; of others it may have heard of what was lost with
+/// a disk, and show that.
 pub(crate) fn differs_in_part(
     model: &Model,
     whole: &Engine,

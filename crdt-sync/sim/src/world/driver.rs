@@ -382,8 +382,8 @@ impl World {
         }
     }
 
-    /// Whether a node that was restored without being told must not write yet. Where deletions are forgotten nobody does
-    /// who was restored, before it has back what it had: what it held then would be new again.
+    /// Whether a node that was restored without being told must not write yet. Where deletions are forgotten nobody
+    /// does who was restored, before it has back what it had: what it held then would be new again.
     pub(super) fn is_fenced(&mut self, number: usize) -> bool {
         if self.setup.forgets_deletions && self.nodes[number].is_behind_itself {
             self.nodes[number].is_behind_itself = self.is_damaged(number);

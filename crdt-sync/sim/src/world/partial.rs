@@ -25,11 +25,11 @@ impl Setup {
         }
         let mut scope = Scope::nothing();
         for (place, collection) in self.collections.iter().enumerate() {
-            if (place + node) % self.collections.len() == 0 {
+            if (place + node).is_multiple_of(self.collections.len()) {
                 scope = scope.only(collection.id(), Bytes::default());
                 continue;
             }
-            for key in (0..10).filter(|key| (key + place + node) % 2 == 0) {
+            for key in (0..10).filter(|key| (key + place + node).is_multiple_of(2)) {
                 scope = scope.only(collection.id(), format!("key {key}").as_str());
             }
         }
