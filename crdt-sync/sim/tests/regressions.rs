@@ -177,6 +177,16 @@ fn a_client_that_was_shown_what_came_ahead_of_its_entry_is_shown_no_older_value(
 }
 
 /// One side of a fork got the other's history from a third. They went on asking where the two part.
+/// A new node got a document's first entry and not its last, which nobody kept; and a disk of the past was told news by
+/// one member before it met another, which held another document in the place of the one that all had forgotten.
+#[test]
+fn what_was_forgotten_does_not_come_back_by_an_entry_or_from_a_disk_of_the_past() {
+    let scenario = Scenario::new(Size::Quick).with_extras(Extra::Forgetting);
+    for seed in [46, 60, 84, 89] {
+        Schedule::new(seed, scenario.clone()).run().unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
 #[test]
 fn a_fork_that_is_no_more_is_forgotten() {
     let mut scenario = Scenario::new(Size::Quick).with_extras(Extras::Just(Extra::ALL.into()));

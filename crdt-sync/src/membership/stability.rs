@@ -17,7 +17,7 @@
 //! stable, every member also has every write that was made beside the deletion. A document that is still deleted then,
 //! and did not change since the first round began, is deleted everywhere, and all that will ever be written to it is
 //! written by somebody who knows. So nobody needs the tombstone any more, and it is dropped. The rounds begin anew when
-//! a member is heard of that was not known when they began.
+//! a member is heard of that was not known when they began, or is retired.
 //!
 //! With the document go the entries that wrote to it: a node that comes later is not sent a document by its first entry
 //! whose last one it lacks. What was lost with a disk is named by the row of its node as long as that is a member, and
@@ -152,8 +152,9 @@ impl Stability {
     pub(crate) fn step(&mut self, partition: u16, replica: &Replica) -> Option<Lsn> {
         let awaits = self.most(partition, replica);
         let members: BTreeSet<NodeId> = replica.members.membership().active().collect();
-        // A member that was not known then may have seen less than all others had.
-        let round = self.rounds.get(&partition).filter(|round| members.is_subset(&round.members));
+        // A member that was not known then may have seen less than all others had, and what one had that was retired
+        // since may be nowhere any more.
+        let round = self.rounds.get(&partition).filter(|round| members == round.members);
         let Some(round) = round else {
             let lsn = replica.journal.last();
             self.rounds.insert(partition, Round { lsn, awaits, members, is_second: false });

@@ -109,7 +109,8 @@ impl Model {
             },
             Fact::Versions(versions) => {
                 let held = known_versions(cell);
-                versions.iter().any(|(id, _)| held.contains_key(id))
+                // What it deleted may be forgotten where it was heard of.
+                versions.iter().any(|(id, _)| held.contains_key(id) || self.is_forgettable(*id))
             }
         })
     }

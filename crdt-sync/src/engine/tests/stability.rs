@@ -188,6 +188,31 @@ fn a_member_that_is_away_keeps_deletions_from_being_forgotten_until_it_is_retire
 }
 
 #[test]
+fn what_only_a_member_had_that_is_retired_is_not_waited_for() {
+    let mut cluster = collecting(3, &TRIANGLE);
+    cluster.write(0, put("note", "one"));
+    cluster.settle();
+    cluster.write(0, delete("note"));
+    cluster.deliver();
+    cluster.write(2, put("own", "one"));
+    // The others hear that it has written something, and do not get it.
+    for _ in 0..3 {
+        while let Some((link, bytes)) = cluster.frames.pop_front() {
+            if let Some(&(node, link, _)) = cluster.links.get(&link).filter(|_| bytes[3] != 3) {
+                cluster.handle(node, Input::Frame { link, bytes });
+            }
+        }
+        cluster.micros += 300_000;
+        (0..3).for_each(|node| cluster.handle(node, Input::Timer));
+    }
+    cluster.frames.clear();
+    cluster.part(2);
+    cluster.retire(0, id(2));
+    cluster.wait();
+    assert_eq!((cluster.keys(0), cluster.keys(1)), (0, 0));
+}
+
+#[test]
 fn what_was_forgotten_stays_so_after_a_restart_and_a_new_document_is_another() {
     let mut cluster = collecting(2, &[(0, 1)]);
     cluster.write(0, put("note", "the same"));
