@@ -88,6 +88,24 @@ pub enum PlantedBug {
     CutTailDropped,
     /// A snapshot takes the place of the log before that is durable. The mistake is the driver's.
     InstalledAheadOfDisk,
+    /// A node says that it promised an epoch, and after a restart knows nothing of it. The mistake is the driver's.
+    PromiseNotKept,
+    /// Who has promised another one its epoch goes on to take what the leader before sends.
+    OldReignFollowed,
+    /// Who promises an epoch tells of its log only what is on its disk, not what is on the way there.
+    StagedEndNotTold,
+    /// Leases are reckoned as if all clocks ran alike, and used to the last moment.
+    LeaseWithoutMargin,
+    /// What may not be said after a time is said then. The mistake is the driver's.
+    LateReplySent,
+    /// Who has just started promises an epoch at once, whoever's lease it granted before.
+    LeaseForgotten,
+    /// A log is cut behind what its node has shown, wherever it parts from the leader's. The mistake is the driver's.
+    CutToTheMark,
+    /// Who is to lead does so even where one of those that promised has more.
+    LaggardPromoted,
+    /// A node that was away takes what it did not hear for the silence of others.
+    LateTickBlamed,
 }
 
 /// A name that no planted mistake has.
@@ -134,6 +152,15 @@ impl PlantedBug {
         Self::LostSessionAnswered,
         Self::CutTailDropped,
         Self::InstalledAheadOfDisk,
+        Self::PromiseNotKept,
+        Self::OldReignFollowed,
+        Self::StagedEndNotTold,
+        Self::LeaseWithoutMargin,
+        Self::LateReplySent,
+        Self::LeaseForgotten,
+        Self::CutToTheMark,
+        Self::LaggardPromoted,
+        Self::LateTickBlamed,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -173,6 +200,15 @@ impl PlantedBug {
             Self::LostSessionAnswered => "lost-session-answered",
             Self::CutTailDropped => "cut-tail-dropped",
             Self::InstalledAheadOfDisk => "installed-ahead-of-disk",
+            Self::PromiseNotKept => "promise-not-kept",
+            Self::OldReignFollowed => "old-reign-followed",
+            Self::StagedEndNotTold => "staged-end-not-told",
+            Self::LeaseWithoutMargin => "lease-without-margin",
+            Self::LateReplySent => "late-reply-sent",
+            Self::LeaseForgotten => "lease-forgotten",
+            Self::CutToTheMark => "cut-to-the-mark",
+            Self::LaggardPromoted => "laggard-promoted",
+            Self::LateTickBlamed => "late-tick-blamed",
         }
     }
 }

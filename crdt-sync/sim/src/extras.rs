@@ -36,6 +36,8 @@ pub enum Extra {
     NewLeaders,
     /// Nodes let go of the log behind their checkpoints, and whoever lacks it begins with a snapshot.
     Snapshots,
+    /// Nodes take over by themselves when the leader fails, and nobody else grants anybody the lead.
+    Failover,
 }
 
 /// Which extras a run has.
@@ -58,7 +60,7 @@ pub enum Extras {
 
 impl Extra {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Retirement,
         Self::Sessions,
         Self::RingChanges,
@@ -66,6 +68,7 @@ impl Extra {
         Self::Partial,
         Self::NewLeaders,
         Self::Snapshots,
+        Self::Failover,
     ];
 
     /// Its name on command lines and in files; it stays the same.
@@ -78,6 +81,7 @@ impl Extra {
             Self::Partial => "partial",
             Self::NewLeaders => "new-leaders",
             Self::Snapshots => "snapshots",
+            Self::Failover => "failover",
         }
     }
 }

@@ -44,7 +44,7 @@ pub use scenario::{Scenario, Size, faults_of_names, name_of_shape, names_of_faul
 pub use schedule::{Schedule, ScheduleError};
 pub use shrink::{Shrunk, shrink};
 pub use simulation::{Report, simulate};
-pub use single_leader::{Modes, UnknownMode};
+pub use single_leader::{Coordination, ElectedBy, Modes, TakeoverRules, UnknownMode};
 pub use topology::Topology;
 pub use trace::Trace;
 pub use violation::{Failure, Violation};

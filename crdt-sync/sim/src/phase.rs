@@ -73,6 +73,14 @@ pub enum Phase {
     Installing,
     /// The node led, or is to lead, and an operator has not seen to it that nobody else does.
     Succeeding,
+    /// The node wants to lead and is not granted it yet, or not promised.
+    Electing,
+    /// The log is about to promise an epoch to somebody, and nothing else.
+    Promising,
+    /// The leader is to make way for another one, as an operator wants.
+    HandingOver,
+    /// The leader's lease was not renewed when it was to be.
+    Leaseless,
 }
 
 /// A name that no phase and no fault has.
@@ -85,7 +93,7 @@ pub struct UnknownName {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -113,16 +121,24 @@ impl Phase {
         Self::Scoped,
         Self::Installing,
         Self::Succeeding,
+        Self::Electing,
+        Self::Promising,
+        Self::HandingOver,
+        Self::Leaseless,
     ];
     /// Those that strikes wait for which the others leave alone, so that these stay what they were before there were
     /// such phases. Who does nothing else is idle.
-    pub(crate) const BESIDES: [Self; 6] = [
+    pub(crate) const BESIDES: [Self; 10] = [
         Self::Filling,
         Self::RingChanging,
         Self::Forgetting,
         Self::Scoped,
         Self::Installing,
         Self::Succeeding,
+        Self::Electing,
+        Self::Promising,
+        Self::HandingOver,
+        Self::Leaseless,
     ];
     /// Those of the multi-leader topology.
     pub(crate) const MULTI_LEADER: [Self; 13] = [
@@ -161,7 +177,7 @@ impl Phase {
         Self::RingChanging,
     ];
     /// Those of the one with one leader.
-    pub(crate) const SINGLE_LEADER: [Self; 12] = [
+    pub(crate) const SINGLE_LEADER: [Self; 16] = [
         Self::Founding,
         Self::Recovering,
         Self::Idle,
@@ -174,6 +190,10 @@ impl Phase {
         Self::Degraded,
         Self::Installing,
         Self::Succeeding,
+        Self::Electing,
+        Self::Promising,
+        Self::HandingOver,
+        Self::Leaseless,
     ];
 
     /// Its name in reports and on command lines; it stays the same.
@@ -206,6 +226,10 @@ impl Phase {
             Self::Scoped => "scoped",
             Self::Installing => "installing",
             Self::Succeeding => "succeeding",
+            Self::Electing => "electing",
+            Self::Promising => "promising",
+            Self::HandingOver => "handing-over",
+            Self::Leaseless => "leaseless",
         }
     }
 

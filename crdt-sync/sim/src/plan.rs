@@ -8,6 +8,7 @@ use crdt_sync::PlantedBug;
 use crate::dice::Dice;
 use crate::extras::Extra;
 use crate::leaderless as quorums;
+use crate::single_leader::TakeoverRules;
 use crate::topology::Topology;
 use crate::workload;
 use crate::world::Setup;
@@ -145,6 +146,13 @@ impl Plan {
                 self.setup.new_leaders = true;
             }
             Extra::Snapshots => self.setup.snapshots = true,
+            Extra::Failover => {
+                self.new_leaders = (6_000 / self.operations.max(1)).clamp(4, 40);
+                self.setup.failover = Some(TakeoverRules::default().of(0));
+                // Leaders are found out to be gone, and others elected, while clients go on.
+                self.lulls = self.lulls.max(30);
+                self.lull = Duration::from_millis(200)..=Duration::from_millis(1_200);
+            }
             Extra::Retirement => {
                 // Some are made before there is anybody to retire, and some when there is nobody any more.
                 self.retirements = (6_000 / self.operations.max(1)).clamp(3, 40);

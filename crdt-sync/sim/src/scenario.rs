@@ -12,7 +12,7 @@ use crate::extras::{Extra, Extras};
 use crate::faults::{Fault, Hostility};
 use crate::phase::{Phase, UnknownName};
 use crate::plan::Plan;
-use crate::single_leader::Modes;
+use crate::single_leader::{Modes, TakeoverRules};
 use crate::topology::Topology;
 use crate::world::Shape;
 
@@ -48,6 +48,8 @@ pub struct Scenario {
     pub shape: Option<Shape>,
     /// In a world with one leader: how it commits.
     pub modes: Modes,
+    /// In a world with one leader whose nodes take over by themselves: by which rules.
+    pub takeovers: TakeoverRules,
     /// What goes wrong.
     pub faults: BTreeSet<Fault>,
     /// What the run exercises besides.
@@ -69,8 +71,8 @@ impl Scenario {
         let faults = Self::all_faults();
         let extras = if size == Size::Full { Extras::Drawn } else { Extras::none() };
         let topology = Topology::MultiLeader;
-        let (shape, modes) = (Some(Shape::AllToAll), Modes::default());
-        Self { topology, size, nodes, operations, shape, modes, faults, extras, bug: None }
+        let (shape, modes, takeovers) = (Some(Shape::AllToAll), Modes::default(), TakeoverRules::default());
+        Self { topology, size, nodes, operations, shape, modes, takeovers, faults, extras, bug: None }
     }
 
     /// The same with nodes that replicate in this way. But where every node is a leader everybody knows everybody.
@@ -114,14 +116,29 @@ impl Scenario {
         if Fault::FORKS.into_iter().any(|fault| self.faults.contains(&fault)) {
             plan.setup = plan.setup.with_long_memory();
         }
-        for extra in self.extras.of(seed).into_iter().filter(|extra| self.topology.knows(*extra)) {
+        for extra in self.extras_of(seed) {
             plan = plan.with_extra(extra);
+        }
+        if plan.setup.failover.is_some() {
+            plan.setup.take_over_by(self.takeovers.of(seed));
         }
         // A run that is shorter than planned is struck less often.
         if self.operations < self.size.plan().operations {
             plan.least_strikes = 0;
         }
         plan
+    }
+
+    /// The extras of a seed that its topology knows. Either an operator has other nodes lead or they take over by
+    /// themselves: a seed that has both keeps one.
+    fn extras_of(&self, seed: u64) -> BTreeSet<Extra> {
+        let mut extras = self.extras.of(seed);
+        extras.retain(|extra| self.topology.knows(*extra));
+        if extras.contains(&Extra::NewLeaders) && extras.contains(&Extra::Failover) {
+            let by_themselves = Dice::new(seed.rotate_left(56)).chance(500);
+            extras.remove(if by_themselves { &Extra::NewLeaders } else { &Extra::Failover });
+        }
+        extras
     }
 
     /// Whether the run is the plan of its size with all that can go wrong, so that it counts for coverage.
@@ -138,6 +155,7 @@ impl Scenario {
             Phase::Scoped => Some(Extra::Partial),
             Phase::Installing => Some(Extra::Snapshots),
             Phase::Succeeding => Some(Extra::NewLeaders),
+            Phase::Electing | Phase::Promising | Phase::HandingOver | Phase::Leaseless => Some(Extra::Failover),
             _ => None,
         };
         let is_there = |extra: Extra| match &self.extras {

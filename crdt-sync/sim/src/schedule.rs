@@ -13,7 +13,7 @@ use crate::extras::Extras;
 use crate::plan::Plan;
 use crate::scenario::{Scenario, faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 use crate::simulation::{self, Report};
-use crate::single_leader::Modes;
+use crate::single_leader::{Modes, TakeoverRules};
 use crate::topology::Topology;
 use crate::violation::Failure;
 
@@ -75,7 +75,7 @@ pub enum ScheduleError {
 }
 
 const FIRST_LINE: &str = "schedule 1";
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 16] = [
     "seed",
     "topology",
     "plan",
@@ -83,6 +83,8 @@ const NAMES: [&str; 14] = [
     "operations",
     "shape",
     "commits",
+    "coordinator",
+    "election",
     "faults",
     "extras",
     "bug",
@@ -134,6 +136,12 @@ impl fmt::Display for Schedule {
         if scenario.modes != Modes::default() {
             writeln!(f, "commits {}", scenario.modes)?;
         }
+        if let Some(coordinator) = scenario.takeovers.coordinator {
+            writeln!(f, "coordinator {coordinator}")?;
+        }
+        if let Some(election) = scenario.takeovers.election {
+            writeln!(f, "election {election}")?;
+        }
         writeln!(f, "faults {}", names_of_faults(&scenario.faults))?;
         writeln!(f, "extras {}", scenario.extras)?;
         if let Some(bug) = scenario.bug {
@@ -178,6 +186,8 @@ impl FromStr for Schedule {
         scenario.operations = said.must("operations")?;
         scenario.shape = said.with("shape", shape_of_name)?.unwrap_or_default();
         scenario.modes = said.may("commits")?.unwrap_or_default();
+        scenario.takeovers =
+            TakeoverRules { coordinator: said.may("coordinator")?, election: said.may("election")? };
         scenario.faults =
             said.with("faults", faults_of_names)?.ok_or(ScheduleError::Missing { name: "faults" })?;
         // Schedules that were written before there were extras had none.

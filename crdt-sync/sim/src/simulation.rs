@@ -98,6 +98,18 @@ pub struct Report {
     pub losses: u64,
     /// Snapshots that took the place of a log.
     pub installed: u64,
+    /// How often a node asked to lead, where nodes take over by themselves.
+    pub elections: u64,
+    /// How often one then led because the leader was not heard.
+    pub failovers: u64,
+    /// How often one led because the leader made way for it.
+    pub handovers: u64,
+    /// How often a leader stopped because its lease was about to end.
+    pub leases_ended: u64,
+    /// Answers that came so late that a host could not give them any more.
+    pub withheld: u64,
+    /// How often the coordinator lost its store.
+    pub stores_lost: u64,
     /// How long the nodes took to agree once there was peace.
     pub settled_after: Duration,
     /// The trace, if it was recorded.

@@ -70,7 +70,7 @@ impl Topology {
                 self == Self::MultiLeader
             }
             Extra::RingChanges => self == Self::Leaderless,
-            Extra::NewLeaders | Extra::Snapshots => self == Self::SingleLeader,
+            Extra::NewLeaders | Extra::Snapshots | Extra::Failover => self == Self::SingleLeader,
         }
     }
 

@@ -330,6 +330,38 @@ pub enum Violation {
         /// How they differ.
         detail: String,
     },
+    /// A node leads whom nobody granted that, or whom too few promised it.
+    #[error("node {node} leads without a right to: {detail}")]
+    Ungranted {
+        /// The node.
+        node: usize,
+        /// What it lacks.
+        detail: String,
+    },
+    /// A node takes something of a leader whose time is over, as it said itself.
+    #[error("node {node} does not keep what it promised: {detail}")]
+    Unfenced {
+        /// The node.
+        node: usize,
+        /// What it takes, or has and does not tell of.
+        detail: String,
+    },
+    /// A node asks to lead that lacks more than it may.
+    #[error("node {node} lags too far to lead: {detail}")]
+    Laggard {
+        /// The node.
+        node: usize,
+        /// What it lacks.
+        detail: String,
+    },
+    /// There is peace, all nodes are up, and nobody leads.
+    #[error("nobody leads {waited_millis} ms after peace, and somebody has to after {bound_millis} ms")]
+    NobodyLeads {
+        /// How long it has been.
+        waited_millis: u64,
+        /// How long it may take.
+        bound_millis: u64,
+    },
     /// Something panicked.
     #[error("panicked: {message}")]
     Panicked {

@@ -101,6 +101,8 @@ pub(crate) struct SingleLeader {
     /// The log contradicts itself: this node stays where it is.
     stuck: bool,
     next_heartbeat: Instant,
+    #[cfg(feature = "_planted_bugs")]
+    planted: Option<crate::PlantedBug>,
 }
 
 impl SingleLeader {
@@ -126,6 +128,8 @@ impl SingleLeader {
             stuck: false,
             // The first look into the log is at once.
             next_heartbeat: now,
+            #[cfg(feature = "_planted_bugs")]
+            planted: None,
         }
     }
 
@@ -185,9 +189,7 @@ impl SingleLeader {
     /// Whom this node is to follow, if there is a way.
     fn source(&self) -> Option<(NodeId, LinkId)> {
         let node = self.config.upstream.or(self.known.map(|(_, leader)| leader))?;
-        // Whoever has promised an epoch takes nothing of an earlier one.
-        let newer_promised = self.known.is_some_and(|(known, _)| known < self.promised);
-        if self.ascending.is_some() || self.promises.are_under_way() || newer_promised {
+        if self.ascending.is_some() || self.is_promised_away() {
             return None;
         }
         self.peers.get(&node).map(|link| (node, *link))
@@ -474,7 +476,10 @@ impl Topology for SingleLeader {
     }
 
     #[cfg(feature = "_planted_bugs")]
-    fn plant(&mut self, _: crate::PlantedBug) {}
+    fn plant(&mut self, bug: crate::PlantedBug) {
+        self.planted = Some(bug);
+        self.supervised.iter_mut().for_each(|supervised| supervised.plant(bug));
+    }
 
     #[cfg(feature = "_planted_bugs")]
     fn has_bug(&self, _: crate::PlantedBug) -> bool {

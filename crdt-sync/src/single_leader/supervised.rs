@@ -36,6 +36,11 @@ impl Supervised {
     pub(super) fn next_deadline(&self) -> Instant {
         self.supervisor.next_deadline()
     }
+
+    #[cfg(feature = "_planted_bugs")]
+    pub(super) fn plant(&mut self, bug: crate::PlantedBug) {
+        self.supervisor.plant(bug);
+    }
 }
 
 impl SingleLeader {
@@ -44,6 +49,10 @@ impl SingleLeader {
         self.promised = self.promised.max(promised);
         let Some(supervised) = &mut self.supervised else { return };
         let terms = supervised.supervisor.config().lease;
+        #[cfg(feature = "_planted_bugs")]
+        if self.planted == Some(crate::PlantedBug::LeaseForgotten) {
+            supervised.voter.get_or_insert_with(|| Voter::new(terms, Epoch::ZERO, now));
+        }
         supervised.voter.get_or_insert_with(|| Voter::new(terms, promised, now)).learn(promised);
     }
 

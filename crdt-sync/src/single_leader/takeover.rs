@@ -81,6 +81,21 @@ impl SingleLeader {
         self.count_promises(context);
     }
 
+    /// Whether nobody of before is followed any more: whoever has promised an epoch takes nothing of an earlier one.
+    pub(super) fn is_promised_away(&self) -> bool {
+        let newer_promised = self.known.is_some_and(|(known, _)| known < self.promised);
+        self.is_fencing() && (self.promises.are_under_way() || newer_promised)
+    }
+
+    #[cfg_attr(not(feature = "_planted_bugs"), expect(clippy::unused_self, reason = "only mistakes need it"))]
+    fn is_fencing(&self) -> bool {
+        #[cfg(feature = "_planted_bugs")]
+        if self.makes(crate::PlantedBug::OldReignFollowed) {
+            return false;
+        }
+        true
+    }
+
     /// Asks those who have not answered yet.
     pub(super) fn ask_again(&self, context: &mut Context<'_>) {
         let Some(asking) = &self.promises.asking else { return };
@@ -118,7 +133,9 @@ impl SingleLeader {
         }
         self.give_up_asking(LeadReply::Fenced { newest: epoch }, context);
         self.step_down(context);
-        self.following.part();
+        if self.is_fencing() {
+            self.following.part();
+        }
         self.promises.giving = Some(promise);
         context.outbox.push(Output::Log(LogTask::Begin(Begin { promise: epoch, cut: None, snapshot: None })));
     }
@@ -142,7 +159,10 @@ impl SingleLeader {
     /// What was promised is told with the end of a log that only the one it was promised to adds to.
     fn say_promised(&self, context: &mut Context<'_>) {
         let Some(Promise { to, epoch }) = self.promises.given else { return };
-        let answer = PromiseAnswer::Given { epoch: epoch.get(), end: context.replica.end_of_log() };
+        let end = context.replica.end_of_log();
+        #[cfg(feature = "_planted_bugs")]
+        let end = super::mistakes::told_end(end, self.makes(crate::PlantedBug::StagedEndNotTold), context);
+        let answer = PromiseAnswer::Given { epoch: epoch.get(), end };
         self.answer_promise(to, answer, context);
     }
 
@@ -171,7 +191,10 @@ impl SingleLeader {
     pub(super) fn count_promises(&mut self, context: &mut Context<'_>) {
         let Some(asking) = &self.promises.asking else { return };
         let ours = context.replica.end_of_log();
-        if let Some((node, end)) = asking.promised.iter().find(|(_, end)| **end > ours) {
+        let ahead = asking.promised.iter().find(|(_, end)| **end > ours);
+        #[cfg(feature = "_planted_bugs")]
+        let ahead = ahead.filter(|_| !self.makes(crate::PlantedBug::LaggardPromoted));
+        if let Some((node, end)) = ahead {
             let lacks = LeadReply::Lacks { node: *node, end: *end };
             return self.give_up_asking(lacks, context);
         }

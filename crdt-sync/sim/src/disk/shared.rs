@@ -62,6 +62,8 @@ pub(crate) struct Mistakes {
     pub(crate) drops_tails: bool,
     /// A snapshot takes the place of the log, and whether that is durable nobody asks.
     pub(crate) installs_early: bool,
+    /// What the log is to promise it does not.
+    pub(crate) forgets_promises: bool,
 }
 
 impl Shared {
@@ -245,6 +247,12 @@ impl Disk {
             && begin.cut.is_some_and(|cut| self.lets_go_of(cut.lsn))
         {
             return Err(DiskError::CutTooFar);
+        }
+        if self.shared.mistakes.forgets_promises
+            && matches!(task, LogTask::Begin(Begin { cut: None, snapshot: None, .. }))
+        {
+            self.shared.news.push_back(LogNews::Begun);
+            return Ok(Some(Carried::default()));
         }
         let log = self.log.as_mut().ok_or(DiskError::Closed)?;
         let photographs = match &task {

@@ -4,7 +4,9 @@
 mod model;
 mod modes;
 mod reckoning;
+mod rules;
 mod sessions;
+mod takeovers;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,8 @@ use crate::violation::Violation;
 use crate::world::{LogPlace, Notice};
 use model::{Fate, Model, Value};
 pub use modes::{Modes, UnknownMode};
+pub use rules::{Coordination, ElectedBy, TakeoverRules};
+pub(crate) use rules::{DRIFT_PPM, leads_within};
 use sessions::Wanderer;
 use workload::{Draft, Operation, WANDERERS};
 
@@ -51,6 +55,8 @@ enum Due {
     Fate(GivenUp),
     /// The node is to lead.
     Lead,
+    /// An operator wants something of a node that may take over by itself.
+    Operated,
 }
 
 /// A write for which the leader waited in vain.
@@ -81,7 +87,7 @@ impl<'p> Run<'p> for Simulation<'p> {
 
     fn begin(&mut self, number: u32, dice: &mut Dice) -> Result<(), Violation> {
         let changes = self.course.plan.new_leaders;
-        if changes > 0 && dice.chance(changes) && self.course.world.begin_succession(dice) {
+        if changes > 0 && dice.chance(changes) && self.change_leaders(dice)? {
             return self.notice();
         }
         let (keys, nodes, world) = (self.course.plan.keys, self.course.world.nodes(), &self.course.world);
@@ -149,6 +155,7 @@ impl<'p> Run<'p> for Simulation<'p> {
     }
 
     fn tend(&mut self) -> Result<(), Violation> {
+        self.check_led_in_time()?;
         if let Some(asked) = self.course.world.tend_succession()? {
             self.due.insert(asked, Due::Lead);
         }
@@ -176,6 +183,10 @@ impl<'p> Run<'p> for Simulation<'p> {
         let report = &mut self.course.report;
         (report.new_leaders, report.cuts, report.losses, report.installed) =
             (new_leaders, cuts, losses, installed);
+        let [elections, failovers, handovers, leases_ended, withheld, stores_lost] =
+            self.course.world.takeover_counts();
+        (report.elections, report.failovers, report.handovers) = (elections, failovers, handovers);
+        (report.leases_ended, report.withheld, report.stores_lost) = (leases_ended, withheld, stores_lost);
         self.course
     }
 }
@@ -269,6 +280,7 @@ impl<'p> Simulation<'p> {
         match due {
             Due::Read { item, at, value } => self.check_read((node, request), &reply, &item, at, &value),
             Due::Lead => self.told_to_lead((node, request), &reply),
+            Due::Operated => self.operated((node, request), &reply),
             Due::SessionRead { client, item } => {
                 self.session_read_answered((node, request), client, &item, token.as_ref(), &reply)
             }
@@ -293,7 +305,8 @@ impl<'p> Simulation<'p> {
             {
                 match written {
                     Some((first, last)) if (first..=last).contains(&lsns.lsn) => {
-                        self.end(LogPlace { epoch: *epoch, lsn: last }, Fate::Committed);
+                        let fate = Fate::Committed { degraded: *degraded };
+                        self.end(LogPlace { epoch: *epoch, lsn: last }, fate);
                     }
                     None if !refused && !changes => {}
                     _ => return wrong("it became other records"),
@@ -350,6 +363,7 @@ impl<'p> Simulation<'p> {
             Reply::Commit(
                 CommitReply::NotAdmitted(_)
                 | CommitReply::TooMuchUncommitted { .. }
+                | CommitReply::HandingOver { .. }
                 | CommitReply::NotLeader { .. },
             )
             | Reply::Refused(_)

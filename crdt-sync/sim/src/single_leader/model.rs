@@ -21,7 +21,9 @@ pub(super) enum Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Unknown,
-    Committed,
+    Committed {
+        degraded: bool,
+    },
     /// The leader gave up waiting; whether it has it on its disk.
     NotReplicated {
         durable: bool,
@@ -159,10 +161,12 @@ impl Model {
         (last.epoch == end.epoch && command.first <= end.lsn).then_some(command.request)
     }
 
-    /// The commands of which clients were told that they are committed.
-    pub(super) fn committed(&self) -> impl Iterator<Item = (LogPlace, RequestId)> + '_ {
-        let committed = self.commands.iter().filter(|(_, command)| command.fate == Fate::Committed);
-        committed.map(|(place, command)| (*place, command.request))
+    /// The commands of which clients were told that they are committed, and whether only by the leader's disk.
+    pub(super) fn committed(&self) -> impl Iterator<Item = (LogPlace, RequestId, bool)> + '_ {
+        self.commands.iter().filter_map(|(place, command)| match command.fate {
+            Fate::Committed { degraded } => Some((*place, command.request, degraded)),
+            _ => None,
+        })
     }
 
     /// An epoch was begun once more, as nothing of it was left.

@@ -165,6 +165,7 @@ impl World {
             self.inflict(fault, node);
         }
         self.strike_besides(number);
+        self.strike_coordinator(number);
     }
 
     /// Whether a strike waits for somebody who takes a new identity, in a world in which nodes are told to.

@@ -47,6 +47,7 @@ impl World {
             .with(Phase::Scoped, self.is_partial(number) && is_talking(&activity))
             .with(Phase::Installing, self.nodes[number].disk.is_installing())
             .with(Phase::Succeeding, self.is_changing(number))
+            .and(self.takeover_phases(number))
     }
 
     /// Whether something is on its way over a connection of a partial replica.
@@ -76,6 +77,9 @@ impl World {
             Phase::Scoped => self.setup.partial > 0,
             Phase::Installing => self.setup.snapshots,
             Phase::Succeeding => self.setup.new_leaders,
+            Phase::Electing | Phase::Promising | Phase::HandingOver | Phase::Leaseless => {
+                self.setup.failover.is_some()
+            }
             _ => true,
         };
         let can_meet = |aim: &Aim| aim.phase.excludes(aim.fault).is_none() && is_entered(aim.phase);

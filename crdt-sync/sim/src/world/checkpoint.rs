@@ -55,6 +55,7 @@ impl World {
         let mistakes = Mistakes {
             drops_tails: has(PlantedBug::CutTailDropped),
             installs_early: has(PlantedBug::InstalledAheadOfDisk),
+            forgets_promises: has(PlantedBug::PromiseNotKept),
         };
         self.nodes[number].disk.plant(mistakes);
     }

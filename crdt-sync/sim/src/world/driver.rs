@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use crdt_sync::wire::{self, Message};
 use crdt_sync::{Engine, Event, Input, Output, PartitionStatus, Reply};
 
+use super::coordinator::unscaled;
 use super::node::Node;
 use super::operator::Doubt;
 use super::{Happening, Notice, World};
@@ -238,6 +239,7 @@ impl World {
             }
             Output::Log(task) => self.carry_out(number, task),
             Output::Send { link, frame } => {
+                self.look_at_word(number, &frame)?;
                 let past = &mut self.nodes[number].past;
                 let unreadable = |error| Violation::UnreadableFrame { node: number, error };
                 let mut phase = past.tell(&frame, &self.setup.limits).map_err(unreadable)?;
@@ -250,9 +252,8 @@ impl World {
                 Ok(())
             }
             Output::Reply { id, reply, not_after } => {
-                let now = self.nodes[number].now(self.time).instant;
-                let is_late = not_after.is_some_and(|end| now >= end);
-                let reply = if is_late { reply.too_late() } else { reply };
+                let reply = if self.is_withheld(number, not_after) { reply.too_late() } else { reply };
+                self.check_accepted(number, &reply)?;
                 self.note(format_args!("{number} answers {} {reply:?}", id.0));
                 self.notices.push_back(Notice::Replied { node: number, id, reply });
                 Ok(())
@@ -266,8 +267,12 @@ impl World {
                 let node = &mut self.nodes[number];
                 node.ticket += 1;
                 let ticket = node.ticket;
-                let after = at.since(node.now(self.time).instant);
+                let after = unscaled(at.since(node.now(self.time).instant), node.rate);
                 self.put(after, Happening::Timer { node: number, ticket });
+                Ok(())
+            }
+            Output::Failover(task) => {
+                self.carry_failover(number, task);
                 Ok(())
             }
             Output::Event(event) => self.said(number, event),
@@ -277,6 +282,9 @@ impl World {
 
     fn said(&mut self, number: usize, event: Event) -> Result<(), Violation> {
         self.note(format_args!("{number} says {event:?}"));
+        if let Event::Failover(event) = event {
+            return self.note_takeover(number, event);
+        }
         let in_doubt = Violation::PastInDoubt { node: number, event: format!("{event:?}") };
         match event {
             Event::Violation { error, .. } => {

@@ -1,6 +1,8 @@
 //! What happens in a world, and to whom.
 
-use crdt_sync::{LinkId, LogNews, LogTask};
+use crdt_sync::failover::Ask;
+use crdt_sync::failover::supervisor::AskId;
+use crdt_sync::{FailoverNews, LinkId, LogNews, LogTask};
 
 use super::World;
 
@@ -67,6 +69,24 @@ pub(super) enum Happening {
         node: usize,
     },
     Strike,
+    /// A question of a process comes to the coordinator.
+    Ask {
+        node: usize,
+        boot: u64,
+        id: AskId,
+        ask: Ask,
+    },
+    /// A process hears from the coordinator, or that another one was stopped.
+    Outside {
+        node: usize,
+        boot: u64,
+        news: FailoverNews,
+    },
+    /// The coordinator has a store again.
+    StoreBack {
+        is_whole: bool,
+    },
+    CoordinatorReached,
     Reopen {
         ways: Vec<(usize, usize)>,
     },
@@ -87,11 +107,15 @@ impl Happening {
             | Self::Resume { node, .. }
             | Self::Room { node }
             | Self::Checkpoint { node, .. }
+            | Self::Ask { node, .. }
+            | Self::Outside { node, .. }
             | Self::Withdraw { node } => Some(*node),
             Self::Arrival { .. }
             | Self::LinkDown { .. }
             | Self::LinkUp { .. }
             | Self::Strike
+            | Self::StoreBack { .. }
+            | Self::CoordinatorReached
             | Self::Reopen { .. } => None,
         }
     }
@@ -110,6 +134,7 @@ impl World {
             | Happening::Told { node, .. }
             | Happening::Synced { node, .. }
             | Happening::Checkpoint { node, .. }
+            | Happening::Outside { node, .. }
             | Happening::Opened { node, .. } => Some(*node),
             Happening::Start { .. }
             | Happening::Reboot { .. }
@@ -117,6 +142,9 @@ impl World {
             | Happening::Room { .. }
             | Happening::Withdraw { .. }
             | Happening::Strike
+            | Happening::Ask { .. }
+            | Happening::StoreBack { .. }
+            | Happening::CoordinatorReached
             | Happening::Reopen { .. } => None,
         }
     }

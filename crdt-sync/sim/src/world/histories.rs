@@ -126,6 +126,11 @@ impl Histories {
         self.committed.iter().find(|mark| !self.leads_to(*mark, end))
     }
 
+    /// Where a batch that ends with a record ends.
+    pub(super) fn position_of(&self, place: LogPlace) -> Option<Position> {
+        self.ends.get(&place).copied()
+    }
+
     /// Whether a batch ends with a record.
     pub(super) fn is_end(&self, place: LogPlace) -> bool {
         self.ends.contains_key(&place)

@@ -3,6 +3,7 @@
 mod adversary;
 mod besides;
 mod checkpoint;
+mod coordinator;
 mod driver;
 mod fenced;
 mod happening;
@@ -20,6 +21,7 @@ mod setup;
 mod single_leader;
 mod standing;
 mod succession;
+mod takeovers;
 mod wires;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,6 +50,7 @@ use ring::Ring;
 pub(crate) use ring::{member_of, name_of};
 pub use setup::{Setup, Shape};
 use single_leader::SharedLog;
+use takeovers::Takeovers;
 
 /// More events than this at once mean that something feeds itself.
 const MAX_EVENTS: usize = 100_000;
@@ -196,7 +199,7 @@ impl World {
             found: None,
             dialing: BTreeSet::new(),
             ring: Ring::of(&setup),
-            shared: SharedLog::default(),
+            shared: SharedLog { takeovers: Takeovers::of(&setup, seed), ..SharedLog::default() },
             setup,
         };
         for node in 0..world.nodes.len() {
@@ -315,6 +318,19 @@ impl World {
                 self.make_room(node);
                 Ok(())
             }
+            Happening::Ask { node, boot, id, ask } => {
+                self.coordinate(node, boot, id, ask);
+                Ok(())
+            }
+            Happening::Outside { node, boot, news } => self.hear_outside(node, boot, news),
+            Happening::StoreBack { is_whole } => {
+                self.bring_back_store(is_whole);
+                Ok(())
+            }
+            Happening::CoordinatorReached => {
+                self.open_ways_outside();
+                Ok(())
+            }
             Happening::Strike => {
                 self.strike();
                 Ok(())
@@ -355,6 +371,7 @@ impl World {
     pub fn make_peace(&mut self) {
         self.trace.note(self.time, format_args!("peace"), b"");
         self.setup.hostility = None;
+        self.make_peace_outside();
         self.aims.clear();
         self.network.widen();
         self.withdraw(self.setup.nodes);

@@ -11,6 +11,7 @@ use replication_log::Lsn;
 use replication_log::storage::{Keep, Survivors};
 
 use super::checkpoint::Making;
+use super::coordinator::scaled;
 use super::driver::Standstill;
 use super::mending::Mending;
 use super::operator::{Backup, Doubt};
@@ -49,6 +50,8 @@ pub(super) struct Node {
     pub(super) boot: u64,
     /// What the monotonic clock showed when the world began; every process has its own.
     origin: Duration,
+    /// By how many millionths it runs wrong.
+    pub(super) rate: i64,
     /// By how many milliseconds the wall clock is wrong.
     pub(super) skew: i64,
     /// The number of the last timer that was set; earlier ones do not ring.
@@ -108,6 +111,7 @@ impl Node {
             slow_until: Instant::default(),
             boot: 0,
             origin: Duration::ZERO,
+            rate: 0,
             skew: 0,
             ticket: 0,
             past: Past::default(),
@@ -142,7 +146,7 @@ impl Node {
     pub(super) fn now(&self, time: Instant) -> Now {
         let millis = EPOCH_MILLIS + time.as_micros() / 1_000;
         Now {
-            instant: time + self.origin,
+            instant: Instant::default() + scaled(time, self.rate) + self.origin,
             wall: WallTime::from_millis(millis.saturating_add_signed(self.skew)),
         }
     }
@@ -215,13 +219,14 @@ impl World {
     pub(super) fn open(&mut self, number: usize, boot: u64) -> Result<(), Violation> {
         let seed = self.dice.seeds.bytes();
         let origin = Duration::from_micros(self.dice.seeds.below(1 << 40));
+        let rate = self.draw_rate();
         let config = self.config(number, self.nodes[number].name, seed);
         let node = &mut self.nodes[number];
         let Some(records) = node.records.take_if(|_| node.boot == boot) else {
             return Ok(());
         };
         node.ticket += 1;
-        node.origin = origin;
+        (node.origin, node.rate) = (origin, rate);
         node.log_failed = false;
         node.making = None;
         let now = node.now(self.time);
@@ -375,7 +380,9 @@ impl World {
             config.replication = Replication::Leaderless(self.setup.leaderless_config(node).into());
         }
         if self.setup.topology == Topology::SingleLeader {
-            let settings = self.setup.single_leader_config(node, self.first_leader_for(node));
+            let has_upstream = !self.nodes[1].reach.part.is_out;
+            let first = self.first_leader_for(node);
+            let settings = self.setup.single_leader_config(node, first, has_upstream);
             config.replication = Replication::SingleLeader(settings.into());
         }
         config

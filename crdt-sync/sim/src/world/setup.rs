@@ -3,6 +3,7 @@
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use crdt_sync::failover::FailoverConfig;
 use crdt_sync::{Collection, Limits, NodeId, PlantedBug, Timing, merkle};
 use replication_log::ship::AckPolicy;
 use replication_log::ship::commit::CommitOptions;
@@ -19,6 +20,9 @@ pub struct Setup {
     pub commits: CommitOptions<NodeId>,
     /// In a world with one leader: whether an operator has other nodes lead.
     pub new_leaders: bool,
+    /// In a world with one leader: by which rules nodes take over by themselves, if they do. Then no operator grants
+    /// anybody the lead.
+    pub failover: Option<FailoverConfig>,
     /// In a world with one leader: whether nodes let go of the log behind their checkpoints, so that whoever lacks it
     /// begins with a snapshot.
     pub snapshots: bool,
@@ -70,6 +74,7 @@ impl Setup {
             topology: Topology::MultiLeader,
             commits: CommitOptions::new(AckPolicy::asynchronous()),
             new_leaders: false,
+            failover: None,
             snapshots: false,
             nodes,
             spares: 0,

@@ -16,6 +16,7 @@ use replication_log::{Epoch, Lsn, Position};
 use super::histories::{Histories, LogPlace, Marks};
 use super::ring::name_of;
 use super::succession::Succession;
+use super::takeovers::{Part, Takeovers};
 use super::{Happening, Setup, World};
 use crate::disk::{DiskError, Replacement};
 use crate::faults::Fault;
@@ -46,6 +47,8 @@ pub(super) struct SharedLog {
     pub(super) kept_aside: BTreeSet<LogPlace>,
     pub(super) asked: Asked,
     pub(super) succession: Succession,
+    /// Where nodes take over by themselves.
+    pub(super) takeovers: Option<Takeovers>,
 }
 
 /// What came of a request at once.
@@ -87,6 +90,8 @@ pub(super) struct Reach {
     pub(super) is_stranded: bool,
     /// What it said that it shows and has cut off.
     pub(super) reported_cut: Option<(Lsn, Lsn)>,
+    /// Where nodes take over by themselves.
+    pub(super) part: Part,
 }
 
 impl Setup {
@@ -96,15 +101,22 @@ impl Setup {
         1..self.nodes.saturating_sub(2).max(1)
     }
 
-    pub(super) fn single_leader_config(&self, node: NodeId, first: NodeId) -> SingleLeaderConfig {
+    /// The configuration of a node; the one that follows a follower follows the leader where that one is gone.
+    pub(super) fn single_leader_config(
+        &self,
+        node: NodeId,
+        first: NodeId,
+        has_upstream: bool,
+    ) -> SingleLeaderConfig {
         let (chained, observer) = (self.nodes.saturating_sub(2), self.nodes.saturating_sub(1));
         let counted = self.candidates().chain([FOUNDER]).map(name_of);
         let mut config = SingleLeaderConfig::new(first, counted)
             .with_commits(self.commits.clone())
             .with_observer(name_of(observer));
-        if node == name_of(chained) && chained > 1 {
+        if node == name_of(chained) && chained > 1 && has_upstream {
             config = config.with_upstream(name_of(1));
         }
+        config.failover = self.failover_rules();
         config.max_uncommitted = MAX_UNCOMMITTED;
         config.window = 2 << 10;
         config.frame_bytes = 512;
@@ -197,6 +209,9 @@ impl World {
         let node = &mut self.nodes[number];
         (node.reach.shown, node.reach.leads, node.reach.reported_cut) = (Lsn::ZERO, None, None);
         node.reach.is_stranded = false;
+        node.reach.part = node.reach.part.begin();
+        self.check_promise_kept(number)?;
+        let node = &self.nodes[number];
         let Some(end) = node.disk.end() else { return Ok(()) };
         let was = node.reach.end;
         if !self.shared.histories.leads_to(was, LogPlace::of(end)) {
@@ -214,7 +229,8 @@ impl World {
     }
 
     /// Does what an engine asked of its log.
-    pub(super) fn carry_out(&mut self, number: usize, task: LogTask) -> Result<(), Violation> {
+    pub(super) fn carry_out(&mut self, number: usize, mut task: LogTask) -> Result<(), Violation> {
+        self.look_at_task(number, &mut task)?;
         let boot = self.nodes[number].boot;
         match &task {
             LogTask::See { .. } | LogTask::Read { .. } | LogTask::ReadSnapshot { .. } => {
@@ -317,6 +333,7 @@ impl World {
         if self.nodes[number].boot != boot {
             return Ok(());
         }
+        self.look_at_log_news(number, &news);
         self.handle(number, Input::Log(news))
     }
 
@@ -377,6 +394,7 @@ impl World {
         node.reach.durable.add(place);
         node.reach.appended.add(place);
         (node.reach.end, node.reach.promised) = (place, promised);
+        node.reach.part.has_promised(promised);
         let is_own = self.shared.histories.leader_under(place.epoch) == Some(number);
         node.reach.claims = is_own && Grant::of(promised) == Grant::of(place.epoch);
         let has = |lacks: LogPlace| {

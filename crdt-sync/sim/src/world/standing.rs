@@ -100,6 +100,7 @@ impl World {
     fn begin_reign(&mut self, number: usize, epoch: Epoch) -> Result<(), Violation> {
         let base = self.nodes[number].disk.end().map_or(LogPlace::ORIGIN, LogPlace::of);
         let newest = self.shared.histories.newest();
+        self.check_claim(number, epoch)?;
         let is_new = self.shared.histories.begin(epoch, number, base);
         let is_new = is_new.map_err(|detail| Violation::TwoLeaders { node: number, detail })?;
         self.note(format_args!("{number} leads under {epoch} behind {base:?}"));
@@ -268,7 +269,7 @@ impl World {
                 match reason {
                     GaveUp::Deadline => Ok(()),
                     GaveUp::FailFast if options.when_short == WhenShort::FailFast => Ok(()),
-                    GaveUp::ReignEnded if self.setup.new_leaders => Ok(()),
+                    GaveUp::ReignEnded if self.setup.new_leaders || self.setup.failover.is_some() => Ok(()),
                     reason => wrong(format!("nobody had a reason to give up: {reason:?}")),
                 }
             }

@@ -224,7 +224,7 @@ impl World {
     }
 
     /// Who is counted when one of the others leads, or leads.
-    fn counting(&self) -> impl Iterator<Item = usize> + use<> {
+    pub(super) fn counting(&self) -> impl Iterator<Item = usize> + use<> {
         core::iter::once(FOUNDER).chain(self.setup.candidates())
     }
 
@@ -243,7 +243,7 @@ impl World {
     }
 
     /// Whether these nodes together could commit something of which nobody else knows.
-    fn may_commit_alone(&self, nodes: &BTreeSet<usize>) -> bool {
+    pub(super) fn may_commit_alone(&self, nodes: &BTreeSet<usize>) -> bool {
         nodes.iter().filter(|node| self.is_eligible(**node)).any(|leader| {
             let (listed, needed) = self.setup.counted_by(*leader);
             listed.iter().filter(|node| nodes.contains(node)).count() >= needed
@@ -264,6 +264,9 @@ impl World {
             (0..self.nodes.len()).filter(|other| *other == number || self.lacks(*other)).collect();
         if 2 * already.len() >= self.nodes.len() {
             return false;
+        }
+        if self.setup.failover.is_some() {
+            return self.may_put_out(number);
         }
         if !self.setup.new_leaders {
             return number != FOUNDER;
@@ -290,6 +293,7 @@ impl World {
     pub(super) fn begin_to_lack(&mut self, number: usize, left: Option<(LogPlace, Epoch)>) {
         let newest = self.shared.histories.newest();
         let led = newest.is_some_and(|(_, leader)| leader == number);
+        self.put_out(number);
         let reach = &mut self.nodes[number].reach;
         if reach.end.lsn > Lsn::ZERO && reach.lacks.is_none() {
             reach.lacks = Some(reach.end);

@@ -79,6 +79,8 @@ pub struct Supervisor {
     next_id: u64,
     random: ChaCha8Rng,
     acts: VecDeque<Act>,
+    #[cfg(feature = "_planted_bugs")]
+    blames_late_ticks: bool,
 }
 
 /// So that it is told once.
@@ -135,6 +137,8 @@ impl Supervisor {
             next_id: 0,
             random: ChaCha8Rng::from_seed(seed),
             acts: VecDeque::new(),
+            #[cfg(feature = "_planted_bugs")]
+            blames_late_ticks: false,
             config,
         })
     }
@@ -300,6 +304,10 @@ impl Supervisor {
             self.lose(WhyStepDown::LeaseEnded);
         }
         if passed > self.config.heartbeat.saturating_add(self.config.tolerance) {
+            #[cfg(feature = "_planted_bugs")]
+            if self.blames_late_ticks {
+                return;
+            }
             self.view.was_away(now);
             self.give_up_attempt();
             self.event(Event::WasAway { span: passed });
@@ -358,6 +366,12 @@ impl Supervisor {
         // Only the last one counts.
         self.acts.retain(|act| !matches!(act, Act::Beat(_)));
         self.act(Act::Beat(standing));
+    }
+
+    /// A planted mistake: what was not heard while the host was away counts as silence.
+    #[cfg(feature = "_planted_bugs")]
+    pub(crate) fn plant(&mut self, bug: crate::PlantedBug) {
+        self.blames_late_ticks = bug == crate::PlantedBug::LateTickBlamed;
     }
 
     fn act(&mut self, act: Act) {

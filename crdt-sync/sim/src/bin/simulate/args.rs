@@ -7,7 +7,9 @@ use std::thread;
 
 use clap::Parser;
 use crdt_sync::PlantedBug;
-use crdt_sync_sim::{Extras, Fault, Modes, Scenario, Shape, Size, Topology, UnknownName};
+use crdt_sync_sim::{
+    Coordination, ElectedBy, Extras, Fault, Modes, Scenario, Shape, Size, TakeoverRules, Topology, UnknownName,
+};
 use crdt_sync_sim::{faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 
 /// How this command is run in the workspace.
@@ -36,6 +38,15 @@ pub(crate) struct Args {
     /// each seed to draw.
     #[arg(long, value_name = "MODES", default_value_t)]
     policy: Modes,
+
+    /// With one leader, where nodes take over by themselves, who grants: `promises` or `model`; each seed draws its own
+    /// if nothing is said.
+    #[arg(long, value_name = "NAME")]
+    coordinator: Option<Coordination>,
+
+    /// And who asks first: `most-up-to-date`, `priority` or `consensus`.
+    #[arg(long, value_name = "NAME")]
+    election: Option<ElectedBy>,
 
     /// What goes wrong: `all`, `none`, or the names of faults with commas between them; `all,cloned` adds one that is
     /// not among all.
@@ -101,6 +112,7 @@ impl Args {
         scenario.shape = self.shape.0;
         scenario.extras = self.extras.clone().unwrap_or(scenario.extras);
         scenario.modes = self.policy.clone();
+        scenario.takeovers = TakeoverRules { coordinator: self.coordinator, election: self.election };
         scenario.bug = self.bug;
         let scenario = scenario.with_topology(topology);
         if topology != Topology::MultiLeader
@@ -124,6 +136,8 @@ impl Args {
         let options = [
             (self.topology != "multi-leader").then(|| format!("--topology {}", self.topology)),
             (self.policy != Modes::default()).then(|| format!("--policy '{}'", self.policy)),
+            self.coordinator.map(|coordinator| format!("--coordinator {coordinator}")),
+            self.election.map(|election| format!("--election {election}")),
             faults.map(|faults| format!("--faults {faults}")),
             Some(format!("--shape {}", name_of_shape(self.shape.0))),
             self.extras.as_ref().map(|extras| format!("--extras {extras}")),
@@ -164,7 +178,7 @@ mod tests {
     #[test]
     fn the_command_for_a_seed_asks_for_the_same_plan() {
         let line = "simulate --plan quick --faults power-lost,frame-lost --shape ring --extras retirement --nodes 4 \
-                    --operations 70 --bug removals-ignored";
+                    --operations 70 --bug removals-ignored --coordinator model --election consensus";
         let args = Args::parse_from(line.split_whitespace());
         let command = args.command(7);
         let again = Args::parse_from(command.split_whitespace().skip_while(|word| *word != "--"));

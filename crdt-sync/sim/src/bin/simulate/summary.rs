@@ -88,6 +88,12 @@ impl Summary {
             ("logs cut", report.cuts),
             ("logs cut below readers", report.losses),
             ("snapshots installed", report.installed),
+            ("elections", report.elections),
+            ("failovers", report.failovers),
+            ("leads handed over", report.handovers),
+            ("leases ended", report.leases_ended),
+            ("answers withheld", report.withheld),
+            ("coordinators without a store", report.stores_lost),
         ];
         for (name, count) in counts {
             *self.sums.entry(name).or_default() += count;
