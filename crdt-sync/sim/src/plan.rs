@@ -150,6 +150,7 @@ impl Plan {
                 self.new_leaders = (6_000 / self.operations.max(1)).clamp(4, 40);
                 self.setup.failover = Some(TakeoverRules::default().of(0));
                 // Leaders are found out to be gone, and others elected, while clients go on.
+                self.pause = *self.pause.start()..=*self.pause.end() * 2;
                 self.lulls = self.lulls.max(30);
                 self.lull = Duration::from_millis(200)..=Duration::from_millis(1_200);
             }

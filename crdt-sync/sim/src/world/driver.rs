@@ -282,6 +282,9 @@ impl World {
 
     fn said(&mut self, number: usize, event: Event) -> Result<(), Violation> {
         self.note(format_args!("{number} says {event:?}"));
+        if let (Event::PeerLeaves { link, .. }, Some(takeovers)) = (&event, &mut self.shared.takeovers) {
+            takeovers.left.insert(*link);
+        }
         if let Event::Failover(event) = event {
             return self.note_takeover(number, event);
         }
@@ -385,7 +388,7 @@ impl World {
                 self.put(takes, Happening::Synced { node: number, boot });
                 Ok(())
             }
-            Ok(false) => Ok(()),
+            Ok(false) => self.tell_of_promised(number),
             Err(error) => self.disk_failed(number, &error),
         }
     }

@@ -51,9 +51,10 @@ impl World {
         let Some(leadership) = self.leadership_of(number) else { return Ok(()) };
         let leads = leadership.mode.is_some().then_some(leadership.epoch);
         if let Some(epoch) = leads.filter(|_| self.nodes[number].reach.leads != leads) {
+            self.check_claim(number, epoch)?;
             self.begin_reign(number, epoch)?;
         }
-        self.nodes[number].reach.leads = leads;
+        let led = core::mem::replace(&mut self.nodes[number].reach.leads, leads);
         let (durable, end) = (self.nodes[number].disk.durable(), self.end_of(number));
         if leads.is_some() && leadership.committed > Lsn::ZERO {
             if leadership.committed > durable {
@@ -75,8 +76,11 @@ impl World {
         }
         if shown > before {
             let is_ahead = self.setup.commits.visibility == Visibility::BeforeAck;
-            if is_ahead && leads.is_some() {
+            if is_ahead && leads.or(led).is_some() {
                 self.shared.shown.add(place);
+            } else if leads.is_none() && led.is_some() {
+                // It was committed by the very input by which the node ceased to lead.
+                self.check_commit(number, place)?;
             }
             let histories = &self.shared.histories;
             let may_show = histories.is_committed(place) || self.shared.shown.have(place, histories);
@@ -100,7 +104,6 @@ impl World {
     fn begin_reign(&mut self, number: usize, epoch: Epoch) -> Result<(), Violation> {
         let base = self.nodes[number].disk.end().map_or(LogPlace::ORIGIN, LogPlace::of);
         let newest = self.shared.histories.newest();
-        self.check_claim(number, epoch)?;
         let is_new = self.shared.histories.begin(epoch, number, base);
         let is_new = is_new.map_err(|detail| Violation::TwoLeaders { node: number, detail })?;
         self.note(format_args!("{number} leads under {epoch} behind {base:?}"));
@@ -211,6 +214,14 @@ impl World {
             return Ok(());
         }
         match output {
+            // Its lease was over before its log had promised: it leads for no time, and its log says that it did.
+            Output::Event(Event::Leads { node, epoch })
+                if self.setup.failover.is_some()
+                    && *node == self.nodes[number].name
+                    && self.shared.histories.leader_under(*epoch).is_none() =>
+            {
+                self.begin_reign(number, *epoch)
+            }
             Output::Event(Event::LogUnusable { error }) => {
                 Err(Violation::CannotStart { node: number, error: error.to_string() })
             }

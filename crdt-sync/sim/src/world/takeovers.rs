@@ -11,7 +11,7 @@ use crdt_sync::failover::{FailoverConfig, Grant};
 use crdt_sync::single_leader::CommitReply;
 use crdt_sync::time::Instant;
 use crdt_sync::wire::{self, LogEnd, Message, PromiseAnswer, Ship};
-use crdt_sync::{LogNews, LogTask, NodeId, PlantedBug, Reply, Request, RequestId};
+use crdt_sync::{Input, LinkId, LogNews, LogTask, NodeId, PlantedBug, Reply, Request, RequestId};
 use replication_log::ship::policy::{Among, Need};
 use replication_log::ship::{AckPolicy, Begin};
 use replication_log::{Epoch, Lsn};
@@ -38,6 +38,8 @@ pub(super) struct Takeovers {
     pub(super) coordinator: Option<Coordinator>,
     /// Since when there is peace, and whether anybody has led since then.
     peace: Option<(Instant, bool)>,
+    /// Connections over which a farewell came.
+    pub(super) left: BTreeSet<LinkId>,
     elections: u64,
     failovers: u64,
     handovers: u64,
@@ -74,6 +76,7 @@ impl Takeovers {
             dice,
             coordinator: Coordinator::of(rules, rate),
             peace: None,
+            left: BTreeSet::new(),
             elections: 0,
             failovers: 0,
             handovers: 0,
@@ -218,6 +221,19 @@ impl World {
         }
     }
 
+    /// A promise makes durable what was appended before, and no sync says so.
+    pub(super) fn tell_of_promised(&mut self, number: usize) -> Result<(), Violation> {
+        let node = &self.nodes[number];
+        let Some(engine) = node.engine.as_ref().filter(|_| self.setup.failover.is_some()) else {
+            return Ok(());
+        };
+        let lsn = node.disk.durable();
+        if node.disk.is_syncing() || lsn <= engine.status().durable {
+            return Ok(());
+        }
+        self.handle(number, Input::Durable { lsn })
+    }
+
     /// A log has promised what it was asked to, or more.
     pub(super) fn look_at_log_news(&mut self, number: usize, news: &LogNews) {
         if matches!(news, LogNews::Begun | LogNews::Fenced { .. }) {
@@ -257,8 +273,10 @@ impl World {
     }
 
     /// A node is told something: where others stand it goes by when it decides whether it lacks too much.
-    pub(super) fn look_at_heard(&mut self, number: usize, frame: &[u8]) {
-        if self.setup.failover.is_some()
+    pub(super) fn look_at_heard(&mut self, number: usize, link: LinkId, frame: &[u8]) {
+        let Some(takeovers) = &self.shared.takeovers else { return };
+        // What still comes after a farewell nobody listens to.
+        if !takeovers.left.contains(&link)
             && let Ok(Message::Ship(Ship::Beat(beat))) = wire::decode(frame, &self.setup.limits)
         {
             let heard = &mut self.nodes[number].reach.part.heard;
@@ -425,6 +443,9 @@ impl Setup {
     pub(crate) fn take_over_by(&mut self, rules: FailoverConfig) {
         self.failover = Some(rules);
         self.snapshots &= !self.may_lose_commits();
+        if let Some(hostility) = &mut self.hostility {
+            hostility.between_strikes = Duration::from_millis(100)..=Duration::from_millis(1_500);
+        }
         let members: Vec<usize> = self.candidates().chain([FOUNDER]).collect();
         let can_commit = |leader: &usize| {
             let (listed, needed) = self.counted_by(*leader);

@@ -69,7 +69,7 @@ impl World {
         let Some(end) = self.network.end(link) else {
             return Ok(());
         };
-        self.look_at_heard(end.node, &bytes);
+        self.look_at_heard(end.node, link, &bytes);
         self.handle(end.node, Input::Frame { link, bytes })
     }
 
