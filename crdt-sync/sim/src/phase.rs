@@ -264,6 +264,13 @@ impl Phase {
             (Self::Succeeding, F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost) => {
                 Some("a node that forgets what it promised helps whoever led before")
             }
+            (Self::HandingOver, F::StoppedMidWrite | F::SyncFailed) => {
+                Some("who makes way takes no more writes")
+            }
+            (
+                Self::HandingOver | Self::Leaseless,
+                F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost,
+            ) => Some("only the leader is, for a moment, and loses its disk in all other phases"),
             (Self::Founding, F::DiskLost) => Some("who is being founded has nothing to lose"),
             (Self::Founding, F::ClonedUnderOtherName) => Some("an empty log belongs to nobody"),
             _ => None,

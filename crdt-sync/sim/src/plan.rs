@@ -147,7 +147,7 @@ impl Plan {
             }
             Extra::Snapshots => self.setup.snapshots = true,
             Extra::Failover => {
-                self.new_leaders = (6_000 / self.operations.max(1)).clamp(4, 40);
+                self.new_leaders = (12_000 / self.operations.max(1)).clamp(8, 80);
                 self.setup.failover = Some(TakeoverRules::default().of(0));
                 // Leaders are found out to be gone, and others elected, while clients go on.
                 self.pause = *self.pause.start()..=*self.pause.end() * 2;

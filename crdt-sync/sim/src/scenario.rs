@@ -155,7 +155,9 @@ impl Scenario {
             Phase::Scoped => Some(Extra::Partial),
             Phase::Installing => Some(Extra::Snapshots),
             Phase::Succeeding => Some(Extra::NewLeaders),
-            Phase::Electing | Phase::Promising | Phase::HandingOver | Phase::Leaseless => Some(Extra::Failover),
+            Phase::Electing | Phase::Promising | Phase::HandingOver | Phase::Leaseless => {
+                Some(Extra::Failover)
+            }
             _ => None,
         };
         let is_there = |extra: Extra| match &self.extras {

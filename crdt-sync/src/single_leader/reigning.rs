@@ -143,6 +143,11 @@ impl SingleLeader {
             self.learn_promised(newest, context.now.instant);
             return self.tell_asker(asker, LeadReply::Fenced { newest }, Lsn::ZERO, context);
         }
+        // The right may have ended while the log promised: nothing is shown or committed by it then.
+        if until.is_some_and(|until| context.now.instant >= until) {
+            self.learn_promised(epoch, context.now.instant);
+            return self.tell_asker(asker, LeadReply::Fenced { newest: epoch }, Lsn::ZERO, context);
+        }
         self.lead(epoch, until, context);
         let first = context.replica.reign_lsn();
         self.tell_asker(asker, LeadReply::Leads { epoch, first }, first, context);

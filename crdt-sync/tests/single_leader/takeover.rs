@@ -161,3 +161,15 @@ fn what_nobody_waited_for_may_be_lost_and_is_kept_aside() {
     assert_eq!(cluster.count(A, "visits"), 1);
     assert_eq!(cluster.nodes[A].cut_off.len(), 1);
 }
+
+/// A right to lead may end while the log is still about to promise the epoch. Then nothing is shown or written by it.
+#[test]
+fn a_right_that_has_ended_before_the_log_has_promised_is_not_used() {
+    let mut cluster = Cluster::of_three(&settings(""));
+    let (end, until) = (cluster.leadership(B).end, Some(cluster.now().instant));
+    let asked = cluster.ask(B, Request::Lead { grant: Grant::new(2).unwrap(), until });
+    cluster.deliver();
+    assert_eq!(cluster.lead_reply(asked), Some(LeadReply::Fenced { newest: epoch_of(2) }));
+    let leadership = cluster.leadership(B);
+    assert_eq!((leadership.mode, leadership.end, leadership.promised), (None, end, epoch_of(2)));
+}

@@ -65,7 +65,8 @@ impl TakeoverRules {
         // Each is drawn, also where it is said, so that saying one does not change the others.
         let (coordinator, failsafe) = (coordinators[dice.index(2)], dice.chance(500));
         let election = elections[dice.index(3)];
-        let list: Vec<NodeId> = if dice.chance(500) { vec![name_of(1), name_of(0)] } else { vec![name_of(2)] };
+        let list: Vec<NodeId> =
+            if dice.chance(500) { vec![name_of(1), name_of(0)] } else { vec![name_of(2)] };
         let fixed = |millis| Detection::Fixed { timeout: Duration::from_millis(millis) };
         let accrual = Accrual { pause: Duration::from_millis(250), ..Accrual::every(HEARTBEAT) };
         let detections = [fixed(250), fixed(400), fixed(750), Detection::Accrual(accrual)];
@@ -185,8 +186,7 @@ mod tests {
         }
         assert!("fate".parse::<ElectedBy>().is_err());
         let said = TakeoverRules { coordinator: Some(Coordination::Model), election: None };
-        let is_coordinated =
-            |seed| matches!(said.of(seed).granted_by, GrantedBy::Coordinator { .. });
+        let is_coordinated = |seed| matches!(said.of(seed).granted_by, GrantedBy::Coordinator { .. });
         assert!((0..20).all(is_coordinated));
         assert!((1..20).any(|seed| said.of(seed).policy != said.of(0).policy));
     }

@@ -283,7 +283,7 @@ impl World {
     fn said(&mut self, number: usize, event: Event) -> Result<(), Violation> {
         self.note(format_args!("{number} says {event:?}"));
         if let (Event::PeerLeaves { link, .. }, Some(takeovers)) = (&event, &mut self.shared.takeovers) {
-            takeovers.left.insert(*link);
+            takeovers.greeted.remove(link);
         }
         if let Event::Failover(event) = event {
             return self.note_takeover(number, event);

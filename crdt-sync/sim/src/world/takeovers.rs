@@ -38,8 +38,8 @@ pub(super) struct Takeovers {
     pub(super) coordinator: Option<Coordinator>,
     /// Since when there is peace, and whether anybody has led since then.
     peace: Option<(Instant, bool)>,
-    /// Connections over which a farewell came.
-    pub(super) left: BTreeSet<LinkId>,
+    /// Connections over which a greeting came, and no farewell: what comes before, or after, nobody listens to.
+    pub(super) greeted: BTreeSet<LinkId>,
     elections: u64,
     failovers: u64,
     handovers: u64,
@@ -76,7 +76,7 @@ impl Takeovers {
             dice,
             coordinator: Coordinator::of(rules, rate),
             peace: None,
-            left: BTreeSet::new(),
+            greeted: BTreeSet::new(),
             elections: 0,
             failovers: 0,
             handovers: 0,
@@ -274,13 +274,14 @@ impl World {
 
     /// A node is told something: where others stand it goes by when it decides whether it lacks too much.
     pub(super) fn look_at_heard(&mut self, number: usize, link: LinkId, frame: &[u8]) {
-        let Some(takeovers) = &self.shared.takeovers else { return };
-        // What still comes after a farewell nobody listens to.
-        if !takeovers.left.contains(&link)
-            && let Ok(Message::Ship(Ship::Beat(beat))) = wire::decode(frame, &self.setup.limits)
-        {
-            let heard = &mut self.nodes[number].reach.part.heard;
-            *heard = beat.end.max(*heard);
+        let Some(takeovers) = &mut self.shared.takeovers else { return };
+        match wire::decode(frame, &self.setup.limits) {
+            Ok(Message::Greeting(_)) => drop(takeovers.greeted.insert(link)),
+            Ok(Message::Ship(Ship::Beat(beat))) if takeovers.greeted.contains(&link) => {
+                let heard = &mut self.nodes[number].reach.part.heard;
+                *heard = beat.end.max(*heard);
+            }
+            _ => {}
         }
     }
 
@@ -374,8 +375,7 @@ impl World {
         let is_behind = (heard.epoch, heard.lsn) > (end.epoch.get(), end.lsn.get());
         let lacks = heard.lsn.saturating_sub(end.lsn.get());
         if is_behind && lacks > most {
-            let detail =
-                format!("it asks to lead with a log that ends with {end:?}, and heard of {heard:?}");
+            let detail = format!("it asks to lead with a log that ends with {end:?}, and heard of {heard:?}");
             return Err(Violation::Laggard { node: number, detail });
         }
         Ok(())

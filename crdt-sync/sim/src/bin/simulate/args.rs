@@ -8,7 +8,8 @@ use std::thread;
 use clap::Parser;
 use crdt_sync::PlantedBug;
 use crdt_sync_sim::{
-    Coordination, ElectedBy, Extras, Fault, Modes, Scenario, Shape, Size, TakeoverRules, Topology, UnknownName,
+    Coordination, ElectedBy, Extras, Fault, Modes, Scenario, Shape, Size, TakeoverRules, Topology,
+    UnknownName,
 };
 use crdt_sync_sim::{faults_of_names, name_of_shape, names_of_faults, shape_of_name};
 
