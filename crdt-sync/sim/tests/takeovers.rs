@@ -1,5 +1,5 @@
-//! Hostile worlds in which one node leads and others take over by themselves: never do two lead, nothing acknowledged is
-//! lost that others had, and somebody leads again.
+//! Hostile worlds in which one node leads and others take over by themselves: never do two lead, nothing acknowledged
+//! is lost that others had, and somebody leads again.
 
 mod caught;
 

@@ -87,8 +87,8 @@ pub enum TaskError {
 }
 
 /// Does what an engine asked of the log it shares. What is appended is durable once the log is synced, of which the
-/// engine has to be told as of any other log. [`LogTask::Begin`] makes everything before it durable, too, and the engine
-/// has to be told of that: no sync says so.
+/// engine has to be told as of any other log. [`LogTask::Begin`] makes everything before it durable, too, and the
+/// engine has to be told of that: no sync says so.
 ///
 /// ```
 /// use crdt_sync::single_leader::host::carry_out;

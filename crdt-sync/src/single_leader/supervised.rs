@@ -39,7 +39,9 @@ impl Supervised {
 
     #[cfg(feature = "_planted_bugs")]
     pub(super) fn plant(&mut self, bug: crate::PlantedBug) {
-        self.supervisor.plant(bug);
+        if bug == crate::PlantedBug::LateTickBlamed {
+            self.supervisor.blame_late_ticks();
+        }
     }
 }
 
