@@ -280,7 +280,7 @@ impl<'p> Simulation<'p> {
         match due {
             Due::Read { item, at, value } => self.check_read((node, request), &reply, &item, at, &value),
             Due::Lead => self.told_to_lead((node, request), &reply),
-            Due::Operated => self.operated((node, request), &reply),
+            Due::Operated => Self::operated((node, request), &reply),
             Due::SessionRead { client, item } => {
                 self.session_read_answered((node, request), client, &item, token.as_ref(), &reply)
             }

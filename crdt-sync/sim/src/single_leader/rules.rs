@@ -58,7 +58,7 @@ pub enum ElectedBy {
 
 impl TakeoverRules {
     /// The rules of a seed.
-    pub(crate) fn of(&self, seed: u64) -> FailoverConfig {
+    pub(crate) fn of(self, seed: u64) -> FailoverConfig {
         let mut dice = Dice::new(seed.rotate_left(8) ^ 0x0fa1);
         let coordinators = [Coordination::Promises, Coordination::Model];
         let elections = [ElectedBy::MostUpToDate, ElectedBy::Priority, ElectedBy::Consensus];

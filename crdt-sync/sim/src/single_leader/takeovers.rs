@@ -27,11 +27,7 @@ impl Simulation<'_> {
     }
 
     /// Whoever operates is told at once; what becomes of it events say.
-    pub(super) fn operated(
-        &mut self,
-        (node, request): (usize, RequestId),
-        reply: &Reply,
-    ) -> Result<(), Violation> {
+    pub(super) fn operated((node, request): (usize, RequestId), reply: &Reply) -> Result<(), Violation> {
         match reply {
             Reply::FailoverTold | Reply::Overloaded | Reply::Ended => Ok(()),
             other => Err(Violation::FalseAnswer { node, request, detail: format!("{other:?}") }),

@@ -63,8 +63,8 @@ impl Coordinator {
 
 impl World {
     /// Does what an engine wants done so that its node may lead, or lead on.
-    pub(super) fn carry_failover(&mut self, number: usize, task: FailoverTask) {
-        match task {
+    pub(super) fn carry_failover(&mut self, number: usize, task: &FailoverTask) {
+        match *task {
             FailoverTask::Ask { id, ask } => {
                 self.note(format_args!("{number} asks the coordinator: {ask:?}"));
                 let boot = self.nodes[number].boot;

@@ -272,7 +272,7 @@ impl World {
                 Ok(())
             }
             Output::Failover(task) => {
-                self.carry_failover(number, task);
+                self.carry_failover(number, &task);
                 Ok(())
             }
             Output::Event(event) => self.said(number, event),
