@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crdt_sync::single_leader::host::carry_out;
 use crdt_sync::single_leader::{Grant, SingleLeaderConfig};
 use crdt_sync::time::{Instant, Now, WallTime};
-use crdt_sync::wire::{self, Message, Ship, ShipStanding};
+use crdt_sync::wire::{self, LogEnd, Message, Ship, ShipStanding};
 use crdt_sync::{
     Action, ClusterKey, Config, Engine, Input, LinkId, NodeId, Output, Replication, Request, RequestId, Write,
 };
@@ -85,7 +85,8 @@ fn standing(data: &[u8]) -> Ship {
     let mut words = data.chunks(8).map(|word| word.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
     let mut next = || words.next().unwrap_or_default();
     let leader = Some((next(), name(usize::from(next() & 3 != 0))));
-    Ship::Standing(ShipStanding { leader, applied: next() })
+    let (applied, end) = (next(), LogEnd { epoch: next(), lsn: next() });
+    Ship::Standing(ShipStanding { leader, applied, end, promised: next() })
 }
 
 /// Bytes with the checksum that a frame of the log's ends with.
@@ -162,7 +163,7 @@ impl Pair {
     fn lead(&mut self, node: usize) {
         self.grants += 1;
         if let Some(grant) = Grant::new(self.grants) {
-            self.ask(node, Request::Lead { grant });
+            self.ask(node, Request::Lead { grant, until: None });
         }
     }
 

@@ -146,6 +146,13 @@ impl Replica {
         LogEnd { epoch, lsn: self.journal.last().get() }
     }
 
+    /// Where the part of the log ends that goes up to a record.
+    pub(crate) fn end_at(&self, lsn: Lsn) -> LogEnd {
+        let lsn = lsn.min(self.journal.last()).get();
+        let epoch = self.reigns().rev().find(|reign| reign.first <= lsn).map_or(0, |reign| reign.epoch);
+        LogEnd { epoch, lsn }
+    }
+
     /// The record that says who leads now; the last applied one where that is long ago.
     pub(crate) fn reign_lsn(&self) -> Lsn {
         self.reigns().next_back().map_or(Lsn::ZERO, |reign| Lsn::new(reign.first))

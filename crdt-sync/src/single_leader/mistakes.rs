@@ -34,5 +34,5 @@ pub(super) fn role(role: Role, replica: &Replica) -> Role {
 
 /// Where whoever promises says that its log ends: with this mistake only what is on its disk counts.
 pub(super) fn told_end(end: LogEnd, is_made: bool, context: &Context<'_>) -> LogEnd {
-    if is_made { LogEnd { lsn: end.lsn.min(context.outbox.durable().get()), ..end } } else { end }
+    if is_made { context.replica.end_at(context.outbox.durable()) } else { end }
 }

@@ -9,7 +9,8 @@ use core::time::Duration;
 
 use replication_log::ship::wire::{Hello, Stream, ToLeader};
 use replication_log::ship::{
-    AnswerError, History, HistoryView, Marks, Sender, SenderEvent, SenderOptions, SnapshotOffer, Stage, Want,
+    AnswerError, History, HistoryView, Marks, SendError, Sender, SenderEvent, SenderOptions, SnapshotOffer,
+    Stage, Want,
 };
 use replication_log::{BatchCopy, Epoch, Lsn, Position};
 
@@ -92,7 +93,7 @@ impl Serving {
         let event = conversation
             .sender
             .handle(now, frame)
-            .map_err(|_| PeerError::Unexpected { what: "a follower's word that means nothing" })?;
+            .map_err(|error| PeerError::Unexpected { what: what_is_wrong(&error) })?;
         Ok(match event {
             SenderEvent::Ready(marks) | SenderEvent::Installed(marks) => Followed::Connected(marks),
             SenderEvent::Advanced(marks) => Followed::Reported(marks),
@@ -276,4 +277,12 @@ fn is_ahead(hello: &Hello, view: &HistoryView) -> bool {
     let Stream::Copy { ends: theirs, .. } = &hello.wants else { return false };
     let last = |ends: &[Position]| ends.first().map(|end| (end.epoch, end.lsn)).unwrap_or_default();
     view.epoch_ends().is_ok_and(|ours| last(theirs) > last(&ours))
+}
+
+fn what_is_wrong(error: &SendError) -> &'static str {
+    match error {
+        SendError::Ahead { .. } => "a follower that says to have what it was never sent",
+        SendError::Frame(_) => "a follower's word that means nothing",
+        _ => "a follower's word that cannot be answered",
+    }
 }

@@ -75,7 +75,7 @@ impl SingleLeader {
     pub(super) fn supervise(&mut self, context: &mut Context<'_>) {
         let now = context.now.instant;
         let own = OwnStanding {
-            end: position(durable_end(context)),
+            end: position(context.replica.end_at(context.outbox.durable())),
             promised: self.promised,
             promotable: self.settled && !self.stuck && self.config.decides(self.me),
             priority: self.config.priority,
@@ -244,12 +244,6 @@ impl SingleLeader {
         }
         self.act(context);
     }
-}
-
-/// Where the durable part of the log ends; of a later epoch than it has, where nothing of that is durable yet.
-fn durable_end(context: &Context<'_>) -> LogEnd {
-    let end = context.replica.end_of_log();
-    LogEnd { lsn: end.lsn.min(context.outbox.durable().get()), ..end }
 }
 
 fn position(LogEnd { epoch, lsn }: LogEnd) -> Position {

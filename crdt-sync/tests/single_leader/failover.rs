@@ -6,7 +6,8 @@ use crdt_sync::failover::model::Model;
 use crdt_sync::failover::supervisor::{Command, WhyStepDown};
 use crdt_sync::failover::{Detection, FailoverConfig, GrantedBy, LeaseTerms, supervisor};
 use crdt_sync::single_leader::{CommitReply, Grant, LeadReply, SingleLeaderConfig};
-use crdt_sync::{Event, FailoverNews, FailoverTask, Input, NodeId, Reply, Request};
+use crdt_sync::wire::{LogEnd, Message, Ship, decode};
+use crdt_sync::{Event, FailoverNews, FailoverTask, Input, Limits, NodeId, Reply, Request};
 use replication_log::ship::commit::Role;
 
 use crate::cluster::*;
@@ -242,4 +243,29 @@ fn who_leads_by_a_coordinator_stops_when_that_is_gone_and_leads_when_it_is_back(
     assert_eq!(leaders(&cluster).len(), 1);
     let leader = leaders(&cluster)[0];
     assert!(is_committed(&cluster.write(leader, add("visits", 10))));
+}
+
+/// What is on its way to a slow disk is of the newest epoch, and what is on the disk is not: the node lacks what is
+/// between, and must not pass for the one that is furthest.
+#[test]
+fn a_node_whose_disk_is_slow_says_of_which_epoch_the_end_is_that_it_has() {
+    let mut cluster = led("ANY 1 (*)", 3, rules());
+    assert!(is_committed(&cluster.write(A, add("visits", 1))));
+    cluster.settle();
+    let before = cluster.leadership(C).end;
+    cluster.nodes[C].disk_stalls = true;
+    let command = Command::SwitchOver { to: id(B), deadline: cluster.in_time(Duration::from_secs(5)) };
+    cluster.ask(A, Request::Failover(command));
+    assert_eq!(until_one_leads(&mut cluster, &[B], 2), B);
+    assert!(is_committed(&cluster.write(B, add("visits", 10))), "A has it");
+    cluster.pass(Duration::from_millis(250));
+    assert!(cluster.leadership(C).end > before, "it is on its way to the disk");
+    cluster.micros += 250_000;
+    cluster.handle(C, Input::Timer);
+    let said = cluster.frames.iter().filter_map(|(_, bytes)| match decode(bytes, &Limits::default()) {
+        Ok(Message::Ship(Ship::Beat(beat))) => Some(beat.end),
+        _ => None,
+    });
+    let said: Vec<LogEnd> = said.collect();
+    assert!(!said.is_empty() && said.iter().all(|end| *end == before), "{said:?}, and it has {before:?}");
 }
