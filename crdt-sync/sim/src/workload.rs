@@ -83,6 +83,8 @@ struct Draft<'w> {
     node: usize,
     /// Keys outside are left to others.
     scope: Scope,
+    /// Documents can be deleted, and forgotten.
+    may_delete: bool,
     operation: u32,
     /// Numbers the values of the operation, so that no two of a run are the same.
     values: u32,
@@ -105,7 +107,8 @@ impl Workload {
         let reads = if client.is_some() { READS_IN_SESSIONS } else { READS };
         let scope = world.scope_of(node);
         let scope = if scope.is_everything() || dice.chance(ANYWHERE) { Scope::everything() } else { scope };
-        let mut draft = Draft { workload: self, world, dice, node, scope, operation, values: 0 };
+        let may_delete = !self.forgets || world.is_acquainted();
+        let mut draft = Draft { workload: self, world, dice, node, scope, may_delete, operation, values: 0 };
         if draft.dice.chance(reads) {
             let (_, item) = draft.item();
             return match client {
@@ -178,7 +181,8 @@ impl Draft<'_> {
     fn item(&mut self) -> (Kind, ItemKey) {
         loop {
             let (kind, item) = self.any_item();
-            if self.scope.contains(item.collection, &item.key) {
+            let may_write = kind != Kind::Document || self.may_delete;
+            if may_write && self.scope.contains(item.collection, &item.key) {
                 return (kind, item);
             }
         }

@@ -21,7 +21,8 @@
 //! lacks its deletion lacks an entry that every Active member had, so it is retired, and refused; or it is new, and was
 //! sent no entries of what is forgotten (see [`Partition::forget`](super::Partition)); or its disk was restored from a
 //! backup. In the last case the other side's frontier covers what the copy shows, unless its owner wrote to that very
-//! document before it met anybody, or dropped the entries by which it is known how far it was then.
+//! document before it met anybody, or dropped the entries by which it is known how far it was then. A partial replica
+//! keeps no entries of others, and can hardly ever tell; and it is compared with nobody while no entries are missing.
 //!
 //! A state that came in a session which was given up may show more than the frontier of the side that holds it. No
 //! frontier speaks of that, so it is merged as any other.

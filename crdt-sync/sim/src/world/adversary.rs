@@ -328,8 +328,9 @@ impl World {
         let mut only = None;
         if phase.is_some_and(|phase| phase != Phase::Recovering) {
             let Some((_, end)) = self.draw_link(node, phase) else { return };
-            // Where one leads hardly ever are all idle.
-            let is_rare = phase == Some(Phase::Idle) && self.setup.topology == Topology::SingleLeader;
+            // Where one leads, and among many, hardly ever are all idle.
+            let is_crowded = self.setup.topology == Topology::SingleLeader || self.setup.partial > 0;
+            let is_rare = phase == Some(Phase::Idle) && is_crowded;
             only = is_rare.then_some([end.node, end.far_node]);
             groups = groups & !(1 << (end.node % 64)) | 1 << (end.far_node % 64);
         }

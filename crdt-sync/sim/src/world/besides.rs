@@ -48,6 +48,16 @@ impl World {
             .with(Phase::Installing, self.nodes[number].disk.is_installing())
             .with(Phase::Succeeding, self.is_changing(number))
             .and(self.takeover_phases(number))
+            .and(self.scoped_phases(number))
+    }
+
+    /// Whether something is on its way between a whole node and a partial replica.
+    fn scoped_phases(&self, number: usize) -> Phases {
+        if self.setup.partial == 0 {
+            return Phases::default();
+        }
+        let ends = self.network.ends_of(number).into_iter();
+        ends.fold(Phases::default(), |phases, link| phases.and(self.scoped_phase(number, link)))
     }
 
     /// Whether something is on its way over a connection of a partial replica.

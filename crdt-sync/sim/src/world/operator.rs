@@ -71,7 +71,8 @@ impl World {
 
     /// Puts the copy of a node's disk in the place of its disk.
     pub(super) fn restore(&mut self, number: usize, fault: Fault) {
-        if Fault::FORKS.contains(&fault) && self.setup.spares_identities() {
+        let is_spared = self.is_partial(number) && self.setup.forgets_deletions;
+        if is_spared || Fault::FORKS.contains(&fault) && self.setup.spares_identities() {
             return;
         }
         let Some(backup) = self.nodes[number].backup.take() else { return };
@@ -90,7 +91,11 @@ impl World {
         self.strike_counts(fault, number);
         self.note(format_args!("{number} gets an old copy of its disk: {fault}"));
         self.kill(number);
+        // What it was to get back when it was restored before it is still to get.
+        let behind = self.nodes[number].is_behind_itself;
+        let owed = if behind { self.nodes[number].owed.clone() } else { Vec::new() };
         let lost = self.losses(number, &backup.held);
+        self.nodes[number].owed.extend(owed);
         self.begin_to_lack(number, Some(backup.end));
         let since = self.time;
         let node = &mut self.nodes[number];

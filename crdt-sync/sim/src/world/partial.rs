@@ -70,6 +70,17 @@ impl World {
         self.nodes.get(number).map_or_else(Scope::everything, |node| self.setup.scope_of(node.place))
     }
 
+    /// Whether what is deleted now is forgotten when all have it, partial replicas among them. Who is not known yet is
+    /// not waited for, and a partial replica could not tell that what it was sent by another is forgotten.
+    pub(crate) fn is_acquainted(&self) -> bool {
+        let is_known = |name| {
+            self.members()
+                .filter_map(|member| self.engine(member))
+                .all(|engine| engine.status().members.get(name).is_some())
+        };
+        self.setup.partial == 0 || self.members().all(|member| is_known(self.nodes[member].name))
+    }
+
     /// Whether what a node says of an identity means that it holds all of it, and passes it on: of others a partial
     /// replica keeps no entries.
     pub(super) fn holds_whole(&self, number: usize, node: &Node, origin: ReplicaId) -> bool {
