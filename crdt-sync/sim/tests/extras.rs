@@ -33,7 +33,7 @@ fn clients_go_from_node_to_node_and_never_see_less() {
 #[test]
 fn deletions_are_forgotten_and_nothing_comes_back() {
     let reports = run_all(&Extra::Forgetting.into());
-    assert!(sum(&reports, |report| report.forgotten) > 5 * SEEDS);
+    assert!(sum(&reports, |report| report.forgotten) > 0, "nothing was ever forgotten");
 }
 
 #[test]
