@@ -109,8 +109,8 @@ impl Model {
             },
             Fact::Versions(versions) => {
                 let held = known_versions(cell);
-                // What it deleted may be forgotten where it was heard of.
-                versions.iter().any(|(id, _)| held.contains_key(id) || self.is_forgettable(*id))
+                // Where it was heard of, what it deleted, or what was deleted on top of it, may be forgotten.
+                self.forgets() || versions.iter().any(|(id, _)| held.contains_key(id))
             }
         })
     }
