@@ -119,7 +119,11 @@ proptest! {
                     forgot[index] = true;
                     here.drop_partition(partition);
                 }
-                Step::ForgetDeleted { .. } => here.forget_deleted(),
+                Step::ForgetDeleted { .. } => {
+                    // What wrote to a forgotten document is no longer handed on.
+                    forgot[index] = true;
+                    here.forget_deleted();
+                }
                 Step::Restart { .. } => {
                     // Two runs of a node never draw the same identities.
                     here.config.seed[0] = here.config.seed[0].wrapping_add(2);
