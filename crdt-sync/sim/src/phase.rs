@@ -264,6 +264,9 @@ impl Phase {
             (Self::Succeeding, F::BitRot | F::RestoredTold | F::RestoredUntold | F::DiskLost) => {
                 Some("a node that forgets what it promised helps whoever led before")
             }
+            (Self::Electing | Self::Promising, F::RestoredTold) => {
+                Some("who counts comes back under another name, told or not")
+            }
             (Self::HandingOver, F::StoppedMidWrite | F::SyncFailed) => {
                 Some("who makes way takes no more writes")
             }

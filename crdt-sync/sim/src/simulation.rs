@@ -108,6 +108,8 @@ pub struct Report {
     pub leases_ended: u64,
     /// Answers that came so late that a host could not give them any more.
     pub withheld: u64,
+    /// How often a node had not heard the leader for too long.
+    pub suspicions: u64,
     /// How often the coordinator lost its store.
     pub stores_lost: u64,
     /// How long the nodes took to agree once there was peace.

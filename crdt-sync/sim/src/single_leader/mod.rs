@@ -183,10 +183,11 @@ impl<'p> Run<'p> for Simulation<'p> {
         let report = &mut self.course.report;
         (report.new_leaders, report.cuts, report.losses, report.installed) =
             (new_leaders, cuts, losses, installed);
-        let [elections, failovers, handovers, leases_ended, withheld, stores_lost] =
+        let [elections, failovers, handovers, leases_ended, withheld, stores_lost, suspicions] =
             self.course.world.takeover_counts();
         (report.elections, report.failovers, report.handovers) = (elections, failovers, handovers);
         (report.leases_ended, report.withheld, report.stores_lost) = (leases_ended, withheld, stores_lost);
+        report.suspicions = suspicions;
         self.course
     }
 }
@@ -280,7 +281,7 @@ impl<'p> Simulation<'p> {
         match due {
             Due::Read { item, at, value } => self.check_read((node, request), &reply, &item, at, &value),
             Due::Lead => self.told_to_lead((node, request), &reply),
-            Due::Operated => Self::operated((node, request), &reply),
+            Due::Operated => takeovers::operated((node, request), &reply),
             Due::SessionRead { client, item } => {
                 self.session_read_answered((node, request), client, &item, token.as_ref(), &reply)
             }

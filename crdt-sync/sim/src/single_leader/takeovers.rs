@@ -26,14 +26,6 @@ impl Simulation<'_> {
         self.course.world.check_led_in_time(aftermath)
     }
 
-    /// Whoever operates is told at once; what becomes of it events say.
-    pub(super) fn operated((node, request): (usize, RequestId), reply: &Reply) -> Result<(), Violation> {
-        match reply {
-            Reply::FailoverTold | Reply::Overloaded | Reply::Ended => Ok(()),
-            other => Err(Violation::FalseAnswer { node, request, detail: format!("{other:?}") }),
-        }
-    }
-
     /// Whether a failover may take back what a client was told to be committed. Where nodes see to it themselves, only
     /// what nobody but the leader's disk, or nobody's disk, vouched for.
     pub(super) fn may_lose(&self, degraded: bool) -> bool {
@@ -42,5 +34,13 @@ impl Simulation<'_> {
             return setup.may_lose_commits();
         }
         degraded || setup.commits.policy.need() == Need::Nobody || setup.commits.stage < Stage::Flushed
+    }
+}
+
+/// Whoever operates is told at once; what becomes of it events say.
+pub(super) fn operated((node, request): (usize, RequestId), reply: &Reply) -> Result<(), Violation> {
+    match reply {
+        Reply::FailoverTold | Reply::Overloaded | Reply::Ended => Ok(()),
+        other => Err(Violation::FalseAnswer { node, request, detail: format!("{other:?}") }),
     }
 }

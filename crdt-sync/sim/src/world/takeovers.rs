@@ -45,6 +45,7 @@ pub(super) struct Takeovers {
     handovers: u64,
     leases_ended: u64,
     withheld: u64,
+    suspicions: u64,
 }
 
 /// What a node does in the matter of who leads.
@@ -82,6 +83,7 @@ impl Takeovers {
             handovers: 0,
             leases_ended: 0,
             withheld: 0,
+            suspicions: 0,
         })
     }
 }
@@ -132,11 +134,12 @@ impl Setup {
 
 impl World {
     /// How often elections began, ended with a leader that nobody had asked for, with one that was, leases ended, and
-    /// answers came too late to be given; and how often the coordinator's store was lost.
-    pub(crate) fn takeover_counts(&self) -> [u64; 6] {
-        let Some(known) = &self.shared.takeovers else { return [0; 6] };
+    /// answers came too late to be given; how often the coordinator's store was lost, and a leader suspected.
+    pub(crate) fn takeover_counts(&self) -> [u64; 7] {
+        let Some(known) = &self.shared.takeovers else { return [0; 7] };
         let losses = known.coordinator.as_ref().map_or(0, |coordinator| coordinator.losses);
-        [known.elections, known.failovers, known.handovers, known.leases_ended, known.withheld, losses]
+        let Takeovers { elections, failovers, handovers, leases_ended, withheld, suspicions, .. } = *known;
+        [elections, failovers, handovers, leases_ended, withheld, losses, suspicions]
     }
 
     /// The clock of the next process of a node runs wrong by so much.
@@ -356,6 +359,7 @@ impl World {
                 part.electing = false;
             }
             Event::NotPromoted(_) | Event::Refused(_) | Event::Follows { .. } => part.electing = false,
+            Event::Suspects { .. } => takeovers.suspicions += 1,
             Event::Degraded { .. } => part.leaseless = true,
             Event::Renewed => part.leaseless = false,
             Event::SwitchOverFailed { .. } => part.handing_over = false,

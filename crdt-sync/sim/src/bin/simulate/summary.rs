@@ -88,6 +88,7 @@ impl Summary {
             ("logs cut", report.cuts),
             ("logs cut below readers", report.losses),
             ("snapshots installed", report.installed),
+            ("leaders suspected", report.suspicions),
             ("elections", report.elections),
             ("failovers", report.failovers),
             ("leads handed over", report.handovers),
