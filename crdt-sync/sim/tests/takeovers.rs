@@ -134,8 +134,8 @@ fn a_laggard_that_leads_is_caught() {
     catch_in(&scenario, PlantedBug::LaggardPromoted, 200, &kinds);
 }
 
-/// Who was away blames nobody for what it did not hear. Where it does leaders are suspected that are there, which others
-/// know better: it costs time and nothing else.
+/// Who was away blames nobody for what it did not hear. Where it does leaders are suspected that are there, which
+/// others know better: it costs time and nothing else.
 #[test]
 fn a_late_tick_that_is_blamed_on_others_has_them_suspected() {
     let suspicions = |scenario: &Scenario| sum(&run_all(scenario, 20), |report| report.suspicions);

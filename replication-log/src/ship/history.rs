@@ -75,7 +75,8 @@ impl HistoryView {
     /// logical stream. O(epochs of the log) and one look into it.
     pub fn read(log: &(impl History + ?Sized), theirs: &[Position]) -> Result<Self, ReadError> {
         let (ends, oldest, durable) = (log.epoch_ends()?, log.oldest(), log.durable());
-        let common = common_position(&ends, theirs).and_then(|common| log.position(common.lsn).ok());
+        let common = common_position(&ends, theirs);
+        let common = common.map(|common| place_at(log, common.lsn)).transpose()?.flatten();
         Ok(Self { ends, oldest, durable, common })
     }
 }
@@ -128,6 +129,18 @@ pub fn common_position(ours: &[Position], theirs: &[Position]) -> Option<Positio
         let shorter = if our_end.lsn <= their_end.lsn { our_end } else { their_end };
         (!contradict).then_some(*shorter)
     })
+}
+
+/// Where a log is at a record, if it has such a place. That it cannot be read does not mean that it has none: whoever
+/// is told that there is nothing to go on with may give up a log that is fine.
+pub(super) fn place_at(log: &(impl History + ?Sized), lsn: Lsn) -> Result<Option<Position>, ReadError> {
+    use PositionError as Not;
+    match log.position(lsn) {
+        Ok(position) => Ok(Some(position)),
+        Err(Not::NotDurable { .. } | Not::Truncated { .. } | Not::InsideBatch { .. }) => Ok(None),
+        Err(Not::Corrupt(corruption)) => Err(corruption.into()),
+        Err(Not::Storage(error)) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! Logs that have parted: where, and what becomes of the part that is nobody else's.
 
+use core::time::Duration;
+
 use replication_log::{
-    Epoch, Lsn,
-    ship::{ReceiveError, wire::Refusal},
+    Epoch, Lsn, ReadError,
+    ship::{
+        AnswerError, HistoryView, ReceiveError, Sender,
+        wire::{Refusal, Stream, ToLeader},
+    },
 };
 
 use crate::nodes::{Follower, Leader, connect, follow, settle};
@@ -90,7 +95,7 @@ fn a_follower_refuses_to_cut_what_it_has_applied() {
     wrong.promote(2);
     wrong.write("bread");
     let mut sender = connect(&wrong, &mut follower).expect("it does not know");
-    let welcome = sender.poll(core::time::Duration::ZERO).expect("an answer");
+    let welcome = sender.poll(Duration::ZERO).expect("an answer");
     let diverged = Refusal::Diverged { common: Lsn::new(1), floor: Lsn::new(2) };
     assert_eq!(follower.receiver.handle(&welcome), Err(ReceiveError::Refused(diverged)));
     assert_eq!(crate::common::image(&follower.disk), before);
@@ -112,4 +117,33 @@ fn another_history_under_the_same_epoch_is_noticed() {
         Refusal::NothingToBeginWith { oldest }
     );
     assert_eq!(follower.texts(), ["milk"]);
+}
+
+/// That the place where two logs part cannot be read is not that there is none: whoever hears that nothing is left to
+/// go on with may give up a log that is whole, and the damaged one may be all that stays.
+#[test]
+fn a_leader_that_cannot_read_where_the_logs_part_does_not_say_that_there_is_no_such_place() {
+    let mut leader = Leader::new("a", 1);
+    let mut follower = Follower::new("b");
+    leader.write("bread");
+    leader.write("milk");
+    let _ = follow(&leader, &mut follower);
+    (0..200).for_each(|_| _ = leader.write_unsynced("written meanwhile"));
+    leader.log.sync().expect("healthy");
+
+    let rots = |(name, bytes): (String, Vec<u8>)| {
+        let milk = bytes.windows(4).position(|text| text == b"milk")?;
+        leader.disk.flip_bit(&name, 8 * milk);
+        Some(name)
+    };
+    crate::common::image(&leader.disk).into_iter().find_map(rots).expect("it is written");
+
+    let ToLeader::Hello(hello) = ToLeader::decode(&follower.hello()).expect("whole") else {
+        panic!("it greets")
+    };
+    let Stream::Copy { ends, .. } = &hello.wants else { panic!("it copies") };
+    let answer = Sender::answer(leader.options(), Duration::ZERO, &hello, &leader.log, None);
+    assert!(matches!(answer, Err(AnswerError::Log(ReadError::Corrupt(_)))), "{answer:?}");
+    let view = HistoryView::read(&leader.log, ends);
+    assert!(matches!(view, Err(ReadError::Corrupt(_))), "{view:?}");
 }

@@ -16,6 +16,7 @@ use window::Window;
 
 use super::{
     History, Marks, Stage, common_position,
+    history::place_at,
     wire::{
         Alive, Hello, PROTOCOL_VERSIONS, Refusal, Report, SnapshotPart, SnapshotReport, Start, Stream,
         ToLeader, Welcome,
@@ -414,7 +415,7 @@ fn behind_common(
     };
     // Where the follower ends first, its own word for the checksum is not needed. Where the log has no such place, or
     // another checksum there, the two are not of one history, whatever their epochs say.
-    Ok(log.position(common.lsn).ok().filter(|position| position.checksum == common.checksum))
+    Ok(place_at(log, common.lsn)?.filter(|position| position.checksum == common.checksum))
 }
 
 fn before_oldest(log: &(impl History + ?Sized)) -> Lsn {
