@@ -384,13 +384,14 @@ impl Topology for SingleLeader {
 
     fn timer(&mut self, context: &mut Context<'_>) -> bool {
         self.look_at_the_clock(context);
+        // Whether this node still leads comes first: whoever leads no more commits nothing by waiting.
+        self.supervise(context);
         if let Some(leading) = &mut self.leading {
             leading.tick(context);
         }
         self.reads.expire(context);
         self.count_promises(context);
         self.lose_hope(context);
-        self.supervise(context);
         let due = context.now.instant >= self.next_heartbeat;
         if due {
             self.next_heartbeat = context.now.instant + context.replica.config.timing.heartbeat;

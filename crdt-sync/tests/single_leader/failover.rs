@@ -8,7 +8,7 @@ use crdt_sync::failover::{Detection, FailoverConfig, GrantedBy, LeaseTerms, supe
 use crdt_sync::single_leader::{CommitReply, Grant, LeadReply, SingleLeaderConfig};
 use crdt_sync::wire::{LogEnd, Message, Ship, decode};
 use crdt_sync::{Event, FailoverNews, FailoverTask, Input, Limits, NodeId, Reply, Request};
-use replication_log::ship::commit::Role;
+use replication_log::ship::commit::{Role, WhenShort};
 
 use crate::cluster::*;
 
@@ -268,4 +268,25 @@ fn a_node_whose_disk_is_slow_says_of_which_epoch_the_end_is_that_it_has() {
     });
     let said: Vec<LogEnd> = said.collect();
     assert!(!said.is_empty() && said.iter().all(|end| *end == before), "{said:?}, and it has {before:?}");
+}
+
+/// A leader whose followers are gone commits alone after a while, by its policy. One that was away so long that its
+/// lease is about to end as well does not.
+#[test]
+fn whoever_leads_no_more_commits_nothing_by_having_waited() {
+    let short = WhenShort::DegradeToAsync { after: Duration::from_millis(500) };
+    let mut config = supervised("ANY 1 (*)", 3, rules());
+    config.commits.when_short = short;
+    let mut cluster = Cluster::of_three(&config);
+    assert_eq!(leaders(&cluster), [A]);
+    split(&mut cluster, &[A], &[B, C]);
+    let asked = cluster.ask(A, Request::Write(add("visits", 1)));
+    let until = cluster.leadership(A).leads_until.expect("it has a lease");
+    let before_the_end = until.as_micros() - u64::try_from(rules().lease.margin.as_micros()).unwrap() / 2;
+    assert!(before_the_end > cluster.micros);
+    cluster.micros = before_the_end;
+    cluster.handle(A, Input::Timer);
+    assert_eq!(leaders(&cluster), []);
+    let reply = cluster.answer(asked);
+    assert!(matches!(reply, Some(Reply::Commit(CommitReply::NotReplicated { .. }))), "{reply:?}");
 }

@@ -47,7 +47,7 @@ pub(super) struct Succession {
 /// A change of leaders that is under way.
 #[derive(Clone, Debug)]
 struct Change {
-    old: Option<usize>,
+    old: usize,
     is_careful: bool,
     chosen: Option<usize>,
     /// The first epoch that it was given.
@@ -74,7 +74,7 @@ impl World {
     /// Whether a node is one of those between whom the right to lead changes.
     pub(super) fn is_changing(&self, number: usize) -> bool {
         let change = self.shared.succession.change.as_ref();
-        change.is_some_and(|change| change.old == Some(number) || change.chosen == Some(number))
+        change.is_some_and(|change| change.old == number || change.chosen == Some(number))
     }
 
     /// Who leads under the newest epoch, or did.
@@ -93,23 +93,22 @@ impl World {
         if !self.setup.new_leaders || self.shared.succession.change.is_some() {
             return false;
         }
-        let old = self.shared.histories.newest().map(|(_, node)| node);
+        // Where nobody has led yet the founder may begin to at any time.
+        let old = self.shared.histories.newest().map_or(FOUNDER, |(_, node)| node);
         let lacking = (0..self.setup.nodes).filter(|node| self.lacks(*node));
-        if !self.can_succeed(&lacking.chain(old).collect()) {
+        if !self.can_succeed(&lacking.chain([old]).collect()) {
             return false;
         }
         let is_careful = !self.may_lose_commits() || dice.chance(CAREFUL);
         let fate = dice.below(4);
-        self.note(format_args!("{old:?} is to lead no longer, care is taken: {is_careful}"));
-        if let Some(old) = old {
-            if is_careful || fate > 1 {
-                self.network.cordon(old);
-            }
-            match fate {
-                2 if self.setup.hostility.is_some() => self.inflict(Fault::Paused, old),
-                3 if self.setup.hostility.is_some() => self.inflict(Fault::ProcessKilled, old),
-                _ => {}
-            }
+        self.note(format_args!("{old} is to lead no longer, care is taken: {is_careful}"));
+        if is_careful || fate > 1 {
+            self.network.cordon(old);
+        }
+        match fate {
+            2 if self.setup.hostility.is_some() => self.inflict(Fault::Paused, old),
+            3 if self.setup.hostility.is_some() => self.inflict(Fault::ProcessKilled, old),
+            _ => {}
         }
         let change = Change { old, is_careful, chosen: None, epoch: Epoch::ZERO, asked: None };
         self.shared.succession.change = Some(change);
@@ -180,7 +179,7 @@ impl World {
         let may_lead = |number: &usize| {
             let node = &self.nodes[*number];
             let is_up = node.engine.is_some() && node.standstill.is_none() && !self.is_held(*number);
-            is_up && Some(*number) != change.old && self.is_eligible(*number)
+            is_up && *number != change.old && self.is_eligible(*number)
         };
         let mut seen: Vec<usize> = (0..self.setup.nodes).filter(may_lead).collect();
         // Not even without care does anybody choose a node that has nothing.
