@@ -13,7 +13,7 @@ use replication_log::ship::commit::{Role, WhenShort};
 use crate::cluster::*;
 
 /// Fast enough for a test: silence of two seconds, leases of three.
-fn rules() -> FailoverConfig {
+pub(crate) fn rules() -> FailoverConfig {
     FailoverConfig {
         heartbeat: Duration::from_millis(250),
         detection: Detection::Fixed { timeout: Duration::from_secs(2) },
@@ -32,7 +32,7 @@ fn supervised(policy: &str, nodes: usize, rules: FailoverConfig) -> SingleLeader
 }
 
 /// Nodes that are all connected, one of which leads after a while.
-fn led(policy: &str, nodes: usize, rules: FailoverConfig) -> Cluster {
+pub(crate) fn led(policy: &str, nodes: usize, rules: FailoverConfig) -> Cluster {
     let config = supervised(policy, nodes, rules);
     let mut cluster = Cluster::new(std::iter::repeat_n(config, nodes));
     for one in 0..nodes {
@@ -49,7 +49,7 @@ fn leaders(cluster: &Cluster) -> Vec<usize> {
     (0..cluster.nodes.len()).filter(|node| cluster.leadership(*node).mode.is_some()).collect()
 }
 
-fn is_committed(reply: &CommitReply) -> bool {
+pub(crate) fn is_committed(reply: &CommitReply) -> bool {
     matches!(reply, CommitReply::Committed { .. })
 }
 
@@ -63,7 +63,7 @@ fn split(cluster: &mut Cluster, one: &[usize], other: &[usize]) {
 }
 
 /// Lets time pass, at most so many seconds, until one of them leads. Never two do.
-fn until_one_leads(cluster: &mut Cluster, among: &[usize], seconds: u32) -> usize {
+pub(crate) fn until_one_leads(cluster: &mut Cluster, among: &[usize], seconds: u32) -> usize {
     for _ in 0..seconds * 4 {
         cluster.pass(Duration::from_millis(250));
         let leaders = leaders(cluster);

@@ -11,6 +11,7 @@ mod handover;
 mod lag;
 mod log_trouble;
 mod picture;
+mod returned;
 mod sessions;
 mod snapshots;
 mod takeover;

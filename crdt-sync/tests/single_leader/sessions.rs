@@ -6,22 +6,22 @@ use crdt_sync::{Bytes, Cell, Reply, Request};
 
 use crate::cluster::*;
 
-fn in_session(token: &Bytes, request: Request) -> Request {
+pub(crate) fn in_session(token: &Bytes, request: Request) -> Request {
     Request::InSession { token: token.clone(), request: request.into() }
 }
 
-fn read(cluster: &Cluster, wait: Duration) -> Request {
+pub(crate) fn read(cluster: &Cluster, wait: Duration) -> Request {
     Request::Read { item: item("visits"), deadline: cluster.in_time(wait) }
 }
 
-fn opened(reply: Option<Reply>) -> (Bytes, Reply) {
+pub(crate) fn opened(reply: Option<Reply>) -> (Bytes, Reply) {
     match reply {
         Some(Reply::InSession { token, reply }) => (token, *reply),
         other => panic!("{other:?}"),
     }
 }
 
-fn value(reply: &Reply) -> i128 {
+pub(crate) fn value(reply: &Reply) -> i128 {
     match reply {
         Reply::Value(Some(Cell::Counter(counter))) => counter.value(),
         Reply::Value(None) => 0,
