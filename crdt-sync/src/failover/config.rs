@@ -43,6 +43,10 @@ pub struct FailoverConfig {
     pub lease: LeaseTerms,
     /// Who asks first: whoever is furthest.
     pub policy: Policy,
+    /// With [`Policy::Priority`]: after how long a leader hands over to a node that comes before it in the list and is
+    /// about as far, and how long it waits between two attempts. `None`: it does not, and the list counts where
+    /// somebody is elected only.
+    pub makes_way: Option<Duration>,
     /// How many entries of what is known a node may lack and be elected: 1,000. `None`: any number.
     pub most_lag: Option<u64>,
     /// For commits that fewer than a majority acknowledge: how many of those that do have to be found first.
@@ -89,7 +93,7 @@ pub enum ConfigError {
         needed: Duration,
     },
     /// It has to take some time.
-    #[error("heartbeats and turns must take some time")]
+    #[error("heartbeats, turns and the time before a leader makes way must take some time")]
     NoTime,
 }
 
@@ -107,6 +111,7 @@ impl FailoverConfig {
             tolerance: Duration::from_secs(1),
             lease: LeaseTerms::DEFAULT,
             policy: Policy::default(),
+            makes_way: None,
             most_lag: Some(1_000),
             quorum: None,
             stonith: None,
@@ -128,7 +133,8 @@ impl FailoverConfig {
         if (1..self.members.len()).any(|place| self.members[..place].contains(&self.members[place])) {
             return Err(ConfigError::NamedTwice);
         }
-        if self.heartbeat.is_zero() || self.turn.is_zero() {
+        let takes_no_time = |span: Duration| span.is_zero();
+        if [self.heartbeat, self.turn].into_iter().chain(self.makes_way).any(takes_no_time) {
             return Err(ConfigError::NoTime);
         }
         // Patroni's rule: loop_wait + 2 * retry_timeout <= ttl.

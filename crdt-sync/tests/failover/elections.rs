@@ -51,6 +51,33 @@ fn the_first_of_the_list_leads_unless_a_log_that_is_asked_for_its_promise_is_ahe
     assert_eq!(first_leader(config, [1_000, 1_050, 1_020], |_, _| ()), B);
 }
 
+/// B leads first, for A lacks what B has. Then it makes way, and A leads with all of it.
+#[test]
+fn the_first_of_the_list_is_made_way_for_once_it_has_everything() {
+    let list = Policy::Priority([A, B, C].map(id).to_vec());
+    for granted_by in [GrantedBy::Promises, GrantedBy::Coordinator { failsafe: false }] {
+        let makes_way = Some(secs(60));
+        let config = FailoverConfig { policy: list.clone(), makes_way, granted_by, ..settings(3) };
+        let mut world = World::new(config, 7);
+        for (node, lsn) in [1_000, 1_050, 1_020].into_iter().enumerate() {
+            world.disk(node).end = position(1, lsn);
+        }
+        let mut world = world.start_all();
+        assert_eq!(world.until_somebody_leads(secs(60)).unwrap().0, B);
+        world.run(secs(50));
+        assert_eq!(world.leaders(), [B], "not at once");
+        world.run(secs(30));
+        assert_eq!(world.leaders(), [A], "{granted_by:?}");
+        assert!(world.host(A).disk.end.lsn.get() > 1_050, "with all that B had");
+        // It stays so, and the next one of the list comes where it is gone.
+        world.run(secs(300));
+        assert_eq!(world.leaders(), [A]);
+        world.crash(A);
+        assert!(world.until_somebody_leads(bound(&world.config)).is_some());
+        assert!(world.broken.is_empty());
+    }
+}
+
 #[test]
 fn where_all_ask_the_coordinator_decides() {
     let config = FailoverConfig {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crdt_sync::{Engine, ItemKey, Request};
+use crdt_sync::failover::election::Policy;
+use crdt_sync::{Engine, ItemKey, NodeId, Request};
 use replication_log::{Lsn, Position};
 
 use super::Simulation;
@@ -30,6 +31,9 @@ impl Simulation<'_> {
         }
         let leading: Vec<usize> = world.leading().collect();
         let [leader] = leading[..] else { return Some(format!("{leading:?} lead")) };
+        if let Some(preferred) = self.is_made_way_for(leader) {
+            return Some(format!("{leader} leads, and is to make way for {preferred}"));
+        }
         let engine = world.engine(leader).map(|engine| (engine.leadership(), engine.status()));
         let Some((Some(leadership), status)) = engine else { return Some("nobody leads".into()) };
         let end = world.disk_of(leader).end();
@@ -56,6 +60,17 @@ impl Simulation<'_> {
             }
         }
         None
+    }
+
+    /// Who comes before the leader in the list of priorities, where that is made way for: in peace it leads in the end.
+    fn is_made_way_for(&self, leader: usize) -> Option<NodeId> {
+        let rules = self.course.plan.setup.failover.as_ref().filter(|rules| rules.makes_way.is_some())?;
+        let Policy::Priority(list) = &rules.policy else { return None };
+        let mine = list.iter().position(|node| *node == name_of(leader)).unwrap_or(list.len());
+        let counts = |name: &&NodeId| {
+            self.course.world.members().any(|node| name_of(node) == **name && self.course.world.counts(node))
+        };
+        list[..mine].iter().find(counts).copied()
     }
 
     /// A node shows the log as far as it has applied it.

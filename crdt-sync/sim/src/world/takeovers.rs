@@ -431,7 +431,8 @@ impl World {
             && (alone || !self.may_commit_alone(&out))
     }
 
-    fn counts(&self, number: usize) -> bool {
+    /// Whether a node has a vote still.
+    pub(crate) fn counts(&self, number: usize) -> bool {
         self.counting().any(|node| node == number) && !self.nodes[number].reach.part.is_out
     }
 

@@ -196,12 +196,14 @@ impl Supervisor {
         };
         match (pending.ask, answer) {
             (Ask::Acquire { .. }, Answer::Granted(grant)) => self.granted(grant, pending.sent),
-            // It was granted before, and the answer lost.
+            // It was granted before, and the answer lost, or given back, and that has yet to arrive; or an earlier
+            // process of this node has it. To go on under it would be to lose it to whatever is still on its way: it
+            // is given back, and another one asked for.
             (Ask::Acquire { .. }, Answer::Held(Some(tenure))) if tenure.holder == self.me => {
-                self.await_answer(Ask::Renew { tenure, lease: self.config.lease.kept() });
-            }
-            (Ask::Renew { .. }, Answer::Renewed(grant)) if self.held.is_none() => {
-                self.granted(grant, pending.sent);
+                self.view.note_grant(tenure.grant);
+                self.phase = Phase::Following;
+                self.give_back(tenure.grant, None);
+                self.put_off();
             }
             (Ask::Renew { tenure, .. }, Answer::Renewed(grant)) if grant == tenure.grant => {
                 self.extend(pending.sent);

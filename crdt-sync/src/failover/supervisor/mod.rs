@@ -26,6 +26,7 @@
 
 mod act;
 mod campaign;
+mod precedence;
 mod reign;
 mod renewal;
 mod view;
@@ -69,6 +70,8 @@ pub struct Supervisor {
     handing: Option<Handing>,
     flapping: Flapping,
     paused: bool,
+    /// When it looks whether somebody else is to lead instead.
+    makes_way_at: Option<Instant>,
     /// No attempt begins before.
     not_before: Instant,
     /// So many attempts failed since somebody led.
@@ -130,6 +133,7 @@ impl Supervisor {
             handing: None,
             flapping: Flapping::new(config.flapping),
             paused: false,
+            makes_way_at: None,
             not_before: now,
             failures: 0,
             told: Told::default(),
@@ -254,7 +258,8 @@ impl Supervisor {
             Phase::Waiting { until } => Some(until),
             Phase::Fencing { give_up } | Phase::Promoting { give_up, .. } => Some(give_up),
             Phase::HandingOver { deadline, .. } => Some(deadline),
-            Phase::Asking { .. } | Phase::Leading { .. } => None,
+            Phase::Leading { .. } => self.makes_way_at,
+            Phase::Asking { .. } => None,
         };
         let lease = self.held.map(|held| before(held.until, self.config.lease.margin));
         let renewal = self.held.filter(|_| self.renews()).map(|held| held.renew_at);
@@ -318,6 +323,7 @@ impl Supervisor {
     fn go_on(&mut self) {
         self.time_out();
         self.consider();
+        self.make_way();
         self.renew();
         if self.now >= self.next_beat {
             self.beat();

@@ -93,6 +93,7 @@ impl Supervisor {
         self.failures = 0;
         self.handing = None;
         self.phase = Phase::Leading { epoch };
+        self.put_off_making_way();
         self.event(Event::Leads { epoch, unfenced });
         self.beat();
     }
