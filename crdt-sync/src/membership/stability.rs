@@ -19,9 +19,14 @@
 //! written by somebody who knows. So nobody needs the tombstone any more, and it is dropped. The rounds begin anew when
 //! a member is heard of that was not known when they began, or is retired.
 //!
-//! With the document go the entries that wrote to it: a node that comes later is not sent a document by its first entry
-//! whose last one it lacks. What was lost with a disk is named by the row of its node as long as that is a member, and
-//! holds everything back, like a member that is not heard of, until the node is retired, or all nodes were restarted.
+//! With the document go the entries that wrote to it: a node that comes later is not sent a document by its first
+//! entry whose last one it lacks. What was lost with a disk is named by the row of its node as long as that is a
+//! member, and holds everything back, like a member that is not heard of, until the node is retired, or all nodes were
+//! restarted.
+//!
+//! A session that was given up leaves states ahead of the frontier, of which rows say nothing: what they rest on may
+//! be lost. A document that may show such is not forgotten before the frontier has come that far, or the writer is
+//! retired. Whoever forgot it in between takes it back with the others' states, and keeps it for the same reason.
 //!
 //! Source: causal stability is Baquero, Almeida and Shoker, "Making Operation-based CRDTs Operation-based" (2014).
 

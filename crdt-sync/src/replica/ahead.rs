@@ -18,6 +18,8 @@ pub(crate) struct Ahead {
     bounds: BTreeMap<ReplicaId, u64>,
     /// Cells that no record from this one on changed show nothing ahead.
     since: Lsn,
+    /// Where retired identities end, as far as it is known.
+    ends: BTreeMap<ReplicaId, u64>,
 }
 
 impl Ahead {
@@ -79,6 +81,43 @@ impl Ahead {
         changed >= self.since && self.beyond(histories).next().is_some()
     }
 
+    /// It is known where retired identities end.
+    pub(crate) fn end(&mut self, ends: impl Iterator<Item = (ReplicaId, u64)>) {
+        self.ends.extend(ends);
+    }
+
+    /// The bounds that the frontier is still to reach, ascending: beyond the end of a retired identity it never gets.
+    pub(crate) fn due(&self, histories: &Histories) -> impl Iterator<Item = (ReplicaId, u64)> {
+        let within = self.bounds.iter().map(|(origin, bound)| (*origin, self.within_end(*origin, *bound)));
+        within.filter(|(origin, bound)| *bound > histories.head(*origin).sequence)
+    }
+
+    /// Whether any of these origins, of which somebody shows more than its frontier, can still come to more here.
+    pub(crate) fn are_due(&self, shown: &[(ReplicaId, u64)], histories: &Histories) -> bool {
+        let is_over = |origin, end: u64| end <= histories.head(origin).sequence;
+        shown.iter().any(|(origin, _)| self.ends.get(origin).is_none_or(|end| !is_over(*origin, *end)))
+    }
+
+    /// The last record up to which no cell changed that shows what the frontier is still to reach; `None` when no cell
+    /// shows such.
+    pub(crate) fn settled_until(&self, histories: &Histories) -> Option<Lsn> {
+        self.due(histories).next().map(|_| Lsn::new(self.since.get().saturating_sub(1)))
+    }
+
+    /// Whether a cell that this record changed last may show what the frontier is still to reach.
+    pub(crate) fn is_due_at(&self, changed: Lsn, histories: &Histories) -> bool {
+        self.settled_until(histories).is_some_and(|settled| changed > settled)
+    }
+
+    /// Nothing is held any more.
+    pub(crate) fn clear(&mut self) {
+        self.bounds.clear();
+    }
+
+    fn within_end(&self, origin: ReplicaId, bound: u64) -> u64 {
+        self.ends.get(&origin).map_or(bound, |end| bound.min(*end))
+    }
+
     /// The bound of an origin, if one is known.
     pub(crate) fn of(&self, origin: ReplicaId) -> Option<u64> {
         self.bounds.get(&origin).copied()
@@ -136,6 +175,23 @@ mod tests {
             (None, Some(9)),
             "the branch goes on to there"
         );
+    }
+
+    #[test]
+    fn beyond_the_end_of_a_retired_identity_nothing_is_due_but_all_of_it_was_shown() {
+        let mut ahead = Ahead::default();
+        ahead.note([(origin(1), 7)], Lsn::new(5), &raised(3));
+        assert_eq!(ahead.settled_until(&raised(3)), Some(Lsn::new(4)));
+        ahead.end([(origin(1), 6)].into_iter());
+        assert!(ahead.is_due_at(Lsn::new(5), &raised(5)) && !ahead.is_due_at(Lsn::new(4), &raised(5)));
+        assert_eq!(ahead.settled_until(&raised(6)), None);
+        assert!(
+            !ahead.are_due(&[(origin(1), 7)], &raised(6)) && ahead.are_due(&[(origin(2), 1)], &raised(6))
+        );
+        assert!(ahead.shown_by(Lsn::new(5), &raised(6)));
+        // Somebody had applied more of it.
+        ahead.end([(origin(1), 9)].into_iter());
+        assert_eq!(ahead.settled_until(&raised(6)), Some(Lsn::new(4)));
     }
 
     #[test]

@@ -108,7 +108,9 @@ impl Replica {
             .map(|item| self.admit_state(number, part.collection, kind, item))
             .collect::<Result<Vec<_>, _>>()?;
         let bounds = self.check_ahead(number, part, standing)?;
-        let coverage = Coverage { here: coverage.here && part.ahead.is_empty(), ..coverage };
+        let partition = self.partition(number);
+        let shows_more = partition.ahead.are_due(&part.ahead, &partition.histories);
+        let coverage = Coverage { here: coverage.here && !shows_more, ..coverage };
         let since = self.journal.upcoming();
         let mut joined = Vec::with_capacity(states.len());
         for ((key, theirs), item) in states.into_iter().zip(&part.items) {

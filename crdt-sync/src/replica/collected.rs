@@ -18,14 +18,18 @@
 //!
 //! Where that is not so, or not known any more, nothing can be told apart, and the document is merged as any other: a
 //! tombstone may come back, to be forgotten again. A live copy cannot, with one exception: a side that holds one and
-//! lacks its deletion lacks an entry that every Active member had, so it is retired, and refused; or it is new, and was
-//! sent no entries of what is forgotten (see [`Partition::forget`](super::Partition)); or its disk was restored from a
-//! backup. In the last case the other side's frontier covers what the copy shows, unless its owner wrote to that very
-//! document before it met anybody, or dropped the entries by which it is known how far it was then. A partial replica
-//! keeps no entries of others, and can hardly ever tell; and it is compared with nobody while no entries are missing.
+//! lacks its deletion lacks an entry that every Active member had, so it is retired, and refused; or it is new, and
+//! was sent no entries of what is forgotten (see [`Partition::forget`](super::Partition)); or its disk was restored
+//! from a backup. In the last case the other side's frontier covers what the copy shows, unless its owner wrote to
+//! that very document or took in what others had written to it before it had caught up, or dropped the entries by
+//! which it is known how far it was then; or unless a node that had never heard of the document was sent it from that
+//! disk. A partial replica keeps no entries of others, and can hardly ever tell; and it is compared with nobody while
+//! no entries are missing.
 //!
 //! A state that came in a session which was given up may show more than the frontier of the side that holds it. No
-//! frontier speaks of that, so it is merged as any other.
+//! frontier speaks of that, so it is merged as any other, and its deletion is not forgotten before the frontier has
+//! come that far: else one side after the other would forget it and have it back. Of a retired identity no frontier
+//! comes further than where it ends, so what lies beyond its end is waited for by nobody.
 //!
 //! What either side wrote itself while the session lasted is above the frontiers that are compared. It counts as held
 //! where it is, and reaches the other side as entries.
@@ -82,7 +86,7 @@ impl Replica {
         }
         let outcome = |change, answer| Some(MergeOutcome { change, removed: Vec::new(), answer });
         let partition = self.partition(number);
-        let is_ahead = |held: &Held| partition.ahead.shown_by(held.lsn, &partition.histories);
+        let is_ahead = |held: &Held| partition.ahead.is_due_at(held.lsn, &partition.histories);
         let is_old = |held: &Held| held.lsn <= coverage.lsn && partition.is_old_to(key, held, heads);
         match partition.cells.get(key) {
             // What is held was written since. The peer drops its own for all of it. Where each is old to the other
@@ -118,11 +122,12 @@ impl Replica {
         }
     }
 
-    /// Forgets the deleted documents that changed last at or before a record; returns how many. Not more than one
-    /// command may hold at a time; the rest has its turn in the next round.
+    /// Forgets the deleted documents that changed last at or before a record and show nothing ahead of the frontier;
+    /// returns how many. Not more than one command may hold at a time; the rest has its turn in the next round.
     pub(crate) fn collect(&mut self, partition: u16, until: Lsn) -> usize {
-        let limit = self.config.limits.max_writes;
-        let documents = self.partition(partition).cells.deleted_until(until, limit);
+        let (limit, held) = (self.config.limits.max_writes, self.partition(partition));
+        let until = held.ahead.settled_until(&held.histories).map_or(until, |settled| until.min(settled));
+        let documents = held.cells.deleted_until(until, limit);
         let count = documents.len();
         if count > 0 {
             self.forget(partition, documents);

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use crdt_core::CausalContext;
 use replication_log::Lsn;
 
-use super::ahead::Ahead;
 use super::removal::Dead;
 use super::{JournalRecord, Partition, Replica, RunError};
 use crate::history::Histories;
@@ -49,7 +48,7 @@ impl Partition {
         for id in own {
             self.histories.hold_whole(id);
         }
-        self.ahead = Ahead::default();
+        self.ahead.clear();
         // Deletions were forgotten with all the rest.
         self.has_forgotten = true;
         self.covered = lsn;

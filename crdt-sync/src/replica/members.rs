@@ -6,7 +6,7 @@ use crdt_core::ReplicaId;
 
 use super::{JournalRecord, Replica};
 use crate::entry::Position;
-use crate::membership::{Membership, MembershipError, News, RetireError};
+use crate::membership::{Member, Membership, MembershipError, News, RetireError};
 use crate::node::NodeId;
 
 impl Replica {
@@ -54,7 +54,21 @@ impl Replica {
 
     pub(super) fn replay_members(&mut self, known: &Membership) {
         // Whatever was stated about retired members is in the record.
-        let _ = self.members.learn(known, |_| Vec::new());
+        let news = self.members.learn(known, |_| Vec::new());
+        self.note_ends(&news);
+    }
+
+    /// States that show more of a retired node than is valid are ahead of nothing.
+    fn note_ends(&mut self, news: &News) {
+        let membership = self.members.membership();
+        let told = news.delta.iter().filter_map(|(node, _)| membership.get(node));
+        for member in told {
+            let Member::Retired { last } = member else { continue };
+            for partition in &mut self.partitions {
+                let end = |origin| (origin, last.last(origin, partition.number).sequence);
+                partition.ahead.end(member.replicas().map(end));
+            }
+        }
     }
 
     fn take_over(&mut self, theirs: &Membership) -> News {
@@ -63,6 +77,7 @@ impl Replica {
         if news.change().is_changed() {
             let lsn = self.journal.append(&JournalRecord::Members(news.delta.clone()));
             self.members.journaled_at(lsn);
+            self.note_ends(&news);
         }
         news
     }

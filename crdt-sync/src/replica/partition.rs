@@ -235,9 +235,9 @@ impl Partition {
             let at = heads.binary_search_by_key(&origin, |(known, _)| *known);
             at.map_or(0, |at| heads[at].1.sequence)
         };
-        let mut ahead = self.ahead.beyond(&self.histories);
+        let mut ahead = self.ahead.due(&self.histories);
         let mut histories = self.histories.iter();
-        let shows_ahead = self.ahead.shown_by(held.lsn, &self.histories);
+        let shows_ahead = self.ahead.is_due_at(held.lsn, &self.histories);
         let is_of_others = |history: &History, known: u64, count: u64| {
             let mut entries = history.after(known).into_iter().flatten().take(LOOKED_THROUGH);
             count <= LOOKED_THROUGH as u64

@@ -11,6 +11,7 @@ use super::*;
 use crate::bytes::Bytes;
 use crate::collection::Strategy as Rule;
 use crate::entry::{Chain, Delta, Entry};
+use crate::membership::Membership;
 use crate::merkle::ItemSource;
 use crate::time::WallTime;
 use crate::wire::{ItemState, Run, StatesPart};
@@ -380,6 +381,52 @@ fn what_is_shown_ahead_of_the_frontier_does_not_pass_for_forgotten() {
     holder.write_log();
     assert!(holder.replica.partition(0).cells.get(&note).is_some());
     holder.assert_log_tells_the_truth();
+}
+
+/// A writer that wrote a document and deleted it, and somebody who has its states and none of its entries.
+fn ahead_with_a_deletion() -> (Logged, Logged) {
+    let (mut writer, mut holder) = (Logged::new(1), Logged::new(2));
+    for action in [Action::Put("body".into()), Action::Delete] {
+        writer.act(&Write { collection: collections()[0].id(), key: "note".into(), action });
+    }
+    holder.merge_states_of(&writer, false);
+    (writer, holder)
+}
+
+#[test]
+fn a_deletion_that_came_ahead_of_its_entry_is_not_forgotten_before_the_entry_has_come() {
+    let (writer, mut holder) = ahead_with_a_deletion();
+    assert_eq!(holder.replica.collect(0, holder.replica.journal.last()), 0);
+    holder.catch_up_with(&writer);
+    assert_eq!(holder.replica.collect(0, holder.replica.journal.last()), 1);
+    holder.write_log();
+    holder.assert_log_tells_the_truth();
+}
+
+/// Its entries will never come: what is held of it is all there is.
+#[test]
+fn a_deletion_that_came_ahead_of_a_retired_nodes_entry_is_forgotten() {
+    let (writer, mut holder) = ahead_with_a_deletion();
+    let mut known = Membership::default();
+    known.meet(writer.config.node, Some(writer.replica.id));
+    holder.replica.learn_members(&known).unwrap();
+    assert_eq!(holder.replica.collect(0, holder.replica.journal.last()), 0);
+    holder.replica.retire(writer.config.node).unwrap();
+    holder.write_log();
+    let mut restarted = Replica::recover(holder.config.clone(), holder.log.clone(), WALL).unwrap();
+    for replica in [&mut holder.replica, &mut restarted] {
+        assert_eq!(replica.collect(0, replica.journal.last()), 1);
+    }
+    // Nor does it come back with the states of somebody who still holds it, and has heard of no more entries.
+    let (_, other) = ahead_with_a_deletion();
+    let there = other.replica.partition(0);
+    let note = ItemKey { collection: collections()[0].id(), key: "note".into() };
+    let state = there.cells.get(&note).unwrap().cell.encode(&note.key);
+    let items = vec![ItemState { key: note.key.clone(), state, more: false, old: false }];
+    let part = StatesPart { index: 0, collection: note.collection, items, ahead: there.ahead_of(&[]) };
+    let coverage = Coverage { here: true, there: true, lsn: holder.replica.journal.last(), is_old: false };
+    holder.replica.apply_part(0, &part, &there.standing(), coverage, WALL).unwrap();
+    assert!(holder.replica.partition(0).cells.get(&note).is_none());
 }
 
 #[test]
