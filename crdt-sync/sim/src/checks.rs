@@ -215,8 +215,11 @@ fn compare(item: &ItemKey, model: &Model, cell: Option<&Cell>, lineage: &Lineage
         Some(Cell::Document(document)) => document.leaves().iter().map(|version| *version.id()).collect(),
         _ => Vec::new(),
     };
-    // A deletion may be forgotten.
-    let lasting = |leaf: &&VersionId| !model.is_forgettable(**leaf);
+    // A deletion may be forgotten, and what it deleted come back where nobody could know.
+    let lasting = |leaf: &&VersionId| {
+        let is_wanted = outcome.leaves.contains(*leaf) || !model.may_be_back(item, **leaf, cell);
+        is_wanted && !model.is_forgettable(**leaf)
+    };
     if !leaves.iter().filter(lasting).eq(outcome.leaves.iter().filter(lasting)) {
         return Err(wrong(item, &format!("{leaves:?}"), &format!("{:?}", outcome.leaves)));
     }

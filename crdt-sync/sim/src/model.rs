@@ -50,6 +50,10 @@ pub(crate) struct Model {
     pub(crate) ambiguous: BTreeSet<ItemKey>,
     /// The versions that delete; `None` where deletions are not forgotten.
     deletions: Option<BTreeSet<VersionId>>,
+    /// Versions that were deleted when a disk of the past came back on which they were not.
+    relapsed: BTreeSet<(ItemKey, VersionId)>,
+    /// Nodes that hold a part of the keys.
+    partial: BTreeSet<usize>,
     has_losses: bool,
     /// Keys of which a retired node reported what it held, in place of what it wrote.
     inexact: BTreeSet<ItemKey>,

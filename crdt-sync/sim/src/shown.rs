@@ -66,7 +66,8 @@ impl<'s> Shown<'s> {
         }
         if self.deleted.get_or_init(|| self.model.deleted(self.item)).contains(&id) {
             let below = ancestry(vec![id], &self.model.parents(self.item));
-            return match live_leaves(self.cell).find(|leaf| below.contains(leaf)) {
+            let may_not = |leaf: &VersionId| !self.model.may_be_back(self.item, *leaf, self.cell);
+            return match live_leaves(self.cell).filter(may_not).find(|leaf| below.contains(leaf)) {
                 Some(leaf) => {
                     Err(format!("version {leaf} at {:?} was deleted by {id} and is back", self.item))
                 }

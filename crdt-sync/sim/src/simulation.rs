@@ -232,6 +232,9 @@ impl<'p> Run<'p> for Simulation<'p> {
                     checks::recovered(&mut self.model, node, &held, self.course.world.lineage())?;
                     self.heard(node);
                     if let Some(engine) = self.course.world.engine(node) {
+                        if self.course.world.is_behind_itself(node) {
+                            self.model.note_relapses(engine);
+                        }
                         checks::shows_all(&self.model, node, engine, self.course.world.lineage())?;
                     }
                 }
@@ -275,7 +278,10 @@ impl<'p> Simulation<'p> {
         Self {
             course: Course::new(seed, plan, cuts),
             workload: Workload::new(plan),
-            model: Model::new(plan.setup.forgets_deletions),
+            model: Model::new(
+                plan.setup.forgets_deletions,
+                (0..plan.setup.nodes).filter(|node| plan.setup.is_partial(*node)).collect(),
+            ),
             clients: Clients::default(),
             // A clone is one more node.
             registers: Registers::new(plan.setup.nodes + 1),

@@ -176,7 +176,6 @@ fn a_client_that_was_shown_what_came_ahead_of_its_entry_is_shown_no_older_value(
     }
 }
 
-/// One side of a fork got the other's history from a third. They went on asking where the two part.
 /// A new node got a document's first entry and not its last, which nobody kept; and a disk of the past was told news by
 /// one member before it met another, which held another document in the place of the one that all had forgotten.
 #[test]
@@ -187,6 +186,41 @@ fn what_was_forgotten_does_not_come_back_by_an_entry_or_from_a_disk_of_the_past(
     }
 }
 
+/// A session that was given up brought deletions ahead of entries that were then lost with a disk. One node after the
+/// other forgot them, and each had them back from the next.
+#[test]
+fn deletions_that_came_ahead_of_entries_that_are_lost_do_not_go_back_and_forth() {
+    let runs = [(Size::Quick, Extra::Forgetting.into(), 604)];
+    let all = Extras::Just(Extra::ALL.into());
+    for (size, extras, seed) in
+        runs.into_iter().chain([(Size::Quick, all.clone(), 188), (Size::Full, all, 38)])
+    {
+        let scenario = Scenario::new(size).with_extras(extras);
+        Schedule::new(seed, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
+/// What may come back, and was called lost: a document on a disk of the past whose key was written anew before the disk
+/// had caught up, one that a retired node had written and the replay made again, what a partial replica found written
+/// and every whole node had lost, and a version beside the one that took its place where a history came in pieces.
+#[test]
+fn what_is_not_promised_of_old_disks_and_of_partial_replicas_is_not_asked_for() {
+    let with = |extras: &[Extra]| Extras::Just(extras.iter().copied().collect());
+    let runs = [
+        (with(&[Extra::Forgetting]), 227),
+        (with(&[Extra::Retirement, Extra::Forgetting]), 218),
+        (with(&[Extra::Retirement, Extra::Forgetting]), 256),
+        (with(&Extra::ALL), 127),
+        (with(&[Extra::Retirement, Extra::Partial]), 707),
+        (with(&[Extra::Retirement, Extra::Partial]), 891),
+    ];
+    for (extras, seed) in runs {
+        let scenario = Scenario::new(Size::Quick).with_extras(extras);
+        Schedule::new(seed, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
+/// One side of a fork got the other's history from a third. They went on asking where the two part.
 #[test]
 fn a_fork_that_is_no_more_is_forgotten() {
     let mut scenario = Scenario::new(Size::Quick).with_extras(Extras::Just(Extra::ALL.into()));

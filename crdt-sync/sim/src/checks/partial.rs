@@ -1,10 +1,22 @@
 //! What partial replicas must have in common with whole nodes, and what nobody may hold in the end.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use conflict_store::{Version, VersionId};
 use crdt_sync::{Bytes, Cell, Collection, Engine, ItemKey, Kind};
 
 use super::states;
-use crate::model::Model;
-use crate::shown::live_leaves;
+use crate::model::{Model, ancestry};
+
+/// Those of some versions that none of the others was written on top of.
+fn latest(
+    versions: BTreeSet<VersionId>,
+    parents: &BTreeMap<VersionId, &[VersionId]>,
+) -> impl Iterator<Item = VersionId> {
+    let below = |id: &VersionId| parents.get(id).map_or(Vec::new(), |parents| parents.to_vec());
+    let passed = ancestry(versions.iter().flat_map(below).collect(), parents);
+    versions.into_iter().filter(move |id| !passed.contains(id))
+}
 
 /// How a partial replica differs from a whole node, if it does: within its scope it holds the same, outside it nothing,
 /// and it has heard of everything. What it wrote the whole node has; of others it may have heard of what was lost with
@@ -44,14 +56,16 @@ pub(crate) fn differs_in_part(
         let item = |key| ItemKey { collection: collection.id(), key };
         let is_sure = |key: &Bytes| !model.is_lost_at(&item(key.clone()));
         let within = within.into_iter().filter(|(key, _)| part.scope().contains(collection.id(), key));
-        // Each forgets deletions in its own time, and only whole nodes compare what is left of them.
+        // Each forgets deletions in its own time, and only whole nodes compare what is left of them, and heal a history
+        // that came in pieces.
         let shown = |engine: &Engine, key: &Bytes, state: Vec<u8>| {
             let item = item(key.clone());
-            let Some(cell @ Cell::Document(_)) = engine.peek(&item).filter(|_| model.forgets()) else {
-                return Some(state);
-            };
-            let live: Vec<String> = live_leaves(Some(cell)).map(|leaf| leaf.to_string()).collect();
-            (!live.is_empty()).then(|| live.concat().into_bytes())
+            let Some(Cell::Document(document)) = engine.peek(&item) else { return Some(state) };
+            let is_kept = |leaf: &&Version<Bytes>| !model.forgets() || !leaf.is_deleted();
+            let leaves = document.leaves().iter().filter(is_kept).map(|leaf| *leaf.id());
+            let latest: Vec<_> =
+                latest(leaves.collect(), &model.parents(&item)).map(|id| id.to_string()).collect();
+            (!latest.is_empty()).then(|| latest.concat().into_bytes())
         };
         let within = within.filter(|(key, _)| is_sure(key));
         let within = within.filter_map(|(key, state)| shown(whole, &key, state).map(|state| (key, state)));

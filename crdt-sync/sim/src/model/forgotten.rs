@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conflict_store::{Version, VersionId};
-use crdt_sync::{Cell, ItemKey};
+use crdt_sync::{Cell, Engine, ItemKey};
 
-use super::{Command, Model};
+use super::{Command, Fact, Model};
+use crate::shown::live_leaves;
 
 impl Model {
     /// A model of nodes that forget deletions, or of such that do not.
-    pub(crate) fn new(forgets: bool) -> Self {
-        Self { deletions: forgets.then(BTreeSet::new), ..Self::default() }
+    pub(crate) fn new(forgets: bool, partial: BTreeSet<usize>) -> Self {
+        Self { deletions: forgets.then(BTreeSet::new), partial, ..Self::default() }
     }
 
     /// Whether nodes forget deletions.
@@ -28,6 +29,37 @@ impl Model {
     /// Whether a version deletes, where that is forgotten.
     pub(crate) fn is_forgettable(&self, version: VersionId) -> bool {
         self.deletions.as_ref().is_some_and(|deletions| deletions.contains(&version))
+    }
+
+    /// A node came up on a disk of the past, with documents on it that were deleted since.
+    pub(crate) fn note_relapses(&mut self, engine: &Engine) {
+        if self.forgets() {
+            let live = |item: &ItemKey| live_leaves(engine.peek(item)).collect::<Vec<_>>();
+            let shown = self.items().map(|item| (item, live(item))).filter(|(_, live)| !live.is_empty());
+            let relapsed = shown.flat_map(|(item, live)| {
+                let deleted = self.deleted(item);
+                let back = live.into_iter().filter(move |leaf| deleted.contains(leaf));
+                back.map(|leaf| (item.clone(), leaf))
+            });
+            let relapsed: Vec<_> = relapsed.collect();
+            self.relapsed.extend(relapsed);
+        }
+    }
+
+    /// Whether a deleted version may be seen again in this state of its document: it was made anew, by the replay of
+    /// what a retired node wrote, or a disk of the past had it and the key was written to since, so that nobody can
+    /// tell any more what of it was forgotten.
+    pub(crate) fn may_be_back(&self, item: &ItemKey, version: VersionId, cell: Option<&Cell>) -> bool {
+        let makes_it = |fact: &Fact| match fact {
+            Fact::Versions(versions) => versions.iter().any(|(id, _)| *id == version),
+            _ => false,
+        };
+        let is_beside_another = match cell {
+            Some(Cell::Document(document)) => document.leaves().len() > 1,
+            _ => false,
+        };
+        is_beside_another && self.relapsed.contains(&(item.clone(), version))
+            || self.forgets() && self.all_facts_of(item).filter(|(_, fact)| makes_it(fact)).count() > 1
     }
 
     /// Whether entries were lost with a disk.

@@ -23,13 +23,15 @@ impl Model {
     /// What the command made lasts as the command does. What it found there another one had made, and entries of its
     /// own in other partitions say nothing of that: it is the node's to keep as long as it has the disk of then.
     /// When that is lost, or the node was retired, it is promised as far as what a maker of it did is. A maker that
-    /// is gone was reported by a last look, or lost with a disk, and then nobody is left to be asked.
+    /// is gone was reported by a last look, or lost with a disk, and then nobody is left to be asked. A partial replica
+    /// keeps it, too, but has no entries of others to pass on, so others have it of its makers only.
     fn is_owed(&self, command: &Command, item: &ItemKey, version: VersionId) -> bool {
         let has_it = |fact: &Fact| match fact {
             Fact::Versions(versions) => versions.iter().any(|(id, _)| *id == version),
             _ => false,
         };
-        if !command.orphaned || command.facts.iter().any(|(at, fact)| at == item && has_it(fact)) {
+        let is_kept = !command.orphaned && !self.partial.contains(&command.node);
+        if is_kept || command.facts.iter().any(|(at, fact)| at == item && has_it(fact)) {
             return true;
         }
         let mut makers = self.all_facts_of(item).filter(|(_, fact)| has_it(fact)).peekable();

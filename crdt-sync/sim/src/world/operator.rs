@@ -115,6 +115,11 @@ impl World {
         self.notices.push_back(Notice::Restored { node: number, lost });
     }
 
+    /// Whether a node's disk was replaced by an older one, and the node is not known to have back what it had.
+    pub(crate) fn is_behind_itself(&self, number: usize) -> bool {
+        self.nodes[number].is_behind_itself
+    }
+
     /// Changes a byte of a node's log, if a minority of the nodes is damaged even so.
     pub(super) fn rot(&mut self, number: usize) {
         if self.is_condemned(number) || !self.may_damage(number) {
