@@ -93,7 +93,7 @@ impl TakeoverRules {
             most_lag: [None, Some(3), Some(20)][dice.index(3)],
             stonith: hooks[dice.index(hooks.len())],
             flapping: if dice.chance(300) { Duration::from_millis(500) } else { Duration::ZERO },
-            makes_way: dice.chance(500).then_some(Duration::from_millis(1_000)),
+            makes_way: dice.chance(500).then_some(Duration::from_secs(1)),
             ask_timeout: Duration::from_millis(200),
             turn: Duration::from_millis(50),
             seed,
