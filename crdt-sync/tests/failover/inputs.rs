@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crdt_sync::failover::stonith::{NotFenced, Stonith};
 use crdt_sync::failover::supervisor::{
-    Act, AskId, Command, Event, Failover, NotPromoted, OwnStanding, Round, Standing, WhyStepDown,
+    Act, AskId, Command, Event, Failover, NotPromoted, OwnStanding, Refused, Round, Standing, WhyStepDown,
 };
 use crdt_sync::failover::{
     Answer, Ask, ConfigError, Detection, FailoverConfig, Grant, GrantedBy, LeaseTerms, Supervisor, Tenure,
@@ -104,6 +104,34 @@ fn a_promotion_that_ends_when_nobody_waits_for_it_is_undone() {
     supervisor.promoted(Ok(grant(1).epoch()), at(18));
     assert!(acts(&mut supervisor).contains(&Act::StepDown { why: WhyStepDown::TooLate }));
     assert_eq!((supervisor.leads(), supervisor.lease_until()), (None, None));
+}
+
+/// Where all ask, those that cannot lead would keep the one that can from being promised anything.
+#[test]
+fn whoever_was_told_that_a_node_is_ahead_asks_no_more_while_that_node_is_there() {
+    let (mut supervisor, asked) = asking();
+    supervisor.answer(asked, Answer::Granted(grant(1)), at(16));
+    let behind = NotPromoted::Behind { node: id(B), end: position(1, 11) };
+    supervisor.promoted(Err(behind), at(17));
+    acts(&mut supervisor);
+    let asks = |act: &Act| matches!(act, Act::Ask(_, Ask::Acquire { .. }));
+    let ahead = Standing { end: position(1, 11), ..standing(Epoch::ZERO, None) };
+    let mut told = Vec::new();
+    for second in (18..90).step_by(4) {
+        supervisor.heard(id(B), ahead, at(second));
+        supervisor.heard(id(C), standing(Epoch::ZERO, None), at(second));
+        told.extend(acts(&mut supervisor));
+    }
+    assert!(!told.iter().any(asks), "{told:?}");
+    let refused = Event::Refused(Refused::Behind { node: id(B) });
+    assert_eq!(told.iter().filter(|act| **act == Act::Event(refused)).count(), 1);
+    // When it is gone, or turns out to have no more, others may lead.
+    let mut gone = Vec::new();
+    for second in (90..150).step_by(4) {
+        supervisor.heard(id(C), standing(Epoch::ZERO, None), at(second));
+        gone.extend(acts(&mut supervisor));
+    }
+    assert!(gone.iter().any(asks), "{gone:?}");
 }
 
 #[test]

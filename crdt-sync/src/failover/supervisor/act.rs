@@ -270,6 +270,13 @@ pub enum Refused {
         /// So many do.
         by: usize,
     },
+    /// A node that is heard has more than this one, and said so when it was asked for its promise: to ask again would be
+    /// in vain, and keep that one from leading.
+    #[error("{node} is ahead, and there")]
+    Behind {
+        /// Which.
+        node: NodeId,
+    },
     /// The last failover was just now, and nobody acknowledged it.
     #[error("the last failover was just now")]
     Flapping {

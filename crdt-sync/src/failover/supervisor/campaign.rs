@@ -132,6 +132,9 @@ impl Supervisor {
         if !own.promotable {
             return Err(NotElectable::NotPromotable.into());
         }
+        if let Some(node) = self.behind.filter(|node| self.view.is_ahead(*node, own.end, now)) {
+            return Err(Refused::Behind { node });
+        }
         let again = self.view.leader().is_some_and(|leader| leader.node == self.me);
         if self.view.leader().is_some()
             && !again

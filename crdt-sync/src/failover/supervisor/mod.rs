@@ -70,6 +70,8 @@ pub struct Supervisor {
     handing: Option<Handing>,
     flapping: Flapping,
     paused: bool,
+    /// Who said last that this node's log lacks something.
+    behind: Option<NodeId>,
     /// When it looks whether somebody else is to lead instead.
     makes_way_at: Option<Instant>,
     /// No attempt begins before.
@@ -133,6 +135,7 @@ impl Supervisor {
             handing: None,
             flapping: Flapping::new(config.flapping),
             paused: false,
+            behind: None,
             makes_way_at: None,
             not_before: now,
             failures: 0,

@@ -68,7 +68,10 @@ impl Supervisor {
             }
             (Err(why), Some((.., held))) => {
                 match why {
-                    NotPromoted::Behind { node, end } => self.view.note_end_of(node, end),
+                    NotPromoted::Behind { node, end } => {
+                        self.view.note_end_of(node, end);
+                        self.behind = Some(node);
+                    }
                     NotPromoted::Fenced { newest } => self.view.note_grant(newest),
                     NotPromoted::NoQuorum => {}
                 }

@@ -97,6 +97,12 @@ impl View {
         self.vacant_since = self.vacant_since.map(|_| now);
     }
 
+    /// Whether a peer is there and its log ahead of this end.
+    pub(super) fn is_ahead(&self, peer: NodeId, of: Position, now: Instant) -> bool {
+        let standing = self.peers.get(&peer).filter(|_| self.is_alive(peer, now));
+        standing.is_some_and(|standing| is_ahead(standing.end, of))
+    }
+
     pub(super) fn leader(&self) -> Option<Leader> {
         self.leader
     }
