@@ -270,8 +270,8 @@ pub enum Refused {
         /// So many do.
         by: usize,
     },
-    /// A node that is heard has more than this one, and said so when it was asked for its promise: to ask again would be
-    /// in vain, and keep that one from leading.
+    /// A node that is heard has more than this one, and said so when it was asked for its promise: to ask again would
+    /// be in vain, and keep that one from leading.
     #[error("{node} is ahead, and there")]
     Behind {
         /// Which.
