@@ -94,8 +94,9 @@ impl Ahead {
 
     /// Whether any of these origins, of which somebody shows more than its frontier, can still come to more here.
     pub(crate) fn are_due(&self, shown: &[(ReplicaId, u64)], histories: &Histories) -> bool {
-        let is_over = |origin, end: u64| end <= histories.head(origin).sequence;
-        shown.iter().any(|(origin, _)| self.ends.get(origin).is_none_or(|end| !is_over(*origin, *end)))
+        let can_come =
+            |origin| self.ends.get(&origin).is_none_or(|end| *end > histories.head(origin).sequence);
+        shown.iter().any(|(origin, _)| can_come(*origin))
     }
 
     /// The last record up to which no cell changed that shows what the frontier is still to reach; `None` when no cell

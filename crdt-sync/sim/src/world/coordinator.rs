@@ -64,16 +64,15 @@ impl Coordinator {
 impl World {
     /// Does what an engine wants done so that its node may lead, or lead on.
     pub(super) fn carry_failover(&mut self, number: usize, task: &FailoverTask) {
-        match task {
+        match *task {
             FailoverTask::Ask { id, ask } => {
-                let (id, ask) = (*id, *ask);
                 self.note(format_args!("{number} asks the coordinator: {ask:?}"));
                 let boot = self.nodes[number].boot;
                 if let Some(after) = self.way(number, Way::There) {
                     self.put(after, Happening::Ask { node: number, boot, id, ask });
                 }
             }
-            FailoverTask::Stonith { node, .. } => self.shoot(number, *node),
+            FailoverTask::Stonith { node, .. } => self.shoot(number, node),
             _ => {}
         }
     }

@@ -30,9 +30,10 @@ impl Supervisor {
         let mine = list.iter().position(|node| *node == self.me).unwrap_or(list.len());
         let alive = self.view.alive(self.now);
         let can_lead = |node: &&NodeId| {
-            alive.iter().filter(|candidate| candidate.node == **node).any(|candidate| {
+            alive.iter().any(|candidate| {
                 let lacks = own.end.lsn.get().saturating_sub(candidate.end.lsn.get());
-                candidate.promotable
+                candidate.node == **node
+                    && candidate.promotable
                     && candidate.end.epoch == own.end.epoch
                     && self.config.most_lag.is_none_or(|most| lacks <= most)
             })
