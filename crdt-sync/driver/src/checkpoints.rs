@@ -24,6 +24,8 @@ pub(crate) const PACE: Duration = Duration::from_millis(1);
 const PIECE: usize = 128 << 10;
 /// Pieces that may wait for the disk; the engine is asked for no more until one is written.
 const QUEUE: usize = 8;
+/// How long it takes until another one is begun of those that have to be made and did not come about.
+const AGAIN: Duration = Duration::from_secs(5);
 /// At a clean shutdown a checkpoint is made of a log that has grown by this part of what makes one otherwise due.
 const WORTHWHILE: u64 = 4;
 
@@ -40,6 +42,8 @@ pub(crate) struct Checkpoints {
     size: u64,
     /// The newest one that is known to be whole: the node was opened from it, or this process wrote it.
     whole: Option<Lsn>,
+    /// From when on one is to be made, though the log has not grown by so much.
+    wanted: Option<Instant>,
     under_way: Option<UnderWay>,
     last_piece: Instant,
     /// What is to be told.
@@ -98,6 +102,7 @@ impl Checkpoints {
             grown: 0,
             size: 0,
             whole,
+            wanted: None,
             under_way: None,
             last_piece: Instant::now(),
             events: Vec::new(),
@@ -132,6 +137,13 @@ impl Checkpoints {
         self.whole.max(under_way).unwrap_or(Lsn::ZERO)
     }
 
+    /// One is to be made though there may be nothing new to put into it: what is there cannot be read any more, so that
+    /// it need not be later than that.
+    pub(crate) fn want(&mut self) {
+        self.whole = None;
+        self.wanted = Some(Instant::now());
+    }
+
     /// Takes note of what was appended.
     pub(crate) fn log_grew(&mut self, bytes: u64) {
         self.grown += bytes;
@@ -142,15 +154,19 @@ impl Checkpoints {
         self.under_way.is_some()
     }
 
-    /// Begins a checkpoint when one is due, and moves the one that is being made on by a piece.
-    pub(crate) fn go_on(&mut self, engine: &mut Engine) {
-        if self.under_way.is_none() && self.grown >= self.due_at() {
+    /// Begins a checkpoint when one is due, and moves the one that is being made on by a piece. Says of which record
+    /// there is one from now on.
+    pub(crate) fn go_on(&mut self, engine: &mut Engine) -> Option<Lsn> {
+        let is_wanted = self.wanted.is_some_and(|from| from <= Instant::now());
+        if self.under_way.is_none() && (is_wanted || self.grown >= self.due_at()) {
+            self.wanted = self.wanted.map(|_| Instant::now() + AGAIN);
             self.begin(engine);
         }
-        if self.under_way.is_some() && self.last_piece.elapsed() >= PACE {
-            self.step(engine, false);
-            self.last_piece = Instant::now();
+        if self.under_way.is_none() || self.last_piece.elapsed() < PACE {
+            return None;
         }
+        self.last_piece = Instant::now();
+        self.step(engine, false)
     }
 
     /// Whether a checkpoint is to be finished, or made, before the log is closed.
@@ -195,34 +211,38 @@ impl Checkpoints {
         }
     }
 
-    /// Sends one piece, or looks whether all of them are put away.
-    fn step(&mut self, engine: &mut Engine, patiently: bool) {
-        let Some(under_way) = &mut self.under_way else { return };
+    /// Sends one piece, or looks whether all of them are put away: then there is one.
+    fn step(&mut self, engine: &mut Engine, patiently: bool) -> Option<Lsn> {
+        let under_way = self.under_way.as_mut()?;
         let over = under_way.thread.is_finished();
         if under_way.parts.is_some() && !over {
             under_way.send_next(engine, patiently);
         } else if over || patiently {
             engine.abandon_checkpoint();
-            self.finish();
+            return self.finish();
         }
+        None
     }
 
-    fn finish(&mut self) {
-        let Some(UnderWay { lsn, parts, thread, .. }) = self.under_way.take() else { return };
+    fn finish(&mut self) -> Option<Lsn> {
+        let UnderWay { lsn, parts, thread, .. } = self.under_way.take()?;
         drop(parts);
         match thread.join().unwrap_or(Err(Failure::GivenUp)) {
             Ok(PutAway { bytes, events }) => {
                 self.events.extend(events);
                 info!(record = lsn.get(), bytes, "a checkpoint is durable");
                 self.size = bytes;
-                self.whole = Some(lsn);
             }
             Err(Failure::Cut(error)) => {
                 warn!(record = lsn.get(), %error, "a checkpoint is durable, and the log was not cut");
-                self.whole = Some(lsn);
             }
-            Err(error) => warn!(record = lsn.get(), %error, "a checkpoint did not come about"),
+            Err(error) => {
+                warn!(record = lsn.get(), %error, "a checkpoint did not come about");
+                return None;
+            }
         }
+        (self.whole, self.wanted) = (Some(lsn), None);
+        self.whole
     }
 }
 

@@ -283,6 +283,17 @@ impl Disk {
         self.kept.remember(&self.log, engine);
     }
 
+    /// Begins a checkpoint when one is due or wanted, and moves the one that is being made on.
+    pub(crate) fn make_checkpoints(&mut self, engine: &mut Engine) {
+        if self.photographs.take_wanted() {
+            warn!("a follower lacks a checkpoint that can be read: another one is made");
+            self.checkpoints.want();
+        }
+        if let Some(made) = self.checkpoints.go_on(engine) {
+            self.photographs.renewed(made);
+        }
+    }
+
     /// Makes everything durable if a last checkpoint is worth its while, and says up to which record that is.
     pub(crate) fn sync_before_last_checkpoint(&self) -> Option<Lsn> {
         if self.checkpoints.is_last_one_due() { self.log.sync().ok() } else { None }

@@ -140,7 +140,7 @@ impl EngineThread {
                 () = tokio::time::sleep(sleep) => self.timer_due(),
                 () = tokio::time::sleep(checkpoints::PACE), if self.disk.checkpoints.are_under_way() => {}
             }
-            self.disk.checkpoints.go_on(&mut self.engine);
+            self.disk.make_checkpoints(&mut self.engine);
             for event in self.disk.checkpoints.take_events() {
                 self.tell(Event::Log(event));
             }

@@ -37,6 +37,9 @@ pub struct Carried {
     pub installs: Option<SnapshotIdentity>,
     /// The engine has to be replaced by one that is opened from the newest snapshot and the records behind it.
     pub reopens: bool,
+    /// A snapshot was found to be damaged, or there is none to begin with: another one should be made soon, though
+    /// nobody may have written since the last one ([`Photographs::renewed`]).
+    pub wants_snapshot: bool,
 }
 
 /// Why a log did not do what was asked. The engine is to be told that [the log failed](crate::Input::LogFailed).
@@ -110,7 +113,7 @@ pub fn carry_out<S: Storage>(log: &mut Log<S>, task: LogTask) -> Result<Carried,
 /// The same for a log with snapshots beside it, so that followers can begin with one.
 pub fn carry_out_with<S: Storage, T: Storage + Clone>(
     log: &mut Log<S>,
-    photographs: Option<&mut Photographs<T>>,
+    mut photographs: Option<&mut Photographs<T>>,
     task: LogTask,
 ) -> Result<Carried, TaskError> {
     let mut carried = Carried::default();
@@ -148,7 +151,7 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
             }
             if let Some(Position { lsn, .. }) = begin.cut {
                 carried.cut_off = tail_behind(log, lsn, usize::MAX)?;
-                if let Some(photographs) = photographs {
+                if let Some(photographs) = &mut photographs {
                     photographs.forget_behind(lsn)?;
                 }
                 // What is applied the engine does not ask to have cut.
@@ -159,7 +162,7 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
         LogTask::See { task, ends } => {
             carried.news = Some(match HistoryView::read(log, &ends) {
                 Ok(view) => {
-                    let snapshot = photographs.and_then(|photographs| photographs.offer());
+                    let snapshot = photographs.as_mut().and_then(|snapshots| snapshots.offer(log.oldest()));
                     LogNews::Seen { task, view, snapshot }
                 }
                 Err(_) => LogNews::Failed { task },
@@ -172,23 +175,24 @@ pub fn carry_out_with<S: Storage, T: Storage + Clone>(
             });
         }
         LogTask::ReadSnapshot { task, identity, offset } => {
-            let part = photographs.and_then(|photographs| photographs.read(identity, offset));
+            let part = photographs.as_mut().and_then(|snapshots| snapshots.read(identity, offset));
             carried.news = Some(match part {
                 Some(part) => LogNews::SnapshotRead { task, offset, part },
                 None => LogNews::Failed { task },
             });
         }
         LogTask::KeepSnapshot { identity, offset, part } => {
-            let photographs = photographs.ok_or(TaskError::NoSnapshots)?;
+            let photographs = photographs.as_mut().ok_or(TaskError::NoSnapshots)?;
             photographs.keep(identity, offset, &part)?;
         }
         LogTask::Reopen => carried.reopens = true,
         LogTask::Install(identity) => {
-            let photographs = photographs.ok_or(TaskError::NoSnapshots)?;
+            let photographs = photographs.as_mut().ok_or(TaskError::NoSnapshots)?;
             photographs.finish(identity)?;
             carried.installs = Some(identity);
         }
     }
+    carried.wants_snapshot = photographs.is_some_and(Photographs::take_wanted);
     Ok(carried)
 }
 

@@ -28,6 +28,10 @@ pub(crate) struct Node {
     pub(crate) storage: MemoryStorage,
     pub(crate) photographs: Photographs<MemoryStorage>,
     pub(crate) snapshots: Snapshots<MemoryStorage>,
+    /// Where those are.
+    pub(crate) shelf: MemoryStorage,
+    /// Whether another snapshot should be made, though there may be nothing new to put into it.
+    pub(crate) wants_snapshot: bool,
     pub(crate) config: SingleLeaderConfig,
     /// Whether its disk makes nothing durable for now.
     pub(crate) disk_stalls: bool,
@@ -103,7 +107,8 @@ impl Cluster {
         for config in configs {
             let at = cluster.nodes.len();
             let storage = MemoryStorage::new();
-            let snapshots = Snapshots::open(MemoryStorage::new()).unwrap().chunk_bytes(256);
+            let shelf = MemoryStorage::new();
+            let snapshots = Snapshots::open(shelf.clone()).unwrap().chunk_bytes(256);
             let (engine, log) = cluster.open(at, &config, &storage, (&snapshots, None));
             cluster.nodes.push(Node {
                 engine,
@@ -111,6 +116,8 @@ impl Cluster {
                 storage,
                 photographs: Photographs::new(snapshots.clone()),
                 snapshots,
+                shelf,
+                wants_snapshot: false,
                 config,
                 disk_stalls: false,
                 cut_off: Vec::new(),
@@ -188,6 +195,7 @@ impl Cluster {
                         let carried = carry_out_with(log, Some(photographs), task).unwrap();
                         inputs.extend(carried.news.map(Input::Log));
                         node.cut_off.extend(carried.cut_off);
+                        node.wants_snapshot |= carried.wants_snapshot;
                         if let Some(identity) = carried.installs {
                             return self.install(at, identity);
                         }
@@ -350,6 +358,7 @@ impl Cluster {
             writer.write(&piece).unwrap();
         }
         writer.finish().unwrap();
+        node.photographs.renewed(lsn);
         log.truncate_before(lsn.next().unwrap()).unwrap();
     }
 

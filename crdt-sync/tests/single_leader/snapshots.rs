@@ -2,6 +2,7 @@
 
 use crdt_sync::{Event, Input};
 use replication_log::Lsn;
+use replication_log::storage::{Storage, StorageFile};
 
 use crate::cluster::*;
 
@@ -112,5 +113,57 @@ fn a_follower_whose_snapshot_is_dropped_on_the_way_begins_anew_with_a_later_one(
     cluster.nodes[A].snapshots.remove_before(later).unwrap();
     cluster.settle();
     assert_eq!(total(&cluster, C), 120);
+    assert!(cluster.logs_are_equal());
+}
+
+/// A bit of the last chunk of a node's newest snapshot changes.
+fn rot(cluster: &Cluster, node: usize) {
+    let shelf = &cluster.nodes[node].shelf;
+    let newest = shelf.list().unwrap().pop().unwrap();
+    let file = shelf.open(&newest).unwrap();
+    let (place, mut byte) = (file.len().unwrap() - 64, [0]);
+    file.read_at(place, &mut byte).unwrap();
+    file.write_at(place, &[byte[0] ^ 1]).unwrap();
+}
+
+#[test]
+fn a_snapshot_that_rotted_is_offered_once_and_another_one_wanted_though_nobody_writes() {
+    let config = settings("ANY 1 (b)");
+    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
+    cluster.connect(A, B);
+    cluster.settle();
+    busy(&mut cluster, 60);
+    cluster.photograph(A);
+    rot(&cluster, A);
+    cluster.connect(A, C);
+    cluster.settle();
+    assert_eq!(total(&cluster, C), 0);
+    assert!(cluster.nodes[A].wants_snapshot);
+    let told = |(node, event): &(usize, Event)| *node == C && matches!(event, Event::NotServed { .. });
+    assert!(cluster.events.iter().any(told), "there is nothing left to begin with");
+    // It stands for the same record, and has the same name.
+    cluster.photograph(A);
+    cluster.settle();
+    assert_eq!(total(&cluster, C), 60);
+    assert!(cluster.logs_are_equal());
+}
+
+#[test]
+fn where_the_newest_snapshot_rotted_a_follower_begins_with_the_one_before() {
+    let config = settings("ANY 1 (b)");
+    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
+    cluster.connect(A, B);
+    cluster.settle();
+    busy(&mut cluster, 60);
+    cluster.photograph(A);
+    busy(&mut cluster, 1);
+    cluster.photograph(A);
+    rot(&cluster, A);
+    // The log is in segments, and goes on from both.
+    assert!(cluster.nodes[A].log.as_ref().unwrap().oldest() <= cluster.nodes[A].snapshots.list().unwrap()[0]);
+    cluster.connect(A, C);
+    cluster.settle();
+    assert_eq!(total(&cluster, C), 61);
+    assert!(cluster.nodes[A].wants_snapshot);
     assert!(cluster.logs_are_equal());
 }

@@ -91,8 +91,9 @@ impl Disk {
             LogTask::Begin(begin) => return self.begin(&begin),
             LogTask::See { task, ends } => {
                 let view = self.log.with_history(|history| HistoryView::read(history, &ends));
+                let oldest = self.log.extent().ok_or(TaskError::Closed)?.oldest;
                 Some(match view.ok_or(TaskError::Closed)? {
-                    Ok(view) => LogNews::Seen { task, view, snapshot: self.photographs.offer() },
+                    Ok(view) => LogNews::Seen { task, view, snapshot: self.photographs.offer(oldest) },
                     Err(error) => unread(task, &error),
                 })
             }

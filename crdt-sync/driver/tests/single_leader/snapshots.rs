@@ -101,6 +101,28 @@ async fn a_new_follower_begins_with_a_snapshot() {
 }
 
 #[tokio::test]
+async fn a_leader_whose_snapshots_rotted_makes_another_one_though_nobody_writes() {
+    let mut cluster = last_is_left_behind().await;
+    for snapshot in ending(&cluster.directory(A), "snapshot") {
+        let mut bytes = fs::read(&snapshot).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&snapshot, bytes).unwrap();
+    }
+    fs::remove_dir_all(cluster.directory(C)).unwrap();
+    cluster.start(C).await;
+    cluster.connect(C);
+    let first = cluster.node(C).counters(&visits());
+    until(|| async { first.value("first").await == Ok(1) }).await;
+    // The leader can be opened from that itself.
+    cluster.kill(A);
+    cluster.start(A).await;
+    cluster.all_follow().await;
+    assert_eq!(cluster.node(A).counters(&visits()).value("first").await, Ok(1));
+    cluster.logs_are_equal().await;
+}
+
+#[tokio::test]
 async fn whoever_waits_while_a_snapshot_comes_is_told_so_and_asks_again() {
     let mut cluster = last_is_left_behind().await;
     let session = cluster.node(A).session();

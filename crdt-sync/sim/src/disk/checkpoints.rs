@@ -47,6 +47,9 @@ impl Disk {
         let mut writer = snapshots.begin(log, lsn)?;
         writer.write(bytes)?;
         writer.finish()?;
+        if let Some(served) = &mut self.shared.served {
+            served.renewed(lsn);
+        }
         let Some(before) = before.filter(|_| !self.shared.keeps_all) else { return Ok(log.oldest()) };
         snapshots.remove_before(before)?;
         let needed = if ignores_the_floor { log.last() } else { before };

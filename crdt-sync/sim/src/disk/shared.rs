@@ -36,7 +36,7 @@ pub(super) struct Shared {
     /// The newest epoch that is promised durably.
     promised: Epoch,
     /// The snapshots beside the log.
-    served: Option<Photographs<FaultStorage>>,
+    pub(super) served: Option<Photographs<FaultStorage>>,
     /// The snapshot that arrives, and where.
     arriving: Option<(FaultStorage, Photographs<FaultStorage>)>,
     /// Nothing is dropped once it is in a checkpoint.

@@ -1,11 +1,12 @@
 //! Snapshots beside a log: sent to followers that lack what the log does not have any more, and received from a leader.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 
 use replication_log::Lsn;
 use replication_log::ship::SnapshotOffer;
-use replication_log::snapshot::{SnapshotIdentity, SnapshotReader, SnapshotWriter, Snapshots};
+use replication_log::snapshot::{SnapshotError, SnapshotIdentity, SnapshotReader, SnapshotWriter, Snapshots};
 use replication_log::storage::{Storage, StorageError};
 
 use super::TaskError;
@@ -19,6 +20,10 @@ pub struct Photographs<S: Storage> {
     /// Where followers are, the one that read last at the end.
     cursors: Vec<Cursor<S>>,
     incoming: Option<Incoming<S>>,
+    /// Those of which a part was found to be damaged: to offer one again is to break off at that part again.
+    damaged: BTreeSet<Lsn>,
+    /// Whether there is less to begin with than there should be.
+    wanted: bool,
 }
 
 struct Cursor<S: Storage> {
@@ -35,47 +40,91 @@ struct Incoming<S: Storage> {
 impl<S: Storage + Clone> Photographs<S> {
     /// Of the snapshots in a directory.
     pub fn new(snapshots: Snapshots<S>) -> Self {
-        Self { snapshots, cursors: Vec::new(), incoming: None }
+        let (cursors, damaged) = (Vec::new(), BTreeSet::new());
+        Self { snapshots, cursors, incoming: None, damaged, wanted: false }
     }
 
-    /// The newest snapshot that can be read, for [`LogNews::Seen`](crate::LogNews::Seen). O(snapshots).
-    pub fn offer(&self) -> Option<SnapshotOffer> {
-        let newest = self.snapshots.list().ok()?.into_iter().rev();
-        let mut whole = newest.filter_map(|lsn| self.snapshots.read(lsn).ok());
-        whole.next().map(|reader| SnapshotOffer { identity: reader.identity(), bytes: reader.state_bytes() })
+    /// The newest snapshot that a log goes on from which begins with this record, for
+    /// [`LogNews::Seen`](crate::LogNews::Seen); none that was found to be damaged. O(snapshots).
+    pub fn offer(&mut self, oldest: Lsn) -> Option<SnapshotOffer> {
+        let all = self.snapshots.list().ok()?;
+        for lsn in all.into_iter().rev().take_while(|lsn| lsn.next() >= Some(oldest)) {
+            if self.damaged.contains(&lsn) {
+                continue;
+            }
+            match self.snapshots.read(lsn) {
+                Ok(reader) => {
+                    return Some(SnapshotOffer { identity: reader.identity(), bytes: reader.state_bytes() });
+                }
+                Err(error) => self.take_note_of(&error),
+            }
+        }
+        // Of a log that is whole nobody needs one.
+        self.wanted |= oldest > Lsn::FIRST;
+        None
+    }
+
+    /// Whether another snapshot should be made, though there is nothing new to be put into it: one was found to be
+    /// damaged since this was asked last, or whoever lacks the beginning of the log has nothing to begin with.
+    pub fn take_wanted(&mut self) -> bool {
+        core::mem::take(&mut self.wanted)
+    }
+
+    /// Another snapshot was written in the place of the one of this record, if there was one.
+    pub fn renewed(&mut self, lsn: Lsn) {
+        self.cursors.retain(|cursor| cursor.reader.identity().position.lsn != lsn);
+        self.damaged.remove(&lsn);
     }
 
     /// Forgets the snapshots of what is about to be cut off the log.
     pub fn forget_behind(&mut self, lsn: Lsn) -> Result<(), StorageError> {
         self.cursors.clear();
+        self.damaged.retain(|damaged| *damaged <= lsn);
         self.snapshots.remove_after(lsn).map(drop)
     }
 
     /// What follows so many bytes of a snapshot, for [`LogNews::SnapshotRead`](crate::LogNews::SnapshotRead): a chunk
     /// of it. `None` when it is gone, damaged, or has no more. O(chunk) for whoever reads on where it ended before.
     pub fn read(&mut self, identity: SnapshotIdentity, offset: u64) -> Option<Vec<u8>> {
+        self.try_read(identity, offset).unwrap_or_else(|error| {
+            self.take_note_of(&error);
+            None
+        })
+    }
+
+    fn try_read(&mut self, identity: SnapshotIdentity, offset: u64) -> Result<Option<Vec<u8>>, SnapshotError> {
         let here = |cursor: &Cursor<S>| cursor.reader.identity() == identity && cursor.offset == offset;
-        let mut cursor = match self.cursors.iter().position(here) {
-            Some(place) => self.cursors.remove(place),
-            None => self.seek(identity, offset)?,
+        let known = self.cursors.iter().position(here).map(|place| self.cursors.remove(place));
+        let Some(mut cursor) = known.map_or_else(|| self.seek(identity, offset), |cursor| Ok(Some(cursor)))? else {
+            return Ok(None);
         };
-        let part = cursor.reader.next_chunk().ok()??.to_vec();
+        let Some(part) = cursor.reader.next_chunk()?.map(<[u8]>::to_vec) else { return Ok(None) };
         cursor.offset += part.len() as u64;
         if self.cursors.len() == CURSORS {
             self.cursors.remove(0);
         }
         self.cursors.push(cursor);
-        Some(part)
+        Ok(Some(part))
     }
 
     /// Chunks are verified in their order, so that a place is found by going through what comes before it.
-    fn seek(&self, identity: SnapshotIdentity, offset: u64) -> Option<Cursor<S>> {
-        let reader = self.snapshots.read(identity.position.lsn).ok()?;
-        let mut cursor = Cursor { reader, offset: 0 };
-        while cursor.offset < offset {
-            cursor.offset += cursor.reader.next_chunk().ok()??.len() as u64;
+    fn seek(&self, identity: SnapshotIdentity, offset: u64) -> Result<Option<Cursor<S>>, SnapshotError> {
+        let mut cursor = Cursor { reader: self.snapshots.read(identity.position.lsn)?, offset: 0 };
+        if cursor.reader.identity() != identity {
+            return Ok(None);
         }
-        (cursor.offset == offset && cursor.reader.identity() == identity).then_some(cursor)
+        while cursor.offset < offset {
+            let Some(part) = cursor.reader.next_chunk()? else { return Ok(None) };
+            cursor.offset += part.len() as u64;
+        }
+        Ok((cursor.offset == offset).then_some(cursor))
+    }
+
+    /// What cannot be read just now may be read later; what is damaged stays so until it is written anew.
+    fn take_note_of(&mut self, error: &SnapshotError) {
+        if let SnapshotError::Damaged { lsn, .. } = error {
+            self.wanted |= self.damaged.insert(*lsn);
+        }
     }
 
     /// Takes what follows of a snapshot that another node sends ([`LogTask::KeepSnapshot`](crate::LogTask)). An attempt
