@@ -24,6 +24,12 @@ impl Engine {
         &self.replica.config.scope
     }
 
+    /// Whether all entries of an identity up to its head were applied here, and not only those within the scope: those
+    /// that a partial replica wrote itself, as far as its disk is of that time.
+    pub fn holds_whole(&self, partition: u16, origin: ReplicaId) -> bool {
+        self.replica.partition(partition).histories.is_whole(origin)
+    }
+
     /// The partition of a key.
     pub fn partition_of(&self, item: &ItemKey) -> u16 {
         self.replica.partition_of(item.collection, &item.key)

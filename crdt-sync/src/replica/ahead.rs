@@ -86,28 +86,38 @@ impl Ahead {
         self.ends.extend(ends);
     }
 
-    /// The bounds that the frontier is still to reach, ascending: beyond the end of a retired identity it never gets.
-    pub(crate) fn due(&self, histories: &Histories) -> impl Iterator<Item = (ReplicaId, u64)> {
-        let within = self.bounds.iter().map(|(origin, bound)| (*origin, self.within_end(*origin, *bound)));
-        within.filter(|(origin, bound)| *bound > histories.head(*origin).sequence)
+    /// What a document that this record changed last may show beyond the frontier, ascending. Of a deleted one it is
+    /// what the frontier is still to reach. What lives is kept for what lies beyond the end of a retired identity as
+    /// well: nobody else need have that, and nobody deleted it.
+    pub(crate) fn shown_of(
+        &self,
+        (changed, is_deleted): (Lsn, bool),
+        histories: &Histories,
+    ) -> impl Iterator<Item = (ReplicaId, u64)> {
+        let within = move |origin, bound| if is_deleted { self.within_end(origin, bound) } else { bound };
+        let bounds = self.bounds.iter().map(move |(origin, bound)| (*origin, within(*origin, *bound)));
+        bounds
+            .filter(move |(origin, bound)| changed >= self.since && *bound > histories.head(*origin).sequence)
     }
 
-    /// Whether any of these origins, of which somebody shows more than its frontier, can still come to more here.
-    pub(crate) fn are_due(&self, shown: &[(ReplicaId, u64)], histories: &Histories) -> bool {
+    /// Whether a document may be news here because somebody shows more of these origins than its frontier: a deleted
+    /// one only where one of them can still come to more.
+    pub(crate) fn is_news(
+        &self,
+        is_deleted: bool,
+        shown: &[(ReplicaId, u64)],
+        histories: &Histories,
+    ) -> bool {
         let can_come =
             |origin| self.ends.get(&origin).is_none_or(|end| *end > histories.head(origin).sequence);
-        shown.iter().any(|(origin, _)| can_come(*origin))
+        shown.iter().any(|(origin, _)| !is_deleted || can_come(*origin))
     }
 
-    /// The last record up to which no cell changed that shows what the frontier is still to reach; `None` when no cell
-    /// shows such.
+    /// The last record up to which no deleted document changed that shows what the frontier is still to reach; `None`
+    /// when none shows such.
     pub(crate) fn settled_until(&self, histories: &Histories) -> Option<Lsn> {
-        self.due(histories).next().map(|_| Lsn::new(self.since.get().saturating_sub(1)))
-    }
-
-    /// Whether a cell that this record changed last may show what the frontier is still to reach.
-    pub(crate) fn is_due_at(&self, changed: Lsn, histories: &Histories) -> bool {
-        self.settled_until(histories).is_some_and(|settled| changed > settled)
+        let due = self.shown_of((self.since, true), histories).next();
+        due.map(|_| Lsn::new(self.since.get().saturating_sub(1)))
     }
 
     /// Nothing is held any more.
@@ -184,11 +194,17 @@ mod tests {
         ahead.note([(origin(1), 7)], Lsn::new(5), &raised(3));
         assert_eq!(ahead.settled_until(&raised(3)), Some(Lsn::new(4)));
         ahead.end([(origin(1), 6)].into_iter());
-        assert!(ahead.is_due_at(Lsn::new(5), &raised(5)) && !ahead.is_due_at(Lsn::new(4), &raised(5)));
+        let shown_of = |changed, is_deleted, head| {
+            ahead.shown_of((Lsn::new(changed), is_deleted), &raised(head)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown_of(5, true, 5), [(origin(1), 6)]);
+        assert_eq!(shown_of(4, true, 5), []);
+        assert_eq!(shown_of(5, true, 6), []);
+        assert_eq!(shown_of(5, false, 6), [(origin(1), 7)], "it lives, and may show it");
         assert_eq!(ahead.settled_until(&raised(6)), None);
-        assert!(
-            !ahead.are_due(&[(origin(1), 7)], &raised(6)) && ahead.are_due(&[(origin(2), 1)], &raised(6))
-        );
+        let is_news = |is_deleted, shown| ahead.is_news(is_deleted, &[(origin(shown), 7)], &raised(6));
+        assert!(!is_news(true, 1) && is_news(true, 2));
+        assert!(is_news(false, 1));
         assert!(ahead.shown_by(Lsn::new(5), &raised(6)));
         // Somebody had applied more of it.
         ahead.end([(origin(1), 9)].into_iter());

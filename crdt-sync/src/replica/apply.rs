@@ -108,16 +108,15 @@ impl Replica {
             .map(|item| self.admit_state(number, part.collection, kind, item))
             .collect::<Result<Vec<_>, _>>()?;
         let bounds = self.check_ahead(number, part, standing)?;
-        let partition = self.partition(number);
-        let shows_more = partition.ahead.are_due(&part.ahead, &partition.histories);
-        let coverage = Coverage { here: coverage.here && !shows_more, ..coverage };
         let since = self.journal.upcoming();
         let mut joined = Vec::with_capacity(states.len());
         for ((key, theirs), item) in states.into_iter().zip(&part.items) {
             if let Some(stamp) = theirs.latest_stamp() {
                 self.clock.observe(stamp, wall);
             }
-            let at = Coverage { here: coverage.here || item.old, is_old: item.old, ..coverage };
+            let partition = self.partition(number);
+            let is_news = partition.ahead.is_news(theirs.is_deleted(), &part.ahead, &partition.histories);
+            let at = Coverage { here: coverage.here && !is_news || item.old, is_old: item.old, ..coverage };
             let settled = self.settle_forgotten(number, &key, kind, (&theirs, &standing.heads), at);
             let merged = settled.unwrap_or_else(|| {
                 let seen = standing.scoped.of_key(key.collection, &key.key, &standing.context);

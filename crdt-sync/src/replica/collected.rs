@@ -29,7 +29,8 @@
 //! A state that came in a session which was given up may show more than the frontier of the side that holds it. No
 //! frontier speaks of that, so it is merged as any other, and its deletion is not forgotten before the frontier has
 //! come that far: else one side after the other would forget it and have it back. Of a retired identity no frontier
-//! comes further than where it ends, so what lies beyond its end is waited for by nobody.
+//! comes further than where it ends, so a deletion is not kept for what lies beyond it. What lives is: it is what was
+//! seen of it, and there is no deletion that says it should go.
 //!
 //! What either side wrote itself while the session lasted is above the frontiers that are compared. It counts as held
 //! where it is, and reaches the other side as entries.
@@ -86,7 +87,7 @@ impl Replica {
         }
         let outcome = |change, answer| Some(MergeOutcome { change, removed: Vec::new(), answer });
         let partition = self.partition(number);
-        let is_ahead = |held: &Held| partition.ahead.is_due_at(held.lsn, &partition.histories);
+        let is_ahead = |held: &Held| partition.shown_ahead(held).next().is_some();
         let is_old = |held: &Held| held.lsn <= coverage.lsn && partition.is_old_to(key, held, heads);
         match partition.cells.get(key) {
             // What is held was written since. The peer drops its own for all of it. Where each is old to the other

@@ -235,9 +235,7 @@ impl Partition {
             let at = heads.binary_search_by_key(&origin, |(known, _)| *known);
             at.map_or(0, |at| heads[at].1.sequence)
         };
-        let mut ahead = self.ahead.due(&self.histories);
         let mut histories = self.histories.iter();
-        let shows_ahead = self.ahead.is_due_at(held.lsn, &self.histories);
         let is_of_others = |history: &History, known: u64, count: u64| {
             let mut entries = history.after(known).into_iter().flatten().take(LOOKED_THROUGH);
             count <= LOOKED_THROUGH as u64
@@ -248,7 +246,12 @@ impl Partition {
         histories.all(|(origin, history)| {
             let (applied, known) = (history.applied_by(held.lsn), of(origin));
             applied <= known || is_of_others(history, known, applied - known)
-        }) && (!shows_ahead || ahead.all(|(origin, bound)| bound <= of(origin)))
+        }) && self.shown_ahead(held).all(|(origin, bound)| bound <= of(origin))
+    }
+
+    /// What a document may show beyond the frontier, as far as that is still to be told to somebody.
+    pub(super) fn shown_ahead(&self, held: &Held) -> impl Iterator<Item = (ReplicaId, u64)> {
+        self.ahead.shown_of((held.lsn, held.cell.is_deleted()), &self.histories)
     }
 
     /// The last position of every origin, ascending.

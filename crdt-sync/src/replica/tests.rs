@@ -429,6 +429,48 @@ fn a_deletion_that_came_ahead_of_a_retired_nodes_entry_is_forgotten() {
     assert!(holder.replica.partition(0).cells.get(&note).is_none());
 }
 
+/// It was seen, and nobody deleted it.
+#[test]
+fn what_a_retired_node_wrote_beyond_its_end_is_not_taken_for_forgotten() {
+    let mut writer = Logged::new(1);
+    let note = ItemKey { collection: collections()[0].id(), key: "note".into() };
+    let put = |body: &str| Write {
+        collection: note.collection,
+        key: note.key.clone(),
+        action: Action::Put(body.into()),
+    };
+    writer.act(&put("Hello"));
+    let (mut holder, mut other) = (Logged::new(2), Logged::new(3));
+    for reader in [&mut holder, &mut other] {
+        reader.catch_up_with(&writer);
+        let mut known = Membership::default();
+        known.meet(writer.config.node, Some(writer.replica.id));
+        reader.replica.learn_members(&known).unwrap();
+    }
+    writer.act(&put("Bonjour"));
+    // Its state arrives without its entry, and it is retired.
+    holder.merge_states_of(&writer, false);
+    for reader in [&mut holder, &mut other] {
+        reader.replica.retire(writer.config.node).unwrap();
+        reader.write_log();
+    }
+    let held = |logged: &Logged| logged.replica.partition(0).cells.get(&note).unwrap().cell.encode(&note.key);
+    let (more, less) = (held(&holder), held(&other));
+    assert_ne!(more, less);
+    // Somebody who has all its entries, and shows less; and the same the other way round.
+    for [here, there] in [[&holder, &other], [&other, &holder]] {
+        let mut here = Replica::recover(here.config.clone(), here.log.clone(), WALL).unwrap();
+        let there = there.replica.partition(0);
+        let state = there.cells.get(&note).unwrap().cell.encode(&note.key);
+        let items = vec![ItemState { key: note.key.clone(), state, more: false, old: false }];
+        let ahead = there.ahead_of(&there.heads());
+        let part = StatesPart { index: 0, collection: note.collection, items, ahead };
+        let coverage = Coverage { here: true, there: true, lsn: here.journal.last(), is_old: false };
+        here.apply_part(0, &part, &there.standing(), coverage, WALL).unwrap();
+        assert_eq!(here.partition(0).cells.get(&note).unwrap().cell.encode(&note.key), more);
+    }
+}
+
 #[test]
 fn a_forgotten_document_is_in_no_conflict() {
     let (mut here, mut there) = (Logged::new(1), Logged::new(2));

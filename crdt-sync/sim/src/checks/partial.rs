@@ -28,8 +28,7 @@ pub(crate) fn differs_in_part(
     collections: &[Collection],
 ) -> Option<String> {
     let (all, own) = (whole.status(), part.status());
-    let wrote = own.members.get(own.node);
-    for (number, (theirs, ours)) in all.partitions.iter().zip(&own.partitions).enumerate() {
+    for (number, (theirs, ours)) in (0..).zip(all.partitions.iter().zip(&own.partitions)) {
         let head_in = |status: &crdt_sync::PartitionStatus, origin| {
             let head = status.heads.iter().find(|(known, _)| *known == origin);
             head.map_or(0, |(_, head)| head.sequence)
@@ -42,12 +41,14 @@ pub(crate) fn differs_in_part(
                 ));
             }
         }
-        let is_own = |origin| wrote.is_some_and(|member| member.replicas().any(|replica| replica == origin));
-        let mut heads = ours.heads.iter().filter(|(origin, _)| is_own(*origin));
-        if let Some((origin, _)) = heads.find(|(origin, head)| head_in(theirs, *origin) != head.sequence) {
+        // Of what it wrote on a disk that was lost it has heard like anybody else.
+        let mut heads = ours.heads.iter().filter(|(origin, _)| part.holds_whole(number, *origin));
+        if let Some((origin, head)) = heads.find(|(origin, head)| head_in(theirs, *origin) != head.sequence) {
             return Some(format!(
-                "{:?} wrote more as {origin} in partition {number} than others have",
-                own.node
+                "{:?} wrote {} as {origin} in partition {number}, and of that others have {}",
+                own.node,
+                head.sequence,
+                head_in(theirs, *origin)
             ));
         }
     }

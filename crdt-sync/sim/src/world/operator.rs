@@ -4,6 +4,7 @@
 //! had made durable.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use crdt_core::ReplicaId;
 use crdt_sync::time::Instant;
@@ -31,6 +32,8 @@ pub(super) struct Backup {
     disk: Disk,
     /// Under which identity the node wrote.
     replica: ReplicaId,
+    /// And under which ones so far.
+    wrote: BTreeSet<ReplicaId>,
     /// What the copy holds at least.
     held: Vec<PartitionStatus>,
     /// The last record on it.
@@ -65,7 +68,8 @@ impl World {
         let replica = engine.status().replica;
         let (held, last) = (node.past.durable_stage().to_vec(), node.past.durable);
         let end = (node.reach.end, node.reach.promised);
-        node.backup = Some(Backup { disk: node.disk.copy(), replica, held, last, end });
+        let (disk, wrote) = (node.disk.copy(), node.wrote.clone());
+        node.backup = Some(Backup { disk, replica, wrote, held, last, end });
         self.note(format_args!("the disk of {number} is copied"));
     }
 
@@ -101,6 +105,7 @@ impl World {
         let node = &mut self.nodes[number];
         node.disk = backup.disk.copy();
         node.past = Past::of_disk(backup.held.clone(), backup.last);
+        node.wrote.clone_from(&backup.wrote);
         node.backup = Some(backup);
         node.is_rotten = false;
         node.is_behind_itself = true;

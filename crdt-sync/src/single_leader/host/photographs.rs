@@ -92,10 +92,16 @@ impl<S: Storage + Clone> Photographs<S> {
         })
     }
 
-    fn try_read(&mut self, identity: SnapshotIdentity, offset: u64) -> Result<Option<Vec<u8>>, SnapshotError> {
+    fn try_read(
+        &mut self,
+        identity: SnapshotIdentity,
+        offset: u64,
+    ) -> Result<Option<Vec<u8>>, SnapshotError> {
         let here = |cursor: &Cursor<S>| cursor.reader.identity() == identity && cursor.offset == offset;
         let known = self.cursors.iter().position(here).map(|place| self.cursors.remove(place));
-        let Some(mut cursor) = known.map_or_else(|| self.seek(identity, offset), |cursor| Ok(Some(cursor)))? else {
+        let Some(mut cursor) =
+            known.map_or_else(|| self.seek(identity, offset), |cursor| Ok(Some(cursor)))?
+        else {
             return Ok(None);
         };
         let Some(part) = cursor.reader.next_chunk()?.map(<[u8]>::to_vec) else { return Ok(None) };
