@@ -147,7 +147,8 @@ impl Scenario {
         Self::all_faults().iter().filter(|fault| tried(fault)).all(|fault| self.faults.contains(fault))
     }
 
-    /// Whether nodes can be in this phase: no ring changes where nobody changes it, and so on.
+    /// Whether nodes can be in this phase: no ring changes where nobody changes it, nothing is degraded where leaders
+    /// count on nobody, and so on.
     pub fn has(&self, phase: Phase) -> bool {
         let needed = match phase {
             Phase::RingChanging => Some(Extra::RingChanges),
@@ -164,7 +165,8 @@ impl Scenario {
             Extras::Drawn => true,
             Extras::Just(extras) => extras.contains(&extra),
         };
-        self.topology.phases().contains(&phase) && needed.is_none_or(is_there)
+        let is_chosen = phase != Phase::Degraded || self.modes.may_degrade();
+        self.topology.phases().contains(&phase) && is_chosen && needed.is_none_or(is_there)
     }
 }
 

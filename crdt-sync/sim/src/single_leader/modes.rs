@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use crdt_sync::NodeId;
 use replication_log::ship::commit::{CommitOptions, Visibility, WhenShort};
+use replication_log::ship::policy::Need;
 use replication_log::ship::{AckPolicy, Stage};
 use thiserror::Error;
 
@@ -59,6 +60,12 @@ const VISIBILITIES: [(&str, Visibility); 2] =
     [("after-ack", Visibility::AfterAck), ("before-ack", Visibility::BeforeAck)];
 
 impl Modes {
+    /// Whether a leader may come to commit with fewer followers than it should have.
+    pub(crate) fn may_degrade(&self) -> bool {
+        let needs_some = |policy: &AckPolicy<String>| policy.need() != Need::Nobody;
+        self.policy.as_ref().is_none_or(needs_some) && self.short.is_none_or(|short| short == Short::Degrade)
+    }
+
     /// The choices of a seed, in a world of so many followers that may count.
     pub(crate) fn of(&self, seed: u64, candidates: usize) -> CommitOptions<NodeId> {
         let mut dice = Dice::new(seed.rotate_left(48));
@@ -159,6 +166,9 @@ mod tests {
             assert_eq!(text.parse::<Modes>().unwrap().to_string(), text);
         }
         assert!("ANY 1 (paris)".parse::<Modes>().unwrap_err().to_string().contains("numbers"));
+        let may_degrade = |text: &str| text.parse::<Modes>().unwrap().may_degrade();
+        assert!(may_degrade("drawn") && may_degrade("ANY 1 (*)") && may_degrade("ALL (*); degrade"));
+        assert!(!may_degrade("async") && !may_degrade("ANY 1 (*); block"));
         let said: Modes = "ANY 1 (*)".parse().unwrap();
         let stages: Vec<_> = (0..40).map(|seed| said.of(seed, 2).stage).collect();
         assert!(Stage::ALL.iter().all(|stage| stages.contains(stage)));
