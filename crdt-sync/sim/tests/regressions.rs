@@ -200,6 +200,23 @@ fn deletions_that_came_ahead_of_entries_that_are_lost_do_not_go_back_and_forth()
     }
 }
 
+/// A session that was given up had brought a document ahead of its entry, and that lay beyond the end of its writer when
+/// it was retired. Whoever lacked it passed for having forgotten it, and it vanished from where a client had seen it.
+#[test]
+fn what_a_retired_node_wrote_beyond_its_end_stays_where_it_was_seen() {
+    let scenario = Scenario::new(Size::Full).with_extras(Extras::Drawn);
+    Schedule::new(2413, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A partial replica whose disk was replaced by an older one had heard of what it wrote since, and passed for holding it.
+#[test]
+fn what_a_partial_replica_wrote_on_a_disk_that_was_lost_it_has_only_heard_of() {
+    for seed in [1291, 1320] {
+        let scenario = Scenario::new(Size::Full).with_extras(Extras::Drawn);
+        Schedule::new(seed, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
 /// What may come back, and was called lost: a document on a disk of the past whose key was written anew before the disk
 /// had caught up, one that a retired node had written and the replay made again, what a partial replica found written
 /// and every whole node had lost, and a version beside the one that took its place where a history came in pieces.
@@ -255,6 +272,15 @@ fn what_was_broken_once_by_forks_holds() {
             panic!("{once}, and now: {failure}");
         }
     }
+}
+
+/// The only snapshot of a leader had rotted, and it offered that again and again to nodes whose disks were lost.
+#[test]
+fn a_leader_whose_snapshot_rotted_has_another_one() {
+    let extras = Extras::Just([Extra::NewLeaders, Extra::Snapshots].into());
+    let mut scenario = Scenario::new(Size::Quick).with_topology(Topology::SingleLeader).with_extras(extras);
+    scenario.modes = "ALL (*)".parse().unwrap();
+    Schedule::new(3321, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// Runs in which one node leads.
