@@ -200,15 +200,17 @@ fn deletions_that_came_ahead_of_entries_that_are_lost_do_not_go_back_and_forth()
     }
 }
 
-/// A session that was given up had brought a document ahead of its entry, and that lay beyond the end of its writer when
-/// it was retired. Whoever lacked it passed for having forgotten it, and it vanished from where a client had seen it.
+/// A session that was given up had brought a document ahead of its entry, and that lay beyond the end of its writer
+/// when it was retired. Whoever lacked it passed for having forgotten it, and it vanished from where a client had seen
+/// it.
 #[test]
 fn what_a_retired_node_wrote_beyond_its_end_stays_where_it_was_seen() {
     let scenario = Scenario::new(Size::Full).with_extras(Extras::Drawn);
     Schedule::new(2413, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// A partial replica whose disk was replaced by an older one had heard of what it wrote since, and passed for holding it.
+/// A partial replica whose disk was replaced by an older one had heard of what it wrote since, and passed for holding
+/// it.
 #[test]
 fn what_a_partial_replica_wrote_on_a_disk_that_was_lost_it_has_only_heard_of() {
     for seed in [1291, 1320] {
