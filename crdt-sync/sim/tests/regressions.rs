@@ -281,7 +281,7 @@ fn what_was_broken_once_by_forks_holds() {
 fn a_leader_whose_snapshot_rotted_has_another_one() {
     let extras = Extras::Just([Extra::NewLeaders, Extra::Snapshots].into());
     let mut scenario = Scenario::new(Size::Quick).with_topology(Topology::SingleLeader).with_extras(extras);
-    scenario.modes = "ALL (*)".parse().unwrap();
+    scenario.modes = "ALL (*)".parse().expect("a policy");
     Schedule::new(3321, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
 }
 
