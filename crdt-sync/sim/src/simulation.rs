@@ -30,7 +30,7 @@ use crate::single_leader;
 use crate::topology::Topology;
 use crate::violation::{Failure, Violation};
 use crate::workload::{Operation, Workload};
-use crate::world::Notice;
+use crate::world::{Notice, refuses};
 use retiring::Retirements;
 pub(crate) use sessions::WANDERERS;
 use sessions::Wanderer;
@@ -384,17 +384,11 @@ impl<'p> Simulation<'p> {
     }
 
     fn was_refused(&self, request: RequestId) -> bool {
-        let refusal = |notice: &Notice| match notice {
-            Notice::Replied { id, reply, .. } => {
-                let in_it = match reply {
-                    Reply::InSession { reply, .. } => &**reply,
-                    reply => reply,
-                };
-                *id == request && matches!(in_it, Reply::Refused(_) | Reply::Overloaded)
-            }
+        let is_refusal = |notice: &Notice| match notice {
+            Notice::Replied { id, reply, .. } => *id == request && refuses(reply),
             _ => false,
         };
-        self.course.world.notices().any(refusal)
+        self.course.world.notices().any(is_refusal)
     }
 
     fn replied(&mut self, node: usize, request: RequestId, reply: Reply) -> Result<(), Violation> {

@@ -219,6 +219,13 @@ fn what_a_partial_replica_wrote_on_a_disk_that_was_lost_it_has_only_heard_of() {
     }
 }
 
+/// A driver that stood still held back the refusal of a command in a session, which passed for one that was carried out.
+#[test]
+fn a_refusal_in_a_session_is_heard_where_the_driver_stands_still() {
+    let scenario = Scenario::new(Size::Full).with_extras(Extras::Drawn);
+    Schedule::new(8361, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+}
+
 /// What may come back, and was called lost: a document on a disk of the past whose key was written anew before the disk
 /// had caught up, one that a retired node had written and the replay made again, what a partial replica found written
 /// and every whole node had lost, and a version beside the one that took its place where a history came in pieces.

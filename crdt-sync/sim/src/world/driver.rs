@@ -18,6 +18,14 @@ use crate::violation::Violation;
 /// More outputs than this after one input mean that an engine talks to itself.
 const MAX_OUTPUTS: usize = 10_000;
 
+/// Whether an answer says that nothing was done, also where it comes with a session's token.
+pub(crate) fn refuses(reply: &Reply) -> bool {
+    match reply {
+        Reply::InSession { reply, .. } => refuses(reply),
+        reply => matches!(reply, Reply::Refused(_) | Reply::Overloaded),
+    }
+}
+
 /// A process that does nothing: what it was to do, and what happens to it meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct Standstill {
@@ -197,9 +205,7 @@ impl World {
             return Ok(());
         }
         // A refusal tells nothing of the state, and whoever asked waits for it.
-        let is_refusal = |output: &Output| {
-            matches!(output, Output::Reply { reply: Reply::Refused(_) | Reply::Overloaded, .. })
-        };
+        let is_refusal = |output: &Output| matches!(output, Output::Reply { reply, .. } if refuses(reply));
         let (refusals, held) = outputs.into_iter().partition::<Vec<_>, _>(is_refusal);
         self.pause(number, held.into());
         refusals.into_iter().try_for_each(|refusal| self.perform(number, refusal))

@@ -40,6 +40,7 @@ use crate::queue::Queue;
 use crate::trace::Trace;
 use crate::violation::Violation;
 use adversary::Aim;
+pub(crate) use driver::refuses;
 use happening::Happening;
 pub(crate) use histories::{Histories, LogPlace};
 pub(crate) use leaderless::REPLICAS;
