@@ -219,7 +219,8 @@ fn what_a_partial_replica_wrote_on_a_disk_that_was_lost_it_has_only_heard_of() {
     }
 }
 
-/// A driver that stood still held back the refusal of a command in a session, which passed for one that was carried out.
+/// A driver that stood still held back the refusal of a command in a session, which passed for one that was carried
+/// out.
 #[test]
 fn a_refusal_in_a_session_is_heard_where_the_driver_stands_still() {
     let scenario = Scenario::new(Size::Full).with_extras(Extras::Drawn);
