@@ -24,7 +24,7 @@ pub(crate) const PACE: Duration = Duration::from_millis(1);
 const PIECE: usize = 128 << 10;
 /// Pieces that may wait for the disk; the engine is asked for no more until one is written.
 const QUEUE: usize = 8;
-/// How long it takes until another one is begun of those that have to be made and did not come about.
+/// How long after one was begun that has to be made, and did not come about, the next one is.
 const AGAIN: Duration = Duration::from_secs(5);
 /// At a clean shutdown a checkpoint is made of a log that has grown by this part of what makes one otherwise due.
 const WORTHWHILE: u64 = 4;
@@ -62,7 +62,12 @@ struct UnderWay {
 
 enum Part {
     Bytes(Vec<u8>),
-    End { cut_below: Lsn, claims: Option<Claims> },
+    /// What is older than the one before this goes, if one is known to be whole.
+    End {
+        cut_below: Lsn,
+        before: Option<Lsn>,
+        claims: Option<Claims>,
+    },
 }
 
 /// A checkpoint that is durable.
@@ -138,10 +143,12 @@ impl Checkpoints {
     }
 
     /// One is to be made though there may be nothing new to put into it: what is there cannot be read any more, so that
-    /// it need not be later than that.
-    pub(crate) fn want(&mut self) {
+    /// it need not be later than that. Returns whether that was not known.
+    pub(crate) fn want(&mut self) -> bool {
         self.whole = None;
-        self.wanted = Some(Instant::now());
+        let is_news = self.wanted.is_none();
+        self.wanted.get_or_insert_with(Instant::now);
+        is_news
     }
 
     /// Takes note of what was appended.
@@ -197,11 +204,11 @@ impl Checkpoints {
             return engine.abandon_checkpoint();
         }
         let (parts, queue) = sync_channel(QUEUE);
-        let (log, snapshots, whole) = (self.log.clone(), self.snapshots.clone(), self.whole);
+        let (log, snapshots) = (self.log.clone(), self.snapshots.clone());
         let kept = Arc::clone(&self.kept);
         let thread = std::thread::Builder::new()
             .name("checkpoint".into())
-            .spawn(move || put_away(&log, &snapshots, lsn, (whole, &kept), &queue));
+            .spawn(move || put_away(&log, &snapshots, lsn, &kept, &queue));
         match thread {
             Ok(thread) => self.under_way = Some(UnderWay { lsn, parts: Some(parts), unsent: None, thread }),
             Err(error) => {
@@ -216,7 +223,7 @@ impl Checkpoints {
         let under_way = self.under_way.as_mut()?;
         let over = under_way.thread.is_finished();
         if under_way.parts.is_some() && !over {
-            under_way.send_next(engine, patiently);
+            under_way.send_next(engine, self.whole, patiently);
         } else if over || patiently {
             engine.abandon_checkpoint();
             return self.finish();
@@ -254,13 +261,13 @@ impl Drop for Checkpoints {
 }
 
 impl UnderWay {
-    fn send_next(&mut self, engine: &mut Engine, patiently: bool) {
+    fn send_next(&mut self, engine: &mut Engine, before: Option<Lsn>, patiently: bool) {
         let part = match self.unsent.take() {
             Some(part) => part,
             None => match engine.next_piece(PIECE) {
                 Ok(CheckpointPiece::Bytes(bytes)) => Part::Bytes(bytes),
                 Ok(CheckpointPiece::Complete { cut_below, .. }) => {
-                    Part::End { cut_below, claims: claims(engine) }
+                    Part::End { cut_below, before, claims: claims(engine) }
                 }
                 // The log is not durable so far yet; where nothing more becomes durable, it is over.
                 Ok(_) if !patiently => return,
@@ -289,13 +296,13 @@ impl UnderWay {
     }
 }
 
-/// Writes a checkpoint, and drops what is older than the one before it. Without one, the whole log is the second way to
-/// open the node.
+/// Writes a checkpoint, and drops what is older than the one before it. Without one nothing is dropped: all that is
+/// there of the log is the second way to open the node.
 fn put_away(
     log: &LogHandle<FileStorage>,
     snapshots: &Snapshots<FileStorage>,
     lsn: Lsn,
-    (whole, kept): (Option<Lsn>, &Kept),
+    kept: &Kept,
     parts: &Receiver<Part>,
 ) -> Result<PutAway, Failure> {
     log.sync().map_err(|_| Failure::Log)?;
@@ -311,9 +318,9 @@ fn put_away(
                 bytes += piece.len() as u64;
                 writer.write(&piece)?;
             }
-            Part::End { cut_below, claims } => {
+            Part::End { cut_below, before, claims } => {
                 writer.finish()?;
-                let events = match whole {
+                let events = match before {
                     Some(before) => kept.drop_old(log, snapshots, (before, cut_below), claims.as_ref())?,
                     None => Vec::new(),
                 };

@@ -285,9 +285,8 @@ impl Disk {
 
     /// Begins a checkpoint when one is due or wanted, and moves the one that is being made on.
     pub(crate) fn make_checkpoints(&mut self, engine: &mut Engine) {
-        if self.photographs.take_wanted() {
+        if self.photographs.take_wanted() && self.checkpoints.want() {
             warn!("a follower lacks a checkpoint that can be read: another one is made");
-            self.checkpoints.want();
         }
         if let Some(made) = self.checkpoints.go_on(engine) {
             self.photographs.renewed(made);

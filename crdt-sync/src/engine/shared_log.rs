@@ -111,7 +111,7 @@ pub enum LogNews {
         task: u64,
         /// What the log says of itself.
         view: HistoryView,
-        /// The newest snapshot, for one that lacks what the log does not have any more.
+        /// The newest snapshot that is not known to be damaged, for one that lacks what the log does not have any more.
         snapshot: Option<SnapshotOffer>,
     },
     /// What was read.

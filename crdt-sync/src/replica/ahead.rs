@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_end_of_a_retired_identity_nothing_is_due_but_all_of_it_was_shown() {
+    fn beyond_the_end_of_a_retired_identity_nothing_of_a_deletion_is_due_but_all_of_it_was_shown() {
         let mut ahead = Ahead::default();
         ahead.note([(origin(1), 7)], Lsn::new(5), &raised(3));
         assert_eq!(ahead.settled_until(&raised(3)), Some(Lsn::new(4)));

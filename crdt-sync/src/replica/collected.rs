@@ -30,7 +30,9 @@
 //! frontier speaks of that, so it is merged as any other, and its deletion is not forgotten before the frontier has
 //! come that far: else one side after the other would forget it and have it back. Of a retired identity no frontier
 //! comes further than where it ends, so a deletion is not kept for what lies beyond it. What lives is: it is what was
-//! seen of it, and there is no deletion that says it should go.
+//! seen of it, and there is no deletion that says it should go. That bound is never reached, so whatever changed at
+//! that node since may show it for good: if its disk is replaced by an older one that has the bound, and a document
+//! from after it that was deleted since, that document is merged as any other, and is back.
 //!
 //! What either side wrote itself while the session lasted is above the frontiers that are compared. It counts as held
 //! where it is, and reaches the other side as entries.

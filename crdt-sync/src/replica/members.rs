@@ -58,7 +58,7 @@ impl Replica {
         self.note_ends(&news);
     }
 
-    /// States that show more of a retired node than is valid are ahead of nothing.
+    /// Deletions that show more of a retired node than is valid are ahead of nothing.
     fn note_ends(&mut self, news: &News) {
         let membership = self.members.membership();
         let told = news.delta.iter().filter_map(|(node, _)| membership.get(node));

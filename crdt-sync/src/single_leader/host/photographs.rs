@@ -7,7 +7,7 @@ use core::fmt;
 use replication_log::Lsn;
 use replication_log::ship::SnapshotOffer;
 use replication_log::snapshot::{SnapshotError, SnapshotIdentity, SnapshotReader, SnapshotWriter, Snapshots};
-use replication_log::storage::{Storage, StorageError};
+use replication_log::storage::{Storage, StorageError, StorageErrorKind};
 
 use super::TaskError;
 
@@ -20,8 +20,10 @@ pub struct Photographs<S: Storage> {
     /// Where followers are, the one that read last at the end.
     cursors: Vec<Cursor<S>>,
     incoming: Option<Incoming<S>>,
-    /// Those of which a part was found to be damaged: to offer one again is to break off at that part again.
+    /// Those of which a part could not be read: to offer one again is to break off at that part again.
     damaged: BTreeSet<Lsn>,
+    /// Where somebody had got to in a file that another one took the place of: what follows there need not go with it.
+    broken_off: BTreeSet<(Lsn, u64)>,
     /// Whether there is less to begin with than there should be.
     wanted: bool,
 }
@@ -40,8 +42,8 @@ struct Incoming<S: Storage> {
 impl<S: Storage + Clone> Photographs<S> {
     /// Of the snapshots in a directory.
     pub fn new(snapshots: Snapshots<S>) -> Self {
-        let (cursors, damaged) = (Vec::new(), BTreeSet::new());
-        Self { snapshots, cursors, incoming: None, damaged, wanted: false }
+        let (damaged, broken_off) = (BTreeSet::new(), BTreeSet::new());
+        Self { snapshots, cursors: Vec::new(), incoming: None, damaged, broken_off, wanted: false }
     }
 
     /// The newest snapshot that a log goes on from which begins with this record, for
@@ -56,7 +58,7 @@ impl<S: Storage + Clone> Photographs<S> {
                 Ok(reader) => {
                     return Some(SnapshotOffer { identity: reader.identity(), bytes: reader.state_bytes() });
                 }
-                Err(error) => self.take_note_of(&error),
+                Err(error) => self.take_note_of(lsn, &error),
             }
         }
         // Of a log that is whole nobody needs one.
@@ -70,9 +72,12 @@ impl<S: Storage + Clone> Photographs<S> {
         core::mem::take(&mut self.wanted)
     }
 
-    /// Another snapshot was written in the place of the one of this record, if there was one.
+    /// Another snapshot was written in the place of the one of this record, if there was one. Whoever was in the middle
+    /// of that begins anew.
     pub fn renewed(&mut self, lsn: Lsn) {
-        self.cursors.retain(|cursor| cursor.reader.identity().position.lsn != lsn);
+        let is_of_it = |cursor: &mut Cursor<S>| cursor.reader.identity().position.lsn == lsn;
+        let left = self.cursors.extract_if(.., is_of_it).filter(|cursor| cursor.offset > 0);
+        self.broken_off.extend(left.map(|cursor| (lsn, cursor.offset)));
         self.damaged.remove(&lsn);
     }
 
@@ -80,6 +85,7 @@ impl<S: Storage + Clone> Photographs<S> {
     pub fn forget_behind(&mut self, lsn: Lsn) -> Result<(), StorageError> {
         self.cursors.clear();
         self.damaged.retain(|damaged| *damaged <= lsn);
+        self.broken_off.clear();
         self.snapshots.remove_after(lsn).map(drop)
     }
 
@@ -87,7 +93,7 @@ impl<S: Storage + Clone> Photographs<S> {
     /// of it. `None` when it is gone, damaged, or has no more. O(chunk) for whoever reads on where it ended before.
     pub fn read(&mut self, identity: SnapshotIdentity, offset: u64) -> Option<Vec<u8>> {
         self.try_read(identity, offset).unwrap_or_else(|error| {
-            self.take_note_of(&error);
+            self.take_note_of(identity.position.lsn, &error);
             None
         })
     }
@@ -99,6 +105,9 @@ impl<S: Storage + Clone> Photographs<S> {
     ) -> Result<Option<Vec<u8>>, SnapshotError> {
         let here = |cursor: &Cursor<S>| cursor.reader.identity() == identity && cursor.offset == offset;
         let known = self.cursors.iter().position(here).map(|place| self.cursors.remove(place));
+        if known.is_none() && self.broken_off.remove(&(identity.position.lsn, offset)) {
+            return Ok(None);
+        }
         let Some(mut cursor) =
             known.map_or_else(|| self.seek(identity, offset), |cursor| Ok(Some(cursor)))?
         else {
@@ -126,10 +135,12 @@ impl<S: Storage + Clone> Photographs<S> {
         Ok((cursor.offset == offset).then_some(cursor))
     }
 
-    /// What cannot be read just now may be read later; what is damaged stays so until it is written anew.
-    fn take_note_of(&mut self, error: &SnapshotError) {
-        if let SnapshotError::Damaged { lsn, .. } = error {
-            self.wanted |= self.damaged.insert(*lsn);
+    /// What is gone is not offered again anyhow. All else would be, and is damaged, or the disk cannot read it: it will
+    /// not be read to its end before it is written anew.
+    fn take_note_of(&mut self, lsn: Lsn, error: &SnapshotError) {
+        let is_gone = |error: &StorageError| error.kind == StorageErrorKind::NotFound;
+        if !matches!(error, SnapshotError::Storage(error) if is_gone(error)) {
+            self.wanted |= self.damaged.insert(lsn);
         }
     }
 
@@ -169,5 +180,63 @@ impl<S: Storage + Clone> Photographs<S> {
 impl<S: Storage + Clone> fmt::Debug for Photographs<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Photographs").field("arrives", &self.arriving()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use replication_log::storage::{MemoryStorage, StorageFile};
+    use replication_log::{Epoch, Position};
+
+    use super::*;
+
+    const LSN: Lsn = Lsn::new(9);
+
+    fn identity() -> SnapshotIdentity {
+        SnapshotIdentity { log_id: 1, position: Position { lsn: LSN, epoch: Epoch::new(1), checksum: 5 } }
+    }
+
+    fn write(snapshots: &Snapshots<MemoryStorage>, bytes: &[u8]) {
+        let mut writer = snapshots.receive(identity()).unwrap();
+        writer.write(bytes).unwrap();
+        writer.finish().unwrap();
+    }
+
+    #[test]
+    fn whoever_was_in_the_middle_of_a_file_that_is_renewed_begins_anew() {
+        let snapshots = Snapshots::open(MemoryStorage::new()).unwrap().chunk_bytes(4);
+        write(&snapshots, b"one two thre");
+        let mut photographs = Photographs::new(snapshots.clone());
+        assert_eq!(photographs.read(identity(), 0).unwrap(), b"one ");
+        write(&snapshots, b"1, 2, 3, 4, ");
+        photographs.renewed(LSN);
+        assert_eq!(photographs.read(identity(), 4), None);
+        assert_eq!(photographs.read(identity(), 0).unwrap(), b"1, 2");
+        assert_eq!(photographs.read(identity(), 4).unwrap(), b", 3,");
+        assert!(!photographs.take_wanted());
+    }
+
+    #[test]
+    fn what_is_damaged_is_not_offered_before_it_is_renewed() {
+        let storage = MemoryStorage::new();
+        let snapshots = Snapshots::open(storage.clone()).unwrap().chunk_bytes(4);
+        write(&snapshots, b"one two thre");
+        let mut photographs = Photographs::new(snapshots.clone());
+        let offer = photographs.offer(LSN).unwrap();
+        let file = storage.open(&storage.list().unwrap()[0]).unwrap();
+        let middle = file.len().unwrap() / 2;
+        file.write_at(middle, &[0xFF]).unwrap();
+        let mut parts = (0..3).map(|part| photographs.read(offer.identity, part * 4));
+        assert!(parts.any(|part| part.is_none()));
+        assert_eq!((photographs.offer(LSN), photographs.take_wanted()), (None, true));
+        write(&snapshots, b"one two thre");
+        photographs.renewed(LSN);
+        assert_eq!(photographs.offer(LSN), Some(offer));
+        assert_eq!(photographs.offer(Lsn::new(11)), None, "the log does not go on from it");
+        // What is gone is wanted, too, where the log is not whole.
+        storage.remove(&storage.list().unwrap()[0]).unwrap();
+        photographs.take_wanted();
+        assert_eq!((photographs.offer(Lsn::FIRST), photographs.take_wanted()), (None, false));
+        assert_eq!((photographs.offer(LSN), photographs.take_wanted()), (None, true));
     }
 }
