@@ -130,6 +130,12 @@ const REGRESSIONS: [Regression; 18] = [
     },
 ];
 
+fn holds(seed: u64, scenario: Scenario) {
+    if let Err(failure) = Schedule::new(seed, scenario).run() {
+        panic!("{failure}");
+    }
+}
+
 #[test]
 fn what_was_broken_once_holds() {
     for Regression { once, size, faults, seeds } in &REGRESSIONS {
@@ -150,9 +156,7 @@ fn what_was_broken_once_holds() {
 #[test]
 fn what_a_retired_node_kept_no_longer_is_reported() {
     let scenario = Scenario { shape: None, ..Scenario::new(Size::Quick).with_extras(Extra::Retirement) };
-    if let Err(failure) = Schedule::new(202, scenario).run() {
-        panic!("{failure}");
-    }
+    holds(202, scenario);
 }
 
 /// The clock of the node in a retired one's place was set back by more than a minute, and the operator asked it in vain
@@ -161,9 +165,7 @@ fn what_a_retired_node_kept_no_longer_is_reported() {
 fn a_clock_that_keeps_a_replay_from_being_made_is_set_right() {
     let mut scenario = Scenario::new(Size::Quick).with_extras(Extra::Retirement);
     scenario.faults = [Fault::ClockSetForward, Fault::ClockSetBack].into();
-    if let Err(failure) = Schedule::new(31, scenario).run() {
-        panic!("{failure}");
-    }
+    holds(31, scenario);
 }
 
 /// A session that was given up brought a key to a node before its entry. When the entry had come, and changed nothing,
@@ -171,9 +173,7 @@ fn a_clock_that_keeps_a_replay_from_being_made_is_set_right() {
 #[test]
 fn a_client_that_was_shown_what_came_ahead_of_its_entry_is_shown_no_older_value() {
     let scenario = Scenario::new(Size::Quick).with_extras(Extras::Just(Extra::ALL.into()));
-    if let Err(failure) = Schedule::new(1927, scenario).run() {
-        panic!("{failure}");
-    }
+    holds(1927, scenario);
 }
 
 /// A new node got a document's first entry and not its last, which nobody kept; and a disk of the past was told news by
@@ -182,7 +182,7 @@ fn a_client_that_was_shown_what_came_ahead_of_its_entry_is_shown_no_older_value(
 fn what_was_forgotten_does_not_come_back_by_an_entry_or_from_a_disk_of_the_past() {
     let scenario = Scenario::new(Size::Quick).with_extras(Extra::Forgetting);
     for seed in [46, 60, 84, 89] {
-        Schedule::new(seed, scenario.clone()).run().unwrap_or_else(|failure| panic!("{failure}"));
+        holds(seed, scenario.clone());
     }
 }
 
@@ -196,7 +196,7 @@ fn deletions_that_came_ahead_of_entries_that_are_lost_do_not_go_back_and_forth()
         runs.into_iter().chain([(Size::Quick, all.clone(), 188), (Size::Full, all, 38)])
     {
         let scenario = Scenario::new(size).with_extras(extras);
-        Schedule::new(seed, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+        holds(seed, scenario);
     }
 }
 
@@ -206,7 +206,7 @@ fn deletions_that_came_ahead_of_entries_that_are_lost_do_not_go_back_and_forth()
 #[test]
 fn what_a_retired_node_wrote_beyond_its_end_stays_where_it_was_seen() {
     let scenario = Scenario::new(Size::Full).with_extras(Extras::Drawn);
-    Schedule::new(2413, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+    holds(2413, scenario);
 }
 
 /// A partial replica whose disk was replaced by an older one had heard of what it wrote since, and passed for holding
@@ -215,7 +215,7 @@ fn what_a_retired_node_wrote_beyond_its_end_stays_where_it_was_seen() {
 fn what_a_partial_replica_wrote_on_a_disk_that_was_lost_it_has_only_heard_of() {
     for seed in [1291, 1320] {
         let scenario = Scenario::new(Size::Full).with_extras(Extras::Drawn);
-        Schedule::new(seed, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+        holds(seed, scenario);
     }
 }
 
@@ -224,7 +224,7 @@ fn what_a_partial_replica_wrote_on_a_disk_that_was_lost_it_has_only_heard_of() {
 #[test]
 fn a_refusal_in_a_session_is_heard_where_the_driver_stands_still() {
     let scenario = Scenario::new(Size::Full).with_extras(Extras::Drawn);
-    Schedule::new(8361, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+    holds(8361, scenario);
 }
 
 /// What may come back, and was called lost: a document on a disk of the past whose key was written anew before the disk
@@ -243,7 +243,7 @@ fn what_is_not_promised_of_old_disks_and_of_partial_replicas_is_not_asked_for() 
     ];
     for (extras, seed) in runs {
         let scenario = Scenario::new(Size::Quick).with_extras(extras);
-        Schedule::new(seed, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+        holds(seed, scenario);
     }
 }
 
@@ -252,9 +252,7 @@ fn what_is_not_promised_of_old_disks_and_of_partial_replicas_is_not_asked_for() 
 fn a_fork_that_is_no_more_is_forgotten() {
     let mut scenario = Scenario::new(Size::Quick).with_extras(Extras::Just(Extra::ALL.into()));
     scenario.faults = [Fault::Partitioned, Fault::PowerLost, Fault::RestoredAndWrote, Fault::Cloned].into();
-    if let Err(failure) = Schedule::new(686, scenario).run() {
-        panic!("{failure}");
-    }
+    holds(686, scenario);
 }
 
 /// Runs with forks, in which members are retired and clients go from node to node.
@@ -290,7 +288,7 @@ fn a_leader_whose_snapshot_rotted_has_another_one() {
     let extras = Extras::Just([Extra::NewLeaders, Extra::Snapshots].into());
     let mut scenario = Scenario::new(Size::Quick).with_topology(Topology::SingleLeader).with_extras(extras);
     scenario.modes = "ALL (*)".parse().expect("a policy");
-    Schedule::new(3321, scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+    holds(3321, scenario);
 }
 
 /// Runs in which one node leads.

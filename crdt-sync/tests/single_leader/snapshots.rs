@@ -16,14 +16,20 @@ fn total(cluster: &Cluster, node: usize) -> i128 {
     (0..7).map(|number| cluster.count(node, &format!("key-{number}"))).sum()
 }
 
-#[test]
-fn a_new_follower_begins_with_a_snapshot_and_goes_on_with_the_log() {
+/// A leader whose log begins behind what it wrote first, a follower that has it all, and one that was never there.
+fn last_lacks_the_beginning() -> Cluster {
     let config = settings("ANY 1 (b)");
     let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
     cluster.connect(A, B);
     cluster.settle();
     busy(&mut cluster, 60);
     cluster.photograph(A);
+    cluster
+}
+
+#[test]
+fn a_new_follower_begins_with_a_snapshot_and_goes_on_with_the_log() {
+    let mut cluster = last_lacks_the_beginning();
     assert!(cluster.nodes[A].log.as_ref().unwrap().oldest() > Lsn::FIRST);
     busy(&mut cluster, 10);
     cluster.connect(A, C);
@@ -76,12 +82,7 @@ fn a_leader_opened_from_its_own_snapshot_leads_on() {
 
 #[test]
 fn without_a_snapshot_a_follower_is_told_that_nothing_is_left_to_begin_with() {
-    let config = settings("ANY 1 (b)");
-    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
-    cluster.connect(A, B);
-    cluster.settle();
-    busy(&mut cluster, 60);
-    cluster.photograph(A);
+    let mut cluster = last_lacks_the_beginning();
     cluster.nodes[A].snapshots.remove_before(Lsn::new(u64::MAX)).unwrap();
     cluster.connect(A, C);
     cluster.settle();
@@ -92,12 +93,7 @@ fn without_a_snapshot_a_follower_is_told_that_nothing_is_left_to_begin_with() {
 
 #[test]
 fn a_follower_whose_snapshot_is_dropped_on_the_way_begins_anew_with_a_later_one() {
-    let config = settings("ANY 1 (b)");
-    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
-    cluster.connect(A, B);
-    cluster.settle();
-    busy(&mut cluster, 60);
-    cluster.photograph(A);
+    let mut cluster = last_lacks_the_beginning();
     cluster.connect(A, C);
     // A few parts are on their way, no more.
     for _ in 0..6 {
@@ -128,12 +124,7 @@ fn rot(cluster: &Cluster, node: usize) {
 
 #[test]
 fn a_snapshot_that_rotted_is_offered_once_and_another_one_wanted_though_nobody_writes() {
-    let config = settings("ANY 1 (b)");
-    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
-    cluster.connect(A, B);
-    cluster.settle();
-    busy(&mut cluster, 60);
-    cluster.photograph(A);
+    let mut cluster = last_lacks_the_beginning();
     rot(&cluster, A);
     cluster.connect(A, C);
     cluster.settle();
@@ -150,12 +141,7 @@ fn a_snapshot_that_rotted_is_offered_once_and_another_one_wanted_though_nobody_w
 
 #[test]
 fn where_the_newest_snapshot_rotted_a_follower_begins_with_the_one_before() {
-    let config = settings("ANY 1 (b)");
-    let mut cluster = Cluster::new([config.clone(), config.clone(), config]);
-    cluster.connect(A, B);
-    cluster.settle();
-    busy(&mut cluster, 60);
-    cluster.photograph(A);
+    let mut cluster = last_lacks_the_beginning();
     busy(&mut cluster, 1);
     cluster.photograph(A);
     rot(&cluster, A);

@@ -105,14 +105,12 @@ impl<S: Storage + Clone> Photographs<S> {
     ) -> Result<Option<Vec<u8>>, SnapshotError> {
         let here = |cursor: &Cursor<S>| cursor.reader.identity() == identity && cursor.offset == offset;
         let known = self.cursors.iter().position(here).map(|place| self.cursors.remove(place));
-        if known.is_none() && self.broken_off.remove(&(identity.position.lsn, offset)) {
-            return Ok(None);
-        }
-        let Some(mut cursor) =
-            known.map_or_else(|| self.seek(identity, offset), |cursor| Ok(Some(cursor)))?
-        else {
-            return Ok(None);
+        let found = match known {
+            None if self.broken_off.remove(&(identity.position.lsn, offset)) => None,
+            None => self.seek(identity, offset)?,
+            known => known,
         };
+        let Some(mut cursor) = found else { return Ok(None) };
         let Some(part) = cursor.reader.next_chunk()?.map(<[u8]>::to_vec) else { return Ok(None) };
         cursor.offset += part.len() as u64;
         if self.cursors.len() == CURSORS {
