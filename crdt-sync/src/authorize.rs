@@ -15,6 +15,8 @@
 //!   they are held.
 //! - **Reading, of any declared collection in the peer's [scope](crate::Scope)**: the link is refused with
 //!   [`Farewell::Unauthorized`](crate::wire::Farewell::Unauthorized).
+//! - **A member that is retired, as the sender says**: unless it is [believed](Authorize::believes_retired), nothing it
+//!   says of that member is taken over, and [`Event::RetirementRefused`](crate::Event::RetirementRefused) says so.
 //! - **A write of this node's own clients**: [`WriteError::Unauthorized`](crate::WriteError::Unauthorized). Once it had
 //!   an entry that nobody takes, nothing it writes later would get anywhere.
 //!
@@ -95,6 +97,38 @@ pub enum Op<'a> {
 pub trait Authorize: Send + Sync {
     /// Whether `peer`, the node at the other end of a link or this node itself, may do `op` to `collection`.
     fn authorize(&self, peer: NodeId, collection: CollectionId, op: Op<'_>) -> bool;
+
+    /// Whether `peer` is believed when it says that `node`, which may be this one, is retired, wherever that was asked
+    /// for. Everybody is, unless this says otherwise: a member can then lock out any other for good.
+    ///
+    /// Peers pass on what they know of members, so whoever is believed speaks for all who are believed by it. A
+    /// retirement reaches those nodes to which a path of believed peers leads from where it was asked for; until then
+    /// a node and a peer that differ tell each other with every heartbeat. What this node's own application
+    /// [asks for](crate::Request::Retire) is done without asking.
+    ///
+    /// ```
+    /// # use crdt_sync::{Authorize, CollectionId, NodeId, Op};
+    /// /// Lost phones are retired at the office.
+    /// struct Office(NodeId);
+    ///
+    /// impl Authorize for Office {
+    ///     fn authorize(&self, _: NodeId, _: CollectionId, _: Op<'_>) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     fn believes_retired(&self, peer: NodeId, _node: NodeId) -> bool {
+    ///         peer == self.0
+    ///     }
+    /// }
+    ///
+    /// let (office, phone) = (NodeId::from_u128(1), NodeId::from_u128(2));
+    /// assert!(Office(office).believes_retired(office, phone));
+    /// assert!(!Office(office).believes_retired(phone, office));
+    /// ```
+    fn believes_retired(&self, peer: NodeId, node: NodeId) -> bool {
+        let _ = (peer, node);
+        true
+    }
 }
 
 /// The [`Authorize`] of a node; without one everything is allowed.
@@ -110,6 +144,10 @@ impl Authorization {
     /// Whether everything is allowed, so that nothing need be asked.
     pub(crate) fn is_open(&self) -> bool {
         self.0.is_none()
+    }
+
+    pub(crate) fn believes_retired(&self, peer: NodeId, node: NodeId) -> bool {
+        self.0.as_ref().is_none_or(|authorize| authorize.believes_retired(peer, node))
     }
 
     pub(crate) fn allows(&self, peer: NodeId, collection: CollectionId, op: Op<'_>) -> bool {

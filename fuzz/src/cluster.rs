@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crdt_sync::time::{Instant, Now, WallTime};
 use crdt_sync::{
-    Action, CheckpointPiece, ClusterKey, Collection, Config, Engine, Event, Input, ItemKey, LinkId, NodeId,
-    Output, Reply, Request, RequestId, Strategy, Write,
+    Action, Authorization, Authorize, CheckpointPiece, ClusterKey, Collection, CollectionId, Config, Engine,
+    Event, Input, ItemKey, LinkId, NodeId, Op, Output, Reply, Request, RequestId, Strategy, Write,
 };
 use replication_log::Lsn;
 
@@ -23,6 +23,19 @@ pub(crate) struct Cluster<'a> {
     tampering: Tampering<'a>,
     micros: u64,
     next_link: u64,
+}
+
+/// A peer may write and pass on anything, but nobody is retired on its word: that would rightly end everything.
+struct Wary;
+
+impl Authorize for Wary {
+    fn authorize(&self, _: NodeId, _: CollectionId, _: Op<'_>) -> bool {
+        true
+    }
+
+    fn believes_retired(&self, _: NodeId, _: NodeId) -> bool {
+        false
+    }
 }
 
 /// Where a frame goes that is sent on a link.
@@ -52,6 +65,7 @@ fn config(node: usize) -> Config {
     let cluster = ClusterKey::from_bytes([9; 16]);
     let mut config = Config::new(NodeId::from_u128(number.into()), cluster, [number; 32]);
     config.collections.extend(collections());
+    config.authorization = Authorization::by(Wary);
     config.leaf_bits = 4;
     config.timing.catch_up_entries = 8;
     config.limits.part_size = 128;

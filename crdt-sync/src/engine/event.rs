@@ -352,6 +352,14 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
+    /// A peer says that a member is retired, and is [not believed](crate::Authorize::believes_retired): nothing that it
+    /// says of that member was taken over. Said once as long as the peer goes on saying it.
+    RetirementRefused {
+        /// The peer.
+        peer: NodeId,
+        /// The member, which may be this node.
+        node: NodeId,
+    },
     /// A peer sent entries or a frontier of a retired identity that lie beyond what is valid. They were not taken. Said
     /// once per peer, partition and identity as long as nothing changes among members.
     RetiredRefused {

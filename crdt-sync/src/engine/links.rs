@@ -80,7 +80,9 @@ impl Links {
             (Ok(Message::Farewell(reason)), _) => {
                 context.outbox.event(Event::PeerLeaves { link, reason });
                 // Only a member of the same cluster can tell.
-                if reason == Farewell::Retired && known.peer.is_some() {
+                let peer = known.peer.filter(|_| reason == Farewell::Retired);
+                let config = &context.replica.config;
+                if peer.is_some_and(|peer| config.authorization.believes_retired(peer, config.node)) {
                     topology.evicted(context);
                 }
                 Ok(())

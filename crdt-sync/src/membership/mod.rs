@@ -170,6 +170,12 @@ impl Membership {
             .flatten()
     }
 
+    /// What is known of all but these.
+    pub(crate) fn without(&self, nodes: &BTreeSet<NodeId>) -> Self {
+        let others = self.members.iter().filter(|(node, _)| !nodes.contains(node));
+        Self { members: others.map(|(node, member)| (*node, member.clone())).collect() }
+    }
+
     /// The members of which this side knows more than the other does.
     pub(crate) fn news_for(&self, other: &Self) -> Self {
         let is_news = |(node, member): &(&NodeId, &Member)| other.members.get(node) != Some(member);

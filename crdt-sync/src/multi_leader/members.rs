@@ -3,6 +3,8 @@
 //! Peers say all they know when they meet, and again whenever it changes; whoever asked is answered, and both remember
 //! when they found to know the same. So any loss is made up for by the next heartbeat, and in silence nothing is said.
 
+use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crdt_core::ReplicaId;
@@ -10,7 +12,7 @@ use replication_log::Lsn;
 
 use super::MultiLeader;
 use crate::engine::{Context, Event, PeerError, Reply, RequestId};
-use crate::membership::News;
+use crate::membership::{Membership, News};
 use crate::node::NodeId;
 use crate::wire::{Members, Message, Standing};
 
@@ -43,7 +45,8 @@ impl MultiLeader {
         members: &Members,
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
-        let news = context.replica.learn_members(&members.known)?;
+        let believed = self.believed(peer, &members.known, context);
+        let news = context.replica.learn_members(&believed)?;
         let here = &context.replica.members;
         if let Some(known) = self.peers.get_mut(&peer).filter(|_| *here.membership() == members.known) {
             known.agreed_members = Some(here.version());
@@ -53,6 +56,34 @@ impl MultiLeader {
             self.tell_members(peer, false, context);
         }
         Ok(())
+    }
+
+    /// What a peer says of members, without those that it says are retired and is not believed. How much is valid of
+    /// one that is known to be retired anybody may say: what it applied is there.
+    fn believed<'m>(
+        &mut self,
+        peer: NodeId,
+        theirs: &'m Membership,
+        context: &mut Context<'_>,
+    ) -> Cow<'m, Membership> {
+        let authorization = &context.replica.config.authorization;
+        if authorization.is_open() {
+            return Cow::Borrowed(theirs);
+        }
+        let here = context.replica.members.membership();
+        let refused: BTreeSet<NodeId> = theirs
+            .iter()
+            .map(|(node, _)| node)
+            .filter(|&node| theirs.is_retired(node) && !here.is_retired(node))
+            .filter(|&node| !authorization.believes_retired(peer, node))
+            .collect();
+        let believed = theirs.without(&refused);
+        let Some(known) = self.peers.get_mut(&peer) else { return Cow::Owned(believed) };
+        for &node in refused.difference(&known.disbelieved) {
+            context.outbox.event(Event::RetirementRefused { peer, node });
+        }
+        known.disbelieved = refused;
+        Cow::Owned(believed)
     }
 
     /// Tells a peer what is known of members if it is not known to know the same, and asks for the same.

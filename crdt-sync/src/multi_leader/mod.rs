@@ -64,6 +64,8 @@ struct Peer {
     lanes: Vec<Lane>,
     /// As of which of its versions this node found to know the same of members as the peer.
     agreed_members: Option<u64>,
+    /// Whom the peer said last to be retired without being believed.
+    disbelieved: BTreeSet<NodeId>,
     /// Retired origins of which the peer sent more than is valid, since anything changed among members.
     refused: BTreeSet<(u16, ReplicaId)>,
 }
@@ -94,9 +96,17 @@ impl Topology for MultiLeader {
         let lanes: Vec<Lane> = context.replica.partitions.iter().map(new_lane).collect();
         #[cfg(feature = "_planted_bugs")]
         let lanes = self.mistaken(lanes);
-        let (agreed_members, refused) = (None, BTreeSet::new());
-        let (writer, told_writer) = (None, None);
-        self.peers.insert(node, Peer { link, scope, writer, told_writer, lanes, agreed_members, refused });
+        let peer = Peer {
+            link,
+            scope,
+            writer: None,
+            told_writer: None,
+            lanes,
+            agreed_members: None,
+            disbelieved: BTreeSet::new(),
+            refused: BTreeSet::new(),
+        };
+        self.peers.insert(node, peer);
         context.outbox.event(Event::PeerUp { node });
         self.meet(node, context);
         for partition in 0..context.replica.config.partitions {

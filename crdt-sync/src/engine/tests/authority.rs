@@ -18,9 +18,13 @@ fn guarded(
     nodes: u8,
     rule: impl Fn(NodeId, CollectionId, Op<'_>) -> bool + Send + Sync + 'static,
 ) -> Cluster {
+    guarded_by(nodes, Authorization::by(Rule(rule)))
+}
+
+fn guarded_by(nodes: u8, authorization: Authorization) -> Cluster {
     let mut cluster = Cluster::new(nodes);
     let mut config = config(1, 7);
-    config.authorization = Authorization::by(Rule(rule));
+    config.authorization = authorization;
     cluster.logs[0].clear();
     cluster.engines[0] = Engine::open(config, Vec::<(Lsn, Vec<u8>)>::new(), cluster.now()).unwrap();
     cluster.drain(0);
@@ -191,4 +195,82 @@ fn a_node_that_renewed_its_identity_says_so_before_it_sends_what_it_wrote_since(
     cluster.settle();
     cluster.assert_agreement();
     assert_eq!(told(&cluster, 0, |event| matches!(event, Event::Unauthorized { .. })), 0);
+}
+
+/// Believes this node alone that somebody is retired.
+struct Believes(NodeId);
+
+impl Authorize for Believes {
+    fn authorize(&self, _: NodeId, _: CollectionId, _: Op<'_>) -> bool {
+        true
+    }
+
+    fn believes_retired(&self, peer: NodeId, _: NodeId) -> bool {
+        peer == self.0
+    }
+}
+
+/// Node 0 believes node 1 alone that somebody is retired.
+fn wary(nodes: u8) -> Cluster {
+    guarded_by(nodes, Authorization::by(Believes(node(2))))
+}
+
+#[test]
+fn nobody_is_retired_on_the_word_of_a_peer_that_is_not_believed() {
+    let mut cluster = wary(3);
+    cluster.connect(0, 1);
+    cluster.connect(0, 2);
+    cluster.settle();
+    assert_eq!(cluster.retire(2, node(2)), Reply::MemberRetired);
+    cluster.settle();
+    let refused = Event::RetirementRefused { peer: node(3), node: node(2) };
+    assert_eq!(cluster.saw(0, &refused), 1, "said once, though the peer goes on saying so");
+    assert_eq!(cluster.saw(0, &Event::MemberRetired { node: node(2) }), 0);
+    cluster.write(1, alloc::vec![count("visits")]);
+    cluster.settle();
+    assert!(cluster.peek(0, &item(2, "visits")).is_some(), "it is a member here as before");
+    assert_eq!(cluster.peek(2, &item(2, "visits")), None, "and at the peer it is not");
+
+    // The same from one that is believed.
+    assert_eq!(cluster.retire(1, node(3)), Reply::MemberRetired);
+    cluster.settle();
+    assert_eq!(cluster.saw(0, &Event::MemberRetired { node: node(3) }), 1);
+}
+
+#[test]
+fn a_node_is_not_evicted_by_a_peer_that_it_does_not_believe() {
+    let mut cluster = wary(3);
+    cluster.connect(0, 2);
+    cluster.settle();
+    assert_eq!(cluster.retire(2, node(1)), Reply::MemberRetired);
+    cluster.settle();
+    assert!(cluster.closed.contains(&Farewell::Retired), "the peer parts");
+    assert_eq!(cluster.saw(0, &Event::Evicted), 0);
+    assert_eq!(cluster.saw(0, &Event::RetirementRefused { peer: node(3), node: node(1) }), 1);
+    cluster.connect(0, 1);
+    cluster.settle();
+    cluster.write(0, alloc::vec![count("visits")]);
+    cluster.settle();
+    assert!(cluster.peek(1, &item(2, "visits")).is_some());
+}
+
+#[test]
+fn how_much_of_a_retired_member_is_valid_anybody_may_say() {
+    let mut cluster = wary(4);
+    for a in 0..4 {
+        (a + 1..4).for_each(|b| cluster.connect(a, b));
+    }
+    cluster.settle();
+    cluster.part(0);
+    cluster.part(1);
+    cluster.write(3, alloc::vec![count("visits")]);
+    cluster.settle();
+    cluster.connect(0, 1);
+    cluster.settle();
+    assert_eq!(cluster.retire(1, node(4)), Reply::MemberRetired);
+    cluster.settle();
+    assert_eq!(cluster.saw(0, &Event::MemberRetired { node: node(4) }), 1);
+    cluster.connect(0, 2);
+    cluster.settle();
+    assert!(cluster.peek(0, &item(2, "visits")).is_some(), "a peer had applied it when it heard");
 }

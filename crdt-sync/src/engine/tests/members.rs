@@ -53,7 +53,7 @@ impl Cluster {
         self.replies.remove(&id.0).expect("the disk is never slow")
     }
 
-    fn saw(&self, node: usize, expected: &Event) -> usize {
+    pub(super) fn saw(&self, node: usize, expected: &Event) -> usize {
         self.events.iter().filter(|(at, event)| *at == node && event == expected).count()
     }
 
