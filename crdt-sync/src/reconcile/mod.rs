@@ -24,6 +24,7 @@ mod admit;
 mod incoming;
 mod opening;
 mod outgoing;
+mod queue;
 mod session;
 mod tree_talk;
 

@@ -1,32 +1,27 @@
 //! What a side of a session sends.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::queue::Queue;
 use crate::bytes::Bytes;
 use crate::cell::Answer;
 use crate::limits::Limits;
 use crate::merkle::Root;
-use crate::replica::{ItemKey, Joined, Partition};
+use crate::replica::{Held, ItemKey, Joined, Partition};
 use crate::wire::{ItemState, SessionStep, StatesPart};
 
 /// What this side sends.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    /// Keys that are still to be sent: their whole states, or answers that are made already.
-    pending: BTreeMap<ItemKey, Option<Bytes>>,
-    /// Keys that were sent, each once.
-    begun: BTreeSet<ItemKey>,
+    queue: Queue,
     /// Parts sent and not acknowledged.
     unacknowledged: BTreeMap<u32, StatesPart>,
     next: u32,
     acknowledged: u32,
-    /// A state that is too large for a part, and how much of it was sent.
-    started: Option<(ItemKey, Bytes, usize)>,
+    started: Option<Started>,
     /// States that were not sent because they are too large.
     left_out: bool,
-    /// Bytes of the answers in `pending`.
-    answers: usize,
     /// What the keys sent on this side's own account add to the root of its photographed tree.
     weight: Root,
     /// Whether the comparison said what to send.
@@ -37,30 +32,40 @@ pub(crate) struct Outgoing {
     pub(crate) done: Option<bool>,
 }
 
+/// A state whose turn it is, or that is too large for a part.
+#[derive(Debug)]
+struct Started {
+    key: ItemKey,
+    state: Bytes,
+    /// Whether it is no news to the peer.
+    old: bool,
+    /// How much of it was sent.
+    sent: usize,
+}
+
+/// What is sent of the states of a partition.
+pub(super) struct Sending<'s> {
+    pub(super) partition: &'s Partition,
+    pub(super) limits: &'s Limits,
+    /// Whether what is held under a key is no news to the peer.
+    pub(super) is_old: &'s dyn Fn(&ItemKey, &Held) -> bool,
+    /// States above the limit, which are left out.
+    pub(super) too_large: &'s mut Vec<(ItemKey, usize)>,
+}
+
 impl Outgoing {
     /// A state of the peer's was joined: what it lacks is sent instead of the whole, and nothing if it lacks nothing.
-    /// Answers are kept only up to `max_bytes`; beyond it the whole states are made when their turn comes.
     pub(crate) fn answer(&mut self, joined: Joined, max_bytes: usize) {
-        if self.begun.contains(&joined.key) {
-            return;
-        }
-        match joined.answer {
-            Answer::Nothing => self.pending.remove(&joined.key),
-            Answer::Versions(answer) if self.answers + answer.len() <= max_bytes => {
-                self.answers += answer.len();
-                self.pending.insert(joined.key, Some(answer))
-            }
-            Answer::Versions(_) | Answer::Whole => self.pending.insert(joined.key, None),
-        };
+        self.queue.answer(joined, max_bytes);
     }
 
     pub(crate) fn pending(&self) -> usize {
-        self.pending.len()
+        self.queue.len()
     }
 
     /// Whether every chosen state is on its way.
     pub(crate) fn is_drained(&self) -> bool {
-        self.planned && self.pending.is_empty() && self.started.is_none()
+        self.planned && self.queue.len() == 0 && self.started.is_none()
     }
 
     pub(crate) fn parts(&self) -> u32 {
@@ -72,20 +77,17 @@ impl Outgoing {
         self.next - self.acknowledged < limits.parts_window
     }
 
-    /// The next part, if the window has room for one. States above the limit are left out and named.
-    pub(crate) fn next_part(
-        &mut self,
-        partition: &Partition,
-        limits: &Limits,
-        too_large: &mut Vec<(ItemKey, usize)>,
-    ) -> Option<StatesPart> {
+    /// The next part, if the window has room for one.
+    pub(super) fn next_part(&mut self, sending: &mut Sending<'_>) -> Option<StatesPart> {
+        let limits = sending.limits;
         if !self.has_room(limits) {
             return None;
         }
         let mut part: Option<StatesPart> = None;
         let mut size = 0;
-        while size < limits.part_size && self.start_next(partition, limits.max_state, too_large) {
-            let Some((key, state, sent)) = self.started.take() else { break };
+        while size < limits.part_size
+            && let Some(Started { key, state, old, sent }) = self.take_next(sending)
+        {
             let index = self.next;
             let collection = key.collection;
             let part = part.get_or_insert_with(|| StatesPart {
@@ -95,16 +97,16 @@ impl Outgoing {
                 ahead: Vec::new(),
             });
             if part.collection != collection {
-                self.started = Some((key, state, sent));
+                self.started = Some(Started { key, state, old, sent });
                 break;
             }
             let end = state.len().min(sent + limits.part_size - size);
             let more = end < state.len();
             let piece = if sent == 0 && !more { state.clone() } else { Bytes::from(&state[sent..end]) };
             size += key.key.len() + piece.len();
-            part.items.push(ItemState { key: key.key.clone(), state: piece, more, old: false });
+            part.items.push(ItemState { key: key.key.clone(), state: piece, more, old });
             if more {
-                self.started = Some((key, state, end));
+                self.started = Some(Started { key, state, old, sent: end });
                 break;
             }
         }
@@ -132,38 +134,33 @@ impl Outgoing {
         self.planned
     }
 
-    /// The comparison says which keys to send, ascending, and what each adds to the root. Answers that are made already
-    /// stay as they are.
-    pub(super) fn plan(&mut self, keys: Vec<(ItemKey, Root)>) {
-        self.weight = keys.iter().fold(self.weight, |sum, (_, weight)| sum.with(*weight));
-        // Keys come in order, so that the map is built in one go.
-        let mut pending: BTreeMap<_, _> = keys.into_iter().map(|(key, _)| (key, None)).collect();
-        pending.append(&mut self.pending);
-        self.pending = pending;
+    /// The comparison says which keys to send, ascending, and what they add to the root.
+    pub(super) fn plan(&mut self, keys: Vec<ItemKey>, weight: Root) {
+        self.queue.choose(keys);
+        self.weight = weight;
         self.planned = true;
     }
 
-    /// Sees to it that a state is at hand to be sent; false when there is none left.
-    fn start_next(
-        &mut self,
-        partition: &Partition,
-        max_state: usize,
-        too_large: &mut Vec<(ItemKey, usize)>,
-    ) -> bool {
-        while self.started.is_none() {
-            let Some((item, answer)) = self.pending.pop_first() else { return false };
-            self.answers -= answer.as_ref().map_or(0, |answer| answer.len());
-            let whole = || partition.cells.get(&item).map(|held| held.cell.encode(&item.key));
-            let state = answer.or_else(whole).unwrap_or_default();
-            self.begun.insert(item.clone());
-            if state.len() > max_state {
-                self.left_out = true;
-                too_large.push((item, state.len()));
-            } else {
-                self.started = Some((item, state, 0));
-            }
+    /// What was begun, or else the next state whose turn it is.
+    fn take_next(&mut self, sending: &mut Sending<'_>) -> Option<Started> {
+        if let Some(started) = self.started.take() {
+            return Some(started);
         }
-        true
+        loop {
+            let (key, answer) = self.queue.pop()?;
+            let held = sending.partition.cells.get(&key);
+            let state = match answer {
+                Answer::Versions(versions) => versions,
+                // What was taken out meanwhile is a state of nothing.
+                _ => held.map(|held| held.cell.encode(&key.key)).unwrap_or_default(),
+            };
+            if state.len() <= sending.limits.max_state {
+                let old = held.is_some_and(|held| (sending.is_old)(&key, held));
+                return Some(Started { key, state, old, sent: 0 });
+            }
+            self.left_out = true;
+            sending.too_large.push((key, state.len()));
+        }
     }
 
     /// The peer has all parts below this number; returns whether that is news.

@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use crdt_core::ReplicaId;
 use replication_log::Lsn;
 
+use super::outgoing::Sending;
 use super::{Incoming, Opening, Outgoing, TreeTalk};
 use crate::collection::CollectionId;
 use crate::engine::{Activity, Event, PeerError, SessionReport};
 use crate::entry::Position;
 use crate::limits::{Limits, Timing};
-use crate::merkle::{self, Outcome, Prefix, Root};
+use crate::merkle::{self, Outcome, Root};
 use crate::node::NodeId;
 use crate::replica::{Coverage, ItemKey, Joined, Partition};
 use crate::time::Instant;
@@ -178,23 +179,13 @@ impl Session {
         let Some(outcome) = self.tree.session.outcome() else {
             return false;
         };
-        let mut all = Vec::new();
-        let handles: &[u64] = match outcome {
-            Outcome::Converged => &[],
-            Outcome::SendAll => {
-                self.tree
-                    .session
-                    .for_each_in(Prefix::ALL, &partition.cells, &mut |item| all.push(item.handle));
-                all.sort_unstable();
-                all.dedup(); // A handle that two items share stands for both.
-                &all
-            }
-            Outcome::Differs(difference) => &difference.send,
+        let (keys, weight) = match outcome {
+            Outcome::Converged => (Vec::new(), Root::default()),
+            // Whoever holds nothing may also have what came since.
+            Outcome::SendAll => (partition.cells.shown_or_new(), root_of(&self.ours)),
+            Outcome::Differs(difference) => partition.cells.photographed_behind(&difference.send),
         };
-        let mut keys: Vec<_> =
-            handles.iter().flat_map(|handle| partition.cells.photographed(*handle)).collect();
-        keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        self.outgoing.plan(keys);
+        self.outgoing.plan(keys, weight);
         partition.cells.forget_photograph();
         let stats = self.tree.session.stats();
         self.report.rounds = stats.rounds.into();
@@ -268,13 +259,22 @@ impl Session {
         if self.holds_back() && !self.incoming.has_all_sent() {
             return Vec::new();
         }
+        let frontiers = self.terms == Terms::Frontiers;
+        let (since, theirs) = (self.since, self.theirs.as_ref().filter(|_| frontiers));
+        let mut sending = Sending {
+            partition,
+            limits,
+            is_old: &|key, held| {
+                theirs.is_some_and(|at| held.lsn <= since && partition.is_old_to(key, held, &at.heads))
+            },
+            too_large,
+        };
         let mut steps = Vec::new();
         while allowance.is_open()
-            && let Some(mut part) = self.outgoing.next_part(partition, limits, too_large)
+            && let Some(mut part) = self.outgoing.next_part(&mut sending)
         {
-            if self.terms == Terms::Frontiers {
+            if frontiers {
                 part.ahead = partition.ahead_of(&self.ours.heads);
-                self.mark_old(&mut part, partition);
             }
             self.outgoing.keep(&part);
             allowance.spend(bytes_of(&part));
@@ -294,16 +294,6 @@ impl Session {
             }
         }
         steps
-    }
-
-    /// Marks the states that are no news to the peer.
-    fn mark_old(&self, part: &mut StatesPart, partition: &Partition) {
-        let Some(theirs) = &self.theirs else { return };
-        for item in &mut part.items {
-            let key = ItemKey { collection: part.collection, key: item.key.clone() };
-            let held = partition.cells.get(&key).filter(|held| held.lsn <= self.since);
-            item.old = held.is_some_and(|held| partition.is_old_to(&key, held, &theirs.heads));
-        }
     }
 
     /// Whether another part could leave if the allowance let it.

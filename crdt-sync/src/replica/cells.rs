@@ -3,6 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use crdt_core::Change;
 use replication_log::Lsn;
@@ -16,7 +17,7 @@ use crate::cell::Cell;
 use crate::checkpoint::{Images, Walked};
 use crate::collection::{CollectionId, Kind};
 use crate::merkle::{Item, ItemSource, KeyHash, Prefix, Root, TreeError, TreeKey, TreeSnapshot};
-use crate::scope::Scope;
+use crate::scope::{Scope, Selector};
 use crate::sketch;
 
 /// A key together with the collection it belongs to.
@@ -84,14 +85,35 @@ impl Cells {
         self.by_key.iter()
     }
 
-    /// The keys behind a handle of the photographed tree, nearly always one, and what each added to its root.
-    pub(crate) fn photographed(&self, handle: u64) -> Vec<(ItemKey, Root)> {
-        let first = u128::from(handle) << 64;
-        let hashes = (KeyHash::from_u128(first), KeyHash::from_u128(first | u128::from(u64::MAX)));
-        let mut keys = Vec::new();
-        self.mirrors.for_each_photographed(hashes, &mut |hash, key, digest| {
-            keys.push((key.clone(), self.mirrors.weight(hash, digest)));
-        });
+    /// The keys behind handles of the photographed tree, ascending, and what they added to its root together. Two keys
+    /// may share a handle, hardly ever.
+    pub(crate) fn photographed_behind(&self, handles: &[u64]) -> (Vec<ItemKey>, Root) {
+        let (mut keys, mut weight) = (Vec::with_capacity(handles.len()), Root::default());
+        for handle in handles {
+            let first = u128::from(*handle) << 64;
+            let hashes = (KeyHash::from_u128(first), KeyHash::from_u128(first | u128::from(u64::MAX)));
+            self.mirrors.for_each_photographed(hashes, &mut |hash, key, digest| {
+                keys.push(key.clone());
+                weight = weight.with(self.mirrors.weight(hash, digest));
+            });
+        }
+        keys.sort_unstable();
+        (keys, weight)
+    }
+
+    /// The keys that the photograph shows, and those that came since, ascending. O(keys), in their own order: to find
+    /// each by its hash and sort them takes several times as long.
+    pub(crate) fn shown_or_new(&self) -> Vec<ItemKey> {
+        let (by_key, mirrors) = (&self.by_key, &self.mirrors);
+        let mut keys: Vec<_> = match mirrors.photographed_scope().and_then(Scope::selectors) {
+            None => by_key.iter().map(|(key, _)| key.clone()).collect(),
+            Some(selectors) => within(by_key, selectors).map(|(key, _)| key.clone()).collect(),
+        };
+        let held = keys.len();
+        keys.extend(mirrors.noted().filter(|key| by_key.get(key).is_none()).cloned());
+        if keys.len() > held {
+            keys.sort_unstable();
+        }
         keys
     }
 
@@ -198,13 +220,8 @@ impl Cells {
     /// on. O(1), or O(keys within) where the scope is not everything.
     pub(crate) fn photograph(&mut self, scope: &Scope) -> (TreeSnapshot, Root) {
         let Self { by_key, mirrors, .. } = self;
-        let within = scope.selectors().map(|selectors| {
-            selectors.iter().flat_map(|selector| {
-                let held = by_key.scan(selector.collection, selector.prefix.clone());
-                let within = held.take_while(|(key, _)| key.starts_with(&selector.prefix));
-                within.map(|(_, held)| held)
-            })
-        });
+        let held = |selectors| within(by_key, selectors).map(|(_, held)| held);
+        let within = scope.selectors().map(held);
         mirrors.photograph(scope, within)
     }
 
@@ -251,6 +268,15 @@ impl Cells {
             self.mirrors.release(key, &held);
         }
     }
+}
+
+/// What is held under the keys that selectors name, ascending.
+fn within<'c>(by_key: &'c ByKey, selectors: &'c [Selector]) -> impl Iterator<Item = (&'c ItemKey, &'c Held)> {
+    selectors.iter().flat_map(|Selector { collection, prefix }| {
+        let start = ItemKey { collection: *collection, key: prefix.clone() };
+        let held = by_key.iter_from(Bound::Included(&start));
+        held.take_while(|(item, _)| item.collection == *collection && item.key.starts_with(prefix))
+    })
 }
 
 /// The items of the photograph. The handle of an item is the upper half of its keyed hash.

@@ -152,6 +152,20 @@ impl Mirrors {
         self.photograph = None;
     }
 
+    /// Which keys the photograph shows.
+    pub(super) fn photographed_scope(&self) -> Option<&Scope> {
+        self.photograph.as_ref().map(|photograph| &photograph.scope)
+    }
+
+    /// The keys that changed since the photograph was taken and that it shows, held or not any more.
+    pub(super) fn noted(&self) -> impl Iterator<Item = &ItemKey> {
+        let photograph = self.photograph.iter();
+        photograph.flat_map(|Photograph { changed, scope, .. }| {
+            let noted = changed.keys().map(|(_, key)| key);
+            noted.filter(|key| scope.contains(key.collection, &key.key))
+        })
+    }
+
     /// The sketch of the photograph.
     pub(super) fn photographed_sketch(&self) -> Option<&[sketch::Cell]> {
         self.photograph.as_ref()?.sketch.as_deref()

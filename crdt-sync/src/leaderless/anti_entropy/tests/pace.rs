@@ -115,8 +115,8 @@ fn a_drill_down_where_only_range_2_differs() {
     let mut handles = Vec::new();
     cells.for_each_in(range_2, &mut |item: Item| handles.push(item.handle));
     assert!(handles.len() > 100);
-    let changed: Vec<_> = [handles[3], handles[90]].iter().flat_map(|h| cells.photographed(*h)).collect();
-    for (item, _) in &changed {
+    let (changed, _) = cells.photographed_behind(&[handles[3], handles[90]]);
+    for item in &changed {
         let key = core::str::from_utf8(&item.key).unwrap();
         world.write(0, DOCUMENTS, key, Action::Put("other".into()));
     }
