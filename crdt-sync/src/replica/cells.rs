@@ -217,12 +217,12 @@ impl Cells {
 
     /// The tree over the keys of a scope as it is now, and its root. Until
     /// [`forget_photograph`](Self::forget_photograph) this is what the cells show as an [`ItemSource`], while writes go
-    /// on. O(1), or O(keys within) where the scope is not everything.
+    /// on. O(1), or O(keys within) where the scope is not everything; and O(keys) for the first one.
     pub(crate) fn photograph(&mut self, scope: &Scope) -> (TreeSnapshot, Root) {
         let Self { by_key, mirrors, .. } = self;
         let held = |selectors| within(by_key, selectors).map(|(_, held)| held);
         let within = scope.selectors().map(held);
-        mirrors.photograph(scope, within)
+        mirrors.photograph(scope, by_key.iter(), within)
     }
 
     /// Nobody looks at the photograph any more.
@@ -279,7 +279,7 @@ fn within<'c>(by_key: &'c ByKey, selectors: &'c [Selector]) -> impl Iterator<Ite
     })
 }
 
-/// The items of the photograph. The handle of an item is the upper half of its keyed hash.
+/// The items of the photograph, and none without one. The handle of an item is the upper half of its keyed hash.
 impl ItemSource for Cells {
     fn for_each_in(&self, part: Prefix, visit: &mut dyn FnMut(Item)) {
         self.mirrors.for_each_photographed((part.start(), part.end()), &mut |key_hash, _, version| {

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::by_hash::ByHash;
 use crate::merkle::{ItemSketch, KeyHash, TreeKey};
 use crate::sketch;
 
@@ -35,49 +34,51 @@ impl LazySketch {
         }
     }
 
-    /// The cells of all items, which are these. O(noted changes), or O(items) the first time and for few.
+    /// The cells of all items, which are these with their digests. O(noted changes), or O(items) the first time and for
+    /// few.
     ///
     /// There is a sketch of every size that is allowed, and without one sessions go by the tree.
-    pub(super) fn cells(&mut self, items: &ByHash) -> Option<Vec<sketch::Cell>> {
+    pub(super) fn cells(
+        &mut self,
+        items: impl ExactSizeIterator<Item = (KeyHash, u128)>,
+    ) -> Option<Vec<sketch::Cell>> {
         if let Some(kept) = &mut self.kept {
             return Some(kept.cells().to_vec());
         }
         let mut made = ItemSketch::new(&self.key, SKETCH_CELLS).ok()?;
-        items.for_each(|item| made.note(item.hash, None, Some(item.digest)));
+        let is_many = items.len() >= MANY;
+        items.for_each(|(hash, digest)| made.note(hash, None, Some(digest)));
         let cells = made.cells().to_vec();
-        self.kept = (items.len() >= MANY).then_some(made);
+        self.kept = is_many.then_some(made);
         Some(cells)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::ItemKey;
-    use super::super::by_hash::Hashed;
     use super::*;
 
     /// As many items as are asked for, and a sketch of them.
     struct Items {
-        by_hash: ByHash,
+        all: Vec<(KeyHash, u128)>,
         sketch: LazySketch,
     }
 
     impl Items {
         fn new() -> Self {
-            Self { by_hash: ByHash::new(), sketch: LazySketch::new(&TreeKey::new([7; 16])) }
+            Self { all: Vec::new(), sketch: LazySketch::new(&TreeKey::new([7; 16])) }
         }
 
         fn add(&mut self, numbers: core::ops::Range<u64>) {
             for number in numbers {
                 let hash = KeyHash::from_u128(u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64);
-                let (digest, key) = (u128::from(number), ItemKey::least());
-                self.sketch.note(hash, None, Some(digest));
-                self.by_hash.insert(Hashed { hash, digest, key, unseen_by: 0 });
+                self.sketch.note(hash, None, Some(number.into()));
+                self.all.push((hash, number.into()));
             }
         }
 
         fn cells(&mut self) -> Vec<sketch::Cell> {
-            self.sketch.cells(&self.by_hash).expect("a sketch of an allowed size")
+            self.sketch.cells(self.all.iter().copied()).expect("a sketch of an allowed size")
         }
     }
 

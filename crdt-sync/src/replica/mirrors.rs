@@ -18,7 +18,8 @@ use crate::sketch;
 /// Who must hear of every change of a partition's cells.
 #[derive(Debug)]
 pub(super) struct Mirrors {
-    by_hash: ByHash,
+    /// None until a session begins here while anything is held.
+    by_hash: Option<ByHash>,
     /// Documents that are deleted, by the record that changed them last.
     deleted: BTreeSet<(Lsn, ItemKey)>,
     tree: BucketTree,
@@ -45,7 +46,7 @@ struct Photograph {
 impl Mirrors {
     pub(super) fn new(tree_key: &TreeKey, leaf_bits: u8) -> Result<Self, TreeError> {
         Ok(Self {
-            by_hash: ByHash::new(),
+            by_hash: None,
             deleted: BTreeSet::new(),
             tree: BucketTree::new(tree_key, leaf_bits)?,
             sketch: LazySketch::new(tree_key),
@@ -60,8 +61,10 @@ impl Mirrors {
         let (digest, hash) = (cell.digest(), self.hash_of(key));
         mirrored(self.tree.insert(hash, digest));
         self.sketch.note(hash, None, Some(digest));
-        let unseen_by = if self.photograph.is_some() { self.photographs } else { 0 };
-        self.by_hash.insert(Hashed { hash, digest, key: key.clone(), unseen_by });
+        if let Some(by_hash) = &mut self.by_hash {
+            let unseen_by = if self.photograph.is_some() { self.photographs } else { 0 };
+            by_hash.insert(Hashed { hash, digest, key: key.clone(), unseen_by });
+        }
         if cell.is_deleted() {
             self.deleted.insert((lsn, key.clone()));
         }
@@ -74,7 +77,10 @@ impl Mirrors {
         let digest = held.cell.digest();
         mirrored(self.tree.replace(held.hash, held.digest, digest));
         self.sketch.note(held.hash, Some(held.digest), Some(digest));
-        let unseen_by = self.by_hash.renew(held.hash, key, digest).map(|item| item.unseen_by);
+        let unseen_by = match &mut self.by_hash {
+            Some(by_hash) => by_hash.renew(held.hash, key, digest).map(|item| item.unseen_by),
+            None => self.unseen_by_all(),
+        };
         self.note(key, held, unseen_by);
         held.digest = digest;
         self.rest_on(key, held, lsn);
@@ -96,7 +102,10 @@ impl Mirrors {
         self.note_change(key);
         mirrored(self.tree.remove(held.hash, held.digest));
         self.sketch.note(held.hash, Some(held.digest), None);
-        let unseen_by = self.by_hash.remove(held.hash, key).map(|item| item.unseen_by);
+        let unseen_by = match &mut self.by_hash {
+            Some(by_hash) => by_hash.remove(held.hash, key).map(|item| item.unseen_by),
+            None => self.unseen_by_all(),
+        };
         self.note(key, held, unseen_by);
     }
 
@@ -126,15 +135,26 @@ impl Mirrors {
         self.changes.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
-    /// The tree as it is now, and its root. `within` is what is held in the scope, when that is not everything.
+    /// The tree as it is now, and its root. `held` is all that is held, and `within` what is held in the scope when that
+    /// is not everything.
     pub(super) fn photograph<'h>(
         &mut self,
         scope: &Scope,
+        held: impl ExactSizeIterator<Item = (&'h ItemKey, &'h Held)> + Clone,
         within: Option<impl Iterator<Item = &'h Held>>,
     ) -> (TreeSnapshot, Root) {
+        if self.by_hash.is_none() && held.len() > 0 {
+            let hashed = |(key, &Held { hash, digest, .. }): (&ItemKey, &Held)| Hashed {
+                hash,
+                digest,
+                key: key.clone(),
+                unseen_by: 0,
+            };
+            self.by_hash = Some(ByHash::of(held.clone().map(hashed), held.len()));
+        }
         let (snapshot, root, sketch) = match within {
             None => {
-                let sketch = self.sketch.cells(&self.by_hash);
+                let sketch = self.sketch.cells(held.map(|(_, held)| (held.hash, held.digest)));
                 (self.tree.snapshot(), self.tree.root(), sketch)
             }
             Some(within) => {
@@ -171,31 +191,33 @@ impl Mirrors {
         self.photograph.as_ref()?.sketch.as_deref()
     }
 
-    /// The items of the photograph, or of now when there is none, whose hashes lie between the two.
+    /// The items of the photograph whose hashes lie between the two.
     pub(super) fn for_each_photographed(
         &self,
         (first, last): (KeyHash, KeyHash),
         f: &mut dyn FnMut(KeyHash, &ItemKey, u128),
     ) {
-        let changed = self.photograph.as_ref().map(|photograph| &photograph.changed);
-        let changed = changed.filter(|changed| !changed.is_empty());
-        let number = self.photograph.as_ref().map(|_| self.photographs);
-        let scope = self.photograph.as_ref().map(|photograph| &photograph.scope);
-        let is_shown = |key: &ItemKey| scope.is_none_or(|scope| scope.contains(key.collection, &key.key));
-        self.by_hash.for_each_between(first, last, &mut |Hashed { hash, digest, key, unseen_by }| {
-            let is_new = number.is_some_and(|number| *unseen_by == number);
-            let is_noted = || changed.is_some_and(|changed| changed.contains_key(&(*hash, key.clone())));
-            if !is_new && is_shown(key) && !is_noted() {
+        // A photograph without an index behind it is one of nothing.
+        let (Some(photograph), Some(by_hash)) = (&self.photograph, &self.by_hash) else { return };
+        let Photograph { changed, scope, .. } = photograph;
+        let is_shown = |key: &ItemKey| scope.contains(key.collection, &key.key);
+        by_hash.for_each_between(first, last, &mut |Hashed { hash, digest, key, unseen_by }| {
+            let is_noted = || !changed.is_empty() && changed.contains_key(&(*hash, key.clone()));
+            if *unseen_by != self.photographs && is_shown(key) && !is_noted() {
                 f(*hash, key, *digest);
             }
         });
-        let from = (first, ItemKey::least());
-        let noted = changed.into_iter().flat_map(|changed| changed.range(from.clone()..));
+        let noted = changed.range((first, ItemKey::least())..);
         for ((hash, key), version) in noted.take_while(|((hash, _), _)| *hash <= last) {
             if is_shown(key) {
                 f(*hash, key, *version);
             }
         }
+    }
+
+    /// By which photograph keys are not shown that came while there was no index: a photograph of anything makes one.
+    fn unseen_by_all(&self) -> Option<u64> {
+        self.photograph.as_ref().map(|_| self.photographs)
     }
 
     /// What is held is no deletion any more, if it was one. Most of the time there is none.

@@ -11,7 +11,7 @@ use super::ItemKey;
 use super::cells::Cells;
 use crate::cell::Cell;
 use crate::collection::Collection;
-use crate::merkle::{ItemSource, KeyHash, Prefix, TreeKey};
+use crate::merkle::{Item, ItemSource, KeyHash, Prefix, TreeKey};
 use crate::scope::Scope;
 
 #[derive(Clone, Debug)]
@@ -21,6 +21,9 @@ enum Step {
     Photograph,
     ForgetPhotograph,
 }
+
+/// What was held when a photograph was taken: the keys, and what the tree held for each.
+type Held = BTreeSet<(KeyHash, u128, ItemKey)>;
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -42,14 +45,18 @@ fn register(value: u8) -> Cell {
     Cell::Register(register)
 }
 
-fn held(cells: &Cells) -> BTreeSet<(KeyHash, u128)> {
-    cells.iter().map(|(_, held)| (held.hash, held.digest)).collect()
+fn held(cells: &Cells) -> Held {
+    cells.iter().map(|(key, held)| (held.hash, held.digest, key.clone())).collect()
 }
 
-fn shown(cells: &Cells) -> Vec<(KeyHash, u128)> {
+fn shown(cells: &Cells) -> Vec<Item> {
     let mut shown = Vec::new();
-    cells.for_each_in(Prefix::ALL, &mut |item| shown.push((item.key_hash, item.version)));
+    cells.for_each_in(Prefix::ALL, &mut |item| shown.push(item));
     shown
+}
+
+fn keys(held: &Held) -> Vec<ItemKey> {
+    held.iter().map(|(_, _, key)| key.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 proptest! {
@@ -64,8 +71,8 @@ proptest! {
                 Step::Forget { key: number } => cells.forget(&key(number), lsn),
                 Step::Photograph => {
                     let (_, root) = cells.photograph(&Scope::everything());
-                    photograph = Some(held(&cells));
                     prop_assert_eq!(root, cells.root());
+                    photograph = Some((held(&cells), root));
                 }
                 Step::ForgetPhotograph => {
                     cells.forget_photograph();
@@ -73,12 +80,15 @@ proptest! {
                 }
             }
             let mut shown = shown(&cells);
-            let items = shown.len();
-            shown.sort_unstable();
-            shown.dedup();
-            prop_assert_eq!(shown.len(), items, "each key once");
-            let expected = photograph.clone().unwrap_or_else(|| held(&cells));
-            prop_assert_eq!(shown, expected.into_iter().collect::<Vec<_>>());
+            shown.sort_unstable_by_key(|item| (item.key_hash, item.version));
+            let (expected, root) = photograph.clone().unwrap_or_default();
+            let items: Vec<_> = shown.iter().map(|item| (item.key_hash, item.version)).collect();
+            prop_assert_eq!(items, expected.iter().map(|(hash, digest, _)| (*hash, *digest)).collect::<Vec<_>>());
+
+            let handles: Vec<u64> = shown.iter().map(|item| item.handle).collect();
+            prop_assert_eq!(cells.photographed_behind(&handles), (keys(&expected), root));
+            let or_new = expected.union(&held(&cells)).cloned().collect();
+            prop_assert_eq!(cells.shown_or_new(), keys(&or_new));
         }
     }
 }

@@ -7,6 +7,7 @@ use super::world::*;
 use crate::engine::{Activity, Event};
 use crate::merkle::{Item, ItemSource, KeyHash, Prefix, Step};
 use crate::replica::Action;
+use crate::scope::Scope;
 
 #[test]
 fn when_nothing_changed_two_messages_are_all() {
@@ -111,11 +112,13 @@ fn a_drill_down_where_only_range_2_differs() {
 
     // Two keys in the third sixteenth of all hashes change.
     let range_2 = Prefix::of(KeyHash::from_u128(2 << 124), 4);
-    let cells = &world.nodes[0].replica.partition(0).cells;
+    let cells = &mut world.nodes[0].replica.partition_mut(0).cells;
+    cells.photograph(&Scope::everything());
     let mut handles = Vec::new();
     cells.for_each_in(range_2, &mut |item: Item| handles.push(item.handle));
     assert!(handles.len() > 100);
     let (changed, _) = cells.photographed_behind(&[handles[3], handles[90]]);
+    cells.forget_photograph();
     for item in &changed {
         let key = core::str::from_utf8(&item.key).unwrap();
         world.write(0, DOCUMENTS, key, Action::Put("other".into()));
