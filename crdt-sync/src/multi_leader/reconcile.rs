@@ -214,7 +214,7 @@ impl MultiLeader {
                 context.outbox.event(Event::SessionAborted { peer, partition: number, reason });
             }
             SessionStep::States(part) => self.on_states(number, part, context)?,
-            step => session.hear(step, context.replica.partition(number), now)?,
+            step => session.hear(step, context.replica.partition_mut(number), now)?,
         }
         Ok(())
     }

@@ -12,8 +12,8 @@ use crate::replica::{ItemKey, Joined};
 /// tree of what is to come and another one of what was sent cost as much as all the rest of serving a session.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// What the comparison chose, ascending, with what is sent of each: the whole state as it is when its turn comes, or
-    /// what was answered since. Of those that were passed, nothing where nothing was sent.
+    /// What the comparison chose, ascending, with what is sent of each: the whole state as it is when its turn comes,
+    /// or what was answered since. Of those that were passed, nothing where nothing was sent.
     chosen: Vec<(ItemKey, Answer)>,
     /// How many of the chosen had their turn.
     passed: usize,

@@ -197,11 +197,16 @@ impl Session {
     pub(crate) fn hear(
         &mut self,
         step: SessionStep,
-        partition: &Partition,
+        partition: &mut Partition,
         now: Instant,
     ) -> Result<(), PeerError> {
         let moved = match step {
-            SessionStep::Tree { index, frame } => self.tree.hear(index, &frame, partition)?,
+            SessionStep::Tree { index, frame } => {
+                if self.has_to_compare() {
+                    partition.cells.develop();
+                }
+                self.tree.hear(index, &frame, partition)?
+            }
             SessionStep::Received { parts } => self.outgoing.acknowledge(parts),
             SessionStep::Sent { parts, weight: (digest, count) } => {
                 self.incoming.hear_sent(parts, Root { digest, count })?;
@@ -221,6 +226,12 @@ impl Session {
             self.progressed = now;
         }
         Ok(())
+    }
+
+    /// Whether more than the roots has to be compared: they differ, and no side holds nothing.
+    fn has_to_compare(&self) -> bool {
+        let ours = root_of(&self.ours);
+        self.theirs.as_ref().map(root_of).is_none_or(|theirs| theirs != ours && theirs.count > 0)
     }
 
     /// States arrived: those that are complete with them, if it is their turn.

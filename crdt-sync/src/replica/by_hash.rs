@@ -27,8 +27,8 @@ pub(super) struct Hashed {
 
 /// All keys of a partition. Two keys may share a hash.
 ///
-/// Sessions walk it, and nothing else does. So it is made when the first of them begins, and kept up from then on: a node
-/// that only ever ships entries does without, which saves a sixth of its memory.
+/// Sessions walk it, and nothing else does. So it is made when the first of them has to, and kept up from then on: a
+/// node that ships entries, is filled or fills others does without, which saves a sixth of its memory.
 ///
 /// Hashes are keyed, hence uniform, so their first bits choose a bucket that holds a dozen items at most times: a new
 /// item goes to its end, which touches two lines of the cache where a search tree over as many random numbers touches
@@ -216,7 +216,10 @@ mod tests {
             ranges in prop::collection::vec((any::<u128>(), any::<u128>()), 0..16),
         ) {
             let numbers = |from| (from..count).map(|number: u16| number.wrapping_mul(step));
-            let item = |number: u16| Hashed { hash: hash(number), digest: number.into(), key: key(number), unseen_by: 0 };
+            let item = |number: u16| {
+                let (hash, key) = (hash(number), key(number));
+                Hashed { hash, digest: number.into(), key, unseen_by: 0 }
+            };
             let at_once = at_once.min(count);
             let mut index = ByHash::of(numbers(0).take(at_once.into()).map(item), at_once.into());
             let mut oracle = BTreeMap::new();

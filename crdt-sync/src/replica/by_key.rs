@@ -43,7 +43,7 @@ impl ByKey {
         self.cells.remove(&Place::of(key))
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&ItemKey, &Held)> + Clone {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&ItemKey, &Held)> {
         self.cells.iter().map(|(place, held)| (&place.item, held))
     }
 

@@ -85,8 +85,8 @@ impl Cells {
         self.by_key.iter()
     }
 
-    /// The keys behind handles of the photographed tree, ascending, and what they added to its root together. Two keys
-    /// may share a handle, hardly ever.
+    /// The keys behind handles of the developed photograph, ascending, and what they added to its root together. Two
+    /// keys may share a handle, hardly ever.
     pub(crate) fn photographed_behind(&self, handles: &[u64]) -> (Vec<ItemKey>, Root) {
         let (mut keys, mut weight) = (Vec::with_capacity(handles.len()), Root::default());
         for handle in handles {
@@ -217,12 +217,18 @@ impl Cells {
 
     /// The tree over the keys of a scope as it is now, and its root. Until
     /// [`forget_photograph`](Self::forget_photograph) this is what the cells show as an [`ItemSource`], while writes go
-    /// on. O(1), or O(keys within) where the scope is not everything; and O(keys) for the first one.
+    /// on. O(1), or O(keys within) where the scope is not everything. Who looks at single items of it
+    /// [develops](Self::develop) it before.
     pub(crate) fn photograph(&mut self, scope: &Scope) -> (TreeSnapshot, Root) {
         let Self { by_key, mirrors, .. } = self;
         let held = |selectors| within(by_key, selectors).map(|(_, held)| held);
         let within = scope.selectors().map(held);
-        mirrors.photograph(scope, by_key.iter(), within)
+        mirrors.photograph(scope, by_key, within)
+    }
+
+    /// Sees to it that single items of the photograph can be looked at. O(keys) the first time, and O(1) from then on.
+    pub(crate) fn develop(&mut self) {
+        self.mirrors.develop(&self.by_key);
     }
 
     /// Nobody looks at the photograph any more.
@@ -279,7 +285,8 @@ fn within<'c>(by_key: &'c ByKey, selectors: &'c [Selector]) -> impl Iterator<Ite
     })
 }
 
-/// The items of the photograph, and none without one. The handle of an item is the upper half of its keyed hash.
+/// The items of the photograph once it is developed, and else none. The handle of an item is the upper half of its
+/// keyed hash.
 impl ItemSource for Cells {
     fn for_each_in(&self, part: Prefix, visit: &mut dyn FnMut(Item)) {
         self.mirrors.for_each_photographed((part.start(), part.end()), &mut |key_hash, _, version| {

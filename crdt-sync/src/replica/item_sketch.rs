@@ -11,6 +11,9 @@ const SKETCH_CELLS: usize = 2_048;
 /// Of fewer items a sketch is made anew each time.
 const MANY: usize = 256;
 
+/// What became of an item: its hash, its digest then and its digest now. `None` stands for one that is not there.
+pub(super) type Change = (KeyHash, Option<u128>, Option<u128>);
+
 /// Shows few differences without a walk of the tree, to whoever asks for it: sessions do.
 ///
 /// Keeping it up costs every change about as much as the tree does. So it is kept up only once somebody asked for it
@@ -34,22 +37,32 @@ impl LazySketch {
         }
     }
 
-    /// The cells of all items, which are these with their digests. O(noted changes), or O(items) the first time and for
-    /// few.
+    /// The cells of all items as they were before these changes; `items` are those of now, with their digests.
+    /// O(noted changes), or O(items) the first time and for few.
     ///
     /// There is a sketch of every size that is allowed, and without one sessions go by the tree.
     pub(super) fn cells(
         &mut self,
         items: impl ExactSizeIterator<Item = (KeyHash, u128)>,
+        since: &[Change],
     ) -> Option<Vec<sketch::Cell>> {
-        if let Some(kept) = &mut self.kept {
-            return Some(kept.cells().to_vec());
+        let is_kept = self.kept.is_some() || items.len() >= MANY;
+        let mut sketch = if let Some(kept) = self.kept.take() {
+            kept
+        } else {
+            let mut made = ItemSketch::new(&self.key, SKETCH_CELLS).ok()?;
+            items.for_each(|(hash, digest)| made.note(hash, None, Some(digest)));
+            made
+        };
+        // A sketch is a sum: what is taken back can be put on top again.
+        for (hash, then, now) in since {
+            sketch.note(*hash, *now, *then);
         }
-        let mut made = ItemSketch::new(&self.key, SKETCH_CELLS).ok()?;
-        let is_many = items.len() >= MANY;
-        items.for_each(|(hash, digest)| made.note(hash, None, Some(digest)));
-        let cells = made.cells().to_vec();
-        self.kept = is_many.then_some(made);
+        let cells = sketch.cells().to_vec();
+        for (hash, then, now) in since {
+            sketch.note(*hash, *then, *now);
+        }
+        self.kept = is_kept.then_some(sketch);
         Some(cells)
     }
 }
@@ -78,7 +91,7 @@ mod tests {
         }
 
         fn cells(&mut self) -> Vec<sketch::Cell> {
-            self.sketch.cells(self.all.iter().copied()).expect("a sketch of an allowed size")
+            self.sketch.cells(self.all.iter().copied(), &[]).expect("a sketch of an allowed size")
         }
     }
 

@@ -1,15 +1,16 @@
 //! What follows every change of a cell: the hash tree, the sketch, and whatever else finds keys by something other than
 //! themselves.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
+use alloc::collections::BTreeSet;
 
 use replication_log::Lsn;
 
 use super::ItemKey;
 use super::by_hash::{ByHash, Hashed};
+use super::by_key::ByKey;
 use super::cells::Held;
 use super::item_sketch::LazySketch;
+use super::photograph::Photograph;
 use crate::cell::Cell;
 use crate::merkle::{BucketTree, KeyHash, Root, TreeError, TreeKey, TreeSnapshot};
 use crate::scope::Scope;
@@ -18,7 +19,7 @@ use crate::sketch;
 /// Who must hear of every change of a partition's cells.
 #[derive(Debug)]
 pub(super) struct Mirrors {
-    /// None until a session begins here while anything is held.
+    /// None until a session looks at single items.
     by_hash: Option<ByHash>,
     /// Documents that are deleted, by the record that changed them last.
     deleted: BTreeSet<(Lsn, ItemKey)>,
@@ -30,17 +31,6 @@ pub(super) struct Mirrors {
     photographs: u64,
     /// Keys that changed since somebody asked, if anybody wants to know.
     changes: Option<BTreeSet<ItemKey>>,
-}
-
-/// What the tree and the sketch showed at one moment.
-#[derive(Debug)]
-struct Photograph {
-    /// What the tree held for the keys that changed since. Keys that are new since then have it written beside them
-    /// where they are found by hash: whoever is filled by a session has no others.
-    changed: BTreeMap<(KeyHash, ItemKey), u128>,
-    sketch: Option<Vec<sketch::Cell>>,
-    /// Which keys it shows.
-    scope: Scope,
 }
 
 impl Mirrors {
@@ -64,6 +54,8 @@ impl Mirrors {
         if let Some(by_hash) = &mut self.by_hash {
             let unseen_by = if self.photograph.is_some() { self.photographs } else { 0 };
             by_hash.insert(Hashed { hash, digest, key: key.clone(), unseen_by });
+        } else if let Some(photograph) = &mut self.photograph {
+            photograph.comes(key);
         }
         if cell.is_deleted() {
             self.deleted.insert((lsn, key.clone()));
@@ -77,10 +69,8 @@ impl Mirrors {
         let digest = held.cell.digest();
         mirrored(self.tree.replace(held.hash, held.digest, digest));
         self.sketch.note(held.hash, Some(held.digest), Some(digest));
-        let unseen_by = match &mut self.by_hash {
-            Some(by_hash) => by_hash.renew(held.hash, key, digest).map(|item| item.unseen_by),
-            None => self.unseen_by_all(),
-        };
+        let item = self.by_hash.as_mut().and_then(|by_hash| by_hash.renew(held.hash, key, digest));
+        let unseen_by = item.map(|item| item.unseen_by);
         self.note(key, held, unseen_by);
         held.digest = digest;
         self.rest_on(key, held, lsn);
@@ -102,11 +92,8 @@ impl Mirrors {
         self.note_change(key);
         mirrored(self.tree.remove(held.hash, held.digest));
         self.sketch.note(held.hash, Some(held.digest), None);
-        let unseen_by = match &mut self.by_hash {
-            Some(by_hash) => by_hash.remove(held.hash, key).map(|item| item.unseen_by),
-            None => self.unseen_by_all(),
-        };
-        self.note(key, held, unseen_by);
+        let item = self.by_hash.as_mut().and_then(|by_hash| by_hash.remove(held.hash, key));
+        self.note(key, held, item.map(|item| item.unseen_by));
     }
 
     pub(super) fn has_deleted(&self) -> bool {
@@ -135,37 +122,41 @@ impl Mirrors {
         self.changes.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
-    /// The tree as it is now, and its root. `held` is all that is held, and `within` what is held in the scope when that
-    /// is not everything.
+    /// The tree as it is now, and its root. `within` is what is held in the scope when that is not everything.
     pub(super) fn photograph<'h>(
         &mut self,
         scope: &Scope,
-        held: impl ExactSizeIterator<Item = (&'h ItemKey, &'h Held)> + Clone,
+        by_key: &ByKey,
         within: Option<impl Iterator<Item = &'h Held>>,
     ) -> (TreeSnapshot, Root) {
-        if self.by_hash.is_none() && held.len() > 0 {
-            let hashed = |(key, &Held { hash, digest, .. }): (&ItemKey, &Held)| Hashed {
-                hash,
-                digest,
-                key: key.clone(),
-                unseen_by: 0,
-            };
-            self.by_hash = Some(ByHash::of(held.clone().map(hashed), held.len()));
-        }
-        let (snapshot, root, sketch) = match within {
-            None => {
-                let sketch = self.sketch.cells(held.map(|(_, held)| (held.hash, held.digest)));
-                (self.tree.snapshot(), self.tree.root(), sketch)
-            }
+        let (is_everything, scope) = (within.is_none(), scope.clone());
+        let (snapshot, root) = match within {
+            None => (self.tree.snapshot(), self.tree.root()),
             Some(within) => {
                 let mut tree = self.tree.emptied();
                 within.for_each(|held| mirrored(tree.insert(held.hash, held.digest)));
-                (tree.snapshot(), tree.root(), None)
+                (tree.snapshot(), tree.root())
             }
         };
         self.photographs += 1;
-        self.photograph = Some(Photograph { changed: BTreeMap::new(), sketch, scope: scope.clone() });
+        self.photograph = Some(if self.by_hash.is_none() && by_key.len() > 0 {
+            Photograph::undeveloped(scope)
+        } else {
+            let sketch = || self.sketch.cells(digests(by_key), &[]);
+            Photograph::developed(scope, is_everything.then(sketch).flatten())
+        });
         (snapshot, root)
+    }
+
+    /// Sees to it that single items of the photograph can be looked at.
+    pub(super) fn develop(&mut self, by_key: &ByKey) {
+        let Some(photograph) = &mut self.photograph else { return };
+        if let Some((index, since)) = photograph.develop(self.photographs, by_key) {
+            self.by_hash = Some(index);
+            if photograph.scope.is_everything() {
+                photograph.sketch = self.sketch.cells(digests(by_key), &since);
+            }
+        }
     }
 
     pub(super) fn forget_photograph(&mut self) {
@@ -197,7 +188,7 @@ impl Mirrors {
         (first, last): (KeyHash, KeyHash),
         f: &mut dyn FnMut(KeyHash, &ItemKey, u128),
     ) {
-        // A photograph without an index behind it is one of nothing.
+        // A photograph that is developed and has no index behind it is one of nothing.
         let (Some(photograph), Some(by_hash)) = (&self.photograph, &self.by_hash) else { return };
         let Photograph { changed, scope, .. } = photograph;
         let is_shown = |key: &ItemKey| scope.contains(key.collection, &key.key);
@@ -215,11 +206,6 @@ impl Mirrors {
         }
     }
 
-    /// By which photograph keys are not shown that came while there was no index: a photograph of anything makes one.
-    fn unseen_by_all(&self) -> Option<u64> {
-        self.photograph.as_ref().map(|_| self.photographs)
-    }
-
     /// What is held is no deletion any more, if it was one. Most of the time there is none.
     fn undelete(&mut self, key: &ItemKey, lsn: Lsn) {
         if !self.deleted.is_empty() {
@@ -233,14 +219,18 @@ impl Mirrors {
         }
     }
 
-    /// Remembers what the photograph shows of a key that changes now, if it shows the key and nothing was remembered
-    /// yet. `held` is what was held before. A key that was taken out and came back is new; what was remembered when it
-    /// was taken out stays.
+    /// Remembers what the photograph shows of a key that changes now, if it shows the key. `held` is what was held
+    /// before, and `unseen_by` what the index, if there is one, says of the key. A key that was taken out and came back
+    /// is new; what was remembered when it was taken out stays.
     fn note(&mut self, key: &ItemKey, held: &Held, unseen_by: Option<u64>) {
-        if let Some(Photograph { changed, .. }) = &mut self.photograph
-            && unseen_by != Some(self.photographs)
-        {
-            changed.entry((held.hash, key.clone())).or_insert(held.digest);
+        if let Some(photograph) = &mut self.photograph {
+            let is_new = match self.by_hash {
+                Some(_) => unseen_by == Some(self.photographs),
+                None => photograph.has_come(key),
+            };
+            if !is_new {
+                photograph.note(held.hash, key, held.digest);
+            }
         }
     }
 
@@ -255,6 +245,11 @@ impl Mirrors {
         together[..collection.len()].copy_from_slice(collection);
         self.tree.key_hash(&together[..len])
     }
+}
+
+/// What the sketch is made of.
+fn digests(by_key: &ByKey) -> impl ExactSizeIterator<Item = (KeyHash, u128)> {
+    by_key.iter().map(|(_, held)| (held.hash, held.digest))
 }
 
 /// The tree holds exactly one item per key, so it refuses a change only when there are 2^32 keys; the limit on

@@ -29,6 +29,7 @@ mod mirrors;
 mod mutation;
 mod partition;
 mod pending;
+mod photograph;
 #[cfg(test)]
 mod photograph_tests;
 mod removal;

@@ -11,16 +11,20 @@ use super::ItemKey;
 use super::cells::Cells;
 use crate::cell::Cell;
 use crate::collection::Collection;
-use crate::merkle::{Item, ItemSource, KeyHash, Prefix, TreeKey};
+use crate::merkle::{Item, ItemSketch, ItemSource, KeyHash, Prefix, TreeKey};
 use crate::scope::Scope;
+use crate::sketch;
 
 #[derive(Clone, Debug)]
 enum Step {
     Put { key: u8, value: u8 },
     Forget { key: u8 },
     Photograph,
+    Develop,
     ForgetPhotograph,
 }
+
+const KEY: TreeKey = TreeKey::new([7; 16]);
 
 /// What was held when a photograph was taken: the keys, and what the tree held for each.
 type Held = BTreeSet<(KeyHash, u128, ItemKey)>;
@@ -30,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0_u8..12, any::<u8>()).prop_map(|(key, value)| Step::Put { key, value }),
         4 => (0_u8..12).prop_map(|key| Step::Forget { key }),
         2 => Just(Step::Photograph),
+        3 => Just(Step::Develop),
         1 => Just(Step::ForgetPhotograph),
     ]
 }
@@ -59,11 +64,22 @@ fn keys(held: &Held) -> Vec<ItemKey> {
     held.iter().map(|(_, _, key)| key.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// The sketch of what was held, made at once.
+fn sketch(held: &Held, cells: usize) -> Vec<sketch::Cell> {
+    let mut sketch = ItemSketch::new(&KEY, cells).unwrap();
+    for (hash, digest, _) in held {
+        sketch.note(*hash, None, Some(*digest));
+    }
+    sketch.cells().to_vec()
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_024))]
+
     #[test]
     fn a_photograph_shows_what_was_held_when_it_was_taken(steps in prop::collection::vec(step(), 0..60)) {
-        let mut cells = Cells::new(&TreeKey::new([7; 16]), 4).unwrap();
-        let mut photograph = None;
+        let mut cells = Cells::new(&KEY, 4).unwrap();
+        let (mut photograph, mut is_developed) = (None, false);
         for (at, step) in (1..).zip(steps) {
             let lsn = Lsn::new(at);
             match step {
@@ -72,23 +88,33 @@ proptest! {
                 Step::Photograph => {
                     let (_, root) = cells.photograph(&Scope::everything());
                     prop_assert_eq!(root, cells.root());
-                    photograph = Some((held(&cells), root));
+                    (photograph, is_developed) = (Some((held(&cells), root)), false);
+                }
+                Step::Develop => {
+                    cells.develop();
+                    is_developed = true;
                 }
                 Step::ForgetPhotograph => {
                     cells.forget_photograph();
                     photograph = None;
                 }
             }
-            let mut shown = shown(&cells);
-            shown.sort_unstable_by_key(|item| (item.key_hash, item.version));
             let (expected, root) = photograph.clone().unwrap_or_default();
-            let items: Vec<_> = shown.iter().map(|item| (item.key_hash, item.version)).collect();
-            prop_assert_eq!(items, expected.iter().map(|(hash, digest, _)| (*hash, *digest)).collect::<Vec<_>>());
-
-            let handles: Vec<u64> = shown.iter().map(|item| item.handle).collect();
-            prop_assert_eq!(cells.photographed_behind(&handles), (keys(&expected), root));
             let or_new = expected.union(&held(&cells)).cloned().collect();
             prop_assert_eq!(cells.shown_or_new(), keys(&or_new));
+            if !is_developed && photograph.is_some() {
+                continue;
+            }
+            let mut shown = shown(&cells);
+            shown.sort_unstable_by_key(|item| (item.key_hash, item.version));
+            let items: Vec<_> = shown.iter().map(|item| (item.key_hash, item.version)).collect();
+            prop_assert_eq!(items, expected.iter().map(|(hash, digest, _)| (*hash, *digest)).collect::<Vec<_>>());
+            let handles: Vec<u64> = shown.iter().map(|item| item.handle).collect();
+            prop_assert_eq!(cells.photographed_behind(&handles), (keys(&expected), root));
+            if let Some(shown) = cells.sketch() {
+                prop_assert_eq!(shown, sketch(&expected, shown.len()));
+            }
+            prop_assert_eq!(cells.sketch().is_some(), photograph.is_some());
         }
     }
 }

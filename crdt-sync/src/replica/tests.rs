@@ -117,6 +117,7 @@ impl Logged {
 fn photographed_sketch(replica: &mut Replica) -> Vec<crate::sketch::Cell> {
     let cells = &mut replica.partition_mut(0).cells;
     cells.photograph(&Scope::everything());
+    cells.develop();
     let sketch = cells.sketch().unwrap().to_vec();
     cells.forget_photograph();
     sketch

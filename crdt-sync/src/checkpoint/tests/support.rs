@@ -228,6 +228,7 @@ impl Whole {
             let cells = partition.cells.iter();
             let cells = cells.map(|(key, held)| (key.clone(), held.cell.clone())).collect();
             partition.cells.photograph(&crate::scope::Scope::everything());
+            partition.cells.develop();
             let sketch = alloc::format!("{:?}", crate::merkle::ItemSource::sketch(&partition.cells));
             let sketch = crdt_core::digest_of(sketch.as_bytes());
             partition.cells.forget_photograph();

@@ -183,14 +183,18 @@ impl AntiEntropy {
             SessionStep::States(part) => self.on_states(partition, part, context)?,
             SessionStep::Received { parts } => {
                 let before = session.progressed;
-                session.hear(SessionStep::Received { parts }, context.replica.partition(partition), now)?;
+                session.hear(
+                    SessionStep::Received { parts },
+                    context.replica.partition_mut(partition),
+                    now,
+                )?;
                 let waits = session.theirs.is_some() && !session.incoming.has_all();
                 if session.progressed == before && waits && talk.life_signs < MAX_LIFE_SIGNS {
                     talk.life_signs += 1;
                     session.progressed = now;
                 }
             }
-            step => session.hear(step, context.replica.partition(partition), now)?,
+            step => session.hear(step, context.replica.partition_mut(partition), now)?,
         }
         Ok(())
     }

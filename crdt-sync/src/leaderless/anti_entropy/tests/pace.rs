@@ -114,6 +114,7 @@ fn a_drill_down_where_only_range_2_differs() {
     let range_2 = Prefix::of(KeyHash::from_u128(2 << 124), 4);
     let cells = &mut world.nodes[0].replica.partition_mut(0).cells;
     cells.photograph(&Scope::everything());
+    cells.develop();
     let mut handles = Vec::new();
     cells.for_each_in(range_2, &mut |item: Item| handles.push(item.handle));
     assert!(handles.len() > 100);
