@@ -102,9 +102,14 @@ pub trait Authorize: Send + Sync {
     /// for. Everybody is, unless this says otherwise: a member can then lock out any other for good.
     ///
     /// Peers pass on what they know of members, so whoever is believed speaks for all who are believed by it. A
-    /// retirement reaches those nodes to which a path of believed peers leads from where it was asked for; until then
-    /// a node and a peer that differ tell each other with every heartbeat. What this node's own application
+    /// retirement reaches those nodes to which a path of believed peers leads from where it was asked for. Until then
+    /// a node and a peer that differ tell each other with every heartbeat, and hold no sessions once one of them took
+    /// more of `node` than the other calls valid. What this node's own application
     /// [asks for](crate::Request::Retire) is done without asking.
+    ///
+    /// Asked as well of a peer that gives an identity of `node` to another member, with which it could be retired. Not
+    /// asked of how much a member wrote before it was retired: each member says what it had applied, so one that lies
+    /// can have more of it taken.
     ///
     /// ```
     /// # use crdt_sync::{Authorize, CollectionId, NodeId, Op};

@@ -353,7 +353,7 @@ pub enum Event {
         node: NodeId,
     },
     /// A peer says that a member is retired, and is [not believed](crate::Authorize::believes_retired): nothing that it
-    /// says of that member was taken over. Said once as long as the peer goes on saying it.
+    /// says of that member was taken over. Said once for each connection.
     RetirementRefused {
         /// The peer.
         peer: NodeId,

@@ -36,6 +36,7 @@ mod tests;
 mod unseen;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use crdt_core::{Change, Crdt, ReplicaId};
@@ -174,6 +175,26 @@ impl Membership {
     pub(crate) fn without(&self, nodes: &BTreeSet<NodeId>) -> Self {
         let others = self.members.iter().filter(|(node, _)| !nodes.contains(node));
         Self { members: others.map(|(node, member)| (*node, member.clone())).collect() }
+    }
+
+    /// The same, but that nobody is given an identity which is known `here` as that of another node, where that node is
+    /// one of those asked for. O(identities × log identities).
+    pub(crate) fn without_identities_of(mut self, here: &Self, asked: impl Fn(NodeId) -> bool) -> Self {
+        let mut owners: BTreeMap<ReplicaId, Vec<NodeId>> = BTreeMap::new();
+        for (node, member) in here.iter() {
+            member.replicas().for_each(|replica| owners.entry(replica).or_default().push(node));
+        }
+        for (node, member) in &mut self.members {
+            let is_kept = |replica: &ReplicaId| {
+                let owners = owners.get(replica).map_or(&[][..], |owners| owners);
+                owners.contains(node) || !owners.iter().any(|owner| asked(*owner))
+            };
+            match member {
+                Member::Active { replicas } => replicas.retain(is_kept),
+                Member::Retired { last } => last.0.retain(|replica, _| is_kept(replica)),
+            }
+        }
+        self
     }
 
     /// The members of which this side knows more than the other does.

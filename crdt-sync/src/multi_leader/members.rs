@@ -45,8 +45,9 @@ impl MultiLeader {
         members: &Members,
         context: &mut Context<'_>,
     ) -> Result<(), PeerError> {
+        context.replica.admit_members(&members.known)?;
         let believed = self.believed(peer, &members.known, context);
-        let news = context.replica.learn_members(&believed)?;
+        let news = context.replica.learn_members(&believed);
         let here = &context.replica.members;
         if let Some(known) = self.peers.get_mut(&peer).filter(|_| *here.membership() == members.known) {
             known.agreed_members = Some(here.version());
@@ -58,8 +59,9 @@ impl MultiLeader {
         Ok(())
     }
 
-    /// What a peer says of members, without those that it says are retired and is not believed. How much is valid of
-    /// one that is known to be retired anybody may say: what it applied is there.
+    /// What a peer says of members, without those that it says are retired and is not believed, and without identities
+    /// that are another node's here, which would be retired with the node they are said to be of. How much is valid of
+    /// a node that is known to be retired anybody may say: who applied more of it has it.
     fn believed<'m>(
         &mut self,
         peer: NodeId,
@@ -71,18 +73,19 @@ impl MultiLeader {
             return Cow::Borrowed(theirs);
         }
         let here = context.replica.members.membership();
-        let refused: BTreeSet<NodeId> = theirs
-            .iter()
-            .map(|(node, _)| node)
-            .filter(|&node| theirs.is_retired(node) && !here.is_retired(node))
-            .filter(|&node| !authorization.believes_retired(peer, node))
-            .collect();
-        let believed = theirs.without(&refused);
-        let Some(known) = self.peers.get_mut(&peer) else { return Cow::Owned(believed) };
-        for &node in refused.difference(&known.disbelieved) {
-            context.outbox.event(Event::RetirementRefused { peer, node });
+        let is_believed = |node| authorization.believes_retired(peer, node);
+        let is_news = |node: &NodeId| theirs.is_retired(*node) && !here.is_retired(*node);
+        let told = theirs.iter().map(|(node, _)| node);
+        let refused: BTreeSet<NodeId> = told.filter(is_news).filter(|node| !is_believed(*node)).collect();
+        let believed = theirs.without(&refused).without_identities_of(here, |owner| !is_believed(owner));
+        let limit = context.replica.config.limits.max_members;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            for node in refused {
+                if known.disbelieved.len() < limit && known.disbelieved.insert(node) {
+                    context.outbox.event(Event::RetirementRefused { peer, node });
+                }
+            }
         }
-        known.disbelieved = refused;
         Cow::Owned(believed)
     }
 

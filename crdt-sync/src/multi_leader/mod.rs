@@ -64,7 +64,7 @@ struct Peer {
     lanes: Vec<Lane>,
     /// As of which of its versions this node found to know the same of members as the peer.
     agreed_members: Option<u64>,
-    /// Whom the peer said last to be retired without being believed.
+    /// Whom the peer said to be retired without being believed.
     disbelieved: BTreeSet<NodeId>,
     /// Retired origins of which the peer sent more than is valid, since anything changed among members.
     refused: BTreeSet<(u16, ReplicaId)>,

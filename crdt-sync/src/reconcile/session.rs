@@ -231,7 +231,8 @@ impl Session {
     /// Whether more than the roots has to be compared: they differ, and no side holds nothing.
     fn has_to_compare(&self) -> bool {
         let ours = root_of(&self.ours);
-        self.theirs.as_ref().map(root_of).is_none_or(|theirs| theirs != ours && theirs.count > 0)
+        let theirs = self.theirs.as_ref().map(root_of);
+        ours.count > 0 && theirs.is_none_or(|theirs| theirs != ours && theirs.count > 0)
     }
 
     /// States arrived: those that are complete with them, if it is their turn.

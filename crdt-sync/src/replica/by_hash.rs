@@ -51,7 +51,7 @@ struct Shard {
 }
 
 impl ByHash {
-    /// All these keys, of which there are about `count`. O(keys), and nothing is divided on the way.
+    /// All these keys, of which there are about `count`. O(keys), and hardly any shard is divided on the way.
     pub(super) fn of(items: impl Iterator<Item = Hashed>, count: usize) -> Self {
         let shards = if count < MANY { 1 } else { 1 << SHARD_BITS };
         let mut index = Self { shards: vec![Shard::for_about(count / shards); shards], len: 0 };

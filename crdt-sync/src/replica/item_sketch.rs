@@ -30,6 +30,11 @@ impl LazySketch {
         Self { key: key.clone(), kept: None }
     }
 
+    /// Whether it is kept up, so that its cells are at hand.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// An item changed: `None` stands for one that is not there.
     pub(super) fn note(&mut self, hash: KeyHash, old: Option<u128>, new: Option<u128>) {
         if let Some(kept) = &mut self.kept {
@@ -118,5 +123,25 @@ mod tests {
         assert!(items.sketch.kept.is_none(), "nobody asked");
         items.cells();
         assert!(items.sketch.kept.is_some());
+    }
+
+    #[test]
+    fn a_sketch_of_before_leaves_the_kept_one_as_it_is() {
+        let (mut items, mut then, mut now) = (Items::new(), Items::new(), Items::new());
+        then.add(0..3_000);
+        now.add(10..3_100);
+        items.add(0..3_000);
+        items.cells();
+        items.all.drain(..10);
+        items.add(3_000..3_100);
+        let gone = then.all[..10].iter().map(|(hash, digest)| (*hash, Some(*digest), None));
+        let came = now.all[2_990..].iter().map(|(hash, digest)| (*hash, None, Some(*digest)));
+        gone.clone().for_each(|(hash, old, new)| items.sketch.note(hash, old, new));
+        let since: Vec<Change> = gone.chain(came).collect();
+        for _ in 0..2 {
+            let before = items.sketch.cells(items.all.iter().copied(), &since);
+            assert_eq!(before.expect("a sketch of an allowed size"), then.cells());
+            assert_eq!(items.cells(), now.cells());
+        }
     }
 }

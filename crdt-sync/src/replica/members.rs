@@ -17,10 +17,14 @@ impl Replica {
         self.take_over(&met)
     }
 
-    /// Joins what a peer knows of members: all of it or, on an error, nothing.
-    pub(crate) fn learn_members(&mut self, theirs: &Membership) -> Result<News, MembershipError> {
-        self.members.membership().admit(theirs, self.config.partitions, &self.config.limits)?;
-        Ok(self.take_over(theirs))
+    /// Checks what a peer says of members before anything else is done with it.
+    pub(crate) fn admit_members(&self, theirs: &Membership) -> Result<(), MembershipError> {
+        self.members.membership().admit(theirs, self.config.partitions, &self.config.limits)
+    }
+
+    /// Joins what a peer knows of members, which was [admitted](Self::admit_members).
+    pub(crate) fn learn_members(&mut self, theirs: &Membership) -> News {
+        self.take_over(theirs)
     }
 
     /// Retires a node as far as this one has applied what it wrote.

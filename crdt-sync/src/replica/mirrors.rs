@@ -54,7 +54,8 @@ impl Mirrors {
         if let Some(by_hash) = &mut self.by_hash {
             let unseen_by = if self.photograph.is_some() { self.photographs } else { 0 };
             by_hash.insert(Hashed { hash, digest, key: key.clone(), unseen_by });
-        } else if let Some(photograph) = &mut self.photograph {
+        }
+        if let Some(photograph) = &mut self.photograph {
             photograph.comes(key);
         }
         if cell.is_deleted() {
@@ -139,11 +140,12 @@ impl Mirrors {
             }
         };
         self.photographs += 1;
-        self.photograph = Some(if self.by_hash.is_none() && by_key.len() > 0 {
-            Photograph::undeveloped(scope)
-        } else {
+        let is_at_hand = self.by_hash.is_some() && (self.sketch.is_kept() || !is_everything);
+        self.photograph = Some(if is_at_hand || by_key.len() == 0 {
             let sketch = || self.sketch.cells(digests(by_key), &[]);
             Photograph::developed(scope, is_everything.then(sketch).flatten())
+        } else {
+            Photograph::undeveloped(scope)
         });
         (snapshot, root)
     }
@@ -151,11 +153,9 @@ impl Mirrors {
     /// Sees to it that single items of the photograph can be looked at.
     pub(super) fn develop(&mut self, by_key: &ByKey) {
         let Some(photograph) = &mut self.photograph else { return };
-        if let Some((index, since)) = photograph.develop(self.photographs, by_key) {
-            self.by_hash = Some(index);
-            if photograph.scope.is_everything() {
-                photograph.sketch = self.sketch.cells(digests(by_key), &since);
-            }
+        let since = photograph.develop(self.photographs, by_key, &mut self.by_hash);
+        if let Some(since) = since.filter(|_| photograph.scope.is_everything()) {
+            photograph.sketch = self.sketch.cells(digests(by_key), &since);
         }
     }
 

@@ -13,9 +13,9 @@ use crate::sketch;
 
 /// What the tree and the sketch showed at one moment: what changed since is noted.
 ///
-/// It is taken when a session begins, and most first sessions end before anybody looks at single items: one side holds
-/// nothing, or both hold the same. So where there is no index of the keys by hash yet, none is made until then: the
-/// photograph is *developed* when somebody is about to look.
+/// It is taken when a session begins, and many sessions end before anybody looks at single items: one side holds
+/// nothing, or both hold the same. So an index of the keys by hash, or a sketch, that is not there yet is not made until
+/// then: the photograph is *developed* when somebody is about to look.
 #[derive(Debug)]
 pub(super) struct Photograph {
     /// What the tree held for the keys that changed since. Keys that are new since then have it written beside them
@@ -29,17 +29,17 @@ pub(super) struct Photograph {
 }
 
 impl Photograph {
-    /// One that is developed already: there is an index, or nothing to be seen.
+    /// One that is developed already: index and sketch are there, or nothing is to be seen.
     pub(super) fn developed(scope: Scope, sketch: Option<Vec<sketch::Cell>>) -> Self {
         Self { changed: BTreeMap::new(), came: None, sketch, scope }
     }
 
-    /// One of something for which there is no index.
+    /// One of something for which index or sketch are not there.
     pub(super) fn undeveloped(scope: Scope) -> Self {
         Self { changed: BTreeMap::new(), came: Some(BTreeSet::new()), sketch: None, scope }
     }
 
-    /// A key came for which there is no index.
+    /// A key came.
     pub(super) fn comes(&mut self, key: &ItemKey) {
         if let Some(came) = &mut self.came {
             came.insert(key.clone());
@@ -56,9 +56,14 @@ impl Photograph {
         self.changed.entry((hash, key.clone())).or_insert(digest);
     }
 
-    /// Develops the photograph of this number, if it is not: an index of what is held now, and what became of the keys
-    /// since. O(keys).
-    pub(super) fn develop(&mut self, number: u64, by_key: &ByKey) -> Option<(ByHash, Vec<Change>)> {
+    /// Develops the photograph of this number, if it is not: says what became of the keys since, and makes an `index`
+    /// of what is held now, unless there is one. O(keys).
+    pub(super) fn develop(
+        &mut self,
+        number: u64,
+        by_key: &ByKey,
+        index: &mut Option<ByHash>,
+    ) -> Option<Vec<Change>> {
         let came = self.came.take()?;
         let unseen_by = |key| if came.contains(key) { number } else { 0 };
         let hashed = by_key.iter().map(|(key, held)| Hashed {
@@ -67,7 +72,7 @@ impl Photograph {
             key: key.clone(),
             unseen_by: unseen_by(key),
         });
-        let index = ByHash::of(hashed, by_key.len());
+        index.get_or_insert_with(|| ByHash::of(hashed, by_key.len()));
 
         let now = |key| by_key.get(key).map(|held| held.digest);
         let changed = self.changed.iter().map(|((hash, key), then)| (*hash, Some(*then), now(key)));
@@ -77,6 +82,6 @@ impl Photograph {
             let is_noted = self.changed.contains_key(&(held.hash, key.clone()));
             (!is_noted).then_some((held.hash, None, Some(held.digest)))
         });
-        Some((index, changed.chain(came).collect()))
+        Some(changed.chain(came).collect())
     }
 }

@@ -19,7 +19,7 @@ use crate::sketch;
 enum Step {
     Put { key: u8, value: u8 },
     Forget { key: u8 },
-    Photograph,
+    Photograph { scope: Scope },
     Develop,
     ForgetPhotograph,
 }
@@ -33,14 +33,21 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0_u8..12, any::<u8>()).prop_map(|(key, value)| Step::Put { key, value }),
         4 => (0_u8..12).prop_map(|key| Step::Forget { key }),
-        2 => Just(Step::Photograph),
+        2 => scope().prop_map(|scope| Step::Photograph { scope }),
         3 => Just(Step::Develop),
         1 => Just(Step::ForgetPhotograph),
     ]
 }
 
 fn key(number: u8) -> ItemKey {
-    ItemKey { collection: Collection::registers("titles").id(), key: [number][..].into() }
+    ItemKey { collection: Collection::registers("titles").id(), key: [number / 4, number][..].into() }
+}
+
+/// Everything, or a third of the keys.
+fn scope() -> impl Strategy<Value = Scope> {
+    let titles = Collection::registers("titles").id();
+    let third = move |third: u8| Scope::nothing().only(titles, [third].as_slice());
+    prop_oneof![2 => Just(Scope::everything()), 1 => (0_u8..3).prop_map(third)]
 }
 
 fn register(value: u8) -> Cell {
@@ -50,8 +57,9 @@ fn register(value: u8) -> Cell {
     Cell::Register(register)
 }
 
-fn held(cells: &Cells) -> Held {
-    cells.iter().map(|(key, held)| (held.hash, held.digest, key.clone())).collect()
+fn held(cells: &Cells, scope: &Scope) -> Held {
+    let within = cells.iter().filter(|(key, _)| scope.contains(key.collection, &key.key));
+    within.map(|(key, held)| (held.hash, held.digest, key.clone())).collect()
 }
 
 fn shown(cells: &Cells) -> Vec<Item> {
@@ -79,16 +87,17 @@ proptest! {
     #[test]
     fn a_photograph_shows_what_was_held_when_it_was_taken(steps in prop::collection::vec(step(), 0..60)) {
         let mut cells = Cells::new(&KEY, 4).unwrap();
-        let (mut photograph, mut is_developed) = (None, false);
+        let (mut photograph, mut scope, mut is_developed) = (None, Scope::everything(), false);
         for (at, step) in (1..).zip(steps) {
             let lsn = Lsn::new(at);
             match step {
                 Step::Put { key: number, value } => cells.put(&key(number), register(value), lsn),
                 Step::Forget { key: number } => cells.forget(&key(number), lsn),
-                Step::Photograph => {
-                    let (_, root) = cells.photograph(&Scope::everything());
-                    prop_assert_eq!(root, cells.root());
-                    (photograph, is_developed) = (Some((held(&cells), root)), false);
+                Step::Photograph { scope: shown } => {
+                    let (_, root) = cells.photograph(&shown);
+                    prop_assert!(root == cells.root() || shown != Scope::everything());
+                    photograph = Some((held(&cells, &shown), root));
+                    (scope, is_developed) = (shown, false);
                 }
                 Step::Develop => {
                     cells.develop();
@@ -96,11 +105,11 @@ proptest! {
                 }
                 Step::ForgetPhotograph => {
                     cells.forget_photograph();
-                    photograph = None;
+                    (photograph, scope) = (None, Scope::everything());
                 }
             }
             let (expected, root) = photograph.clone().unwrap_or_default();
-            let or_new = expected.union(&held(&cells)).cloned().collect();
+            let or_new = expected.union(&held(&cells, &scope)).cloned().collect();
             prop_assert_eq!(cells.shown_or_new(), keys(&or_new));
             if !is_developed && photograph.is_some() {
                 continue;
@@ -114,7 +123,7 @@ proptest! {
             if let Some(shown) = cells.sketch() {
                 prop_assert_eq!(shown, sketch(&expected, shown.len()));
             }
-            prop_assert_eq!(cells.sketch().is_some(), photograph.is_some());
+            prop_assert_eq!(cells.sketch().is_some(), photograph.is_some() && scope == Scope::everything());
         }
     }
 }

@@ -410,7 +410,7 @@ fn a_deletion_that_came_ahead_of_a_retired_nodes_entry_is_forgotten() {
     let (writer, mut holder) = ahead_with_a_deletion();
     let mut known = Membership::default();
     known.meet(writer.config.node, Some(writer.replica.id));
-    holder.replica.learn_members(&known).unwrap();
+    holder.replica.learn_members(&known);
     assert_eq!(holder.replica.collect(0, holder.replica.journal.last()), 0);
     holder.replica.retire(writer.config.node).unwrap();
     holder.write_log();
@@ -446,7 +446,7 @@ fn what_a_retired_node_wrote_beyond_its_end_is_not_taken_for_forgotten() {
         reader.catch_up_with(&writer);
         let mut known = Membership::default();
         known.meet(writer.config.node, Some(writer.replica.id));
-        reader.replica.learn_members(&known).unwrap();
+        reader.replica.learn_members(&known);
     }
     writer.act(&put("Bonjour"));
     // Its state arrives without its entry, and it is retired.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::authorize::{Author, Authorization, Authorize, Op};
+use crate::membership::{Membership, MembershipError};
 use crate::replica::WriteError;
+use crate::wire::{self, Members, Message};
 
 /// A rule made of a function.
 struct Rule<F>(F);
@@ -273,4 +275,63 @@ fn how_much_of_a_retired_member_is_valid_anybody_may_say() {
     cluster.connect(0, 2);
     cluster.settle();
     assert!(cluster.peek(0, &item(2, "visits")).is_some(), "a peer had applied it when it heard");
+}
+
+impl Cluster {
+    /// Node 0 hears from another one what it says of members.
+    fn says(&mut self, from: usize, known: Membership) -> LinkId {
+        let &(_, link, _) = self.links.values().find(|(to, _, by)| (*to, *by) == (0, from)).unwrap();
+        let message = Message::Members(Members { ask: false, known });
+        self.handle(0, Input::Frame { link, bytes: wire::encode(&message) });
+        link
+    }
+}
+
+#[test]
+fn nobody_is_retired_under_the_name_of_another_by_a_peer_that_is_not_believed() {
+    for is_retired_already in [false, true] {
+        let mut cluster = wary(4);
+        for other in 1..4 {
+            cluster.connect(0, other);
+        }
+        cluster.settle();
+        let theirs = cluster.engines[1].status().replica;
+        if is_retired_already {
+            assert_eq!(cluster.retire(1, node(4)), Reply::MemberRetired);
+            cluster.settle();
+        }
+        // An identity of node 2, given to node 4.
+        let mut forged = Membership::default();
+        forged.meet(node(4), Some(theirs));
+        if is_retired_already {
+            forged.retire(node(4));
+        }
+        cluster.says(2, forged);
+        if !is_retired_already {
+            assert_eq!(cluster.retire(1, node(4)), Reply::MemberRetired);
+        }
+        cluster.settle();
+        let members = cluster.engines[0].status().members;
+        assert!(members.is_retired(node(4)));
+        assert!(members.retired_replicas().all(|(replica, _)| replica != theirs));
+        cluster.write(1, alloc::vec![count("visits")]);
+        cluster.settle();
+        assert!(cluster.peek(0, &item(2, "visits")).is_some());
+    }
+}
+
+#[test]
+fn a_peer_that_is_not_believed_cannot_name_more_nodes_than_are_taken_on() {
+    let mut cluster = wary(3);
+    cluster.connect(0, 2);
+    cluster.settle();
+    let mut known = Membership::default();
+    for number in 0..2_000 {
+        known.meet(NodeId::from_u128(1_000 + number), None);
+        known.retire(NodeId::from_u128(1_000 + number));
+    }
+    let link = cluster.says(2, known);
+    let error = PeerError::Members(MembershipError::TooManyMembers { limit: 1 << 10 });
+    assert_eq!(cluster.saw(0, &Event::Violation { link, error }), 1);
+    assert_eq!(told(&cluster, 0, |event| matches!(event, Event::RetirementRefused { .. })), 0);
 }
