@@ -14,8 +14,8 @@ use crate::sketch;
 /// What the tree and the sketch showed at one moment: what changed since is noted.
 ///
 /// It is taken when a session begins, and many sessions end before anybody looks at single items: one side holds
-/// nothing, or both hold the same. So an index of the keys by hash, or a sketch, that is not there yet is not made until
-/// then: the photograph is *developed* when somebody is about to look.
+/// nothing, or both hold the same. So an index of the keys by hash, or a sketch, that is not there yet is not made
+/// until then: it is *developed* when somebody is about to look.
 #[derive(Debug)]
 pub(super) struct Photograph {
     /// What the tree held for the keys that changed since. Keys that are new since then have it written beside them
