@@ -39,6 +39,9 @@ fn tell(node: NodeId, event: &Event) {
         Event::ForkedReplica { peer, origin, partition } => {
             warn!(?node, ?peer, %origin, partition, "an identity has two histories");
         }
+        Event::RetirementRefused { peer, node: member } => {
+            warn!(?node, ?peer, ?member, "a retirement is not believed");
+        }
         Event::IdentityRenewed { old, new } => warn!(?node, %old, %new, "writing under a new identity"),
         other => info!(?node, event = ?other, "an event"),
     }

@@ -56,7 +56,7 @@ pub struct Counters {
     /// Identities that this node gave up.
     pub identities_renewed: u64,
     /// What was refused, by cause: `link_` and why a connection was closed, `peer_` and how a peer broke the protocol,
-    /// `request_` and why a client did not get what it asked for.
+    /// `request_` and why a client did not get what it asked for; states that are too large, hints, and retirements.
     pub refusals: BTreeMap<&'static str, u64>,
 }
 
@@ -206,6 +206,7 @@ impl Counters {
             Event::StateTooLarge { .. } => self.refuse("state_too_large"),
             Event::HintsLost { hints, .. } => self.hints_lost += *hints as u64,
             Event::HintRefused { .. } => self.refuse("hint"),
+            Event::RetirementRefused { .. } => self.refuse("retirement"),
             Event::ForkedReplica { .. } => self.forks += 1,
             Event::IdentityRenewed { .. } => self.identities_renewed += 1,
             _ => {}

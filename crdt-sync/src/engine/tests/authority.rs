@@ -227,6 +227,7 @@ fn nobody_is_retired_on_the_word_of_a_peer_that_is_not_believed() {
     cluster.settle();
     let refused = Event::RetirementRefused { peer: node(3), node: node(2) };
     assert_eq!(cluster.saw(0, &refused), 1, "said once, though the peer goes on saying so");
+    assert_eq!(cluster.engines[0].metrics().counters.refusals["retirement"], 1);
     assert_eq!(cluster.saw(0, &Event::MemberRetired { node: node(2) }), 0);
     cluster.write(1, alloc::vec![count("visits")]);
     cluster.settle();
