@@ -14,7 +14,9 @@
 //! knows that, and says so with the state.
 //!
 //! A document may have been written anew since under the same key. Then the old one is not merged into it either: the
-//! side that has applied all that the old one shows answers with the whole new one, which takes its place.
+//! side that has applied all that the old one shows answers with the whole new one, which takes its place. Where all
+//! that the old one ends in is part of the new one, it is merged: it brings no old end back, and may know more of the
+//! past, which both sides are to hold.
 //!
 //! Where that is not so, or not known any more, nothing can be told apart, and the document is merged as any other: a
 //! tombstone may come back, to be forgotten again. A live copy cannot, with one exception: a side that holds one and
@@ -92,12 +94,13 @@ impl Replica {
         let is_ahead = |held: &Held| partition.shown_ahead(held).next().is_some();
         let is_old = |held: &Held| held.lsn <= coverage.lsn && partition.is_old_to(key, held, heads);
         match partition.cells.get(key) {
-            // What is held was written since. The peer drops its own for all of it. Where each is old to the other
-            // nobody can tell which was forgotten.
+            // What is held was written since. The peer drops its own for all of it, by the next arm. Where each is old
+            // to the other nobody can tell which was forgotten; and where all that the peer's ends in is known here, it
+            // brings nothing back, and may know more of what came before.
             Some(held)
                 if coverage.is_old
                     && !theirs.is_vacant()
-                    && held.cell.digest() != theirs.digest()
+                    && shows_more(theirs, &held.cell)
                     && !is_old(held) =>
             {
                 outcome(Change::Unchanged, Answer::Whole)
