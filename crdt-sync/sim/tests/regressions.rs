@@ -209,8 +209,8 @@ fn what_a_retired_node_wrote_beyond_its_end_stays_where_it_was_seen() {
     holds(2413, scenario);
 }
 
-/// A copy of a document which for good showed more than the frontier did, as its writer was retired, refused the copy of
-/// another node that was old to it, for all that this one ended in nothing else: sessions went on for ever.
+/// A copy of a document which for good showed more than the frontier did, as its writer was retired, refused the copy
+/// of another node that was old to it, for all that this one ended in nothing else: sessions went on for ever.
 #[test]
 fn a_copy_that_ends_in_nothing_else_is_merged_however_old_it_is() {
     holds(4273, Scenario::new(Size::Quick).with_extras(Extras::Drawn));
