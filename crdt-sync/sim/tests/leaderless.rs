@@ -98,7 +98,7 @@ fn a_late_hint_that_brings_back_what_was_removed_is_caught() {
 #[test]
 fn a_repair_that_takes_what_is_newer_for_removed_is_caught() {
     let kinds = ["LostWrite", "StaleRead", "ForgottenSight", "FalseReport"];
-    catch(PlantedBug::StaleReadRepair, &[], 60, &kinds);
+    catch(PlantedBug::StaleReadRepair, &[], 40, &kinds);
 }
 
 #[test]

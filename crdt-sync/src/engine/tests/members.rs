@@ -27,11 +27,17 @@ impl Cluster {
     /// All nodes up to `nodes`, each connected to each.
     fn meshed(nodes: u8) -> Self {
         let mut cluster = Self::new(nodes);
-        for a in 0..nodes.into() {
-            (a + 1..nodes.into()).for_each(|b| cluster.connect(a, b));
-        }
-        cluster.settle();
+        cluster.mesh();
         cluster
+    }
+
+    /// Each node is connected to each.
+    pub(super) fn mesh(&mut self) {
+        let nodes = self.engines.len();
+        for a in 0..nodes {
+            (a + 1..nodes).for_each(|b| self.connect(a, b));
+        }
+        self.settle();
     }
 
     /// A node loses all its connections.
