@@ -55,6 +55,8 @@ pub(crate) struct Model {
     /// Nodes that hold a part of the keys.
     partial: BTreeSet<usize>,
     has_losses: bool,
+    /// A node was retired, and perhaps a new one founded in its place.
+    has_retired: bool,
     /// Keys of which a retired node reported what it held, in place of what it wrote.
     inexact: BTreeSet<ItemKey>,
 }

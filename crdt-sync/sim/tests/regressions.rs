@@ -235,8 +235,9 @@ fn a_refusal_in_a_session_is_heard_where_the_driver_stands_still() {
 }
 
 /// What may come back, and was called lost: a document on a disk of the past whose key was written anew before the disk
-/// had caught up, one that a retired node had written and the replay made again, what a partial replica found written
-/// and every whole node had lost, and a version beside the one that took its place where a history came in pieces.
+/// had caught up, or that it gave to a new node first, which passed it on; one that a retired node had written and the
+/// replay made again, what a partial replica found written and every whole node had lost, and a version beside the one
+/// that took its place where a history came in pieces.
 #[test]
 fn what_is_not_promised_of_old_disks_and_of_partial_replicas_is_not_asked_for() {
     let with = |extras: &[Extra]| Extras::Just(extras.iter().copied().collect());
@@ -244,6 +245,8 @@ fn what_is_not_promised_of_old_disks_and_of_partial_replicas_is_not_asked_for() 
         (with(&[Extra::Forgetting]), 227),
         (with(&[Extra::Retirement, Extra::Forgetting]), 218),
         (with(&[Extra::Retirement, Extra::Forgetting]), 256),
+        (with(&[Extra::Retirement, Extra::Forgetting]), 3907),
+        (with(&[Extra::Retirement, Extra::Forgetting]), 4455),
         (with(&Extra::ALL), 127),
         (with(&[Extra::Retirement, Extra::Partial]), 707),
         (with(&[Extra::Retirement, Extra::Partial]), 891),

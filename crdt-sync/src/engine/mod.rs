@@ -252,6 +252,7 @@ impl Engine {
             evicted: self.replica.members.is_evicted(),
             stable,
             held_back_by,
+            awaited: self.replica.partitions.iter().map(|partition| partition.awaited().collect()).collect(),
             leadership: self.leadership(),
         }
     }

@@ -38,6 +38,10 @@ pub struct Status {
     pub stable: Vec<Vec<(ReplicaId, u64)>>,
     /// The members that this waits for: which of them to retire, if any, is the operator's to decide.
     pub held_back_by: Vec<HoldsBack>,
+    /// Per partition what states showed beyond its heads and is still to come, of each origin the last sequence,
+    /// ascending: deletions made since it was shown are not forgotten before. What was lost with a disk never comes; it
+    /// is waited for until the node is retired that wrote it.
+    pub awaited: Vec<Vec<(ReplicaId, u64)>>,
     /// In a cluster with one leader: who that is, and how far everybody is.
     pub leadership: Option<Leadership>,
 }

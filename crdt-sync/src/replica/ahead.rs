@@ -113,10 +113,15 @@ impl Ahead {
         shown.iter().any(|(origin, _)| !is_deleted || can_come(*origin))
     }
 
+    /// What deleted documents may show that the frontier is still to reach, ascending.
+    pub(crate) fn awaited(&self, histories: &Histories) -> impl Iterator<Item = (ReplicaId, u64)> {
+        self.shown_of((self.since, true), histories)
+    }
+
     /// The last record up to which no deleted document changed that shows what the frontier is still to reach; `None`
     /// when none shows such.
     pub(crate) fn settled_until(&self, histories: &Histories) -> Option<Lsn> {
-        let due = self.shown_of((self.since, true), histories).next();
+        let due = self.awaited(histories).next();
         due.map(|_| Lsn::new(self.since.get().saturating_sub(1)))
     }
 

@@ -25,8 +25,9 @@
 //! from a backup. In the last case the other side's frontier covers what the copy shows, unless its owner wrote to
 //! that very document or took in what others had written to it before it had caught up, or dropped the entries by
 //! which it is known how far it was then; or unless a node that had never heard of the document was sent it from that
-//! disk. A partial replica keeps no entries of others, and can hardly ever tell; and it is compared with nobody while
-//! no entries are missing.
+//! disk, and passes it on while it shows more than others have, from a session that is under way or was given up: that
+//! this document rests on none of it nobody can tell. A partial replica keeps no entries of others, and can hardly ever
+//! tell; and it is compared with nobody while no entries are missing.
 //!
 //! A state that came in a session which was given up may show more than the frontier of the side that holds it. No
 //! frontier speaks of that, so it is merged as any other, and its deletion is not forgotten before the frontier has

@@ -10,6 +10,8 @@ mod by_hash;
 mod by_key;
 mod cells;
 mod collected;
+#[cfg(test)]
+mod collected_tests;
 mod conflicts;
 mod deletions;
 mod draft;

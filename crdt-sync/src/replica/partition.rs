@@ -254,6 +254,11 @@ impl Partition {
         self.ahead.shown_of((held.lsn, held.cell.is_deleted()), &self.histories)
     }
 
+    /// How far the frontier must come before deleted documents that changed since may be forgotten, ascending.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = (ReplicaId, u64)> {
+        self.ahead.awaited(&self.histories)
+    }
+
     /// The last position of every origin, ascending.
     pub(crate) fn heads(&self) -> Vec<(ReplicaId, Position)> {
         self.histories.iter().map(|(origin, history)| (origin, history.head())).collect()

@@ -11,14 +11,13 @@ use super::*;
 use crate::bytes::Bytes;
 use crate::collection::Strategy as Rule;
 use crate::entry::{Chain, Delta, Entry};
-use crate::membership::Membership;
 use crate::merkle::ItemSource;
 use crate::time::WallTime;
 use crate::wire::{ItemState, Run, StatesPart};
 
-const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
+pub(super) const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
 
-fn collections() -> [Collection; 4] {
+pub(super) fn collections() -> [Collection; 4] {
     [
         Collection::documents("notes", Rule::Keep),
         Collection::sets("lists"),
@@ -28,14 +27,14 @@ fn collections() -> [Collection; 4] {
 }
 
 /// A replica with the log it would write.
-struct Logged {
-    config: Config,
-    replica: Replica,
-    log: Vec<(Lsn, Vec<u8>)>,
+pub(super) struct Logged {
+    pub(super) config: Config,
+    pub(super) replica: Replica,
+    pub(super) log: Vec<(Lsn, Vec<u8>)>,
 }
 
 impl Logged {
-    fn new(number: u8) -> Self {
+    pub(super) fn new(number: u8) -> Self {
         let cluster = ClusterKey::from_bytes([9; 16]);
         let mut config = Config::new(NodeId::from_u128(number.into()), cluster, [number; 32])
             .with_collections(collections());
@@ -46,36 +45,45 @@ impl Logged {
         logged
     }
 
-    fn write_log(&mut self) {
+    pub(super) fn write_log(&mut self) {
         if let Some(Staged { first, records, .. }) = self.replica.journal.take() {
             self.log.extend((first.get()..).map(Lsn::new).zip(records));
         }
     }
 
-    fn act(&mut self, write: &Write) {
+    pub(super) fn act(&mut self, write: &Write) {
         // A register may refuse a stamp, a document an empty deletion; then nothing was written.
         let _ = self.replica.write(core::slice::from_ref(write), WALL);
         self.write_log();
     }
 
     /// Takes the entries that the other has and this one lacks.
-    fn catch_up_with(&mut self, other: &Self) {
-        let histories = &other.replica.partition(0).histories;
-        for (origin, history) in histories.iter() {
-            let after = self.replica.partition(0).histories.head(origin);
-            let Some(entries) = history.after(after.sequence) else { continue };
-            let entries: Vec<Bytes> = entries.map(|retained| retained.bytes.clone()).collect();
-            if !entries.is_empty() {
-                let run = Run { partition: 0, origin, after, entries, chain: history.head().chain };
-                self.replica.apply_run(&run, WALL).unwrap();
-            }
+    pub(super) fn catch_up_with(&mut self, other: &Self) {
+        for (origin, _) in other.replica.partition(0).histories.iter() {
+            self.catch_up_with_one(other, origin);
+        }
+    }
+
+    /// Takes the entries of one origin.
+    pub(super) fn catch_up_with_one(&mut self, other: &Self, origin: ReplicaId) {
+        let history = other.replica.partition(0).histories.get(origin).unwrap();
+        let after = self.replica.partition(0).histories.head(origin);
+        let entries: Vec<Bytes> = history
+            .after(after.sequence)
+            .into_iter()
+            .flatten()
+            .map(|retained| retained.bytes.clone())
+            .collect();
+        if !entries.is_empty() {
+            let run = Run { partition: 0, origin, after, entries, chain: history.head().chain };
+            self.replica.apply_run(&run, WALL).unwrap();
         }
         self.write_log();
     }
 
     /// Joins the other's states: all of them, after which its frontier is taken over, or only every second one, as
     /// when a session is given up half way.
-    fn merge_states_of(&mut self, other: &Self, all: bool) {
+    pub(super) fn merge_states_of(&mut self, other: &Self, all: bool) {
         let partition = other.replica.partition(0);
         let standing = partition.standing();
         let mut here_and_there: Vec<ItemKey> = partition.cells.iter().map(|(key, _)| key.clone()).collect();
@@ -97,7 +105,7 @@ impl Logged {
         self.write_log();
     }
 
-    fn assert_log_tells_the_truth(&mut self) {
+    pub(super) fn assert_log_tells_the_truth(&mut self) {
         let mut replayed = Replica::recover(self.config.clone(), self.log.clone(), WALL).unwrap();
         assert_eq!(photographed_sketch(&mut replayed), photographed_sketch(&mut self.replica));
         let (now, then) = (self.replica.partition(0), replayed.partition(0));
@@ -351,138 +359,4 @@ proptest! {
         prop_assert_eq!(&one.context, &other.context);
         prop_assert_eq!(one.cells.root(), other.cells.root());
     }
-}
-
-#[test]
-fn what_is_shown_ahead_of_the_frontier_does_not_pass_for_forgotten() {
-    let (mut writer, mut holder) = (Logged::new(1), Logged::new(2));
-    let note = ItemKey { collection: collections()[0].id(), key: "note".into() };
-    writer.act(&Write {
-        collection: note.collection,
-        key: note.key.clone(),
-        action: Action::Put("body".into()),
-    });
-    // The state arrives, and the session is given up.
-    holder.merge_states_of(&writer, false);
-    assert!(holder.replica.partition(0).cells.get(&note).is_some());
-
-    // Somebody who has applied all that the holder has, which is nothing, and never had the note.
-    let standing = Logged::new(3).replica.partition(0).standing();
-    let coverage = Coverage { here: true, there: true, lsn: holder.replica.journal.last(), is_old: false };
-    let nothing = ItemState { key: note.key.clone(), state: Bytes::default(), more: false, old: false };
-    let part = StatesPart { index: 0, collection: note.collection, items: vec![nothing], ahead: Vec::new() };
-    holder.replica.apply_part(0, &part, &standing, coverage, WALL).unwrap();
-    holder.write_log();
-    assert!(holder.replica.partition(0).cells.get(&note).is_some());
-    holder.assert_log_tells_the_truth();
-
-    // Nor when the entry arrives in the middle of the session: what the other side had applied says nothing of it.
-    holder.catch_up_with(&writer);
-    holder.replica.apply_part(0, &part, &standing, coverage, WALL).unwrap();
-    holder.write_log();
-    assert!(holder.replica.partition(0).cells.get(&note).is_some());
-    holder.assert_log_tells_the_truth();
-}
-
-/// A writer that wrote a document and deleted it, and somebody who has its states and none of its entries.
-fn ahead_with_a_deletion() -> (Logged, Logged) {
-    let (mut writer, mut holder) = (Logged::new(1), Logged::new(2));
-    for action in [Action::Put("body".into()), Action::Delete] {
-        writer.act(&Write { collection: collections()[0].id(), key: "note".into(), action });
-    }
-    holder.merge_states_of(&writer, false);
-    (writer, holder)
-}
-
-#[test]
-fn a_deletion_that_came_ahead_of_its_entry_is_not_forgotten_before_the_entry_has_come() {
-    let (writer, mut holder) = ahead_with_a_deletion();
-    assert_eq!(holder.replica.collect(0, holder.replica.journal.last()), 0);
-    holder.catch_up_with(&writer);
-    assert_eq!(holder.replica.collect(0, holder.replica.journal.last()), 1);
-    holder.write_log();
-    holder.assert_log_tells_the_truth();
-}
-
-/// Its entries will never come: what is held of it is all there is.
-#[test]
-fn a_deletion_that_came_ahead_of_a_retired_nodes_entry_is_forgotten() {
-    let (writer, mut holder) = ahead_with_a_deletion();
-    let mut known = Membership::default();
-    known.meet(writer.config.node, Some(writer.replica.id));
-    holder.replica.learn_members(&known);
-    assert_eq!(holder.replica.collect(0, holder.replica.journal.last()), 0);
-    holder.replica.retire(writer.config.node).unwrap();
-    holder.write_log();
-    let mut restarted = Replica::recover(holder.config.clone(), holder.log.clone(), WALL).unwrap();
-    for replica in [&mut holder.replica, &mut restarted] {
-        assert_eq!(replica.collect(0, replica.journal.last()), 1);
-    }
-    // Nor does it come back with the states of somebody who still holds it, and has heard of no more entries.
-    let (_, other) = ahead_with_a_deletion();
-    let there = other.replica.partition(0);
-    let note = ItemKey { collection: collections()[0].id(), key: "note".into() };
-    let state = there.cells.get(&note).unwrap().cell.encode(&note.key);
-    let items = vec![ItemState { key: note.key.clone(), state, more: false, old: false }];
-    let part = StatesPart { index: 0, collection: note.collection, items, ahead: there.ahead_of(&[]) };
-    let coverage = Coverage { here: true, there: true, lsn: holder.replica.journal.last(), is_old: false };
-    holder.replica.apply_part(0, &part, &there.standing(), coverage, WALL).unwrap();
-    assert!(holder.replica.partition(0).cells.get(&note).is_none());
-}
-
-/// It was seen, and nobody deleted it.
-#[test]
-fn what_a_retired_node_wrote_beyond_its_end_is_not_taken_for_forgotten() {
-    let mut writer = Logged::new(1);
-    let note = ItemKey { collection: collections()[0].id(), key: "note".into() };
-    let put = |body: &str| Write {
-        collection: note.collection,
-        key: note.key.clone(),
-        action: Action::Put(body.into()),
-    };
-    writer.act(&put("Hello"));
-    let (mut holder, mut other) = (Logged::new(2), Logged::new(3));
-    for reader in [&mut holder, &mut other] {
-        reader.catch_up_with(&writer);
-        let mut known = Membership::default();
-        known.meet(writer.config.node, Some(writer.replica.id));
-        reader.replica.learn_members(&known);
-    }
-    writer.act(&put("Bonjour"));
-    // Its state arrives without its entry, and it is retired.
-    holder.merge_states_of(&writer, false);
-    for reader in [&mut holder, &mut other] {
-        reader.replica.retire(writer.config.node).unwrap();
-        reader.write_log();
-    }
-    let held = |logged: &Logged| logged.replica.partition(0).cells.get(&note).unwrap().cell.encode(&note.key);
-    let (more, less) = (held(&holder), held(&other));
-    assert_ne!(more, less);
-    // Somebody who has all its entries, and shows less; and the same the other way round.
-    for [here, there] in [[&holder, &other], [&other, &holder]] {
-        let mut here = Replica::recover(here.config.clone(), here.log.clone(), WALL).unwrap();
-        let there = there.replica.partition(0);
-        let state = there.cells.get(&note).unwrap().cell.encode(&note.key);
-        let items = vec![ItemState { key: note.key.clone(), state, more: false, old: false }];
-        let ahead = there.ahead_of(&there.heads());
-        let part = StatesPart { index: 0, collection: note.collection, items, ahead };
-        let coverage = Coverage { here: true, there: true, lsn: here.journal.last(), is_old: false };
-        here.apply_part(0, &part, &there.standing(), coverage, WALL).unwrap();
-        assert_eq!(here.partition(0).cells.get(&note).unwrap().cell.encode(&note.key), more);
-    }
-}
-
-#[test]
-fn a_forgotten_document_is_in_no_conflict() {
-    let (mut here, mut there) = (Logged::new(1), Logged::new(2));
-    for (logged, body) in [(&mut here, "one"), (&mut there, "two")] {
-        let (collection, key) = (collections()[0].id(), "note".into());
-        logged.act(&Write { collection, key, action: Action::Put(body.into()) });
-    }
-    here.catch_up_with(&there);
-    let note = ItemKey { collection: collections()[0].id(), key: "note".into() };
-    assert_eq!(here.replica.partition(0).cells.conflicts.counts(), [(note.collection, 1)]);
-    let lsn = here.replica.journal.upcoming();
-    here.replica.partition_mut(0).forget(&[note], lsn);
-    assert_eq!(here.replica.partition(0).cells.conflicts.counts(), []);
 }

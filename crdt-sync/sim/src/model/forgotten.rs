@@ -47,8 +47,9 @@ impl Model {
     }
 
     /// Whether a deleted version may be seen again in this state of its document: it was made anew, by the replay of
-    /// what a retired node wrote, or a disk of the past had it and the key was written to since, so that nobody can
-    /// tell any more what of it was forgotten.
+    /// what a retired node wrote; or a disk of the past had it, and nobody can tell any more what of it was forgotten:
+    /// the key was written to meanwhile, or a new node that had never heard of it passed it on, or the disk had what a
+    /// retired node wrote beyond its end.
     pub(crate) fn may_be_back(&self, item: &ItemKey, version: VersionId, cell: Option<&Cell>) -> bool {
         let makes_it = |fact: &Fact| match fact {
             Fact::Versions(versions) => versions.iter().any(|(id, _)| *id == version),
@@ -58,7 +59,7 @@ impl Model {
             Some(Cell::Document(document)) => document.leaves().len() > 1,
             _ => false,
         };
-        is_beside_another && self.relapsed.contains(&(item.clone(), version))
+        (is_beside_another || self.has_retired) && self.relapsed.contains(&(item.clone(), version))
             || self.forgets() && self.all_facts_of(item).filter(|(_, fact)| makes_it(fact)).count() > 1
     }
 

@@ -23,6 +23,7 @@ impl Model {
         identities: &BTreeSet<ReplicaId>,
         held: &Known<'_>,
     ) {
+        self.has_retired = true;
         for command in self.commands.iter_mut().filter(|command| command.node == node) {
             let is_copied = command.entry_count() > 0 && command.is_whole(held);
             let is_seen = command.is_at(node) || is_copied && identities.contains(&command.origin);
