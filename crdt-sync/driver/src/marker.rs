@@ -202,8 +202,12 @@ mod tests {
     #[test]
     fn a_marker_reads_as_it_was_written_and_anything_else_is_unreadable() {
         let unknown = FileIdentity { device: None, inode: None, born: None };
-        for marked in [marked(), Marked { file: unknown, host: None, last: Lsn::ZERO }] {
-            assert_eq!(Marked::parse(&marked.to_text()), Some(marked));
+        let unknown = Marked { file: unknown, host: None, last: Lsn::ZERO };
+        let known = "crdt-sync marker 1\ndevice 1\ninode 2\nborn 3\nhost abc\nlast 9\n";
+        let dashes = "crdt-sync marker 1\ndevice -\ninode -\nborn -\nhost -\nlast 0\n";
+        for (marked, text) in [(marked(), known), (unknown, dashes)] {
+            assert_eq!(marked.to_text(), text);
+            assert_eq!(Marked::parse(text), Some(marked));
         }
         let text = marked().to_text();
         assert_eq!(Marked::parse(&text.replace("inode 2", "inode two")), None);

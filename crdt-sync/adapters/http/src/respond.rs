@@ -21,7 +21,7 @@ pub struct Response {
 /// | `/replica`, `/replica?lag=10MB` | follows, at most so far behind |
 /// | `/read-only`, `/read-only?lag=10MB` | leads or follows |
 /// | `/readiness`, `/readiness?lag=10MB` | leads or follows: it may be sent traffic |
-/// | `/health` | is up, whatever it is |
+/// | `/health` | is up, and leads (with a lease or without) or follows |
 /// | `/liveness` | need not be started again |
 ///
 /// ```
