@@ -44,7 +44,7 @@ pub struct Limits {
     /// Bytes of recent entries kept per partition to be handed on; above it the oldest are dropped, and a peer
     /// that lacks them reconciles by a Merkle session.
     pub max_retained: usize,
-    /// Bytes of entries sent to a peer ahead of its acknowledgement; beyond it the sender waits.
+    /// Bytes of a partition's entries sent to a peer ahead of its acknowledgement; beyond it the sender waits.
     pub send_window: usize,
     /// Parts of states sent in a session ahead of their acknowledgement.
     pub parts_window: u32,

@@ -221,7 +221,10 @@ impl Disk {
             // When nobody listens any more the node is shutting down.
             let _ = inputs.send(match outcome {
                 Ok(lsn) => Input::Durable { lsn },
-                Err(_) => Input::LogFailed,
+                Err(error) => {
+                    warn!(%error, "the log failed");
+                    Input::LogFailed
+                }
             });
         });
         let Past { storage, log, snapshots, kept, checkpoint_every, tells_written, base } = past;

@@ -14,7 +14,7 @@ use replication_log::Epoch;
 use replication_log::ship::Begin;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{broadcast, oneshot};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::checkpoints;
 use crate::clock::Clock;
@@ -106,11 +106,19 @@ impl EngineThread {
         }
     }
 
-    /// Runs until it is told to shut down or every handle is gone.
+    /// Runs until it is told to shut down, every handle is gone, or the log fails.
     pub(crate) async fn run(mut self, mut inlets: Inlets) {
         self.drain();
         let mut told = None;
         loop {
+            // A sleep rings only where the thread has nothing else to do for a moment.
+            if self.timer.is_some_and(|at| self.clock.until(at).is_zero()) {
+                self.timer_due();
+            }
+            if self.engine.has_ended() {
+                error!("the log failed: the node is over, and is to be opened again");
+                break;
+            }
             let sleep = self.timer.map_or(LONGEST_SLEEP, |at| self.clock.until(at));
             // In no fixed order, so that none of them can starve the others.
             tokio::select! {

@@ -79,6 +79,10 @@ pub enum OpenError {
     /// What the options say on failover contradicts itself.
     #[error(transparent)]
     Failover(#[from] FailoverContradiction),
+    /// The node is shut down, or its log failed, perhaps as soon as it was opened. What it acknowledged is in the
+    /// directory.
+    #[error("the node is over: it was shut down, or its log failed")]
+    Ended,
     /// The system gives no thread.
     #[error("no thread can be started: {0}")]
     Thread(io::Error),

@@ -33,12 +33,14 @@ pub struct NetworkLimits {
     /// How long a greeted peer may be silent; 60 seconds. Peers speak every few seconds, and the engine has a
     /// limit of its own, [`Timing::silence`](crdt_sync::Timing::silence).
     pub idle_timeout: Duration,
-    /// How long a frame may take from its first byte to its last; 60 seconds.
+    /// How long a frame may take from its first byte to its last, for each MiB begun; 60 seconds.
     pub frame_deadline: Duration,
-    /// How long a peer may take nothing of what it is sent; 30 seconds.
+    /// How long a peer may take nothing of what it is sent, and how long what waits may take once nothing more will be
+    /// sent; 30 seconds.
     pub stall_timeout: Duration,
     /// Bytes that may wait to be sent to one peer; 64 MiB. Beyond it the peer is disconnected. It should be a few times
-    /// [`Limits::send_window`](crdt_sync::Limits::send_window), which is sent at once to a peer that is behind.
+    /// [`Limits::send_window`](crdt_sync::Limits::send_window) for each partition, which is sent at once to a peer that
+    /// is behind.
     pub max_queued: u64,
     /// Bytes that may wait to be sent to all peers together; 256 MiB. Beyond it the peer with the most waiting is
     /// disconnected.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) options: NodeOptions,
     beyond_loopback: bool,
     doubt: Option<Doubt>,
+    /// Whether it is being shut down: looked at while one of the two below is locked, and set before they are emptied.
+    pub(crate) is_leaving: AtomicBool,
     listener: Mutex<Option<(SocketAddr, Running)>>,
     dialers: Mutex<Vec<(SocketAddr, Running)>>,
 }
@@ -133,13 +136,16 @@ impl Node {
                 options,
                 beyond_loopback,
                 doubt,
+                is_leaving: AtomicBool::new(false),
                 listener: Mutex::default(),
                 dialers: Mutex::default(),
             }),
         };
         node.mark(marker).await;
-        if let Some((address, listener)) = listener {
-            node.accept_from(address, listener);
+        match listener {
+            Some((address, listener)) => node.accept_from(address, listener)?,
+            None if node.is_over() => return Err(OpenError::Ended),
+            None => {}
         }
         Ok(node)
     }
@@ -156,7 +162,7 @@ impl Node {
     pub async fn listen(&self, address: impl Into<SocketAddr>) -> Result<SocketAddr, OpenError> {
         let (address, listener) = bind(address.into(), self.inner.beyond_loopback).await?;
         self.stop_listening().await;
-        self.accept_from(address, listener);
+        self.accept_from(address, listener)?;
         Ok(address)
     }
 
@@ -171,6 +177,9 @@ impl Node {
             return Err(NodeError::NotLoopback { address: peer });
         }
         let mut dialers = self.dialers();
+        if self.is_over() {
+            return Err(NodeError::Ended);
+        }
         if dialers.iter().all(|(known, _)| *known != peer) {
             dialers.push((peer, Running::start(|stop| net::dial(self.inner.network.clone(), peer, stop))));
         }
@@ -381,9 +390,19 @@ impl Node {
         answer.await.map_err(|_| NodeError::Ended)
     }
 
-    fn accept_from(&self, address: SocketAddr, listener: TcpListener) {
+    fn accept_from(&self, address: SocketAddr, listener: TcpListener) -> Result<(), OpenError> {
+        let mut listening = self.listener();
+        if self.is_over() {
+            return Err(OpenError::Ended);
+        }
         let running = Running::start(|stop| net::listen(self.inner.network.clone(), listener, stop));
-        *self.listener() = Some((address, running));
+        *listening = Some((address, running));
+        Ok(())
+    }
+
+    /// Whether it is shut down or about to be, or its log failed.
+    fn is_over(&self) -> bool {
+        self.inner.is_leaving.load(Ordering::Acquire) || self.inner.commands.is_closed()
     }
 
     async fn stop_listening(&self) {
@@ -409,9 +428,9 @@ impl Running {
         Self { stop, task: tokio::spawn(task(stopped)) }
     }
 
-    pub(crate) async fn end(self) {
+    pub(crate) async fn end(mut self) {
         let _ = self.stop.send(Phase::Over);
-        let _ = self.task.await;
+        self.ended().await;
     }
 
     /// Makes no new connections; those there are go on.
@@ -419,10 +438,10 @@ impl Running {
         let _ = self.stop.send(Phase::Leaving);
     }
 
-    /// Waits until its connections have ended by themselves, as long as they have time.
-    pub(crate) async fn end_by(mut self, deadline: tokio::time::Instant) {
-        if tokio::time::timeout_at(deadline, &mut self.task).await.is_err() {
-            self.end().await;
+    /// Waits until its connections have ended.
+    pub(crate) async fn ended(&mut self) {
+        if !self.task.is_finished() {
+            let _ = (&mut self.task).await;
         }
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! The note is in the same command as the writes, so a crash leaves both or neither. Keys are taken over in ascending
 //! order; a command ends where a key does, because a counter's writes must not be planned again once some of them are
-//! made. Only a set with more writes than a command may hold is divided, and is planned anew as a whole: what it lacks
-//! is added, and what it has is added again, which changes no element.
+//! made. Only a set with more writes than a command may hold is divided, and is planned anew as a whole, without the
+//! elements that this node has added itself by then.
 
 use core::cmp::Ordering;
+use std::collections::BTreeSet;
 
-use crdt_sync::{Action, Bytes, Cell, Collection, Engine, ItemKey, Kind, Limits, NodeId, Write};
+use crdt_sync::{Action, Bytes, Cell, Collection, Engine, ItemKey, Kind, Limits, Member, NodeId, Write};
 
 use crate::members::NotRejoined;
 
@@ -72,7 +73,12 @@ impl Replay {
         writes.retain(|write| reached.compare(write).is_lt());
         // Beside those it takes to replace notes.
         let most = self.max_writes.saturating_sub(held.len() + 1);
-        let (fit, next) = divide(&writes, most, self.max_bytes, reached);
+        let (mut fit, mut next) = divide(&writes, most, self.max_bytes, reached.clone());
+        if next == reached {
+            // It is a set, and has more than fits.
+            leave_out_what_is_made(&mut writes, fresh);
+            (fit, next) = divide(&writes, most, self.max_bytes, reached);
+        }
         writes.truncate(fit);
         step.writes = fit;
         step.is_last = next == Reached::Everything;
@@ -131,6 +137,22 @@ impl Note {
         };
         Some(Self { by: NodeId::from_bytes(*by), reached })
     }
+}
+
+/// Takes away the elements that a node has added itself, be it under an identity that it had before.
+fn leave_out_what_is_made(writes: &mut Vec<Write>, node: &Engine) {
+    let status = node.status();
+    let before = status.members.get(status.node).into_iter().flat_map(Member::replicas);
+    let own: BTreeSet<_> = before.chain([status.replica]).collect();
+    writes.retain(|write| {
+        let item = ItemKey { collection: write.collection, key: write.key.clone() };
+        match (&write.action, node.peek(&item)) {
+            (Action::Add(element), Some(Cell::Set(elements))) => {
+                !elements.dots_of(element).iter().any(|dot| own.contains(&dot.replica))
+            }
+            _ => true,
+        }
+    });
 }
 
 /// How many of the writes are made now, and how far that is.

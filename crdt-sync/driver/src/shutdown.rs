@@ -1,5 +1,6 @@
 //! The end of a node.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crdt_sync::single_leader::Leadership;
@@ -7,7 +8,7 @@ use replication_log::Lsn;
 use replication_log::ship::Stage;
 use replication_log::ship::commit::{Follower, Link};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::engine_thread::Command;
 use crate::node::Node;
@@ -15,7 +16,7 @@ use crate::node::Node;
 /// How long a node waits for its peers, unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long farewells may take after that.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Node {
     /// Ends the node, and gives its peers two seconds to get what they lack: the same as
@@ -33,20 +34,27 @@ impl Node {
     /// What a peer lacks at the deadline it gets when the node is back, or from others that have it. When this
     /// returns, the directory can be opened again.
     pub async fn shutdown_within(self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+        let begun = Instant::now();
+        self.inner.is_leaving.store(true, Ordering::Release);
         let listener = self.listener().take().map(|(_, running)| running);
         let dialers: Vec<_> = self.dialers().drain(..).map(|(_, running)| running).collect();
         let mut holders: Vec<_> = listener.into_iter().chain(dialers).collect();
         holders.iter().for_each(crate::node::Running::leave);
         // At the deadline, or when the log failed, it ends all the same.
-        let _ = timeout_at(deadline, self.peers_hold_the_same()).await;
+        let _ = timeout(patience, self.peers_hold_the_same()).await;
         let (done, ended) = oneshot::channel();
         if self.inner.commands.send(Command::Shutdown(done)).await.is_ok() {
             let _ = ended.await;
         }
-        let deadline = deadline.max(Instant::now() + LAST_WORDS);
-        for holder in holders.drain(..) {
-            holder.end_by(deadline).await;
+        let left = patience.saturating_sub(begun.elapsed()).max(LAST_WORDS);
+        let all_end = async {
+            for holder in &mut holders {
+                holder.ended().await;
+            }
+        };
+        let _ = timeout(left, all_end).await;
+        for holder in holders {
+            holder.end().await;
         }
     }
 

@@ -258,6 +258,13 @@ impl Watchers {
     }
 }
 
+/// Also where the thread that would tell of changes panicked.
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

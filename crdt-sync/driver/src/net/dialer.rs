@@ -14,7 +14,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Connects to a peer, and again whenever the connection ends, until told to stop.
 pub(crate) async fn dial(net: Net, peer: SocketAddr, mut stop: Stop) {
     let mut wait = FIRST_WAIT;
-    while *stop.borrow() == Phase::Open {
+    while *stop.borrow() == Phase::Open && !net.inputs.is_closed() {
         let attempt = tokio::select! {
             attempt = tokio::time::timeout(net.limits.handshake_deadline, TcpStream::connect(peer)) => attempt,
             () = until(&mut stop, Phase::Leaving) => break,

@@ -15,10 +15,13 @@ use super::bucket::Bucket;
 use super::channel::Protection;
 use super::gate::Place;
 use super::outbound::{Queue, queue};
-use super::{Connection, Net, NetInput, Phase, Refusal, Stop, count, until};
+use super::{Connection, Net, NetInput, Phase, Refusal, Stop, count};
+use crate::shutdown::LAST_WORDS;
 
 const PREFIX: usize = 4;
 const BUFFER: usize = 64 << 10;
+/// So much of a frame has the whole of its deadline.
+const PART: usize = 1 << 20;
 
 type Reader = BufReader<Box<dyn AsyncRead + Send + Unpin>>;
 type Writer = BufWriter<Box<dyn AsyncWrite + Send + Unpin>>;
@@ -44,7 +47,7 @@ pub(super) async fn serve(
     let connection = Line { net: &net, link, address, dialed, place: place.as_ref() };
     let ended = tokio::select! {
         ended = connection.run(stream) => ended,
-        () = until(&mut stop, Phase::Over) => Ok(()),
+        () = over(&mut stop) => Ok(()),
         () = displaced => Err(Refusal::Displaced),
     };
     net.greeted.remove(link);
@@ -65,8 +68,7 @@ struct Line<'n> {
 
 impl Line<'_> {
     async fn run(&self, stream: TcpStream) -> Result<(), Refusal> {
-        let limits = &self.net.limits;
-        let greet_by = Instant::now() + limits.handshake_deadline;
+        let (limits, begun) = (&self.net.limits, Instant::now());
         // Frames are made to fit together already; waiting for more only adds delay.
         let _ = stream.set_nodelay(true);
         let protecting = self.net.protection.protect(stream, self.dialed);
@@ -78,11 +80,16 @@ impl Line<'_> {
         }
         let mut reader = BufReader::with_capacity(BUFFER, channel.reader);
         let writer = BufWriter::with_capacity(BUFFER, channel.writer);
-        let abandoned = queue.abandoned();
+        let (abandoned, closed) = (queue.abandoned(), queue.closed());
+        let overdue = async {
+            closed.await;
+            tokio::time::sleep(limits.stall_timeout).await;
+        };
         tokio::select! {
-            ended = self.read(&mut reader, channel.certified, greet_by) => ended,
+            ended = self.read(&mut reader, channel.certified, begun) => ended,
             ended = self.write(queue, writer) => ended,
             () = abandoned => Ok(()),
+            () = overdue => Err(Refusal::Stalled),
         }
     }
 
@@ -91,9 +98,9 @@ impl Line<'_> {
         &self,
         reader: &mut Reader,
         certified: Option<NodeId>,
-        greet_by: Instant,
+        begun: Instant,
     ) -> Result<(), Refusal> {
-        let left = greet_by.saturating_duration_since(Instant::now());
+        let left = self.net.limits.handshake_deadline.saturating_sub(begun.elapsed());
         let greeted = timeout(left, self.read_greeting(reader, certified));
         if !greeted.await.map_err(|_| Refusal::SlowGreeting)?? {
             return Ok(());
@@ -102,8 +109,11 @@ impl Line<'_> {
             place.greeted();
         }
         let mut pace = Pace::new(self.net);
-        while let Some(length) = self.read_length(reader, self.net.limits.idle_timeout).await? {
-            let reading = timeout(self.net.limits.frame_deadline, read_exactly(reader, length));
+        while let Some(length) = read_length(reader, self.net.limits.idle_timeout).await? {
+            self.tell_if_too_long(length).await;
+            let parts = u32::try_from(length / PART + 1).unwrap_or(u32::MAX);
+            let patience = self.net.limits.frame_deadline.saturating_mul(parts);
+            let reading = timeout(patience, read_exactly(reader, length));
             let Some(bytes) = reading.await.map_err(|_| Refusal::SlowFrame)?? else {
                 return Ok(());
             };
@@ -120,7 +130,11 @@ impl Line<'_> {
     async fn read_greeting(&self, reader: &mut Reader, certified: Option<NodeId>) -> Result<bool, Refusal> {
         let limit = self.net.limits.max_greeting;
         loop {
-            let length = self.read_length(reader, Duration::MAX).await?.ok_or(Refusal::NoGreeting)?;
+            let length = read_length(reader, Duration::MAX).await?.ok_or(Refusal::NoGreeting)?;
+            if length > limit && is_tls(length) && !self.net.protection.is_protected() {
+                return Err(Refusal::SpeaksTls);
+            }
+            self.tell_if_too_long(length).await;
             if length > limit {
                 return Err(Refusal::LongGreeting { length, limit });
             }
@@ -131,44 +145,31 @@ impl Line<'_> {
             {
                 return Err(Refusal::OtherNode { certified, claimed: greeting.node });
             }
-            let greets = match message {
-                // Before the engine can tell of the peer.
-                Ok(Message::Greeting(greeting)) => {
-                    let (address, dialed) = (self.address, self.dialed);
-                    let connection = Connection { address, dialed, certified: certified.is_some() };
-                    self.net.greeted.add(self.link, greeting.node, connection);
-                    true
-                }
-                _ => false,
-            };
-            if !self.hand_over(bytes).await {
-                return Ok(false);
+            // Before the engine can tell of the peer.
+            if let Ok(Message::Greeting(greeting)) = &message {
+                let (address, dialed) = (self.address, self.dialed);
+                let connection = Connection { address, dialed, certified: certified.is_some() };
+                self.net.greeted.add(self.link, greeting.node, connection);
             }
-            // The engine takes only the first for granted, so that later ones need no look.
-            if greets {
-                return Ok(true);
+            let goes_on = self.hand_over(bytes).await;
+            match message {
+                // The engine takes only the first for granted, so that later ones need no look.
+                Ok(Message::Greeting(_)) => return Ok(goes_on),
+                // It does not want to talk, and says so.
+                Ok(Message::Farewell(_)) => return Ok(false),
+                _ if goes_on => {}
+                _ => return Ok(false),
             }
         }
     }
 
-    /// The length of the next frame; `None` when the peer closed the connection. A length that no frame has is told
-    /// to the engine, which says farewell and closes, and nothing more is read.
-    async fn read_length(&self, reader: &mut Reader, patience: Duration) -> Result<Option<usize>, Refusal> {
-        let mut prefix = [0; PREFIX];
-        match timeout(patience, reader.read_exact(&mut prefix)).await.map_err(|_| Refusal::Idle)? {
-            Ok(_) => {}
-            Err(error) => return broken(&error).map(|()| None),
-        }
-        let length = u32::from_le_bytes(prefix) as usize;
-        if length > self.net.limits.max_greeting && is_tls(prefix) && !self.net.protection.is_protected() {
-            return Err(Refusal::SpeaksTls);
-        }
+    /// A length that no frame has is told to the engine, which says farewell and closes, and nothing more is read.
+    async fn tell_if_too_long(&self, length: usize) {
         if length > self.net.decoding.max_frame {
             let too_long = Input::FrameTooLong { link: self.link, length };
             let _ = self.net.inputs.send(NetInput::Engine(too_long)).await;
-            return std::future::pending().await;
+            std::future::pending::<()>().await;
         }
-        Ok(Some(length))
     }
 
     /// Hands a frame to the engine. While that has no room nothing is read, and the peer feels it. False when the
@@ -183,13 +184,19 @@ impl Line<'_> {
         self.net.inputs.send(frame).await.is_ok()
     }
 
-    /// Writes queued frames until the queue is closed and empty.
+    /// Writes queued frames until the queue is closed and empty. A peer that takes a part of one is not stalled.
     async fn write(&self, mut queue: Queue, mut writer: Writer) -> Result<(), Refusal> {
         let patience = self.net.limits.stall_timeout;
         let stalled = |_| Refusal::Stalled;
         while let Some(frame) = queue.next().await {
-            if let Err(error) = timeout(patience, write_frame(&mut writer, &frame)).await.map_err(stalled)? {
+            let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+            if let Err(error) = timeout(patience, writer.write_u32_le(length)).await.map_err(stalled)? {
                 return broken(&error);
+            }
+            for part in frame.chunks(BUFFER) {
+                if let Err(error) = timeout(patience, writer.write_all(part)).await.map_err(stalled)? {
+                    return broken(&error);
+                }
             }
             queue.written(&frame);
             self.net.counters.sent(PREFIX + frame.len());
@@ -238,6 +245,22 @@ impl<'n> Pace<'n> {
     }
 }
 
+/// Waits until connections end at once. Where nobody is left who could say so, last words are heard.
+async fn over(stop: &mut Stop) {
+    if stop.wait_for(|phase| *phase >= Phase::Over).await.is_err() {
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+}
+
+/// The length of the next frame; `None` when the peer closed the connection.
+async fn read_length(reader: &mut Reader, patience: Duration) -> Result<Option<usize>, Refusal> {
+    let mut prefix = [0; PREFIX];
+    match timeout(patience, reader.read_exact(&mut prefix)).await.map_err(|_| Refusal::Idle)? {
+        Ok(_) => Ok(Some(u32::from_le_bytes(prefix) as usize)),
+        Err(error) => broken(&error).map(|()| None),
+    }
+}
+
 /// Memory grows with what really arrives, not with what was announced. `None` when the connection ended before.
 async fn read_exactly(reader: &mut Reader, length: usize) -> Result<Option<Vec<u8>>, Refusal> {
     // As much as may be read at a time anyway: most frames are no longer.
@@ -249,18 +272,12 @@ async fn read_exactly(reader: &mut Reader, length: usize) -> Result<Option<Vec<u
     }
 }
 
-async fn write_frame(writer: &mut Writer, frame: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    writer.write_u32_le(length).await?;
-    writer.write_all(frame).await
-}
-
 /// A connection that breaks is an ordinary end, unless its protection broke it.
 fn broken(error: &io::Error) -> Result<(), Refusal> {
     Protection::refusal_in(error).map_or(Ok(()), Err)
 }
 
-/// Whether these are the first bytes of a TLS record. No greeting has such a length.
-fn is_tls(start: [u8; PREFIX]) -> bool {
-    matches!(start, [0x14..=0x17, 3, 1..=4, _])
+/// Whether a length is made of the first bytes of a TLS record. No greeting is as long; other frames may be.
+fn is_tls(length: usize) -> bool {
+    matches!(length.to_le_bytes(), [0x14..=0x17, 3, 1..=4, ..])
 }

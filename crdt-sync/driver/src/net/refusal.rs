@@ -125,6 +125,7 @@ impl Refusal {
         !matches!(
             self,
             Self::ByPeer { .. }
+                | Self::Broken { .. }
                 | Self::Displaced
                 | Self::Full
                 | Self::AddressFull

@@ -27,7 +27,8 @@ impl Trust {
     ///
     /// A node's certificate names the node among its alternative names, as the URI `urn:uuid:` and its id in the form
     /// of a UUID, and allows both server and client authentication or says nothing of either. Chain, validity and
-    /// usage are checked; there are no revocation lists, so certificates should live for days rather than years.
+    /// usage are checked; there are no revocation lists, so certificates should live for days rather than years. They
+    /// are looked at when a connection is made, and a connection that lasts is not looked at again.
     pub fn authority(pem: &[u8]) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(pem)? {

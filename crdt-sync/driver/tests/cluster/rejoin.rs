@@ -50,6 +50,29 @@ fn small_steps() -> NodeOptions {
     options().limits(Limits { max_writes: 4, ..Limits::default() })
 }
 
+/// One set with more elements than a command holds.
+#[tokio::test]
+async fn a_set_that_takes_many_commands_is_made_again_once() {
+    let homes = Homes::new();
+    let (office, phone) = (homes.open("office").await, homes.open("phone").await);
+    meet(&phone, &office).await;
+    agree(&[&phone, &office]).await;
+    part(&phone, &office).await;
+    let elements: Vec<String> = (0..10).map(|n| format!("item {n}")).collect();
+    for element in &elements {
+        phone.sets(&lists()).add("groceries", element.as_str()).await.unwrap();
+    }
+    evict(phone, &office).await;
+    let again = homes.open_with("again", small_steps()).await;
+    again.connect(address_of(&office)).unwrap();
+    let first = again.rejoin_from(homes.path("phone"), &titles()).await.unwrap();
+    let second = again.rejoin_from(homes.path("phone"), &titles()).await.unwrap();
+    assert_eq!((first.writes, second.writes), (elements.len(), 0));
+    agree(&[&again, &office]).await;
+    let held = office.sets(&lists()).elements("groceries").await.unwrap();
+    assert_eq!(held.iter().map(ToString::to_string).collect::<Vec<_>>(), elements);
+}
+
 #[tokio::test]
 async fn everything_a_retired_node_wrote_is_there_once_whatever_kind_it_is_of() {
     let homes = Homes::new();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crdt_core::ReplicaId;
-use crdt_sync::wire::{self, Frontier, Greeting, Message, WireError};
+use crdt_sync::wire::{self, Farewell, Frontier, Greeting, Message, WireError};
 use crdt_sync::{ClusterKey, Event, Limits, NodeId, PeerError, Scope};
 use crdt_sync_driver::{NetworkEvent, NetworkLimits, NodeOptions, Rate, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -104,6 +104,20 @@ async fn who_is_silent_is_gone_when_its_time_is_over() {
     say(&mut stream, &greeting(66)).await;
     refused(&mut refusals, Refusal::Idle).await;
     a_friend_still_syncs(&victim).await;
+}
+
+/// A node that was retired, for one, refuses whom it meets.
+#[tokio::test]
+async fn an_address_that_says_farewell_instead_of_a_greeting_is_not_locked_out() {
+    let victim = Home::open(options()).await;
+    for _ in 0..2 * NetworkLimits::default().free_strikes {
+        let mut stream = attack(&victim).await;
+        say(&mut stream, &Message::Farewell(Farewell::Leaving)).await;
+        stream.shutdown().await.unwrap();
+        closed(&mut stream).await;
+    }
+    let connections = victim.node.connections();
+    assert_eq!((connections.refused, connections.lockouts, connections.turned_away), (0, 0, 0));
 }
 
 #[tokio::test]

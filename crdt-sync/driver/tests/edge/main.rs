@@ -9,6 +9,7 @@
 mod copies;
 mod endings;
 mod floods;
+mod lengths;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
