@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use crdt_core::CausalContext;
+
 use super::*;
 use crate::entry::{Chain, Position};
 use crate::wire::{self, Frontier, Greeting, Message, OriginStatus, Run};
@@ -337,4 +339,59 @@ fn whoever_holds_back_sends_only_what_the_other_lacks() {
     let once_each_way = 2 * keys as usize * body;
     let sent = cluster.sent_bytes;
     assert!(sent < once_each_way * 6 / 5, "{sent} bytes where {once_each_way} differ");
+}
+
+/// A stranger comes to a session with node 0, which opens it, and says this of what it holds.
+fn in_session(cluster: &mut Cluster, context: CausalContext, items: Vec<wire::ItemState>) {
+    use wire::{Session, SessionStep, Standing, StatesPart};
+    cluster.write(0, add("another list", "element"));
+    let link = stranger(cluster);
+    let frontier = Frontier {
+        partition: 0,
+        rewind: false,
+        open: true,
+        ask: false,
+        writer: ReplicaId::from_u128(5),
+        origins: Vec::new(),
+        refused: Vec::new(),
+        root: None,
+        forks: [0; 16],
+    };
+    say(cluster, link, &Message::Frontier(frontier));
+    let scoped = crate::scope::ScopedContext::default();
+    let standing = Standing { heads: Vec::new(), context, scoped, root: (7, 1) };
+    let part = StatesPart { index: 0, collection: item(1, "").collection, items, ahead: Vec::new() };
+    for step in [SessionStep::Accept(standing), SessionStep::States(part)] {
+        say(cluster, link, &Message::Session(Session { partition: 0, id: 1, step }));
+    }
+}
+
+/// Else a few bytes now and then would hold the partition for ever.
+#[test]
+fn a_part_without_states_does_not_hold_a_session_open() {
+    let mut cluster = Cluster::new(1);
+    in_session(&mut cluster, CausalContext::new(), Vec::new());
+    assert_eq!(violations(&cluster), 1);
+}
+
+/// Its own standing would be too large for everybody else afterwards. An honest peer may hold so much, and what it
+/// writes goes on to arrive entry by entry.
+#[test]
+fn a_session_that_would_fill_the_context_with_holes_is_given_up_and_the_link_stays() {
+    let mut cluster = Cluster::new(1);
+    cluster.engines[0].replica.config.limits.max_context_ranges = 3;
+    let mut elements = crdt_core::dotted::ElementStore::new();
+    for sequence in [2, 4, 6, 8] {
+        let dot = crdt_core::Dot::new(ReplicaId::from_u128(5), sequence).unwrap();
+        elements.add(dot, alloc::format!("{sequence}").as_str().into());
+    }
+    let state = Cell::Set(alloc::boxed::Box::new(elements)).encode(b"list");
+    let mut context = CausalContext::new();
+    context.insert_range(ReplicaId::from_u128(5), 1..=8);
+    let items = alloc::vec![wire::ItemState { key: "list".into(), state, more: false, old: false }];
+    in_session(&mut cluster, context, items);
+    let given_up = |(_, event): &(usize, Event)| matches!(event, Event::SessionAborted { .. });
+    assert_eq!(cluster.events.iter().filter(|event| given_up(event)).count(), 1);
+    assert_eq!((violations(&cluster), cluster.closed.len()), (0, 0));
+    assert!(cluster.peek(0, &item(1, "list")).is_none());
 }

@@ -1,0 +1,92 @@
+//! What states of a peer may make grow: the context of the partition, the records of the log and its batches.
+
+use alloc::vec::Vec;
+
+use crdt_core::{CausalContext, ReplicaId};
+use replication_log::Lsn;
+
+use super::apply::AdmittedState;
+use super::told::origins;
+use super::{JournalRecord, Replica, RunError};
+use crate::bytes::Bytes;
+use crate::wire::{MergedState, Standing};
+
+/// So many dots take less than 7 MiB. With the largest state beside them they fit into a record.
+const DOTS_OF_RECORD: usize = 1 << 18;
+
+/// What the states of a part may show ahead of the frontier, until it is noted.
+pub(super) struct Unnoted {
+    pub(super) bounds: Vec<(ReplicaId, u64)>,
+    /// The first record that may show it.
+    pub(super) since: Lsn,
+}
+
+impl MergedState {
+    /// The same in records that the log takes: joined one after the other they do what this does. The first has the
+    /// state, the others take away what else was removed.
+    fn in_records(mut self) -> Vec<Self> {
+        let fits = self.removed.len().min(DOTS_OF_RECORD);
+        let rest = self.removed.split_off(fits);
+        let mut records = Vec::from([self]);
+        for dots in rest.chunks(DOTS_OF_RECORD) {
+            let Self { partition, collection, ref key, .. } = records[0];
+            let (key, state, removed) = (key.clone(), Bytes::default(), dots.to_vec());
+            records.push(Self { partition, collection, key, state, removed });
+        }
+        records
+    }
+}
+
+impl Replica {
+    /// Has the log say what was merged under a key, and returns the last record that says so.
+    ///
+    /// A part may cause more than one batch holds. It is as well if only its first states are merged, and of the last
+    /// of them only some of what it takes away: the part will be sent again, as nobody says that it arrived. But what
+    /// they may show must be known with them.
+    pub(super) fn append_merged(&mut self, merged: MergedState, unnoted: &mut Unnoted) -> Lsn {
+        let number = merged.partition;
+        let mut last = self.journal.last();
+        for record in merged.in_records() {
+            last = self.journal.append(&JournalRecord::StateMerge(record));
+            if self.journal.is_large() {
+                self.note_ahead(number, unnoted);
+                self.journal.part();
+            }
+        }
+        last
+    }
+
+    /// Whether the context has room for what these states show. O(ranges of the states), unless it is nearly full.
+    pub(super) fn check_room_for(&self, number: u16, states: &[AdmittedState]) -> Result<(), RunError> {
+        let context = &self.partition(number).context;
+        let shown = || states.iter().map(|state| &state.dots);
+        let most = context.range_count() + shown().map(CausalContext::range_count).sum::<usize>();
+        let is_known = |origin| context.highest(origin) > 0;
+        if most <= self.config.limits.max_context_ranges && shown().flat_map(origins).all(is_known) {
+            return Ok(());
+        }
+        self.check_room(number, &united(shown()))
+    }
+
+    /// Whether what was seen here stays within its bounds if a peer's standing is taken over. O(ranges).
+    pub(crate) fn can_keep(&self, number: u16, standing: &Standing) -> bool {
+        let partition = self.partition(number);
+        let mut scoped = partition.scoped.clone();
+        scoped.merge(&standing.scoped);
+        let left = scoped.beyond(&partition.context).beyond(&standing.context);
+        left.size() <= self.config.limits.max_context_ranges
+            && self.check_room(number, &standing.context).is_ok()
+    }
+}
+
+/// All these dots. O(ranges x log ranges).
+fn united<'c>(contexts: impl Iterator<Item = &'c CausalContext>) -> CausalContext {
+    let ranges = contexts.flat_map(CausalContext::ranges);
+    let mut ranges: Vec<_> = ranges.map(|(origin, at)| (origin, *at.start(), *at.end())).collect();
+    ranges.sort_unstable();
+    let mut all = CausalContext::new();
+    for (origin, first, last) in ranges {
+        all.insert_range(origin, first..=last);
+    }
+    all
+}
