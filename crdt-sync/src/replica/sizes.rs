@@ -2,17 +2,18 @@
 
 use alloc::vec::Vec;
 
-use crdt_core::{CausalContext, ReplicaId};
+use crdt_core::{CausalContext, Change, ReplicaId};
 use replication_log::Lsn;
 
 use super::apply::AdmittedState;
-use super::told::origins;
+use super::told::{Told, origins};
 use super::{JournalRecord, Replica, RunError};
 use crate::bytes::Bytes;
+use crate::time::WallTime;
 use crate::wire::{MergedState, Standing};
 
 /// So many dots take less than 7 MiB. With the largest state beside them they fit into a record.
-const DOTS_OF_RECORD: usize = 1 << 18;
+pub(super) const DOTS_OF_RECORD: usize = 1 << 18;
 
 /// What the states of a part may show ahead of the frontier, until it is noted.
 pub(super) struct Unnoted {
@@ -54,6 +55,24 @@ impl Replica {
             }
         }
         last
+    }
+
+    /// Joins what another replica told and one record does not hold, piece by piece as a replay does.
+    pub(super) fn merge_in_records(
+        &mut self,
+        number: u16,
+        told: &Told,
+        wall: WallTime,
+    ) -> Result<(Change, Lsn), RunError> {
+        let mut merged = (Change::Unchanged, self.rests_on(number, &told.item));
+        for piece in told.merged_state(number).in_records() {
+            let (change, lsn) = self.merge_removal(&piece, told.removes.as_ref(), wall)?;
+            merged = (merged.0 | change, merged.1.max(lsn));
+            if self.journal.is_large() {
+                self.journal.part();
+            }
+        }
+        Ok(merged)
     }
 
     /// Whether the context has room for what these states show. O(ranges of the states), unless it is nearly full.

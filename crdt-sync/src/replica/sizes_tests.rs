@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crdt_core::dotted::ElementStore;
-use crdt_core::{CausalContext, Dot, codec};
+use crdt_core::{CausalContext, Change, Dot, codec};
 use replication_log::Lsn;
 
 use super::tests::{Logged, WALL, collections};
@@ -15,7 +15,7 @@ use crate::bytes::Bytes;
 use crate::cell::Cell;
 use crate::entry::{Chain, Position};
 use crate::scope::ScopedContext;
-use crate::wire::{ItemState, Standing, StatesPart};
+use crate::wire::{ItemState, MergedState, Standing, StatesPart};
 
 const SENDER: ReplicaId = ReplicaId::from_u128(99);
 const RECORD: usize = replication_log::limits::MAX_RECORD_BYTES;
@@ -189,4 +189,31 @@ fn deletions_are_forgotten_so_many_at_a_time_that_a_record_can_name_them() {
     assert_eq!(node.replica.collect(0, last), 0);
     node.write_log();
     node.assert_log_tells_the_truth();
+}
+
+#[test]
+fn what_is_told_of_more_dots_than_a_record_holds_is_several_records() {
+    let (mut node, many) = (Logged::new(1), (1 << 18) + 2);
+    // The last dot is among those it covers, and carried all the same.
+    let told = MergedState {
+        partition: 0,
+        collection: collections()[1].id(),
+        key: "list".into(),
+        state: set_of("list", [many]).state,
+        removed: (1..=many).map(|dot| Dot::new(SENDER, dot).unwrap()).collect(),
+    };
+    let more = MergedState {
+        state: Bytes::default(),
+        removed: (1..=many + 1).map(|dot| Dot::new(SENDER, dot).unwrap()).collect(),
+        ..told.clone()
+    };
+    for (told, last_dots, is_left) in [(&told, 1, true), (&more, 3, false)] {
+        let (change, lsn) = node.replica.merge_mutation(told, WALL).unwrap();
+        assert_eq!((change, lsn), (Change::Changed, node.replica.journal.last()));
+        assert_eq!(node.replica.partition(0).cells.get(&lists("list")).is_some(), is_left);
+        let batch = node.replica.journal.take().unwrap();
+        assert_eq!(removals_of(&batch).last(), Some(&Some(last_dots)));
+        write(&mut node, vec![batch]);
+        node.assert_log_tells_the_truth();
+    }
 }
