@@ -30,9 +30,8 @@ pub struct Limits {
     pub max_revisions: usize,
     /// Bytes of one key's encoded state; a larger one is not sent in a session, and an event says so.
     pub max_state: usize,
-    /// Ranges in the causal context of a partition: a peer's that has more is refused, and a session is given up before
-    /// it leads to more here. Where states arrive in another order than they were written in, or other writes came in
-    /// between, each element of a set may be a range of its own until the session is at its end.
+    /// Ranges in the causal context of a partition: a peer's that has more is refused, and one that would lead to more
+    /// here is not taken over. Until a session is at its end each element of a set may be a range of its own.
     pub max_context_ranges: usize,
     /// Origins a partition follows; entries of further ones are refused.
     pub max_origins: usize,

@@ -262,12 +262,7 @@ impl MultiLeader {
         let coverage = session.coverage();
         let joined = super::apply(context, |replica, wall| {
             replica.apply_part(number, whole, standing, coverage, wall)
-        });
-        if joined.as_ref().is_err_and(RunError::is_want_of_room) {
-            self.abort_session(number, "there is no room for what the peer's states show", context);
-            return Ok(());
-        }
-        let joined = joined?;
+        })?;
         session.answer(joined, &context.replica.config.limits, context.now.instant);
         context.outbox.event(session.progress());
         Ok(())

@@ -32,11 +32,11 @@ pub(super) struct Admitted {
 }
 
 /// A state that passed every check.
-pub(super) struct AdmittedState {
+struct AdmittedState {
     key: ItemKey,
     theirs: Cell,
     /// The dots it shows.
-    pub(super) dots: CausalContext,
+    dots: CausalContext,
 }
 
 /// What is new of a run.
@@ -116,7 +116,6 @@ impl Replica {
             .iter()
             .map(|item| self.admit_state(number, part.collection, kind, item))
             .collect::<Result<Vec<_>, _>>()?;
-        self.check_room_for(number, &states)?;
         let bounds = self.check_ahead(number, part, standing)?;
         let since = self.journal.upcoming();
         let mut unnoted = Unnoted { bounds, since };

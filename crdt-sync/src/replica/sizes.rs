@@ -1,12 +1,11 @@
-//! What states of a peer may make grow: the context of the partition, the records of the log and its batches.
+//! What states of a peer may make grow: the records of the log and its batches, and the context of the partition.
 
 use alloc::vec::Vec;
 
-use crdt_core::{CausalContext, Change, ReplicaId};
+use crdt_core::{Change, ReplicaId};
 use replication_log::Lsn;
 
-use super::apply::AdmittedState;
-use super::told::{Told, origins};
+use super::told::Told;
 use super::{JournalRecord, Replica, RunError};
 use crate::bytes::Bytes;
 use crate::time::WallTime;
@@ -75,18 +74,6 @@ impl Replica {
         Ok(merged)
     }
 
-    /// Whether the context has room for what these states show. O(ranges of the states), unless it is nearly full.
-    pub(super) fn check_room_for(&self, number: u16, states: &[AdmittedState]) -> Result<(), RunError> {
-        let context = &self.partition(number).context;
-        let shown = || states.iter().map(|state| &state.dots);
-        let most = context.range_count() + shown().map(CausalContext::range_count).sum::<usize>();
-        let is_known = |origin| context.highest(origin) > 0;
-        if most <= self.config.limits.max_context_ranges && shown().flat_map(origins).all(is_known) {
-            return Ok(());
-        }
-        self.check_room(number, &united(shown()))
-    }
-
     /// Whether what was seen here stays within its bounds if a peer's standing is taken over. O(ranges).
     pub(crate) fn can_keep(&self, number: u16, standing: &Standing) -> bool {
         let partition = self.partition(number);
@@ -96,16 +83,4 @@ impl Replica {
         left.size() <= self.config.limits.max_context_ranges
             && self.check_room(number, &standing.context).is_ok()
     }
-}
-
-/// All these dots. O(ranges x log ranges).
-fn united<'c>(contexts: impl Iterator<Item = &'c CausalContext>) -> CausalContext {
-    let ranges = contexts.flat_map(CausalContext::ranges);
-    let mut ranges: Vec<_> = ranges.map(|(origin, at)| (origin, *at.start(), *at.end())).collect();
-    ranges.sort_unstable();
-    let mut all = CausalContext::new();
-    for (origin, first, last) in ranges {
-        all.insert_range(origin, first..=last);
-    }
-    all
 }

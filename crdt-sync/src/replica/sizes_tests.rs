@@ -137,28 +137,6 @@ fn what_one_part_takes_away_may_be_more_than_one_batch() {
 }
 
 #[test]
-fn states_that_would_fill_the_context_with_holes_are_refused_and_change_nothing() {
-    let mut holder = Logged::new(1);
-    holder.replica.config.limits.max_context_ranges = 3;
-    let standing = seen_up_to(20);
-    hear(&mut holder.replica, &part_of(vec![set_of("a", [2])], vec![]), &standing).unwrap();
-    holder.write_log();
-    let before = (holder.replica.partition(0).cells.root(), holder.replica.partition(0).context.clone());
-    let items = vec![set_of("b", [4, 6]), set_of("c", [8])];
-    let full = Err(RunError::ContextFull { limit: 3 });
-    assert_eq!(hear(&mut holder.replica, &part_of(items, vec![]), &standing), full);
-    assert!(!holder.replica.journal.has_staged());
-    let after = (holder.replica.partition(0).cells.root(), holder.replica.partition(0).context.clone());
-    assert_eq!(after, before);
-    // What fits, and what closes gaps, is taken in.
-    for dots in [vec![4, 6], vec![3], vec![8], vec![1, 5, 7]] {
-        let item = set_of(&format!("{dots:?}"), dots);
-        hear(&mut holder.replica, &part_of(vec![item], vec![]), &standing).unwrap();
-    }
-    assert_eq!(holder.replica.partition(0).context.range_count(), 1);
-}
-
-#[test]
 fn a_standing_that_would_leave_too_many_holes_is_not_taken_over() {
     let mut holder = Logged::new(1);
     holder.replica.config.limits.max_context_ranges = 3;

@@ -136,7 +136,7 @@ impl Replica {
 }
 
 /// The origins of a context, each once.
-pub(super) fn origins(context: &CausalContext) -> impl Iterator<Item = ReplicaId> {
+fn origins(context: &CausalContext) -> impl Iterator<Item = ReplicaId> {
     let mut last = None;
     context.ranges().filter_map(move |(origin, _)| (last.replace(origin) != Some(origin)).then_some(origin))
 }

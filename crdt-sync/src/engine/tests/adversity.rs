@@ -373,25 +373,3 @@ fn a_part_without_states_does_not_hold_a_session_open() {
     in_session(&mut cluster, CausalContext::new(), Vec::new());
     assert_eq!(violations(&cluster), 1);
 }
-
-/// Its own standing would be too large for everybody else afterwards. An honest peer may hold so much, and what it
-/// writes goes on to arrive entry by entry.
-#[test]
-fn a_session_that_would_fill_the_context_with_holes_is_given_up_and_the_link_stays() {
-    let mut cluster = Cluster::new(1);
-    cluster.engines[0].replica.config.limits.max_context_ranges = 3;
-    let mut elements = crdt_core::dotted::ElementStore::new();
-    for sequence in [2, 4, 6, 8] {
-        let dot = crdt_core::Dot::new(ReplicaId::from_u128(5), sequence).unwrap();
-        elements.add(dot, alloc::format!("{sequence}").as_str().into());
-    }
-    let state = Cell::Set(alloc::boxed::Box::new(elements)).encode(b"list");
-    let mut context = CausalContext::new();
-    context.insert_range(ReplicaId::from_u128(5), 1..=8);
-    let items = alloc::vec![wire::ItemState { key: "list".into(), state, more: false, old: false }];
-    in_session(&mut cluster, context, items);
-    let given_up = |(_, event): &(usize, Event)| matches!(event, Event::SessionAborted { .. });
-    assert_eq!(cluster.events.iter().filter(|event| given_up(event)).count(), 1);
-    assert_eq!((violations(&cluster), cluster.closed.len()), (0, 0));
-    assert!(cluster.peek(0, &item(1, "list")).is_none());
-}
