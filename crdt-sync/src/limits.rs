@@ -30,7 +30,8 @@ pub struct Limits {
     pub max_revisions: usize,
     /// Bytes of one key's encoded state; a larger one is not sent in a session, and an event says so.
     pub max_state: usize,
-    /// Ranges in the causal context of a peer; one with more is refused.
+    /// Ranges in the causal context of a partition: a peer's that has more is refused, and one that would lead to more
+    /// here is not taken over. Until a session is at its end each element of a set may be a range of its own.
     pub max_context_ranges: usize,
     /// Origins a partition follows; entries of further ones are refused.
     pub max_origins: usize,

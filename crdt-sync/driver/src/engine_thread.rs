@@ -247,6 +247,9 @@ impl EngineThread {
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
+                // What comes behind a batch that the log did not take must not get into its place.
+                Output::Append { .. }
+                    if self.deferred.iter().any(|input| matches!(input, Input::LogFailed)) => {}
                 Output::Append { first, records } => {
                     if !self.disk.append(Epoch::ZERO, first, &records) {
                         self.deferred.push_back(Input::LogFailed);

@@ -317,7 +317,8 @@ impl Reply {
 #[non_exhaustive]
 pub enum Output {
     /// Append these records to the log as one atomic batch and make them durable, in this order with other
-    /// batches; then say [`Input::Durable`]. The first record gets this number.
+    /// batches; then say [`Input::Durable`]. The first record gets this number. One input may lead to several batches:
+    /// when one is not taken, the log has failed, and those behind it must not be taken either.
     Append {
         /// The number of the first record.
         first: Lsn,

@@ -342,13 +342,12 @@ impl Engine {
         self.replica.plant(bug);
     }
 
-    /// After every input: conflicts are looked at, what was journaled becomes one batch, and the next timer is asked
+    /// After every input: conflicts are looked at, what was journaled becomes a batch, and the next timer is asked
     /// for.
     fn settle(&mut self, now: Now) {
         self.settling.look(&mut Context { now, replica: &mut self.replica, outbox: &mut self.outbox });
         let now = now.instant;
-        if let Some(staged) = self.replica.journal.take() {
-            let Staged { epoch, first, records } = staged;
+        while let Some(Staged { epoch, first, records }) = self.replica.journal.take() {
             self.outbox.push(if self.replica.shares_log() {
                 Output::Log(LogTask::Append { epoch, first, records })
             } else {

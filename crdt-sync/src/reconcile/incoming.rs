@@ -32,6 +32,7 @@ impl Incoming {
 
     /// The next part arrived: the states that are complete with it.
     pub(crate) fn take(&mut self, part: StatesPart, max_state: usize) -> Result<StatesPart, PeerError> {
+        check_items(&part.items)?;
         let mut whole = StatesPart { items: Vec::with_capacity(part.items.len()), ..part };
         for item in part.items {
             match self.started.take() {
@@ -88,5 +89,65 @@ impl Incoming {
     /// Whether all states the peer sent arrived.
     pub(crate) fn has_all(&self) -> bool {
         self.started.is_none() && self.end.is_some_and(|(end, _)| self.parts >= end)
+    }
+}
+
+/// A part brings something, of each key once. Keys ascend, but for the first: it was begun before the last part ended,
+/// and answers that were made since may be of keys before it.
+fn check_items(items: &[ItemState]) -> Result<(), PeerError> {
+    let Some((first, others)) = items.split_first() else {
+        return Err(PeerError::Disorder { what: "a part without states" });
+    };
+    let ascending = others.windows(2).all(|pair| pair[0].key < pair[1].key);
+    let is_repeated = || others.binary_search_by(|item| item.key.cmp(&first.key)).is_ok();
+    // Nor is a piece sent that brings nothing.
+    if !ascending || is_repeated() || items.iter().any(|item| item.more && item.state.is_empty()) {
+        return Err(PeerError::Disorder { what: "the states of a part" });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::collection::Collection;
+
+    fn item(key: &str, state: &str, more: bool) -> ItemState {
+        ItemState { key: key.into(), state: state.into(), more, old: false }
+    }
+
+    fn part(index: u32, items: Vec<ItemState>) -> StatesPart {
+        StatesPart { index, collection: Collection::sets("lists").id(), items, ahead: Vec::new() }
+    }
+
+    fn whole(keys: &[&str]) -> Vec<ItemState> {
+        keys.iter().map(|key| item(key, "state", false)).collect()
+    }
+
+    #[test]
+    fn a_part_names_each_key_once_and_all_but_the_first_in_order() {
+        let taken = |items| Incoming::default().take(part(0, items), 100);
+        for keys in [&["a"][..], &["a", "b", "c"], &["c", "a", "b"], &["b", "a", "c"]] {
+            assert!(taken(whole(keys)).is_ok(), "{keys:?}");
+        }
+        for keys in [&["a", "a"][..], &["a", "c", "b"], &["b", "a", "b"], &["a", "b", "b"]] {
+            let refused = Err(PeerError::Disorder { what: "the states of a part" });
+            assert_eq!(taken(whole(keys)), refused, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_brings_nothing_is_refused() {
+        let mut incoming = Incoming::default();
+        let nothing = PeerError::Disorder { what: "a part without states" };
+        assert_eq!(incoming.take(part(0, Vec::new()), 100), Err(nothing));
+        assert!(incoming.take(part(0, vec![item("a", "half", true)]), 100).is_ok());
+        let no_piece = PeerError::Disorder { what: "the states of a part" };
+        assert_eq!(incoming.take(part(1, vec![item("a", "", true)]), 100), Err(no_piece));
+        // That nothing is held is something, and a large state may be followed by any key.
+        let items = vec![item("a", "whole", false), item("0", "", false)];
+        assert_eq!(incoming.take(part(1, items), 100).map(|whole| whole.items.len()), Ok(2));
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crdt_core::{CausalContext, Dot, ReplicaId, Stamp, codec};
 use replication_log::Lsn;
 
+use super::sizes::Unnoted;
 use super::{Coverage, ItemKey, JournalRecord, MergeOutcome, Replica, RunError, RunOutcome};
 use crate::bytes::Bytes;
 use crate::cell::{self, Answer, Cell};
@@ -28,6 +29,14 @@ pub(super) struct Admitted {
     pub(super) entry: Entry,
     kind: Kind,
     effect: (Cell, CausalContext),
+}
+
+/// A state that passed every check.
+struct AdmittedState {
+    key: ItemKey,
+    theirs: Cell,
+    /// The dots it shows.
+    dots: CausalContext,
 }
 
 /// What is new of a run.
@@ -109,8 +118,9 @@ impl Replica {
             .collect::<Result<Vec<_>, _>>()?;
         let bounds = self.check_ahead(number, part, standing)?;
         let since = self.journal.upcoming();
+        let mut unnoted = Unnoted { bounds, since };
         let mut joined = Vec::with_capacity(states.len());
-        for ((key, theirs), item) in states.into_iter().zip(&part.items) {
+        for (AdmittedState { key, theirs, dots }, item) in states.into_iter().zip(&part.items) {
             if let Some(stamp) = theirs.latest_stamp() {
                 self.clock.observe(stamp, wall);
             }
@@ -120,7 +130,8 @@ impl Replica {
             let settled = self.settle_forgotten(number, &key, kind, (&theirs, &standing.heads), at);
             let merged = settled.unwrap_or_else(|| {
                 let seen = standing.scoped.of_key(key.collection, &key.key, &standing.context);
-                let merged = self.merge_state(number, &key, kind, &theirs, &item.state, &seen);
+                let state = (&theirs, &dots, &item.state);
+                let merged = self.merge_state((number, &key, kind), state, &seen, &mut unnoted);
                 // Whoever holds what is old takes the answer for all that is left of it.
                 match merged.answer {
                     Answer::Versions(_) if item.old => MergeOutcome { answer: Answer::Whole, ..merged },
@@ -130,7 +141,7 @@ impl Replica {
             joined.push(Joined { key, answer: merged.answer });
         }
         if self.journal.upcoming() > since {
-            self.note_ahead(number, bounds, since);
+            self.note_ahead(number, &mut unnoted);
         }
         #[cfg(feature = "_planted_bugs")]
         if self.has_bug(crate::PlantedBug::WholeContextWithPart) {
@@ -183,15 +194,6 @@ impl Replica {
         contexts.try_for_each(|context| self.check_own_dots(partition, context))
     }
 
-    /// Whether what was seen of some keys only stays within its bound if a peer's standing is taken over. O(ranges).
-    pub(crate) fn can_keep(&self, number: u16, standing: &Standing) -> bool {
-        let partition = self.partition(number);
-        let mut scoped = partition.scoped.clone();
-        scoped.merge(&standing.scoped);
-        let left = scoped.beyond(&partition.context).beyond(&standing.context);
-        left.size() <= self.config.limits.max_context_ranges
-    }
-
     /// What the states of a part may show: where the sender stood, and what it had ahead of that.
     fn check_ahead(
         &self,
@@ -218,7 +220,8 @@ impl Replica {
         Ok(bounds)
     }
 
-    fn note_ahead(&mut self, number: u16, bounds: Vec<(ReplicaId, u64)>, since: Lsn) {
+    pub(super) fn note_ahead(&mut self, number: u16, unnoted: &mut Unnoted) {
+        let (bounds, since) = (core::mem::take(&mut unnoted.bounds), unnoted.since);
         if bounds.is_empty() {
             return;
         }
@@ -229,12 +232,10 @@ impl Replica {
 
     fn merge_state(
         &mut self,
-        number: u16,
-        key: &ItemKey,
-        kind: Kind,
-        theirs: &Cell,
-        state: &Bytes,
+        (number, key, kind): (u16, &ItemKey, Kind),
+        (theirs, dots, state): (&Cell, &CausalContext, &Bytes),
         context: &CausalContext,
+        unnoted: &mut Unnoted,
     ) -> MergeOutcome {
         let lsn = self.journal.upcoming();
         #[cfg(feature = "_planted_bugs")]
@@ -243,15 +244,20 @@ impl Replica {
         } else {
             context.clone()
         };
-        let outcome = self.partition_mut(number).merge_state(key, kind, theirs, context, lsn);
+        let outcome = self.partition_mut(number).merge_state(key, kind, (theirs, dots), context, lsn);
         if outcome.change.is_changed() {
-            self.journal.append(&JournalRecord::StateMerge(MergedState {
+            let merged = MergedState {
                 partition: number,
                 collection: key.collection,
                 key: key.key.clone(),
                 state: state.clone(),
                 removed: outcome.removed.clone(),
-            }));
+            };
+            let last = self.append_merged(merged, unnoted);
+            if last > lsn {
+                // A replay finds the last of them.
+                self.partition_mut(number).cells.rest_on(key, last);
+            }
         }
         outcome
     }
@@ -423,11 +429,12 @@ impl Replica {
         collection: CollectionId,
         kind: Kind,
         item: &ItemState,
-    ) -> Result<(ItemKey, Cell), RunError> {
+    ) -> Result<AdmittedState, RunError> {
         self.check_key(number, collection, &item.key)?;
-        let cell = Cell::decode(kind, &item.key, &item.state, &self.config.limits.state_codec())?;
-        self.check_own_dots(number, &cell.dots())?;
-        Ok((ItemKey { collection, key: item.key.clone() }, cell))
+        let theirs = Cell::decode(kind, &item.key, &item.state, &self.config.limits.state_codec())?;
+        let dots = theirs.dots();
+        self.check_own_dots(number, &dots)?;
+        Ok(AdmittedState { key: ItemKey { collection, key: item.key.clone() }, theirs, dots })
     }
 
     pub(crate) fn kind_of(&self, collection: CollectionId) -> Result<Kind, RunError> {

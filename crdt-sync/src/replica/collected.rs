@@ -52,6 +52,9 @@ use crate::cell::{Answer, Cell};
 use crate::collection::Kind;
 use crate::entry::Position;
 
+/// Bytes of keys that are forgotten at a time, give or take one key: they are named in one record.
+const FORGOTTEN_BYTES: usize = 1 << 20;
+
 /// How the frontiers of two sides of a session compare, as they were when it began, or of one of them with what the
 /// other's was when a document changed there last.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,6 +77,17 @@ fn shows_more(ours: &Cell, theirs: &Cell) -> bool {
         }
         _ => false,
     }
+}
+
+/// How many of these documents have keys of so many bytes together, or just more.
+fn how_many_fit(documents: &[ItemKey], bytes: usize) -> usize {
+    let mut room = bytes;
+    let fits = |document: &&ItemKey| {
+        let had_room = room > 0;
+        room = room.saturating_sub(document.key.len());
+        had_room
+    };
+    documents.iter().take_while(fits).count()
 }
 
 impl Replica {
@@ -130,14 +144,20 @@ impl Replica {
     }
 
     /// Forgets the deleted documents that changed last at or before a record and show nothing ahead of the frontier;
-    /// returns how many. Not more than one command may hold at a time; the rest has its turn in the next round.
+    /// returns how many. Not more than one command may hold at a time, nor than a record should name; the rest has its
+    /// turn in the next round.
     pub(crate) fn collect(&mut self, partition: u16, until: Lsn) -> usize {
         let (limit, held) = (self.config.limits.max_writes, self.partition(partition));
         let until = held.ahead.settled_until(&held.histories).map_or(until, |settled| until.min(settled));
-        let documents = held.cells.deleted_until(until, limit);
+        let mut documents = held.cells.deleted_until(until, limit);
+        documents.truncate(how_many_fit(&documents, FORGOTTEN_BYTES));
         let count = documents.len();
         if count > 0 {
             self.forget(partition, documents);
+        }
+        // Other partitions may have their turn in the same round, and each can do without the others.
+        if self.journal.is_large() {
+            self.journal.part();
         }
         count
     }

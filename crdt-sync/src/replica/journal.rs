@@ -1,5 +1,6 @@
 //! What a replica writes to its log, so that it is the same again after a restart.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crdt_core::{ReplicaId, codec};
@@ -126,11 +127,20 @@ pub(crate) struct Founding {
     pub(crate) scope: Scope,
 }
 
-/// The records that one input caused; the log takes them as one atomic batch.
+/// With so many bytes a batch is large enough. The log takes four times as much, so that there is room for what must
+/// still come with it.
+const LARGE_BATCH: usize = 16 << 20;
+
+/// The records that one input caused; the log takes them as one atomic batch, or as several where they may be
+/// [parted](Self::part).
 #[derive(Debug)]
 pub(crate) struct Journal {
     last: Lsn,
     staged: Vec<Vec<u8>>,
+    /// The bytes of what is staged.
+    bytes: usize,
+    /// Batches that were parted from what is staged, and come before it.
+    parted: VecDeque<Staged>,
     /// Under which records are written to a log that nodes share.
     epoch: Epoch,
 }
@@ -147,7 +157,7 @@ pub(crate) struct Staged {
 impl Journal {
     /// A journal whose next record gets the number after `last`.
     pub(crate) fn after(last: Lsn) -> Self {
-        Self { last, staged: Vec::new(), epoch: Epoch::ZERO }
+        Self { last, staged: Vec::new(), bytes: 0, parted: VecDeque::new(), epoch: Epoch::ZERO }
     }
 
     /// Stages a record and returns its number.
@@ -160,6 +170,7 @@ impl Journal {
         let encoded = codec::encode_payload(record);
         let bytes = encoded.len();
         self.staged.push(encoded);
+        self.bytes += bytes;
         self.last = self.upcoming();
         (self.last, bytes)
     }
@@ -189,7 +200,19 @@ impl Journal {
 
     /// Whether records wait to be taken.
     pub(crate) fn has_staged(&self) -> bool {
-        !self.staged.is_empty()
+        !self.staged.is_empty() || !self.parted.is_empty()
+    }
+
+    /// Whether so much is staged that it should be [parted](Self::part) from what is still to come.
+    pub(crate) fn is_large(&self) -> bool {
+        self.bytes >= LARGE_BATCH
+    }
+
+    /// What is staged becomes a batch of its own. Only to be called where the replica may be left as it is now, should
+    /// nothing of what comes after reach the disk.
+    pub(crate) fn part(&mut self) {
+        let staged = self.take_staged();
+        self.parted.extend(staged);
     }
 
     /// The number the next record will get.
@@ -197,8 +220,13 @@ impl Journal {
         Lsn::new(self.last.get() + 1)
     }
 
-    /// Takes what was staged.
+    /// Takes the next batch of what was staged.
     pub(crate) fn take(&mut self) -> Option<Staged> {
+        self.parted.pop_front().or_else(|| self.take_staged())
+    }
+
+    fn take_staged(&mut self) -> Option<Staged> {
+        self.bytes = 0;
         let records = core::mem::take(&mut self.staged);
         let first = Lsn::new(self.last.get() + 1 - records.len() as u64);
         (!records.is_empty()).then_some(Staged { epoch: self.epoch, first, records })

@@ -37,6 +37,9 @@ mod photograph_tests;
 mod removal;
 mod replay;
 mod run_error;
+mod sizes;
+#[cfg(test)]
+mod sizes_tests;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use crdt_core::{Change, Crdt, codec};
 use replication_log::Lsn;
 
 use super::replay::STORED;
+use super::sizes::DOTS_OF_RECORD;
 use super::told::Told;
 use super::{ItemKey, JournalRecord, Replica, RunError, Write, WriteError, Written};
 use crate::bytes::Bytes;
@@ -151,6 +152,9 @@ impl Replica {
         let number = told.partition;
         let admitted = Told { removes: removes.cloned(), ..self.admit(told)? };
         self.check_room(number, &admitted.seen)?;
+        if told.removed.len() > DOTS_OF_RECORD {
+            return self.merge_in_records(number, &admitted, wall);
+        }
         if let Some(stamp) = admitted.cell.latest_stamp() {
             self.observe(stamp, wall);
         }

@@ -137,7 +137,7 @@ impl Partition {
         }
     }
 
-    /// Joins the state a peer holds under a key, given everything the peer has seen.
+    /// Joins the state a peer holds under a key, given its dots and everything the peer has seen.
     ///
     /// The context grows by the dots this state carries and no others: the rest of the peer's context is
     /// taken over only when all its states have arrived.
@@ -145,28 +145,27 @@ impl Partition {
         &mut self,
         key: &ItemKey,
         kind: Kind,
-        theirs: &Cell,
+        (theirs, dots): (&Cell, &CausalContext),
         their_context: &CausalContext,
         lsn: Lsn,
     ) -> MergeOutcome {
-        let dots = theirs.dots();
         let mut removed = CausalContext::new();
         let mut answer = Answer::Nothing;
         let context = self.scoped.of_key(key.collection, &key.key, &self.context);
         let (forks, max_revisions) = (&self.forks, self.max_revisions);
         let change = self.cells.change(key, kind, lsn, |cell| {
-            removed = cell.dots().difference(&dots).intersection(their_context);
+            removed = cell.dots().difference(dots).intersection(their_context);
             // Of what the peer has seen, exactly what the journal keeps: a replay then decides the same, even where
             // the peer claims for one element what another was written under.
             let mut seen = removed.clone();
-            let _ = seen.merge(&dots);
+            let _ = seen.merge(dots);
             let change = cell.join(&context, theirs, &seen);
             forks.clamp(key, cell);
             cell.stem(max_revisions);
             answer = cell.answer_to(theirs, &key.key);
             change
         });
-        let _ = self.context.merge(&dots);
+        let _ = self.context.merge(dots);
         self.note_dead(key, None, &removed);
         MergeOutcome { change, removed: removed.dots().collect(), answer }
     }
@@ -296,12 +295,13 @@ mod tests {
         let [mut first, mut second] =
             [(); 2].map(|()| Partition::new(0, &TreeKey::new([7; 16]), &config).unwrap());
         for partition in [&mut first, &mut second] {
-            partition.merge_state(&key, Kind::Set, &truth, &truth.dots(), Lsn::ZERO);
+            partition.merge_state(&key, Kind::Set, (&truth, &truth.dots()), &truth.dots(), Lsn::ZERO);
         }
-        let outcome = first.merge_state(&key, Kind::Set, &lie, &CausalContext::new(), Lsn::ZERO);
+        let claimed = (&lie, &lie.dots());
+        let outcome = first.merge_state(&key, Kind::Set, claimed, &CausalContext::new(), Lsn::ZERO);
         let mut journaled = lie.dots();
         let _ = journaled.merge(&outcome.removed.iter().copied().collect());
-        second.merge_state(&key, Kind::Set, &lie, &journaled, Lsn::ZERO);
+        second.merge_state(&key, Kind::Set, claimed, &journaled, Lsn::ZERO);
         assert_eq!(first.cells.root(), second.cells.root());
     }
 }

@@ -134,3 +134,11 @@ pub enum RunError {
     #[error(transparent)]
     Cell(#[from] CellError),
 }
+
+impl RunError {
+    /// Whether the partition has no room for what the peer showed. An honest one may have so much, so that it is not
+    /// cut off for it; but no session can rest on it.
+    pub(crate) fn is_want_of_room(&self) -> bool {
+        matches!(self, Self::ContextFull { .. } | Self::TooManyOrigins { .. })
+    }
+}

@@ -205,7 +205,8 @@ pub struct StatesPart {
     pub index: u32,
     /// The collection that all items of the part belong to.
     pub collection: CollectionId,
-    /// The items, ascending by key.
+    /// The items, at least one, of each key one. They ascend by key, but for the first: what is sent of a key that was
+    /// begun before may be followed by any other.
     pub items: Vec<ItemState>,
     /// What the states may show of each origin beyond the sender's standing, ascending: what was written since, and
     /// what an earlier session brought that did not come to its end.

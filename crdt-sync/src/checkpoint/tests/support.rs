@@ -66,7 +66,7 @@ impl Logged {
     }
 
     pub(super) fn write_log(&mut self) {
-        if let Some(Staged { first, records, .. }) = self.replica.journal.take() {
+        while let Some(Staged { first, records, .. }) = self.replica.journal.take() {
             self.log.extend((first.get()..).map(Lsn::new).zip(records));
         }
     }

@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use crdt_core::CausalContext;
+
 use super::*;
 use crate::entry::{Chain, Position};
 use crate::wire::{self, Frontier, Greeting, Message, OriginStatus, Run};
@@ -337,4 +339,37 @@ fn whoever_holds_back_sends_only_what_the_other_lacks() {
     let once_each_way = 2 * keys as usize * body;
     let sent = cluster.sent_bytes;
     assert!(sent < once_each_way * 6 / 5, "{sent} bytes where {once_each_way} differ");
+}
+
+/// A stranger comes to a session with node 0, which opens it, and says this of what it holds.
+fn in_session(cluster: &mut Cluster, context: CausalContext, items: Vec<wire::ItemState>) {
+    use wire::{Session, SessionStep, Standing, StatesPart};
+    cluster.write(0, add("another list", "element"));
+    let link = stranger(cluster);
+    let frontier = Frontier {
+        partition: 0,
+        rewind: false,
+        open: true,
+        ask: false,
+        writer: ReplicaId::from_u128(5),
+        origins: Vec::new(),
+        refused: Vec::new(),
+        root: None,
+        forks: [0; 16],
+    };
+    say(cluster, link, &Message::Frontier(frontier));
+    let scoped = crate::scope::ScopedContext::default();
+    let standing = Standing { heads: Vec::new(), context, scoped, root: (7, 1) };
+    let part = StatesPart { index: 0, collection: item(1, "").collection, items, ahead: Vec::new() };
+    for step in [SessionStep::Accept(standing), SessionStep::States(part)] {
+        say(cluster, link, &Message::Session(Session { partition: 0, id: 1, step }));
+    }
+}
+
+/// Else a few bytes now and then would hold the partition for ever.
+#[test]
+fn a_part_without_states_does_not_hold_a_session_open() {
+    let mut cluster = Cluster::new(1);
+    in_session(&mut cluster, CausalContext::new(), Vec::new());
+    assert_eq!(violations(&cluster), 1);
 }

@@ -215,7 +215,12 @@ impl AntiEntropy {
             let whole = session.admit(partition, whole, context);
             let joined = reconcile::apply(context, |replica, wall| {
                 replica.join_by_dots(partition, &whole, &standing, wall)
-            })?;
+            });
+            if joined.as_ref().is_err_and(RunError::is_want_of_room) {
+                self.abort(partition, "there is no room for what the peer's states show", context);
+                return Ok(());
+            }
+            let joined = joined?;
             session.answer(joined, &context.replica.config.limits, context.now.instant);
             context.outbox.event(session.progress());
         }
@@ -259,7 +264,9 @@ impl AntiEntropy {
     fn conclude(&mut self, partition: u16, context: &mut Context<'_>) {
         let Some(talk) = self.sessions.get_mut(&partition) else { return };
         if talk.session.must_conclude() {
-            let raise = talk.session.accounts_for_all();
+            let theirs = talk.session.theirs.as_ref();
+            let valid = theirs.is_some_and(|theirs| context.replica.can_keep(partition, theirs));
+            let raise = valid && talk.session.accounts_for_all();
             let done = talk.session.conclude(raise);
             if let Some(standing) = talk.session.theirs.as_ref().filter(|_| raise) {
                 context.replica.raise_context(partition, standing);

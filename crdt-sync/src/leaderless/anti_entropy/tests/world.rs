@@ -162,7 +162,7 @@ impl World {
         let node = &mut self.nodes[number];
         let mut context = Context { now, replica: &mut node.replica, outbox: &mut node.outbox };
         let result = f(&mut node.anti, &mut context);
-        if let Some(Staged { first, records, .. }) = node.replica.journal.take() {
+        while let Some(Staged { first, records, .. }) = node.replica.journal.take() {
             node.log.extend((first.get()..).map(Lsn::new).zip(records));
             node.outbox.release(node.replica.journal.last());
         }
