@@ -30,9 +30,11 @@ pub struct Limits {
     pub max_revisions: usize,
     /// Bytes of one key's encoded state; a larger one is not sent in a session, and an event says so.
     pub max_state: usize,
-    /// Ranges in the causal context of a peer; one with more is refused.
+    /// Ranges in the causal context of a peer; one with more is refused. Also, per partition, the totals of counters
+    /// that are known of forked identities.
     pub max_context_ranges: usize,
-    /// Origins a partition follows; entries of further ones are refused.
+    /// Origins a partition follows; entries of further ones are refused. As many branches of forked identities it
+    /// knows, and names of histories over all cuts; what peers know beyond is not taken in.
     pub max_origins: usize,
     /// Members that are known, retired ones included. A further node is refused as if all links were taken, and a peer
     /// that names more is cut off.

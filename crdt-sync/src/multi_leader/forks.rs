@@ -5,7 +5,7 @@
 //!   Trace {positions}               ->                                (a chain value differed)
 //!                                   <-           Trace {positions}    (between the last equal and the first other)
 //!   Known {cuts}                   <->           Known {cuts}         (found; and whenever frontiers name other forks)
-//!   Ask {head}                      ->                                (the entries above the cut are not held here)
+//!   Ask {floor}                     ->                                (the entries above the cut are not held here)
 //!                                   <-           Lesson {entries}
 //! ```
 //!
@@ -287,8 +287,9 @@ impl MultiLeader {
         let asks = wanted.into_iter().filter_map(|(segment, after)| {
             let after = partition.forks.start_of(segment).unwrap_or(after);
             let history = partition.histories.get(segment)?;
-            let lacks = history.floor().sequence > after;
-            lacks.then(|| ForkWord::Ask { segment, after, head: history.head() })
+            // What lies above the floor is held here: who has none of what lies below it need not answer.
+            let head = history.floor();
+            (head.sequence > after).then_some(ForkWord::Ask { segment, after, head })
         });
         let asks: Vec<ForkWord> = asks.collect();
         for ask in asks {
@@ -422,16 +423,18 @@ fn samples_of(history: &History, low: u64, high: u64) -> Vec<Position> {
     inner.chain([high]).filter_map(|at| history.at(at)).collect()
 }
 
-/// Knowledge in parts that fit in a frame.
+/// Knowledge in parts that fit in a frame. Cuts come first, and branches with them: a ceiling is taken in only where a
+/// cut of its segment is known.
 fn parts_of(known: KnownForks, limits: &Limits) -> Vec<KnownForks> {
     let KnownForks { cuts, branches, ceilings } = known;
     let mut parts = Vec::from([KnownForks { cuts, branches, ceilings: Vec::new() }]);
     let mut bytes = 0;
     for ceiling in ceilings {
-        bytes += ceiling.key.len() + 64;
+        let size = ceiling.key.len() + 64;
+        bytes += size;
         if bytes > limits.part_size {
             parts.push(KnownForks::default());
-            bytes = 0;
+            bytes = size;
         }
         if let Some(part) = parts.last_mut() {
             part.ceilings.push(ceiling);

@@ -17,7 +17,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::dotted::DotSet;
-use crdt_core::{CausalContext, Dot, GCounter, PnCounter, ReplicaId, codec};
+use crdt_core::{CausalContext, Change, Dot, GCounter, PnCounter, ReplicaId, codec};
 use replication_log::Lsn;
 
 use super::split::{BranchEntry, Split, read_branch};
@@ -32,9 +32,9 @@ use crate::wire::{Branch, Ceiling, Cut, KnownForks, Run};
 #[derive(Debug, Default)]
 pub(crate) struct Forks {
     /// With the identities under whose names a history is known to pass through each.
-    cuts: BTreeMap<Cut, BTreeSet<ReplicaId>>,
-    branches: BTreeMap<ReplicaId, Branch>,
-    ceilings: BTreeMap<ItemKey, BTreeMap<ReplicaId, (u64, u64)>>,
+    pub(super) cuts: BTreeMap<Cut, BTreeSet<ReplicaId>>,
+    pub(super) branches: BTreeMap<ReplicaId, Branch>,
+    pub(super) ceilings: BTreeMap<ItemKey, BTreeMap<ReplicaId, (u64, u64)>>,
     digest: [u8; 16],
 }
 
@@ -80,6 +80,10 @@ impl Forks {
     /// Whether some history of this identity was cut.
     pub(crate) fn is_burnt(&self, segment: ReplicaId) -> bool {
         self.cuts_of(segment).next().is_some()
+    }
+
+    fn burnt(&self) -> BTreeSet<ReplicaId> {
+        self.cuts.values().flatten().copied().collect()
     }
 
     /// The cuts of an identity's histories, the lowest first.
@@ -130,7 +134,9 @@ impl Forks {
                 news.branches.push((*id, *branch));
             }
         }
-        for ceiling in &known.ceilings {
+        // Where an identity was not cut there is nothing above it, and a ceiling would take what it counts away.
+        let ends = if known.ceilings.is_empty() { BTreeSet::new() } else { self.burnt() };
+        for ceiling in known.ceilings.iter().filter(|ceiling| ends.contains(&ceiling.segment)) {
             if self.lower(ceiling) {
                 news.ceilings.push(ceiling.clone());
             }
@@ -157,20 +163,23 @@ impl Forks {
     }
 
     /// Nothing that was counted above a cut counts as the identity's that was cut: it is counted for the branch.
-    pub(crate) fn clamp(&self, item: &ItemKey, cell: &mut Cell) {
-        let (Some(ceilings), Cell::Counter(counter)) = (self.ceilings.get(item), cell) else { return };
+    pub(crate) fn clamp(&self, item: &ItemKey, cell: &mut Cell) -> Change {
+        let (Some(ceilings), Cell::Counter(counter)) = (self.ceilings.get(item), cell) else {
+            return Change::Unchanged;
+        };
         let is_above = |(segment, (incremented, decremented)): (&ReplicaId, &(u64, u64))| {
             counter.increments().entry(*segment) > *incremented
                 || counter.decrements().entry(*segment) > *decremented
         };
         if !ceilings.iter().any(is_above) {
-            return;
+            return Change::Unchanged;
         }
         let ceiling = |segment| ceilings.get(&segment).copied().unwrap_or((u64::MAX, u64::MAX));
         let increments = counter.increments().entries().map(|(id, total)| (id, total.min(ceiling(id).0)));
         let decrements = counter.decrements().entries().map(|(id, total)| (id, total.min(ceiling(id).1)));
         *counter =
             PnCounter::from_parts(GCounter::from_entries(increments), GCounter::from_entries(decrements));
+        Change::Changed
     }
 
     /// The dots that an entry removes of what is held under its key, as they are called here; `None` where that is
@@ -313,8 +322,7 @@ impl Partition {
             let item = ItemKey { collection: ceiling.collection, key: ceiling.key.clone() };
             let Some(held) = self.cells.get(&item) else { continue };
             let mut cell = held.cell.clone();
-            self.forks.clamp(&item, &mut cell);
-            if cell != held.cell {
+            if self.forks.clamp(&item, &mut cell).is_changed() {
                 self.cells.put(&item, cell, lsn);
             }
         }
@@ -329,17 +337,8 @@ impl Replica {
         number: u16,
         known: &KnownForks,
     ) -> Result<(bool, Vec<Divided>), RunError> {
-        let limits = &self.config.limits;
-        let partition = self.partition(number);
-        let new = known.cuts.iter().filter(|(cut, _)| !partition.forks.cuts.contains_key(cut)).count();
-        let cuts = partition.forks.cuts.len() + new;
-        let names: usize = known.cuts.iter().map(|(_, within)| within.len()).sum();
-        let ceilings = partition.forks.ceilings.len() + known.ceilings.len();
-        let too_many = names.max(partition.forks.branches.len() + known.branches.len()) > limits.max_origins;
-        if cuts > limits.max_forks || too_many || ceilings > limits.max_context_ranges {
-            return Err(RunError::TooManyForks { limit: limits.max_forks });
-        }
-        known.cuts.iter().try_for_each(|(cut, _)| super::check_position(cut.after))?;
+        self.check_claims(number, known)?;
+        self.partition(number).forks.size_with(known).check(&self.config.limits)?;
         let news = self.partition_mut(number).forks.learn(known);
         if news.is_empty() {
             return Ok((false, Vec::new()));
@@ -371,6 +370,7 @@ impl Replica {
         if bytes > limit {
             return Err(RunError::BranchTooLarge { bytes, limit });
         }
+        self.partition(number).forks.size_when_divided(&run).check(&self.config.limits)?;
         let revived = self.partition(number).revivable(job, &run);
         let split = Split { segment: job.segment, after: job.after, run, revived };
         let lsn = self.journal.upcoming();
@@ -388,6 +388,7 @@ impl Replica {
         segment: ReplicaId,
         run: &Run,
     ) -> Result<(bool, Vec<Divided>), RunError> {
+        super::check_position(run.after)?;
         let filled = self.partition_mut(number).fill(segment, run)?;
         Ok((filled, self.divide(number)))
     }

@@ -38,7 +38,7 @@ pub enum ForkWord {
         segment: ReplicaId,
         /// The entries above this sequence are asked for.
         after: u64,
-        /// Up to the head of the sender's history.
+        /// Up to the floor of the sender's history, above which it holds them.
         head: Position,
     },
     /// The entries that were asked for.
@@ -88,9 +88,9 @@ pub struct Ceiling {
 pub struct KnownForks {
     /// The cuts, and the identities under whose names a history is known to pass through each.
     pub cuts: Vec<(Cut, Vec<ReplicaId>)>,
-    /// The branches.
+    /// The branches. Whoever names one names the cut where it begins in the same word, or has done so.
     pub branches: Vec<(ReplicaId, Branch)>,
-    /// The ends of counts.
+    /// The ends of counts; of an identity no cut of which is known they are passed over.
     pub ceilings: Vec<Ceiling>,
 }
 
