@@ -49,17 +49,17 @@ fn entries_that_a_node_holds_itself_are_not_sent_to_it_again_and_again() {
     let mut forked = Forked::new(3);
     forked.0.write(0, count("visits", 5));
     forked.clone_node(0, 1);
-    for node in [0, 1] {
+    for (node, amount) in [(0, 3), (1, 7)] {
         forked.0.engines[node].replica.config.limits.max_retained = 0;
         for _ in 0..100 {
-            forked.0.write(node, count("visits", 1));
+            forked.0.write(node, count("visits", amount));
         }
     }
     forked.0.connect(0, 2);
     forked.settle();
     forked.0.engines[0].replica.config.limits.max_retained = 1 << 20;
     for _ in 0..10 {
-        forked.0.write(0, count("visits", 1));
+        forked.0.write(0, count("visits", 3));
     }
     forked.settle();
     forked.0.connect(1, 2);
