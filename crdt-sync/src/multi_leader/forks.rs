@@ -442,3 +442,34 @@ fn parts_of(known: KnownForks, limits: &Limits) -> Vec<KnownForks> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collection::Collection;
+    use crate::wire::Ceiling;
+
+    #[test]
+    fn cuts_come_before_ceilings_and_each_part_fits() {
+        let limits = Limits { part_size: 1_000, ..Limits::default() };
+        let ceiling = |length: usize| Ceiling {
+            collection: Collection::counters("counts").id(),
+            key: alloc::vec![b'k'; length].into(),
+            segment: ReplicaId::from_u128(1),
+            incremented: 1,
+            decremented: 0,
+        };
+        let cut = Cut { after: Position::default(), root: ReplicaId::from_u128(1) };
+        let ceilings: Vec<_> = [900, 900, 5_000, 100, 100].map(ceiling).into();
+        let cuts = Vec::from([(cut, Vec::new())]);
+        let known = KnownForks { cuts, ceilings, ..KnownForks::default() };
+        let parts = parts_of(known.clone(), &limits);
+        assert!(parts[1..].iter().all(|part| part.cuts.is_empty()));
+        assert_eq!(parts[0].cuts, known.cuts);
+        let lengths: Vec<Vec<usize>> = parts
+            .iter()
+            .map(|part| part.ceilings.iter().map(|ceiling| ceiling.key.len()).collect())
+            .collect();
+        assert_eq!(lengths, [&[900][..], &[900], &[5_000], &[100, 100]]);
+    }
+}

@@ -1,17 +1,18 @@
 //! What peers say of forks is checked before any of it is taken in.
 //!
 //! A branch changes under which name a history is hashed. So a false one, once it is journaled, would make entries that
-//! were right when they were taken wrong when they are read again. Nodes write under random identities and name a
-//! branch by a hash, so that no branch is ever somebody's identity. And whoever names a branch names the cut where it
-//! begins with it.
+//! were right when they were taken wrong when they are read again. Nodes write under random identities, and a branch is
+//! named by a hash that everybody can follow, so that nobody can pass another's identity off as a branch; and an
+//! identity that was chosen to be one has to come first. Whoever names a branch names the cut where it begins with it.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use crdt_core::ReplicaId;
 
-use super::fork::Forks;
+use super::fork::{Forks, branch_id};
 use super::{ItemKey, Replica, RunError, check_position};
 use crate::bytes::Bytes;
+use crate::entry::Position;
 use crate::limits::{Limits, MAX_CHECKPOINT_FRAME};
 use crate::wire::{Branch, Cut, KnownForks, Run};
 
@@ -43,6 +44,10 @@ impl Replica {
         claims.cuts.iter().try_for_each(|(cut, _)| check_position(cut.after))?;
         let joined = Joined::of(&self.partition(number).forks, claims)?;
         for (id, branch) in &claims.branches {
+            check_position(Position { sequence: branch.start, chain: branch.chain })?;
+            if *id != branch_id(branch.root, number, branch.first()) {
+                return Err(impossible("a branch under a name that does not follow from its first entry"));
+            }
             joined.check_branch(*id, branch)?;
             if joined.known.start_of(*id).is_none() {
                 self.check_is_nobody(number, *id)?;

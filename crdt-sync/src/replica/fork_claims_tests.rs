@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crdt_core::CausalContext;
 use replication_log::Lsn;
 
+use super::fork::branch_id;
 use super::tests::{Logged, WALL, collections};
 use super::*;
 use crate::cell::Cell;
@@ -29,9 +30,20 @@ fn cuts(cuts: &[(Cut, Vec<ReplicaId>)]) -> KnownForks {
     KnownForks { cuts: cuts.to_vec(), ..KnownForks::default() }
 }
 
+/// A branch of a root.
+fn branch_of(root: ReplicaId, start: u64) -> (ReplicaId, Branch) {
+    let branch = Branch { root, start, chain: position(start + 1).chain };
+    (branch_id(root, 0, branch.first()), branch)
+}
+
 /// A branch with the cut where it begins.
-fn branch(id: ReplicaId, root: ReplicaId, start: u64) -> KnownForks {
-    KnownForks { branches: vec![(id, Branch { root, start })], ..cuts(&[cut(root, start, &[root])]) }
+fn branch(root: ReplicaId, start: u64) -> KnownForks {
+    KnownForks { branches: vec![branch_of(root, start)], ..cuts(&[cut(root, start, &[root])]) }
+}
+
+/// The same under another name.
+fn misnamed(id: ReplicaId, root: ReplicaId, start: u64) -> KnownForks {
+    KnownForks { branches: vec![(id, branch_of(root, start).1)], ..branch(root, start) }
 }
 
 fn counter() -> ItemKey {
@@ -73,28 +85,28 @@ fn run_of(writer: &Logged, after: u64) -> Run {
 fn forks_that_cannot_be_are_refused_and_nothing_of_them_is_known() {
     let (writer, mut reader) = writer_and_reader(&[5]);
     let (author, own) = (writer.replica.id, reader.replica.id);
-    let member = ReplicaId::from_u128(0xc);
-    let mut membership = crate::membership::Membership::default();
-    membership.meet(NodeId::from_u128(9), Some(member));
-    let _ = reader.replica.members.learn(&membership, |_| Vec::new());
-    let without_its_cut = KnownForks { cuts: Vec::new(), ..branch(STRANGER, ROOT, 2) };
-    let mut twice = branch(STRANGER, ROOT, 2);
-    twice.cuts.push(cut(ROOT, 3, &[]));
-    twice.branches.push((STRANGER, Branch { root: ROOT, start: 3 }));
-    let mut of_a_branch = branch(STRANGER, ROOT, 2);
-    of_a_branch.cuts.push(cut(STRANGER, 3, &[]));
-    of_a_branch.branches.push((ReplicaId::from_u128(0xd), Branch { root: STRANGER, start: 3 }));
-    let mut of_another = branch(STRANGER, ROOT, 2);
-    of_another.cuts.push(cut(author, 1, &[STRANGER]));
+    let (name, _) = branch_of(ROOT, 2);
+    let without_its_cut = KnownForks { cuts: Vec::new(), ..branch(ROOT, 2) };
+    let mut twice = branch(ROOT, 2);
+    let other = Branch { chain: Chain::START, ..branch_of(ROOT, 2).1 };
+    twice.branches.push((name, other));
+    let mut of_a_branch = branch(ROOT, 2);
+    of_a_branch.cuts.push(cut(name, 3, &[]));
+    of_a_branch.branches.push(branch_of(name, 3));
+    let mut of_another = branch(ROOT, 2);
+    of_another.cuts.push(cut(author, 1, &[name]));
+    let mut root_of_itself = branch(ROOT, 2);
+    root_of_itself.cuts.push(cut(name, 3, &[]));
     let impossible = [
         without_its_cut,
-        branch(author, ROOT, 0),
-        branch(own, ROOT, 0),
-        branch(member, ROOT, 0),
-        branch(ROOT, ROOT, 2),
+        misnamed(author, ROOT, 0),
+        misnamed(own, ROOT, 0),
+        misnamed(STRANGER, ROOT, 0),
+        misnamed(ROOT, ROOT, 2),
         twice,
         of_a_branch,
         of_another,
+        root_of_itself,
         cuts(&[cut(ROOT, 2, &[author])]),
     ];
     let before = reader.replica.journal.last();
@@ -104,27 +116,50 @@ fn forks_that_cannot_be_are_refused_and_nothing_of_them_is_known() {
         assert!(reader.replica.partition(0).forks.known().is_empty());
     }
     assert_eq!(reader.replica.journal.last(), before);
+    let beyond =
+        KnownForks { branches: vec![(STRANGER, Branch { start: u64::MAX, ..other })], ..branch(ROOT, 2) };
+    let refused = reader.replica.learn_forks(0, &beyond);
+    assert_eq!(refused, Err(RunError::ImpossibleSequence { sequence: u64::MAX }));
+}
+
+/// An identity that was chosen to be the name of a branch.
+#[test]
+fn a_name_under_which_somebody_writes_is_no_branch() {
+    let (name, _) = branch_of(ROOT, 2);
+    let [mut met, mut heard] = [2, 3].map(Logged::new);
+    let mut membership = crate::membership::Membership::default();
+    membership.meet(NodeId::from_u128(9), Some(name));
+    let _ = met.replica.members.learn(&membership, |_| Vec::new());
+    heard.replica.partition_mut(0).histories.raise(name, position(1));
+    for reader in [&mut met, &mut heard] {
+        let refused = reader.replica.learn_forks(0, &branch(ROOT, 2));
+        assert!(matches!(refused, Err(RunError::ImpossibleFork { .. })));
+    }
 }
 
 #[test]
 fn a_branch_is_not_told_a_second_time_as_another() {
     let mut reader = Logged::new(2);
-    reader.replica.learn_forks(0, &branch(STRANGER, ROOT, 2)).unwrap();
-    assert_eq!(reader.replica.learn_forks(0, &branch(STRANGER, ROOT, 2)), Ok((false, Vec::new())));
-    for other in [branch(STRANGER, ROOT, 1), branch(STRANGER, writer_and_reader(&[]).0.replica.id, 2)] {
+    reader.replica.learn_forks(0, &branch(ROOT, 2)).unwrap();
+    assert_eq!(reader.replica.learn_forks(0, &branch(ROOT, 2)), Ok((false, Vec::new())));
+    let (name, _) = branch_of(ROOT, 2);
+    for other in [misnamed(name, ROOT, 1), misnamed(name, STRANGER, 2)] {
         let refused = reader.replica.learn_forks(0, &other);
         assert_eq!(refused, Err(RunError::ImpossibleFork { what: "two branches under one name" }));
     }
-    let of_it = reader.replica.learn_forks(0, &branch(ReplicaId::from_u128(0xd), STRANGER, 3));
+    let of_it = reader.replica.learn_forks(0, &branch(name, 3));
     assert!(matches!(of_it, Err(RunError::ImpossibleFork { .. })));
 }
 
 /// Whoever's name that is: a node that took entries under it could not read its log any more.
 #[test]
 fn nothing_is_written_under_the_name_of_a_branch() {
-    let (writer, _) = writer_and_reader(&[5, 3]);
-    let (origin, mut reader) = (writer.replica.id, Logged::new(2));
-    reader.replica.learn_forks(0, &branch(origin, ROOT, 0)).unwrap();
+    let [mut writer, mut reader] = [1, 2].map(Logged::new);
+    let (origin, _) = branch_of(ROOT, 2);
+    writer.replica.id = origin;
+    let ItemKey { collection, key } = counter();
+    writer.act(&Write { collection, key, action: Action::Increment(5) });
+    reader.replica.learn_forks(0, &branch(ROOT, 2)).unwrap();
     let refused = reader.replica.apply_run(&run_of(&writer, 0), WALL);
     assert_eq!(refused, Err(RunError::Forked { origin, sequence: 1 }));
     reader.write_log();
@@ -136,7 +171,7 @@ fn a_ceiling_counts_only_where_an_identity_was_cut() {
     let (writer, mut reader) = writer_and_reader(&[5]);
     let origin = writer.replica.id;
     let lone = KnownForks { ceilings: vec![ceiling(origin, 0)], ..KnownForks::default() };
-    let beside = KnownForks { ceilings: lone.ceilings.clone(), ..branch(STRANGER, ROOT, 2) };
+    let beside = KnownForks { ceilings: lone.ceilings.clone(), ..branch(ROOT, 2) };
     assert_eq!(reader.replica.learn_forks(0, &lone), Ok((false, Vec::new())));
     assert_eq!(reader.replica.learn_forks(0, &beside).map(|(changed, _)| changed), Ok(true));
     assert_eq!(counted(&reader), 5);
@@ -193,11 +228,10 @@ fn what_is_known_stays_within_its_bounds_however_it_arrives() {
 
     let mut reader = Logged::new(2);
     reader.replica.config.limits.max_origins = 1;
-    assert_eq!(tell(&mut reader, &branch(STRANGER, ROOT, 2)), Ok(()));
-    let second = KnownForks {
-        branches: vec![(ReplicaId::from_u128(0xd), Branch { root: ROOT, start: 2 })],
-        ..KnownForks::default()
-    };
+    assert_eq!(tell(&mut reader, &branch(ROOT, 2)), Ok(()));
+    let second = Branch { chain: Chain::START, ..branch_of(ROOT, 2).1 };
+    let second = Vec::from([(branch_id(ROOT, 0, second.first()), second)]);
+    let second = KnownForks { branches: second, ..KnownForks::default() };
     assert_eq!(tell(&mut reader, &second), Err(too_many(&reader)), "branches");
 
     let mut reader = Logged::new(2);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Run;
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
-use crate::entry::Position;
+use crate::entry::{Chain, Position};
 
 /// A word about forks in one partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +66,15 @@ pub struct Branch {
     pub root: ReplicaId,
     /// The sequence before its first entry.
     pub start: u64,
+    /// The chain value after its first entry: its id follows from it, so that nobody's identity passes for a branch.
+    pub chain: Chain,
+}
+
+impl Branch {
+    /// The position of its first entry.
+    pub(crate) fn first(&self) -> Position {
+        Position { sequence: self.start + 1, chain: self.chain }
+    }
 }
 
 /// What an identity had counted under a key where it was cut; nothing above it is its own.

@@ -19,7 +19,7 @@ fn whoever_calls_a_member_a_branch_is_cut_off_and_the_member_is_heard_as_before(
     for partition in 0..cluster.engines[0].replica.config.partitions {
         let known = KnownForks {
             cuts: alloc::vec![(Cut { after: Position::default(), root }, alloc::vec![root])],
-            branches: alloc::vec![(victim, Branch { root, start: 0 })],
+            branches: alloc::vec![(victim, Branch { root, start: 0, chain: crate::entry::Chain::START })],
             ..KnownForks::default()
         };
         let word = ForkWord::Known(known);
@@ -27,8 +27,9 @@ fn whoever_calls_a_member_a_branch_is_cut_off_and_the_member_is_heard_as_before(
         cluster.handle(0, Input::Frame { link, bytes });
     }
     let cut_off = |(node, event): &&(usize, Event)| {
-        let error =
-            PeerError::Data(RunError::ImpossibleFork { what: "a branch under the identity of a member" });
+        let error = PeerError::Data(RunError::ImpossibleFork {
+            what: "a branch under a name that does not follow from its first entry",
+        });
         *node == 0 && matches!(event, Event::Violation { error: found, .. } if *found == error)
     };
     assert_eq!(cluster.events.iter().filter(cut_off).count(), 1);
