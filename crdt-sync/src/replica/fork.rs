@@ -83,12 +83,18 @@ impl Forks {
     }
 
     fn burnt(&self) -> BTreeSet<ReplicaId> {
-        self.cuts.values().flatten().copied().collect()
+        let named = self.cuts.iter().flat_map(|(cut, within)| within.iter().map(|name| (cut.root, *name)));
+        named.filter(|(root, name)| self.root_of(*name) == *root).map(|(_, name)| name).collect()
     }
 
     /// The cuts of an identity's histories, the lowest first.
+    ///
+    /// A cut that names the history of another root is none: no honest node tells that.
     pub(crate) fn cuts_of(&self, segment: ReplicaId) -> impl Iterator<Item = &Cut> {
-        self.cuts.iter().filter(move |(_, within)| within.contains(&segment)).map(|(cut, _)| cut)
+        let root = self.root_of(segment);
+        let cuts =
+            self.cuts.iter().filter(move |(cut, within)| cut.root == root && within.contains(&segment));
+        cuts.map(|(cut, _)| cut)
     }
 
     /// The cuts of a root's histories above a sequence.
@@ -239,7 +245,7 @@ impl Partition {
     pub(crate) fn undivided(&self) -> Vec<Undivided> {
         let mut undivided: BTreeMap<ReplicaId, Position> = BTreeMap::new();
         for (cut, within) in &self.forks.cuts {
-            for &segment in within {
+            for &segment in within.iter().filter(|name| self.forks.root_of(**name) == cut.root) {
                 let Some(history) = self.histories.get(segment) else { continue };
                 let after = cut.after;
                 let known = history.at(after.sequence);

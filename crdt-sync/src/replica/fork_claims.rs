@@ -30,87 +30,42 @@ pub(super) struct Size {
     ceiling_bytes: usize,
 }
 
-/// What is known together with what is said of it.
-struct Joined<'a> {
-    known: &'a Forks,
-    branches: BTreeMap<ReplicaId, Branch>,
-    /// Root and sequence of each cut.
-    cuts: BTreeSet<(ReplicaId, u64)>,
-}
-
 impl Replica {
     /// Whether honest nodes can have come to know this of the forks of a partition.
+    ///
+    /// What is right on its own is taken in, though it contradict something else: who was told one of the two first
+    /// would take those who were told the other for liars.
     pub(super) fn check_claims(&self, number: u16, claims: &KnownForks) -> Result<(), RunError> {
         claims.cuts.iter().try_for_each(|(cut, _)| check_position(cut.after))?;
-        let joined = Joined::of(&self.partition(number).forks, claims)?;
+        let known = self.partition(number).forks.cuts.keys();
+        let cuts = known.chain(claims.cuts.iter().map(|(cut, _)| cut));
+        let cuts: BTreeSet<_> = cuts.map(|cut| (cut.root, cut.after.sequence)).collect();
         for (id, branch) in &claims.branches {
-            check_position(Position { sequence: branch.start, chain: branch.chain })?;
-            if *id != branch_id(branch.root, number, branch.first()) {
-                return Err(impossible("a branch under a name that does not follow from its first entry"));
-            }
-            joined.check_branch(*id, branch)?;
-            if joined.known.start_of(*id).is_none() {
-                self.check_is_nobody(number, *id)?;
+            self.check_branch(number, *id, branch)?;
+            if !cuts.contains(&(branch.root, branch.start)) {
+                return Err(impossible("a branch without the cut where it begins"));
             }
         }
-        claims.cuts.iter().try_for_each(|(cut, within)| joined.check_cut(cut, within))
+        Ok(())
     }
 
-    /// A branch that is new here is nobody's identity, and nothing came under its name before.
-    fn check_is_nobody(&self, number: u16, branch: ReplicaId) -> Result<(), RunError> {
+    fn check_branch(&self, number: u16, id: ReplicaId, branch: &Branch) -> Result<(), RunError> {
+        check_position(Position { sequence: branch.start, chain: branch.chain })?;
+        if id != branch_id(branch.root, number, branch.first()) {
+            return Err(impossible("a branch under a name that does not follow from its first entry"));
+        }
+        let partition = self.partition(number);
+        if partition.forks.start_of(id).is_some() {
+            return Ok(());
+        }
         let mut members = self.members.membership().iter();
-        if branch == self.id || members.any(|(_, member)| member.replicas().any(|id| id == branch)) {
+        if id == self.id || members.any(|(_, member)| member.replicas().any(|replica| replica == id)) {
             return Err(impossible("a branch under the identity of a member"));
         }
-        match self.partition(number).histories.get(branch) {
+        match partition.histories.get(id) {
             Some(_) => Err(impossible("a branch under a name that has a history of its own")),
             None => Ok(()),
         }
-    }
-}
-
-impl<'a> Joined<'a> {
-    fn of(known: &'a Forks, claims: &KnownForks) -> Result<Self, RunError> {
-        let mut branches = BTreeMap::new();
-        for (id, branch) in &claims.branches {
-            let known = known.branches.get(id).copied().or(branches.insert(*id, *branch));
-            if known.is_some_and(|known| known != *branch) {
-                return Err(impossible("two branches under one name"));
-            }
-        }
-        let cuts = known.cuts.keys().chain(claims.cuts.iter().map(|(cut, _)| cut));
-        let cuts = cuts.map(|cut| (cut.root, cut.after.sequence)).collect();
-        Ok(Self { known, branches, cuts })
-    }
-
-    fn branch(&self, id: ReplicaId) -> Option<&Branch> {
-        self.branches.get(&id).or_else(|| self.known.branches.get(&id))
-    }
-
-    fn check_branch(&self, id: ReplicaId, branch: &Branch) -> Result<(), RunError> {
-        if id == branch.root || self.branch(branch.root).is_some() {
-            Err(impossible("a branch of a branch"))
-        } else if self.has_cuts(id) {
-            Err(impossible("a branch under the name of a root"))
-        } else if !self.cuts.contains(&(branch.root, branch.start)) {
-            Err(impossible("a branch without the cut where it begins"))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Cuts are named by roots, and pass through histories of their own root.
-    fn check_cut(&self, cut: &Cut, within: &[ReplicaId]) -> Result<(), RunError> {
-        let root_of = |name: ReplicaId| self.branch(name).map_or(name, |branch| branch.root);
-        if within.iter().chain([&cut.root]).all(|name| root_of(*name) == cut.root) {
-            Ok(())
-        } else {
-            Err(impossible("a cut through the history of another root"))
-        }
-    }
-
-    fn has_cuts(&self, root: ReplicaId) -> bool {
-        self.cuts.range((root, 0)..).next().is_some_and(|(first, _)| *first == root)
     }
 }
 
