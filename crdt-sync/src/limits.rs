@@ -31,9 +31,11 @@ pub struct Limits {
     /// Bytes of one key's encoded state; a larger one is not sent in a session, and an event says so.
     pub max_state: usize,
     /// Ranges in the causal context of a partition: a peer's that has more is refused, and one that would lead to more
-    /// here is not taken over. Until a session is at its end each element of a set may be a range of its own.
+    /// here is not taken over. Until a session is at its end each element of a set may be a range of its own. Also, per
+    /// partition, the totals of counters that are known of forked identities.
     pub max_context_ranges: usize,
-    /// Origins a partition follows; entries of further ones are refused.
+    /// Origins a partition follows; entries of further ones are refused. As many branches of forked identities it
+    /// knows, and names of histories over all cuts; what peers know beyond is not taken in.
     pub max_origins: usize,
     /// Members that are known, retired ones included. A further node is refused as if all links were taken, and a peer
     /// that names more is cut off.

@@ -5,7 +5,7 @@
 //!   Trace {positions}               ->                                (a chain value differed)
 //!                                   <-           Trace {positions}    (between the last equal and the first other)
 //!   Known {cuts}                   <->           Known {cuts}         (found; and whenever frontiers name other forks)
-//!   Ask {head}                      ->                                (the entries above the cut are not held here)
+//!   Ask {floor}                     ->                                (the entries above the cut are not held here)
 //!                                   <-           Lesson {entries}
 //! ```
 //!
@@ -287,8 +287,9 @@ impl MultiLeader {
         let asks = wanted.into_iter().filter_map(|(segment, after)| {
             let after = partition.forks.start_of(segment).unwrap_or(after);
             let history = partition.histories.get(segment)?;
-            let lacks = history.floor().sequence > after;
-            lacks.then(|| ForkWord::Ask { segment, after, head: history.head() })
+            // What lies above the floor is held here: who has none of what lies below it need not answer.
+            let head = history.floor();
+            (head.sequence > after).then_some(ForkWord::Ask { segment, after, head })
         });
         let asks: Vec<ForkWord> = asks.collect();
         for ask in asks {
@@ -422,20 +423,53 @@ fn samples_of(history: &History, low: u64, high: u64) -> Vec<Position> {
     inner.chain([high]).filter_map(|at| history.at(at)).collect()
 }
 
-/// Knowledge in parts that fit in a frame.
+/// Knowledge in parts that fit in a frame. Cuts come first, and branches with them: a ceiling is taken in only where a
+/// cut of its segment is known.
 fn parts_of(known: KnownForks, limits: &Limits) -> Vec<KnownForks> {
     let KnownForks { cuts, branches, ceilings } = known;
     let mut parts = Vec::from([KnownForks { cuts, branches, ceilings: Vec::new() }]);
     let mut bytes = 0;
     for ceiling in ceilings {
-        bytes += ceiling.key.len() + 64;
+        let size = ceiling.key.len() + 64;
+        bytes += size;
         if bytes > limits.part_size {
             parts.push(KnownForks::default());
-            bytes = 0;
+            bytes = size;
         }
         if let Some(part) = parts.last_mut() {
             part.ceilings.push(ceiling);
         }
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collection::Collection;
+    use crate::wire::Ceiling;
+
+    #[test]
+    fn cuts_come_before_ceilings_and_each_part_fits() {
+        let limits = Limits { part_size: 1_000, ..Limits::default() };
+        let ceiling = |length: usize| Ceiling {
+            collection: Collection::counters("counts").id(),
+            key: alloc::vec![b'k'; length].into(),
+            segment: ReplicaId::from_u128(1),
+            incremented: 1,
+            decremented: 0,
+        };
+        let cut = Cut { after: Position::default(), root: ReplicaId::from_u128(1) };
+        let ceilings: Vec<_> = [900, 900, 5_000, 100, 100].map(ceiling).into();
+        let cuts = Vec::from([(cut, Vec::new())]);
+        let known = KnownForks { cuts, ceilings, ..KnownForks::default() };
+        let parts = parts_of(known.clone(), &limits);
+        assert!(parts[1..].iter().all(|part| part.cuts.is_empty()));
+        assert_eq!(parts[0].cuts, known.cuts);
+        let lengths: Vec<Vec<usize>> = parts
+            .iter()
+            .map(|part| part.ceilings.iter().map(|ceiling| ceiling.key.len()).collect())
+            .collect();
+        assert_eq!(lengths, [&[900][..], &[900], &[5_000], &[100, 100]]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Taking in what others wrote: runs of entries, and states.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crdt_core::{CausalContext, Dot, ReplicaId, Stamp, codec};
@@ -356,28 +357,21 @@ impl Replica {
         }
     }
 
-    /// Nothing of an identity is taken above its cut.
+    /// Nothing of an identity is taken above its cut, and nothing under the name of a branch: its entries go on with
+    /// the chain of its root, so that no run of them can be told.
     fn check_burnt(&self, run: &Run) -> Result<(), RunError> {
         let partition = self.partition(run.partition);
-        if !partition.forks.is_burnt(run.origin) {
-            return Ok(());
+        if partition.forks.start_of(run.origin).is_some() && !run.entries.is_empty() {
+            return Err(RunError::Forked { origin: run.origin, sequence: run.after.sequence + 1 });
         }
         let burnt = |end: Position| RunError::Burnt { origin: run.origin, end: end.sequence };
         let last = run.after.sequence + run.entries.len() as u64;
         if let Some(end) = partition.end_of(run.origin).filter(|end| end.sequence < last) {
             return Err(burnt(end));
         }
-        let mut at = run.after;
-        for entry in &run.entries {
-            if let Some(cut) = partition.forks.cuts_of(run.origin).find(|cut| cut.after == at) {
-                return Err(burnt(cut.after));
-            }
-            at = Position {
-                sequence: at.sequence + 1,
-                chain: at.chain.then(run.origin, run.partition, entry),
-            };
-        }
-        Ok(())
+        let cuts = partition.forks.cuts_of(run.origin).map(|cut| cut.after);
+        let cuts = cuts.filter(|after| (run.after.sequence..last).contains(&after.sequence)).collect();
+        first_passed(run, &cuts).map_or(Ok(()), |end| Err(burnt(end)))
     }
 
     pub(super) fn admit_entry(
@@ -466,6 +460,22 @@ impl Replica {
         let issued = self.partition(partition).histories.head(self.id).sequence;
         if context.highest(self.id) > issued { Err(RunError::Outrun) } else { Ok(()) }
     }
+}
+
+/// The first of these positions that the entries of a run go beyond. O(entries x log positions), up to the last.
+fn first_passed(run: &Run, positions: &BTreeSet<Position>) -> Option<Position> {
+    let last = positions.last()?;
+    let mut at = run.after;
+    for entry in &run.entries {
+        if positions.contains(&at) {
+            return Some(at);
+        }
+        if at.sequence >= last.sequence {
+            return None;
+        }
+        at = Position { sequence: at.sequence + 1, chain: at.chain.then(run.origin, run.partition, entry) };
+    }
+    None
 }
 
 /// Sequences stay far from the end of the numbers, so that sums of them cannot run over.

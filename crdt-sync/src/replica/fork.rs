@@ -17,7 +17,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crdt_core::dotted::DotSet;
-use crdt_core::{CausalContext, Dot, GCounter, PnCounter, ReplicaId, codec};
+use crdt_core::{CausalContext, Change, Dot, GCounter, PnCounter, ReplicaId, codec};
 use replication_log::Lsn;
 
 use super::split::{BranchEntry, Split, read_branch};
@@ -32,9 +32,9 @@ use crate::wire::{Branch, Ceiling, Cut, KnownForks, Run};
 #[derive(Debug, Default)]
 pub(crate) struct Forks {
     /// With the identities under whose names a history is known to pass through each.
-    cuts: BTreeMap<Cut, BTreeSet<ReplicaId>>,
-    branches: BTreeMap<ReplicaId, Branch>,
-    ceilings: BTreeMap<ItemKey, BTreeMap<ReplicaId, (u64, u64)>>,
+    pub(super) cuts: BTreeMap<Cut, BTreeSet<ReplicaId>>,
+    pub(super) branches: BTreeMap<ReplicaId, Branch>,
+    pub(super) ceilings: BTreeMap<ItemKey, BTreeMap<ReplicaId, (u64, u64)>>,
     digest: [u8; 16],
 }
 
@@ -82,9 +82,19 @@ impl Forks {
         self.cuts_of(segment).next().is_some()
     }
 
+    fn burnt(&self) -> BTreeSet<ReplicaId> {
+        let named = self.cuts.iter().flat_map(|(cut, within)| within.iter().map(|name| (cut.root, *name)));
+        named.filter(|(root, name)| self.root_of(*name) == *root).map(|(_, name)| name).collect()
+    }
+
     /// The cuts of an identity's histories, the lowest first.
+    ///
+    /// A cut that names the history of another root is none: no honest node tells that.
     pub(crate) fn cuts_of(&self, segment: ReplicaId) -> impl Iterator<Item = &Cut> {
-        self.cuts.iter().filter(move |(_, within)| within.contains(&segment)).map(|(cut, _)| cut)
+        let root = self.root_of(segment);
+        let cuts =
+            self.cuts.iter().filter(move |(cut, within)| cut.root == root && within.contains(&segment));
+        cuts.map(|(cut, _)| cut)
     }
 
     /// The cuts of a root's histories above a sequence.
@@ -130,7 +140,9 @@ impl Forks {
                 news.branches.push((*id, *branch));
             }
         }
-        for ceiling in &known.ceilings {
+        // Where an identity was not cut there is nothing above it, and a ceiling would take what it counts away.
+        let ends = if known.ceilings.is_empty() { BTreeSet::new() } else { self.burnt() };
+        for ceiling in known.ceilings.iter().filter(|ceiling| ends.contains(&ceiling.segment)) {
             if self.lower(ceiling) {
                 news.ceilings.push(ceiling.clone());
             }
@@ -157,20 +169,23 @@ impl Forks {
     }
 
     /// Nothing that was counted above a cut counts as the identity's that was cut: it is counted for the branch.
-    pub(crate) fn clamp(&self, item: &ItemKey, cell: &mut Cell) {
-        let (Some(ceilings), Cell::Counter(counter)) = (self.ceilings.get(item), cell) else { return };
+    pub(crate) fn clamp(&self, item: &ItemKey, cell: &mut Cell) -> Change {
+        let (Some(ceilings), Cell::Counter(counter)) = (self.ceilings.get(item), cell) else {
+            return Change::Unchanged;
+        };
         let is_above = |(segment, (incremented, decremented)): (&ReplicaId, &(u64, u64))| {
             counter.increments().entry(*segment) > *incremented
                 || counter.decrements().entry(*segment) > *decremented
         };
         if !ceilings.iter().any(is_above) {
-            return;
+            return Change::Unchanged;
         }
         let ceiling = |segment| ceilings.get(&segment).copied().unwrap_or((u64::MAX, u64::MAX));
         let increments = counter.increments().entries().map(|(id, total)| (id, total.min(ceiling(id).0)));
         let decrements = counter.decrements().entries().map(|(id, total)| (id, total.min(ceiling(id).1)));
         *counter =
             PnCounter::from_parts(GCounter::from_entries(increments), GCounter::from_entries(decrements));
+        Change::Changed
     }
 
     /// The dots that an entry removes of what is held under its key, as they are called here; `None` where that is
@@ -230,7 +245,7 @@ impl Partition {
     pub(crate) fn undivided(&self) -> Vec<Undivided> {
         let mut undivided: BTreeMap<ReplicaId, Position> = BTreeMap::new();
         for (cut, within) in &self.forks.cuts {
-            for &segment in within {
+            for &segment in within.iter().filter(|name| self.forks.root_of(**name) == cut.root) {
                 let Some(history) = self.histories.get(segment) else { continue };
                 let after = cut.after;
                 let known = history.at(after.sequence);
@@ -313,8 +328,7 @@ impl Partition {
             let item = ItemKey { collection: ceiling.collection, key: ceiling.key.clone() };
             let Some(held) = self.cells.get(&item) else { continue };
             let mut cell = held.cell.clone();
-            self.forks.clamp(&item, &mut cell);
-            if cell != held.cell {
+            if self.forks.clamp(&item, &mut cell).is_changed() {
                 self.cells.put(&item, cell, lsn);
             }
         }
@@ -329,17 +343,8 @@ impl Replica {
         number: u16,
         known: &KnownForks,
     ) -> Result<(bool, Vec<Divided>), RunError> {
-        let limits = &self.config.limits;
-        let partition = self.partition(number);
-        let new = known.cuts.iter().filter(|(cut, _)| !partition.forks.cuts.contains_key(cut)).count();
-        let cuts = partition.forks.cuts.len() + new;
-        let names: usize = known.cuts.iter().map(|(_, within)| within.len()).sum();
-        let ceilings = partition.forks.ceilings.len() + known.ceilings.len();
-        let too_many = names.max(partition.forks.branches.len() + known.branches.len()) > limits.max_origins;
-        if cuts > limits.max_forks || too_many || ceilings > limits.max_context_ranges {
-            return Err(RunError::TooManyForks { limit: limits.max_forks });
-        }
-        known.cuts.iter().try_for_each(|(cut, _)| super::check_position(cut.after))?;
+        self.check_claims(number, known)?;
+        self.partition(number).forks.size_with(known).check(&self.config.limits)?;
         let news = self.partition_mut(number).forks.learn(known);
         if news.is_empty() {
             return Ok((false, Vec::new()));
@@ -371,6 +376,7 @@ impl Replica {
         if bytes > limit {
             return Err(RunError::BranchTooLarge { bytes, limit });
         }
+        self.partition(number).forks.size_when_divided(&run).check(&self.config.limits)?;
         let revived = self.partition(number).revivable(job, &run);
         let split = Split { segment: job.segment, after: job.after, run, revived };
         let lsn = self.journal.upcoming();
@@ -388,6 +394,7 @@ impl Replica {
         segment: ReplicaId,
         run: &Run,
     ) -> Result<(bool, Vec<Divided>), RunError> {
+        super::check_position(run.after)?;
         let filled = self.partition_mut(number).fill(segment, run)?;
         Ok((filled, self.divide(number)))
     }

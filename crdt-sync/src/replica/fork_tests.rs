@@ -19,13 +19,13 @@ use crate::entry::Position;
 use crate::time::WallTime;
 use crate::wire::{Cut, KnownForks};
 
-const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
+pub(super) const WALL: WallTime = WallTime::from_millis(1_700_000_000_000);
 
-fn collections() -> [Collection; 2] {
+pub(super) fn collections() -> [Collection; 2] {
     [Collection::sets("lists"), Collection::counters("counts")]
 }
 
-fn replica(seed: u8) -> Replica {
+pub(super) fn replica(seed: u8) -> Replica {
     let cluster = ClusterKey::from_bytes([9; 16]);
     let mut config = Config::new(NodeId::from_u128(1), cluster, [seed; 32]).with_collections(collections());
     config.leaf_bits = 4;
@@ -175,6 +175,12 @@ proptest! {
         let seen: CausalContextOf = partition.context.dots().map(|dot| (dot.replica, dot.counter())).collect();
         prop_assert_eq!(seen, expected);
         prop_assert!(partition.undivided().is_empty());
+        // Whatever comes of it is believed by others, whether or not they have heard it before.
+        let (known, mut other) = (partition.forks.known(), super::fork_tests::replica(2));
+        for news in [true, false] {
+            prop_assert_eq!(other.learn_forks(0, &known).map(|(changed, _)| changed), Ok(news));
+        }
+        prop_assert_eq!(other.partition(0).forks.known(), known);
     }
 }
 

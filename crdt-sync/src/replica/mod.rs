@@ -18,6 +18,9 @@ mod draft;
 mod dropped;
 mod excerpt;
 mod fork;
+mod fork_claims;
+#[cfg(test)]
+mod fork_claims_tests;
 #[cfg(test)]
 mod fork_tests;
 mod hints;

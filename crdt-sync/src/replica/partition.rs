@@ -159,8 +159,7 @@ impl Partition {
             // the peer claims for one element what another was written under.
             let mut seen = removed.clone();
             let _ = seen.merge(dots);
-            let change = cell.join(&context, theirs, &seen);
-            forks.clamp(key, cell);
+            let change = cell.join(&context, theirs, &seen) | forks.clamp(key, cell);
             cell.stem(max_revisions);
             answer = cell.answer_to(theirs, &key.key);
             change

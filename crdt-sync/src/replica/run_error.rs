@@ -84,6 +84,12 @@ pub enum RunError {
         /// The limit.
         limit: usize,
     },
+    /// Words about forks that no history can have led to.
+    #[error("the peer knows of a fork that there cannot be: {what}")]
+    ImpossibleFork {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A branch that does not fit in one record.
     #[error("a branch of {bytes} bytes is too large to be divided from its root, {limit} are allowed")]
     BranchTooLarge {

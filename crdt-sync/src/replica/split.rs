@@ -65,6 +65,7 @@ impl Partition {
         let above = split.after.sequence;
         let mut fresh = entries.iter().filter(|entry| entry.at.sequence > above);
         let (Some(first), true) = (fresh.next(), starts_right) else { return Err(forked) };
+        let born = Branch { root, start: above, chain: first.at.chain };
         let branch = branch_id(root, self.number, first.at);
         let renaming = Renaming { from: split.segment, to: branch, above, head: head.sequence };
         self.rename_elements(&renaming, &entries, &split.revived, lsn);
@@ -87,7 +88,7 @@ impl Partition {
         // Cuts higher up on the way go with the branch.
         let higher = self.forks.cuts_above(root, above).filter(|cut| paths.contains(&cut.after));
         let cuts = higher.map(|cut| (*cut, Vec::from([branch]))).collect();
-        let branches = Vec::from([(branch, Branch { root, start: above })]);
+        let branches = Vec::from([(branch, born)]);
         self.forks.learn(&KnownForks { cuts, branches, ceilings });
         Ok(branch)
     }

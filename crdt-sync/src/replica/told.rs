@@ -149,8 +149,7 @@ impl Partition {
         let context = self.scoped.of_key(told.item.collection, &told.item.key, &self.context);
         let (forks, max_revisions) = (&self.forks, self.max_revisions);
         let change = self.cells.change(&told.item, told.kind, lsn, |cell| {
-            let change = cell.join(&context, &told.cell, &told.seen);
-            forks.clamp(&told.item, cell);
+            let change = cell.join(&context, &told.cell, &told.seen) | forks.clamp(&told.item, cell);
             cell.stem(max_revisions);
             change
         });

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Run;
 use crate::bytes::Bytes;
 use crate::collection::CollectionId;
-use crate::entry::Position;
+use crate::entry::{Chain, Position};
 
 /// A word about forks in one partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub enum ForkWord {
         segment: ReplicaId,
         /// The entries above this sequence are asked for.
         after: u64,
-        /// Up to the head of the sender's history.
+        /// Up to the floor of the sender's history, above which it holds them.
         head: Position,
     },
     /// The entries that were asked for.
@@ -66,6 +66,15 @@ pub struct Branch {
     pub root: ReplicaId,
     /// The sequence before its first entry.
     pub start: u64,
+    /// The chain value after its first entry: its id follows from it, so that nobody's identity passes for a branch.
+    pub chain: Chain,
+}
+
+impl Branch {
+    /// The position of its first entry.
+    pub(crate) fn first(&self) -> Position {
+        Position { sequence: self.start + 1, chain: self.chain }
+    }
 }
 
 /// What an identity had counted under a key where it was cut; nothing above it is its own.
@@ -88,9 +97,9 @@ pub struct Ceiling {
 pub struct KnownForks {
     /// The cuts, and the identities under whose names a history is known to pass through each.
     pub cuts: Vec<(Cut, Vec<ReplicaId>)>,
-    /// The branches.
+    /// The branches. Whoever names one names the cut where it begins in the same word, or has done so.
     pub branches: Vec<(ReplicaId, Branch)>,
-    /// The ends of counts.
+    /// The ends of counts; of an identity no cut of which is known they are passed over.
     pub ceilings: Vec<Ceiling>,
 }
 

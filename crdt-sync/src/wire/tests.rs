@@ -104,7 +104,7 @@ fn samples() -> Vec<Message> {
     let cut = Cut { after, root: origin() };
     let forks = KnownForks {
         cuts: vec![(cut, vec![origin()])],
-        branches: vec![(ReplicaId::from_bytes([0xbb; 16]), Branch { root: origin(), start: 1 })],
+        branches: vec![(ReplicaId::from_bytes([0xbb; 16]), Branch { root: origin(), start: 1, chain })],
         ceilings: vec![Ceiling {
             collection: Collection::counters("counts").id(),
             key: "k".into(),

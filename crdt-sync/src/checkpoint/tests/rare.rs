@@ -30,7 +30,7 @@ fn forked() -> KnownForks {
     let branch = ReplicaId::from_u128(0xc);
     KnownForks {
         cuts: vec![(cut, vec![ROOT])],
-        branches: vec![(branch, Branch { root: ROOT, start: 2 })],
+        branches: vec![(branch, Branch { root: ROOT, start: 2, chain: position(3).chain })],
         ceilings: vec![Ceiling {
             collection: collections()[2].id(),
             key: "k".into(),

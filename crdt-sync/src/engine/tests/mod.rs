@@ -7,6 +7,7 @@ mod checkpoints;
 mod conflicts;
 mod fenced;
 mod figures;
+mod fork_words;
 mod forked_sessions;
 mod forks;
 mod forks_random;
