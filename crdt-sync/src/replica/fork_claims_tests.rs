@@ -216,8 +216,8 @@ fn a_total_that_is_lowered_when_a_state_is_joined_is_a_change() {
     partition.cells.put(&counter(), cell, Lsn::new(99));
     assert_eq!(partition.cells.root(), root, "the digest is that of what is held");
     let nothing = CausalContext::new();
-    let again =
-        partition.merge_state(&counter(), Kind::Counter, &Cell::vacant(Kind::Counter), &nothing, Lsn::ZERO);
+    let vacant = (&Cell::vacant(Kind::Counter), &nothing);
+    let again = partition.merge_state(&counter(), Kind::Counter, vacant, &nothing, Lsn::ZERO);
     assert!(!again.change.is_changed());
 }
 
