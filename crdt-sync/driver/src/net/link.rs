@@ -189,11 +189,10 @@ impl Line<'_> {
         let patience = self.net.limits.stall_timeout;
         let stalled = |_| Refusal::Stalled;
         while let Some(frame) = queue.next().await {
-            let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-            if let Err(error) = timeout(patience, writer.write_u32_le(length)).await.map_err(stalled)? {
-                return broken(&error);
-            }
-            for part in frame.chunks(BUFFER) {
+            // Nobody could tell where a longer frame ends.
+            let Ok(length) = u32::try_from(frame.len()) else { return Ok(()) };
+            let prefix = length.to_le_bytes();
+            for part in [&prefix[..]].into_iter().chain(frame.chunks(BUFFER)) {
                 if let Err(error) = timeout(patience, writer.write_all(part)).await.map_err(stalled)? {
                     return broken(&error);
                 }

@@ -2,11 +2,11 @@
 
 use core::ops::Range;
 
-use crdt_core::CausalContext;
-
 use super::*;
 use crate::entry::{Chain, Position};
-use crate::wire::{self, Frontier, Greeting, Message, OriginStatus, Run};
+use crate::wire::{
+    self, Frontier, Greeting, Message, OriginStatus, Run, Session, SessionStep, Standing, StatesPart,
+};
 
 fn elements(cluster: &Cluster, node: usize, key: &str) -> Vec<Bytes> {
     match cluster.peek(node, &item(1, key)) {
@@ -341,11 +341,8 @@ fn whoever_holds_back_sends_only_what_the_other_lacks() {
     assert!(sent < once_each_way * 6 / 5, "{sent} bytes where {once_each_way} differ");
 }
 
-/// A stranger comes to a session with node 0, which opens it, and says this of what it holds.
-fn in_session(cluster: &mut Cluster, context: CausalContext, items: Vec<wire::ItemState>) {
-    use wire::{Session, SessionStep, Standing, StatesPart};
-    cluster.write(0, add("another list", "element"));
-    let link = stranger(cluster);
+/// A stranger asks node 0, which is the lower one, to open a session, and says this of what it holds.
+pub(super) fn offer(cluster: &mut Cluster, link: LinkId, standing: Standing, part: StatesPart) {
     let frontier = Frontier {
         partition: 0,
         rewind: false,
@@ -358,9 +355,6 @@ fn in_session(cluster: &mut Cluster, context: CausalContext, items: Vec<wire::It
         forks: [0; 16],
     };
     say(cluster, link, &Message::Frontier(frontier));
-    let scoped = crate::scope::ScopedContext::default();
-    let standing = Standing { heads: Vec::new(), context, scoped, root: (7, 1) };
-    let part = StatesPart { index: 0, collection: item(1, "").collection, items, ahead: Vec::new() };
     for step in [SessionStep::Accept(standing), SessionStep::States(part)] {
         say(cluster, link, &Message::Session(Session { partition: 0, id: 1, step }));
     }
@@ -370,6 +364,11 @@ fn in_session(cluster: &mut Cluster, context: CausalContext, items: Vec<wire::It
 #[test]
 fn a_part_without_states_does_not_hold_a_session_open() {
     let mut cluster = Cluster::new(1);
-    in_session(&mut cluster, CausalContext::new(), Vec::new());
+    cluster.write(0, add("another list", "element"));
+    let link = stranger(&mut cluster);
+    let standing = Standing { root: (7, 1), ..cluster.engines[0].replica.partition(0).standing() };
+    let collection = item(1, "").collection;
+    let part = StatesPart { index: 0, collection, items: Vec::new(), ahead: Vec::new() };
+    offer(&mut cluster, link, standing, part);
     assert_eq!(violations(&cluster), 1);
 }

@@ -9,10 +9,7 @@ use crate::wire::{Branch, Cut, Fork, ForkWord, KnownForks, Message, decode, enco
 #[test]
 fn whoever_calls_a_member_a_branch_is_cut_off_and_the_member_is_heard_as_before() {
     let mut cluster = Cluster::new(3);
-    for (node, next) in [(0, 1), (1, 2), (2, 0)] {
-        cluster.connect(node, next);
-    }
-    cluster.settle();
+    cluster.mesh();
     let victim = cluster.engines[1].status().replica;
     let root = ReplicaId::from_u128(0xa);
     let link = *cluster.links.iter().find(|(_, end)| end.2 == 0 && end.0 == 2).unwrap().0;

@@ -293,7 +293,7 @@ fn a_peer_with_too_many_selectors_is_refused() {
 /// A state outside the scope would pass for a removal of what is held there: the peer's context covers what it skipped.
 #[test]
 fn states_outside_the_scope_of_the_peer_are_refused_and_remove_nothing() {
-    use crate::wire::{ItemState, Session, SessionStep, Standing, StatesPart};
+    use crate::wire::{ItemState, Standing, StatesPart};
     let mut cluster = with_scopes(1, &[], |_| ());
     cluster.write(0, add("gemini/todo", "capsule"));
     let link = stranger(&mut cluster, project("apollo/"));
@@ -306,22 +306,7 @@ fn states_outside_the_scope_of_the_peer_are_refused_and_remove_nothing() {
         old: false
     }];
     let part = StatesPart { index: 0, collection: lists(), items, ahead: Vec::new() };
-    // Node 0 is the lower one, so it opens; it is asked to.
-    let frontier = wire::Frontier {
-        partition: 0,
-        rewind: false,
-        open: true,
-        ask: false,
-        writer: ReplicaId::from_u128(5),
-        origins: Vec::new(),
-        refused: Vec::new(),
-        root: None,
-        forks: [0; 16],
-    };
-    say(&mut cluster, link, &Message::Frontier(frontier));
-    for step in [SessionStep::Accept(standing), SessionStep::States(part)] {
-        say(&mut cluster, link, &Message::Session(Session { partition: 0, id: 1, step }));
-    }
+    super::adversity::offer(&mut cluster, link, standing, part);
     let error = PeerError::Data(RunError::OutOfScope { collection: lists() });
     assert_eq!(violations(&cluster), [&Event::Violation { link, error }]);
     assert_eq!(keys(&cluster, 0), [Bytes::from("gemini/todo")]);
